@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mem: the one door to the heap.
+ *
+ * Every allocation belongs to a named account, so that the memory of a process is a
+ * sum with one line per holder. Accounts are static or live as long as what they
+ * count. The door can be told to fail at the n-th call (tests). Thread-safe:
+ * counters are relaxed atomics.
+ */
+#pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct wr_mem {
+	const char *name;	   /* one line of the memory sum: "exchange.buffers" */
+	_Atomic int64_t bytes;	   /* usable size held now */
+	_Atomic int64_t bytes_max; /* high-water mark */
+	_Atomic int64_t blocks;
+	struct wr_mem *next; /* registry; written once by the first allocation */
+	_Atomic int registered;
+};
+#define WR_MEM_INIT(text) {.name = (text)}
+
+/* NULL with the thread's error set when the heap refuses. Zeroed variant: wr_zalloc. */
+void *wr_alloc(struct wr_mem *mem, size_t bytes) __attribute__((malloc));
+void *wr_zalloc(struct wr_mem *mem, size_t bytes) __attribute__((malloc));
+void *wr_alloc_aligned(struct wr_mem *mem, size_t align, size_t bytes);
+/* As realloc; on failure the old block stays. */
+void *wr_realloc(struct wr_mem *mem, void *p, size_t bytes);
+char *wr_strdup(struct wr_mem *mem, const char *s);
+char *wr_strndup(struct wr_mem *mem, const char *s, size_t len);
+/* NULL is fine. `mem` must be the account of the allocation. */
+void wr_free(struct wr_mem *mem, void *p);
+
+/* From now on the n-th next allocation fails, once (0 = never). For tests. */
+void wr_mem_fail_at(int64_t n);
+
+/* Calls `each` for every account that ever held memory. */
+void wr_mem_each(void (*each)(const struct wr_mem *mem, void *arg), void *arg);
+/* Resident and peak resident bytes of the process, from the system. */
+int64_t wr_mem_resident(void);
+int64_t wr_mem_resident_max(void);

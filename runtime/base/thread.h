@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* thread: named threads, pinned where asked; and a small set of I/O threads for work that
+ * blocks (fsync, close, writes to slow files). */
+#pragma once
+#include <pthread.h>
+#include <stdbool.h>
+
+struct wr_thread {
+	pthread_t id;
+	char name[16];
+	bool running;
+};
+/* Starts `run(arg)` on a thread called `name` (15 characters), on cpu (−1 = any). */
+int wr_thread_start(struct wr_thread *t, const char *name, int cpu, void *(*run)(void *), void *arg);
+void wr_thread_join(struct wr_thread *t);
+
+/* Work for the I/O threads: jobs of one queue run one after another in order, different queues side
+ * by side. `done` runs on the I/O thread; it fires a notify or posts a letter, nothing else. */
+struct wr_iopool;
+struct wr_ioqueue;
+struct wr_iojob {
+	void (*work)(struct wr_iojob *job);
+	void (*done)(struct wr_iojob *job);
+	struct wr_iojob *next;
+};
+struct wr_iopool *wr_iopool_new(int threads_max); /* threads are started when first needed */
+void wr_iopool_free(struct wr_iopool *p);	  /* waits for all jobs */
+struct wr_ioqueue *wr_ioqueue_new(struct wr_iopool *p);
+void wr_ioqueue_free(struct wr_ioqueue *q); /* must be empty */
+void wr_ioqueue_post(struct wr_ioqueue *q, struct wr_iojob *job); /* borrows job until done */
