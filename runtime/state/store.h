@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store: the keyed state of one operator in one subtask.
+ *
+ * Addressed by (state, key group, key, namespace). The owner sets the current key, then
+ * reads and writes states by their index; a namespace (a window) is the second half of the
+ * address and empty unless set. All values are rows' bodies with their shape, so that state
+ * can be read, moved and saved without Lua. Timers live beside it (state/timers.h).
+ *
+ * One writer: the subtask's thread. Pointers into state are borrowed until the next call
+ * on the store that can change anything, and never cross an event.
+ *
+ * Time to live: a value expires when last access + ttl <= now (S6); `now` is set by the
+ * owner before a batch. Reading an expired value removes it (S7).
+ *
+ * Versions: wr_store_freeze() makes the present content a version that other threads may
+ * read while the owner goes on; a chunk older than the current epoch is copied before its
+ * first change. Up to WR_FROZEN_MAX versions are open at once.
+ *
+ * Declarations outside `#ifndef WR_CDEF` are called by LuaJIT: they never call back into Lua.
+ */
+#ifndef WR_STATE_STORE_H
+#define WR_STATE_STORE_H
+#include <stdint.h>
+
+struct wr_store;
+
+/* A value as it lies in state: `shape` says what the body is (record/row.h). */
+struct wr_sval {
+	uint32_t len; /* bytes of the body */
+	uint32_t shape;
+	uint8_t body[];
+};
+
+/* Sets the current key by its canonical bytes and hash (record/key.h); the namespace becomes empty.
+ * Cheap: the entry is looked for at the first access. WR_OK or WR_EFATAL. */
+int wr_store_set_key(struct wr_store *s, const uint8_t *key, uint32_t len, uint64_t hash);
+/* No current key: state access is an error (S12). */
+void wr_store_unset_key(struct wr_store *s);
+int wr_store_has_key(const struct wr_store *s);
+/* Canonical bytes of the current key; NULL without one. */
+const uint8_t *wr_store_key(const struct wr_store *s, uint32_t *len);
+/* The namespace for the following calls; len 0 = the empty one. Bytes are copied. */
+int wr_store_set_namespace(struct wr_store *s, const uint8_t *ns, uint32_t len);
+const uint8_t *wr_store_namespace(const struct wr_store *s, uint32_t *len);
+
+/* Value states, and the accumulator of reducing and aggregating states. NULL = empty or expired. */
+const struct wr_sval *wr_state_get(struct wr_store *s, uint32_t state);
+/* Room for a value of `len` bytes (a multiple of 8) of `shape`, replacing the old one; the caller fills
+ * the body at once. Same length and shape: the same place. NULL with the error set when memory is gone. */
+uint8_t *wr_state_put(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len);
+/* As wr_state_put, but keeps the old body if length and shape agree (update in place); *fresh = 1 if not. */
+uint8_t *wr_state_update(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len, int32_t *fresh);
+/* Clears value, list or map of the current key and namespace. */
+void wr_state_clear(struct wr_store *s, uint32_t state);
+
+/* List states, in the order of adding. */
+uint8_t *wr_list_add(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len);
+uint32_t wr_list_count(struct wr_store *s, uint32_t state);
+/* Next value behind *cursor (start with 0); NULL at the end. Not valid across writes to the list. */
+const struct wr_sval *wr_list_next(struct wr_store *s, uint32_t state, uint64_t *cursor);
+
+/* Map states; user keys as canonical key bytes. wr_map_next gives entries in an order that is stable as
+ * long as the map does not change; removing the entry just given is allowed. */
+const struct wr_sval *wr_map_get(struct wr_store *s, uint32_t state, const uint8_t *key, uint32_t len);
+uint8_t *wr_map_put(struct wr_store *s, uint32_t state, const uint8_t *key, uint32_t klen, uint32_t shape,
+		    uint32_t len);
+int wr_map_remove(struct wr_store *s, uint32_t state, const uint8_t *key, uint32_t len); /* 1 = was there */
+uint32_t wr_map_count(struct wr_store *s, uint32_t state); /* live entries: expired ones do not count */
+const struct wr_sval *wr_map_next(struct wr_store *s, uint32_t state, uint64_t *cursor,
+				  const uint8_t **key, uint32_t *klen);
+
+#ifndef WR_CDEF
+#include "base/clock.h"
+#include "record/key.h"
+
+enum wr_state_kind { WR_STATE_VALUE, WR_STATE_LIST, WR_STATE_MAP, WR_STATE_REDUCING, WR_STATE_AGGREGATING };
+enum wr_ttl_update { WR_TTL_ON_WRITE, WR_TTL_ON_READ_AND_WRITE };
+enum { WR_FROZEN_MAX = 3 };
+
+struct wr_state_desc {
+	const char *name; /* the contract: unique in the operator */
+	enum wr_state_kind kind;
+	int64_t ttl_ms; /* 0 = none */
+	enum wr_ttl_update ttl_update;
+	bool ttl_return_expired; /* give an expired value once more until it is cleaned up */
+};
+
+struct wr_store_options {
+	const char *operator_uid;
+	const struct wr_state_desc *states; /* copied */
+	uint32_t state_count;
+	uint32_t max_parallelism;
+	uint32_t group_first, group_last; /* key groups owned; others assert */
+	struct wr_mem *mem;		  /* account */
+};
+
+/* The memory backend. Other backends give the same struct with another table of functions. */
+struct wr_store *wr_store_new(const struct wr_store_options *options);
+void wr_store_free(struct wr_store *s);
+/* Processing time for TTL, in ms; set before a batch. */
+void wr_store_set_now(struct wr_store *s, int64_t now_ms);
+/* Starts to fetch the cache lines of a key that will be set soon. */
+void wr_store_prefetch(struct wr_store *s, uint64_t hash);
+/* Key of `row` by `keyer`, then as wr_store_set_key. WR_EUSER as wr_keyer_key. */
+int wr_store_set_row(struct wr_store *s, struct wr_keyer *k, const struct wr_elem *row);
+
+/* Removes up to `entries` expired values; called between batches (background cleanup). */
+void wr_store_expire(struct wr_store *s, uint32_t entries);
+uint64_t wr_store_keys(const struct wr_store *s);  /* entries: (key, namespace) pairs with state or timers */
+int64_t wr_store_bytes(const struct wr_store *s);
+
+/* A frozen version; reference-counted; any thread may read it. */
+struct wr_frozen;
+struct wr_frozen *wr_store_freeze(struct wr_store *s); /* NULL: WR_FROZEN_MAX open, or no memory */
+void wr_frozen_unref(struct wr_frozen *f);
+int64_t wr_frozen_copied(const struct wr_frozen *f); /* bytes copied on behalf of this version so far */
+/* Calls `each` for every live value of key group `group` in this version: key, namespace, state index,
+ * user key (maps; NULL otherwise), position (lists), value, expiry stamp (0 = none). Stops when it does
+ * not give WR_OK, and gives that. */
+struct wr_state_item {
+	const uint8_t *key, *ns, *map_key;
+	uint32_t key_len, ns_len, map_key_len;
+	uint32_t state;
+	uint64_t position;
+	int64_t stamp_ms;
+	const struct wr_sval *value;
+};
+int wr_frozen_each(struct wr_frozen *f, uint32_t group,
+		   int (*each)(const struct wr_state_item *item, void *arg), void *arg);
+#endif
+#endif
