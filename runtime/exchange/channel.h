@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* channel: one producer subtask to one consumer subtask, buffers in total order.
+ *
+ * The producer pushes through a table of functions and does not know whether the channel
+ * ends in a ring of this process, a socket or a file; so far there is the ring. The
+ * consumer is told by `wake` when an empty channel was filled.
+ */
+#pragma once
+#include "base/notify.h"
+#include "exchange/buffer.h"
+
+struct wr_channel;
+struct wr_channel_ops {
+	/* Takes one reference of `b`. Never blocks, never fails: room is bounded by the producer's pool.
+	 * Producer's thread. */
+	void (*push)(struct wr_channel *c, struct wr_buffer *b);
+	/* Buffers pushed and not yet popped. Any thread. */
+	uint32_t (*queued)(const struct wr_channel *c);
+	/* Drops what is queued. When neither side runs any more. */
+	void (*free)(struct wr_channel *c);
+};
+struct wr_channel {
+	const struct wr_channel_ops *ops;
+};
+static inline void wr_channel_push(struct wr_channel *c, struct wr_buffer *b)
+{
+	c->ops->push(c, b);
+}
+
+/* A lock-free ring between two threads (or one). Grows by linking, so that overdrafts fit. */
+struct wr_channel *wr_ring_new(uint32_t capacity, const struct wr_notify *wake);
+/* Consumer's thread: next buffer (its reference is the caller's), NULL when empty. */
+struct wr_buffer *wr_ring_pop(struct wr_channel *c);
+bool wr_ring_empty(const struct wr_channel *c);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gate: the input of one subtask: N channels seen as one sequence of buffers.
+ *
+ * Called on the task's thread only; channels are filled by others, who fire `wake`.
+ * A buffer from wr_gate_next is the caller's to unref. Fragments are put together here: the
+ * caller sees one buffer (larger than the pool's) with the whole row. Which of several
+ * filled channels comes next is asked of `choose` (the recordable decision), or round robin.
+ *
+ *   channel:  OPEN ──block──▶ BLOCKED ──unblock_all──▶ OPEN ──end──▶ ENDED
+ */
+#pragma once
+#include "exchange/channel.h"
+
+struct wr_gate_channel {
+	struct wr_channel *channel;
+	uint32_t input; /* 0 or 1: which input of a two-input task */
+};
+struct wr_input {
+	struct wr_buffer *buffer;
+	uint32_t channel;
+	uint32_t input;
+};
+struct wr_gate;
+struct wr_gate *wr_gate_new(const struct wr_gate_channel *channels, uint32_t count);
+void wr_gate_free(struct wr_gate *g);
+uint32_t wr_gate_count(const struct wr_gate *g);
+/* WR_OK with *out, WR_AGAIN if all open channels are empty, WR_END if all have ended, or an error.
+ * `choose(arg, n)` picks one of the n filled channels; NULL = round robin. */
+int wr_gate_next(struct wr_gate *g, struct wr_input *out, uint32_t (*choose)(void *arg, uint32_t n), void *arg);
+void wr_gate_block(struct wr_gate *g, uint32_t channel);
+void wr_gate_unblock_all(struct wr_gate *g);
+void wr_gate_end(struct wr_gate *g, uint32_t channel);
+bool wr_gate_has_input(const struct wr_gate *g); /* an open channel is filled */

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* script: the user's Lua, from file to plan and from plan to running stage.
+ *
+ * The script runs once to draw the graph (wr_script_draw) and once in the Lua state of
+ * every subtask to fetch that subtask's functions (the stage kind "lua"). All sources it
+ * needs are collected in a *bundle* when the graph is drawn; nothing is read from disk
+ * later. Only this folder knows lua.h.
+ */
+#pragma once
+#include "base/bytes.h"
+#include "base/config.h"
+#include "task/stage.h"
+
+/* The script and everything it requires, as name → text, with a hash over them. Immutable,
+ * reference-counted, shared by all threads. */
+struct wr_bundle;
+void wr_bundle_ref(struct wr_bundle *b);
+void wr_bundle_unref(struct wr_bundle *b);
+uint64_t wr_bundle_hash(const struct wr_bundle *b);
+uint32_t wr_bundle_count(const struct wr_bundle *b);
+void wr_bundle_file(const struct wr_bundle *b, uint32_t i, const char **name, const char **text, size_t *len);
+
+struct wr_draw_options {
+	const char *path;		/* of the script */
+	const char *const *args;	/* "key=value" operands for job.args */
+	int arg_count;
+	const struct wr_config *config; /* parallelism, lua-path, unsafe, on-error, … */
+};
+/* Runs the script in a sandboxed state and plans the graph: the plan's bytes (cluster/PLAN.md) are
+ * appended to `plan`, *bundle is the caller's. WR_EUSER: the text names the script and the line. */
+int wr_script_draw(const struct wr_draw_options *o, struct wr_bytes *plan, struct wr_bundle **bundle);
+
+/* Calls function `name` of the embedded module `weir.cli` with the verb's options; what it prints goes to
+ * standard output. For verbs that are written in Lua (graph, check --explain, doctor's report, docs). */
+int wr_script_cli(const char *name, const struct wr_draw_options *o);
+/* `weir lua FILE args…`: runs a Lua file with the embedded modules, unsandboxed (our own specs). */
+int wr_script_lua(int argc, char **argv);
+/* Reads options from a .lua config file into `c`. */
+int wr_script_config(const char *path, struct wr_config *c);
+
+/* The stage kinds made here: "lua" (fused chain), "lua_source" (generator written in Lua). */
+extern const struct wr_stage_kind wr_script_kinds[];
+extern const unsigned wr_script_kinds_count;

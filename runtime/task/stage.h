@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stage: one piece of a task's chain, and the ports through which rows leave it.
+ *
+ * A chain of fused operators is one stage in Lua (script/); operators built in C
+ * (operator/), sources and sinks (connect/) are stages of their own. A stage sees rows,
+ * its store and its ports; it never sees gates, channels or other stages. Rows cross from
+ * stage to stage as bytes. All functions run on the task's thread and never block.
+ *
+ * life:  make → open → ( poll | rows | watermark | time | letter )* → end → free
+ */
+#ifndef WR_TASK_STAGE_H
+#define WR_TASK_STAGE_H
+#include <stdint.h>
+
+/* Rows handed to a stage; it advances `p` behind each row it is done with. */
+struct wr_rows {
+	const uint8_t *p;
+	const uint8_t *end;
+	uint32_t input; /* 0 or 1 */
+	uint32_t pad;
+};
+
+/* Where rows of a stage leave it. A row is written at `p` if it fits before `end`, else wr_out_more
+ * makes room first. Emitting never waits. */
+struct wr_out {
+	uint8_t *p;
+	uint8_t *end;
+	uint64_t rows; /* the writer of a row counts it here */
+};
+/* Room for at least `need` bytes: a new p (and end), or NULL with the error set (memory, bad row). */
+uint8_t *wr_out_more(struct wr_out *o, uint32_t need);
+
+/* Nonzero when the step's time is up or an output needs a pause; loops ask every few rows. */
+struct wr_stage;
+int wr_stage_spent(struct wr_stage *s);
+
+#ifndef WR_CDEF
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/notify.h"
+#include "base/rand.h"
+#include "base/thread.h"
+#include "exchange/writer.h"
+#include "record/value.h"
+#include "state/store.h"
+#include "state/timers.h"
+
+struct wr_stage_ops {
+	const char *kind; /* as named in the plan: "lua", "aggregate", "files", "print" … */
+	/* Once, before anything else, on the task's thread. */
+	int (*open)(struct wr_stage *s);
+	/* Sources (first stage of a task without inputs): WR_OK something was emitted, WR_AGAIN nothing now
+	 * (env.wake fires later, or *wait_ns was set), WR_END no more. Returns after about one buffer. */
+	int (*poll)(struct wr_stage *s);
+	/* Handles rows until none is left (WR_OK), or stops between two rows with WR_AGAIN (time is up,
+	 * output needs a pause); called again with the rest. Borrowed rows. */
+	int (*rows)(struct wr_stage *s, struct wr_rows *rows);
+	/* The task's watermark rose to `wm`: fires due event timers. WR_AGAIN: not all fired, call again.
+	 * s->watermark is set by the task before. May lower the watermark that is passed on, by changing *wm
+	 * (watermark assigners). NULL: nothing to do. */
+	int (*watermark)(struct wr_stage *s, int64_t *wm);
+	/* Processing time is `now_ms`: fires due timers. Next deadline through s->deadline_ms. */
+	int (*time)(struct wr_stage *s, int64_t now_ms);
+	/* A letter for this stage (splits, end of commits …); payload borrowed. */
+	int (*letter)(struct wr_stage *s, uint32_t type, const uint8_t *payload, uint32_t len);
+	/* All input was handled and the last watermark passed: emit what is left. WR_AGAIN: call again when
+	 * woken (a sink that waits for its writer thread). */
+	int (*end)(struct wr_stage *s);
+	/* Frees everything the stage made, `s` excluded; also after a failed open. */
+	void (*free)(struct wr_stage *s);
+};
+
+enum wr_on_error { WR_ON_ERROR_FAIL, WR_ON_ERROR_SKIP, WR_ON_ERROR_DEAD_LETTER };
+
+/* Counters of one operator; a fused stage has one for each of its operators. */
+struct wr_op_stats {
+	const char *name; /* operator's name */
+	const char *uid;
+	wr_metric rows_in, rows_out, bytes_in, bytes_out, skipped, late;
+};
+
+/* What a stage knows of the world; filled by the task before open. */
+struct wr_stage_env {
+	const char *job, *task; /* names, for messages */
+	uint32_t subtask, parallelism, max_parallelism;
+	struct wr_clock *clock;
+	struct wr_rand rand;	/* seeded per subtask */
+	struct wr_notify wake;	/* lets the task be stepped again; any thread */
+	struct wr_iopool *io;	/* for work that blocks */
+	/* Letter to the job's coordinator (splits wanted, progress). Copies payload. */
+	void (*post)(void *job, uint32_t vertex, uint32_t subtask, uint32_t stage, uint32_t type,
+		     const void *payload, uint32_t len);
+	void *post_arg;
+	uint32_t vertex;
+	void *bundle;		/* struct wr_bundle of the script layer; opaque here */
+};
+
+struct wr_port; /* task/port.h */
+
+struct wr_stage {
+	const struct wr_stage_ops *ops;
+	const struct wr_stage_env *env;
+	uint32_t index;		       /* in the task's chain */
+	const struct wr_value *plan;   /* this stage's part of the plan; lives as long as the job */
+	const struct wr_value *options;/* plan.options or NULL */
+	struct wr_out **outs;	       /* by port index */
+	uint32_t out_count;
+	struct wr_store *store;	       /* keyed state, or NULL; made by the task from the plan */
+	struct wr_keyer *keyer;	       /* extracts this stage's key from rows, or NULL */
+	struct wr_op_stats *ops_stats; /* one per operator */
+	uint32_t ops_count;
+	enum wr_on_error on_error;
+	int64_t watermark;	       /* the task's current watermark, WR_TS_NONE before the first */
+	int64_t deadline_ms;	       /* next processing-time timer, INT64_MAX = none; stage sets it */
+	uint64_t wake_ns;	       /* a source sets the monotonic time of its next row; UINT64_MAX = none */
+	uint64_t step_until_ns;	       /* set by the task: end of this step's time */
+	void *state;		       /* the stage's own */
+};
+
+/* Puts a row that failed aside: counts it for operator `op`, logs a sample, and under `dead_letter` sends
+ * it to the dead-letter port with error and origin. WR_OK when the policy let it pass, else `code`
+ * (policy fail): the stage returns that. `row` may be NULL with `raw` bytes (malformed input). */
+int wr_stage_bad_row(struct wr_stage *s, uint32_t op, const struct wr_elem *row, const void *raw,
+		     size_t raw_len, const char *origin, const char *error, int code);
+
+/* Emits one event of a source or watermark assigner behind the rows written so far on all ports. */
+int wr_stage_emit_watermark(struct wr_stage *s, int64_t wm);
+int wr_stage_emit_idle(struct wr_stage *s, bool idle);
+
+/* A kind of stage; the lists of script/, operator/ and connect/ are handed to the job by main. */
+struct wr_stage_kind {
+	const char *kind;
+	const struct wr_stage_ops *ops;
+};
+#endif
+#endif
