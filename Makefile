@@ -1,45 +1,130 @@
 # Weir: build, test, measure. `make help` lists the targets.
+#
+# Nothing here may fail while this file is read: on a fresh machine neither compiler nor
+# pkg-config are there yet, and `make demo` and `make test` install them and start make again.
 BUILD  ?= release
 B      := $(if $(filter release,$(BUILD)),build,build-$(BUILD))
-CC     ?= gcc
-CXX    ?= g++
+PREFIX ?= /usr/local
+ifeq ($(origin CC),default)
+CC     := gcc
+endif
+ifeq ($(origin CXX),default)
+CXX    := $(if $(findstring clang,$(CC)),$(patsubst clang%,clang++%,$(notdir $(CC))),g++)
+endif
 
-PKGS   := luajit libev libxxhash liblz4 libzstd zlib simdjson
-PC_CFLAGS = $(shell pkg-config --cflags luajit libxxhash liblz4 libzstd zlib 2>/dev/null)
-PC_LIBS   = -lev $(shell pkg-config --libs libxxhash liblz4 libzstd zlib simdjson 2>/dev/null)
+PC_NAMES  := libxxhash liblz4 libzstd zlib simdjson
+PC_CFLAGS := $(shell pkg-config --cflags luajit $(PC_NAMES) 2>/dev/null)
+PC_LIBS   := -lev $(shell pkg-config --libs $(PC_NAMES) 2>/dev/null)
 # LuaJIT is linked statically, inside the reach of its own machine code (README, Decisions).
-LUAJIT_A  = $(shell pkg-config --variable=libdir luajit 2>/dev/null)/libluajit-5.1.a
+LUAJIT_A  := $(shell pkg-config --variable=libdir luajit 2>/dev/null)/libluajit-5.1.a
 
 OPT.release := -O3 -g -fno-omit-frame-pointer
 OPT.debug   := -O0 -g3 -DWR_DEBUG
 OPT.asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address -DWR_DEBUG
 OPT.ubsan   := -O1 -g -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=undefined -DWR_DEBUG
 OPT.tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread -DWR_DEBUG
+OPT.fuzz    := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address -DWR_DEBUG
+OPT := $(OPT.$(BUILD))
+ifeq ($(OPT),)
+$(error BUILD=$(BUILD) is none of release, debug, asan, ubsan, tsan)
+endif
 
-WARN    := -Wall -Wextra -Werror
-CFLAGS  := -std=c11 -D_GNU_SOURCE $(WARN) $(OPT.$(BUILD)) -Iruntime $(PC_CFLAGS)
-CXXFLAGS:= -std=c++17 $(WARN) $(OPT.$(BUILD)) -Iruntime
-LDFLAGS := $(OPT.$(BUILD)) -rdynamic
-LDLIBS   = $(LUAJIT_A) $(PC_LIBS) -lm -ldl -lpthread
+WARN     := -Wall -Wextra -Werror
+CFLAGS   := -std=c11 -D_GNU_SOURCE $(WARN) $(OPT) $(MARCH) -Iruntime $(PC_CFLAGS)
+CXXFLAGS := -std=c++17 $(WARN) $(OPT) $(MARCH) -Iruntime
+LDFLAGS  := $(OPT) -rdynamic
+LDLIBS   := $(LUAJIT_A) $(PC_LIBS) -lm -ldl -lpthread
 
 C_SRC   := $(filter-out runtime/main.c,$(wildcard runtime/*/*.c))
 CC_SRC  := $(wildcard runtime/*/*.cc)
-OBJ     := $(C_SRC:%.c=$B/obj/%.o) $(CC_SRC:%.cc=$B/obj/%.o)
-LUA_SRC := $(shell find lua stdlib -name '*.lua' | sort)
-UNIT    := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/*/*_test.c))
+OBJ     := $(C_SRC:%.c=$B/obj/%.o) $(CC_SRC:%.cc=$B/obj/%.o) $(if $(wildcard runtime/script/embed.lua),$B/obj/embed.o)
+LUA_SRC := $(sort $(shell find lua stdlib -name '*.lua' 2>/dev/null))
+UNIT    := $(patsubst tests/%.c,$B/%,$(wildcard tests/unit/*/*_test.c))
+SIM     := $(patsubst tests/%.c,$B/%,$(wildcard tests/sim/*_sim.c))
+FUZZ    := $(patsubst tests/%.c,$B/%,$(wildcard tests/fuzz/*_fuzz.c))
+REF     := $(patsubst tests/%.c,$B/%,$(wildcard tests/bench/ref_*.c))
 
 .DEFAULT_GOAL := all
-all: $B/weir
+.PHONY: all demo test unit spec e2e sim fuzz bench tidy format lint docs mutants install clean help \
+	deps demo-run unit-build spec-build e2e-build sim-build fuzz-build bench-build FORCE
+.DELETE_ON_ERROR:
 
-$B/obj/%.o: %.c
+all: $(if $(wildcard runtime/main.c),$B/weir,$(OBJ))				## build the program: build/weir
+
+# ---- what CI and a newcomer call: these install the packages that are missing (DEPS=no: they do not) ----
+
+demo:					## count the words of a real text and show the top words
+	@tests/support/deps build
+	@$(MAKE) --no-print-directory -s -j$$(nproc) all
+	@tests/support/demo $B/weir
+
+SANITIZE ?= asan ubsan tsan
+SUITES   ?= tidy lint unit spec e2e sim fuzz $(foreach b,$(SANITIZE),unit@$b spec@$b)
+test:					## run everything that CI runs; ends with "N passed, N failed" (SUITES=, SANITIZE=)
+	@tests/support/deps test
+	+@tests/support/run $(foreach s,$(SUITES),$(if $(findstring @,$s),$s,$s@$(BUILD)))
+
+# ---- suites: each builds what it needs; FILTER=text picks the files whose path contains text ----
+
+unit:					## C tests of each folder: tests/unit
+	+@tests/support/run unit@$(BUILD)
+spec:					## Lua specs: tests/spec
+	+@tests/support/run spec@$(BUILD)
+e2e:					## real processes: tests/e2e
+	+@tests/support/run e2e@$(BUILD)
+sim:					## seeded simulation: tests/sim (SEEDS=1000, SEED=n replays one)
+	+@TIMEOUT=0 tests/support/run sim@$(BUILD)
+fuzz:					## fuzz every decoder: tests/fuzz (TIME=5 seconds each)
+	+@TIMEOUT=0 tests/support/run fuzz
+mutants: sim-build			## show that the simulation catches each planted bug: tests/sim/mutants
+	+@tests/support/mutants $B
+tidy:					## check layers and forbidden arrows: tests/tidy
+	@luajit tests/tidy/tidy.lua
+lint:					## clang-format, luacheck, self-contained headers, docs up to date
+	@CC=$(CC) tests/support/lint
+format:					## format all C files
+	@find runtime tests -name '*.[ch]' -o -name '*.cc' | xargs clang-format -i
+bench: bench-build			## measure against hand-written C: table, JSON lines and plot in build/bench
+	@luajit tests/bench/run.lua $B $(FIGURES)
+docs:					## write docs/api.md from the annotations in lua/ and stdlib/
+	@luajit packaging/docs.lua docs/api.md lua stdlib
+
+install: $B/weir			## install program, man page, completions (PREFIX=/usr/local DESTDIR=)
+	install -D -m 755 $B/weir $(DESTDIR)$(PREFIX)/bin/weir
+	install -D -m 644 packaging/weir.1 $(DESTDIR)$(PREFIX)/share/man/man1/weir.1
+	install -D -m 644 packaging/weir.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir
+	install -D -m 644 packaging/_weir $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_weir
+
+clean:					## remove what was built
+	rm -rf build build-*
+
+help:					## this list
+	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@echo "  BUILD=release|debug|asan|ubsan|tsan  each in a folder of its own; CC=gcc|clang; MARCH=-march=native"
+
+# ---- how things are made ----
+
+# Rewritten only when its text changes, so that other flags or another list of files rebuild.
+define stamp
+@mkdir -p $(@D)
+@echo '$(1)' | cmp -s - $@ || echo '$(1)' >$@
+endef
+$B/stamp/flags: FORCE
+	$(call stamp,$(CC) $(CXX) $(CFLAGS) $(CXXFLAGS))
+$B/stamp/link: FORCE
+	$(call stamp,$(CXX) $(LDFLAGS) $(LDLIBS) $(OBJ))
+$B/stamp/lua: FORCE
+	$(call stamp,$(LUA_SRC))
+
+$B/obj/%.o: %.c $B/stamp/flags
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
-$B/obj/%.o: %.cc
+$B/obj/%.o: %.cc $B/stamp/flags
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) -MMD -MP -c $< -o $@
 
 # lua/ and stdlib/ travel inside the binary as bytecode; the border's declarations as text.
-$B/gen/embed.c: $(LUA_SRC) runtime/script/embed.lua $(wildcard runtime/*/*.h)
+$B/gen/embed.c: $(LUA_SRC) runtime/script/embed.lua $(wildcard runtime/*/*.h) $B/stamp/lua
 	@mkdir -p $(@D)
 	$(CC) -E -P -DWR_CDEF -Iruntime runtime/script/api.h > $B/gen/api.cdef
 	luajit runtime/script/embed.lua $@ $B/gen/api.cdef $(LUA_SRC)
@@ -47,18 +132,30 @@ $B/obj/embed.o: $B/gen/embed.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -c $< -o $@
 
-$B/weir: $B/obj/runtime/main.o $(OBJ) $B/obj/embed.o
-	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$B/weir: $B/obj/runtime/main.o $(OBJ) $B/stamp/link
+	$(CXX) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS)
 
-$B/unit/%: tests/unit/%.c $(OBJ) $B/obj/embed.o
+# Test programs are linked with everything but main, so that FFI finds every exported symbol.
+define test_program
+$B/$(1)/%: $B/obj/tests/$(1)/%.o $(OBJ) $B/stamp/link
+	@mkdir -p $$(@D)
+	$$(CXX) $$(LDFLAGS) $(2) -o $$@ $$(filter %.o,$$^) $(3) $$(LDLIBS)
+endef
+$B/obj/tests/%.o: CFLAGS += -Itests
+$(eval $(call test_program,unit,,-lcmocka))
+$(eval $(call test_program,sim,,))
+$(eval $(call test_program,fuzz,-fsanitize=fuzzer,))
+.SECONDARY:
+
+# The references of the benchmark stand alone: C as fast as it can be made, on this machine.
+$B/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) $B/stamp/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -Itests $< $(OBJ) $B/obj/embed.o -rdynamic -o $@ -lcmocka $(LDLIBS) -lstdc++
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O3 -march=native -g -o $@ $< -lm -lpthread $(shell pkg-config --cflags --libs libxxhash 2>/dev/null)
 
-unit: $(UNIT)
-	@set -e; for t in $(UNIT); do $$t; done
-
-clean:
-	rm -rf build build-*
+unit-build: $(UNIT)
+sim-build: $(SIM)
+fuzz-build: $(FUZZ)
+bench-build: $(REF) $B/weir
+spec-build e2e-build: $B/weir
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
-.PHONY: all unit clean

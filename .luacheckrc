@@ -1,0 +1,10 @@
+-- luacheck: LuaJIT, no unused names, lines that fit a screen.
+std = "luajit"
+cache = false
+max_line_length = 110
+unused_args = false -- callbacks show their whole signature
+self = false
+exclude_files = { "build*" }
+files["tests/spec"] = { std = "+busted" }
+files["tests/e2e"] = { std = "+busted" }
+files["tests/tidy"] = { max_line_length = 140 }

@@ -1,0 +1,8 @@
+--- Starts busted with TAP output inside the Lua that runs this file; the arguments are spec files.
+--- Specs see the embedded modules, and tests/ for what they share (`require "support.x"`).
+
+package.path = "tests/?.lua;" .. package.path .. ";/usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua"
+package.cpath = package.cpath .. ";/usr/lib/" .. jit.arch:gsub("^x64$", "x86_64"):gsub("^arm64$", "aarch64")
+  .. "-linux-gnu/lua/5.1/?.so"
+table.insert(arg, 1, "--output=TAP")
+require "busted.runner" { standalone = false }
