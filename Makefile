@@ -126,7 +126,7 @@ $B/obj/%.o: %.cc $B/stamp/flags
 # lua/ and stdlib/ travel inside the binary as bytecode; the border's declarations as text.
 $B/gen/embed.c: $(LUA_SRC) runtime/script/embed.lua $(wildcard runtime/*/*.h) $B/stamp/lua
 	@mkdir -p $(@D)
-	$(CC) -E -P -DWR_CDEF -Iruntime runtime/script/api.h > $B/gen/api.cdef
+	$(CC) -E -P -DWR_CDEF -D_STDINT_H=1 -Iruntime runtime/script/api.h > $B/gen/api.cdef
 	luajit runtime/script/embed.lua $@ $B/gen/api.cdef $(LUA_SRC)
 $B/obj/embed.o: $B/gen/embed.c
 	@mkdir -p $(@D)

@@ -1,0 +1,41 @@
+-- SPDX-License-Identifier: Apache-2.0
+--- The border: the C declarations, once per Lua state, and the pointer types that the
+--- engine's Lua needs. The host sets `weir_api` (text and hash of script/api.h) before
+--- this module is loaded.
+
+local ffi = require "ffi"
+
+local api = weir_api -- luacheck: ignore
+if not api.defined then
+  ffi.cdef(api.text)
+  api.defined = true
+end
+
+local M = {
+  C = ffi.C,
+  u8p = ffi.typeof "uint8_t *",
+  cu8p = ffi.typeof "const uint8_t *",
+  u32p = ffi.typeof "uint32_t *",
+  i64p = ffi.typeof "int64_t *",
+  u64p = ffi.typeof "uint64_t *",
+  f64p = ffi.typeof "double *",
+  elemp = ffi.typeof "struct wr_elem *",
+  svalp = ffi.typeof "const struct wr_sval *",
+  i64 = ffi.typeof "int64_t",
+  u64 = ffi.typeof "uint64_t",
+}
+
+--- Type codes of record/shape.h.
+M.T = {
+  NULL = 1, BOOL = 2, F64 = 3, I64 = 4, U64 = 5, STR = 6, BYTES = 7, LIST = 8, MAP = 9, ROW = 10, ANY = 11,
+}
+M.SHAPE_ANY = 1
+M.TS_NONE = -0x8000000000000000LL
+M.DEPTH_MAX = 64
+
+--- Text of this thread's last C error.
+function M.error_text()
+  return ffi.string(ffi.C.wr_lua_error())
+end
+
+return M

@@ -1,0 +1,436 @@
+-- SPDX-License-Identifier: Apache-2.0
+--- A chain: the fused operators of one Lua stage as generated loops.
+---
+--- For every shape of input row one chunk is generated: it decodes the row, calls the
+--- operators' functions one inside the other, and writes what comes out to the ports. The
+--- chunk is loaded anew per shape and chain, so its prototypes are its own and the tracer
+--- compiles the whole way of a record into one trace. C enters once per batch.
+---
+--- Stages are trees: an operator's output goes, by tag, to further operators or to ports.
+
+local ffi = require "ffi"
+local border = require "weir.internal.border"
+local rows = require "weir.internal.rows"
+local names = require "weir.internal.names"
+local state = require "weir.internal.state"
+local context = require "weir.internal.context"
+
+local C = border.C
+local format, concat = string.format, table.concat
+
+local M = {}
+
+-- Operators that call their function with a record; the text between the function and its outputs.
+-- {K} is the operator's number in the stage, {ERR} what to do with an error object `err`.
+local bodies = {
+  map = {
+    call = "local ok, v = true, f{K}(rec)",
+    guarded = "local ok, v = pcall(f{K}, rec)",
+    after = [[if v == nil then return misuse({K}, "a map function returned nil; use filter or flat_map to drop records", rec) end
+out{K}(v)]],
+  },
+  filter = {
+    call = "local ok, v = true, f{K}(rec)",
+    guarded = "local ok, v = pcall(f{K}, rec)",
+    after = "if v then out{K}(rec) end",
+  },
+  flat_map = {
+    call = "f{K}(rec, emit{K})",
+    guarded = "local ok, v = pcall(f{K}, rec, emit{K})",
+  },
+  process = {
+    call = "f{K}(ctx{K}, rec)",
+    guarded = "local ok, v = pcall(f{K}, ctx{K}, rec)",
+  },
+  reduce = {
+    call = "local ok, v = true, reduce{K}(f{K}, rec)",
+    guarded = "local ok, v = pcall(reduce{K}, f{K}, rec)",
+    after = "if v ~= nil then out{K}(v) end",
+  },
+  key_select = {
+    call = "local ok, v = true, select{K}(f{K}, rec)",
+    guarded = "local ok, v = pcall(select{K}, f{K}, rec)",
+    after = "if v ~= nil then out{K}(v) end",
+  },
+}
+bodies.co_map, bodies.co_flat_map = bodies.map, bodies.flat_map
+bodies.co_process, bodies.broadcast_process = bodies.process, bodies.process
+bodies.partition_fn = bodies.key_select
+
+-- The function that operator `node` runs for input `input` (0, 1) or nil for its timer.
+local function function_of(node, input)
+  local fn = node.fn
+  if type(fn) ~= "table" then return fn end
+  if node.kind == "broadcast_process" then
+    if input == 1 then return fn.broadcast end
+    return fn.element
+  end
+  if node.kind == "co_process" then
+    if input == 1 then return fn.element2 end
+    return fn.element1
+  end
+  if node.kind == "co_map" or node.kind == "co_flat_map" then
+    return fn[input + 1]
+  end
+  return fn.element
+end
+
+---------------------------------------------------------------- one generated chunk
+
+local Chunk = {}
+Chunk.__index = Chunk
+
+local function subst(text, k)
+  return (text:gsub("{K}", tostring(k)))
+end
+
+-- `names.of_output` says which field names the records of an operator can have, if that is known;
+-- then a site need not count the fields of every record.
+local function new_chunk(stage, shape, input)
+  local self = setmetatable({
+    stage = stage, shape = shape, input = input, sites = {}, lines = {},
+    E = rows.environment(stage.L, stage.store, stage.broadcast),
+  }, Chunk)
+  self.known = names.of_stage(stage, shape, input)
+  return self
+end
+
+-- A site that writes to port `port` what operator k emits.
+function Chunk:port_site(k, port)
+  local stage = self.stage
+  local number = #self.sites + 1
+  local out = stage.L.outs[port]
+  local node = stage.ops[k]
+  local E = setmetatable({}, { __index = self.E })
+  local site = rows.site {
+    E = E, O = out,
+    known = self.known[k],
+    place = function(text, shape)
+      text[#text + 1] = format(
+        'local q = O.p if O["end"] - q < n + 16 then q = more(O, n + 16) end ' ..
+        "local h = cast(elemp, q) h.len = n + 16 h.tag = bor(%d, L.kind) h.ts = L.ts local b = q + 16", shape)
+    end,
+    finish = function(text)
+      text[#text + 1] = "O.p = q + (n + 16) O.rows = O.rows + 1"
+    end,
+    write = function(id, body)
+      local need = #body + 16
+      local q = out.p
+      if out["end"] - q < need then q = E.more(out, need) end
+      local h = ffi.cast(border.elemp, q)
+      h.len, h.tag, h.ts = need, bit.bor(id, stage.L.kind), stage.L.ts
+      ffi.copy(q + 16, body, #body)
+      out.p = q + need
+      out.rows = out.rows + 1
+    end,
+    on_change = function(put)
+      E.current = put
+      if self.setters then self.setters[number](put) end
+    end,
+    refused = function(message, rec)
+      return stage.failed(k, message, rec)
+    end,
+    on_tagged = function(bound)
+      stage.note(format("operator '%s' emits records of more than %d shapes: their field names look like data; "
+        .. "they travel in the slower tagged form from here on", node.name, bound))
+    end,
+  }
+  self.sites[number] = site
+  return number
+end
+
+function Chunk:add(line, ...)
+  self.lines[#self.lines + 1] = select("#", ...) > 0 and format(line, ...) or line
+end
+
+-- Functions of operator k: deliver to its children and ports (children come first in the text).
+function Chunk:operator(k)
+  local stage = self.stage
+  local node = stage.ops[k]
+  local E = self.E
+  E["f" .. k] = k == 1 and function_of(node, self.input) or function_of(node, 0)
+  self:add("local f%d = E.f%d", k, k)
+
+  local tags = {}
+  for _, link in ipairs(stage.links[k]) do
+    local tag = link.tag or ""
+    tags[tag] = tags[tag] or {}
+    if link.to then
+      self:operator(link.to)
+      table.insert(tags[tag], format("push%d(v)", link.to))
+    else
+      local number = self:port_site(k, link.port)
+      self:add("local put%d = E.put%d", number, number)
+      table.insert(tags[tag], format("put%d(v)", number))
+    end
+  end
+
+  self:add("local function out%d(v)", k)
+  self:add(concat(tags[""] or {}, " "))
+  self:add("end")
+  local side = {}
+  for tag, calls in pairs(tags) do
+    if tag ~= "" and tag ~= "dead_letter" then
+      side[#side + 1] = format("if tag == %q then %s return end", tag, concat(calls, " "))
+    end
+  end
+  table.sort(side)
+  self:add("local function side%d(tag, v)", k)
+  self:add('if v == nil then error("cannot emit nil", 3) end')
+  self:add(concat(side, " "))
+  self:add("return unknown_tag(%d, tag)", k)
+  self:add("end")
+
+  if node.kind == "flat_map" or node.kind == "co_flat_map" then
+    self:add("local function emit%d(v, tag)", k)
+    self:add('if tag ~= nil then return side%d(tag, v) end', k)
+    self:add('if v == nil then error("cannot emit nil", 2) end')
+    self:add("out%d(v)", k)
+    self:add("end")
+  elseif node.kind == "process" or node.kind == "co_process" or node.kind == "broadcast_process" then
+    self:add("local ctx%d = new_ctx(%d, out%d, side%d)", k, k, k, k)
+    self:add("E.ctx%d = ctx%d", k, k)
+  elseif node.kind == "reduce" then
+    self:add("local reduce%d = new_reduce(%d)", k, k)
+  elseif node.kind == "key_select" then
+    self:add("local select%d = E.select_key", k)
+  elseif node.kind == "partition_fn" then
+    self:add("local select%d = E.select_channel(%d)", k, node.options and node.options.channels or 1)
+  end
+
+  local body = bodies[node.kind]
+  self:add("local function push%d(rec)", k)
+  self:add("L.counts[%d] = L.counts[%d] + 1", k - 1, k - 1)
+  if stage.guarded then
+    self:add(subst(body.guarded, k))
+    self:add("if not ok then return failed(%d, v, rec) end", k)
+  else
+    self:add(subst(body.call, k))
+  end
+  if body.after then self:add(subst(body.after, k)) end
+  self:add("end")
+  self:add("E.pushes[push%d] = %d", k, k)
+end
+
+-- The loop over the rows of one shape.
+function Chunk:loop(shape, wanted)
+  local stage = self.stage
+  local out = {}
+  local value = rows.decode_text(shape, "b", out, wanted)
+  self:add('return function(R)')
+  self:add('local base = cast(u8p, R.p)')
+  self:add('local off, size = 0, tonumber(R["end"] - R.p)')
+  self:add('local left = 64')
+  self:add('while off < size do')
+  self:add('local h = cast(elemp, base + off)')
+  self:add('local tag = h.tag')
+  self:add('if band(tag, 0xffffff) ~= %d then break end', shape.id)
+  self:add('R.p = base + off')
+  self:add('L.ts = h.ts L.kind = band(tag, 0x03000000)')
+  if stage.keyed[self.input] then
+    self:add('if C.wr_lua_set_key(L, base + off, %d) ~= 0 then bad_key(base + off) else', self.input)
+  else
+    self:add('do')
+  end
+  self:add('local b = base + off + 16')
+  self:add(concat(out, "\n"))
+  self:add('push1(%s)', value)
+  self:add('end')
+  self:add('off = off + h.len')
+  self:add('left = left - 1')
+  self:add('if left == 0 then left = 64 if C.wr_stage_spent(L.stage) ~= 0 then break end end')
+  self:add('end')
+  self:add('R.p = base + off')
+  self:add('end')
+end
+
+-- The loop over due timers. Time of event timers is the output's timestamp; rows that processing-time
+-- timers emit have none (I8).
+function Chunk:timers()
+  local guarded = self.stage.guarded
+  self:add('local time = E.time')
+  self:add('local timer = E.timer')
+  self:add('return function(kind, upto)')
+  self:add('local left = 32')
+  self:add('while C.wr_timer_next(S, kind, upto, time) ~= 0 do')
+  self:add('local t = tonumber(time[0])')
+  self:add('if kind == 0 then L.ts = time[0] else L.ts = E.TS_NONE end')
+  if guarded then
+    self:add('local ok, v = pcall(timer, E.timer_ctx, t)')
+    self:add('if not ok then failed(1, v, nil) end')
+  else
+    self:add('timer(E.timer_ctx, t)')
+  end
+  self:add('left = left - 1')
+  self:add('if left == 0 then left = 32 if C.wr_stage_spent(L.stage) ~= 0 then return 1 end end')
+  self:add('end')
+  self:add('return 0')
+  self:add('end')
+end
+
+function Chunk:load(name)
+  local E, stage = self.E, self.stage
+  E.pushes = stage.pushes
+  E.decode = rows.decode
+  E.failed, E.misuse, E.unknown_tag = stage.failed, stage.misuse, stage.unknown_tag
+  E.new_ctx = function(k, out, side)
+    return context.new(stage, k, out, side, self.input)
+  end
+  E.new_reduce = function() return stage.reducer end
+  E.select_key, E.select_channel = state.select_key, state.select_channel
+  E.bad_key = stage.bad_key
+  for i, site in ipairs(self.sites) do E["put" .. i] = site.put end
+
+  local setters = {}
+  for i = 1, #self.sites do
+    setters[i] = format("E.set%d = function(fn) put%d = fn end", i, i)
+  end
+  local text = concat({
+    rows.PRELUDE,
+    "local pcall = pcall",
+    "local failed, misuse, unknown_tag, bad_key = E.failed, E.misuse, E.unknown_tag, E.bad_key",
+    "local new_ctx, new_reduce = E.new_ctx, E.new_reduce",
+    concat(self.head, "\n"),
+    concat(setters, "\n"),
+    concat(self.lines, "\n"),
+  }, "\n")
+  self.text = text
+  local loaded, err = loadstring(text, "=" .. name)
+  if not loaded then error("generated chain does not load: " .. err .. "\n" .. text) end
+  local entry = loaded(E)
+  self.setters = {}
+  for i = 1, #self.sites do self.setters[i] = E["set" .. i] end
+  return entry
+end
+
+-- Moves what was added so far in front of the setters.
+function Chunk:close_head()
+  self.head = self.lines
+  self.lines = {}
+end
+
+---------------------------------------------------------------- the stage
+
+-- The loop for rows of shape `id` on `input`.
+local function build_loop(stage, input, id)
+  local shape = rows.shape(id)
+  local chunk = new_chunk(stage, shape, input)
+  chunk:operator(1)
+  chunk:close_head()
+  chunk:loop(shape, names.wanted(stage, shape, input))
+  local loop = chunk:load(format("weir:%s#%d", stage.name, id))
+  stage.chunks[#stage.chunks + 1] = chunk
+  return loop
+end
+
+local function build_timers(stage)
+  local chunk = new_chunk(stage, nil, 0)
+  local node = stage.ops[1]
+  chunk:operator(1)
+  chunk:close_head()
+  local fn = stage.timer or node.fn.timer
+  chunk.E.timer = fn
+  chunk.E.time = ffi.new "int64_t[1]"
+  chunk.E.TS_NONE = border.TS_NONE
+  chunk:timers()
+  local E = chunk.E
+  -- the context is made while the chunk runs
+  local loop = chunk:load(format("weir:%s#timers", stage.name))
+  E.timer_ctx = E.ctx1 or stage.timer_ctx
+  stage.chunks[#stage.chunks + 1] = chunk
+  return loop
+end
+
+local rowsp = ffi.typeof "struct wr_rows *"
+local luap = ffi.typeof "struct wr_lua *"
+
+--- Builds the stage and gives the functions that C calls.
+---@param L_ptr userdata `struct wr_lua *`
+---@param plan table the stage's part of the plan
+---@param nodes table operators by id, as the script drew them
+---@return table entry {rows, timers, open}
+function M.new(L_ptr, plan, nodes)
+  local L = ffi.cast(luap, L_ptr)
+  local stage = { L = L, plan = plan, name = plan.name, ops = {}, links = {}, chunks = {}, pushes = {}, keyed = {} }
+  local number = {}
+  for i, op in ipairs(plan.operators) do
+    local node = nodes[op.id]
+    stage.ops[i] = node
+    number[op.id] = i
+    stage.links[i] = {}
+    if node.on_error and node.on_error ~= "fail" then stage.guarded = true end
+  end
+  if number[plan.options.root] ~= 1 then error("the root operator must come first in a stage's plan") end
+  for _, link in ipairs(plan.options.links or {}) do
+    table.insert(stage.links[number[link.from]],
+      { tag = link.tag, to = link.to and number[link.to], port = link.port })
+  end
+  if plan.key then
+    local inputs = plan.keyed_inputs or 3
+    stage.keyed[0] = bit.band(inputs, 1) ~= 0
+    stage.keyed[1] = bit.band(inputs, 2) ~= 0
+  end
+  stage.store = L.store ~= nil and L.store or nil
+  stage.broadcast = L.broadcast ~= nil and L.broadcast or nil
+  context.errors(stage)
+  state.prepare(stage)
+
+  local loops = { [0] = {}, [1] = {} }
+  local timers
+
+  local function on_rows(ptr)
+    local R = ffi.cast(rowsp, ptr)
+    local input = R.input
+    local by_shape = loops[input]
+    while R.p < R["end"] do
+      local id = bit.band(ffi.cast(border.elemp, R.p).tag, 0xffffff)
+      local loop = by_shape[id]
+      if not loop then
+        loop = build_loop(stage, input, id)
+        by_shape[id] = loop
+      end
+      loop(R)
+      if R.p < R["end"] and C.wr_stage_spent(L.stage) ~= 0 then return 1 end
+    end
+    return 0
+  end
+
+  local function on_timers(kind, upto)
+    if not timers then
+      if not (stage.timer or type(stage.ops[1].fn) == "table" and stage.ops[1].fn.timer) then return 0 end
+      timers = build_timers(stage)
+    end
+    L.kind = 0
+    return timers(kind, ffi.cast("int64_t *", upto)[0])
+  end
+
+  local function on_open()
+    for k, node in ipairs(stage.ops) do
+      if type(node.fn) == "table" and node.fn.open then
+        node.fn.open(context.open_context(stage, k))
+      end
+    end
+  end
+
+  local function on_close()
+    for k, node in ipairs(stage.ops) do
+      if type(node.fn) == "table" and node.fn.close then
+        node.fn.close(context.open_context(stage, k))
+      end
+    end
+  end
+
+  return {
+    rows = on_rows, timers = on_timers, open = on_open, close = on_close,
+    describe = function(err) return context.describe(stage, err) end,
+    stage = stage,
+  }
+end
+
+--- The text of the loop that rows of shape `id` will take, for `weir check --explain`.
+function M.text(stage, input, id)
+  build_loop(stage, input, id)
+  return stage.chunks[#stage.chunks].text
+end
+
+return M

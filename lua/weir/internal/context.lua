@@ -1,0 +1,266 @@
+-- SPDX-License-Identifier: Apache-2.0
+--- What a process function sees of the world (`ctx`), and what happens when user code fails.
+
+local ffi = require "ffi"
+local border = require "weir.internal.border"
+local codec = require "weir.internal.codec"
+local rows = require "weir.internal.rows"
+local keys = require "weir.internal.keys"
+
+local C = border.C
+local format, concat = string.format, table.concat
+local type, tonumber, tostring = type, tonumber, tostring
+
+local M = {}
+
+---------------------------------------------------------------- showing values
+
+--- A value as short JSON-like text for messages.
+---@param v any
+---@param limit? integer bytes, default 400
+---@return string
+function M.show(v, limit)
+  limit = limit or 400
+  local out, size = {}, 0
+  local function put(s)
+    out[#out + 1] = s
+    size = size + #s
+  end
+  local function walk(x, depth)
+    if size > limit then return end
+    local ty = type(x)
+    if ty == "string" then
+      put(format("%q", x):gsub("\\\n", "\\n"):gsub("%z", "\\0"))
+    elseif ty == "table" and x ~= codec.null then
+      if depth > 8 then return put "…" end
+      local n = codec.list_length(x)
+      put(n and "[" or "{")
+      local names = {}
+      for k in next, x do names[#names + 1] = k end
+      table.sort(names, function(a, b)
+        if type(a) == type(b) and (type(a) == "number" or type(a) == "string") then return a < b end
+        return type(a) < type(b)
+      end)
+      for i, k in ipairs(names) do
+        if i > 1 then put "," end
+        if not n then
+          walk(type(k) == "string" and k or tostring(k), depth + 1)
+          put ":"
+        end
+        walk(x[k], depth + 1)
+        if size > limit then break end
+      end
+      put(n and "]" or "}")
+    elseif ty == "number" and x == math.floor(x) and math.abs(x) < 1e15 then
+      put(format("%d", x))
+    elseif ty == "cdata" then
+      put((tostring(x):gsub("U?LL$", "")))
+    elseif ty == "function" or ty == "userdata" or ty == "thread" then
+      put(ty)
+    else
+      put(tostring(x))
+    end
+  end
+  walk(v, 1)
+  local text = concat(out)
+  if #text > limit then text = text:sub(1, limit) .. "…" end
+  return text
+end
+
+---------------------------------------------------------------- failures
+
+local FATAL = {} -- field of an error object that has been described and only travels upwards
+
+local function operator_text(node)
+  return format("operator '%s' (%s)", node.name, node.where or "?")
+end
+
+-- User frames of the present stack: the generated code and the engine are left out.
+local function user_traceback(level)
+  local lines = {}
+  while true do
+    local info = debug.getinfo(level, "Sln")
+    if not info then break end
+    local source = info.source
+    if info.what ~= "C" and source:sub(1, 1) == "@" and not source:find("^@lua/weir") then
+      lines[#lines + 1] = format("    %s:%d: in %s", info.short_src, info.currentline,
+        info.name and ("function '" .. info.name .. "'") or "a function")
+    end
+    level = level + 1
+  end
+  return #lines > 0 and "\n  traceback:\n" .. concat(lines, "\n") or ""
+end
+
+local function current_key(stage)
+  if stage.store and C.wr_store_has_key(stage.store) ~= 0 then
+    return M.show({ keys.get(C.wr_store_key(stage.store, ffi.new "uint32_t[1]")) }):sub(2, -2)
+  end
+end
+
+local function describe_failure(stage, k, err, rec, trace)
+  local node = stage.ops[k]
+  local text = format("%s failed in subtask %d: %s", operator_text(node), stage.L.subtask, tostring(err))
+  if rec ~= nil then text = text .. "\n  record: " .. M.show(rec) end
+  local key = current_key(stage)
+  if key then text = text .. "\n  key: " .. key end
+  return text .. (trace or "")
+end
+
+--- Message handler of the batch's protected call; runs with the failing stack in place.
+---@return string
+function M.describe(stage, err)
+  if type(err) == "table" and err[FATAL] then return err.text end
+  for level = 2, 200 do
+    local info = debug.getinfo(level, "f")
+    if not info then break end
+    local k = stage.pushes[info.func]
+    if k then
+      local _, rec = debug.getlocal(level, 1)
+      return describe_failure(stage, k, err, rec, user_traceback(3))
+    end
+  end
+  return describe_failure(stage, 1, err, nil, user_traceback(3))
+end
+
+-- A record as a whole row element, for dead letters; nil when it cannot be one.
+local function element(stage, rec)
+  if rec == nil then return nil end
+  local ok, id, body = pcall(rows.encode, rec)
+  if not ok then return nil end
+  local head = ffi.new("struct wr_elem")
+  head.len = 16 + #body
+  head.tag = bit.bor(id, stage.L.kind)
+  head.ts = stage.L.ts
+  return ffi.string(head, 16) .. body
+end
+
+--- Gives the stage its functions for failures.
+function M.errors(stage)
+  --- A call of operator k failed under its policy.
+  function stage.failed(k, err, rec)
+    if type(err) == "table" and err[FATAL] then error(err, 0) end
+    local node = stage.ops[k]
+    local policy = node.on_error or "fail"
+    if policy == "fail" then
+      error({ [FATAL] = true, text = describe_failure(stage, k, err, rec) }, 0)
+    end
+    local text = tostring(err)
+    local row = element(stage, rec) or ""
+    if C.wr_lua_bad_row(stage.L, k - 1, row, #row, text, #text) ~= 0 then
+      error({ [FATAL] = true, text = border.error_text() }, 0)
+    end
+  end
+
+  --- The function of operator k broke its contract.
+  function stage.misuse(k, what, rec)
+    return stage.failed(k, what, rec)
+  end
+
+  function stage.unknown_tag(k, tag)
+    error(format("operator '%s' emits to the side output '%s', which nobody reads (side_output \"%s\")",
+      stage.ops[k].name, tostring(tag), tostring(tag)), 3)
+  end
+
+  --- The key of a row could not be made; C has the reason.
+  function stage.bad_key(row)
+    local text = border.error_text()
+    local head = ffi.cast(border.elemp, row)
+    if C.wr_lua_bad_row(stage.L, 0, row, head.len, text, #text) ~= 0 then
+      error({ [FATAL] = true, text = border.error_text() }, 0)
+    end
+  end
+
+  local noted = {}
+  function stage.note(text)
+    if not noted[text] then
+      noted[text] = true
+      C.wr_lua_note(stage.L, text)
+    end
+  end
+end
+
+---------------------------------------------------------------- ctx
+
+local function check_time(t)
+  if type(t) == "cdata" and (ffi.istype(border.i64, t) or ffi.istype(border.u64, t)) then return t end
+  if type(t) ~= "number" or t ~= t then
+    error("a timer's time must be a number of milliseconds, not " .. (t ~= t and "NaN" or type(t)), 3)
+  end
+  return t
+end
+
+-- What an operator may use before it has seen a record.
+local function base_context(stage)
+  local L = stage.L
+  local ctx = {}
+  function ctx.now() return tonumber(L.now_ms) end
+  function ctx.watermark()
+    local wm = L.watermark
+    if wm == border.TS_NONE then return nil end
+    return tonumber(wm)
+  end
+  function ctx.subtask() return L.subtask end
+  function ctx.parallelism() return L.parallelism end
+  function ctx.random() return C.wr_lua_random(L) end
+  return ctx
+end
+
+function M.open_context(stage, _k)
+  return setmetatable(base_context(stage), {
+    __index = function(_, name)
+      error(format("ctx.%s is not available in open and close: there is no record and no key", tostring(name)), 2)
+    end,
+  })
+end
+
+--- The context of operator k in one chunk; `out` and `side` deliver what it emits.
+function M.new(stage, k, out, side, input)
+  local L, S = stage.L, stage.store
+  local node = stage.ops[k]
+  local ctx = base_context(stage)
+
+  function ctx.emit(_, rec)
+    if rec == nil then error("cannot emit nil", 2) end
+    out(rec)
+  end
+  function ctx.side(_, tag, rec) side(tag, rec) end
+  function ctx.timestamp()
+    local ts = L.ts
+    if ts == border.TS_NONE then return nil end
+    return tonumber(ts)
+  end
+  local kinds = { [0] = "insert", "update_before", "update_after", "delete" }
+  function ctx.kind() return kinds[bit.rshift(L.kind, 24)] end
+
+  if S and stage.keyed[input or 0] ~= false and k == 1 then
+    local klen = ffi.new "uint32_t[1]"
+    function ctx.key() return keys.get(C.wr_store_key(S, klen)) end
+    local function add(kind, t)
+      if C.wr_timer_add(S, kind, t) ~= 0 then error(border.error_text(), 3) end
+    end
+    function ctx.event_timer(_, t) add(0, check_time(t)) end
+    function ctx.processing_timer(_, t)
+      t = check_time(t)
+      add(1, t)
+      C.wr_lua_timer_added(L, t)
+    end
+    function ctx.delete_event_timer(_, t) C.wr_timer_remove(S, 0, check_time(t)) end
+    function ctx.delete_processing_timer(_, t) C.wr_timer_remove(S, 1, check_time(t)) end
+    for name, handle in next, stage.handles or {} do ctx[name] = handle end
+  else
+    local function unkeyed(what)
+      return function()
+        error(format("%s needs a keyed stream: put :key_by(…) before operator '%s'", what, node.name), 2)
+      end
+    end
+    ctx.key = unkeyed "ctx:key()"
+    ctx.event_timer, ctx.delete_event_timer = unkeyed "a timer", unkeyed "a timer"
+    ctx.processing_timer, ctx.delete_processing_timer = ctx.event_timer, ctx.event_timer
+  end
+  for name, handle in next, stage.broadcast_handles and k == 1 and stage.broadcast_handles(input) or {} do
+    ctx[name] = handle
+  end
+  return ctx
+end
+
+return M

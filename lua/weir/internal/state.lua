@@ -1,0 +1,366 @@
+-- SPDX-License-Identifier: Apache-2.0
+--- Handles to keyed state: `ctx.<name>:get()` and their kin. The values lie in C
+--- (state/store.h) as rows; a handle is a few functions made once per stage, whose readers
+--- and writers learn the shapes of the values as sites do (`weir.internal.rows`).
+
+local ffi = require "ffi"
+local border = require "weir.internal.border"
+local rows = require "weir.internal.rows"
+local keys = require "weir.internal.keys"
+
+local C = border.C
+local format, concat = string.format, table.concat
+
+local M = {}
+
+---------------------------------------------------------------- readers
+
+local SHAPES_PER_READER = 6
+
+-- A function from a value in state to a record, specialised to the shapes it has met.
+local function reader(on_change)
+  local known, ids = {}, {}
+  local E = rows.environment()
+  E.decode = rows.decode
+
+  local function general(p)
+    local id = p.shape
+    if not known[id] and #ids < SHAPES_PER_READER then
+      known[id] = true
+      ids[#ids + 1] = id
+      local text = { rows.PRELUDE, "local general = E.general", "return function(p)", "local id = p.shape" }
+      for _, shape_id in ipairs(ids) do
+        local out = {}
+        local value = rows.decode_text(rows.shape(shape_id), "b", out, nil)
+        text[#text + 1] = format("if id == %d then local b = cast(u8p, p.body) %s return %s end",
+          shape_id, concat(out, "\n"), value)
+      end
+      text[#text + 1] = "return general(p)\nend"
+      on_change(assert(loadstring(concat(text, "\n"), "=state"))(E))
+    end
+    return rows.decoder(id)(ffi.cast(border.u8p, p.body))
+  end
+  E.general = general
+  on_change(general)
+end
+
+-- A site that writes into state; `room` is the text of the C call that gives the body's place.
+local function writer(S, room, params, general, on_change)
+  local E = rows.environment(nil, S, S)
+  E.keys_put = keys.put
+  rows.site {
+    E = E,
+    params = params,
+    place = function(text, shape)
+      text[#text + 1] = format("local b = %s if b == nil then E.no_memory() end", room(shape))
+    end,
+    finish = function() end,
+    write = general,
+    on_change = on_change,
+    refused = function(message) error(message, 0) end,
+  }
+  E.no_memory = function() error(border.error_text(), 0) end
+end
+
+local function put_body(p, body)
+  if p == nil then error(border.error_text(), 0) end
+  ffi.copy(p, body, #body)
+end
+
+---------------------------------------------------------------- kinds
+
+local kinds = {}
+
+-- Value access that reducing and aggregating states share.
+local function value_access(S, i)
+  local read, write
+  reader(function(fn) read = fn end)
+  writer(S, function(shape) return format("C.wr_state_put(S, %d, %d, n)", i, shape) end, "",
+    function(id, body) put_body(C.wr_state_put(S, i, id, #body), body) end,
+    function(fn) write = fn end)
+  local function get()
+    local p = C.wr_state_get(S, i)
+    if p == nil then return nil end
+    return read(p)
+  end
+  local function set(v)
+    if v == nil then C.wr_state_clear(S, i) else write(v) end
+  end
+  return get, set
+end
+
+function kinds.value(S, i)
+  local get, set = value_access(S, i)
+  return {
+    get = function(_) return get() end,
+    set = function(_, v) return set(v) end,
+    clear = function(_) C.wr_state_clear(S, i) end,
+  }
+end
+
+function kinds.reducing(S, i, descriptor)
+  local get, set = value_access(S, i)
+  local fn = descriptor.fn
+  return {
+    get = function(_) return get() end,
+    add = function(_, v)
+      if v == nil then error("cannot add nil to a reducing state", 2) end
+      local old = get()
+      if old == nil then set(v) else set(fn(old, v)) end
+    end,
+    clear = function(_) C.wr_state_clear(S, i) end,
+  }
+end
+
+function kinds.aggregating(S, i, descriptor)
+  local get, set = value_access(S, i)
+  local init, add, result = descriptor.init, descriptor.add, descriptor.result
+  return {
+    get = function(_)
+      local acc = get()
+      if acc == nil then return nil end
+      if result then return result(acc) end
+      return acc
+    end,
+    add = function(_, v)
+      local acc = get()
+      if acc == nil then acc = init() end
+      local new = add(acc, v)
+      if new == nil then new = acc end
+      set(new)
+    end,
+    clear = function(_) C.wr_state_clear(S, i) end,
+  }
+end
+
+function kinds.list(S, i)
+  local read, write
+  reader(function(fn) read = fn end)
+  writer(S, function(shape) return format("C.wr_list_add(S, %d, %d, n)", i, shape) end, "",
+    function(id, body) put_body(C.wr_list_add(S, i, id, #body), body) end,
+    function(fn) write = fn end)
+
+  local function step(cursor)
+    local p = C.wr_list_next(S, i, cursor)
+    if p == nil then return nil end
+    return read(p)
+  end
+  local function all()
+    local list, n = {}, 0
+    local cursor = ffi.new "uint64_t[1]"
+    while true do
+      local p = C.wr_list_next(S, i, cursor)
+      if p == nil then return list end
+      n = n + 1
+      list[n] = read(p)
+    end
+  end
+  local handle = {
+    get = function(_) return all() end,
+    all = function(_) return all() end,
+    iter = function(_) return step, ffi.new "uint64_t[1]" end,
+    count = function(_) return C.wr_list_count(S, i) end,
+    clear = function(_) C.wr_state_clear(S, i) end,
+  }
+  function handle.add(_, v)
+    if v == nil then error("cannot add nil to a list state", 2) end -- S2
+    write(v)
+  end
+  function handle.add_all(_, list)
+    for k = 1, #list do write(list[k]) end
+  end
+  function handle.set(_, list)
+    C.wr_state_clear(S, i)
+    for k = 1, #list do write(list[k]) end
+  end
+  return handle
+end
+
+function kinds.map(S, i)
+  local read, write
+  reader(function(fn) read = fn end)
+  writer(S, function(shape) return format("C.wr_map_put(S, %d, k, klen, %d, n)", i, shape) end, ", k, klen",
+    function(id, body, k, klen) put_body(C.wr_map_put(S, i, k, klen, id, #body), body) end,
+    function(fn) write = fn end)
+  local put_key = keys.put
+  local key_out, klen_out = ffi.new "const uint8_t *[1]", ffi.new "uint32_t[1]"
+
+  local function step(cursor)
+    local p = C.wr_map_next(S, i, cursor, key_out, klen_out)
+    if p == nil then return nil end
+    return keys.get(key_out[0]), read(p)
+  end
+  return {
+    get = function(_, key)
+      local k, n = put_key(key)
+      local p = C.wr_map_get(S, i, k, n)
+      if p == nil then return nil end
+      return read(p)
+    end,
+    put = function(_, key, v)
+      local k, n = put_key(key)
+      if v == nil then
+        C.wr_map_remove(S, i, k, n)
+      else
+        write(v, k, n)
+      end
+    end,
+    remove = function(_, key)
+      local k, n = put_key(key)
+      return C.wr_map_remove(S, i, k, n) ~= 0
+    end,
+    contains = function(_, key)
+      local k, n = put_key(key)
+      return C.wr_map_get(S, i, k, n) ~= nil
+    end,
+    iter = function(_) return step, ffi.new "uint64_t[1]" end,
+    keys = function(_)
+      local list, cursor = {}, ffi.new "uint64_t[1]"
+      while C.wr_map_next(S, i, cursor, key_out, klen_out) ~= nil do
+        list[#list + 1] = keys.get(key_out[0])
+      end
+      return list
+    end,
+    count = function(_) return C.wr_map_count(S, i) end,
+    is_empty = function(_) return C.wr_map_count(S, i) == 0 end,
+    clear = function(_) C.wr_state_clear(S, i) end,
+  }
+end
+
+---------------------------------------------------------------- stages
+
+local read_only_methods = { put = true, remove = true, clear = true, set = true, add = true }
+
+-- Broadcast state as the other side sees it (S17).
+local function read_only(handle, name)
+  local view = {}
+  for method, fn in next, handle do
+    view[method] = fn
+    if read_only_methods[method] then
+      view[method] = function()
+        error(format("broadcast state '%s' can only be changed by the broadcast function", name), 2)
+      end
+    end
+  end
+  return view
+end
+
+local function make(S, i, name, descriptor)
+  local kind = kinds[descriptor.kind]
+  if not kind then error("unknown kind of state: " .. tostring(descriptor.kind)) end
+  local ok, handle = pcall(kind, S, i, descriptor)
+  if not ok then error(format("state '%s': %s", name, handle)) end
+  return handle
+end
+
+--- Makes the handles of a stage's root operator, in the order of the plan's states.
+function M.prepare(stage)
+  local node, plan = stage.ops[1], stage.plan
+  local fn = node.fn
+  if stage.store then
+    stage.handles = {}
+    if node.kind == "reduce" then
+      M.prepare_reduce(stage, node)
+    else
+      for i, entry in ipairs(plan.states or {}) do
+        local descriptor = type(fn) == "table" and fn.state and fn.state[entry.name]
+        if descriptor then stage.handles[entry.name] = make(stage.store, i - 1, entry.name, descriptor) end
+      end
+    end
+  end
+  if stage.broadcast and type(fn) == "table" and fn.broadcast_state then
+    local names = {}
+    for name in next, fn.broadcast_state do names[#names + 1] = name end
+    table.sort(names)
+    local full, view = {}, {}
+    for i, name in ipairs(names) do
+      full[name] = make(stage.broadcast, i - 1, name, fn.broadcast_state[name])
+      view[name] = read_only(full[name], name)
+    end
+    stage.broadcast_handles = function(input) return input == 1 and full or view end
+  end
+end
+
+--- Reduce: the running value is state 0. With `emit = "final"` a timer at the end of event time emits.
+function M.prepare_reduce(stage, node)
+  local S = stage.store
+  local get, set = value_access(S, 0)
+  if (node.options or {}).emit == "final" then
+    local LAST = 0x7fffffffffffffffLL
+    stage.reducer = function(fn, rec)
+      local old = get()
+      if old == nil then
+        C.wr_timer_add(S, 0, LAST)
+        set(rec)
+      else
+        set(fn(old, rec))
+      end
+      return nil
+    end
+    stage.timer = function(ctx) ctx:emit(get()) end
+  else
+    stage.reducer = function(fn, rec)
+      local old = get()
+      local new = rec
+      if old ~= nil then new = fn(old, rec) end
+      set(new)
+      return new
+    end
+  end
+end
+
+---------------------------------------------------------------- keys made by functions
+
+local HIDDEN = {}
+for i = 1, 16 do HIDDEN[i] = "\1" .. i end
+
+local function with_key(rec, ...)
+  local n = select("#", ...)
+  local copy = {}
+  if type(rec) == "table" and next(rec) ~= nil and rec[1] == nil then
+    for k, v in next, rec do
+      if type(k) ~= "string" then
+        copy = { [rows.VALUE_FIELD] = rec }
+        break
+      end
+      copy[k] = v
+    end
+  else
+    copy[rows.VALUE_FIELD] = rec
+  end
+  for i = 1, n do
+    local k = select(i, ...)
+    if k == nil or k ~= k then
+      error("key_by function returned " .. (k == nil and "nil" or "NaN") .. (n > 1 and " as part " .. i or ""), 0)
+    end
+    local ty = type(k)
+    if ty ~= "string" and ty ~= "number" and ty ~= "boolean" and ty ~= "cdata" then
+      error("key_by function returned a " .. ty .. "; a key is a string, number, integer or boolean", 0)
+    end
+    copy[HIDDEN[i]] = k
+  end
+  if n == 0 then error("key_by function returned nothing", 0) end
+  return copy
+end
+
+--- The record with its key in hidden fields, on its way to a hash edge.
+function M.select_key(fn, rec)
+  return with_key(rec, fn(rec))
+end
+
+--- The record with its channel in a hidden field, on its way to a custom edge of n channels.
+function M.select_channel(n)
+  return function(fn, rec)
+    local channel = fn(rec, n)
+    if type(channel) ~= "number" or channel ~= math.floor(channel) or channel < 0 or channel >= n then
+      error(format("partition function returned %s; it must return a whole number from 0 to %d",
+        tostring(channel), n - 1), 0)
+    end
+    local copy = with_key(rec, channel)
+    copy[HIDDEN[1]] = nil
+    copy["\1p"] = channel
+    return copy
+  end
+end
+
+return M

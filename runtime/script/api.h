@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* api: the border between C and Lua, in one declaration.
+ *
+ * This file is compiled by C and, preprocessed with WR_CDEF, handed to ffi.cdef when a
+ * Lua state starts; both sides compare WR_API_HASH. Functions here are called by compiled
+ * Lua code: they never call back into Lua and never raise a Lua error.
+ */
+#ifndef WR_SCRIPT_API_H
+#define WR_SCRIPT_API_H
+#include "record/element.h"
+#include "record/shape.h"
+#include "state/store.h"
+#include "state/timers.h"
+#include "task/stage.h"
+
+/* What a Lua stage and its loops share; one per stage, lives in C. */
+struct wr_lua {
+	struct wr_stage *stage;
+	struct wr_store *store;	   /* keyed state, or NULL */
+	struct wr_store *broadcast; /* broadcast state, or NULL */
+	struct wr_out **outs;
+	int64_t ts;		   /* timestamp of the element or timer being handled */
+	int64_t watermark;
+	int64_t now_ms;		   /* processing time, read once a batch */
+	uint32_t kind;		   /* change kind of the current row, << 24 */
+	uint32_t subtask, parallelism;
+	uint32_t step;		   /* rows left before the step's time is looked at again */
+	double counts[64];	   /* rows that entered operator i of this stage in this call */
+	double fallbacks;  	   /* rows that had to take the tagged encoding */
+};
+
+/* The key of `row` becomes the store's current key. 0, or an error code (wr_lua_error). */
+int wr_lua_set_key(struct wr_lua *l, const uint8_t *row, uint32_t input);
+/* Text of this thread's last error. */
+const char *wr_lua_error(void);
+/* Reads the clock anew: milliseconds of processing time. */
+int64_t wr_lua_now(struct wr_lua *l);
+/* A random number in [0, 1) from the subtask's seed. */
+double wr_lua_random(struct wr_lua *l);
+/* Policy for a row that failed in operator `op` (index in the stage). 0 = go on, else stop with it. */
+int wr_lua_bad_row(struct wr_lua *l, uint32_t op, const uint8_t *record, uint32_t record_len,
+		   const char *error, uint32_t error_len);
+/* One line in the log, with the operator's task. */
+void wr_lua_note(struct wr_lua *l, const char *text);
+/* A processing-time timer was added. */
+void wr_lua_timer_added(struct wr_lua *l, int64_t time_ms);
+
+/* Words of a text: maximal runs of ASCII letters, digits and bytes from 0x80 up, lower-cased into the
+ * cursor's own room. `more` is 0 at the end. Words longer than the room are cut in C's heap: never. */
+struct wr_words {
+	const uint8_t *p;
+	const uint8_t *end;
+	const uint8_t *word;
+	uint32_t len;
+	uint32_t room;
+	uint8_t lower[256];
+};
+int wr_words_next(struct wr_words *w);
+
+/* A number as text, for keys of maps and messages; the same rules as JSON output. */
+uint32_t wr_lua_number_text(double v, char *to);
+#endif
