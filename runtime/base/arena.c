@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* arena: blocks of doubling size, newest first. */
+#include "base/arena.h"
+
+#include <string.h>
+
+enum { BLOCK_MIN = 4096 };
+struct wr_arena_block {
+	struct wr_arena_block *next;
+	size_t size;
+	uint8_t data[];
+};
+
+void wr_arena_init(struct wr_arena *a, struct wr_mem *mem)
+{
+	memset(a, 0, sizeof *a);
+	a->mem = mem;
+}
+
+static void arena_drop(struct wr_arena *a, struct wr_arena_block *b)
+{
+	while (b) {
+		struct wr_arena_block *next = b->next;
+
+		wr_free(a->mem, b);
+		b = next;
+	}
+}
+
+void wr_arena_deinit(struct wr_arena *a)
+{
+	arena_drop(a, a->blocks);
+	wr_arena_init(a, a->mem);
+}
+
+void wr_arena_reset(struct wr_arena *a)
+{
+	if (!a->blocks)
+		return;
+	arena_drop(a, a->blocks->next);
+	a->blocks->next = NULL;
+	a->p = a->blocks->data;
+	a->end = a->p + a->blocks->size;
+}
+
+void *wr_arena_alloc(struct wr_arena *a, size_t bytes)
+{
+	uint8_t *p;
+
+	bytes = (bytes + 7) & ~(size_t)7;
+	if ((size_t)(a->end - a->p) < bytes) {
+		size_t size = a->blocks ? a->blocks->size * 2 : BLOCK_MIN;
+		struct wr_arena_block *b;
+
+		if (size < bytes)
+			size = bytes;
+		b = wr_alloc(a->mem, sizeof *b + size);
+		if (!b)
+			return NULL;
+		b->next = a->blocks;
+		b->size = size;
+		a->blocks = b;
+		a->p = b->data;
+		a->end = b->data + size;
+	}
+	p = a->p;
+	a->p += bytes;
+	return p;
+}
+
+char *wr_arena_strndup(struct wr_arena *a, const char *s, size_t len)
+{
+	char *p = wr_arena_alloc(a, len + 1);
+
+	if (!p)
+		return NULL;
+	memcpy(p, s, len);
+	p[len] = 0;
+	return p;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* error: the per-thread diagnostics area. */
+#include "base/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { TEXT_MAX = 8192 };
+static _Thread_local char text[TEXT_MAX];
+static _Thread_local int last;
+
+int wr_error_setv(int code, const char *fmt, va_list ap)
+{
+	vsnprintf(text, sizeof text, fmt, ap);
+	last = code;
+	return code;
+}
+
+int wr_error_set(int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	wr_error_setv(code, fmt, ap);
+	va_end(ap);
+	return code;
+}
+
+int wr_error_wrap(int code, const char *fmt, ...)
+{
+	char front[1024];
+	size_t n, len = strlen(text);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(front, sizeof front - 2, fmt, ap);
+	va_end(ap);
+	if (len)
+		strcat(front, ": ");
+	n = strlen(front);
+	if (n + len >= sizeof text)
+		len = sizeof text - n - 1;
+	memmove(text + n, text, len);
+	memcpy(text, front, n);
+	text[n + len] = 0;
+	last = code;
+	return code;
+}
+
+int wr_error_nomem(size_t bytes, const char *what)
+{
+	return wr_error_set(WR_EFATAL, "out of memory (%zu bytes for %s)", bytes, what);
+}
+
+const char *wr_error_text(void)
+{
+	return text;
+}
+
+int wr_error_code(void)
+{
+	return last;
+}
+
+void wr_error_clear(void)
+{
+	text[0] = 0;
+	last = WR_OK;
+}
+
+const char *wr_error_class(int code)
+{
+	switch (code) {
+	case WR_EUSER:
+		return "user";
+	case WR_ETRANSIENT:
+		return "transient";
+	case WR_EFATAL:
+		return "fatal";
+	default:
+		return "bug";
+	}
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fault: the list of named places, sorted, and which of them are switched on. */
+#include "base/fault.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/assert.h"
+#include "base/error.h"
+
+_Atomic int wr_fault_armed;
+
+static struct point {
+	const char *name;
+	int nth; /* hits left until it fails; 0 = off */
+	int err;
+} points[] = {
+	{"file.fsync", 0, 0},
+	{"file.open", 0, 0},
+	{"file.read", 0, 0},
+	{"file.write", 0, 0},
+};
+enum { POINTS = sizeof points / sizeof *points };
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static struct point *find(const char *name, size_t len)
+{
+	for (int i = 0; i < POINTS; i++)
+		if (strlen(points[i].name) == len && !memcmp(points[i].name, name, len))
+			return &points[i];
+	return NULL;
+}
+
+bool wr_fault_hit(const char *name, int *err)
+{
+	struct point *p = find(name, strlen(name));
+	bool due = false;
+
+	WR_ASSERT(p);
+	pthread_mutex_lock(&mutex);
+	if (p->nth && --p->nth == 0) {
+		due = true;
+		atomic_fetch_sub(&wr_fault_armed, 1);
+		if (err)
+			*err = p->err;
+	}
+	pthread_mutex_unlock(&mutex);
+	return due;
+}
+
+static int arm(struct point *p, int nth, int err)
+{
+	pthread_mutex_lock(&mutex);
+	atomic_fetch_add(&wr_fault_armed, (nth != 0) - (p->nth != 0));
+	p->nth = nth;
+	p->err = err;
+	pthread_mutex_unlock(&mutex);
+	return WR_OK;
+}
+
+int wr_fault_set(const char *name, int nth, int err)
+{
+	struct point *p = find(name, strlen(name));
+
+	if (!p)
+		return wr_error_set(WR_EUSER, "unknown fault point '%s'", name);
+	return arm(p, nth, err);
+}
+
+int wr_fault_parse(const char *spec)
+{
+	while (*spec) {
+		size_t len = strcspn(spec, ":=,");
+		struct point *p = find(spec, len);
+		int nth = 1, err = 5; /* EIO */
+		char *end;
+
+		if (!p)
+			return wr_error_set(WR_EUSER, "unknown fault point '%.*s'", (int)len, spec);
+		spec += len;
+		if (*spec == ':') {
+			nth = (int)strtol(spec + 1, &end, 10);
+			spec = end;
+		}
+		if (*spec == '=') {
+			err = (int)strtol(spec + 1, &end, 10);
+			spec = end;
+		}
+		if (*spec == ',')
+			spec++;
+		else if (*spec)
+			return wr_error_set(WR_EUSER, "cannot read fault '%s': name[:nth][=errno],…", spec);
+		arm(p, nth, err);
+	}
+	return WR_OK;
+}

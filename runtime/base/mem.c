@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mem: the one door to the heap, with an account per holder. */
+#include "base/mem.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include "base/assert.h"
+#include "base/error.h"
+
+static _Atomic(struct wr_mem *) accounts;
+static _Atomic int64_t fail_at;
+
+void wr_mem_fail_at(int64_t n)
+{
+	atomic_store(&fail_at, n);
+}
+
+static bool refused(void)
+{
+	if (WR_LIKELY(atomic_load_explicit(&fail_at, memory_order_relaxed) == 0))
+		return false;
+	return atomic_fetch_sub(&fail_at, 1) == 1;
+}
+
+static void account_register(struct wr_mem *mem)
+{
+	struct wr_mem *head;
+
+	if (atomic_exchange(&mem->registered, 1))
+		return;
+	head = atomic_load(&accounts);
+	do
+		mem->next = head;
+	while (!atomic_compare_exchange_weak(&accounts, &head, mem));
+}
+
+static void *account_add(struct wr_mem *mem, void *p, size_t bytes)
+{
+	int64_t now, max;
+
+	if (WR_UNLIKELY(!p)) {
+		wr_error_nomem(bytes, mem->name);
+		return NULL;
+	}
+	if (WR_UNLIKELY(!atomic_load_explicit(&mem->registered, memory_order_relaxed)))
+		account_register(mem);
+	now = atomic_fetch_add_explicit(&mem->bytes, (int64_t)malloc_usable_size(p), memory_order_relaxed) +
+	      (int64_t)malloc_usable_size(p);
+	max = atomic_load_explicit(&mem->bytes_max, memory_order_relaxed);
+	while (now > max && !atomic_compare_exchange_weak_explicit(&mem->bytes_max, &max, now,
+								   memory_order_relaxed,
+								   memory_order_relaxed))
+		;
+	atomic_fetch_add_explicit(&mem->blocks, 1, memory_order_relaxed);
+	return p;
+}
+
+static void account_sub(struct wr_mem *mem, void *p)
+{
+	atomic_fetch_sub_explicit(&mem->bytes, (int64_t)malloc_usable_size(p), memory_order_relaxed);
+	atomic_fetch_sub_explicit(&mem->blocks, 1, memory_order_relaxed);
+}
+
+void *wr_alloc(struct wr_mem *mem, size_t bytes)
+{
+	return account_add(mem, refused() ? NULL : malloc(bytes ? bytes : 1), bytes);
+}
+
+void *wr_zalloc(struct wr_mem *mem, size_t bytes)
+{
+	return account_add(mem, refused() ? NULL : calloc(1, bytes ? bytes : 1), bytes);
+}
+
+void *wr_alloc_aligned(struct wr_mem *mem, size_t align, size_t bytes)
+{
+	void *p = NULL;
+
+	if (refused() || posix_memalign(&p, align, bytes ? bytes : 1))
+		p = NULL;
+	return account_add(mem, p, bytes);
+}
+
+void *wr_realloc(struct wr_mem *mem, void *p, size_t bytes)
+{
+	void *q;
+	size_t old = p ? malloc_usable_size(p) : 0;
+
+	if (!p)
+		return wr_alloc(mem, bytes);
+	q = refused() ? NULL : realloc(p, bytes ? bytes : 1);
+	if (!q) {
+		wr_error_nomem(bytes, mem->name);
+		return NULL;
+	}
+	atomic_fetch_sub_explicit(&mem->bytes, (int64_t)old, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&mem->blocks, 1, memory_order_relaxed);
+	return account_add(mem, q, bytes);
+}
+
+char *wr_strndup(struct wr_mem *mem, const char *s, size_t len)
+{
+	char *p = wr_alloc(mem, len + 1);
+
+	if (!p)
+		return NULL;
+	memcpy(p, s, len);
+	p[len] = 0;
+	return p;
+}
+
+char *wr_strdup(struct wr_mem *mem, const char *s)
+{
+	return wr_strndup(mem, s, strlen(s));
+}
+
+void wr_free(struct wr_mem *mem, void *p)
+{
+	if (!p)
+		return;
+	account_sub(mem, p);
+	free(p);
+}
+
+void wr_mem_each(void (*each)(const struct wr_mem *mem, void *arg), void *arg)
+{
+	for (struct wr_mem *m = atomic_load(&accounts); m; m = m->next)
+		each(m, arg);
+}
+
+int64_t wr_mem_resident(void)
+{
+	long total, resident = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	if (!f)
+		return 0;
+	if (fscanf(f, "%ld %ld", &total, &resident) != 2)
+		resident = 0;
+	fclose(f);
+	return (int64_t)resident * sysconf(_SC_PAGESIZE);
+}
+
+int64_t wr_mem_resident_max(void)
+{
+	struct rusage u;
+
+	if (getrusage(RUSAGE_SELF, &u))
+		return 0;
+	return (int64_t)u.ru_maxrss * 1024;
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lua_stage: a fused chain of Lua operators as a stage of a task.
+ *
+ * Holds one Lua state, in which the script was run again to fetch its functions, and
+ * enters it once per batch. Everything else is generated Lua (lua/weir/internal/chain.lua),
+ * which reaches back through the functions of api.h.
+ */
+#include <lauxlib.h>
+#include <string.h>
+#include "base/assert.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "script/api.h"
+#include "script/lua_stage.h"
+#include "script/vm.h"
+
+enum { ROWS = 1, TIMERS, OPEN, CLOSE, DESCRIBE, LAST = DESCRIBE }; /* stack slots of the entry functions */
+
+static struct wr_mem mem = WR_MEM_INIT("script.stage");
+static const char *const entry_names[] = {NULL, "rows", "timers", "open", "close", "describe"};
+
+struct lua_stage {
+	struct wr_lua shared; /* read and written by the generated code */
+	struct wr_vm *vm;
+	struct wr_keyer *keyer2; /* key of input 1 where it differs */
+	struct wr_rand rand;
+	uint32_t keyed_inputs; /* bit i: rows of input i have a key */
+	double counted[64];
+	uint64_t out_rows;
+	bool timing; /* in the midst of firing: processing time of this firing */
+};
+
+static struct lua_stage *of(struct wr_stage *s)
+{
+	return s->state;
+}
+
+/* Builds the chain: weir.internal.boot.stage(shared, plan bytes) → table of entry functions. */
+static int stage_boot(struct wr_stage *s, struct lua_stage *ls)
+{
+	struct wr_bytes plan = WR_BYTES_EMPTY;
+	lua_State *L;
+	int rc;
+
+	wr_value_put(&plan, s->plan);
+	rc = wr_bytes_status(&plan);
+	if (rc == WR_OK)
+		rc = wr_vm_function(ls->vm, "weir.internal.boot", "stage");
+	if (rc != WR_OK) {
+		wr_bytes_deinit(&plan);
+		return rc;
+	}
+	L = ls->vm->L;
+	lua_pushlightuserdata(L, &ls->shared);
+	lua_pushlstring(L, (const char *)plan.data, plan.len);
+	wr_bytes_deinit(&plan);
+	rc = wr_vm_call(ls->vm, 2, 1, 0);
+	if (rc != WR_OK)
+		return rc;
+	for (int i = ROWS; i <= LAST; i++)
+		lua_getfield(L, 1, entry_names[i]);
+	lua_remove(L, 1);
+	WR_ASSERT(lua_gettop(L) == LAST);
+	return WR_OK;
+}
+
+static struct wr_store *broadcast_store(const struct wr_stage *s)
+{
+	struct wr_state_desc descs[32];
+	struct wr_store_options o = {.states = descs, .max_parallelism = 1, .mem = &mem};
+	const struct wr_value *list = wr_value_get(s->plan, "broadcast_states");
+	struct wr_store *store;
+	static const uint8_t key[] = {'b', 1};
+
+	if (!list || !list->count)
+		return NULL;
+	WR_ASSERT(list->count <= 32);
+	for (uint32_t i = 0; i < list->count; i++)
+		descs[i] = (struct wr_state_desc){.name = wr_value_str(&list->items[i], "name", ""),
+						  .kind = WR_STATE_MAP};
+	o.state_count = list->count;
+	o.operator_uid = wr_value_str(s->plan, "name", "");
+	store = wr_store_new(&o);
+	if (store)
+		wr_store_set_key(store, key, sizeof key, wr_key_hash(key, sizeof key));
+	return store;
+}
+
+static struct wr_keyer *second_keyer(const struct wr_stage *s)
+{
+	const struct wr_value *list = wr_value_get(s->plan, "key2");
+	struct wr_str names[WR_KEY_PARTS_MAX];
+
+	if (!list)
+		return NULL;
+	WR_ASSERT(list->count <= WR_KEY_PARTS_MAX);
+	for (uint32_t i = 0; i < list->count; i++)
+		names[i] = (struct wr_str){list->items[i].str.p, list->items[i].str.len};
+	return wr_keyer_new(names, list->count);
+}
+
+static int stage_open(struct wr_stage *s)
+{
+	struct lua_stage *ls = wr_zalloc(&mem, sizeof *ls);
+	struct wr_bundle *bundle = s->env->bundle;
+	int rc;
+
+	if (!ls)
+		return WR_EFATAL;
+	s->state = ls;
+	ls->rand = s->env->rand;
+	ls->keyed_inputs = (uint32_t)wr_value_int(s->plan, "keyed_inputs", 3);
+	ls->keyer2 = second_keyer(s);
+	ls->shared.stage = s;
+	ls->shared.store = s->store;
+	ls->shared.broadcast = broadcast_store(s);
+	ls->shared.outs = s->outs;
+	ls->shared.ts = WR_TS_NONE;
+	ls->shared.watermark = WR_TS_NONE;
+	ls->shared.now_ms = wr_clock_ms(s->env->clock);
+	ls->shared.subtask = s->env->subtask;
+	ls->shared.parallelism = s->env->parallelism;
+	ls->vm = wr_vm_new(bundle, false, wr_bundle_lua_memory(bundle));
+	if (!ls->vm)
+		return WR_EFATAL;
+	rc = stage_boot(s, ls);
+	if (rc != WR_OK)
+		return rc;
+	lua_pushvalue(ls->vm->L, OPEN);
+	return wr_vm_call(ls->vm, 0, 0, DESCRIBE);
+}
+
+/* Counters of the operators, from the generated code's numbers. */
+static void stage_count(struct wr_stage *s, struct lua_stage *ls)
+{
+	for (uint32_t i = 0; i < s->ops_count && i < 64; i++) {
+		if (ls->shared.counts[i] == ls->counted[i])
+			continue;
+		wr_metric_add(&s->ops_stats[i].rows_in, (int64_t)(ls->shared.counts[i] - ls->counted[i]));
+		ls->counted[i] = ls->shared.counts[i];
+	}
+}
+
+/* The boolean "stopped early" on top of the stack as an answer. */
+static int stage_answer(struct wr_stage *s, struct lua_stage *ls, int rc)
+{
+	lua_State *L = ls->vm->L;
+	bool more;
+
+	stage_count(s, ls);
+	if (rc != WR_OK) {
+		lua_settop(L, LAST);
+		return rc;
+	}
+	more = lua_tointeger(L, -1) != 0;
+	lua_settop(L, LAST);
+	return more ? WR_AGAIN : WR_OK;
+}
+
+static int stage_rows(struct wr_stage *s, struct wr_rows *rows)
+{
+	struct lua_stage *ls = of(s);
+	lua_State *L = ls->vm->L;
+	int rc;
+
+	ls->shared.now_ms = wr_clock_ms(s->env->clock);
+	ls->shared.watermark = s->watermark;
+	if (s->store)
+		wr_store_set_now(s->store, ls->shared.now_ms);
+	lua_pushvalue(L, ROWS);
+	lua_pushlightuserdata(L, rows);
+	rc = stage_answer(s, ls, wr_vm_call(ls->vm, 1, 1, DESCRIBE));
+	wr_vm_collect(ls->vm);
+	return rc;
+}
+
+static int stage_fire(struct wr_stage *s, enum wr_timer_kind kind, int64_t upto_ms)
+{
+	struct lua_stage *ls = of(s);
+	lua_State *L = ls->vm->L;
+	int rc;
+
+	ls->shared.now_ms = wr_clock_ms(s->env->clock);
+	ls->shared.watermark = s->watermark;
+	wr_store_set_now(s->store, ls->shared.now_ms);
+	lua_pushvalue(L, TIMERS);
+	lua_pushinteger(L, kind);
+	lua_pushlightuserdata(L, &upto_ms);
+	rc = stage_answer(s, ls, wr_vm_call(ls->vm, 2, 1, DESCRIBE));
+	wr_vm_collect(ls->vm);
+	return rc;
+}
+
+static int stage_watermark(struct wr_stage *s, int64_t *wm)
+{
+	if (!s->store || wr_timer_earliest(s->store, WR_TIMER_EVENT) > *wm)
+		return WR_OK;
+	return stage_fire(s, WR_TIMER_EVENT, *wm);
+}
+
+/* A timer for time T fires at T + 1 ms, so that all records of millisecond T precede it (I7). */
+static void stage_deadline(struct wr_stage *s)
+{
+	int64_t at = wr_timer_earliest(s->store, WR_TIMER_PROCESSING);
+
+	s->deadline_ms = at == INT64_MAX ? at : at + 1;
+}
+
+static int stage_time(struct wr_stage *s, int64_t now_ms)
+{
+	int rc = WR_OK;
+
+	if (!s->store)
+		return WR_OK;
+	/* at the end of input now_ms is INT64_MAX: everything pending fires (I13) */
+	if (now_ms != INT64_MAX)
+		now_ms -= 1;
+	if (wr_timer_earliest(s->store, WR_TIMER_PROCESSING) <= now_ms)
+		rc = stage_fire(s, WR_TIMER_PROCESSING, now_ms);
+	stage_deadline(s);
+	return rc;
+}
+
+static int stage_end(struct wr_stage *s)
+{
+	struct lua_stage *ls = of(s);
+
+	lua_pushvalue(ls->vm->L, CLOSE);
+	return wr_vm_call(ls->vm, 0, 0, DESCRIBE);
+}
+
+static void stage_free(struct wr_stage *s)
+{
+	struct lua_stage *ls = of(s);
+
+	if (!ls)
+		return;
+	wr_vm_free(ls->vm);
+	wr_keyer_free(ls->keyer2);
+	if (ls->shared.broadcast)
+		wr_store_free(ls->shared.broadcast);
+	wr_free(&mem, ls);
+	s->state = NULL;
+}
+
+const struct wr_stage_ops wr_lua_stage_ops = {
+	.kind = "lua",
+	.open = stage_open,
+	.rows = stage_rows,
+	.watermark = stage_watermark,
+	.time = stage_time,
+	.end = stage_end,
+	.free = stage_free,
+};
+
+const struct wr_stage_kind wr_script_kinds[] = {{"lua", &wr_lua_stage_ops}};
+const unsigned wr_script_kinds_count = 1;
+
+/* ---- called by generated code ---- */
+
+int wr_lua_set_key(struct wr_lua *l, const uint8_t *row, uint32_t input)
+{
+	struct wr_stage *s = l->stage;
+	struct wr_keyer *k = s->keyer;
+
+	if (WR_UNLIKELY(input == 1) && of(s)->keyer2)
+		k = of(s)->keyer2;
+	return wr_store_set_row(l->store, k, (const struct wr_elem *)row);
+}
+
+const char *wr_lua_error(void)
+{
+	return wr_error_text();
+}
+
+int64_t wr_lua_now(struct wr_lua *l)
+{
+	return l->now_ms = wr_clock_ms(l->stage->env->clock);
+}
+
+double wr_lua_random(struct wr_lua *l)
+{
+	return (double)(wr_rand_next(&of(l->stage)->rand) >> 11) * 0x1p-53;
+}
+
+int wr_lua_bad_row(struct wr_lua *l, uint32_t op, const uint8_t *record, uint32_t record_len,
+		   const char *error, uint32_t error_len)
+{
+	char text[1024];
+	const struct wr_elem *row = record_len ? (const struct wr_elem *)record : NULL;
+
+	if (error_len >= sizeof text)
+		error_len = sizeof text - 1;
+	memcpy(text, error, error_len);
+	text[error_len] = 0;
+	return wr_stage_bad_row(l->stage, op, row, NULL, 0, NULL, text, WR_EUSER);
+}
+
+void wr_lua_note(struct wr_lua *l, const char *text)
+{
+	wr_warn(l->stage->env->task, "%s", text);
+}
+
+void wr_lua_timer_added(struct wr_lua *l, int64_t time_ms)
+{
+	int64_t at = time_ms == INT64_MAX ? time_ms : time_ms + 1;
+
+	if (at < l->stage->deadline_ms)
+		l->stage->deadline_ms = at;
+}

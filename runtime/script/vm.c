@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vm: makes LuaJIT states. Only lua_pcall of wr_vm_call enters Lua, so a Lua error never
+ * crosses a C frame that owns something. */
+#include "script/vm.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/assert.h"
+#include "base/error.h"
+#include "script/embed.h"
+
+static struct wr_mem mem = WR_MEM_INIT("script.lua");
+
+/* LuaJIT's own allocator, with a bound in front of it: faster than malloc for small objects. */
+static void *vm_alloc(void *ud, void *p, size_t old, size_t want)
+{
+	struct wr_vm *vm = ud;
+	int64_t grow = (int64_t)want - (int64_t)old;
+	void *q;
+
+	if (WR_UNLIKELY(grow > 0 && vm->bytes_max && vm->bytes + grow > vm->bytes_max))
+		return NULL;
+	q = vm->alloc(vm->alloc_ud, p, old, want);
+	if (WR_LIKELY(q || want == 0))
+		vm->bytes += grow;
+	return q;
+}
+
+/* The account follows at batch edges, so that the atomic is off the hot path. */
+static void vm_account(struct wr_vm *vm, int64_t bytes)
+{
+	atomic_fetch_add_explicit(&mem.bytes, bytes - vm->accounted, memory_order_relaxed);
+	vm->accounted = bytes;
+}
+
+/* package.loaders entry: modules inside the binary. */
+static int load_embedded(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 1);
+	unsigned low = 0, high = wr_embedded_count;
+
+	while (low < high) {
+		unsigned mid = (low + high) / 2;
+		int order = strcmp(name, wr_embedded[mid].name);
+
+		if (order == 0) {
+			if (luaL_loadbuffer(L, wr_embedded[mid].code, wr_embedded[mid].len, name))
+				return lua_error(L);
+			return 1;
+		}
+		if (order < 0)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	lua_pushfstring(L, "\n\tno embedded module '%s'", name);
+	return 1;
+}
+
+static struct wr_vm *vm_of(lua_State *L)
+{
+	struct wr_vm *vm;
+
+	lua_getfield(L, LUA_REGISTRYINDEX, "weir.vm");
+	vm = lua_touserdata(L, -1);
+	lua_pop(L, 1);
+	return vm;
+}
+
+/* host.file(name): text of a bundled file or nil. */
+static int host_file(lua_State *L)
+{
+	struct wr_vm *vm = vm_of(L);
+	size_t len;
+	const char *text = vm->bundle ? wr_bundle_find(vm->bundle, luaL_checkstring(L, 1), &len) : NULL;
+
+	if (!text)
+		return 0;
+	lua_pushlstring(L, text, len);
+	return 1;
+}
+
+/* host.add(name, text): adds a file to the bundle while the graph is drawn. */
+static int host_add(lua_State *L)
+{
+	struct wr_vm *vm = vm_of(L);
+	size_t len;
+	const char *name = luaL_checkstring(L, 1), *text = luaL_checklstring(L, 2, &len);
+
+	if (!vm->drawing || !vm->bundle)
+		return luaL_error(L, "the bundle is closed");
+	if (wr_bundle_add(vm->bundle, name, text, len) != WR_OK)
+		return luaL_error(L, "%s", wr_error_text());
+	return 0;
+}
+
+/* host.embedded(name): is there a module of this name inside the binary? */
+static int host_embedded(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 1);
+
+	for (unsigned i = 0; i < wr_embedded_count; i++)
+		if (!strcmp(wr_embedded[i].name, name)) {
+			lua_pushboolean(L, 1);
+			return 1;
+		}
+	return 0;
+}
+
+/* Runs protected: libraries, loader, `weir_api` and `weir_host` for the engine's Lua. */
+static int vm_prepare(lua_State *L)
+{
+	struct wr_vm *vm = lua_touserdata(L, 1);
+
+	lua_pushlightuserdata(L, vm);
+	lua_setfield(L, LUA_REGISTRYINDEX, "weir.vm");
+	luaL_openlibs(L);
+
+	lua_getglobal(L, "package");
+	lua_getfield(L, -1, "loaders");
+	lua_pushcfunction(L, load_embedded);
+	lua_rawseti(L, -2, 2); /* in place of the search on disk; `weir lua` puts that back behind */
+	lua_pushnil(L);
+	lua_rawseti(L, -2, 3);
+	lua_pushnil(L);
+	lua_rawseti(L, -2, 4);
+	lua_pop(L, 2);
+
+	lua_newtable(L);
+	lua_pushstring(L, wr_api_cdef);
+	lua_setfield(L, -2, "text");
+	lua_pushstring(L, wr_api_hash);
+	lua_setfield(L, -2, "hash");
+	lua_setglobal(L, "weir_api");
+
+	lua_newtable(L);
+	lua_pushcfunction(L, host_file);
+	lua_setfield(L, -2, "file");
+	lua_pushcfunction(L, host_add);
+	lua_setfield(L, -2, "add");
+	lua_pushcfunction(L, host_embedded);
+	lua_setfield(L, -2, "embedded");
+	lua_pushboolean(L, vm->drawing);
+	lua_setfield(L, -2, "drawing");
+	lua_pushboolean(L, vm->bundle && wr_bundle_unsafe(vm->bundle));
+	lua_setfield(L, -2, "unsafe");
+	if (vm->bundle && wr_bundle_lua_path(vm->bundle)) {
+		lua_pushstring(L, wr_bundle_lua_path(vm->bundle));
+		lua_setfield(L, -2, "lua_path");
+	}
+	lua_setglobal(L, "weir_host");
+	return 0;
+}
+
+struct wr_vm *wr_vm_new(struct wr_bundle *bundle, bool drawing, int64_t bytes_max)
+{
+	struct wr_vm *vm = wr_zalloc(&mem, sizeof *vm);
+
+	if (!vm)
+		return NULL;
+	vm->bundle = bundle;
+	vm->drawing = drawing;
+	vm->bytes_max = bytes_max;
+	vm->L = luaL_newstate();
+	if (!vm->L) {
+		wr_free(&mem, vm);
+		wr_error_set(WR_EFATAL, "no memory for a Lua state");
+		return NULL;
+	}
+	vm->alloc = lua_getallocf(vm->L, &vm->alloc_ud);
+	vm->bytes = (int64_t)lua_gc(vm->L, LUA_GCCOUNT, 0) * 1024 + lua_gc(vm->L, LUA_GCCOUNTB, 0);
+	lua_setallocf(vm->L, vm_alloc, vm);
+	lua_gc(vm->L, LUA_GCSTOP, 0);
+	if (lua_cpcall(vm->L, vm_prepare, vm)) {
+		wr_error_set(WR_EFATAL, "Lua state: %s", lua_tostring(vm->L, -1));
+		wr_vm_free(vm);
+		return NULL;
+	}
+	lua_gc(vm->L, LUA_GCRESTART, 0);
+	return vm;
+}
+
+void wr_vm_free(struct wr_vm *vm)
+{
+	if (!vm)
+		return;
+	lua_setallocf(vm->L, vm->alloc, vm->alloc_ud);
+	lua_close(vm->L);
+	vm_account(vm, 0);
+	wr_free(&mem, vm);
+}
+
+struct function_name {
+	const char *module, *name;
+};
+
+static int push_function(lua_State *L)
+{
+	const struct function_name *f = lua_touserdata(L, 1);
+
+	lua_getglobal(L, "require");
+	lua_pushstring(L, f->module);
+	lua_call(L, 1, 1);
+	lua_getfield(L, -1, f->name);
+	if (!lua_isfunction(L, -1))
+		return luaL_error(L, "%s.%s is no function", f->module, f->name);
+	return 1;
+}
+
+int wr_vm_function(struct wr_vm *vm, const char *module, const char *name)
+{
+	struct function_name f = {module, name};
+
+	lua_pushcfunction(vm->L, push_function);
+	lua_pushlightuserdata(vm->L, &f);
+	return wr_vm_call(vm, 1, 1, 0);
+}
+
+int wr_vm_call(struct wr_vm *vm, int args, int results, int handler)
+{
+	int rc = lua_pcall(vm->L, args, results, handler);
+	const char *text;
+
+	if (rc == 0)
+		return WR_OK;
+	text = lua_tostring(vm->L, -1);
+	if (rc == LUA_ERRMEM)
+		wr_error_set(WR_EUSER,
+			     "out of Lua memory: %lld of %lld bytes held; the script keeps too much, or raise "
+			     "--lua-memory",
+			     (long long)vm->bytes, (long long)vm->bytes_max);
+	else
+		wr_error_set(WR_EUSER, "%s", text ? text : "(an error object that is no text)");
+	lua_pop(vm->L, 1);
+	return WR_EUSER;
+}
+
+void wr_vm_collect(struct wr_vm *vm)
+{
+	lua_gc(vm->L, LUA_GCSTEP, 0);
+	vm_account(vm, vm->bytes);
+}

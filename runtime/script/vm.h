@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vm: one LuaJIT state: its memory bound, the embedded modules, the border's declarations.
+ *
+ * A state belongs to one thread at a time. The user's code runs in an environment of its
+ * own (lua/weir/internal/sandbox.lua); the engine's Lua sees everything.
+ */
+#pragma once
+#include <lua.h>
+#include "script/bundle.h"
+
+struct wr_vm {
+	lua_State *L;
+	int64_t bytes, bytes_max; /* held now; the bound (0 = none) */
+	int64_t accounted;	  /* what the memory account knows of */
+	lua_Alloc alloc;	  /* LuaJIT's own */
+	void *alloc_ud;
+	struct wr_bundle *bundle; /* borrowed; NULL for plain `weir lua` */
+	bool drawing;		  /* files may be read and are added to the bundle */
+};
+
+/* NULL with the error set. `bytes_max` 0 = no bound. */
+struct wr_vm *wr_vm_new(struct wr_bundle *bundle, bool drawing, int64_t bytes_max);
+void wr_vm_free(struct wr_vm *vm);
+
+/* Pushes function `name` of the embedded module `module`. WR_OK or an error. */
+int wr_vm_function(struct wr_vm *vm, const char *module, const char *name);
+/* Protected call; `handler` is the stack index of a message handler or 0. WR_EUSER with the message. */
+int wr_vm_call(struct wr_vm *vm, int args, int results, int handler);
+/* One collector step, at a batch edge. */
+void wr_vm_collect(struct wr_vm *vm);
