@@ -19,10 +19,11 @@ struct wr_bundle {
 	uint32_t count, cap;
 	uint64_t hash;
 	bool unsafe;
+	int64_t lua_memory;
 	char *lua_path;
 };
 
-struct wr_bundle *wr_bundle_new(bool unsafe, const char *lua_path)
+struct wr_bundle *wr_bundle_new(bool unsafe, const char *lua_path, int64_t lua_memory)
 {
 	struct wr_bundle *b = wr_zalloc(&mem, sizeof *b);
 
@@ -30,6 +31,7 @@ struct wr_bundle *wr_bundle_new(bool unsafe, const char *lua_path)
 		return NULL;
 	b->refs = 1;
 	b->unsafe = unsafe;
+	b->lua_memory = lua_memory;
 	b->lua_path = lua_path ? wr_strdup(&mem, lua_path) : NULL;
 	return b;
 }
@@ -122,4 +124,9 @@ bool wr_bundle_unsafe(const struct wr_bundle *b)
 const char *wr_bundle_lua_path(const struct wr_bundle *b)
 {
 	return b->lua_path;
+}
+
+int64_t wr_bundle_lua_memory(const struct wr_bundle *b)
+{
+	return b->lua_memory;
 }
