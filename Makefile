@@ -130,7 +130,7 @@ $B/gen/embed.c: $(LUA_SRC) runtime/script/embed.lua $(wildcard runtime/*/*.h) $B
 	luajit runtime/script/embed.lua $@ $B/gen/api.cdef $(LUA_SRC)
 $B/obj/embed.o: $B/gen/embed.c
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -c $< -o $@
+	$(CC) -std=c11 -Iruntime -c $< -o $@
 
 $B/weir: $B/obj/runtime/main.o $(OBJ) $B/stamp/link
 	$(CXX) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS)
