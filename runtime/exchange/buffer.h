@@ -30,3 +30,6 @@ struct wr_buffer {
 
 void wr_buffer_ref(struct wr_buffer *b, uint32_t n);
 void wr_buffer_unref(struct wr_buffer *b);
+
+/* A buffer of its own, outside any pool: a row put together from fragments. NULL with the error set. */
+struct wr_buffer *wr_buffer_alone(uint32_t size);

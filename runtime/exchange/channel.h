@@ -27,8 +27,8 @@ static inline void wr_channel_push(struct wr_channel *c, struct wr_buffer *b)
 	c->ops->push(c, b);
 }
 
-/* A lock-free ring between two threads (or one). Grows by linking, so that overdrafts fit. */
-struct wr_channel *wr_ring_new(uint32_t capacity, const struct wr_notify *wake);
+/* A lock-free queue between two threads (or one); unbounded, since its producer's pool is the bound. */
+struct wr_channel *wr_ring_new(const struct wr_notify *wake);
 /* Consumer's thread: next buffer (its reference is the caller's), NULL when empty. */
 struct wr_buffer *wr_ring_pop(struct wr_channel *c);
 bool wr_ring_empty(const struct wr_channel *c);

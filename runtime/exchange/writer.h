@@ -45,6 +45,8 @@ void wr_writer_free(struct wr_writer *w);
 
 /* The reserve for a batch is there. When not, `ready` of the pool fires later. */
 bool wr_writer_ready(struct wr_writer *w);
+/* Asks for the pool's `ready`; true if the reserve is there by now. */
+bool wr_writer_wait(struct wr_writer *w);
 /* Copies the rows [p, end) to their channels. *taken = end unless a bad row or memory stopped it. */
 int wr_writer_rows(struct wr_writer *w, const uint8_t *p, const uint8_t *end);
 /* One channel only: free room of the current buffer, at least `need` bytes (NULL: rows do not fit a

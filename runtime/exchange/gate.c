@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gate: many channels as one sequence of buffers. */
+#include "exchange/gate.h"
+
+#include <string.h>
+#include "base/assert.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/bytes.h"
+
+static struct wr_mem mem = WR_MEM_INIT("exchange.gates");
+
+struct port {
+	struct wr_channel *channel;
+	uint32_t input;
+	bool blocked, ended;
+	struct wr_bytes pieces; /* of a row larger than a buffer */
+};
+struct wr_gate {
+	uint32_t count, ended, next;
+	struct port ports[];
+};
+
+struct wr_gate *wr_gate_new(const struct wr_gate_channel *channels, uint32_t count)
+{
+	struct wr_gate *g = wr_zalloc(&mem, sizeof *g + count * sizeof *g->ports);
+
+	if (!g)
+		return NULL;
+	g->count = count;
+	for (uint32_t i = 0; i < count; i++) {
+		g->ports[i].channel = channels[i].channel;
+		g->ports[i].input = channels[i].input;
+	}
+	return g;
+}
+
+void wr_gate_free(struct wr_gate *g)
+{
+	if (!g)
+		return;
+	for (uint32_t i = 0; i < g->count; i++)
+		wr_bytes_deinit(&g->ports[i].pieces);
+	wr_free(&mem, g);
+}
+
+uint32_t wr_gate_count(const struct wr_gate *g)
+{
+	return g->count;
+}
+
+static bool port_filled(const struct port *p)
+{
+	return !p->blocked && !p->ended && !wr_ring_empty(p->channel);
+}
+
+bool wr_gate_has_input(const struct wr_gate *g)
+{
+	for (uint32_t i = 0; i < g->count; i++)
+		if (port_filled(&g->ports[i]))
+			return true;
+	return false;
+}
+
+/* Next filled channel behind the last one; count if there is none. */
+static uint32_t round_robin(struct wr_gate *g)
+{
+	for (uint32_t i = 0; i < g->count; i++) {
+		uint32_t at = g->next + i < g->count ? g->next + i : g->next + i - g->count;
+
+		if (port_filled(&g->ports[at])) {
+			g->next = at + 1 < g->count ? at + 1 : 0;
+			return at;
+		}
+	}
+	return g->count;
+}
+
+static uint32_t chosen(struct wr_gate *g, uint32_t (*choose)(void *arg, uint32_t n), void *arg)
+{
+	uint32_t filled = 0, want;
+
+	for (uint32_t i = 0; i < g->count; i++)
+		filled += port_filled(&g->ports[i]);
+	if (!filled)
+		return g->count;
+	want = choose(arg, filled);
+	WR_ASSERT(want < filled);
+	for (uint32_t i = 0;; i++)
+		if (port_filled(&g->ports[i]) && want-- == 0)
+			return i;
+}
+
+/* Puts pieces together; WR_AGAIN while more are to come. */
+static int assemble(struct port *p, struct wr_buffer **buffer)
+{
+	struct wr_buffer *piece = *buffer, *whole;
+	bool last = piece->fragment == WR_FRAGMENT_LAST;
+
+	wr_bytes_put(&p->pieces, piece->data, piece->len);
+	wr_buffer_unref(piece);
+	if (p->pieces.failed)
+		return wr_error_nomem(p->pieces.len, "a row larger than a buffer");
+	if (!last)
+		return WR_AGAIN;
+	whole = wr_buffer_alone((uint32_t)p->pieces.len);
+	if (!whole)
+		return WR_EFATAL;
+	memcpy(whole->data, p->pieces.data, p->pieces.len);
+	whole->len = whole->rows_len = (uint32_t)p->pieces.len;
+	whole->row_count = 1;
+	p->pieces.len = 0;
+	*buffer = whole;
+	return WR_OK;
+}
+
+int wr_gate_next(struct wr_gate *g, struct wr_input *out, uint32_t (*choose)(void *arg, uint32_t n),
+		 void *arg)
+{
+	for (;;) {
+		uint32_t at = choose ? chosen(g, choose, arg) : round_robin(g);
+		struct port *p;
+		int rc = WR_OK;
+
+		if (at == g->count)
+			return g->ended == g->count ? WR_END : WR_AGAIN;
+		p = &g->ports[at];
+		out->buffer = wr_ring_pop(p->channel);
+		out->channel = at;
+		out->input = p->input;
+		if (WR_UNLIKELY(out->buffer->fragment))
+			rc = assemble(p, &out->buffer);
+		if (rc != WR_AGAIN)
+			return rc;
+	}
+}
+
+void wr_gate_block(struct wr_gate *g, uint32_t channel)
+{
+	WR_ASSERT(channel < g->count);
+	g->ports[channel].blocked = true;
+}
+
+void wr_gate_unblock_all(struct wr_gate *g)
+{
+	for (uint32_t i = 0; i < g->count; i++)
+		g->ports[i].blocked = false;
+}
+
+void wr_gate_end(struct wr_gate *g, uint32_t channel)
+{
+	WR_ASSERT(channel < g->count && !g->ports[channel].ended);
+	g->ports[channel].ended = true;
+	g->ended++;
+}
