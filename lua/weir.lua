@@ -1,0 +1,47 @@
+-- SPDX-License-Identifier: Apache-2.0
+--- Weir: stateful stream processing. `local weir = require "weir"` is all a job needs.
+---
+---   local weir = require "weir"
+---   local job = weir.job { name = "hello" }
+---   job:source(weir.from { { user = "ann" }, { user = "bob" }, { user = "ann" } })
+---     :key_by "user"
+---     :count()
+---     :sink(weir.print())
+---   return job
+
+local functions = require "weir.functions"
+local formats = require "weir.formats"
+local sinks = require "weir.sinks"
+local sources = require "weir.sources"
+local suggest = require "weir.suggest"
+
+local weir = {
+  version = "0.1.0",
+  job = require("weir.job").new,
+
+  files = sources.files, stdin = sources.stdin, tcp_lines = sources.tcp_lines,
+  from = sources.from, sequence = sources.sequence, generate = sources.generate,
+
+  print = sinks.print, stdout = sinks.stdout, file_sink = sinks.file_sink, tcp_sink = sinks.tcp_sink,
+  discard = sinks.discard, collect = sinks.collect,
+
+  lines = formats.lines, json = formats.json, csv = formats.csv,
+
+  process_function = functions.process_function,
+  co_process_function = functions.co_process_function,
+  broadcast_function = functions.broadcast_function,
+
+  state = require "weir.state",
+  watermark = require "weir.watermark",
+  text = require "weir.text",
+  pairs = require("weir.pairs").pairs,
+  null = require("weir.null"),
+}
+
+return setmetatable(weir, {
+  __index = function(_, name)
+    local names = {}
+    for n in pairs(weir) do names[#names + 1] = n end
+    require("weir.where").fail("weir has no %s%s", tostring(name), suggest.hint(name, names))
+  end,
+})

@@ -1,0 +1,63 @@
+-- SPDX-License-Identifier: Apache-2.0
+--- Formats: how bytes become records, and records bytes. Declarations only; the work is done in C.
+
+local options = require "weir.options"
+
+local M = {}
+
+---@class weir.Format
+---@field kind "lines"|"json"|"csv"
+local Format = {}
+Format.__index = Format
+
+local function format(kind, o)
+  o.kind = kind
+  return setmetatable(o, Format)
+end
+
+--- Each line is a record: { line =, path =, offset = } from files, { line = } from elsewhere.
+--- As the format of a sink: the field `line` of each record, or the record itself if it is a string.
+---@return weir.Format
+function M.lines(opts)
+  return format("lines", options.check("weir.lines", opts, {}))
+end
+
+--- Each line is a JSON value. Whole numbers beyond 2^53 are exact (int64_t, uint64_t); null is `weir.null`.
+---@return weir.Format
+function M.json(opts)
+  return format("json", options.check("weir.json", opts, {}))
+end
+
+---@class weir.CsvOptions
+---@field header? boolean the first line of each file names the columns; default true unless `columns` is given
+---@field columns? string[] the names of the columns, in order
+---@field separator? string one character; default ","
+---@field quote? string one character; default '"'
+
+local character = options.type("one character", function(v) return type(v) == "string" and #v == 1, v end)
+
+--- Comma-separated values with quoting ("" inside quotes is one quote). All values are strings.
+---
+---   weir.files { path = "in/*.csv", format = weir.csv { separator = ";" } }
+---@param opts? weir.CsvOptions
+---@return weir.Format
+function M.csv(opts)
+  local o = options.check("weir.csv", opts, {
+    header = options.boolean:optional(),
+    columns = options.list_of(options.string, "a list of names"):optional(),
+    separator = character:default ",",
+    quote = character:default '"',
+  })
+  if o.header == nil then o.header = o.columns == nil end
+  if not o.header and not o.columns then
+    require("weir.where").fail 'weir.csv: without a header line the option "columns" must name the columns'
+  end
+  return format("csv", o)
+end
+
+--- The type of the option `format`.
+M.type = options.type("a format such as weir.json()", function(v)
+  return getmetatable(v) == Format, v
+end)
+
+return M

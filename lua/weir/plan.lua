@@ -1,0 +1,413 @@
+-- SPDX-License-Identifier: Apache-2.0
+--- The planner: from the drawn graph to the plan that the C side runs (runtime/cluster/PLAN.md).
+---
+---   operators ─chain─▶ vertices (one task each) ─cut─▶ stages (one C or Lua loop each)
+---
+--- Pure: the same graph and settings give the same plan. A vertex is a tree of operators that pass records
+--- on in place (rows P12, P13); within it, neighbouring Lua operators are fused into one stage. Indexes in
+--- the plan are 0-based, positions in the script's graph (operator ids) count from 1.
+
+local check = require "weir.check"
+local where = require "weir.where"
+
+local M = {}
+
+---@class weir.PlanSettings what the program's options say
+---@field parallelism? integer default 1
+---@field max_parallelism? integer
+---@field on_error? "fail"|"skip"|"dead_letter"
+---@field seed? integer
+
+local lua_kinds = {
+  map = true, filter = true, flat_map = true, process = true, reduce = true, co_map = true, co_flat_map = true,
+  co_process = true, broadcast_process = true, key_select = true, partition_fn = true,
+}
+
+---------------------------------------------------------------- settings of each operator
+
+--- Number of key groups where none was asked for (P4).
+---@param parallelism integer
+---@return integer
+function M.default_max_parallelism(parallelism)
+  local n = 128
+  while n < parallelism + math.floor(parallelism / 2) and n < 32768 do n = n * 2 end
+  return n
+end
+
+-- settings[id] = { parallelism, max_parallelism, on_error, slot_group }
+local function settle(job, given)
+  local settled = {}
+  for id, node in ipairs(job.nodes) do
+    local s = {}
+    local before = node.inputs[1] and settled[node.inputs[1].node]
+    s.parallelism = node.parallelism or node.inherit and before.parallelism or node.single and 1
+      or job.options.parallelism or given.parallelism or 1
+    s.max_parallelism = node.max_parallelism or node.inherit and before.max_parallelism
+      or job.options.max_parallelism or given.max_parallelism or nil
+    if s.max_parallelism and s.parallelism > s.max_parallelism then
+      where.fail_at(node.where, 'operator "%s": parallelism %d is more than max parallelism %d', node.name,
+        s.parallelism, s.max_parallelism)
+    end
+    s.on_error = node.on_error or job.options.on_error or given.on_error or "fail"
+    s.slot_group = node.slot_group
+    for _, each in ipairs(check.inputs(node)) do
+      local group = settled[each.input.node].slot_group
+      if node.slot_group == nil then
+        s.slot_group = (s.slot_group == nil or s.slot_group == group) and group or "default"
+      end
+    end
+    s.slot_group = s.slot_group or "default"
+    settled[id] = s
+  end
+  return settled
+end
+
+---------------------------------------------------------------- links between operators
+
+-- Every input of every operator as { from, to, tag, input, partition, key }, in the order of the readers.
+local function links_of(job, settled)
+  local links = {}
+  for id, node in ipairs(job.nodes) do
+    for _, each in ipairs(check.inputs(node)) do
+      local input = each.input
+      local same = settled[input.node].parallelism == settled[id].parallelism
+      if input.partition == "forward" and not same then
+        where.fail_at(node.where, 'operator "%s": forward needs the same parallelism on both sides, here %d and %d; '
+          .. 'use rebalance or rescale', node.name, settled[input.node].parallelism, settled[id].parallelism)
+      end
+      links[#links + 1] = {
+        from = input.node, to = id, tag = input.tag, input = each.number, key = input.key,
+        partition = input.partition or (same and "forward" or "rebalance"),
+      }
+    end
+  end
+  return links
+end
+
+-- P12: one edge in, forward, the same parallelism and slot group, and neither end objects.
+local function chainable(job, settled, link)
+  local from, to = job.nodes[link.from], job.nodes[link.to]
+  return link.partition == "forward"
+    and #to.inputs + #(to.inputs2 or {}) == 1
+    and to.chain == nil and from.chain ~= "never"
+    and settled[link.from].parallelism == settled[link.to].parallelism
+    and settled[link.from].slot_group == settled[link.to].slot_group
+end
+
+---------------------------------------------------------------- vertices and stages
+
+-- Rows that fail in a stage leave by one port: an operator whose dead letters are read has a stage alone.
+local function stands_alone(graph, id)
+  if graph.settled[id].on_error ~= "dead_letter" then return false end
+  for _, link in ipairs(graph.out[id]) do
+    if link.tag == "dead_letter" then return true end
+  end
+  return false
+end
+
+local function fuses(graph, stage, from, to)
+  return stage.lua and lua_kinds[graph.job.nodes[to].kind]
+    and graph.settled[from].on_error == graph.settled[to].on_error
+    and not stands_alone(graph, from) and not stands_alone(graph, to)
+end
+
+local function new_stage(vertex, graph, id)
+  local stage = { index = #vertex.stages, lua = lua_kinds[graph.job.nodes[id].kind], ids = { id } }
+  vertex.stages[#vertex.stages + 1] = stage
+  return stage
+end
+
+-- Every operator gets its vertex and its stage; readers come behind what they read.
+local function place(job, settled, links)
+  local graph = {
+    job = job, settled = settled, links = links, out = {}, vertices = {}, vertex_of = {}, stage_of = {},
+  }
+  local into = {}
+  for id in ipairs(job.nodes) do graph.out[id] = {} end
+  for _, link in ipairs(links) do
+    table.insert(graph.out[link.from], link)
+    into[link.to] = into[link.to] or link
+    link.chained = chainable(job, settled, link)
+  end
+  for id in ipairs(job.nodes) do
+    local link = into[id]
+    if link and link.chained then
+      local vertex, stage = graph.vertex_of[link.from], graph.stage_of[link.from]
+      graph.vertex_of[id] = vertex
+      if fuses(graph, stage, link.from, id) then
+        stage.ids[#stage.ids + 1] = id
+      else
+        stage = new_stage(vertex, graph, id)
+      end
+      graph.stage_of[id] = stage
+    else
+      local vertex = { index = #graph.vertices, head = id, stages = {} }
+      graph.vertices[#graph.vertices + 1] = vertex
+      graph.vertex_of[id] = vertex
+      graph.stage_of[id] = new_stage(vertex, graph, id)
+    end
+  end
+  return graph
+end
+
+---------------------------------------------------------------- what is said of each
+
+local function states_of(node)
+  if node.states then return { { name = "value", kind = node.states } } end
+  local fn = type(node.fn) == "table" and node.fn or {}
+  local states = require("weir.state").sorted(fn.state)
+  return #states > 0 and states or nil
+end
+
+local function same_names(a, b)
+  return table.concat(a, "\0") == table.concat(b, "\0")
+end
+
+local stateful_kinds = { process = true, co_process = true, broadcast_process = true, reduce = true, aggregate = true }
+
+local function describe_key(stage, node)
+  if not stateful_kinds[node.kind] or not (node.key or node.key2) then return end
+  stage.states = states_of(node)
+  if node.inputs2 and not (node.key and node.key2) then
+    stage.key = (node.key or node.key2).names
+    stage.keyed_inputs = node.key and 1 or 2
+  else
+    stage.key = node.key.names
+    if node.key2 and not same_names(node.key.names, node.key2.names) then stage.key2 = node.key2.names end
+  end
+end
+
+-- Ports: main outputs first, then side outputs, each in order of drawing; port 0 is a main one.
+local function ports_of(graph, stage)
+  local outs, port_of, links = {}, {}, {}
+  local function port(id, tag)
+    local name = id .. "\0" .. tag
+    if not port_of[name] then
+      outs[#outs + 1] = { tag = tag, targets = {} }
+      port_of[name] = #outs
+      if stage.lua then links[#links + 1] = { from = id, tag = tag, port = #outs - 1 } end
+    end
+    return outs[port_of[name]]
+  end
+  local function pass(main)
+    for _, id in ipairs(stage.ids) do
+      for _, link in ipairs(graph.out[id]) do
+        if (link.tag == "") == main and graph.stage_of[link.to] ~= stage then
+          local target = link.edge and { edge = link.edge } or { stage = graph.stage_of[link.to].index }
+          table.insert(port(id, link.tag).targets, target)
+        end
+      end
+    end
+  end
+  pass(true)
+  if #outs == 0 and graph.job.nodes[stage.ids[#stage.ids]].role ~= "sink" then
+    outs[1] = { tag = "", targets = {} }
+  end
+  pass(false)
+  for _, id in ipairs(stage.ids) do
+    for _, link in ipairs(graph.out[id]) do
+      if graph.stage_of[link.to] == stage then links[#links + 1] = { from = id, tag = link.tag, to = link.to } end
+    end
+  end
+  return outs, links
+end
+
+local function copy(t)
+  local out = {}
+  for k, v in pairs(t) do out[k] = v end
+  return out
+end
+
+local function without_meta(v)
+  if type(v) ~= "table" then return v end
+  local out = {}
+  for k, each in pairs(v) do out[k] = without_meta(each) end
+  return out
+end
+
+local function channels_of(graph, node)
+  local channels
+  for _, link in ipairs(graph.out[node.id]) do
+    local n = graph.settled[link.to].parallelism
+    if channels and channels ~= n then
+      where.fail_at(node.where, "a partitioned stream leads to operators of parallelism %d and %d: they must agree, "
+        .. "or each needs a partition of its own", channels, n)
+    end
+    channels = n
+  end
+  return channels
+end
+
+local function describe_operator(graph, node)
+  local op = { id = node.id, name = node.name, uid = node.uid, sign = M.sign(node) }
+  if node.kind == "partition_fn" then op.channels = channels_of(graph, node) end
+  return op
+end
+
+local function describe_stage(graph, stage)
+  local node = graph.job.nodes[stage.ids[1]]
+  local outs, links = ports_of(graph, stage)
+  local names, operators = {}, {}
+  for i, id in ipairs(stage.ids) do
+    names[i] = graph.job.nodes[id].name
+    operators[i] = describe_operator(graph, graph.job.nodes[id])
+  end
+  local described = {
+    kind = stage.lua and "lua" or node.kind,
+    name = table.concat(names, " → "),
+    operators = operators,
+    on_error = graph.settled[node.id].on_error,
+    outs = outs,
+  }
+  if stage.lua then
+    described.options = { root = node.id, links = links, on_end = node.options.on_end }
+  elseif node.kind == "values" then
+    described.options = copy(node.options)
+  else
+    described.options = without_meta(node.options)
+  end
+  describe_key(described, node)
+  if type(node.fn) == "table" and node.fn.broadcast_state then
+    described.broadcast = require("weir.state").sorted(node.fn.broadcast_state)
+  end
+  return described
+end
+
+local function describe_vertex(graph, vertex)
+  local head = graph.job.nodes[vertex.head]
+  local settled = graph.settled[vertex.head]
+  local stages, names = {}, {}
+  for i, stage in ipairs(vertex.stages) do
+    stages[i] = describe_stage(graph, stage)
+    names[i] = stages[i].name
+  end
+  return {
+    name = table.concat(names, " → "),
+    uid = head.uid,
+    parallelism = settled.parallelism,
+    max_parallelism = settled.max_parallelism or M.default_max_parallelism(settled.parallelism),
+    slot_group = settled.slot_group,
+    inputs = head.role == "source" and 0 or head.inputs2 and 2 or 1,
+    stages = stages,
+  }
+end
+
+local function describe_edge(graph, link)
+  local from, to = graph.job.nodes[link.from], graph.job.nodes[link.to]
+  return {
+    name = from.name .. " → " .. to.name,
+    from = graph.vertex_of[link.from].index, to = graph.vertex_of[link.to].index,
+    input = link.input,
+    partition = link.partition,
+    key = link.key and link.key.names,
+    timeout = from.buffer_timeout or graph.job.options.buffer_timeout,
+  }
+end
+
+---------------------------------------------------------------- the plan
+
+local function policies(job, given)
+  return function(node) return node.on_error or job.options.on_error or given.on_error or "fail" end
+end
+
+--- Plans a job. Errors name the line of the script.
+---@param job weir.Job
+---@param given? weir.PlanSettings
+---@return table plan as in runtime/cluster/PLAN.md
+---@return string[] warnings
+function M.make(job, given)
+  given = given or {}
+  if not require("weir.job").is(job) then
+    where.fail_at(nil, "the script drew no job: it begins with weir.job { … } and ends with return job")
+  end
+  local policy_of = policies(job, given)
+  check.graph(job, policy_of)
+  local settled = settle(job, given)
+  local links = links_of(job, settled)
+  local graph = place(job, settled, links)
+  local edges, bounded = {}, true
+  for _, link in ipairs(links) do
+    if not link.chained then
+      link.edge = #edges
+      edges[#edges + 1] = describe_edge(graph, link)
+    end
+  end
+  local vertices = {}
+  for i, vertex in ipairs(graph.vertices) do vertices[i] = describe_vertex(graph, vertex) end
+  for _, node in ipairs(job.nodes) do
+    if node.role == "source" and not node.bounded then bounded = false end
+  end
+  return {
+    version = 1,
+    job = {
+      name = job.name, bounded = bounded, seed = job.options.seed or given.seed or 0,
+      max_parallelism = job.options.max_parallelism or given.max_parallelism,
+    },
+    vertices = vertices, edges = edges,
+  }, check.warnings(job, policy_of)
+end
+
+---------------------------------------------------------------- the same graph each time
+
+local function inputs_text(inputs)
+  local out = {}
+  for i, input in ipairs(inputs or {}) do
+    out[i] = input.node .. (input.tag ~= "" and "." .. input.tag or "") .. (input.partition and " " .. input.partition or "")
+      .. (input.key and "(" .. table.concat(input.key.names, ",") .. ")" or "")
+  end
+  return table.concat(out, ", ")
+end
+
+--- What an operator must agree in each time the script runs, as text.
+---@param node weir.Node
+---@return string
+function M.sign(node)
+  local out = { node.kind, ' "', node.name, '"', node.where and " at " .. node.where or "" }
+  if #node.inputs > 0 then out[#out + 1] = " from " .. inputs_text(node.inputs) end
+  if node.inputs2 then out[#out + 1] = " and " .. inputs_text(node.inputs2) end
+  for _, state in ipairs(states_of(node) or {}) do
+    out[#out + 1] = ("; state %s %s"):format(state.name, state.kind)
+  end
+  return table.concat(out)
+end
+
+--- The whole graph as a list of such texts, by operator id.
+---@param job weir.Job
+---@return string[]
+function M.fingerprint(job)
+  local out = {}
+  for id, node in ipairs(job.nodes) do out[id] = M.sign(node) end
+  return out
+end
+
+local function differs(id, first, now)
+  if first == now then return nil end
+  return ("the script draws another graph when it runs again: operator %d was %s, and is now %s. It must draw the "
+    .. "same graph each time; what it draws may depend on job.args only"):format(id, first or "not there",
+    now or "missing")
+end
+
+--- Compares two fingerprints: nil, or a message that names the first operator that differs.
+---@param first string[]
+---@param now string[]
+---@return string?
+function M.difference(first, now)
+  for id = 1, math.max(#first, #now) do
+    local message = differs(id, first[id], now[id])
+    if message then return message end
+  end
+end
+
+--- In a subtask: are the operators of its stage the ones that were planned? nil, or a message.
+---@param operators table[] of the stage in the plan
+---@param job weir.Job as drawn now
+---@return string?
+function M.verify(operators, job)
+  for _, op in ipairs(operators) do
+    local node = job.nodes[op.id]
+    local message = differs(op.id, op.sign, node and M.sign(node))
+    if message then return message end
+  end
+end
+
+return M

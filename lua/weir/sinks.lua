@@ -1,0 +1,101 @@
+-- SPDX-License-Identifier: Apache-2.0
+--- Sinks: where records go. Each constructor gives a declaration for `stream:sink`.
+
+local options = require "weir.options"
+local formats = require "weir.formats"
+
+local M = {}
+
+---@class weir.Sink
+---@field kind string the stage that writes
+---@field name string
+---@field options table as in the plan
+local Sink = {}
+Sink.__index = Sink
+
+local function sink(kind, name, o)
+  return setmetatable({ kind = kind, name = name, options = o }, Sink)
+end
+
+---@class weir.PrintOptions
+---@field format? "json"|"table"|"raw" default: the program's --format, else json
+
+--- Prints records for people to standard output: JSON lines, an aligned table, or raw strings.
+---
+---   stream:sink(weir.print())
+---@param opts? weir.PrintOptions
+---@return weir.Sink
+function M.print(opts)
+  return sink("print", "print", options.check("weir.print", opts, {
+    format = options.one_of("json", "table", "raw"):optional(),
+  }, "format"))
+end
+
+---@class weir.StdoutOptions
+---@field format? weir.Format default weir.json()
+
+--- Standard output for programs: `weir run job.lua < in > out`. A closed pipe ends the job in order.
+---@param opts? weir.StdoutOptions
+---@return weir.Sink
+function M.stdout(opts)
+  return sink("stdout", "stdout", options.check("weir.stdout", opts, {
+    format = formats.type:default(formats.json()),
+  }, "format"))
+end
+
+---@class weir.FileSinkOptions
+---@field path string the file; with several subtasks each writes `path`.0, `path`.1 …
+---@field format? weir.Format default weir.json()
+---@field append? boolean go on behind what is there instead of replacing it; default false
+
+--- Plain files, written by I/O threads.
+---
+---   stream:sink(weir.file_sink { path = "out/result.ndjson" })
+---@param opts weir.FileSinkOptions|string
+---@return weir.Sink
+function M.file_sink(opts)
+  return sink("file", "file_sink", options.check("weir.file_sink", opts, {
+    path = options.string,
+    format = formats.type:default(formats.json()),
+    append = options.boolean:default(false),
+  }, "path"))
+end
+
+---@class weir.TcpSinkOptions
+---@field host? string default "localhost"
+---@field port integer
+---@field format? weir.Format default weir.json()
+
+--- Lines to a TCP server, for trying things out.
+---@param opts weir.TcpSinkOptions
+---@return weir.Sink
+function M.tcp_sink(opts)
+  return sink("tcp_sink", "tcp_sink", options.check("weir.tcp_sink", opts, {
+    host = options.string:default "localhost",
+    port = options.integer_in(1, 65535),
+    format = formats.type:default(formats.json()),
+  }, "port"))
+end
+
+--- Drops all records; counts them.
+---@return weir.Sink
+function M.discard(opts)
+  return sink("discard", "discard", options.check("weir.discard", opts, {}))
+end
+
+---@class weir.CollectOptions
+---@field name? string tells several apart; default "collect"
+
+--- Keeps all records in memory, for tests.
+---@param opts? weir.CollectOptions
+---@return weir.Sink
+function M.collect(opts)
+  return sink("collect", "collect", options.check("weir.collect", opts, {
+    name = options.string:default "collect",
+  }, "name"))
+end
+
+--- Is `v` a sink?
+function M.is(v) return getmetatable(v) == Sink end
+
+return M

@@ -1,0 +1,151 @@
+-- SPDX-License-Identifier: Apache-2.0
+--- Sources: where records come from. Each constructor gives a declaration for `job:source`.
+
+local options = require "weir.options"
+local duration = require "weir.duration"
+local formats = require "weir.formats"
+local where = require "weir.where"
+
+local M = {}
+
+---@class weir.Source
+---@field kind string the stage that reads
+---@field name string
+---@field bounded boolean it ends by itself
+---@field options table as in the plan
+---@field single? boolean it can only be read by one subtask
+---@field fn? function made from the records of the stage by this function
+local Source = {}
+Source.__index = Source
+
+local function source(fields)
+  return setmetatable(fields, Source)
+end
+
+local max_line = options.bytes:default(16 * 2 ^ 20)
+
+---@class weir.FilesOptions
+---@field path string|string[] files, folders or globs: "books/*.txt"
+---@field format? weir.Format default weir.lines()
+---@field watch? boolean go on and take each file that is closed in, or moved into, the folder; default false
+---@field every? weir.Duration with `watch`: how often the folder is scanned besides; default 10 s
+---@field compression? "auto"|"none"|"gzip"|"zstd" default auto: by the first bytes
+---@field split_size? integer|string files larger than this are shared among subtasks; default "16MiB"
+---@field max_line? integer|string a longer line is malformed input; default "16MiB"
+
+--- Files: every byte is read once, whatever the parallelism. Lines become { line =, path =, offset = }.
+---
+---   job:source(weir.files { path = "books/*.txt" })
+---   job:source(weir.files { path = "inbox", watch = true, format = weir.json() })
+---@param opts weir.FilesOptions|string
+---@return weir.Source
+function M.files(opts)
+  local o = options.check("weir.files", opts, {
+    path = options.list_of(options.string, "a path, a glob or a list of them"),
+    format = formats.type:default(formats.lines()),
+    watch = options.boolean:default(false),
+    every = duration.positive:optional(),
+    compression = options.one_of("auto", "none", "gzip", "zstd"):default "auto",
+    split_size = options.bytes:default(16 * 2 ^ 20),
+    max_line = max_line,
+  }, "path")
+  if o.every and not o.watch then where.fail 'weir.files: option "every" needs watch = true' end
+  if o.watch then o.every = o.every or 10000 end
+  return source { kind = "files", name = "files", bounded = not o.watch, options = o }
+end
+
+---@class weir.StdinOptions
+---@field format? weir.Format default weir.lines(): { line = }
+---@field max_line? integer|string default "16MiB"
+
+--- Standard input, by one subtask: `weir run job.lua < file`.
+---@param opts? weir.StdinOptions
+---@return weir.Source
+function M.stdin(opts)
+  local o = options.check("weir.stdin", opts, {
+    format = formats.type:default(formats.lines()), max_line = max_line,
+  })
+  return source { kind = "stdin", name = "stdin", bounded = true, single = true, options = o }
+end
+
+---@class weir.TcpLinesOptions
+---@field host? string default "localhost"
+---@field port integer the source connects to it and reads until it is closed
+---@field format? weir.Format default weir.lines(): { line = }
+---@field max_line? integer|string default "16MiB"
+
+--- Lines from a TCP server, for trying things out: `nc -lk 9000`. By one subtask; ends with the connection.
+---@param opts weir.TcpLinesOptions
+---@return weir.Source
+function M.tcp_lines(opts)
+  local o = options.check("weir.tcp_lines", opts, {
+    host = options.string:default "localhost",
+    port = options.integer_in(1, 65535),
+    format = formats.type:default(formats.lines()),
+    max_line = max_line,
+  }, "port")
+  return source { kind = "tcp", name = "tcp_lines", bounded = true, single = true, options = o }
+end
+
+--- The given values, in order, by one subtask.
+---
+---   job:source(weir.from { { user = "ann", n = 1 }, { user = "bob", n = 2 } })
+---@param values any[]
+---@return weir.Source
+function M.from(values)
+  if type(values) ~= "table" then
+    where.fail("weir.from takes a list of records, not %s", options.shown(values))
+  end
+  local n = #values
+  for k in pairs(values) do
+    if type(k) ~= "number" or k < 1 or k > n or k % 1 ~= 0 then
+      where.fail("weir.from takes a list of records; it has the key %s (a single record is written { { … } })",
+        options.shown(k))
+    end
+  end
+  return source { kind = "values", name = "from", bounded = true, single = true, options = { values = values } }
+end
+
+---@class weir.SequenceOptions
+---@field from? integer first number; default 1
+---@field to integer last number
+
+--- The whole numbers `from` to `to`, each a record, shared among the subtasks.
+---
+---   job:source(weir.sequence { to = 1000 }):map(function(n) return { id = n } end)
+---@param opts weir.SequenceOptions
+---@return weir.Source
+function M.sequence(opts)
+  local o = options.check("weir.sequence", opts, {
+    from = options.integer:default(1), to = options.integer,
+  }, "to")
+  if o.to < o.from - 1 then where.fail("weir.sequence: it ends at %.0f, before it begins at %.0f", o.to, o.from) end
+  return source { kind = "sequence", name = "sequence", bounded = true, options = o }
+end
+
+---@class weir.GenerateOptions
+---@field fn? fun(n: integer): any the n-th record, from 0; the number itself if left out
+---@field count? integer how many; without end if left out
+---@field rate? number records a second over all subtasks, exactly paced; as fast as possible if left out
+
+--- Records made by a function, for tests and demonstrations.
+---
+---   job:source(weir.generate { rate = 1000, fn = function(n) return { id = n, user = "u" .. n % 10 } end })
+---@param opts weir.GenerateOptions
+---@return weir.Source
+function M.generate(opts)
+  local o = options.check("weir.generate", opts, {
+    fn = options.fn:optional(),
+    count = options.integer_in(0, 2 ^ 53):optional(),
+    rate = options.type("a positive number", function(v) return type(v) == "number" and v > 0, v end):optional(),
+  }, "fn")
+  return source {
+    kind = "sequence", name = "generate", bounded = o.count ~= nil, fn = o.fn,
+    options = { from = 0, count = o.count, rate = o.rate },
+  }
+end
+
+--- Is `v` a source?
+function M.is(v) return getmetatable(v) == Source end
+
+return M
