@@ -99,8 +99,10 @@ struct wr_store *wr_store_new(const struct wr_store_options *options);
 void wr_store_free(struct wr_store *s);
 /* Processing time for TTL, in ms; set before a batch. */
 void wr_store_set_now(struct wr_store *s, int64_t now_ms);
-/* Starts to fetch the cache lines of a key that will be set soon. */
+/* Starts to fetch the cache lines of a key that will be set soon: first its place in the index, and, some
+ * rows later, the entry that lies there. */
 void wr_store_prefetch(struct wr_store *s, uint64_t hash);
+void wr_store_prefetch_entry(struct wr_store *s, uint64_t hash);
 /* Key of `row` by `keyer`, then as wr_store_set_key. WR_EUSER as wr_keyer_key. */
 int wr_store_set_row(struct wr_store *s, struct wr_keyer *k, const struct wr_elem *row);
 
