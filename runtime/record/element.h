@@ -77,10 +77,11 @@ static inline uint32_t wr_event_put(uint8_t *out, enum wr_event_type type, int64
 	return e->len;
 }
 
-/* Checks one element that came from outside the process: length, alignment, known type, a shape below
- * `shape_count`, and for rows that every offset of the body lies inside it (record/row.h).
- * WR_EUSER says what is wrong and at which offset. */
-struct wr_shapes;
-int wr_elem_verify(const uint8_t *p, size_t len, const struct wr_shapes *shapes);
+/* Checks one element that came from outside the process, `len` bytes left at `p` (8-aligned): length,
+ * known type and payload, a shape of the dictionary (NULL: ids of this process), and for rows the whole
+ * body (record/row.h). WR_EUSER says what is wrong. The shape id in the bytes stays as it is:
+ * record/dict.h translates it. */
+struct wr_dict;
+int wr_elem_verify(const uint8_t *p, size_t len, const struct wr_dict *dict);
 #endif
 #endif

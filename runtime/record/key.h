@@ -3,8 +3,9 @@
  *
  * Canonical bytes of one part: tag byte, then
  *   'b' u8 · 'i' i64 (every integral number in i64 range, whatever its Lua type; −0 is 0)
- *   'u' u64 (above INT64_MAX) · 'd' f64 (all other numbers) · 's' varint length, bytes
- * A key of several parts is 't', number of parts, parts. So 1, 1.0 and 1LL are one key and
+ *   'u' u64 (every integral number above, up to UINT64_MAX) · 'd' f64 (all other numbers)
+ *   's' varint length, bytes
+ * A key of several parts is 't', u8 number of parts, parts. So 1, 1.0 and 1LL are one key and
  * "1" is another. nil, null, NaN and tables are no keys.
  *
  * key group = XXH3-64(bytes) mod max parallelism; both are part of the savepoint format
@@ -17,7 +18,8 @@ enum { WR_KEY_PARTS_MAX = 16, WR_PARALLELISM_MAX = 32768 };
 
 /* Extracts keys of rows by field name; remembers where the fields are, per shape. One thread. */
 struct wr_keyer;
-/* Copies `names`. A name may be a path into nested rows: "user.id". */
+/* Copies `names` (1 to WR_KEY_PARTS_MAX). A name may be a path into nested rows: "user.id"; a field that
+ * is itself called "user.id" comes first. NULL with the error set. */
 struct wr_keyer *wr_keyer_new(const struct wr_str *names, uint32_t count);
 void wr_keyer_free(struct wr_keyer *k);
 

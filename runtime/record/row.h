@@ -14,7 +14,7 @@
 #include "record/element.h"
 #include "record/shape.h"
 
-enum { WR_ROW_FORMAT = 1 };
+enum { WR_ROW_FORMAT = 1, WR_ROW_MAX = 1 << 30 /* bytes of an element: offsets are u32 with room to add */ };
 
 struct wr_str {
 	const char *p;
@@ -59,12 +59,19 @@ struct wr_cell {
 	};
 };
 struct wr_cell wr_row_get(const struct wr_shape *s, const uint8_t *body, uint32_t i);
+/* One tagged value as a cell: nil is missing, a list is LIST, a map or record is MAP, and nothing is ANY. */
+struct wr_cell wr_cell_of_value(struct wr_str bytes);
+/* The field called `name` of any row, also of the fallback; else, where the name is a path like "user.id",
+ * what it leads to in nested records. Never ANY; type 0 if there is none. The empty name is a record that
+ * is no table. For what is not hot: hot paths remember field indexes by shape. */
+struct wr_cell wr_row_lookup(const struct wr_elem *row, const char *name, uint32_t len);
 
 /* Appends to `out` a whole row element (header, body, padding) of shape `id` with `cells` in the shape's
  * field order. Every cell's type must be the field's, or 0 (missing; only if the shape is nullable). */
 void wr_row_put(struct wr_bytes *out, uint32_t id, enum wr_kind kind, int64_t ts,
 		const struct wr_cell *cells);
-/* Bytes that wr_row_write needs for the element, and the same into given room (hot paths). */
+/* Bytes that wr_row_write needs for the element (0 with the error set: over WR_ROW_MAX), and the same into
+ * given room (hot paths). */
 uint32_t wr_row_len(const struct wr_shape *s, const struct wr_cell *cells);
 void wr_row_write(uint8_t *to, uint32_t len, const struct wr_shape *s, enum wr_kind kind, int64_t ts,
 		  const struct wr_cell *cells);

@@ -1,301 +1,282 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shape: the intern table. Ids lead to shapes through chunks that are published once and
- * never move, so readers need no lock. */
-#include "record/shape.h"
-
+/* shape: the table of all shapes of the process.
+ *
+ * A shape is built under the lock, complete, and then published: its pointer is stored
+ * with release order into a fixed array that readers index without a lock. The array is
+ * as large as the bound of shapes; its untouched pages cost nothing. Shapes lie in an
+ * arena that is never given back, because an id is good for the life of the process.
+ */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
-#define XXH_INLINE_ALL
 #include <xxhash.h>
+#include "base/arena.h"
 #include "base/assert.h"
 #include "base/error.h"
+#include "record/shape.h"
 
-enum { CHUNK = 256, CHUNKS = WR_SHAPES_MAX / CHUNK + 1, SLOTS = WR_SHAPES_MAX * 4 };
+struct entry {
+	struct wr_shape shape;
+	uint64_t hash;	 /* of fields and flags */
+	uint32_t weight; /* fields of the whole tree */
+};
+_Static_assert(offsetof(struct entry, shape) == 0, "an entry is found by its shape");
 
-static struct wr_mem mem = WR_MEM_INIT("record.shapes");
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static _Atomic(const struct wr_shape **) chunks[CHUNKS];
-static _Atomic uint32_t count;
-static uint32_t *slots; /* open addressing: ids by hash; guarded by mutex */
+static struct wr_mem shape_mem = WR_MEM_INIT("record.shapes");
 
-static const struct wr_shape *shape_at(uint32_t id)
-{
-	const struct wr_shape **chunk =
-		atomic_load_explicit(&chunks[id / CHUNK], memory_order_acquire);
+/* Published: readers load with acquire, so a shape is seen with all its fields. */
+static _Atomic(const struct wr_shape *) shapes[WR_SHAPES_MAX + 1];
+static _Atomic uint32_t shape_count = WR_SHAPE_ANY;
 
-	return chunk ? chunk[id % CHUNK] : NULL;
-}
+/* Under the lock: where shapes lie, and an open-addressing index of their ids by hash. */
+static pthread_mutex_t shape_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct wr_arena shape_arena;
+static uint32_t *slots;
+static uint32_t slots_size; /* power of two, at least twice the number of shapes */
 
-static int by_name(const void *a, const void *b)
-{
-	const struct wr_field_spec *x = a, *y = b;
-	uint32_t n = x->name_len < y->name_len ? x->name_len : y->name_len;
-	int order = n ? memcmp(x->name, y->name, n) : 0;
-
-	if (order)
-		return order;
-	return (x->name_len > y->name_len) - (x->name_len < y->name_len);
-}
-
-static uint64_t spec_hash(const struct wr_field_spec *f, uint32_t n, uint32_t nullable, uint32_t scalar)
-{
-	uint64_t h = nullable * 2 + scalar + 1;
-
-	for (uint32_t i = 0; i < n; i++) {
-		h = XXH3_64bits_withSeed(f[i].name, f[i].name_len, h);
-		h = (h ^ f[i].type ^ (uint64_t)f[i].child << 8) * 0x9e3779b97f4a7c15ULL;
-	}
-	return h;
-}
-
-static bool spec_equal(const struct wr_shape *s, const struct wr_field_spec *f, uint32_t n,
-		       uint32_t nullable, uint32_t scalar)
-{
-	if (s->count != n || s->nullable != nullable || s->scalar != scalar)
-		return false;
-	for (uint32_t i = 0; i < n; i++)
-		if (s->fields[i].type != f[i].type || s->fields[i].child != f[i].child ||
-		    s->fields[i].name_len != f[i].name_len ||
-		    memcmp(s->fields[i].name, f[i].name, f[i].name_len))
-			return false;
-	return true;
-}
-
-static struct wr_shape *shape_make(const struct wr_field_spec *f, uint32_t n, uint32_t nullable,
-				   uint32_t scalar)
-{
-	size_t names = 0;
-	struct wr_shape *s;
-	char *p;
-
-	for (uint32_t i = 0; i < n; i++)
-		names += f[i].name_len + 1;
-	s = wr_zalloc(&mem, sizeof *s + n * sizeof *s->fields + names);
-	if (!s)
-		return NULL;
-	s->fields = (struct wr_field *)(s + 1);
-	p = (char *)(s->fields + n);
-	s->count = n;
-	s->nullable = nullable;
-	s->scalar = scalar;
-	s->slots_at = nullable ? (n + 63) / 64 * 8 : 0;
-	s->fixed_len = s->slots_at + n * 8;
-	s->depth = 1;
-	for (uint32_t i = 0; i < n; i++) {
-		struct wr_field *to = &s->fields[i];
-
-		memcpy(p, f[i].name, f[i].name_len);
-		to->name = p;
-		to->name_len = f[i].name_len;
-		to->type = f[i].type;
-		to->child = f[i].child;
-		to->name_hash = (uint32_t)XXH3_64bits(f[i].name, f[i].name_len);
-		p += f[i].name_len + 1;
-		if (f[i].name_len && f[i].name[0] == 1)
-			s->hidden = i + 1;
-		if (f[i].child) {
-			const struct wr_shape *child = shape_at(f[i].child);
-
-			if (child->depth + 1 > s->depth)
-				s->depth = child->depth + 1;
-		}
-	}
-	return s;
-}
-
-/* With the mutex held. */
-static uint32_t shape_add(struct wr_shape *s, uint64_t hash)
-{
-	uint32_t id = atomic_load_explicit(&count, memory_order_relaxed) + 1, at;
-	const struct wr_shape **chunk =
-		atomic_load_explicit(&chunks[id / CHUNK], memory_order_relaxed);
-
-	if (!chunk) {
-		chunk = wr_zalloc(&mem, CHUNK * sizeof *chunk);
-		if (!chunk)
-			return 0;
-	}
-	s->id = id;
-	chunk[id % CHUNK] = s;
-	/* release: whoever sees the id (through this load or a later message) sees the shape */
-	atomic_store_explicit(&chunks[id / CHUNK], chunk, memory_order_release);
-	atomic_store_explicit(&count, id, memory_order_release);
-	for (at = (uint32_t)hash % SLOTS; slots[at]; at = (at + 1) % SLOTS)
-		;
-	slots[at] = id;
-	return id;
-}
-
-static void init(void)
-{
-	struct wr_field_spec any = {"", 0, WR_T_ANY, 0};
-	struct wr_shape *s;
-
-	slots = wr_zalloc(&mem, SLOTS * sizeof *slots);
-	s = slots ? shape_make(&any, 1, 0, 1) : NULL;
-	if (!s || shape_add(s, spec_hash(&any, 1, 0, 1)) != WR_SHAPE_ANY)
-		abort(); /* nothing can run without it, and nobody could be told */
-}
+/* Static, so that the fallback exists even when the heap refuses everything. */
+static struct wr_field any_field = {.name = "", .type = WR_T_ANY};
+static const struct entry any_entry = {
+	.shape = {.id = WR_SHAPE_ANY, .count = 1, .scalar = 1, .fixed_len = 8, .depth = 1, .fields = &any_field},
+	.weight = 1,
+};
 
 const struct wr_shape *wr_shape(uint32_t id)
 {
-	pthread_once(&once, init);
-	WR_ASSERT(id > 0 && id < WR_SHAPES_MAX + CHUNK);
-	return shape_at(id);
+	if (id == WR_SHAPE_ANY)
+		return &any_entry.shape;
+	if (WR_UNLIKELY(id > WR_SHAPES_MAX))
+		return NULL;
+	return atomic_load_explicit(&shapes[id], memory_order_acquire);
 }
 
 uint32_t wr_shape_count(void)
 {
-	pthread_once(&once, init);
-	return atomic_load_explicit(&count, memory_order_acquire);
+	return atomic_load_explicit(&shape_count, memory_order_acquire);
 }
 
-static int spec_check(const struct wr_field_spec *f, uint32_t n, uint32_t scalar)
+static int name_compare(const char *a, size_t a_len, const char *b, size_t b_len)
 {
-	if (n > WR_FIELDS_MAX)
-		return wr_error_set(WR_EUSER, "a record of %u fields; the limit is %d", n, WR_FIELDS_MAX);
-	if (scalar && (n != 1 || f[0].name_len))
-		return wr_error_set(WR_EUSER, "a scalar shape has one field without a name");
-	for (uint32_t i = 0; i < n; i++) {
-		if (i && by_name(&f[i - 1], &f[i]) == 0)
-			return wr_error_set(WR_EUSER, "field '%.*s' twice in a record", (int)f[i].name_len,
-					    f[i].name);
-		if (f[i].type < WR_T_NULL || f[i].type > WR_T_ANY)
-			return wr_error_set(WR_EUSER, "unknown field type %u", f[i].type);
-		if ((f[i].type == WR_T_ROW) != (f[i].child != 0) || f[i].child > wr_shape_count())
-			return wr_error_set(WR_EUSER, "field '%.*s' names no nested shape",
-					    (int)f[i].name_len, f[i].name);
-		if (f[i].child && wr_shape(f[i].child)->depth >= WR_DEPTH_MAX)
-			return wr_error_set(WR_EUSER, "records nest deeper than %d levels", WR_DEPTH_MAX);
-	}
-	return WR_OK;
+	size_t shared = a_len < b_len ? a_len : b_len;
+	int order = shared ? memcmp(a, b, shared) : 0;
+
+	return order ? order : (a_len > b_len) - (a_len < b_len);
 }
 
-uint32_t wr_shape_intern(struct wr_field_spec *fields, uint32_t n, uint32_t nullable, uint32_t scalar)
+static int spec_compare(const void *a, const void *b)
 {
-	uint64_t hash;
-	uint32_t id = 0, at;
-	struct wr_shape *s;
+	const struct wr_field_spec *x = a, *y = b;
 
-	pthread_once(&once, init);
-	qsort(fields, n, sizeof *fields, by_name);
-	if (spec_check(fields, n, scalar) != WR_OK)
-		return 0;
-	hash = spec_hash(fields, n, nullable, scalar);
-	pthread_mutex_lock(&mutex);
-	for (at = (uint32_t)hash % SLOTS; slots[at]; at = (at + 1) % SLOTS)
-		if (spec_equal(shape_at(slots[at]), fields, n, nullable, scalar)) {
-			id = slots[at];
-			goto out;
-		}
-	if (count >= WR_SHAPES_MAX) {
-		wr_error_set(WR_EUSER, "more than %d different record shapes", WR_SHAPES_MAX);
-		goto out;
-	}
-	s = shape_make(fields, n, nullable, scalar);
-	if (s)
-		id = shape_add(s, hash);
-	if (s && !id)
-		wr_free(&mem, s);
-out:
-	pthread_mutex_unlock(&mutex);
-	return id;
+	return name_compare(x->name, x->name_len, y->name, y->name_len);
 }
 
 int32_t wr_shape_find(const struct wr_shape *s, const char *name, uint32_t name_len)
 {
-	struct wr_field_spec want = {name, name_len, 0, 0};
-	int32_t low = 0, high = (int32_t)s->count - 1;
+	uint32_t low = 0, high = s->count;
 
-	while (low <= high) {
-		int32_t mid = (low + high) / 2;
-		struct wr_field_spec at = {s->fields[mid].name, s->fields[mid].name_len, 0, 0};
-		int order = by_name(&want, &at);
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+		const struct wr_field *f = &s->fields[middle];
+		int order = name_compare(f->name, f->name_len, name, name_len);
 
 		if (order == 0)
-			return mid;
+			return (int32_t)middle;
 		if (order < 0)
-			high = mid - 1;
+			low = middle + 1;
 		else
-			low = mid + 1;
+			high = middle;
 	}
 	return -1;
 }
 
-void wr_shape_describe(uint32_t id, struct wr_bytes *out)
-{
-	static const char *const names[] = {"?",      "null",  "boolean", "number", "integer", "unsigned",
-					    "string", "bytes", "list",	  "map",    "row",     "any"};
-	const struct wr_shape *s = wr_shape(id);
+/* What a shape is before it has an id. */
+struct draft {
+	const struct wr_field_spec *fields;
+	uint32_t count, nullable, scalar;
+	uint32_t depth, weight;
+	size_t name_bytes;
+	uint64_t hash;
+};
 
-	if (s->scalar) {
-		wr_bytes_printf(out, "%s", names[s->fields[0].type]);
-		return;
-	}
-	wr_bytes_put_u8(out, '{');
-	for (uint32_t i = s->hidden; i < s->count; i++) {
-		wr_bytes_printf(out, "%s%.*s%s: ", i > s->hidden ? ", " : "", (int)s->fields[i].name_len,
-				s->fields[i].name, s->nullable ? "?" : "");
-		if (s->fields[i].child)
-			wr_shape_describe(s->fields[i].child, out);
-		else
-			wr_bytes_printf(out, "%s", names[s->fields[i].type]);
-	}
-	wr_bytes_put_u8(out, '}');
+static int draft_refuse(const struct wr_field_spec *f, const char *why)
+{
+	return wr_error_set(WR_EUSER, "field '%.*s' %s", (int)f->name_len, f->name, why);
 }
 
-void wr_shape_encode(uint32_t id, struct wr_bytes *out)
+static int draft_child(struct draft *d, const struct wr_field_spec *f)
 {
-	const struct wr_shape *s = wr_shape(id);
+	const struct wr_shape *child = f->child ? wr_shape(f->child) : NULL;
 
-	wr_bytes_put_u8(out, (uint8_t)(s->nullable | s->scalar << 1));
-	wr_bytes_put_varint(out, s->count);
-	for (uint32_t i = 0; i < s->count; i++) {
-		wr_bytes_put_u8(out, (uint8_t)s->fields[i].type);
-		wr_bytes_put_str(out, s->fields[i].name, s->fields[i].name_len);
-		if (s->fields[i].child)
-			wr_shape_encode(s->fields[i].child, out);
-	}
+	if (f->type != WR_T_ROW)
+		return f->child ? draft_refuse(f, "is no record and has a child shape") : WR_OK;
+	if (!child || child->scalar || d->scalar)
+		return draft_refuse(f, "has no child shape");
+	if (child->depth >= WR_DEPTH_MAX)
+		return wr_error_set(WR_EUSER, "records are nested deeper than %d", WR_DEPTH_MAX);
+	if (child->depth >= d->depth)
+		d->depth = child->depth + 1;
+	d->weight += ((const struct entry *)child)->weight;
+	if (d->weight > WR_FIELDS_TREE_MAX)
+		return wr_error_set(WR_EUSER, "a record has more than %d fields, nested ones included",
+				    WR_FIELDS_TREE_MAX);
+	return WR_OK;
 }
 
-static uint32_t decode(struct wr_reader *r, int depth)
+static int draft_field(struct draft *d, const struct wr_field_spec *f, const struct wr_field_spec *before)
 {
-	uint8_t flags = wr_read_u8(r);
-	uint64_t n = wr_read_varint(r);
-	struct wr_field_spec *f;
-	uint32_t id = 0;
+	if (f->type < WR_T_NULL || f->type > WR_T_ANY)
+		return draft_refuse(f, "is of a type that this version does not know");
+	if (before && spec_compare(before, f) == 0)
+		return draft_refuse(f, "stands twice in a record");
+	d->name_bytes += f->name_len + 1;
+	d->hash = XXH3_64bits_withSeed(f->name, f->name_len, d->hash ^ ((uint64_t)f->child << 8 | f->type));
+	return draft_child(d, f);
+}
 
-	/* every field takes two bytes at least: a count beyond that is no count */
-	if (r->bad || flags > 2 || depth > WR_DEPTH_MAX || n > WR_FIELDS_MAX ||
-	    n > (uint64_t)(r->end - r->p) / 2) {
-		wr_error_set(WR_EUSER, "malformed shape");
-		return 0;
+static int draft_make(struct draft *d, struct wr_field_spec *fields, uint32_t count)
+{
+	int rc = WR_OK;
+
+	if (count > WR_FIELDS_MAX)
+		return wr_error_set(WR_EUSER, "a record has %u fields, the limit is %d", count, WR_FIELDS_MAX);
+	if (d->scalar && (count != 1 || fields[0].name_len > 0))
+		return wr_error_set(WR_EUSER, "the shape of a plain value has one field without a name");
+	if (count > 0)
+		qsort(fields, count, sizeof *fields, spec_compare);
+	d->fields = fields;
+	d->count = d->weight = count;
+	d->depth = 1;
+	d->hash = (uint64_t)count << 2 | d->nullable << 1 | d->scalar;
+	for (uint32_t i = 0; i < count && rc == WR_OK; i++)
+		rc = draft_field(d, &fields[i], i > 0 ? &fields[i - 1] : NULL);
+	return rc;
+}
+
+static bool draft_is(const struct draft *d, const struct entry *e)
+{
+	const struct wr_shape *s = &e->shape;
+
+	if (e->hash != d->hash || s->count != d->count || s->nullable != d->nullable || s->scalar != d->scalar)
+		return false;
+	for (uint32_t i = 0; i < d->count; i++) {
+		const struct wr_field *f = &s->fields[i];
+		const struct wr_field_spec *g = &d->fields[i];
+
+		if (f->type != g->type || f->child != g->child ||
+		    name_compare(f->name, f->name_len, g->name, g->name_len) != 0)
+			return false;
 	}
-	f = wr_zalloc(&mem, (n + 1) * sizeof *f);
-	if (!f)
-		return 0;
-	for (uint64_t i = 0; i < n; i++) {
-		size_t len;
+	return true;
+}
 
-		f[i].type = wr_read_u8(r);
-		f[i].name = wr_read_str(r, &len);
-		f[i].name_len = (uint32_t)len;
-		if (r->bad) {
-			wr_error_set(WR_EUSER, "shape ends early");
-			goto out;
+/* The slot that holds the drafted shape, or the empty one where its id belongs. */
+static uint32_t *slot_of(const struct draft *d)
+{
+	uint32_t i = (uint32_t)d->hash & (slots_size - 1);
+
+	while (slots[i] && !draft_is(d, (const struct entry *)wr_shape(slots[i])))
+		i = (i + 1) & (slots_size - 1);
+	return &slots[i];
+}
+
+static int slots_grow(uint32_t size)
+{
+	uint32_t *old = slots, *grown = wr_zalloc(&shape_mem, size * sizeof *grown);
+
+	if (!grown)
+		return WR_EFATAL;
+	for (uint32_t i = 0; i < slots_size; i++) {
+		if (old[i]) {
+			uint32_t j = (uint32_t)((const struct entry *)wr_shape(old[i]))->hash & (size - 1);
+
+			while (grown[j])
+				j = (j + 1) & (size - 1);
+			grown[j] = old[i];
 		}
-		if (f[i].type == WR_T_ROW && !(f[i].child = decode(r, depth + 1)))
-			goto out;
 	}
-	id = wr_shape_intern(f, (uint32_t)n, flags & 1, flags >> 1 & 1);
-out:
-	wr_free(&mem, f);
+	slots = grown;
+	slots_size = size;
+	wr_free(&shape_mem, old);
+	return WR_OK;
+}
+
+static void entry_fill(struct entry *e, const struct draft *d, uint32_t id, char *names)
+{
+	struct wr_shape *s = &e->shape;
+
+	e->hash = d->hash;
+	e->weight = d->weight;
+	s->id = id;
+	s->count = d->count;
+	s->nullable = d->nullable;
+	s->scalar = d->scalar;
+	s->slots_at = d->nullable ? (d->count + 63) / 64 * 8 : 0;
+	s->fixed_len = s->slots_at + 8 * d->count;
+	s->depth = d->depth;
+	s->hidden = 0;
+	s->fields = (struct wr_field *)(e + 1);
+	for (uint32_t i = 0; i < d->count; i++) {
+		const struct wr_field_spec *f = &d->fields[i];
+
+		if (f->name_len > 0)
+			memcpy(names, f->name, f->name_len);
+		names[f->name_len] = 0;
+		s->fields[i] = (struct wr_field){.name = names,
+						 .name_len = f->name_len,
+						 .type = f->type,
+						 .child = f->child,
+						 .name_hash = (uint32_t)XXH3_64bits(names, f->name_len)};
+		s->hidden += names[0] == 1;
+		names += f->name_len + 1;
+	}
+}
+
+static uint32_t shape_add(const struct draft *d, uint32_t *slot)
+{
+	uint32_t id = wr_shape_count() + 1;
+	size_t fixed = sizeof(struct entry) + d->count * sizeof(struct wr_field);
+	struct entry *e;
+
+	if (id > WR_SHAPES_MAX) {
+		wr_error_set(WR_EUSER, "the bound of %d shapes is reached: are the names of fields data?",
+			     WR_SHAPES_MAX);
+		return 0;
+	}
+	e = wr_arena_alloc(&shape_arena, fixed + d->name_bytes);
+	if (!e)
+		return 0;
+	entry_fill(e, d, id, (char *)e + fixed);
+	atomic_store_explicit(&shapes[id], &e->shape, memory_order_release);
+	atomic_store_explicit(&shape_count, id, memory_order_release);
+	*slot = id;
 	return id;
 }
 
-uint32_t wr_shape_decode(struct wr_reader *r)
+static uint32_t shape_intern_locked(const struct draft *d)
 {
-	return decode(r, 1);
+	uint32_t *slot;
+
+	if (!shape_arena.mem)
+		wr_arena_init(&shape_arena, &shape_mem);
+	if (2 * (wr_shape_count() + 1) > slots_size && slots_size < 2 * WR_SHAPES_MAX &&
+	    slots_grow(slots_size ? 2 * slots_size : 64) != WR_OK)
+		return 0;
+	slot = slot_of(d);
+	return *slot ? *slot : shape_add(d, slot);
+}
+
+uint32_t wr_shape_intern(struct wr_field_spec *fields, uint32_t count, uint32_t nullable, uint32_t scalar)
+{
+	struct draft d = {.nullable = nullable != 0, .scalar = scalar != 0};
+	uint32_t id;
+
+	if (draft_make(&d, fields, count) != WR_OK)
+		return 0;
+	if (d.scalar && !d.nullable && fields[0].type == WR_T_ANY)
+		return WR_SHAPE_ANY;
+	pthread_mutex_lock(&shape_lock);
+	id = shape_intern_locked(&d);
+	pthread_mutex_unlock(&shape_lock);
+	return id;
 }

@@ -47,11 +47,12 @@ struct wr_shape {
 	uint32_t fixed_len; /* bytes of bitmap and slots: where the variable part starts */
 	uint32_t slots_at;  /* offset of slot 0 in the body: bytes of the bitmap */
 	uint32_t depth;	    /* 1 for flat */
-	uint32_t hidden;    /* number of leading fields whose name starts with \x01: keys made by functions */
+	uint32_t hidden;    /* number of fields whose name starts with \x01: keys made by functions. They
+			     * stand together, in front of all names but "" and those that start with NUL */
 	struct wr_field *fields;
 };
 
-/* Read by LuaJIT: id → shape, never NULL for an id that was given out. */
+/* Read by LuaJIT: id → shape, never NULL for an id that was given out; NULL for any other. */
 const struct wr_shape *wr_shape(uint32_t id);
 
 /* One field asked for; borrowed during the call. */
@@ -66,7 +67,8 @@ enum { WR_SHAPE_ANY = 1 };
 
 /* Interns the shape of `count` fields; sorts `fields` in place. Returns its id, or 0 with the error set
  * (a name twice, more than WR_FIELDS_MAX fields, too deep, or the process' bound of shapes is reached:
- * then the caller falls back to WR_SHAPE_ANY and counts it). */
+ * then the caller falls back to WR_SHAPE_ANY and counts it). A shape that is known is found even when
+ * the bound is reached. Any thread. */
 uint32_t wr_shape_intern(struct wr_field_spec *fields, uint32_t count, uint32_t nullable, uint32_t scalar);
 /* Index of the field called name, or -1. */
 int32_t wr_shape_find(const struct wr_shape *s, const char *name, uint32_t name_len);
@@ -76,16 +78,19 @@ uint32_t wr_shape_count(void); /* ids 1..count are valid */
 #include "base/bytes.h"
 enum {
 	WR_FIELDS_MAX = 4096,
-	WR_DEPTH_MAX = 64,     /* nesting of values and rows */
-	WR_SHAPES_MAX = 16384, /* of a process; bounds its memory when field names are data */
+	WR_FIELDS_TREE_MAX = 65536, /* of a shape and its children, all counted: bounds what a shape
+				     * costs to write down although children are shared */
+	WR_DEPTH_MAX = 64,	    /* nesting of values and rows */
+	WR_SHAPES_MAX = 16384,	    /* of a process; bounds its memory when field names are data */
 };
 
 /* "{amount: number, user: string}" for messages and `weir check --explain`. */
 void wr_shape_describe(uint32_t id, struct wr_bytes *out);
 
-/* A dictionary carries shapes to a place with other ids (a file, another process): shape as bytes,
- * and a map from the ids there to the ids here. Format: record/FORMAT.md. */
-void wr_shape_encode(uint32_t id, struct wr_bytes *out); /* children inline */
-uint32_t wr_shape_decode(struct wr_reader *r);		 /* interned id, 0 with the error set */
+/* A shape as bytes, to carry it to a place with other ids (a file, another process); children inline.
+ * What keeps the ids apart there is a dictionary: record/dict.h. Format: record/FORMAT.md. */
+void wr_shape_encode(uint32_t id, struct wr_bytes *out);
+/* Reads and interns one shape; 0 with the error set. */
+uint32_t wr_shape_decode(struct wr_reader *r);
 #endif
 #endif

@@ -1,165 +1,225 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* value: checking, parsing and writing tagged values. */
-#include "record/value.h"
-
+/* value: checking, parsing and writing tagged values; see value.h and FORMAT.md.
+ *
+ * Reading is strict: a value has one byte string (shortest varints, sorted keys, none
+ * twice). Nesting is bounded by WR_DEPTH_MAX, so recursion is.
+ */
+#include <inttypes.h>
 #include "base/assert.h"
 #include "base/error.h"
-#include "record/row.h"
 #include "record/shape.h"
+#include "record/value.h"
+#include "record/varint.h"
 
-static int bad(const char *what)
+static int malformed(const char *what)
 {
-	return wr_error_set(WR_EUSER, "malformed value: %s", what);
+	return wr_error_set(WR_EUSER, "tagged value: %s", what);
 }
 
-static int compare(const uint8_t *a, size_t an, const uint8_t *b, size_t bn)
+/* Is [a, a_end) < [b, b_end) bytewise? */
+static bool ascends(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
 {
-	int order = memcmp(a, b, an < bn ? an : bn);
+	size_t shared = a_len < b_len ? a_len : b_len;
+	int order = shared ? memcmp(a, b, shared) : 0;
 
-	return order ? order : (an > bn) - (an < bn);
+	return order < 0 || (order == 0 && a_len < b_len);
 }
 
-static int verify(struct wr_reader *r, int depth);
-
-/* Keys of maps and records ascend strictly, so that equal values are equal bytes. */
-static int verify_entries(struct wr_reader *r, bool record, int depth)
+static const uint8_t *read_string(struct wr_reader *r, size_t *len)
 {
-	uint64_t n = wr_read_varint(r);
-	const uint8_t *last = NULL;
-	size_t last_len = 0;
+	*len = (size_t)wr_read_varint_strict(r);
+	return wr_read_bytes(r, *len);
+}
 
-	for (uint64_t i = 0; i < n; i++) {
-		const uint8_t *at = r->p;
-		size_t len;
+static int verify(struct wr_reader *r, unsigned depth);
 
-		if (r->bad)
-			return bad("ends early");
-		if (record) {
-			at = (const uint8_t *)wr_read_str(r, &len);
-			if (r->bad)
-				return bad("ends early");
-		} else {
-			if (r->p < r->end && (*r->p == WR_V_NIL || *r->p >= WR_V_LIST))
-				return bad("a key that is no scalar");
-			if (verify(r, depth + 1) != WR_OK)
-				return WR_EUSER;
-			len = (size_t)(r->p - at);
-		}
-		if (last && compare(last, last_len, at, len) >= 0)
-			return bad("keys are not in order");
-		last = at;
-		last_len = len;
-		if (verify(r, depth + 1) != WR_OK)
-			return WR_EUSER;
+static int verify_list(struct wr_reader *r, uint64_t count, unsigned depth)
+{
+	int rc = WR_OK;
+
+	for (uint64_t i = 0; i < count && rc == WR_OK; i++)
+		rc = verify(r, depth);
+	return rc;
+}
+
+static int verify_map_key(struct wr_reader *r)
+{
+	uint8_t tag = r->p < r->end ? *r->p : 0;
+	struct wr_reader peek = *r;
+
+	if (tag == WR_V_NIL || tag > WR_V_BYTES)
+		return malformed("a key of a map is no scalar");
+	if (tag == WR_V_F64) {
+		double v;
+
+		wr_read_u8(&peek);
+		v = wr_read_f64(&peek);
+		if (v != v)
+			return malformed("a key of a map is NaN");
 	}
-	return r->bad ? bad("ends early") : WR_OK;
+	return verify(r, 0);
 }
 
-static int verify(struct wr_reader *r, int depth)
+static int verify_map(struct wr_reader *r, uint64_t count, unsigned depth)
+{
+	const uint8_t *before = NULL;
+	size_t before_len = 0;
+	int rc = WR_OK;
+
+	for (uint64_t i = 0; i < count && rc == WR_OK; i++) {
+		const uint8_t *key = r->p;
+
+		rc = verify_map_key(r);
+		if (rc == WR_OK && i > 0 && !ascends(before, before_len, key, (size_t)(r->p - key)))
+			return malformed("the keys of a map are not sorted");
+		before = key;
+		before_len = (size_t)(r->p - key);
+		if (rc == WR_OK)
+			rc = verify(r, depth);
+	}
+	return rc;
+}
+
+static int verify_record(struct wr_reader *r, uint64_t count, unsigned depth)
+{
+	const uint8_t *before = NULL;
+	size_t before_len = 0;
+	int rc = WR_OK;
+
+	for (uint64_t i = 0; i < count && rc == WR_OK; i++) {
+		size_t len;
+		const uint8_t *name = read_string(r, &len);
+
+		if (!name)
+			return malformed("a name is cut off");
+		if (i > 0 && !ascends(before, before_len, name, len))
+			return malformed("the fields of a record are not sorted");
+		before = name;
+		before_len = len;
+		rc = verify(r, depth);
+	}
+	return rc;
+}
+
+/* The number of members, each of which takes at least `least` bytes. */
+static bool read_count(struct wr_reader *r, unsigned least, uint64_t *count)
+{
+	*count = wr_read_varint_strict(r);
+	return !r->bad && *count <= (size_t)(r->end - r->p) / least;
+}
+
+static int verify_container(struct wr_reader *r, uint8_t tag, unsigned depth)
+{
+	uint64_t count;
+
+	if (depth >= WR_DEPTH_MAX)
+		return malformed("nested too deep");
+	if (!read_count(r, tag == WR_V_LIST ? 1 : 2, &count))
+		return malformed("more members than bytes");
+	if (tag == WR_V_LIST)
+		return verify_list(r, count, depth + 1);
+	return tag == WR_V_MAP ? verify_map(r, count, depth + 1) : verify_record(r, count, depth + 1);
+}
+
+static int verify(struct wr_reader *r, unsigned depth)
 {
 	uint8_t tag = wr_read_u8(r);
-	uint64_t n;
 	size_t len;
 
-	if (depth > WR_DEPTH_MAX + 1)
-		return bad("too deep");
 	if (r->bad)
-		return bad("ends early");
+		return malformed("cut off");
 	switch (tag) {
 	case WR_V_NIL:
 	case WR_V_NULL:
 	case WR_V_FALSE:
 	case WR_V_TRUE:
-		break;
+		return WR_OK;
 	case WR_V_F64:
 	case WR_V_I64:
 	case WR_V_U64:
-		wr_read_u64(r);
-		break;
+		return wr_read_bytes(r, 8) ? WR_OK : malformed("a number is cut off");
 	case WR_V_STR:
 	case WR_V_BYTES:
-		wr_read_str(r, &len);
-		break;
+		return read_string(r, &len) ? WR_OK : malformed("a string is cut off");
 	case WR_V_LIST:
-		n = wr_read_varint(r);
-		if (n > (uint64_t)(r->end - r->p))
-			return bad("a list longer than its bytes");
-		for (uint64_t i = 0; i < n; i++)
-			if (verify(r, depth + 1) != WR_OK)
-				return WR_EUSER;
-		break;
 	case WR_V_MAP:
 	case WR_V_RECORD:
-		return verify_entries(r, tag == WR_V_RECORD, depth);
+		return verify_container(r, tag, depth);
 	default:
-		return bad("unknown tag");
+		return malformed("a tag that this version does not know");
 	}
-	return r->bad ? bad("ends early") : WR_OK;
 }
 
 int wr_value_verify(struct wr_reader *r)
 {
-	return verify(r, 1);
+	return verify(r, 0);
 }
 
-static int parse(struct wr_reader *r, struct wr_arena *a, struct wr_value *out)
-{
-	uint64_t n, bits;
-	size_t len;
-	const char *s;
+/* ---- parsing: the bytes were verified, so only the heap can fail ---- */
 
-	memset(out, 0, sizeof *out);
-	out->tag = (enum wr_tag)wr_read_u8(r);
+static int parse(struct wr_reader *r, struct wr_arena *arena, struct wr_value *out);
+
+static int parse_string(struct wr_reader *r, struct wr_arena *arena, struct wr_value *out)
+{
+	size_t len;
+	const char *s = wr_read_str(r, &len);
+
+	out->str.len = (uint32_t)len;
+	out->str.p = wr_arena_strndup(arena, s, len);
+	return out->str.p ? WR_OK : WR_EFATAL;
+}
+
+static int parse_members(struct wr_reader *r, struct wr_arena *arena, struct wr_value *out)
+{
+	bool keyed = out->tag != WR_V_LIST;
+	int rc = WR_OK;
+
+	out->count = (uint32_t)wr_read_varint(r);
+	out->items = wr_arena_alloc(arena, (out->count + 1) * sizeof *out->items);
+	if (out->items && keyed)
+		out->keys = wr_arena_alloc(arena, (out->count + 1) * sizeof *out->keys);
+	if (!out->items || (keyed && !out->keys))
+		return WR_EFATAL;
+	for (uint32_t i = 0; i < out->count && rc == WR_OK; i++) {
+		if (out->tag == WR_V_RECORD) {
+			out->keys[i] = (struct wr_value){.tag = WR_V_STR};
+			rc = parse_string(r, arena, &out->keys[i]);
+		} else if (keyed) {
+			rc = parse(r, arena, &out->keys[i]);
+		}
+		if (rc == WR_OK)
+			rc = parse(r, arena, &out->items[i]);
+	}
+	return rc;
+}
+
+static int parse(struct wr_reader *r, struct wr_arena *arena, struct wr_value *out)
+{
+	*out = (struct wr_value){.tag = (enum wr_tag)wr_read_u8(r)};
 	switch (out->tag) {
 	case WR_V_F64:
 	case WR_V_I64:
 	case WR_V_U64:
-		bits = wr_read_u64(r);
-		memcpy(&out->u64, &bits, 8);
-		break;
+		out->u64 = wr_read_u64(r);
+		return WR_OK;
 	case WR_V_STR:
 	case WR_V_BYTES:
-		s = wr_read_str(r, &len);
-		out->str.p = wr_arena_strndup(a, s, len);
-		out->str.len = (uint32_t)len;
-		return out->str.p ? WR_OK : WR_EFATAL;
+		return parse_string(r, arena, out);
 	case WR_V_LIST:
 	case WR_V_MAP:
 	case WR_V_RECORD:
-		n = wr_read_varint(r);
-		out->count = (uint32_t)n;
-		out->items = wr_arena_alloc(a, (n + 1) * sizeof *out->items);
-		out->keys = out->tag == WR_V_LIST ? NULL : wr_arena_alloc(a, (n + 1) * sizeof *out->keys);
-		if (!out->items || (out->tag != WR_V_LIST && !out->keys))
-			return WR_EFATAL;
-		for (uint64_t i = 0; i < n; i++) {
-			if (out->tag == WR_V_RECORD) {
-				s = wr_read_str(r, &len);
-				out->keys[i] = (struct wr_value){.tag = WR_V_STR};
-				out->keys[i].str.p = wr_arena_strndup(a, s, len);
-				out->keys[i].str.len = (uint32_t)len;
-				if (!out->keys[i].str.p)
-					return WR_EFATAL;
-			} else if (out->tag == WR_V_MAP && parse(r, a, &out->keys[i]) != WR_OK) {
-				return WR_EFATAL;
-			}
-			if (parse(r, a, &out->items[i]) != WR_OK)
-				return WR_EFATAL;
-		}
-		break;
+		return parse_members(r, arena, out);
 	default:
-		break;
+		return WR_OK;
 	}
-	return WR_OK;
 }
 
 int wr_value_parse(struct wr_reader *r, struct wr_arena *arena, struct wr_value *out)
 {
 	struct wr_reader check = *r;
+	int rc = wr_value_verify(&check);
 
-	if (wr_value_verify(&check) != WR_OK)
-		return WR_EUSER;
-	return parse(r, arena, out);
+	return rc == WR_OK ? parse(r, arena, out) : rc;
 }
 
 void wr_value_put(struct wr_bytes *out, const struct wr_value *v)
@@ -170,178 +230,94 @@ void wr_value_put(struct wr_bytes *out, const struct wr_value *v)
 	case WR_V_I64:
 	case WR_V_U64:
 		wr_bytes_put_u64(out, v->u64);
-		break;
+		return;
 	case WR_V_STR:
 	case WR_V_BYTES:
 		wr_bytes_put_str(out, v->str.p, v->str.len);
-		break;
+		return;
 	case WR_V_LIST:
 	case WR_V_MAP:
 	case WR_V_RECORD:
 		wr_bytes_put_varint(out, v->count);
-		for (uint32_t i = 0; i < v->count; i++) {
-			if (v->tag == WR_V_RECORD)
-				wr_bytes_put_str(out, v->keys[i].str.p, v->keys[i].str.len);
-			else if (v->tag == WR_V_MAP)
-				wr_value_put(out, &v->keys[i]);
-			wr_value_put(out, &v->items[i]);
-		}
 		break;
 	default:
-		break;
+		return;
+	}
+	for (uint32_t i = 0; i < v->count; i++) {
+		if (v->tag == WR_V_RECORD)
+			wr_bytes_put_str(out, v->keys[i].str.p, v->keys[i].str.len);
+		else if (v->tag == WR_V_MAP)
+			wr_value_put(out, &v->keys[i]);
+		wr_value_put(out, &v->items[i]);
 	}
 }
 
-static void json(struct wr_reader *r, struct wr_bytes *out);
-
-static void json_entries(struct wr_reader *r, bool record, struct wr_bytes *out)
-{
-	uint64_t n = wr_read_varint(r);
-
-	wr_bytes_put_u8(out, '{');
-	for (uint64_t i = 0; i < n && !r->bad; i++) {
-		size_t len;
-
-		if (i)
-			wr_bytes_put_u8(out, ',');
-		if (record || (r->p < r->end && *r->p == WR_V_STR)) {
-			const char *s;
-
-			if (!record)
-				wr_read_u8(r);
-			s = wr_read_str(r, &len);
-			if (s)
-				wr_json_string(out, s, len);
-		} else {
-			/* JSON's keys are strings */
-			wr_bytes_put_u8(out, '"');
-			json(r, out);
-			wr_bytes_put_u8(out, '"');
-		}
-		wr_bytes_put_u8(out, ':');
-		json(r, out);
-	}
-	wr_bytes_put_u8(out, '}');
-}
-
-static void json(struct wr_reader *r, struct wr_bytes *out)
-{
-	uint8_t tag = wr_read_u8(r);
-	const char *s;
-	uint64_t n;
-	size_t len;
-
-	switch (tag) {
-	case WR_V_FALSE:
-		wr_bytes_put(out, "false", 5);
-		break;
-	case WR_V_TRUE:
-		wr_bytes_put(out, "true", 4);
-		break;
-	case WR_V_F64:
-		wr_json_number(out, wr_read_f64(r));
-		break;
-	case WR_V_I64:
-		wr_bytes_printf(out, "%lld", (long long)wr_read_u64(r));
-		break;
-	case WR_V_U64:
-		wr_bytes_printf(out, "%llu", (unsigned long long)wr_read_u64(r));
-		break;
-	case WR_V_STR:
-	case WR_V_BYTES:
-		s = wr_read_str(r, &len);
-		if (s)
-			wr_json_string(out, s, len);
-		break;
-	case WR_V_LIST:
-		n = wr_read_varint(r);
-		wr_bytes_put_u8(out, '[');
-		for (uint64_t i = 0; i < n && !r->bad; i++) {
-			if (i)
-				wr_bytes_put_u8(out, ',');
-			json(r, out);
-		}
-		wr_bytes_put_u8(out, ']');
-		break;
-	case WR_V_MAP:
-	case WR_V_RECORD:
-		json_entries(r, tag == WR_V_RECORD, out);
-		break;
-	default:
-		wr_bytes_put(out, "null", 4);
-	}
-}
-
-void wr_value_json(struct wr_reader *r, struct wr_bytes *out)
-{
-	json(r, out);
-}
+/* ---- reading trees ---- */
 
 const struct wr_value *wr_value_get(const struct wr_value *v, const char *name)
 {
+	size_t len = strlen(name);
+
 	if (!v || v->tag != WR_V_RECORD)
 		return NULL;
 	for (uint32_t i = 0; i < v->count; i++)
-		if (!strcmp(v->keys[i].str.p, name))
-			return v->items[i].tag == WR_V_NIL || v->items[i].tag == WR_V_NULL ? NULL
-											   : &v->items[i];
+		if (v->keys[i].str.len == len && memcmp(v->keys[i].str.p, name, len) == 0)
+			return v->items[i].tag == WR_V_NIL ? NULL : &v->items[i];
 	return NULL;
 }
 
 const char *wr_value_str(const struct wr_value *v, const char *name, const char *fallback)
 {
-	const struct wr_value *f = wr_value_get(v, name);
+	const struct wr_value *field = wr_value_get(v, name);
 
-	return f && f->tag == WR_V_STR ? f->str.p : fallback;
+	WR_ASSERT(!field || field->tag == WR_V_STR || field->tag == WR_V_BYTES);
+	return field ? field->str.p : fallback;
 }
 
 double wr_value_num(const struct wr_value *v, const char *name, double fallback)
 {
-	const struct wr_value *f = wr_value_get(v, name);
+	const struct wr_value *field = wr_value_get(v, name);
 
-	if (!f)
+	if (!field)
 		return fallback;
-	switch (f->tag) {
-	case WR_V_F64:
-		return f->f64;
-	case WR_V_I64:
-		return (double)f->i64;
-	case WR_V_U64:
-		return (double)f->u64;
-	default:
-		return fallback;
-	}
+	WR_ASSERT(field->tag == WR_V_F64 || field->tag == WR_V_I64 || field->tag == WR_V_U64);
+	if (field->tag == WR_V_F64)
+		return field->f64;
+	return field->tag == WR_V_I64 ? (double)field->i64 : (double)field->u64;
 }
 
 int64_t wr_value_int(const struct wr_value *v, const char *name, int64_t fallback)
 {
-	const struct wr_value *f = wr_value_get(v, name);
+	const struct wr_value *field = wr_value_get(v, name);
 
-	if (f && f->tag == WR_V_I64)
-		return f->i64;
-	if (!f || f->tag != WR_V_F64 || !(f->f64 >= -9.2e18 && f->f64 <= 9.2e18))
+	if (!field)
 		return fallback;
-	return (int64_t)f->f64;
+	if (field->tag == WR_V_F64) {
+		WR_ASSERT(field->f64 >= -0x1p63 && field->f64 < 0x1p63);
+		return (int64_t)field->f64;
+	}
+	WR_ASSERT(field->tag == WR_V_I64 || (field->tag == WR_V_U64 && field->u64 <= INT64_MAX));
+	return field->i64;
 }
 
 bool wr_value_bool(const struct wr_value *v, const char *name, bool fallback)
 {
-	const struct wr_value *f = wr_value_get(v, name);
+	const struct wr_value *field = wr_value_get(v, name);
 
-	if (f && f->tag == WR_V_TRUE)
-		return true;
-	if (f && f->tag == WR_V_FALSE)
-		return false;
-	return fallback;
+	WR_ASSERT(!field || field->tag == WR_V_TRUE || field->tag == WR_V_FALSE);
+	return field ? field->tag == WR_V_TRUE : fallback;
 }
 
 const struct wr_value *wr_value_list(const struct wr_value *v, const char *name, uint32_t *count)
 {
-	const struct wr_value *f = wr_value_get(v, name);
+	const struct wr_value *field = wr_value_get(v, name);
 
-	*count = f && f->tag == WR_V_LIST ? f->count : 0;
-	return *count ? f->items : NULL;
+	WR_ASSERT(!field || field->tag == WR_V_LIST);
+	*count = field ? field->count : 0;
+	return field ? field->items : NULL;
 }
+
+/* ---- writing without a tree ---- */
 
 void wr_value_put_record(struct wr_bytes *out, uint32_t fields)
 {
@@ -360,15 +336,15 @@ void wr_value_put_list(struct wr_bytes *out, uint32_t count)
 	wr_bytes_put_varint(out, count);
 }
 
+void wr_value_put_str(struct wr_bytes *out, const char *s)
+{
+	wr_value_put_strn(out, s, strlen(s));
+}
+
 void wr_value_put_strn(struct wr_bytes *out, const char *s, size_t len)
 {
 	wr_bytes_put_u8(out, WR_V_STR);
 	wr_bytes_put_str(out, s, len);
-}
-
-void wr_value_put_str(struct wr_bytes *out, const char *s)
-{
-	wr_value_put_strn(out, s, strlen(s));
 }
 
 void wr_value_put_num(struct wr_bytes *out, double v)

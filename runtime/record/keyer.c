@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* keyer: keys of rows by field name, a few ns each; see key.h.
+ *
+ * Where the fields of a key lie is remembered for 64 shapes, direct-mapped by shape id
+ * (ids are dense, so neighbours do not collide; a job sees a handful). What a memory of
+ * slots cannot say (a field that is missing, of any type, inside a map) is looked up.
+ */
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+#include "base/assert.h"
+#include "base/error.h"
+#include "record/canon.h"
+#include "record/key.h"
+
+enum { KEYER_LINES = 64, ROUTE_STEPS_MAX = 4, SCRATCH_MIN = 256, NEVER_MISSING = UINT32_MAX };
+
+/* The way to one field: through `depth` nested rows. */
+struct route {
+	uint32_t type; /* of the field at the end; 0: look it up */
+	uint32_t depth;
+	struct step {
+		uint32_t slot_at; /* from the start of the body */
+		uint32_t bit;	  /* in the bitmap, or NEVER_MISSING */
+	} steps[ROUTE_STEPS_MAX];
+};
+
+struct wr_keyer {
+	uint32_t count;
+	uint32_t shapes[KEYER_LINES]; /* shape whose routes the line holds, 0 = none */
+	struct wr_bytes scratch;      /* canonical bytes of the last key */
+	struct wr_str *names;
+	struct route *routes; /* KEYER_LINES times count */
+};
+
+static struct wr_mem keyer_mem = WR_MEM_INIT("record.keyers");
+
+struct wr_keyer *wr_keyer_new(const struct wr_str *names, uint32_t count)
+{
+	size_t text = 0, fixed = sizeof(struct wr_keyer) + count * (sizeof(struct wr_str) + KEYER_LINES * sizeof(struct route));
+	struct wr_keyer *k;
+	char *copy;
+
+	WR_ASSERT(count >= 1 && count <= WR_KEY_PARTS_MAX);
+	for (uint32_t i = 0; i < count; i++)
+		text += names[i].len;
+	k = wr_zalloc(&keyer_mem, fixed + text);
+	if (!k)
+		return NULL;
+	k->count = count;
+	k->names = (struct wr_str *)(k + 1);
+	k->routes = (struct route *)(k->names + count);
+	copy = (char *)(k->routes + (size_t)KEYER_LINES * count);
+	for (uint32_t i = 0; i < count; i++) {
+		if (names[i].len > 0)
+			memcpy(copy, names[i].p, names[i].len);
+		k->names[i] = (struct wr_str){copy, names[i].len};
+		copy += names[i].len;
+	}
+	if (!wr_bytes_room(&k->scratch, SCRATCH_MIN)) {
+		wr_keyer_free(k);
+		return NULL;
+	}
+	return k;
+}
+
+void wr_keyer_free(struct wr_keyer *k)
+{
+	if (!k)
+		return;
+	wr_bytes_deinit(&k->scratch);
+	wr_free(&keyer_mem, k);
+}
+
+/* ---- remembering ---- */
+
+static void route_step(struct route *route, const struct wr_shape *s, uint32_t i)
+{
+	route->steps[route->depth++] =
+		(struct step){s->slots_at + 8 * i, s->nullable ? i : (uint32_t)NEVER_MISSING};
+}
+
+/* Finds the way as wr_row_lookup would for a row with nothing missing. False where only the row can tell.
+ * A name that leads nowhere in this shape leaves type 0. */
+static bool route_find(struct route *route, const struct wr_shape *s, const char *name, uint32_t len)
+{
+	int32_t i = wr_shape_find(s, name, len);
+
+	if (route->depth == ROUTE_STEPS_MAX)
+		return false;
+	if (i >= 0) {
+		route_step(route, s, (uint32_t)i);
+		route->type = s->fields[i].type;
+		return route->type < WR_T_LIST;
+	}
+	for (uint32_t dot = 0; dot < len; dot++) {
+		if (name[dot] != '.' || (i = wr_shape_find(s, name, dot)) < 0)
+			continue;
+		if (s->fields[i].type >= WR_T_LIST && s->fields[i].type != WR_T_ROW)
+			return false;
+		if (s->fields[i].type != WR_T_ROW)
+			continue;
+		route_step(route, s, (uint32_t)i);
+		if (!route_find(route, wr_shape(s->fields[i].child), name + dot + 1, len - dot - 1))
+			return false;
+		if (route->type != 0)
+			return true;
+		route->depth--;
+	}
+	return true;
+}
+
+static void keyer_learn(struct wr_keyer *k, uint32_t line, uint32_t id)
+{
+	const struct wr_shape *s = wr_shape(id);
+
+	WR_ASSERT(s);
+	k->shapes[line] = id;
+	for (uint32_t i = 0; i < k->count; i++) {
+		struct route *route = &k->routes[line * k->count + i];
+
+		*route = (struct route){0};
+		if (!route_find(route, s, k->names[i].p, k->names[i].len))
+			route->type = 0;
+	}
+}
+
+/* ---- extracting ---- */
+
+/* The slot at the end of the route, and the body it lies in; NULL if something on the way is missing. */
+static inline const uint8_t *route_follow(const struct route *route, const uint8_t *body, uint64_t *slot)
+{
+	for (uint32_t d = 0;; d++) {
+		const struct step *step = &route->steps[d];
+
+		if (step->bit != NEVER_MISSING && (body[step->bit >> 3] >> (step->bit & 7) & 1))
+			return NULL;
+		memcpy(slot, body + step->slot_at, 8);
+		if (d + 1 == route->depth)
+			return body;
+		body += (uint32_t)*slot;
+	}
+}
+
+static struct wr_cell keyer_cell(const struct wr_keyer *k, uint32_t part, const struct route *route,
+				 const struct wr_elem *row)
+{
+	const uint8_t *body = NULL;
+	struct wr_cell cell = {.type = route->type};
+	uint64_t slot;
+
+	if (route->type != 0)
+		body = route_follow(route, wr_elem_body(row), &slot);
+	if (!body)
+		return wr_row_lookup(row, k->names[part].p, k->names[part].len);
+	if (cell.type >= WR_T_STR)
+		cell.str = (struct wr_str){(const char *)body + (uint32_t)slot, (uint32_t)(slot >> 32)};
+	else
+		cell.u64 = slot;
+	return cell;
+}
+
+static int keyer_grow(struct wr_keyer *k, size_t more)
+{
+	if (wr_bytes_room(&k->scratch, more))
+		return WR_OK;
+	k->scratch.failed = false;
+	return wr_error_wrap(WR_EFATAL, "key of %zu bytes", more);
+}
+
+/* Short strings are the rule, and a call costs more than they do. Overlapping words, never past the end. */
+static inline void copy(uint8_t *to, const char *from, uint32_t len)
+{
+	uint64_t a, b;
+
+	if (len > 16 || len < 4) {
+		if (len > 16)
+			memcpy(to, from, len);
+		else
+			for (uint32_t i = 0; i < len; i++)
+				to[i] = (uint8_t)from[i];
+	} else if (len >= 8) {
+		memcpy(&a, from, 8);
+		memcpy(&b, from + len - 8, 8);
+		memcpy(to, &a, 8);
+		memcpy(to + len - 8, &b, 8);
+	} else {
+		uint32_t c, d;
+
+		memcpy(&c, from, 4);
+		memcpy(&d, from + len - 4, 4);
+		memcpy(to, &c, 4);
+		memcpy(to + len - 4, &d, 4);
+	}
+}
+
+static int keyer_refuse(const struct wr_keyer *k, uint32_t part, const char *trouble)
+{
+	const struct wr_str *name = &k->names[part];
+
+	return wr_error_set(WR_EUSER, "key field '%.*s' %s", (int)name->len, name->p, trouble);
+}
+
+static int keyer_put(struct wr_keyer *k, uint32_t part, const struct wr_cell *cell)
+{
+	size_t need = WR_CANON_HEAD_MAX + (cell->type >= WR_T_STR ? cell->str.len : 0);
+	const char *trouble;
+	struct wr_str str;
+	uint8_t *to;
+
+	if (WR_UNLIKELY(k->scratch.cap - k->scratch.len < need) && keyer_grow(k, need) != WR_OK)
+		return WR_EFATAL;
+	to = k->scratch.data + k->scratch.len;
+	if (WR_LIKELY(cell->type == WR_T_STR)) {
+		to = wr_canon_str(to, cell->str.len);
+		str = cell->str;
+	} else {
+		trouble = wr_canon_cell(&to, cell, &str);
+		if (trouble)
+			return keyer_refuse(k, part, trouble);
+	}
+	copy(to, str.p, str.len);
+	k->scratch.len = (size_t)(to - k->scratch.data) + str.len;
+	return WR_OK;
+}
+
+int wr_keyer_key(struct wr_keyer *k, const struct wr_elem *row, struct wr_key *out)
+{
+	uint32_t id = wr_elem_shape(row), line = id % KEYER_LINES;
+	const struct route *routes = &k->routes[line * k->count];
+	int rc = WR_OK;
+
+	if (WR_UNLIKELY(k->shapes[line] != id))
+		keyer_learn(k, line, id);
+	k->scratch.len = 0;
+	if (k->count > 1) {
+		k->scratch.data[0] = 't';
+		k->scratch.data[1] = (uint8_t)k->count;
+		k->scratch.len = 2;
+	}
+	for (uint32_t i = 0; i < k->count && rc == WR_OK; i++) {
+		struct wr_cell cell = keyer_cell(k, i, &routes[i], row);
+
+		rc = keyer_put(k, i, &cell);
+	}
+	if (rc != WR_OK)
+		return rc;
+	out->p = k->scratch.data;
+	out->len = (uint32_t)k->scratch.len;
+	out->hash = XXH3_64bits(out->p, out->len);
+	return WR_OK;
+}
