@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* frame: writing frames, and finding them again in any split of their bytes; see frame.h. */
+#define XXH_INLINE_ALL
 #include <inttypes.h>
 #include <xxhash.h>
 #include "base/assert.h"

@@ -197,6 +197,8 @@ static int keyer_refuse(const struct wr_keyer *k, uint32_t part, const char *tro
 {
 	const struct wr_str *name = &k->names[part];
 
+	if (name->len > 0 && name->p[0] == 1)
+		return wr_error_set(WR_EUSER, "the key %s", trouble);
 	return wr_error_set(WR_EUSER, "key field '%.*s' %s", (int)name->len, name->p, trouble);
 }
 

@@ -227,7 +227,8 @@ static void entry_fill(struct entry *e, const struct draft *d, uint32_t id, char
 						 .type = f->type,
 						 .child = f->child,
 						 .name_hash = (uint32_t)XXH3_64bits(names, f->name_len)};
-		s->hidden += names[0] == 1;
+		if (names[0] == 1 && s->hidden == i)
+			s->hidden++;
 		names += f->name_len + 1;
 	}
 }

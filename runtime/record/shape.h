@@ -47,8 +47,7 @@ struct wr_shape {
 	uint32_t fixed_len; /* bytes of bitmap and slots: where the variable part starts */
 	uint32_t slots_at;  /* offset of slot 0 in the body: bytes of the bitmap */
 	uint32_t depth;	    /* 1 for flat */
-	uint32_t hidden;    /* number of fields whose name starts with \x01: keys made by functions. They
-			     * stand together, in front of all names but "" and those that start with NUL */
+	uint32_t hidden;    /* number of leading fields whose name starts with \x01: keys made by functions */
 	struct wr_field *fields;
 };
 
