@@ -12,7 +12,8 @@ local M = {}
 ---@return boolean
 function M.stateful(node)
   local fn = type(node.fn) == "table" and node.fn or {}
-  return node.states ~= nil or fn.timer ~= nil or next(fn.state or {}) ~= nil or next(fn.broadcast_state or {}) ~= nil
+  return node.states ~= nil or fn.timer ~= nil or next(fn.state or {}) ~= nil
+    or next(fn.broadcast_state or {}) ~= nil
 end
 
 --- All inputs of a node, each with its number 0 or 1.
@@ -40,26 +41,27 @@ local function check_ends(job, read)
   for _, node in ipairs(job.nodes) do
     if node.role == "source" then sources = sources + 1 end
     if node.role ~= "sink" and next(read[node.id]) == nil then
-      where.fail_at(node.where, '%s "%s" leads nowhere: end the stream with :sink(…), weir.discard() drops its records',
-        node.role or "operator", node.name)
+      where.fail_at(node.where, '%s "%s" leads nowhere: end the stream with :sink(…), weir.discard() drops its '
+        .. "records", node.role or "operator", node.name)
     end
   end
   if sources == 0 then
-    where.fail_at(job.where or nil, 'job "%s" has no source: begin with job:source(weir.files { path = … })', job.name)
+    where.fail_at(job.where or nil, 'job "%s" has no source: begin with job:source(weir.files { path = … })',
+      job.name)
   end
 end
 
 local function check_dead_letters(job, read, policy_of)
   for _, node in ipairs(job.nodes) do
     if node.on_error == "dead_letter" and not read[node.id].dead_letter then
-      where.fail_at(node.where, 'nobody reads the dead letters of operator "%s": add stream:side_output("dead_letter")'
-        .. ', or take on_error "skip"', node.name)
+      where.fail_at(node.where, 'nobody reads the dead letters of operator "%s": add '
+        .. 'stream:side_output("dead_letter"), or take on_error "skip"', node.name)
     end
     for _, each in ipairs(M.inputs(node)) do
       local from = job.nodes[each.input.node]
       if each.input.tag == "dead_letter" and policy_of(from) ~= "dead_letter" then
-        where.fail_at(each.input.where, 'operator "%s" has no dead letters: its errors %s; add :on_error "dead_letter" to it',
-          from.name, policy_of(from) == "skip" and "are skipped" or "fail the job")
+        where.fail_at(each.input.where, 'operator "%s" has no dead letters: its errors %s; add :on_error '
+          .. '"dead_letter" to it', from.name, policy_of(from) == "skip" and "are skipped" or "fail the job")
       end
     end
   end
@@ -91,15 +93,17 @@ function M.warnings(job, policy_of)
   end
   for _, node in ipairs(job.nodes) do
     if node.uid_derived and M.stateful(node) then
-      warn(node, 'operator "%s" keeps state under the derived uid "%s": renaming it or its inputs would lose the '
-        .. 'state; pin it with :uid "…"', node.name, node.uid)
+      warn(node, 'operator "%s" keeps state under the derived uid "%s": renaming it or its inputs would lose '
+        .. 'the state; pin it with :uid "…"', node.name, node.uid)
     end
     if node.options.emit == "final" and not bounded then
-      warn(node, 'operator "%s" emits at the end of input only (emit = "final"), and the input has no end', node.name)
+      warn(node, 'operator "%s" emits at the end of input only (emit = "final"), and the input has no end',
+        node.name)
     end
     if policy_of(node) == "dead_letter" and node.on_error == nil and not node.inherit
       and not read[node.id].dead_letter then
-      warn(node, 'nobody reads the dead letters of operator "%s": its failed records are counted and dropped', node.name)
+      warn(node, 'nobody reads the dead letters of operator "%s": its failed records are counted and dropped',
+        node.name)
     end
   end
   return out

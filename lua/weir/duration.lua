@@ -72,7 +72,8 @@ M.not_negative = type_of("a duration", M.parse, function(n) return n >= 0 end)
 M.any = type_of("a duration", M.parse, function() return true end)
 
 --- Buffer timeouts, kept as microseconds: 0 = at every record, -1 = only when a buffer is full.
-M.timeout = options.type('a duration such as "10ms" or "100us", 0 (every record) or -1 (only full buffers)', function(v)
+local timeouts = 'a duration such as "10ms" or "100us", 0 (every record) or -1 (only full buffers)'
+M.timeout = options.type(timeouts, function(v)
   if v == -1 then return true, -1 end
   local n = M.parse_us(v)
   return n ~= nil and n >= 0, n

@@ -29,7 +29,7 @@ function M.json(opts)
 end
 
 ---@class weir.CsvOptions
----@field header? boolean the first line of each file names the columns; default true unless `columns` is given
+---@field header? boolean the first line of each file names the columns; default true, false with `columns`
 ---@field columns? string[] the names of the columns, in order
 ---@field separator? string one character; default ","
 ---@field quote? string one character; default '"'

@@ -6,7 +6,7 @@ local state = require "weir.state"
 
 local M = {}
 
----@class weir.Context What a process function sees beside the record. Declared states are fields: `ctx.last:get()`.
+---@class weir.Context What a process function sees beside the record; declared states are fields of it
 ---@field emit fun(self, record: any) sends a record on
 ---@field side fun(self, tag: string, record: any) sends a record to a side output
 ---@field timestamp fun(self): number? event time of the record or timer in ms; nil if it has none
@@ -51,7 +51,7 @@ end
 ---@field element fun(ctx: weir.Context, record: any) each record
 ---@field timer? fun(ctx: weir.Context, time: number) each timer that is due; needs a keyed stream
 ---@field close? fun(ctx: weir.Context) once a subtask, at the end
----@field on_end? "fire"|"drop" processing-time timers left at the end of bounded input: fire (default) or drop
+---@field on_end? "fire"|"drop" processing-time timers left at the end of the input: fire (default) or drop
 
 --- A function with state and timers for `stream:process`.
 ---
@@ -65,8 +65,8 @@ end
 ---@param opts weir.ProcessOptions
 ---@return weir.ProcessFunction
 function M.process_function(opts)
-  return setmetatable(options.check("weir.process_function", opts, declared { element = options.fn }),
-    ProcessFunction)
+  local fn = options.check("weir.process_function", opts, declared { element = options.fn })
+  return setmetatable(fn, ProcessFunction)
 end
 
 ---@class weir.CoProcessOptions
@@ -87,7 +87,7 @@ function M.co_process_function(opts)
 end
 
 ---@class weir.BroadcastOptions
----@field broadcast_state table<string, weir.StateDescriptor> map states, the same in every subtask; read-only in `element`
+---@field broadcast_state table<string, weir.StateDescriptor> map states; read-only in `element`
 ---@field state? table<string, weir.StateDescriptor> keyed state of the first input
 ---@field open? fun(ctx: weir.Context)
 ---@field element fun(ctx: weir.Context, record: any) each record of the first stream
@@ -97,17 +97,17 @@ end
 ---@field on_end? "fire"|"drop"
 
 local broadcast_state = options.type("a table of map states, { name = weir.state.map() }", function(v)
-  local ok, why = state.declarations.test(v)
-  if not ok then return false, why end
+  local ok, _, why = state.declarations.test(v)
+  if not ok then return false, nil, why end
   for name, descriptor in pairs(v) do
-    if descriptor.kind ~= "map" then return false, ('"%s" is a %s state'):format(name, descriptor.kind) end
-    if descriptor.ttl then return false, ('"%s" has a ttl, which only keyed state can have'):format(name) end
+    if descriptor.kind ~= "map" then return false, nil, ('"%s" is a %s state'):format(name, descriptor.kind) end
+    if descriptor.ttl then return false, nil, ('"%s" has a ttl, which only keyed state can have'):format(name) end
   end
   return next(v) ~= nil, v
 end)
 
---- A function for `stream:connect(rules:broadcast()):process`: every subtask has all broadcast records.
---- They may arrive in another order in each subtask (S16).
+--- A function for `stream:connect(rules:broadcast()):process`: every subtask gets all broadcast records,
+--- perhaps in another order (S16).
 ---@param opts weir.BroadcastOptions
 ---@return weir.ProcessFunction
 function M.broadcast_function(opts)

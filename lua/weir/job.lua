@@ -36,6 +36,7 @@ local Job = { __index = stream.strict("job", methods) }
 ---@field id integer
 ---@field kind string
 ---@field name string
+---@field verb string what the script called to draw it: its name, unless it got another
 ---@field uid string
 ---@field uid_derived boolean
 ---@field where string? "jobs/x.lua:12"

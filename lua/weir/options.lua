@@ -18,15 +18,15 @@ local M = {}
 
 ---@class weir.OptionType
 ---@field expect string what a right value is: "a string"
----@field test fun(value: any): boolean, any tells if the value is right, and gives what to keep of it
+---@field test fun(value: any): boolean, any, string? is it right, what to keep of it, and else why not
 ---@field fallback any
 ---@field missing "error"|"fallback"
 local Type = {}
 Type.__index = Type
 
---- A type of option. `test` gives true and the value to keep, or false and (if it has one) a better reason.
+--- A type of option. `test` gives true and the value to keep; or false, nil and a reason if it knows one.
 ---@param expect string
----@param test fun(value: any): boolean, any
+---@param test fun(value: any): boolean, any, string?
 ---@return weir.OptionType
 function M.type(expect, test)
   return setmetatable({ expect = expect, test = test, missing = "error" }, Type)
@@ -73,7 +73,7 @@ function M.one_of(...)
   return M.type('one of "' .. table.concat(names, '", "') .. '"', function(v)
     if known[v] then return true, v end
     local guess = type(v) == "string" and suggest.nearest(v, names)
-    return false, guess and ('did you mean "%s"?'):format(guess) or nil
+    return false, nil, guess and ('did you mean "%s"?'):format(guess) or nil
   end)
 end
 
@@ -116,10 +116,9 @@ M.shown = shown
 
 --- Checks one value; `what` and `name` are for the message: 'weir.files: option "path" …'.
 function M.value(what, name, value, kind)
-  local ok, kept = kind.test(value)
+  local ok, kept, why = kind.test(value)
   if ok then return kept end
-  where.fail('%s: %s must be %s, not %s%s', what, name, kind.expect, shown(value),
-    type(kept) == "string" and "; " .. kept or "")
+  where.fail("%s: %s must be %s, not %s%s", what, name, kind.expect, shown(value), why and "; " .. why or "")
 end
 
 local function names_of(declared)

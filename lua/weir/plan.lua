@@ -163,7 +163,9 @@ local function same_names(a, b)
   return table.concat(a, "\0") == table.concat(b, "\0")
 end
 
-local stateful_kinds = { process = true, co_process = true, broadcast_process = true, reduce = true, aggregate = true }
+local stateful_kinds = {
+  process = true, co_process = true, broadcast_process = true, reduce = true, aggregate = true,
+}
 
 local function describe_key(stage, node)
   if not stateful_kinds[node.kind] or not (node.key or node.key2) then return end
@@ -244,17 +246,27 @@ local function describe_operator(graph, node)
   return op
 end
 
+-- "a → b", and where a chain branches "a → (b → c, d)". `within` says which links belong to it.
+local function tree_name(graph, id, within)
+  local names = {}
+  for _, link in ipairs(graph.out[id]) do
+    if within(link) then names[#names + 1] = tree_name(graph, link.to, within) end
+  end
+  local name = graph.job.nodes[id].name
+  if #names == 0 then return name end
+  return name .. " → " .. (#names == 1 and names[1] or "(" .. table.concat(names, ", ") .. ")")
+end
+
 local function describe_stage(graph, stage)
   local node = graph.job.nodes[stage.ids[1]]
   local outs, links = ports_of(graph, stage)
-  local names, operators = {}, {}
+  local operators = {}
   for i, id in ipairs(stage.ids) do
-    names[i] = graph.job.nodes[id].name
     operators[i] = describe_operator(graph, graph.job.nodes[id])
   end
   local described = {
     kind = stage.lua and "lua" or node.kind,
-    name = table.concat(names, " → "),
+    name = tree_name(graph, node.id, function(link) return graph.stage_of[link.to] == stage end),
     operators = operators,
     on_error = graph.settled[node.id].on_error,
     outs = outs,
@@ -276,13 +288,10 @@ end
 local function describe_vertex(graph, vertex)
   local head = graph.job.nodes[vertex.head]
   local settled = graph.settled[vertex.head]
-  local stages, names = {}, {}
-  for i, stage in ipairs(vertex.stages) do
-    stages[i] = describe_stage(graph, stage)
-    names[i] = stages[i].name
-  end
+  local stages = {}
+  for i, stage in ipairs(vertex.stages) do stages[i] = describe_stage(graph, stage) end
   return {
-    name = table.concat(names, " → "),
+    name = tree_name(graph, vertex.head, function(link) return link.chained end),
     uid = head.uid,
     parallelism = settled.parallelism,
     max_parallelism = settled.max_parallelism or M.default_max_parallelism(settled.parallelism),
@@ -352,7 +361,8 @@ end
 local function inputs_text(inputs)
   local out = {}
   for i, input in ipairs(inputs or {}) do
-    out[i] = input.node .. (input.tag ~= "" and "." .. input.tag or "") .. (input.partition and " " .. input.partition or "")
+    out[i] = input.node .. (input.tag ~= "" and "." .. input.tag or "")
+      .. (input.partition and " " .. input.partition or "")
       .. (input.key and "(" .. table.concat(input.key.names, ",") .. ")" or "")
   end
   return table.concat(out, ", ")

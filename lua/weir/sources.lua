@@ -74,7 +74,7 @@ end
 ---@field format? weir.Format default weir.lines(): { line = }
 ---@field max_line? integer|string default "16MiB"
 
---- Lines from a TCP server, for trying things out: `nc -lk 9000`. By one subtask; ends with the connection.
+--- Lines from a TCP server, by one subtask, for trying things out (`nc -lk 9000`); ends with the connection.
 ---@param opts weir.TcpLinesOptions
 ---@return weir.Source
 function M.tcp_lines(opts)

@@ -23,7 +23,7 @@ local Descriptor = {}
 Descriptor.__index = Descriptor
 
 ---@class weir.StateOptions
----@field ttl? weir.Duration a value expires when it was not written for so long (S6: at exactly that age)
+---@field ttl? weir.Duration a value expires when it was not written for so long (S6: at exactly this age)
 ---@field ttl_update? "write"|"read" what keeps a value alive: writing it (default), or reading it as well
 ---@field ttl_return_expired? boolean give an expired value once more if it was not yet cleaned up; default false
 
@@ -144,10 +144,10 @@ for _, name in ipairs {
 M.declarations = options.type("a table of states, { name = weir.state.value() }", function(v)
   if type(v) ~= "table" then return false end
   for name, descriptor in pairs(v) do
-    if not is_name(name) then return false, options.shown(name) .. " is no name" end
-    if taken[name] then return false, ('ctx has a method "%s": call the state otherwise'):format(name) end
+    if not is_name(name) then return false, nil, options.shown(name) .. " is no name" end
+    if taken[name] then return false, nil, ('ctx has a method "%s": call the state otherwise'):format(name) end
     if getmetatable(descriptor) ~= Descriptor then
-      return false, ('"%s" is %s'):format(name, options.shown(descriptor))
+      return false, nil, ('"%s" is %s'):format(name, options.shown(descriptor))
     end
   end
   return true, v
@@ -164,7 +164,8 @@ function M.sorted(declared)
   for i, name in ipairs(names) do
     local d = declared[name]
     out[i] = {
-      name = name, kind = d.kind, ttl = d.ttl, ttl_update = d.ttl_update, ttl_return_expired = d.ttl_return_expired,
+      name = name, kind = d.kind,
+      ttl = d.ttl, ttl_update = d.ttl_update, ttl_return_expired = d.ttl_return_expired,
     }
   end
   return out

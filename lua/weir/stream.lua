@@ -35,7 +35,8 @@ function M.strict(what, known)
     local names = {}
     for n in pairs(known) do names[#names + 1] = n end
     local guess = type(name) == "string" and suggest.nearest(name, names)
-    fail("%s has no method %s%s", what, options.shown(name), guess and ('; did you mean "%s"?'):format(guess) or "")
+    fail("%s has no method %s%s", what, options.shown(name),
+      guess and ('; did you mean "%s"?'):format(guess) or "")
   end
 end
 
@@ -47,7 +48,7 @@ local Handle = { __index = M.strict("sink", settings) }
 
 local function draw(job, kind, name, fields)
   local id = #job.nodes + 1
-  fields.id, fields.kind, fields.name = id, kind, name
+  fields.id, fields.kind, fields.name, fields.verb = id, kind, name, name
   fields.uid_derived = true
   fields.options = fields.options or {}
   fields.where = where.caller()
@@ -240,7 +241,9 @@ local emit = options.one_of("update", "final"):default "update"
 function methods:reduce(fn, opts)
   need_key(self, "reduce")
   local o = options.check("stream:reduce", opts, { emit = emit })
-  return operator(self, "reduce", "reduce", { fn = need_function("reduce", fn), options = o, states = "reducing" })
+  return operator(self, "reduce", "reduce", {
+    fn = need_function("reduce", fn), options = o, states = "reducing",
+  })
 end
 
 local function aggregate(stream, fn, o)
@@ -325,7 +328,8 @@ function methods:union(...)
   for i, input in ipairs(self.inputs) do inputs[i] = input end
   if select("#", ...) == 0 then fail "stream:union takes one or more streams" end
   for i = 1, select("#", ...) do
-    for _, input in ipairs(need_stream("union", self, (select(i, ...))).inputs) do inputs[#inputs + 1] = input end
+    local other = need_stream("union", self, (select(i, ...)))
+    for _, input in ipairs(other.inputs) do inputs[#inputs + 1] = input end
   end
   return view(self, inputs)
 end
@@ -355,8 +359,8 @@ function methods:side_output(tag)
   end
   local emits = node.kind:match "process$" or node.kind:match "flat_map$"
   if not emits and tag ~= "dead_letter" then
-    fail('stream:side_output: operator "%s" has no side output "%s": only process functions and flat_map emit to one',
-      node.name, tag)
+    fail('stream:side_output: operator "%s" has no side output "%s": only process functions and flat_map emit '
+      .. "to one", node.name, tag)
   end
   return view(self, { { node = node.id, tag = tag, where = where.caller() } })
 end
@@ -478,12 +482,14 @@ function connected:process(fn)
   local first, second = self.first, self.second
   if kind == "broadcast_process" then
     if not is_broadcast(second) then
-      fail "connected:process: a weir.broadcast_function needs a broadcast second stream: a:connect(b:broadcast())"
+      fail("connected:process: a weir.broadcast_function needs a broadcast second stream: "
+        .. "a:connect(b:broadcast())")
     end
     check_keyed("connected:process", fn, first.key)
   elseif kind == "co_process" then
     if (first.key and true) ~= (second.key and true) and (fn.state and next(fn.state) or fn.timer) then
-      fail "connected:process: state and timers belong to a key, and only one of the streams has one: key both"
+      fail("connected:process: state and timers belong to a key, and only one of the streams has one: "
+        .. "key both")
     end
     check_keyed("connected:process", fn, first.key and second.key)
   else
@@ -514,7 +520,8 @@ end
 
 local function check_parallelism(node, method)
   if node.parallelism and node.max_parallelism and node.parallelism > node.max_parallelism then
-    fail("stream:%s: parallelism %d is more than max_parallelism %d", method, node.parallelism, node.max_parallelism)
+    fail("stream:%s: parallelism %d is more than max_parallelism %d", method, node.parallelism,
+      node.max_parallelism)
   end
 end
 
@@ -562,7 +569,8 @@ end
 ---@return self
 function settings:max_parallelism(n)
   local node = node_of(self, "max_parallelism")
-  set_both(node, "max_parallelism", options.value("stream:max_parallelism", "the max parallelism", n, parallelism_type))
+  options.value("stream:max_parallelism", "the max parallelism", n, parallelism_type)
+  set_both(node, "max_parallelism", n)
   check_parallelism(node, "max_parallelism")
   return self
 end

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --- Uids: the names under which state is found again.
 ---
---- A script pins them with `:uid "…"`. A derived uid is made of the operator's kind, its name and the names
+--- A script pins them with `:uid "…"`. A derived uid is made of what the operator is, its name and the names
 --- of its inputs, not of its position, so that inserting an operator elsewhere changes nothing (P15):
 --- `count<flat_map>`, `process:dedup<orders,payments>`. Two operators that agree in all of it are told
 --- apart by their order in the script: `map<files>`, `map<files>#2`.
@@ -21,12 +21,11 @@ local function input_name(job, input)
 end
 
 local function derived(job, node)
-  local kind = node.kind == "aggregate" and node.options.fn or node.kind
   local inputs = {}
   for _, list in ipairs { node.inputs, node.inputs2 or {} } do
     for _, input in ipairs(list) do inputs[#inputs + 1] = input_name(job, input) end
   end
-  return kind .. (node.name ~= kind and ":" .. node.name or "")
+  return node.verb .. (node.name ~= node.verb and ":" .. node.name or "")
     .. (#inputs > 0 and "<" .. table.concat(inputs, ",") .. ">" or "")
 end
 

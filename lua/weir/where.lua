@@ -16,7 +16,8 @@ local function starts(text, prefix)
 end
 
 local function ours(source)
-  return starts(source, root .. "weir/") or starts(source, root .. "weir.lua") or starts(source, library .. "weir/")
+  return starts(source, root .. "weir/") or starts(source, root .. "weir.lua")
+    or starts(source, library .. "weir/")
 end
 
 --- The place in the script that called us, "jobs/x.lua:12"; nil if there is none.
