@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* arena: blocks of doubling size, newest first. */
+/* arena: blocks of doubling size (up to 1 MiB, or one allocation), newest first. */
 #include "base/arena.h"
 
 #include <string.h>
+#include "base/error.h"
 
-enum { BLOCK_MIN = 4096 };
+enum { BLOCK_MIN = 4096, BLOCK_MAX = 1 << 20 };
 struct wr_arena_block {
 	struct wr_arena_block *next;
 	size_t size;
@@ -43,26 +44,37 @@ void wr_arena_reset(struct wr_arena *a)
 	a->end = a->p + a->blocks->size;
 }
 
+static bool arena_grow(struct wr_arena *a, size_t bytes)
+{
+	size_t size = a->blocks ? a->blocks->size * 2 : BLOCK_MIN;
+	struct wr_arena_block *b;
+
+	if (size > BLOCK_MAX)
+		size = BLOCK_MAX;
+	if (size < bytes)
+		size = bytes;
+	b = wr_alloc(a->mem, sizeof *b + size);
+	if (!b)
+		return false;
+	b->next = a->blocks;
+	b->size = size;
+	a->blocks = b;
+	a->p = b->data;
+	a->end = b->data + size;
+	return true;
+}
+
 void *wr_arena_alloc(struct wr_arena *a, size_t bytes)
 {
 	uint8_t *p;
 
-	bytes = (bytes + 7) & ~(size_t)7;
-	if ((size_t)(a->end - a->p) < bytes) {
-		size_t size = a->blocks ? a->blocks->size * 2 : BLOCK_MIN;
-		struct wr_arena_block *b;
-
-		if (size < bytes)
-			size = bytes;
-		b = wr_alloc(a->mem, sizeof *b + size);
-		if (!b)
-			return NULL;
-		b->next = a->blocks;
-		b->size = size;
-		a->blocks = b;
-		a->p = b->data;
-		a->end = b->data + size;
+	if (bytes > SIZE_MAX / 2) {
+		wr_error_nomem(bytes, a->mem->name);
+		return NULL;
 	}
+	bytes = bytes ? (bytes + 7) & ~(size_t)7 : 8;
+	if ((size_t)(a->end - a->p) < bytes && !arena_grow(a, bytes))
+		return NULL;
 	p = a->p;
 	a->p += bytes;
 	return p;

@@ -12,8 +12,9 @@ struct wr_arena {
 
 void wr_arena_init(struct wr_arena *a, struct wr_mem *mem);
 void wr_arena_deinit(struct wr_arena *a);
-/* Gives everything back but one block, for reuse. */
+/* Gives everything back but the newest block, for reuse. */
 void wr_arena_reset(struct wr_arena *a);
 /* 8-aligned; NULL with the error set when the heap refuses. */
 void *wr_arena_alloc(struct wr_arena *a, size_t bytes);
+/* Copy of s[0 … len) with a final zero. */
 char *wr_arena_strndup(struct wr_arena *a, const char *s, size_t len);

@@ -8,10 +8,10 @@
 
 _Noreturn void wr_assert_fail(const char *expr, const char *file, int line, const char *func);
 
-#define WR_ASSERT(x)                                                                               \
-	do {                                                                                       \
-		if (WR_UNLIKELY(!(x)))                                                             \
-			wr_assert_fail(#x, __FILE__, __LINE__, __func__);                          \
+#define WR_ASSERT(x)                                                                                         \
+	do {                                                                                                 \
+		if (WR_UNLIKELY(!(x)))                                                                       \
+			wr_assert_fail(#x, __FILE__, __LINE__, __func__);                                    \
 	} while (0)
 
 #ifdef WR_DEBUG

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include "base/error.h"
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are copied as they lie in memory");
 static struct wr_mem mem = WR_MEM_INIT("bytes");
 
 void wr_bytes_deinit(struct wr_bytes *b)
@@ -22,9 +23,9 @@ uint8_t *wr_bytes_room(struct wr_bytes *b, size_t more)
 		return NULL;
 	if (b->cap - b->len >= more && b->data)
 		return b->data + b->len;
-	while (cap - b->len < more)
+	while (more <= SIZE_MAX / 4 && cap - b->len < more)
 		cap *= 2;
-	p = wr_realloc(&mem, b->data, cap);
+	p = cap - b->len < more ? NULL : wr_realloc(&mem, b->data, cap);
 	if (!p) {
 		b->failed = true;
 		return NULL;
@@ -95,17 +96,68 @@ void wr_bytes_printf(struct wr_bytes *b, const char *fmt, ...)
 	n = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
 	to = n < 0 ? NULL : wr_bytes_room(b, (size_t)n + 1);
-	if (!to)
+	if (!to) {
+		b->failed = true;
 		return;
+	}
 	va_start(ap, fmt);
 	vsnprintf((char *)to, (size_t)n + 1, fmt, ap);
 	va_end(ap);
 	b->len += (size_t)n;
 }
 
+/* Bytes of the UTF-8 character at s[0 … len), 0 if there is none (RFC 3629, table 3-7 of Unicode). */
+static size_t utf8_len(const uint8_t *s, size_t len)
+{
+	uint8_t second_min = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
+	uint8_t second_max = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
+	size_t n = s[0] < 0x80	 ? 1
+		   : s[0] < 0xc2 ? 0
+		   : s[0] < 0xe0 ? 2
+		   : s[0] < 0xf0 ? 3
+		   : s[0] < 0xf5 ? 4
+				 : 0;
+
+	if (n > len || (n > 1 && (s[1] < second_min || s[1] > second_max)))
+		return 0;
+	for (size_t i = 2; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
+size_t wr_json_char(const char *s, size_t len, char out[WR_JSON_CHAR], size_t *out_len)
+{
+	static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
+	size_t n = utf8_len((const uint8_t *)s, len);
+	const char *at = *s ? strchr(from, *s) : NULL;
+
+	if (at)
+		*out_len = (size_t)snprintf(out, WR_JSON_CHAR, "\\%c", to[at - from]);
+	else if ((uint8_t)*s < 0x20 || *s == 0x7f)
+		*out_len = (size_t)snprintf(out, WR_JSON_CHAR, "\\u%04x", (unsigned)*s);
+	else
+		*out_len =
+		    (size_t)snprintf(out, WR_JSON_CHAR, "%.*s", n ? (int)n : 3, n ? s : "\xef\xbf\xbd");
+	return n ? n : 1;
+}
+
+void wr_bytes_put_json(struct wr_bytes *b, const char *s, size_t len)
+{
+	char out[WR_JSON_CHAR];
+	size_t n, used;
+
+	wr_bytes_put_u8(b, '"');
+	for (; len; s += used, len -= used) {
+		used = wr_json_char(s, len, out, &n);
+		wr_bytes_put(b, out, n);
+	}
+	wr_bytes_put_u8(b, '"');
+}
+
 int wr_bytes_status(const struct wr_bytes *b)
 {
-	return b->failed ? WR_EFATAL : WR_OK;
+	return b->failed ? wr_error_set(WR_EFATAL, "out of memory (bytes, %zu held)", b->len) : WR_OK;
 }
 
 const uint8_t *wr_read_bytes(struct wr_reader *r, size_t len)

@@ -2,6 +2,7 @@
 /* clock: the machine's clock, and one that is set by hand. */
 #include "base/clock.h"
 
+#include <stdio.h>
 #include <time.h>
 
 static uint64_t system_mono(struct wr_clock *c)
@@ -20,6 +21,18 @@ static int64_t system_wall(struct wr_clock *c)
 	(void)c;
 	clock_gettime(CLOCK_REALTIME, &t);
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void wr_clock_text(int64_t ms, char out[WR_CLOCK_TEXT])
+{
+	int64_t within = ms % 1000 < 0 ? ms % 1000 + 1000 : ms % 1000;
+	time_t s = (ms - within) / 1000;
+	struct tm tm;
+	size_t n;
+
+	gmtime_r(&s, &tm);
+	n = strftime(out, WR_CLOCK_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(out + n, WR_CLOCK_TEXT - n, ".%03uZ", (unsigned)within % 1000);
 }
 
 struct wr_clock *wr_clock_system(void)

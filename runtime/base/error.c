@@ -5,13 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TEXT_MAX = 8192 };
+enum { TEXT_MAX = 8192, FRONT_MAX = 1024 }; /* a text holds a Lua traceback and the shortened record */
 static _Thread_local char text[TEXT_MAX];
 static _Thread_local int last;
 
 int wr_error_setv(int code, const char *fmt, va_list ap)
 {
-	vsnprintf(text, sizeof text, fmt, ap);
+	char fresh[TEXT_MAX]; /* the arguments may be parts of the old text */
+
+	vsnprintf(fresh, sizeof fresh, fmt, ap);
+	memcpy(text, fresh, strlen(fresh) + 1);
 	last = code;
 	return code;
 }
@@ -28,23 +31,14 @@ int wr_error_set(int code, const char *fmt, ...)
 
 int wr_error_wrap(int code, const char *fmt, ...)
 {
-	char front[1024];
-	size_t n, len = strlen(text);
+	char old[TEXT_MAX], front[FRONT_MAX];
 	va_list ap;
 
+	memcpy(old, text, strlen(text) + 1);
 	va_start(ap, fmt);
-	vsnprintf(front, sizeof front - 2, fmt, ap);
+	vsnprintf(front, sizeof front, fmt, ap);
 	va_end(ap);
-	if (len)
-		strcat(front, ": ");
-	n = strlen(front);
-	if (n + len >= sizeof text)
-		len = sizeof text - n - 1;
-	memmove(text + n, text, len);
-	memcpy(text, front, n);
-	text[n + len] = 0;
-	last = code;
-	return code;
+	return wr_error_set(code, "%s%s%s", front, *old ? ": " : "", old);
 }
 
 int wr_error_nomem(size_t bytes, const char *what)

@@ -2,6 +2,7 @@
 /* fault: the list of named places, sorted, and which of them are switched on. */
 #include "base/fault.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,13 +13,10 @@ _Atomic int wr_fault_armed;
 
 static struct point {
 	const char *name;
-	int nth; /* hits left until it fails; 0 = off */
+	int64_t nth; /* hits left until it fails; 0 = off */
 	int err;
 } points[] = {
-	{"file.fsync", 0, 0},
-	{"file.open", 0, 0},
-	{"file.read", 0, 0},
-	{"file.write", 0, 0},
+    {"file.fsync", 0, 0}, {"file.open", 0, 0}, {"file.read", 0, 0}, {"file.write", 0, 0}, {"mem.alloc", 0, 0},
 };
 enum { POINTS = sizeof points / sizeof *points };
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -48,7 +46,7 @@ bool wr_fault_hit(const char *name, int *err)
 	return due;
 }
 
-static int arm(struct point *p, int nth, int err)
+static int arm(struct point *p, int64_t nth, int err)
 {
 	pthread_mutex_lock(&mutex);
 	atomic_fetch_add(&wr_fault_armed, (nth != 0) - (p->nth != 0));
@@ -58,7 +56,7 @@ static int arm(struct point *p, int nth, int err)
 	return WR_OK;
 }
 
-int wr_fault_set(const char *name, int nth, int err)
+int wr_fault_set(const char *name, int64_t nth, int err)
 {
 	struct point *p = find(name, strlen(name));
 
@@ -67,30 +65,43 @@ int wr_fault_set(const char *name, int nth, int err)
 	return arm(p, nth, err);
 }
 
+const char *wr_fault_name(int i)
+{
+	return i >= 0 && i < POINTS ? points[i].name : NULL;
+}
+
+/* Reads the number behind *s, if `mark` is there; false when it is none. */
+static bool number_behind(const char **s, char mark, int64_t *v)
+{
+	char *end;
+
+	if (**s != mark)
+		return true;
+	errno = 0;
+	*v = strtoll(*s + 1, &end, 10);
+	if (end == *s + 1 || errno || *v < 0)
+		return false;
+	*s = end;
+	return true;
+}
+
 int wr_fault_parse(const char *spec)
 {
-	while (*spec) {
-		size_t len = strcspn(spec, ":=,");
-		struct point *p = find(spec, len);
-		int nth = 1, err = 5; /* EIO */
-		char *end;
+	const char *s = spec;
+
+	while (*s) {
+		size_t len = strcspn(s, ":=,");
+		struct point *p = find(s, len);
+		int64_t nth = 1, err = EIO;
 
 		if (!p)
-			return wr_error_set(WR_EUSER, "unknown fault point '%.*s'", (int)len, spec);
-		spec += len;
-		if (*spec == ':') {
-			nth = (int)strtol(spec + 1, &end, 10);
-			spec = end;
-		}
-		if (*spec == '=') {
-			err = (int)strtol(spec + 1, &end, 10);
-			spec = end;
-		}
-		if (*spec == ',')
-			spec++;
-		else if (*spec)
-			return wr_error_set(WR_EUSER, "cannot read fault '%s': name[:nth][=errno],…", spec);
-		arm(p, nth, err);
+			return wr_error_set(WR_EUSER, "unknown fault point '%.*s'", (int)len, s);
+		s += len;
+		if (!number_behind(&s, ':', &nth) || !number_behind(&s, '=', &err) || (*s && *s != ','))
+			return wr_error_set(
+			    WR_EUSER, "cannot read the faults '%s' at '%s': name[:nth][=errno],…", spec, s);
+		s += *s == ',';
+		arm(p, nth, (int)err);
 	}
 	return WR_OK;
 }

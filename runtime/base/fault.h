@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fault: named places where a test lets the outside world fail. The sorted list of names
- * is in fault.c; a name that is not in it does not compile into a hit but asserts.
+ * is in fault.c; a name that is not in it asserts when it is hit.
  * Switched by WEIR_FAULT="name[:nth][=errno],…" or by wr_fault_set. Costs one relaxed
  * load when nothing is set. */
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 extern _Atomic int wr_fault_armed; /* number of points switched on */
 /* true when `name` is due now; then *err (may be NULL) holds the errno to pretend. */
 bool wr_fault_hit(const char *name, int *err);
 /* Lets `name` fail at its nth hit from now (1 = next; 0 = off). WR_EUSER for an unknown name. */
-int wr_fault_set(const char *name, int nth, int err);
+int wr_fault_set(const char *name, int64_t nth, int err);
+/* WR_EUSER says which part of the list cannot be read; points before it are switched on. */
 int wr_fault_parse(const char *spec);
+/* Name i of the sorted list, NULL behind the last. */
+const char *wr_fault_name(int i);
 
-#define WR_FAULT(name, err)                                                                        \
+#define WR_FAULT(name, err)                                                                                  \
 	(atomic_load_explicit(&wr_fault_armed, memory_order_relaxed) && wr_fault_hit(name, err))

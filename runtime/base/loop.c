@@ -1,17 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* loop: libev with an async watcher to be woken by, and a timerfd for deadlines. */
+/* loop: libev with an async watcher to be woken by, and a timerfd for deadlines.
+ *
+ *   RUNNING ──wait──▶ SLEEPING ──wake──▶ WOKEN ──wait returns──▶ RUNNING
+ *   RUNNING ──wake──▶ WOKEN: the next wait does not sleep
+ *
+ * Only the waker that finds SLEEPING pays for a write to the eventfd. It may come late, when the loop
+ * has been woken by something else: then a later wait returns early, which is allowed.
+ */
 #include "base/loop.h"
 
+#include <errno.h>
 #include <ev.h>
+#include <stdatomic.h>
+#include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+#include "base/assert.h"
 #include "base/error.h"
 #include "base/mem.h"
 
 static struct wr_mem mem = WR_MEM_INIT("base.loop");
 
+enum { RUNNING, SLEEPING, WOKEN };
 struct wr_loop {
 	struct ev_loop *ev;
+	_Atomic int state;
+	int ios; /* descriptors watched; without any a wait of 0 has nothing to ask the system */
 	ev_async wake;
 	ev_io timer;
 	int timer_fd;
@@ -22,14 +36,15 @@ struct wr_loop {
 struct wr_io {
 	ev_io io;
 	struct wr_loop *loop;
+	int events; /* WR_IO_READ, WR_IO_WRITE, both, or 0 while paused */
 	void (*cb)(void *arg, int events);
 	void *arg;
 };
 
+/* To end the system call is all that a wake has to do. */
 static void on_wake(struct ev_loop *ev, ev_async *w, int events)
 {
-	(void)w, (void)events;
-	ev_break(ev, EVBREAK_ONE);
+	(void)ev, (void)w, (void)events;
 }
 
 static void on_timer(struct ev_loop *ev, ev_io *w, int events)
@@ -37,10 +52,9 @@ static void on_timer(struct ev_loop *ev, ev_io *w, int events)
 	struct wr_loop *l = w->data;
 	uint64_t count;
 
-	(void)events;
+	(void)ev, (void)events;
 	if (read(l->timer_fd, &count, sizeof count) > 0)
 		l->armed_ns = UINT64_MAX;
-	ev_break(ev, EVBREAK_ONE);
 }
 
 struct wr_loop *wr_loop_new(struct wr_clock *clock)
@@ -51,10 +65,12 @@ struct wr_loop *wr_loop_new(struct wr_clock *clock)
 		return NULL;
 	l->clock = clock;
 	l->armed_ns = UINT64_MAX;
-	l->ev = ev_loop_new(EVFLAG_NOENV);
+	l->ev = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
+	if (!l->ev)
+		l->ev = ev_loop_new(EVFLAG_NOENV);
 	l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (!l->ev || l->timer_fd < 0) {
-		wr_error_set(WR_EFATAL, "cannot make an event loop");
+		wr_error_set(WR_EFATAL, "cannot make an event loop: %s", strerror(errno));
 		wr_loop_free(l);
 		return NULL;
 	}
@@ -70,6 +86,7 @@ void wr_loop_free(struct wr_loop *l)
 {
 	if (!l)
 		return;
+	WR_ASSERT(!l->ios);
 	if (l->ev) {
 		ev_async_stop(l->ev, &l->wake);
 		ev_io_stop(l->ev, &l->timer);
@@ -82,7 +99,8 @@ void wr_loop_free(struct wr_loop *l)
 
 void wr_loop_wake(struct wr_loop *l)
 {
-	ev_async_send(l->ev, &l->wake);
+	if (atomic_exchange(&l->state, WOKEN) == SLEEPING)
+		ev_async_send(l->ev, &l->wake);
 }
 
 static void arm(struct wr_loop *l, uint64_t deadline_ns)
@@ -103,12 +121,21 @@ static void arm(struct wr_loop *l, uint64_t deadline_ns)
 
 void wr_loop_wait(struct wr_loop *l, uint64_t deadline_ns)
 {
+	int running = RUNNING;
+
 	if (deadline_ns == 0) {
-		ev_run(l->ev, EVRUN_NOWAIT);
+		if (l->ios)
+			ev_run(l->ev, EVRUN_NOWAIT);
 		return;
 	}
-	arm(l, deadline_ns);
-	ev_run(l->ev, EVRUN_ONCE);
+	if (deadline_ns <= wr_clock_ns(l->clock) ||
+	    !atomic_compare_exchange_strong(&l->state, &running, SLEEPING)) {
+		ev_run(l->ev, EVRUN_NOWAIT);
+	} else {
+		arm(l, deadline_ns);
+		ev_run(l->ev, EVRUN_ONCE);
+	}
+	atomic_exchange(&l->state, RUNNING); /* sees what the waker did before */
 }
 
 static void on_io(struct ev_loop *ev, ev_io *w, int events)
@@ -135,6 +162,10 @@ struct wr_io *wr_io_start(struct wr_loop *l, int fd, int events, void (*cb)(void
 
 void wr_io_change(struct wr_io *io, int events)
 {
+	if (events == io->events)
+		return;
+	io->loop->ios += (events != 0) - (io->events != 0);
+	io->events = events;
 	ev_io_stop(io->loop->ev, &io->io);
 	if (!events)
 		return;
@@ -147,6 +178,6 @@ void wr_io_stop(struct wr_io *io)
 {
 	if (!io)
 		return;
-	ev_io_stop(io->loop->ev, &io->io);
+	wr_io_change(io, 0);
 	wr_free(&mem, io);
 }

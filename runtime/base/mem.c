@@ -2,6 +2,7 @@
 /* mem: the one door to the heap, with an account per holder. */
 #include "base/mem.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,20 +11,20 @@
 #include <unistd.h>
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/fault.h"
 
 static _Atomic(struct wr_mem *) accounts;
-static _Atomic int64_t fail_at;
 
 void wr_mem_fail_at(int64_t n)
 {
-	atomic_store(&fail_at, n);
+	int rc = wr_fault_set("mem.alloc", n, ENOMEM);
+
+	WR_ASSERT(rc == WR_OK);
 }
 
 static bool refused(void)
 {
-	if (WR_LIKELY(atomic_load_explicit(&fail_at, memory_order_relaxed) == 0))
-		return false;
-	return atomic_fetch_sub(&fail_at, 1) == 1;
+	return WR_FAULT("mem.alloc", NULL);
 }
 
 static void account_register(struct wr_mem *mem)
@@ -40,7 +41,7 @@ static void account_register(struct wr_mem *mem)
 
 static void *account_add(struct wr_mem *mem, void *p, size_t bytes)
 {
-	int64_t now, max;
+	int64_t size, now, max;
 
 	if (WR_UNLIKELY(!p)) {
 		wr_error_nomem(bytes, mem->name);
@@ -48,12 +49,11 @@ static void *account_add(struct wr_mem *mem, void *p, size_t bytes)
 	}
 	if (WR_UNLIKELY(!atomic_load_explicit(&mem->registered, memory_order_relaxed)))
 		account_register(mem);
-	now = atomic_fetch_add_explicit(&mem->bytes, (int64_t)malloc_usable_size(p), memory_order_relaxed) +
-	      (int64_t)malloc_usable_size(p);
+	size = (int64_t)malloc_usable_size(p);
+	now = atomic_fetch_add_explicit(&mem->bytes, size, memory_order_relaxed) + size;
 	max = atomic_load_explicit(&mem->bytes_max, memory_order_relaxed);
-	while (now > max && !atomic_compare_exchange_weak_explicit(&mem->bytes_max, &max, now,
-								   memory_order_relaxed,
-								   memory_order_relaxed))
+	while (now > max && !atomic_compare_exchange_weak_explicit(
+				&mem->bytes_max, &max, now, memory_order_relaxed, memory_order_relaxed))
 		;
 	atomic_fetch_add_explicit(&mem->blocks, 1, memory_order_relaxed);
 	return p;

@@ -2,8 +2,8 @@
 /* mem: the one door to the heap.
  *
  * Every allocation belongs to a named account, so that the memory of a process is a
- * sum with one line per holder. Accounts are static or live as long as what they
- * count. The door can be told to fail at the n-th call (tests). Thread-safe:
+ * sum with one line per holder. Accounts are static: once used they stay in the
+ * registry. The door can be told to fail at the n-th call (tests). Thread-safe:
  * counters are relaxed atomics.
  */
 #pragma once
@@ -20,11 +20,15 @@ struct wr_mem {
 	struct wr_mem *next; /* registry; written once by the first allocation */
 	_Atomic int registered;
 };
-#define WR_MEM_INIT(text) {.name = (text)}
+#define WR_MEM_INIT(text)                                                                                    \
+	{                                                                                                    \
+		.name = (text)                                                                               \
+	}
 
 /* NULL with the thread's error set when the heap refuses. Zeroed variant: wr_zalloc. */
 void *wr_alloc(struct wr_mem *mem, size_t bytes) __attribute__((malloc));
 void *wr_zalloc(struct wr_mem *mem, size_t bytes) __attribute__((malloc));
+/* `align`: a power of two, at least 8. Given back by wr_free, never grown. */
 void *wr_alloc_aligned(struct wr_mem *mem, size_t align, size_t bytes);
 /* As realloc; on failure the old block stays. */
 void *wr_realloc(struct wr_mem *mem, void *p, size_t bytes);
@@ -33,7 +37,7 @@ char *wr_strndup(struct wr_mem *mem, const char *s, size_t len);
 /* NULL is fine. `mem` must be the account of the allocation. */
 void wr_free(struct wr_mem *mem, void *p);
 
-/* From now on the n-th next allocation fails, once (0 = never). For tests. */
+/* The n-th next allocation of the process fails, once (0 = never): the fault point "mem.alloc". */
 void wr_mem_fail_at(int64_t n);
 
 /* Calls `each` for every account that ever held memory. */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/assert.h"
@@ -15,8 +16,16 @@ static struct wr_mem mem = WR_MEM_INIT("base.threads");
 
 int wr_thread_start(struct wr_thread *t, const char *name, int cpu, void *(*run)(void *), void *arg)
 {
-	int rc = pthread_create(&t->id, NULL, run, arg);
+	sigset_t ours, before;
+	int rc;
 
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &ours, &before);
+	rc = pthread_create(&t->id, NULL, run, arg);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc)
 		return wr_error_set(WR_EFATAL, "cannot start thread %s: %s", name, strerror(rc));
 	t->running = true;
@@ -55,6 +64,7 @@ struct wr_iopool {
 	struct wr_ioqueue *ready_first, *ready_last;
 	struct wr_thread *threads;
 	int started, idle, max;
+	int ready; /* queues in the list; never more than `idle` while a thread can still be started */
 	bool stop;
 };
 
@@ -78,6 +88,7 @@ struct wr_iopool *wr_iopool_new(int threads_max)
 static void queue_ready(struct wr_iopool *p, struct wr_ioqueue *q)
 {
 	q->next_ready = NULL;
+	p->ready++;
 	if (p->ready_last)
 		p->ready_last->next_ready = q;
 	else
@@ -85,41 +96,51 @@ static void queue_ready(struct wr_iopool *p, struct wr_ioqueue *q)
 	p->ready_last = q;
 }
 
+static struct wr_ioqueue *queue_take(struct wr_iopool *p)
+{
+	struct wr_ioqueue *q = p->ready_first;
+
+	p->ready_first = q->next_ready;
+	if (!p->ready_first)
+		p->ready_last = NULL;
+	p->ready--;
+	q->busy = true;
+	return q;
+}
+
+/* Runs the first job of `q`. The pool is locked before and behind; `done` may let the owner free the
+ * queue, so it is called when nothing touches it any more. */
+static void queue_run(struct wr_iopool *p, struct wr_ioqueue *q)
+{
+	struct wr_iojob *job = q->first;
+
+	pthread_mutex_unlock(&p->mutex);
+	job->work(job);
+	pthread_mutex_lock(&p->mutex);
+	q->first = job->next;
+	if (!q->first)
+		q->last = NULL;
+	q->busy = false;
+	if (q->first)
+		queue_ready(p, q);
+	pthread_mutex_unlock(&p->mutex);
+	job->done(job);
+	pthread_mutex_lock(&p->mutex);
+}
+
 static void *serve(void *arg)
 {
 	struct wr_iopool *p = arg;
 
 	pthread_mutex_lock(&p->mutex);
-	for (;;) {
-		struct wr_ioqueue *q = p->ready_first;
-		struct wr_iojob *job;
-
-		if (!q) {
-			if (p->stop)
-				break;
-			p->idle++;
-			pthread_cond_wait(&p->work, &p->mutex);
-			p->idle--;
+	while (p->ready_first || !p->stop) {
+		if (p->ready_first) {
+			queue_run(p, queue_take(p));
 			continue;
 		}
-		p->ready_first = q->next_ready;
-		if (!p->ready_first)
-			p->ready_last = NULL;
-		job = q->first;
-		q->first = job->next;
-		if (!q->first)
-			q->last = NULL;
-		q->busy = true;
-		pthread_mutex_unlock(&p->mutex);
-		job->work(job);
-		pthread_mutex_lock(&p->mutex);
-		q->busy = false;
-		if (q->first)
-			queue_ready(p, q);
-		/* `done` may let the owner free the queue: it is the last touch of job and queue */
-		pthread_mutex_unlock(&p->mutex);
-		job->done(job);
-		pthread_mutex_lock(&p->mutex);
+		p->idle++;
+		pthread_cond_wait(&p->work, &p->mutex);
+		p->idle--;
 	}
 	pthread_mutex_unlock(&p->mutex);
 	return NULL;
@@ -141,20 +162,41 @@ void wr_iopool_free(struct wr_iopool *p)
 	wr_free(&mem, p);
 }
 
+/* Starts one more thread if there may be one. A refusal is an error only when there is none at all. */
+static int pool_grow(struct wr_iopool *p)
+{
+	int rc = WR_OK;
+
+	if (p->started == p->max)
+		return WR_OK;
+	rc = wr_thread_start(&p->threads[p->started], "weir-io", -1, serve, p);
+	p->started += rc == WR_OK;
+	return p->started ? WR_OK : rc;
+}
+
 struct wr_ioqueue *wr_ioqueue_new(struct wr_iopool *p)
 {
 	struct wr_ioqueue *q = wr_zalloc(&mem, sizeof *q);
+	int rc = WR_OK;
 
-	if (q)
-		q->pool = p;
-	return q;
+	if (!q)
+		return NULL;
+	q->pool = p;
+	pthread_mutex_lock(&p->mutex);
+	if (!p->started)
+		rc = pool_grow(p);
+	pthread_mutex_unlock(&p->mutex);
+	if (rc == WR_OK)
+		return q;
+	wr_free(&mem, q);
+	return NULL;
 }
 
 void wr_ioqueue_free(struct wr_ioqueue *q)
 {
 	if (!q)
 		return;
-	WR_ASSERT(!q->first);
+	WR_ASSERT(!q->first && !q->busy);
 	wr_free(&mem, q);
 }
 
@@ -171,10 +213,8 @@ void wr_ioqueue_post(struct wr_ioqueue *q, struct wr_iojob *job)
 	if (!q->last && !q->busy)
 		queue_ready(p, q);
 	q->last = job;
-	if (p->idle == 0 && p->started < p->max &&
-	    wr_thread_start(&p->threads[p->started], "weir-io", -1, serve, p) == WR_OK)
-		p->started++;
-	WR_ASSERT(p->started > 0);
+	if (p->ready > p->idle)
+		pool_grow(p);
 	pthread_cond_signal(&p->work);
 	pthread_mutex_unlock(&p->mutex);
 }

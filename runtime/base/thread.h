@@ -10,7 +10,8 @@ struct wr_thread {
 	char name[16];
 	bool running;
 };
-/* Starts `run(arg)` on a thread called `name` (15 characters), on cpu (−1 = any). */
+/* Starts `run(arg)` on a thread called `name` (15 characters), on cpu (−1 = any; a cpu that the system
+ * refuses is as −1). SIGINT, SIGTERM and SIGHUP stay with the threads that had them. */
 int wr_thread_start(struct wr_thread *t, const char *name, int cpu, void *(*run)(void *), void *arg);
 void wr_thread_join(struct wr_thread *t);
 
@@ -23,8 +24,10 @@ struct wr_iojob {
 	void (*done)(struct wr_iojob *job);
 	struct wr_iojob *next;
 };
-struct wr_iopool *wr_iopool_new(int threads_max); /* threads are started when first needed */
-void wr_iopool_free(struct wr_iopool *p);	  /* waits for all jobs */
-struct wr_ioqueue *wr_ioqueue_new(struct wr_iopool *p);
-void wr_ioqueue_free(struct wr_ioqueue *q); /* must be empty */
-void wr_ioqueue_post(struct wr_ioqueue *q, struct wr_iojob *job); /* borrows job until done */
+/* The first thread starts with the first queue, others when jobs would wait for one. */
+struct wr_iopool *wr_iopool_new(int threads_max);
+void wr_iopool_free(struct wr_iopool *p); /* waits for all jobs; queues may be freed before or after */
+struct wr_ioqueue *wr_ioqueue_new(struct wr_iopool *p); /* NULL with the error set: memory, no thread */
+void wr_ioqueue_free(struct wr_ioqueue *q);		/* all its jobs must be done */
+/* Borrows job until `done` is called, which may post it again. */
+void wr_ioqueue_post(struct wr_ioqueue *q, struct wr_iojob *job);
