@@ -35,6 +35,7 @@ local weir = {
   watermark = require "weir.watermark",
   text = require "weir.text",
   pairs = require("weir.pairs").pairs,
+  duration = require("weir.duration").ms,
   null = require("weir.null"),
 }
 

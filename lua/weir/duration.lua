@@ -41,6 +41,14 @@ function M.parse(value)
   if us and us % 1000 == 0 then return us / 1000 end
 end
 
+--- A duration in milliseconds, for scripts: `weir.duration(job.args.gap or "30m")`. An error at the caller's
+--- line if it is none.
+---@param value weir.Duration
+---@return number milliseconds
+function M.ms(value)
+  return options.value("weir.duration", "its argument", value, M.any)
+end
+
 --- Milliseconds as people write them: 5400000 → "1h30m".
 ---@param ms number
 ---@return string
