@@ -53,7 +53,8 @@ struct wr_stage_ops {
 	 * (env.wake fires later, or *wait_ns was set), WR_END no more. Returns after about one buffer. */
 	int (*poll)(struct wr_stage *s);
 	/* Handles rows until none is left (WR_OK), or stops between two rows with WR_AGAIN (time is up,
-	 * output needs a pause); called again with the rest. Borrowed rows. */
+	 * output needs a pause); called again with the rest. Borrowed rows. A sink answers WR_END when nobody
+	 * wants more of it (a closed pipe): the job is cancelled in order and counts as done. */
 	int (*rows)(struct wr_stage *s, struct wr_rows *rows);
 	/* The task's watermark rose to `wm`: fires due event timers. WR_AGAIN: not all fired, call again.
 	 * s->watermark is set by the task before. May lower the watermark that is passed on, by changing *wm

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* discard: a sink that takes rows and keeps nothing; for measurements and tests. */
+#include "base/error.h"
+#include "connect/sources.h"
+
+static int discard_rows(struct wr_stage *s, struct wr_rows *rows)
+{
+	(void)s;
+	rows->p = rows->end;
+	return WR_OK;
+}
+
+const struct wr_stage_ops wr_discard_ops = {.kind = "discard", .rows = discard_rows};

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* file_feed: the bytes of a regular file, in large reads. On the task's thread: a read of a
+ * regular file waits for the disk at most (it cannot be polled), and the kernel is told to
+ * read ahead; an I/O thread would cost a hand-over and a copy for each block. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/error.h"
+#include "base/mem.h"
+#include "connect/feed.h"
+
+struct file_feed {
+	struct wr_feed feed;
+	int fd;
+};
+
+static struct wr_mem feed_mem = WR_MEM_INIT("connect.file_feed");
+
+static int file_read(struct wr_feed *feed, uint8_t *to, size_t room, size_t *got)
+{
+	struct file_feed *f = (struct file_feed *)feed;
+	ssize_t n;
+
+	do
+		n = read(f->fd, to, room);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return wr_error_set(WR_EUSER, "cannot read: %s", strerror(errno));
+	*got = (size_t)n;
+	return n > 0 ? WR_OK : WR_END;
+}
+
+static void file_free(struct wr_feed *feed)
+{
+	struct file_feed *f = (struct file_feed *)feed;
+
+	close(f->fd);
+	wr_free(&feed_mem, f);
+}
+
+static const struct wr_feed_ops file_ops = {file_read, file_free};
+
+struct wr_feed *wr_file_feed_new(int fd, bool unpack)
+{
+	struct file_feed *f = wr_alloc(&feed_mem, sizeof *f);
+
+	(void)unpack;
+	if (!f) {
+		close(fd);
+		return NULL;
+	}
+	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	*f = (struct file_feed){{&file_ops}, fd};
+	return &f->feed;
+}
+
+struct wr_feed *wr_file_feed_open(const char *path, uint64_t from)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || (from > 0 && lseek(fd, (off_t)from, SEEK_SET) < 0)) {
+		wr_error_set(WR_EUSER, "cannot open: %s", strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	return wr_file_feed_new(fd, from == 0);
+}
+
+bool wr_feed_is_packed(const uint8_t magic[4])
+{
+	static const uint8_t gzip[] = {0x1f, 0x8b}, zstd[] = {0x28, 0xb5, 0x2f, 0xfd};
+
+	return memcmp(magic, gzip, sizeof gzip) == 0 || memcmp(magic, zstd, sizeof zstd) == 0;
+}

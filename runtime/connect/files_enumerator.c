@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* files_enumerator: which files a files source reads, cut into splits, and who reads which.
+ * On the coordinator's thread; reads directories, never files but for their first bytes.
+ *
+ * Options: path = glob, folder or list of them; split_size (bytes). Files are given out in
+ * the order of their paths, to whoever asks, several small ones at once. A large file of
+ * lines or JSON lines is cut into splits of split_size; which line belongs to which split is
+ * the reader's rule (connect/intake.h). CSV is not cut, because a quoted field may hold line
+ * ends and only the bytes before it tell; packed files cannot be.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "base/assert.h"
+#include "base/error.h"
+#include "connect/connect.h"
+#include "connect/discover.h"
+#include "connect/feed.h"
+#include "connect/sources.h"
+#include "connect/split.h"
+
+enum { SPLIT_SIZE = 32 << 20, SPLITS_AT_ONCE = 64 };
+
+struct files_enumerator {
+	struct wr_enumerator base;
+	void (*post)(void *arg, uint32_t subtask, uint32_t type, const void *payload, uint32_t len);
+	void *arg;
+	uint32_t parallelism;
+	bool cuts; /* files may be cut */
+	uint64_t split_size;
+
+	struct wr_discovery *discovery;
+	bool complete; /* nothing is discovered any more */
+
+	/* what is still to be given out: a ring of splits in order */
+	struct wr_split *splits;
+	uint32_t first, count, size;
+	uint64_t next_id;
+	bool *waits; /* by subtask: asked and got nothing yet */
+};
+
+static struct wr_mem enumerator_mem = WR_MEM_INIT("connect.enumerator");
+
+static void enumerator_free(struct wr_enumerator *base)
+{
+	struct files_enumerator *e = (struct files_enumerator *)base;
+
+	for (uint32_t i = 0; i < e->count; i++)
+		wr_free(&enumerator_mem, (char *)e->splits[(e->first + i) % e->size].path);
+	wr_discovery_free(e->discovery);
+	wr_free(&enumerator_mem, e->splits);
+	wr_free(&enumerator_mem, e->waits);
+	wr_free(&enumerator_mem, e);
+}
+
+/* ---- splits ---- */
+
+static int grow(struct files_enumerator *e)
+{
+	uint32_t size = e->size ? 2 * e->size : 64;
+	struct wr_split *splits = wr_alloc(&enumerator_mem, size * sizeof *splits);
+
+	if (!splits)
+		return WR_EFATAL;
+	for (uint32_t i = 0; i < e->count; i++)
+		splits[i] = e->splits[(e->first + i) % e->size];
+	wr_free(&enumerator_mem, e->splits);
+	e->splits = splits;
+	e->size = size;
+	e->first = 0;
+	return WR_OK;
+}
+
+static int add_split(struct files_enumerator *e, const char *path, uint64_t from, uint64_t to)
+{
+	char *copy = wr_strdup(&enumerator_mem, path);
+
+	if (!copy || (e->count == e->size && grow(e) != WR_OK)) {
+		wr_free(&enumerator_mem, copy);
+		return WR_EFATAL;
+	}
+	e->splits[(e->first + e->count++) % e->size] = (struct wr_split){e->next_id++, copy, from, to};
+	return WR_OK;
+}
+
+static bool is_packed(const char *path)
+{
+	uint8_t magic[4] = {0};
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, magic, sizeof magic) : -1;
+
+	if (fd >= 0)
+		close(fd);
+	return n == sizeof magic && wr_feed_is_packed(magic);
+}
+
+/* Called for each file that is discovered. */
+static int add_file(void *arg, const char *path, uint64_t size)
+{
+	struct files_enumerator *e = arg;
+	int rc = WR_OK;
+
+	if (!e->cuts || size <= e->split_size || is_packed(path))
+		return add_split(e, path, 0, UINT64_MAX);
+	for (uint64_t from = 0; from < size && rc == WR_OK; from += e->split_size)
+		rc = add_split(e, path, from, size - from > e->split_size ? from + e->split_size : size);
+	return rc;
+}
+
+/* ---- giving out ---- */
+
+static int give_split(struct files_enumerator *e, uint32_t subtask)
+{
+	struct wr_split *split = &e->splits[e->first];
+	struct wr_bytes letter = WR_BYTES_EMPTY;
+	int rc;
+
+	wr_split_put(&letter, split);
+	rc = wr_bytes_status(&letter);
+	if (rc == WR_OK) {
+		e->post(e->arg, subtask, WR_LETTER_SPLIT, letter.data, (uint32_t)letter.len);
+		wr_free(&enumerator_mem, (char *)split->path);
+		e->first = (e->first + 1) % e->size;
+		e->count--;
+	}
+	wr_bytes_deinit(&letter);
+	return rc;
+}
+
+/* Whole files are small (else they were cut, or cannot be): several spare letters. Few are left: one at a
+ * time, so that the subtasks end together. */
+static uint32_t batch(const struct files_enumerator *e)
+{
+	uint32_t fair = e->count / (4 * e->parallelism) + 1;
+
+	if (e->splits[e->first].to != UINT64_MAX)
+		return 1;
+	return fair < SPLITS_AT_ONCE ? fair : SPLITS_AT_ONCE;
+}
+
+static int serve(struct files_enumerator *e, uint32_t subtask)
+{
+	int rc = WR_OK;
+
+	if (e->count == 0 && e->complete)
+		e->post(e->arg, subtask, WR_LETTER_NO_MORE, NULL, 0);
+	e->waits[subtask] = e->count == 0 && !e->complete;
+	if (e->count == 0)
+		return WR_OK;
+	for (uint32_t n = batch(e); n > 0 && rc == WR_OK; n--)
+		rc = give_split(e, subtask);
+	return rc;
+}
+
+static int enumerator_letter(struct wr_enumerator *base, uint32_t subtask, uint32_t type, const uint8_t *payload,
+			     uint32_t len)
+{
+	struct files_enumerator *e = (struct files_enumerator *)base;
+
+	(void)payload;
+	(void)len;
+	WR_ASSERT(subtask < e->parallelism);
+	return type == WR_LETTER_SPLIT_WANTED ? serve(e, subtask) : WR_OK;
+}
+
+static int enumerator_discover(struct wr_enumerator *base, int64_t *next_ms)
+{
+	struct files_enumerator *e = (struct files_enumerator *)base;
+	int rc = wr_discovery_look(e->discovery, add_file, e, next_ms);
+
+	e->complete = *next_ms < 0;
+	for (uint32_t i = 0; i < e->parallelism && rc == WR_OK; i++)
+		if (e->waits[i])
+			rc = serve(e, i);
+	return rc;
+}
+
+static struct wr_enumerator *enumerator_make(const struct wr_value *options, uint32_t parallelism,
+					     void (*post)(void *arg, uint32_t subtask, uint32_t type,
+							  const void *payload, uint32_t len),
+					     void *arg)
+{
+	struct files_enumerator *e = wr_zalloc(&enumerator_mem, sizeof *e);
+	const char *format = wr_value_str(options, "format", "lines");
+	int64_t split_size = wr_value_int(options, "split_size", SPLIT_SIZE);
+
+	if (!e)
+		return NULL;
+	e->base.ops = &wr_files_enumerator_ops;
+	e->post = post;
+	e->arg = arg;
+	e->parallelism = parallelism;
+	e->cuts = strcmp(format, "lines") == 0 || strcmp(format, "json") == 0;
+	e->split_size = split_size > 0 ? (uint64_t)split_size : SPLIT_SIZE;
+	e->waits = wr_zalloc(&enumerator_mem, parallelism * sizeof *e->waits);
+	e->discovery = wr_discovery_new(options);
+	if (!e->waits || !e->discovery) {
+		enumerator_free(&e->base);
+		return NULL;
+	}
+	return &e->base;
+}
+
+const struct wr_enumerator_ops wr_files_enumerator_ops = {
+	.kind = "files",
+	.make = enumerator_make,
+	.letter = enumerator_letter,
+	.discover = enumerator_discover,
+	.free = enumerator_free,
+};

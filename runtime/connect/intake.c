@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* intake: a feed's bytes through a format to rows; see intake.h. */
+#include <inttypes.h>
+#include <stdio.h>
+#include "base/assert.h"
+#include "connect/intake.h"
+
+enum {
+	INTAKE_BLOCK = 256 << 10, /* one read: amortises the call, stays in the second-level cache */
+	INTAKE_BATCH = 32 << 10,  /* rows of one poll: a buffer */
+	INTAKE_RAW_MAX = 4096,	  /* of a bad record that is handed on */
+};
+
+struct wr_intake {
+	struct wr_stage *stage;
+	const struct wr_format *format;
+	void *format_state;
+	struct wr_feed *feed; /* NULL: no stream */
+	uint8_t *window;
+	size_t window_size;   /* padding not counted */
+	bool skipping;	      /* up to and including the next LF */
+	struct wr_scan scan;
+};
+
+static struct wr_mem intake_mem = WR_MEM_INIT("connect.intake");
+
+static const struct wr_format *const formats[] = {&wr_lines_format};
+
+/* ---- bad records ---- */
+
+static void origin_of(const struct wr_scan *in, char *to, size_t size)
+{
+	snprintf(to, size, "%.*s:%" PRIu64, (int)in->path.len, in->path.p, wr_scan_offset(in));
+}
+
+int wr_scan_bad(struct wr_scan *in, size_t len, const char *reason)
+{
+	char origin[4096 + 32], text[512];
+
+	snprintf(text, sizeof text, "%s", reason); /* reason may be this thread's error text */
+	origin_of(in, origin, sizeof origin);
+	return wr_stage_bad_row(in->stage, 0, NULL, in->p, len < INTAKE_RAW_MAX ? len : INTAKE_RAW_MAX, origin,
+				text, WR_EUSER);
+}
+
+int wr_scan_too_long(struct wr_scan *in, size_t len)
+{
+	char reason[96];
+
+	snprintf(reason, sizeof reason, "a line is longer than %zu bytes (max_line)", in->record_max);
+	return wr_scan_bad(in, len, reason);
+}
+
+/* ---- life ---- */
+
+static const struct wr_format *find_format(const char *name)
+{
+	for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+		if (strcmp(formats[i]->name, name) == 0)
+			return formats[i];
+	return NULL;
+}
+
+struct wr_intake *wr_intake_new(struct wr_stage *s, bool with_path)
+{
+	const char *name = wr_value_str(s->options, "format", "lines");
+	const struct wr_format *format = find_format(name);
+	struct wr_intake *in;
+
+	if (!format) {
+		wr_error_set(WR_EUSER, "there is no format '%s'", name);
+		return NULL;
+	}
+	in = wr_zalloc(&intake_mem, sizeof *in);
+	if (!in)
+		return NULL;
+	in->stage = in->scan.stage = s;
+	in->format = format;
+	in->scan.record_max = (size_t)wr_value_int(s->options, "max_line", WR_SCAN_RECORD_MAX);
+	in->format_state = format->make(s->options, with_path);
+	if (!in->format_state) {
+		wr_intake_free(in);
+		return NULL;
+	}
+	return in;
+}
+
+static void intake_end(struct wr_intake *in)
+{
+	wr_feed_free(in->feed);
+	in->feed = NULL;
+}
+
+void wr_intake_free(struct wr_intake *in)
+{
+	if (!in)
+		return;
+	intake_end(in);
+	if (in->format_state)
+		in->format->free(in->format_state);
+	wr_free(&intake_mem, in->window);
+	wr_free(&intake_mem, in);
+}
+
+void wr_intake_begin(struct wr_intake *in, const struct wr_stream *stream)
+{
+	WR_ASSERT(!in->feed);
+	in->feed = stream->feed;
+	in->skipping = stream->from > 0;
+	in->scan.p = in->scan.end = in->scan.start = in->window;
+	in->scan.start_offset = stream->from > 0 ? stream->from - 1 : 0;
+	in->scan.stop = stream->stop;
+	in->scan.last = false;
+	in->scan.path = (struct wr_str){stream->path, (uint32_t)strlen(stream->path)};
+	in->format->begin(in->format_state);
+}
+
+bool wr_intake_busy(const struct wr_intake *in)
+{
+	return in->feed != NULL;
+}
+
+/* ---- the window ---- */
+
+/* Moves what is left to the front and makes room for a block behind it. */
+static int make_room(struct wr_intake *in)
+{
+	struct wr_scan *scan = &in->scan;
+	size_t left = (size_t)(scan->end - scan->p), size = in->window_size ? in->window_size : INTAKE_BLOCK;
+	uint64_t offset = wr_scan_offset(scan);
+	uint8_t *window;
+
+	if (left > 0 && scan->p != in->window)
+		memmove(in->window, scan->p, left);
+	while (size - left < INTAKE_BLOCK / 2)
+		size *= 2;
+	if (size != in->window_size) {
+		window = wr_realloc(&intake_mem, in->window, size + WR_SCAN_PADDING);
+		if (!window)
+			return WR_EFATAL;
+		in->window = window;
+		in->window_size = size;
+	}
+	scan->p = scan->start = in->window;
+	scan->end = in->window + left;
+	scan->start_offset = offset;
+	return WR_OK;
+}
+
+/* More is held than a record may have, and it is none: gives it up and skips the rest of the line. */
+static int give_up(struct wr_intake *in)
+{
+	int rc = wr_scan_too_long(&in->scan, (size_t)(in->scan.end - in->scan.p));
+
+	in->scan.p = in->scan.end;
+	in->skipping = true;
+	return rc;
+}
+
+/* The feed is damaged, or the file is shorter than it was: a bad row, and the end of the stream. */
+static int damaged(struct wr_intake *in, int code)
+{
+	int rc = code == WR_EFATAL ? code :
+				     wr_scan_bad(&in->scan, (size_t)(in->scan.end - in->scan.p), wr_error_text());
+
+	return rc == WR_OK ? WR_END : rc;
+}
+
+static int fill(struct wr_intake *in)
+{
+	struct wr_scan *scan = &in->scan;
+	size_t got = 0;
+	int rc = WR_OK;
+
+	/* CR LF may follow a record of the full length */
+	if ((size_t)(scan->end - scan->p) > scan->record_max + 1)
+		rc = give_up(in);
+	if (rc == WR_OK)
+		rc = make_room(in);
+	if (rc != WR_OK)
+		return rc;
+	rc = in->feed->ops->read(in->feed, in->window + (scan->end - scan->p),
+				 in->window_size - (size_t)(scan->end - scan->p), &got);
+	if (rc == WR_AGAIN)
+		return rc;
+	if (rc < 0)
+		return damaged(in, rc);
+	scan->end += got;
+	scan->last = rc == WR_END;
+	return WR_OK;
+}
+
+/* true: the format may go on. */
+static bool skip_line(struct wr_intake *in)
+{
+	struct wr_scan *scan = &in->scan;
+	size_t left = (size_t)(scan->end - scan->p);
+	const uint8_t *lf = left ? memchr(scan->p, '\n', left) : NULL;
+
+	scan->p = lf ? lf + 1 : scan->end;
+	in->skipping = !lf;
+	return lf || scan->last;
+}
+
+static int at_end(struct wr_intake *in)
+{
+	struct wr_scan *scan = &in->scan;
+	uint64_t size = scan->start_offset + (uint64_t)(scan->end - scan->start);
+
+	if (scan->stop == UINT64_MAX || size >= scan->stop)
+		return WR_END;
+	return damaged(in, wr_error_set(WR_EUSER, "the file has become shorter: %" PRIu64 " of %" PRIu64 " bytes are left",
+					size, scan->stop));
+}
+
+static int step(struct wr_intake *in)
+{
+	int rc = WR_OK;
+
+	if (!in->skipping || skip_line(in))
+		rc = in->format->rows(in->format_state, &in->scan);
+	if (rc != WR_OK)
+		return rc;
+	return in->scan.last ? at_end(in) : fill(in);
+}
+
+int wr_intake_poll(struct wr_intake *in)
+{
+	struct wr_scan *scan = &in->scan;
+	int rc;
+
+	WR_ASSERT(in->feed);
+	scan->budget = INTAKE_BATCH;
+	do {
+		rc = step(in);
+	} while (rc == WR_OK && !wr_stage_spent(in->stage));
+	if (rc == WR_END || rc < 0)
+		intake_end(in);
+	if (rc == WR_AGAIN && scan->budget < INTAKE_BATCH)
+		return WR_OK;
+	return rc;
+}

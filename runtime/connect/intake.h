@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* intake: a feed's bytes through a format to rows: what all byte sources share.
+ *
+ * Keeps the window in which the format finds records, skips what is too long or belongs to
+ * the split before, and turns a damaged stream into a bad row. On the task's thread.
+ *
+ *   life of one stream:  begin → poll* → WR_END
+ */
+#pragma once
+#include "connect/feed.h"
+#include "connect/scan.h"
+
+struct wr_intake;
+/* Options: format = "lines" | "csv" | "json" | "text", max_line (bytes), those of the format.
+ * NULL with the error set. */
+struct wr_intake *wr_intake_new(struct wr_stage *s, bool with_path);
+void wr_intake_free(struct wr_intake *in);
+
+/* What to read next. With `from` > 0 the feed stands one byte before `from`, and the first record is the
+ * first one that starts at `from` or behind; records that start at `stop` or behind are left. */
+struct wr_stream {
+	struct wr_feed *feed; /* taken */
+	const char *path;     /* borrowed until the end; for messages, and for rows if they have a path */
+	uint64_t from;
+	uint64_t stop; /* UINT64_MAX = to the end */
+};
+void wr_intake_begin(struct wr_intake *in, const struct wr_stream *stream);
+/* About a buffer of rows. WR_OK, WR_AGAIN (the feed has nothing now), WR_END (this stream is done; rows may
+ * have been emitted), or an error to stop with. */
+int wr_intake_poll(struct wr_intake *in);
+bool wr_intake_busy(const struct wr_intake *in); /* between begin and the end */

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* learn: rows out of parsed values; see learn.h. On the task's thread.
+ *
+ * A *layout* is a record's names and types in the order in which they came, and where each
+ * stands in the interned shape. Layouts are found by comparison with the one that was seen
+ * last at the same place (`hint`), else by hash. Nested records are finished first, because
+ * their shapes are types of the outer one.
+ */
+#include <stdlib.h>
+#include <xxhash.h>
+#include "base/arena.h"
+#include "base/assert.h"
+#include "base/error.h"
+#include "connect/learn.h"
+
+enum { LAYOUTS_MAX = 1024, LAYOUT_SLOTS = 2 * LAYOUTS_MAX, TYPES = WR_T_ANY + 1, TAGGED_MAX = 1 << 30 };
+
+struct layout;
+struct member {
+	const char *name;
+	uint32_t name_len;
+	uint32_t type, child;
+	int32_t slot;	     /* in the shape; -1: the name comes again, and the last wins */
+	struct layout *hint; /* nested: what was seen here last */
+};
+struct layout {
+	uint64_t hash;
+	const struct wr_shape *shape;
+	uint32_t count;
+	struct member members[];
+};
+
+struct wr_learner {
+	struct layout *slots[LAYOUT_SLOTS]; /* open addressing by hash */
+	uint32_t layouts;
+	uint64_t unlearned;
+	struct layout *hint;	  /* of the top */
+	uint32_t scalars[TYPES];  /* shape ids, 0 = not asked for yet */
+	struct wr_arena kept;	  /* layouts */
+	struct wr_arena row;	  /* what one row needs while it is built */
+	struct wr_bytes tagged;
+};
+
+static struct wr_mem learn_mem = WR_MEM_INIT("connect.learn");
+
+struct wr_learner *wr_learner_new(void)
+{
+	struct wr_learner *l = wr_zalloc(&learn_mem, sizeof *l);
+
+	if (!l)
+		return NULL;
+	wr_arena_init(&l->kept, &learn_mem);
+	wr_arena_init(&l->row, &learn_mem);
+	return l;
+}
+
+void wr_learner_free(struct wr_learner *l)
+{
+	if (!l)
+		return;
+	wr_arena_deinit(&l->kept);
+	wr_arena_deinit(&l->row);
+	wr_bytes_deinit(&l->tagged);
+	wr_free(&learn_mem, l);
+}
+
+uint64_t wr_learner_unlearned(const struct wr_learner *l)
+{
+	return l->unlearned;
+}
+
+/* ---- tagged values: lists, and what the fallback shape carries ---- */
+
+static const struct wr_node *skip(const struct wr_node *n)
+{
+	uint64_t left = 1;
+
+	for (; left > 0; n++)
+		left += n->type == WR_T_LIST || n->type == WR_T_ROW ? n->len - 1ull : -1ull;
+	return n;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct wr_node *x = *(const struct wr_node *const *)a, *y = *(const struct wr_node *const *)b;
+	uint32_t shared = x->key_len < y->key_len ? x->key_len : y->key_len;
+	int order = shared ? memcmp(x->key, y->key, shared) : 0;
+
+	if (order == 0)
+		order = (x->key_len > y->key_len) - (x->key_len < y->key_len);
+	return order ? order : (x > y) - (x < y);
+}
+
+static bool same_name(const struct wr_node *x, const struct wr_node *y)
+{
+	return x->key_len == y->key_len && (x->key_len == 0 || memcmp(x->key, y->key, x->key_len) == 0);
+}
+
+static int put_tagged(struct wr_learner *l, const struct wr_node *n);
+
+static int put_record(struct wr_learner *l, const struct wr_node *n)
+{
+	const struct wr_node **members = wr_arena_alloc(&l->row, (n->len + 1ull) * sizeof *members);
+	const struct wr_node *m = n + 1;
+	uint32_t unique = 0;
+	int rc = WR_OK;
+
+	if (!members)
+		return WR_EFATAL;
+	for (uint32_t i = 0; i < n->len; i++, m = skip(m))
+		members[i] = m;
+	qsort(members, n->len, sizeof *members, by_name);
+	for (uint32_t i = 0; i < n->len; i++)
+		if (i + 1 == n->len || !same_name(members[i], members[i + 1]))
+			members[unique++] = members[i];
+	wr_bytes_put_u8(&l->tagged, WR_V_RECORD);
+	wr_bytes_put_varint(&l->tagged, unique);
+	for (uint32_t i = 0; i < unique && rc == WR_OK; i++) {
+		wr_bytes_put_str(&l->tagged, members[i]->key, members[i]->key_len);
+		rc = put_tagged(l, members[i]);
+	}
+	return rc;
+}
+
+static int put_list(struct wr_learner *l, const struct wr_node *n)
+{
+	const struct wr_node *m = n + 1;
+	int rc = WR_OK;
+
+	wr_bytes_put_u8(&l->tagged, WR_V_LIST);
+	wr_bytes_put_varint(&l->tagged, n->len);
+	for (uint32_t i = 0; i < n->len && rc == WR_OK; i++, m = skip(m))
+		rc = put_tagged(l, m);
+	return rc;
+}
+
+static int put_tagged(struct wr_learner *l, const struct wr_node *n)
+{
+	static const uint8_t tags[TYPES] = {
+		[WR_T_NULL] = WR_V_NULL, [WR_T_F64] = WR_V_F64, [WR_T_I64] = WR_V_I64,
+		[WR_T_U64] = WR_V_U64,	 [WR_T_STR] = WR_V_STR, [WR_T_BYTES] = WR_V_BYTES,
+	};
+
+	switch (n->type) {
+	case WR_T_ROW:
+		return put_record(l, n);
+	case WR_T_LIST:
+		return put_list(l, n);
+	case WR_T_MAP:
+		wr_bytes_put(&l->tagged, n->str, n->len);
+		return WR_OK;
+	case WR_T_BOOL:
+		wr_bytes_put_u8(&l->tagged, n->u64 ? WR_V_TRUE : WR_V_FALSE);
+		return WR_OK;
+	}
+	wr_bytes_put_u8(&l->tagged, tags[n->type]);
+	if (n->type == WR_T_STR || n->type == WR_T_BYTES)
+		wr_bytes_put_str(&l->tagged, n->str, n->len);
+	else if (n->type != WR_T_NULL)
+		wr_bytes_put_u64(&l->tagged, n->u64);
+	return WR_OK;
+}
+
+/* A cell of `type` that holds `n` as one tagged value, kept in the row's arena. */
+static int tagged_cell(struct wr_learner *l, const struct wr_node *n, uint32_t type, struct wr_cell *cell)
+{
+	int rc;
+	char *copy;
+
+	l->tagged.len = 0;
+	rc = put_tagged(l, n);
+	if (rc == WR_OK)
+		rc = wr_bytes_status(&l->tagged);
+	if (rc != WR_OK)
+		return rc;
+	if (l->tagged.len > TAGGED_MAX)
+		return wr_error_set(WR_EUSER, "a value of %zu bytes is too large for a record", l->tagged.len);
+	copy = wr_arena_alloc(&l->row, l->tagged.len);
+	if (!copy)
+		return WR_EFATAL;
+	memcpy(copy, l->tagged.data, l->tagged.len);
+	*cell = (struct wr_cell){.type = type, .str = {copy, (uint32_t)l->tagged.len}};
+	return WR_OK;
+}
+
+/* ---- layouts ---- */
+
+/* One member of the record at hand. */
+struct part {
+	const struct wr_node *node;
+	struct wr_cell cell;
+	bool last; /* of its name */
+};
+
+static uint64_t layout_hash(const struct part *parts, uint32_t count)
+{
+	uint64_t h = count;
+
+	for (uint32_t i = 0; i < count; i++)
+		h = XXH3_64bits_withSeed(parts[i].node->key, parts[i].node->key_len,
+					 h ^ ((uint64_t)parts[i].cell.child << 8 | parts[i].cell.type));
+	return h;
+}
+
+static bool layout_fits(const struct layout *y, const struct part *parts, uint32_t count)
+{
+	if (y->count != count)
+		return false;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct member *m = &y->members[i];
+		const struct part *p = &parts[i];
+
+		if (m->type != p->cell.type || m->child != p->cell.child || m->name_len != p->node->key_len ||
+		    memcmp(m->name, p->node->key, m->name_len) != 0)
+			return false;
+	}
+	return true;
+}
+
+static int by_part_name(const void *a, const void *b)
+{
+	const struct part *x = *(const struct part *const *)a, *y = *(const struct part *const *)b;
+
+	return by_name(&x->node, &y->node);
+}
+
+/* Interns the shape of the parts, of equal names the last; 0 with the error set. */
+static uint32_t layout_intern(struct wr_learner *l, struct part *parts, uint32_t count)
+{
+	struct wr_field_spec *specs = wr_arena_alloc(&l->row, (count + 1ull) * sizeof *specs);
+	struct part **sorted = wr_arena_alloc(&l->row, (count + 1ull) * sizeof *sorted);
+	uint32_t unique = 0;
+
+	if (!specs || !sorted)
+		return 0;
+	for (uint32_t i = 0; i < count; i++)
+		sorted[i] = &parts[i];
+	qsort(sorted, count, sizeof *sorted, by_part_name);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct wr_node *n = sorted[i]->node;
+
+		sorted[i]->last = i + 1 == count || !same_name(n, sorted[i + 1]->node);
+		if (sorted[i]->last)
+			specs[unique++] = (struct wr_field_spec){n->key, n->key_len, sorted[i]->cell.type,
+								 sorted[i]->cell.child};
+	}
+	return wr_shape_intern(specs, unique, 0, 0);
+}
+
+/* NULL: the shape is refused, or memory (which shows again where the fallback needs it). */
+static struct layout *layout_learn(struct wr_learner *l, struct part *parts, uint32_t count, uint64_t hash)
+{
+	struct layout *y;
+	uint32_t id;
+
+	if (count > WR_FIELDS_MAX || l->layouts == LAYOUTS_MAX)
+		return NULL;
+	id = layout_intern(l, parts, count);
+	y = id ? wr_arena_alloc(&l->kept, sizeof *y + count * sizeof y->members[0]) : NULL;
+	if (!y)
+		return NULL;
+	*y = (struct layout){hash, wr_shape(id), count};
+	for (uint32_t i = 0; i < count; i++) {
+		const struct wr_node *n = parts[i].node;
+		char *name = wr_arena_strndup(&l->kept, n->key_len ? n->key : "", n->key_len);
+
+		if (!name)
+			return NULL;
+		y->members[i] = (struct member){name, n->key_len, parts[i].cell.type, parts[i].cell.child,
+						parts[i].last ? wr_shape_find(y->shape, name, n->key_len) : -1,
+						NULL};
+	}
+	l->layouts++;
+	return y;
+}
+
+static struct layout *layout_of(struct wr_learner *l, struct part *parts, uint32_t count, struct layout **hint)
+{
+	uint64_t hash;
+	uint32_t i;
+
+	if (*hint && layout_fits(*hint, parts, count))
+		return *hint;
+	hash = layout_hash(parts, count);
+	i = (uint32_t)hash & (LAYOUT_SLOTS - 1);
+	while (l->slots[i] && !(l->slots[i]->hash == hash && layout_fits(l->slots[i], parts, count)))
+		i = (i + 1) & (LAYOUT_SLOTS - 1);
+	if (!l->slots[i])
+		l->slots[i] = layout_learn(l, parts, count, hash);
+	if (l->slots[i])
+		*hint = l->slots[i];
+	return l->slots[i];
+}
+
+/* ---- records ---- */
+
+/* A record with its cells in the order of its shape; shape NULL: it goes by the fallback. */
+struct shaped {
+	const struct wr_shape *shape;
+	struct wr_cell *cells;
+};
+
+static int shape_record(struct wr_learner *l, const struct wr_node *n, struct layout **hint, struct shaped *out);
+
+/* The record as a nested body in the row's arena. */
+static int nested_cell(struct wr_learner *l, const struct wr_node *n, struct layout **hint, struct wr_cell *cell)
+{
+	struct shaped r;
+	uint32_t len;
+	uint8_t *to;
+	int rc = shape_record(l, n, hint, &r);
+
+	if (rc != WR_OK)
+		return rc;
+	if (!r.shape)
+		return tagged_cell(l, n, WR_T_ANY, cell);
+	len = wr_row_len(r.shape, r.cells);
+	if (!len)
+		return WR_EUSER;
+	to = wr_arena_alloc(&l->row, len);
+	if (!to)
+		return WR_EFATAL;
+	wr_row_write(to, len, r.shape, WR_INSERT, WR_TS_NONE, r.cells);
+	*cell = (struct wr_cell){.type = WR_T_ROW,
+				 .child = r.shape->id,
+				 .str = {(char *)to + WR_ELEM_HEADER, len - WR_ELEM_HEADER}};
+	return WR_OK;
+}
+
+static int make_cell(struct wr_learner *l, const struct wr_node *n, struct layout **hint, struct wr_cell *cell)
+{
+	switch (n->type) {
+	case WR_T_ROW:
+		return nested_cell(l, n, hint, cell);
+	case WR_T_LIST:
+	case WR_T_MAP:
+		return tagged_cell(l, n, n->type, cell);
+	case WR_T_STR:
+	case WR_T_BYTES:
+		*cell = (struct wr_cell){.type = n->type, .str = {n->str, n->len}};
+		return WR_OK;
+	default:
+		*cell = (struct wr_cell){.type = n->type, .u64 = n->u64};
+		return WR_OK;
+	}
+}
+
+static int make_parts(struct wr_learner *l, const struct wr_node *n, struct layout *guess, struct part *parts)
+{
+	const struct wr_node *m = n + 1;
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < n->len && rc == WR_OK; i++) {
+		struct layout *none = NULL;
+
+		if (m->key_len > 0 && m->key[0] == '\x01')
+			return wr_error_set(WR_EUSER, "a field's name may not begin with the byte 1");
+		parts[i].node = m;
+		rc = make_cell(l, m, guess && i < guess->count ? &guess->members[i].hint : &none, &parts[i].cell);
+		m = m->type == WR_T_ROW || m->type == WR_T_LIST ? skip(m) : m + 1;
+	}
+	return rc;
+}
+
+static int shape_record(struct wr_learner *l, const struct wr_node *n, struct layout **hint, struct shaped *out)
+{
+	struct part *parts = wr_arena_alloc(&l->row, (n->len + 1ull) * sizeof *parts);
+	struct layout *y;
+	int rc;
+
+	if (!parts)
+		return WR_EFATAL;
+	rc = make_parts(l, n, *hint, parts);
+	y = rc == WR_OK ? layout_of(l, parts, n->len, hint) : NULL;
+	out->shape = y ? y->shape : NULL;
+	if (!y)
+		return rc;
+	out->cells = wr_arena_alloc(&l->row, (y->shape->count + 1ull) * sizeof *out->cells);
+	if (!out->cells)
+		return WR_EFATAL;
+	for (uint32_t i = 0; i < n->len; i++)
+		if (y->members[i].slot >= 0)
+			out->cells[y->members[i].slot] = parts[i].cell;
+	return WR_OK;
+}
+
+/* ---- rows ---- */
+
+static int emit(struct wr_out *out, const struct wr_shape *s, const struct wr_cell *cells, int64_t ts)
+{
+	uint32_t len = wr_row_len(s, cells);
+
+	if (!len)
+		return WR_EUSER;
+	if ((size_t)(out->end - out->p) < len && !wr_out_more(out, len))
+		return wr_error_code();
+	wr_row_write(out->p, len, s, WR_INSERT, ts, cells);
+	out->p += len;
+	out->rows++;
+	return WR_OK;
+}
+
+static int emit_scalar(struct wr_learner *l, const struct wr_cell *cell, int64_t ts, struct wr_out *out)
+{
+	struct wr_field_spec spec = {.name = "", .type = cell->type};
+	uint32_t *id = &l->scalars[cell->type];
+
+	if (*id == 0)
+		*id = cell->type == WR_T_ANY ? WR_SHAPE_ANY : wr_shape_intern(&spec, 1, 0, 1);
+	return *id ? emit(out, wr_shape(*id), cell, ts) : wr_error_code();
+}
+
+int wr_learner_row(struct wr_learner *l, const struct wr_node *nodes, int64_t ts, struct wr_out *out)
+{
+	struct shaped r = {0};
+	struct wr_cell cell;
+	int rc;
+
+	wr_arena_reset(&l->row);
+	if (nodes->type != WR_T_ROW) {
+		rc = make_cell(l, nodes, NULL, &cell);
+		return rc == WR_OK ? emit_scalar(l, &cell, ts, out) : rc;
+	}
+	rc = shape_record(l, nodes, &l->hint, &r);
+	if (rc != WR_OK)
+		return rc;
+	if (r.shape)
+		return emit(out, r.shape, r.cells, ts);
+	l->unlearned++;
+	rc = tagged_cell(l, nodes, WR_T_ANY, &cell);
+	return rc == WR_OK ? emit_scalar(l, &cell, ts, out) : rc;
+}

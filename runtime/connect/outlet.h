@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* outlet: text on its way out of the process through an I/O thread.
+ *
+ * The stage appends whole lines to a block; full or flushed blocks are written by an I/O
+ * thread, all that wait in one call. A bounded number of blocks is on its way; beyond it the
+ * stage pauses. A pipe nobody reads any more ends the outlet without an error.
+ *
+ *   OPEN ──drain──▶ DRAINED        OPEN ──EPIPE──▶ GONE (WR_END)        OPEN ──error──▶ FAILED
+ */
+#pragma once
+#include <pthread.h>
+#include "base/bytes.h"
+#include "base/notify.h"
+#include "base/thread.h"
+
+struct wr_outlet_options {
+	struct wr_iopool *io;
+	struct wr_notify wake;	/* fired when a paused stage may go on */
+	const char *name;	/* for messages; borrowed */
+	int fd;			/* −1: `dial` gives it */
+	int (*dial)(const void *arg, int *fd); /* on the I/O thread, may block; WR_OK or error set. Then the fd is ours */
+	const void *dial_arg;
+	bool close;		/* the fd is ours */
+	bool sync;		/* fsync when drained */
+	pthread_mutex_t *lock;	/* held while lines are written; for an fd that several outlets share, or NULL */
+};
+struct wr_outlet;
+/* Copies the options. NULL with the error set; then the fd is still the caller's. */
+struct wr_outlet *wr_outlet_new(const struct wr_outlet_options *o);
+/* Waits for the write under way; what was not drained is lost. */
+void wr_outlet_free(struct wr_outlet *o);
+
+/* The block to append whole lines to. WR_OK; WR_AGAIN: too many are on their way, `wake` fires later;
+ * WR_END: nobody reads any more; or the error of an earlier write. */
+int wr_outlet_block(struct wr_outlet *o, struct wr_bytes **block);
+/* Lines were appended: hands the block over when it is full. */
+int wr_outlet_added(struct wr_outlet *o);
+/* Hands over what there is. */
+int wr_outlet_flush(struct wr_outlet *o);
+/* Hands over what there is and asks for it to be on its place. WR_OK when it is, WR_AGAIN: call again
+ * when woken; WR_END, or the error. */
+int wr_outlet_drain(struct wr_outlet *o);

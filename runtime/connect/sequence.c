@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sequence: the numbers from..to (both included) or count of them, each a plain number, as
+ * fast as they are taken or at `rate` a second. On the task's thread.
+ *
+ * The subtasks share the numbers: subtask k of n has every n-th from the k-th on, so the
+ * set does not depend on the parallelism. With a rate, number i of the job is due at
+ * start + i / rate: a source that was held up catches up, and what is late is never left out.
+ */
+#include <math.h>
+#include "base/assert.h"
+#include "base/error.h"
+#include "connect/sources.h"
+
+enum { SEQUENCE_BATCH = 1024, SEQUENCE_ROW = WR_ELEM_HEADER + 8 };
+
+struct sequence {
+	double from;	   /* value of number 0 */
+	uint64_t count;	   /* of the job; UINT64_MAX = no end */
+	uint64_t next;	   /* number that this subtask emits next */
+	uint32_t stride;   /* parallelism */
+	uint32_t shape;
+	double ns_each;	   /* between two numbers of the job; 0 = no pacing */
+	uint64_t start_ns; /* when number 0 is due */
+};
+
+static struct wr_mem sequence_mem = WR_MEM_INIT("connect.sequence");
+
+static uint64_t sequence_count(const struct wr_value *o, double from)
+{
+	double count = INFINITY;
+
+	if (wr_value_get(o, "count"))
+		count = wr_value_num(o, "count", 0);
+	else if (wr_value_get(o, "to"))
+		count = floor(wr_value_num(o, "to", 0) - from) + 1;
+	if (!(count > 0))
+		return 0;
+	return count < 0x1p63 ? (uint64_t)count : UINT64_MAX;
+}
+
+static int sequence_open(struct wr_stage *s)
+{
+	struct wr_field_spec number = {.name = "", .type = WR_T_F64};
+	struct sequence *q = s->state = wr_zalloc(&sequence_mem, sizeof *q);
+	double rate = wr_value_num(s->options, "rate", 0);
+
+	if (!q)
+		return WR_EFATAL;
+	q->from = wr_value_num(s->options, "from", 0);
+	q->count = sequence_count(s->options, q->from);
+	q->next = s->env->subtask;
+	q->stride = s->env->parallelism;
+	q->ns_each = rate > 0 ? 1e9 / rate : 0;
+	q->start_ns = wr_clock_ns(s->env->clock);
+	q->shape = wr_shape_intern(&number, 1, 0, 1);
+	return q->shape ? WR_OK : wr_error_code();
+}
+
+static uint64_t due_ns(const struct sequence *q, uint64_t i)
+{
+	return q->start_ns + (uint64_t)((double)i * q->ns_each);
+}
+
+/* Numbers of this subtask that are due by now, at most a batch; sets the time of the next one. */
+static uint32_t sequence_due(struct wr_stage *s, struct sequence *q)
+{
+	uint64_t left = q->next < q->count ? (q->count - 1 - q->next) / q->stride + 1 : 0;
+	uint32_t n = left < SEQUENCE_BATCH ? (uint32_t)left : SEQUENCE_BATCH, due = 0;
+	uint64_t now;
+
+	s->wake_ns = UINT64_MAX;
+	if (q->ns_each == 0)
+		return n;
+	now = wr_clock_ns(s->env->clock);
+	while (due < n && due_ns(q, q->next + (uint64_t)due * q->stride) <= now)
+		due++;
+	if (due < n)
+		s->wake_ns = due_ns(q, q->next + (uint64_t)due * q->stride);
+	return due;
+}
+
+static void put_number(uint8_t *to, uint32_t shape, double value)
+{
+	struct wr_elem head = {SEQUENCE_ROW, shape, WR_TS_NONE};
+
+	memcpy(to, &head, sizeof head);
+	memcpy(to + sizeof head, &value, sizeof value);
+}
+
+static int sequence_emit(struct sequence *q, struct wr_out *out, uint32_t n)
+{
+	while (n > 0) {
+		uint32_t fit;
+
+		if (out->end - out->p < SEQUENCE_ROW && !wr_out_more(out, SEQUENCE_ROW))
+			return wr_error_code();
+		fit = (uint32_t)((out->end - out->p) / SEQUENCE_ROW);
+		fit = fit < n ? fit : n;
+		for (uint32_t i = 0; i < fit; i++, q->next += q->stride, out->p += SEQUENCE_ROW)
+			put_number(out->p, q->shape, q->from + (double)q->next);
+		out->rows += fit;
+		n -= fit;
+	}
+	return WR_OK;
+}
+
+static int sequence_poll(struct wr_stage *s)
+{
+	struct sequence *q = s->state;
+	uint32_t due = sequence_due(s, q);
+	int rc;
+
+	if (due == 0)
+		return q->next >= q->count ? WR_END : WR_AGAIN;
+	rc = sequence_emit(q, s->outs[0], due);
+	return rc != WR_OK || q->next < q->count ? rc : WR_END;
+}
+
+static void sequence_free(struct wr_stage *s)
+{
+	wr_free(&sequence_mem, s->state);
+	s->state = NULL;
+}
+
+const struct wr_stage_ops wr_sequence_ops = {
+	.kind = "sequence", .open = sequence_open, .poll = sequence_poll, .free = sequence_free};

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* split: letters that carry a part of a file; see split.h. Pure. */
+#include "base/error.h"
+#include "connect/split.h"
+
+void wr_split_put(struct wr_bytes *out, const struct wr_split *split)
+{
+	wr_value_put_record(out, split->to == UINT64_MAX ? 3 : 4);
+	wr_value_put_name(out, "from");
+	wr_value_put_i64(out, (int64_t)split->from);
+	wr_value_put_name(out, "id");
+	wr_value_put_i64(out, (int64_t)split->id);
+	wr_value_put_name(out, "path");
+	wr_value_put_str(out, split->path);
+	if (split->to != UINT64_MAX) {
+		wr_value_put_name(out, "to");
+		wr_value_put_i64(out, (int64_t)split->to);
+	}
+}
+
+static bool is_count(const struct wr_value *v)
+{
+	return v && v->tag == WR_V_I64 && v->i64 >= 0;
+}
+
+int wr_split_parse(const uint8_t *payload, uint32_t len, struct wr_arena *arena, struct wr_split *out)
+{
+	struct wr_reader r = wr_reader_of(payload, len);
+	const struct wr_value *from, *id, *path, *to;
+	struct wr_value v;
+	int rc = wr_value_parse(&r, arena, &v);
+
+	if (rc != WR_OK)
+		return wr_error_wrap(rc, "split");
+	from = wr_value_get(&v, "from");
+	id = wr_value_get(&v, "id");
+	path = wr_value_get(&v, "path");
+	to = wr_value_get(&v, "to");
+	if (!is_count(from) || !is_count(id) || !path || path->tag != WR_V_STR || (to && !is_count(to)))
+		return wr_error_set(WR_EUSER, "split: malformed letter");
+	*out = (struct wr_split){(uint64_t)id->i64, path->str.p, (uint64_t)from->i64,
+				 to ? (uint64_t)to->i64 : UINT64_MAX};
+	return WR_OK;
+}

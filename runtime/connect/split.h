@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* split: a file or a part of one, as it travels from enumerator to reader in WR_LETTER_SPLIT:
+ * one tagged value { from=, id=, path=, to= }. */
+#pragma once
+#include "record/value.h"
+
+struct wr_split {
+	uint64_t id; /* dense from 0 in the order of discovery */
+	const char *path;
+	uint64_t from, to; /* bytes; to = UINT64_MAX: to the end, wherever that is */
+};
+void wr_split_put(struct wr_bytes *out, const struct wr_split *split);
+/* `path` lies in the arena. WR_EUSER for a malformed letter. */
+int wr_split_parse(const uint8_t *payload, uint32_t len, struct wr_arena *arena, struct wr_split *out);
