@@ -176,9 +176,9 @@ static bool is_full(const struct json *j)
 /* A string that is cut may lose its end, because the text is cut before it. */
 static void json_string(struct json *j, const char *s, size_t len)
 {
-	size_t room = is_full(j) ? 0 : j->end - j->out->len + 1;
+	size_t room = is_full(j) ? 0 : j->end - j->out->len; /* one more would overflow where there is no bound */
 
-	wr_json_string(j->out, s, len < room ? len : room);
+	wr_json_string(j->out, s, len <= room ? len : room + 1);
 }
 
 static bool is_hidden(const uint8_t *name, size_t len)
