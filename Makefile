@@ -42,7 +42,7 @@ LUA_SRC := $(sort $(shell find lua stdlib -name '*.lua' 2>/dev/null))
 UNIT    := $(patsubst tests/%.c,$B/%,$(wildcard tests/unit/*/*_test.c))
 SIM     := $(patsubst tests/%.c,$B/%,$(wildcard tests/sim/*_sim.c))
 FUZZ    := $(patsubst tests/%.c,$B/%,$(wildcard tests/fuzz/*_fuzz.c))
-REF     := $(patsubst tests/%.c,$B/%,$(wildcard tests/bench/ref_*.c))
+REF     := $(patsubst tests/%.c,$B/%,$(wildcard tests/bench/*.c))
 
 .DEFAULT_GOAL := all
 .PHONY: all demo test unit spec e2e sim fuzz bench tidy format lint docs mutants install clean help \
