@@ -245,6 +245,7 @@ static void stage_free(struct wr_stage *s)
 
 const struct wr_stage_ops wr_lua_stage_ops = {
 	.kind = "lua",
+	.counts = true,
 	.open = stage_open,
 	.rows = stage_rows,
 	.watermark = stage_watermark,

@@ -52,6 +52,7 @@ struct wr_stage_ops {
 	/* Sources (first stage of a task without inputs): WR_OK something was emitted, WR_AGAIN nothing now
 	 * (env.wake fires later, or *wait_ns was set), WR_END no more. Returns after about one buffer. */
 	int (*poll)(struct wr_stage *s);
+	bool counts; /* the stage counts the rows that enter its operators itself */
 	/* Handles rows until none is left (WR_OK), or stops between two rows with WR_AGAIN (time is up,
 	 * output needs a pause); called again with the rest. Borrowed rows. A sink answers WR_END when nobody
 	 * wants more of it (a closed pipe): the job is cancelled in order and counts as done. */
