@@ -241,7 +241,9 @@ local function channels_of(graph, node)
 end
 
 local function describe_operator(graph, node)
-  local op = { id = node.id, name = node.name, uid = node.uid, sign = M.sign(node) }
+  local op = {
+    id = node.id, name = node.name, uid = node.uid, sign = M.sign(node), on_error = graph.settled[node.id].on_error,
+  }
   if node.kind == "partition_fn" then op.channels = channels_of(graph, node) end
   return op
 end

@@ -68,7 +68,7 @@ static struct wr_store *broadcast_store(const struct wr_stage *s)
 {
 	struct wr_state_desc descs[32];
 	struct wr_store_options o = {.states = descs, .max_parallelism = 1, .mem = &mem};
-	const struct wr_value *list = wr_value_get(s->plan, "broadcast_states");
+	const struct wr_value *list = wr_value_get(s->plan, "broadcast");
 	struct wr_store *store;
 	static const uint8_t key[] = {'b', 1};
 

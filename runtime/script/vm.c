@@ -5,7 +5,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
@@ -109,6 +109,33 @@ static int host_embedded(lua_State *L)
 	return 0;
 }
 
+/* host.names(): the files of the bundle, in order. */
+static int host_names(lua_State *L)
+{
+	struct wr_vm *vm = vm_of(L);
+
+	lua_newtable(L);
+	for (uint32_t i = 0; vm->bundle && i < wr_bundle_count(vm->bundle); i++) {
+		const char *name, *text;
+		size_t len;
+
+		wr_bundle_file(vm->bundle, i, &name, &text, &len);
+		lua_pushstring(L, name);
+		lua_rawseti(L, -2, (int)i + 1);
+	}
+	return 1;
+}
+
+/* host.hash(): of the bundle, as text. */
+static int host_hash(lua_State *L)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%016llx", (unsigned long long)wr_bundle_hash(vm_of(L)->bundle));
+	lua_pushstring(L, text);
+	return 1;
+}
+
 /* Runs protected: libraries, loader, `weir_api` and `weir_host` for the engine's Lua. */
 static int vm_prepare(lua_State *L)
 {
@@ -118,15 +145,17 @@ static int vm_prepare(lua_State *L)
 	lua_setfield(L, LUA_REGISTRYINDEX, "weir.vm");
 	luaL_openlibs(L);
 
+	/* loaders: 1 preload, 2 the embedded modules; those that search the disk are kept aside */
 	lua_getglobal(L, "package");
 	lua_getfield(L, -1, "loaders");
+	lua_newtable(L);
+	lua_rawgeti(L, -2, 1);
+	lua_rawseti(L, -2, 1);
 	lua_pushcfunction(L, load_embedded);
-	lua_rawseti(L, -2, 2); /* in place of the search on disk; `weir lua` puts that back behind */
-	lua_pushnil(L);
-	lua_rawseti(L, -2, 3);
-	lua_pushnil(L);
-	lua_rawseti(L, -2, 4);
-	lua_pop(L, 2);
+	lua_rawseti(L, -2, 2);
+	lua_setfield(L, -3, "loaders");
+	lua_setfield(L, LUA_REGISTRYINDEX, "weir.disk_loaders");
+	lua_pop(L, 1);
 
 	lua_newtable(L);
 	lua_pushstring(L, wr_api_cdef);
@@ -142,6 +171,10 @@ static int vm_prepare(lua_State *L)
 	lua_setfield(L, -2, "add");
 	lua_pushcfunction(L, host_embedded);
 	lua_setfield(L, -2, "embedded");
+	lua_pushcfunction(L, host_names);
+	lua_setfield(L, -2, "names");
+	lua_pushcfunction(L, host_hash);
+	lua_setfield(L, -2, "hash");
 	lua_pushboolean(L, vm->drawing);
 	lua_setfield(L, -2, "drawing");
 	lua_pushboolean(L, vm->bundle && wr_bundle_unsafe(vm->bundle));
@@ -152,6 +185,24 @@ static int vm_prepare(lua_State *L)
 	}
 	lua_setglobal(L, "weir_host");
 	return 0;
+}
+
+static int add_disk_loaders(lua_State *L)
+{
+	lua_getglobal(L, "package");
+	lua_getfield(L, -1, "loaders");
+	lua_getfield(L, LUA_REGISTRYINDEX, "weir.disk_loaders");
+	for (int i = 2; i <= 4; i++) {
+		lua_rawgeti(L, -1, i);
+		lua_rawseti(L, -3, i + 1);
+	}
+	return 0;
+}
+
+int wr_vm_disk_loaders(struct wr_vm *vm)
+{
+	lua_pushcfunction(vm->L, add_disk_loaders);
+	return wr_vm_call(vm, 0, 0, 0);
 }
 
 struct wr_vm *wr_vm_new(struct wr_bundle *bundle, bool drawing, int64_t bytes_max)

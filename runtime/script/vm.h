@@ -22,6 +22,9 @@ struct wr_vm {
 struct wr_vm *wr_vm_new(struct wr_bundle *bundle, bool drawing, int64_t bytes_max);
 void wr_vm_free(struct wr_vm *vm);
 
+/* Lets `require` search the disk as well (LUA_PATH), behind the embedded modules. */
+int wr_vm_disk_loaders(struct wr_vm *vm);
+
 /* Pushes function `name` of the embedded module `module`. WR_OK or an error. */
 int wr_vm_function(struct wr_vm *vm, const char *module, const char *name);
 /* Protected call; `handler` is the stack index of a message handler or 0. WR_EUSER with the message. */

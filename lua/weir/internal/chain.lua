@@ -195,7 +195,7 @@ function Chunk:operator(k)
   elseif node.kind == "key_select" then
     self:add("local select%d = E.select_key", k)
   elseif node.kind == "partition_fn" then
-    self:add("local select%d = E.select_channel(%d)", k, node.options and node.options.channels or 1)
+    self:add("local select%d = E.select_channel(%d)", k, stage.plan.operators[k].channels or 1)
   end
 
   local body = bodies[node.kind]
@@ -351,14 +351,16 @@ local luap = ffi.typeof "struct wr_lua *"
 ---@return table entry {rows, timers, open}
 function M.new(L_ptr, plan, nodes)
   local L = ffi.cast(luap, L_ptr)
-  local stage = { L = L, plan = plan, name = plan.name, ops = {}, links = {}, chunks = {}, pushes = {}, keyed = {} }
+  local stage = { L = L, plan = plan, name = plan.name, ops = {}, links = {}, chunks = {}, pushes = {},
+    keyed = {}, policies = {} }
   local number = {}
   for i, op in ipairs(plan.operators) do
     local node = nodes[op.id]
     stage.ops[i] = node
     number[op.id] = i
     stage.links[i] = {}
-    if node.on_error and node.on_error ~= "fail" then stage.guarded = true end
+    stage.policies[i] = op.on_error or "fail"
+    if stage.policies[i] ~= "fail" then stage.guarded = true end
   end
   if number[plan.options.root] ~= 1 then error("the root operator must come first in a stage's plan") end
   for _, link in ipairs(plan.options.links or {}) do

@@ -139,9 +139,7 @@ function M.errors(stage)
   --- A call of operator k failed under its policy.
   function stage.failed(k, err, rec)
     if type(err) == "table" and err[FATAL] then error(err, 0) end
-    local node = stage.ops[k]
-    local policy = node.on_error or "fail"
-    if policy == "fail" then
+    if stage.policies[k] == "fail" then
       error({ [FATAL] = true, text = describe_failure(stage, k, err, rec) }, 0)
     end
     local text = tostring(err)
@@ -180,6 +178,16 @@ function M.errors(stage)
 end
 
 ---------------------------------------------------------------- ctx
+
+--- Time and chance of a subtask, for what the sandbox answers.
+---@param shared userdata `struct wr_lua *`
+function M.world(shared)
+  local L = ffi.cast("struct wr_lua *", shared)
+  return {
+    now_ms = function() return tonumber(L.now_ms) end,
+    random = function() return C.wr_lua_random(L) end,
+  }
+end
 
 local function check_time(t)
   if type(t) == "cdata" and (ffi.istype(border.i64, t) or ffi.istype(border.u64, t)) then return t end

@@ -1,0 +1,136 @@
+-- SPDX-License-Identifier: Apache-2.0
+--- Where C enters Lua: drawing a job, building a stage, the verbs.
+
+local host = weir_host -- luacheck: ignore
+local codec = require "weir.internal.codec"
+
+local M = {}
+
+-- A hot chain is one long trace with everything inlined, and a job has many: larger limits than Lua's own.
+jit.opt.start("maxtrace=4000", "maxrecord=10000", "maxirconst=2000", "maxside=300", "maxsnap=2000",
+  "maxmcode=16384", "sizemcode=64", "hotloop=20", "hotexit=5", "instunroll=8", "loopunroll=20")
+
+local function script_name()
+  return host.file "script:name"
+end
+
+-- Runs the script in its sandbox; gives the job that it drew.
+local function run_script()
+  local job_module = require "weir.job"
+  local name, text = script_name(), host.file "script:text"
+  job_module.prepare { args = codec.decode_value(host.file "script:args") }
+  if text:byte(1) == 27 then error(name .. " is bytecode; a job is Lua text", 0) end
+  text = text:gsub("^#![^\n]*", "") -- a script may begin with #!
+  local fn, err = loadstring(text, "@" .. name)
+  if not fn then error(err, 0) end
+  setfenv(fn, require("weir.internal.sandbox").environment(name))
+  local result = fn()
+  local job = job_module.is(result) and result or job_module.current()
+  if result ~= nil and not job_module.is(result) and type(result) ~= "boolean" then
+    error(("%s: a script returns its job, not a %s"):format(name, type(result)), 0)
+  end
+  if not job then
+    error(name .. ": the script drew no job: it begins with weir.job { … } and ends with return job", 0)
+  end
+  return job
+end
+
+-- Message handler: the error of a script with the user's frames.
+function M.script_error(err)
+  local lines = {}
+  local level = 2
+  while true do
+    local info = debug.getinfo(level, "Sl")
+    if not info then break end
+    local source = info.source
+    if info.what ~= "C" and source:sub(1, 1) == "@" and not source:find "^@lua/weir" and not source:find "^@stdlib" then
+      lines[#lines + 1] = ("\n    %s:%d"):format(info.short_src, info.currentline)
+    end
+    level = level + 1
+  end
+  local text = tostring(err)
+  if #lines > 1 then text = text .. "\n  called from:" .. table.concat(lines, "", 2) end
+  return text
+end
+
+local function settings()
+  return codec.decode_value(host.file "script:settings")
+end
+
+-- Drawn twice: a script that draws another graph the second time would do so in a subtask, too.
+local function draw()
+  local planner = require "weir.plan"
+  local job = run_script()
+  local plan, warnings = planner.make(job, settings())
+  local first = planner.fingerprint(job)
+  local difference = planner.difference(first, planner.fingerprint(run_script()))
+  if difference then error(script_name() .. ": " .. difference, 0) end
+  return job, plan, warnings
+end
+
+--- Draws the job and gives the plan's bytes and the warnings, one a line.
+function M.draw()
+  local _, plan, warnings = draw()
+  return codec.encode_value(plan), table.concat(warnings, "\n")
+end
+
+--- Builds the stage of a subtask: the entry functions that C calls.
+---@param shared userdata `struct wr_lua *`
+---@param plan_bytes string the stage's part of the plan
+function M.stage(shared, plan_bytes)
+  local plan = codec.decode_value(plan_bytes)
+  local chain = require "weir.internal.chain"
+  local world = require("weir.internal.context").world(shared)
+  require("weir.internal.sandbox").connect(world.now_ms, world.random)
+  local job = run_script()
+  local difference = require("weir.plan").verify(plan.operators, job)
+  if difference then error(script_name() .. ": " .. difference, 0) end
+  local entry = chain.new(shared, plan, job.nodes)
+  return entry
+end
+
+local function bundle_files()
+  local files, i = {}, 1
+  files[1] = { name = script_name(), bytes = #host.file "script:text" }
+  for _, name in ipairs(host.names()) do
+    local module = name:match "^module:(.*)$"
+    if module then
+      i = i + 1
+      files[i] = { name = host.file("path:" .. module), bytes = #host.file(name) }
+    end
+  end
+  return files
+end
+
+--- The verbs written in Lua: graph, check.
+---@param verb string
+---@param options string tagged options of the verb
+---@return string text for standard output
+---@return string warnings
+function M.cli(verb, options)
+  local opts = codec.decode_value(options)
+  local job, plan, warnings = draw()
+  opts.warnings = warnings
+  opts.files = bundle_files()
+  opts.hash = host.hash()
+  if opts.strict and #warnings > 0 then
+    error("--strict: " .. table.concat(warnings, "\n"), 0)
+  end
+  return require("weir.cli")[verb](job, plan, opts)
+end
+
+--- The pairs of a .lua config file: it returns a table.
+---@return string tagged list of {key, value, origin}
+function M.config(path)
+  local fn, err = loadfile(path)
+  if not fn then error(err, 0) end
+  local t = setfenv(fn, {})()
+  if type(t) ~= "table" then error(path .. ": a config file returns a table of options", 0) end
+  local out, names = {}, {}
+  for k in pairs(t) do names[#names + 1] = tostring(k) end
+  table.sort(names)
+  for i, k in ipairs(names) do out[i] = { k, tostring(t[k]) } end
+  return codec.encode_value(out)
+end
+
+return M
