@@ -819,6 +819,8 @@ void wr_task_stats(const struct wr_task *t, struct wr_task_stats *out)
 	out->watermark = wr_metric_get(&t->watermark_stat);
 	out->ops = t->ops;
 	out->op_count = t->op_count;
+	out->source = !t->gate;
+	out->sink = t->nodes[t->node_count - 1].stage.out_count == 0;
 	for (uint32_t i = 0; i < t->writer_count; i++) {
 		struct wr_writer_stats w;
 

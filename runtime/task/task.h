@@ -79,6 +79,7 @@ struct wr_task_stats {
 	int64_t overdrafts;
 	const struct wr_op_stats *ops;
 	uint32_t op_count;
+	bool source, sink; /* has no input; its last stage has no output */
 };
 /* Racy by nature, for display. Operators of all stages one behind another. */
 void wr_task_stats(const struct wr_task *t, struct wr_task_stats *out);

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main: options, verbs, and the wiring of a job in this process. */
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/config.h"
+#include "base/error.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "cluster/job.h"
+#include "cluster/report.h"
+#include "connect/connect.h"
+#include "operator/operators.h"
+#include "script/script.h"
+
+#ifndef WEIR_VERSION
+#define WEIR_VERSION "0.1.0"
+#endif
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130, TICK_MS = 200 };
+
+struct verb {
+	const char *name, *operands, *summary, *examples;
+	int (*run)(struct wr_config *c, int argc, char **argv);
+};
+
+static struct wr_job *_Atomic running;
+
+/* Puts the thread's error on standard error, once, in the chosen form. */
+static int complain(int status)
+{
+	wr_log_set_live(NULL);
+	fflush(stdout);
+	fprintf(stderr, "weir: %s\n", wr_error_text());
+	return status;
+}
+
+static void on_signal(int sig)
+{
+	struct wr_job *j = atomic_load(&running);
+
+	(void)sig;
+	if (j)
+		wr_job_stop(j);
+	else
+		_exit(EXIT_INTERRUPTED);
+}
+
+static void catch_signals(void)
+{
+	struct sigaction sa = {.sa_handler = on_signal};
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int need_script(int argc)
+{
+	if (argc > 0)
+		return WR_OK;
+	return wr_error_set(WR_EUSER, "which script? usage: weir run [options] job.lua [key=value …]");
+}
+
+static struct wr_draw_options draw_options(const struct wr_config *c, int argc, char **argv)
+{
+	return (struct wr_draw_options){argv[0], (const char *const *)argv + 1, argc - 1, c};
+}
+
+static uint32_t worker_count(const struct wr_config *c)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (wr_config_is_set(c, "workers"))
+		return (uint32_t)wr_config_int(c, "workers");
+	return cores > 0 ? (uint32_t)cores : 1;
+}
+
+static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_bundle *bundle)
+{
+	const struct wr_stage_kind *const kinds[] = {wr_script_kinds, wr_operator_kinds, wr_connect_kinds};
+	const unsigned counts[] = {wr_script_kinds_count, wr_operator_kinds_count, wr_connect_kinds_count};
+	struct wr_report *report = wr_report_new(c, wr_clock_system());
+	struct wr_job_options o = {
+		.plan = plan,
+		.bundle = bundle,
+		.kinds = kinds,
+		.kind_counts = counts,
+		.kind_lists = 3,
+		.workers = worker_count(c),
+		.buffer_size = (uint32_t)wr_config_int(c, "buffer-size"),
+		.buffer_timeout_us = wr_config_int(c, "buffer-timeout"),
+		.pool_bytes = wr_config_int(c, "buffer-pool"),
+		.seed = plan->seed,
+		.spin = wr_config_bool(c, "spin"),
+		.clock = wr_clock_system(),
+		.tick = wr_report_tick,
+		.arg = report,
+		.tick_ms = TICK_MS,
+	};
+	struct wr_job *job = NULL;
+	int rc = report ? wr_job_new(&o, &job) : WR_EFATAL;
+	int status = 0;
+
+	if (rc == WR_OK) {
+		wr_report_watch(report, job);
+		atomic_store(&running, job);
+		rc = wr_job_run(job);
+		atomic_store(&running, NULL);
+	}
+	if (rc < 0)
+		status = complain(EXIT_FAILED);
+	else if (rc == WR_END)
+		status = EXIT_INTERRUPTED;
+	if (job)
+		wr_report_end(report, rc);
+	wr_report_free(report);
+	wr_job_free(job);
+	return status;
+}
+
+static int verb_run(struct wr_config *c, int argc, char **argv)
+{
+	struct wr_bytes bytes = WR_BYTES_EMPTY;
+	struct wr_bundle *bundle = NULL;
+	struct wr_draw_options o;
+	struct wr_plan plan;
+	int status;
+
+	if (need_script(argc) != WR_OK)
+		return complain(EXIT_USAGE);
+	o = draw_options(c, argc, argv);
+	if (wr_script_draw(&o, &bytes, &bundle) != WR_OK)
+		return complain(EXIT_USAGE);
+	if (wr_plan_decode(&plan, bytes.data, bytes.len) != WR_OK)
+		status = complain(EXIT_FAILED);
+	else
+		status = run_plan(c, &plan, bundle);
+	wr_plan_deinit(&plan);
+	wr_bytes_deinit(&bytes);
+	wr_bundle_unref(bundle);
+	return status;
+}
+
+static int in_lua(const char *name, struct wr_config *c, int argc, char **argv)
+{
+	struct wr_draw_options o;
+
+	if (need_script(argc) != WR_OK)
+		return complain(EXIT_USAGE);
+	o = draw_options(c, argc, argv);
+	return wr_script_cli(name, &o) == WR_OK ? 0 : complain(EXIT_USAGE);
+}
+
+static int verb_check(struct wr_config *c, int argc, char **argv)
+{
+	return in_lua("check", c, argc, argv);
+}
+
+static int verb_graph(struct wr_config *c, int argc, char **argv)
+{
+	return in_lua("graph", c, argc, argv);
+}
+
+static int verb_lua(struct wr_config *c, int argc, char **argv)
+{
+	(void)c;
+	if (argc < 1) {
+		wr_error_set(WR_EUSER, "which file? usage: weir lua FILE [arguments]");
+		return complain(EXIT_USAGE);
+	}
+	return wr_script_lua(argc, argv) == WR_OK ? 0 : complain(EXIT_FAILED);
+}
+
+static int verb_version(struct wr_config *c, int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	if (wr_config_bool(c, "json"))
+		printf("{\"version\":\"%s\"}\n", WEIR_VERSION);
+	else
+		printf("weir %s\n", WEIR_VERSION);
+	return 0;
+}
+
+static int verb_help(struct wr_config *c, int argc, char **argv);
+
+static const struct verb verbs[] = {
+	{"run", "[options] job.lua [key=value …]", "run a job in this process until it ends",
+	 "  weir run jobs/word_count.lua input='books/*.txt'\n"
+	 "  weir run -p 2 job.lua\n"
+	 "  journalctl -f | weir run jobs/unix_filter.lua\n",
+	 verb_run},
+	{"check", "[options] job.lua [key=value …]", "build everything without running it",
+	 "  weir check job.lua\n  weir check --explain job.lua\n", verb_check},
+	{"graph", "[options] job.lua [key=value …]", "show the job as it was drawn and as it runs",
+	 "  weir graph job.lua\n  weir graph --notation=dot job.lua | dot -Tsvg >job.svg\n", verb_graph},
+	{"version", "", "show the version", "  weir version --json\n", verb_version},
+	{"help", "[verb]", "show help", "  weir help run\n", verb_help},
+	{"lua", "FILE [arguments]", "run a Lua file with the modules that travel in this program",
+	 "  weir lua script.lua a b\n", verb_lua},
+};
+enum { VERBS = sizeof verbs / sizeof *verbs };
+
+static const char *verb_name(int i)
+{
+	return verbs[i].name;
+}
+
+static const struct verb *find_verb(const char *name)
+{
+	for (int i = 0; i < VERBS; i++)
+		if (!strcmp(verbs[i].name, name))
+			return &verbs[i];
+	return NULL;
+}
+
+static void help_verb(const struct verb *v)
+{
+	struct wr_bytes text = WR_BYTES_EMPTY;
+
+	printf("usage: weir %s %s\n%s\n\n", v->name, v->operands, v->summary);
+	wr_config_help(v->name, &text);
+	if (text.len)
+		fwrite(text.data, 1, text.len, stdout);
+	printf("\nexamples:\n%s", v->examples);
+	printf("\nexit codes: 0 done, 1 the job failed, 2 usage or script error, 130 interrupted\n");
+	wr_bytes_deinit(&text);
+}
+
+static void help_all(FILE *to)
+{
+	fprintf(to, "usage: weir VERB [options] …\n\nverbs:\n");
+	for (int i = 0; i < VERBS; i++)
+		fprintf(to, "  %-8s %s\n", verbs[i].name, verbs[i].summary);
+	fprintf(to, "\nweir help VERB, or weir VERB --help, tells more.\n");
+}
+
+static int unknown_verb(const char *name)
+{
+	const char *near = wr_suggest(name, verb_name, VERBS);
+
+	wr_error_set(WR_EUSER, "unknown verb '%s'%s%s%s; `weir help` lists them", name,
+		     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	return complain(EXIT_USAGE);
+}
+
+static int verb_help(struct wr_config *c, int argc, char **argv)
+{
+	const struct verb *v = argc > 0 ? find_verb(argv[0]) : NULL;
+
+	(void)c;
+	if (argc > 0 && !v)
+		return unknown_verb(argv[0]);
+	if (v)
+		help_verb(v);
+	else
+		help_all(stdout);
+	return 0;
+}
+
+/* Flags, environment and file; then what concerns the whole program. */
+static int set_up(struct wr_config *c, const char *verb, int argc, char **argv, int *operand)
+{
+	const char *file;
+	size_t len;
+	int rc = wr_config_args(c, verb, argc, argv, operand);
+
+	if (rc == WR_OK)
+		rc = wr_config_load(c, NULL);
+	if (rc != WR_OK)
+		return rc;
+	file = wr_config_str(c, "config");
+	len = file ? strlen(file) : 0;
+	if (len > 4 && !strcmp(file + len - 4, ".lua"))
+		rc = wr_script_config(file, c);
+	if (rc == WR_OK && wr_config_str(c, "fault"))
+		rc = wr_fault_parse(wr_config_str(c, "fault"));
+	if (rc != WR_OK)
+		return rc;
+	wr_log_setup((enum wr_log_level)wr_log_level_parse(wr_config_str(c, "log-level")),
+		     !strcmp(wr_config_str(c, "log-format"), "json"));
+	wr_log_set_color(isatty(STDERR_FILENO) && !wr_config_bool(c, "no-color") && !getenv("NO_COLOR"));
+	return WR_OK;
+}
+
+int main(int argc, char **argv)
+{
+	struct wr_config *c;
+	const struct verb *v;
+	int operand = 0, status;
+
+	if (argc < 2) {
+		help_all(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		argv[1] = "help";
+	else if (!strcmp(argv[1], "--version"))
+		argv[1] = "version";
+	v = find_verb(argv[1]);
+	if (!v)
+		return unknown_verb(argv[1]);
+	catch_signals();
+	if (v->run == verb_lua) /* all that follows belongs to the file */
+		return verb_lua(NULL, argc - 2, argv + 2);
+	c = wr_config_new();
+	if (!c || set_up(c, v->name, argc - 1, argv + 1, &operand) != WR_OK) {
+		wr_config_free(c);
+		return complain(EXIT_USAGE);
+	}
+	if (wr_config_bool(c, "help")) {
+		help_verb(v);
+		status = 0;
+	} else {
+		status = v->run(c, argc - 1 - operand, argv + 1 + operand);
+	}
+	wr_config_free(c);
+	if (fflush(stdout) == EOF && errno != EPIPE && status == 0)
+		status = EXIT_FAILED;
+	return status;
+}

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* aggregate: running count, sum, min, max, min_by and max_by per key, on the rows' bytes.
+ *
+ * State 0 of the store holds, per key, the accumulator as the body of a row: for count and
+ * sum a number, for the others the whole record that won. With `emit = "update"` every input
+ * row gives an output row with the running value; with "final" one row a key leaves at the
+ * end of the input, by an event timer at the end of time.
+ *
+ * A batch is handled in windows of a few rows: hash and fetch the index, fetch the entries,
+ * then update, so that cache misses overlap.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/assert.h"
+#include "base/error.h"
+#include "operator/operators.h"
+
+static struct wr_mem mem = WR_MEM_INIT("operator.aggregate");
+
+enum fn { COUNT, SUM, MIN, MAX, MIN_BY, MAX_BY };
+enum { AHEAD = 16, NAME_MAX_LEN = 256 };
+
+/* Where things are in rows of one shape, and what the output looks like for it. */
+struct layout {
+	uint32_t shape;
+	int32_t field;
+	uint32_t out_shape;
+	uint32_t out_count;
+	int32_t source[WR_KEY_PARTS_MAX + 1]; /* output field → key part, or −1: the result */
+};
+
+struct aggregate {
+	enum fn fn;
+	bool final;
+	char as[NAME_MAX_LEN];
+	char field[NAME_MAX_LEN];
+	uint32_t number_shape, integer_shape; /* scalar shapes of the accumulator */
+	struct wr_str names[WR_KEY_PARTS_MAX]; /* of the key fields in the output */
+	char name_room[WR_KEY_PARTS_MAX][NAME_MAX_LEN];
+	uint32_t key_count;
+	struct layout out[2]; /* by type of the result: number, integer */
+	uint32_t field_shape; /* shape of the last row, and where the field is in it */
+	int32_t field_at;
+	/* keys of the rows ahead: bytes are copied, since the keyer gives one at a time */
+	struct {
+		uint64_t hash;
+		uint32_t len;
+		uint8_t bytes[64];
+		bool whole; /* bytes holds the key */
+	} ahead[AHEAD];
+};
+
+static uint32_t scalar_shape(uint32_t type)
+{
+	struct wr_field_spec f = {"", 0, type, 0};
+
+	return wr_shape_intern(&f, 1, 0, 1);
+}
+
+/* Keys made by a function have no name of their own: "key", or key1, key2 … */
+static void name_keys(struct wr_stage *s, struct aggregate *a)
+{
+	const struct wr_value *names = wr_value_list(s->plan, "key", &a->key_count);
+
+	for (uint32_t i = 0; i < a->key_count; i++) {
+		const char *name = names[i].str.p;
+
+		if (name[0] == 1 && a->key_count == 1)
+			snprintf(a->name_room[i], NAME_MAX_LEN, "key");
+		else if (name[0] == 1)
+			snprintf(a->name_room[i], NAME_MAX_LEN, "key%u", i + 1);
+		else
+			snprintf(a->name_room[i], NAME_MAX_LEN, "%s", name);
+		a->names[i] = (struct wr_str){a->name_room[i], (uint32_t)strlen(a->name_room[i])};
+	}
+}
+
+static int open_(struct wr_stage *s)
+{
+	static const char *const fns[] = {"count", "sum", "min", "max", "min_by", "max_by"};
+	struct aggregate *a = wr_zalloc(&mem, sizeof *a);
+	const char *fn = wr_value_str(s->options, "fn", "count");
+
+	if (!a)
+		return WR_EFATAL;
+	s->state = a;
+	while (a->fn <= MAX_BY && strcmp(fns[a->fn], fn))
+		a->fn++;
+	WR_ASSERT(a->fn <= MAX_BY && s->store && s->keyer);
+	a->final = !strcmp(wr_value_str(s->options, "emit", "update"), "final");
+	snprintf(a->field, sizeof a->field, "%s", wr_value_str(s->options, "field", ""));
+	snprintf(a->as, sizeof a->as, "%s",
+		 wr_value_str(s->options, "as", a->fn == COUNT ? "count" : a->field[0] ? a->field : fn));
+	name_keys(s, a);
+	a->number_shape = scalar_shape(WR_T_F64);
+	a->integer_shape = scalar_shape(WR_T_I64);
+	return a->number_shape && a->integer_shape ? WR_OK : WR_EFATAL;
+}
+
+/* Shape of {key fields, result}: found once for each tuple of the key parts' types. */
+static int layout_find(struct aggregate *a, struct layout *l, const struct wr_cell *parts, uint32_t result_type)
+{
+	struct wr_field_spec f[WR_KEY_PARTS_MAX + 1];
+	const struct wr_shape *s;
+
+	if (l->out_shape) {
+		bool same = true;
+
+		s = wr_shape(l->out_shape);
+		for (uint32_t i = 0; i < l->out_count; i++)
+			same &= l->source[i] < 0 || s->fields[i].type == parts[l->source[i]].type;
+		if (same)
+			return WR_OK;
+	}
+	for (uint32_t i = 0; i < a->key_count; i++)
+		f[i] = (struct wr_field_spec){a->names[i].p, a->names[i].len, parts[i].type, 0};
+	f[a->key_count] = (struct wr_field_spec){a->as, (uint32_t)strlen(a->as), result_type, 0};
+	l->out_shape = wr_shape_intern(f, a->key_count + 1, 0, 0);
+	if (!l->out_shape)
+		return wr_error_wrap(WR_EUSER, "result of '%s'", a->as);
+	s = wr_shape(l->out_shape);
+	l->out_count = s->count;
+	for (uint32_t i = 0; i < s->count; i++) {
+		l->source[i] = -1;
+		for (uint32_t k = 0; k < a->key_count; k++)
+			if (a->names[k].len == s->fields[i].name_len &&
+			    !memcmp(a->names[k].p, s->fields[i].name, a->names[k].len))
+				l->source[i] = (int32_t)k;
+	}
+	return WR_OK;
+}
+
+/* Integers in keys are numbers in records where a number can hold them. */
+static void parts_for_output(struct wr_cell *parts, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (parts[i].type == WR_T_I64 && parts[i].i64 >= -(INT64_C(1) << 53) &&
+		    parts[i].i64 <= INT64_C(1) << 53) {
+			parts[i].f64 = (double)parts[i].i64;
+			parts[i].type = WR_T_F64;
+		}
+}
+
+static int emit_number(struct wr_stage *s, struct wr_cell result, int64_t ts)
+{
+	struct aggregate *a = s->state;
+	struct wr_cell parts[WR_KEY_PARTS_MAX], cells[WR_KEY_PARTS_MAX + 1];
+	struct layout *l = &a->out[result.type == WR_T_I64];
+	struct wr_out *out = s->outs[0];
+	const struct wr_shape *shape;
+	uint32_t key_len, n, len;
+	const uint8_t *key = wr_store_key(s->store, &key_len);
+	int rc = wr_key_parts(key, key_len, parts, &n);
+
+	if (rc != WR_OK)
+		return rc;
+	parts_for_output(parts, n);
+	rc = layout_find(a, l, parts, result.type);
+	if (rc != WR_OK)
+		return rc;
+	shape = wr_shape(l->out_shape);
+	for (uint32_t i = 0; i < l->out_count; i++)
+		cells[i] = l->source[i] < 0 ? result : parts[l->source[i]];
+	len = wr_row_len(shape, cells);
+	if (!out->p || (size_t)(out->end - out->p) < len)
+		if (!wr_out_more(out, len))
+			return WR_EFATAL;
+	wr_row_write(out->p, len, shape, WR_INSERT, ts, cells);
+	out->p += len;
+	out->rows++;
+	return WR_OK;
+}
+
+static int emit_record(struct wr_stage *s, const struct wr_sval *v, int64_t ts)
+{
+	struct wr_out *out = s->outs[0];
+	uint32_t len = WR_ELEM_HEADER + v->len;
+	struct wr_elem *e;
+
+	if (!out->p || (size_t)(out->end - out->p) < len)
+		if (!wr_out_more(out, len))
+			return WR_EFATAL;
+	e = (struct wr_elem *)out->p;
+	*e = (struct wr_elem){len, v->shape, ts};
+	memcpy(e + 1, v->body, v->len);
+	out->p += len;
+	out->rows++;
+	return WR_OK;
+}
+
+static int field_cell(struct aggregate *a, const struct wr_shape *s, const uint8_t *body, struct wr_cell *c)
+{
+	int32_t at = a->field_at;
+
+	if (a->field_shape != s->id) {
+		at = wr_shape_find(s, a->field, (uint32_t)strlen(a->field));
+		a->field_shape = s->id;
+		a->field_at = at;
+	}
+	*c = (struct wr_cell){.type = 0};
+	if (at >= 0)
+		*c = wr_row_get(s, body, (uint32_t)at);
+	if (c->type == WR_T_F64 || c->type == WR_T_I64 || (c->type == WR_T_STR && a->fn >= MIN))
+		return WR_OK;
+	return wr_error_set(WR_EUSER, "field '%s' is %s", a->field,
+			    c->type == 0 ? "missing" : c->type == WR_T_NULL ? "null" : "no number");
+}
+
+static double as_number(const struct wr_cell *c)
+{
+	return c->type == WR_T_I64 ? (double)c->i64 : c->f64;
+}
+
+/* Sum of integers is exact and stays an integer until it meets a number or overflows. */
+static void add(struct wr_cell *into, const struct wr_cell *v)
+{
+	int64_t sum;
+
+	if (into->type == WR_T_I64 && v->type == WR_T_I64 && !__builtin_add_overflow(into->i64, v->i64, &sum)) {
+		into->i64 = sum;
+		return;
+	}
+	into->f64 = as_number(into) + as_number(v);
+	into->type = WR_T_F64;
+}
+
+static int update_number(struct wr_stage *s, const struct wr_elem *row, int64_t *ts, struct wr_cell *result)
+{
+	struct aggregate *a = s->state;
+	struct wr_cell v = {.type = WR_T_F64, .f64 = 1};
+	uint32_t shape;
+	int32_t fresh;
+	uint8_t *body;
+
+	(void)ts;
+	if (a->fn == SUM) {
+		int rc = field_cell(a, wr_shape(wr_elem_shape(row)), wr_elem_body(row), &v);
+
+		if (rc != WR_OK)
+			return rc;
+	}
+	shape = v.type == WR_T_I64 ? a->integer_shape : a->number_shape;
+	body = wr_state_update(s->store, 0, shape, 8, &fresh);
+	if (!body)
+		return WR_EFATAL;
+	*result = v;
+	if (!fresh) {
+		struct wr_cell acc = {.type = v.type};
+
+		memcpy(&acc.u64, body, 8);
+		add(&acc, &v);
+		*result = acc;
+	}
+	memcpy(body, &result->u64, 8);
+	if (WR_UNLIKELY(fresh && a->final))
+		return wr_timer_add(s->store, WR_TIMER_EVENT, INT64_MAX);
+	return WR_OK;
+}
+
+/* A key whose accumulator is of the other number type: carried over before the update. */
+static int carry_over(struct wr_stage *s, const struct wr_elem *row)
+{
+	struct aggregate *a = s->state;
+	const struct wr_sval *old = wr_state_get(s->store, 0);
+	struct wr_cell v, acc = {.type = WR_T_F64};
+	uint8_t *body;
+
+	if (a->fn != SUM || !old || field_cell(a, wr_shape(wr_elem_shape(row)), wr_elem_body(row), &v) != WR_OK)
+		return WR_OK;
+	if (old->shape == (v.type == WR_T_I64 ? a->integer_shape : a->number_shape))
+		return WR_OK;
+	acc.type = old->shape == a->integer_shape ? WR_T_I64 : WR_T_F64;
+	memcpy(&acc.u64, old->body, 8);
+	acc.f64 = as_number(&acc);
+	body = wr_state_put(s->store, 0, a->number_shape, 8);
+	if (!body)
+		return WR_EFATAL;
+	memcpy(body, &acc.f64, 8);
+	return WR_OK;
+}
+
+static int compare(const struct wr_cell *x, const struct wr_cell *y)
+{
+	if (x->type == WR_T_STR && y->type == WR_T_STR) {
+		int order = memcmp(x->str.p, y->str.p, x->str.len < y->str.len ? x->str.len : y->str.len);
+
+		return order ? order : (x->str.len > y->str.len) - (x->str.len < y->str.len);
+	}
+	return (as_number(x) > as_number(y)) - (as_number(x) < as_number(y));
+}
+
+/* The record with the smallest or largest field; the first one of equals stays. */
+static int update_record(struct wr_stage *s, const struct wr_elem *row)
+{
+	struct aggregate *a = s->state;
+	const struct wr_sval *old = wr_state_get(s->store, 0);
+	struct wr_cell mine, best;
+	uint8_t *body;
+	int rc = field_cell(a, wr_shape(wr_elem_shape(row)), wr_elem_body(row), &mine);
+
+	if (rc != WR_OK)
+		return rc;
+	if (old && field_cell(a, wr_shape(old->shape), old->body, &best) == WR_OK) {
+		int order = compare(&mine, &best);
+
+		if (a->fn == MIN || a->fn == MIN_BY ? order >= 0 : order <= 0)
+			return WR_OK;
+	}
+	if (!old && a->final && (rc = wr_timer_add(s->store, WR_TIMER_EVENT, INT64_MAX)) != WR_OK)
+		return rc;
+	body = wr_state_put(s->store, 0, wr_elem_shape(row), wr_elem_body_len(row));
+	if (!body)
+		return WR_EFATAL;
+	memcpy(body, wr_elem_body(row), wr_elem_body_len(row));
+	return WR_OK;
+}
+
+/* min and max give {key, field}; min_by and max_by the whole record. */
+static int emit_stored(struct wr_stage *s, int64_t ts)
+{
+	struct aggregate *a = s->state;
+	const struct wr_sval *v = wr_state_get(s->store, 0);
+	struct wr_cell c = {.type = 0};
+	int rc;
+
+	if (!v)
+		return WR_OK;
+	if (a->fn == COUNT || a->fn == SUM) {
+		c.type = v->shape == a->integer_shape ? WR_T_I64 : WR_T_F64;
+		memcpy(&c.u64, v->body, 8);
+		return emit_number(s, c, ts);
+	}
+	if (a->fn >= MIN_BY)
+		return emit_record(s, v, ts);
+	rc = field_cell(a, wr_shape(v->shape), v->body, &c);
+	if (rc != WR_OK)
+		return rc;
+	if (c.type == WR_T_STR)
+		return emit_record(s, v, ts);
+	return emit_number(s, c, ts);
+}
+
+static int update(struct wr_stage *s, const struct wr_elem *row)
+{
+	struct aggregate *a = s->state;
+	struct wr_cell result;
+	int rc;
+
+	if (a->fn >= MIN) {
+		rc = update_record(s, row);
+		return rc != WR_OK || a->final ? rc : emit_stored(s, row->ts);
+	}
+	if (a->fn == SUM && (rc = carry_over(s, row)) != WR_OK)
+		return rc;
+	rc = update_number(s, row, NULL, &result);
+	return rc != WR_OK || a->final ? rc : emit_number(s, result, row->ts);
+}
+
+static int bad_row(struct wr_stage *s, const struct wr_elem *row, int code)
+{
+	char why[512];
+
+	if (code != WR_EUSER)
+		return code;
+	snprintf(why, sizeof why, "%s", wr_error_text());
+	return wr_stage_bad_row(s, 0, row, NULL, 0, NULL, why, code);
+}
+
+/* Keys of up to AHEAD rows from p; gives how many. A row without a key is put aside when its turn comes. */
+static uint32_t look_ahead(struct wr_stage *s, const uint8_t *p, const uint8_t *end)
+{
+	struct aggregate *a = s->state;
+	uint32_t n = 0;
+
+	for (; p < end && n < AHEAD; p += ((const struct wr_elem *)p)->len, n++) {
+		struct wr_key key;
+
+		a->ahead[n].whole = wr_keyer_key(s->keyer, (const struct wr_elem *)p, &key) == WR_OK &&
+				    key.len <= sizeof a->ahead[n].bytes;
+		if (!a->ahead[n].whole)
+			continue;
+		a->ahead[n].hash = key.hash;
+		a->ahead[n].len = key.len;
+		memcpy(a->ahead[n].bytes, key.p, key.len);
+		wr_store_prefetch(s->store, key.hash);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if (a->ahead[i].whole)
+			wr_store_prefetch_entry(s->store, a->ahead[i].hash);
+	return n;
+}
+
+static int rows(struct wr_stage *s, struct wr_rows *rows)
+{
+	struct aggregate *a = s->state;
+
+	wr_store_set_now(s->store, wr_clock_ms(s->env->clock));
+	while (rows->p < rows->end) {
+		uint32_t n = look_ahead(s, rows->p, rows->end);
+
+		for (uint32_t i = 0; i < n; i++) {
+			const struct wr_elem *row = (const struct wr_elem *)rows->p;
+			int rc;
+
+			rc = a->ahead[i].whole ? wr_store_set_key(s->store, a->ahead[i].bytes, a->ahead[i].len,
+								  a->ahead[i].hash)
+					       : wr_store_set_row(s->store, s->keyer, row);
+			if (rc == WR_OK)
+				rc = update(s, row);
+			if (WR_UNLIKELY(rc != WR_OK) && (rc = bad_row(s, row, rc)) != WR_OK)
+				return rc;
+			rows->p += row->len;
+		}
+		if (wr_stage_spent(s))
+			return rows->p < rows->end ? WR_AGAIN : WR_OK;
+	}
+	return WR_OK;
+}
+
+static int watermark(struct wr_stage *s, int64_t *wm)
+{
+	int64_t at;
+
+	for (uint32_t n = 1; wr_timer_next(s->store, WR_TIMER_EVENT, *wm, &at); n++) {
+		int rc = emit_stored(s, WR_TS_MAX); /* S19 */
+
+		if (rc != WR_OK)
+			return rc;
+		if (n % 256 == 0 && wr_stage_spent(s))
+			return WR_AGAIN;
+	}
+	return WR_OK;
+}
+
+static void free_(struct wr_stage *s)
+{
+	wr_free(&mem, s->state);
+	s->state = NULL;
+}
+
+const struct wr_stage_ops wr_aggregate_ops = {
+	.kind = "aggregate",
+	.open = open_,
+	.rows = rows,
+	.watermark = watermark,
+	.free = free_,
+};
