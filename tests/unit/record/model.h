@@ -18,7 +18,7 @@
 
 #define NUMBER_OF(a) (sizeof(a) / sizeof *(a))
 
-static struct wr_mem model_mem = WR_MEM_INIT("test.model");
+static __attribute__((unused)) struct wr_mem model_mem = WR_MEM_INIT("test.model");
 
 static inline struct wr_str str_of(const char *s)
 {
