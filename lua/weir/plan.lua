@@ -227,6 +227,18 @@ local function without_meta(v)
   return out
 end
 
+-- A format is said to the C side as its kind, and the rest of it beside: { format = "csv", csv = { … } }.
+local function native_options(given)
+  local out = without_meta(given)
+  local format = out.format
+  if type(format) == "table" then
+    out.format = format.kind
+    format.kind = nil
+    if next(format) ~= nil then out[out.format] = format end
+  end
+  return out
+end
+
 local function channels_of(graph, node)
   local channels
   for _, link in ipairs(graph.out[node.id]) do
@@ -278,7 +290,7 @@ local function describe_stage(graph, stage)
   elseif node.kind == "values" then
     described.options = copy(node.options)
   else
-    described.options = without_meta(node.options)
+    described.options = native_options(node.options)
   end
   describe_key(described, node)
   if type(node.fn) == "table" and node.fn.broadcast_state then
