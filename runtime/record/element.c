@@ -38,6 +38,7 @@ int wr_elem_verify(const uint8_t *p, size_t len, const struct wr_dict *dict)
 	if (len < WR_ELEM_HEADER)
 		return wr_error_set(WR_EUSER, "an element is cut off");
 	if (e->len < WR_ELEM_HEADER || e->len > len || e->len % WR_ELEM_ALIGN != 0)
-		return wr_error_set(WR_EUSER, "an element of %" PRIu32 " bytes where %zu are left", e->len, len);
+		return wr_error_set(WR_EUSER, "an element of %" PRIu32 " bytes where %zu are left", e->len,
+				    len);
 	return wr_elem_is_event(e) ? verify_event(e) : verify_row(e, dict);
 }

@@ -33,8 +33,8 @@ enum wr_event_type {
 	WR_EV_CANCEL = 3,    /* ts = checkpoint id: an aborted checkpoint's alignments end here (C6) */
 	WR_EV_IDLE = 4,
 	WR_EV_ACTIVE = 5,
-	WR_EV_END = 6,	     /* nothing follows in this channel */
-	WR_EV_LATENCY = 7,   /* ts = monotonic ns at the source; payload: u64 source uid hash */
+	WR_EV_END = 6,	   /* nothing follows in this channel */
+	WR_EV_LATENCY = 7, /* ts = monotonic ns at the source; payload: u64 source uid hash */
 	WR_EV_TYPE_MAX = 7,
 };
 

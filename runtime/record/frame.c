@@ -38,7 +38,7 @@ static uint64_t checksum(const struct header *h, const uint8_t *payload)
 void wr_frame_put(struct wr_bytes *out, uint8_t type, uint32_t channel, const void *payload, uint32_t len)
 {
 	struct header h = {
-		.magic = FRAME_MAGIC, .version = WR_FRAME_VERSION, .type = type, .channel = channel, .len = len};
+	    .magic = FRAME_MAGIC, .version = WR_FRAME_VERSION, .type = type, .channel = channel, .len = len};
 	uint8_t *to;
 
 	WR_ASSERT(len <= WR_FRAME_MAX);
@@ -86,7 +86,8 @@ static int verify_header(const struct header *h)
 		return wr_error_set(WR_EUSER, "a frame of version %u; this is version %d", h->version,
 				    WR_FRAME_VERSION);
 	if (h->type < WR_FRAME_DATA || h->type > WR_FRAME_LETTER || h->flags != 0)
-		return wr_error_set(WR_EUSER, "a frame of type %u with flags %u, which this version does not know",
+		return wr_error_set(WR_EUSER,
+				    "a frame of type %u with flags %u, which this version does not know",
 				    h->type, h->flags);
 	if (h->len > WR_FRAME_MAX)
 		return wr_error_set(WR_EUSER, "a frame of %" PRIu32 " bytes; the limit is %d", h->len,
@@ -100,7 +101,8 @@ static int verify_payload(const struct header *h, const uint8_t *payload)
 		return wr_error_set(WR_EUSER, "a frame was damaged on its way: its checksum is wrong");
 	for (size_t i = h->len; i < padded(h->len); i++)
 		if (payload[i] != 0)
-			return wr_error_set(WR_EUSER, "a frame was damaged on its way: its padding is not zero");
+			return wr_error_set(WR_EUSER,
+					    "a frame was damaged on its way: its padding is not zero");
 	return WR_OK;
 }
 

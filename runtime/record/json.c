@@ -103,7 +103,12 @@ static void put_i64(struct wr_bytes *out, int64_t v)
 static size_t utf8_len(const uint8_t *p, size_t left)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+	size_t n = p[0] < 0x80	 ? 1
+		   : p[0] < 0xc2 ? 0
+		   : p[0] < 0xe0 ? 2
+		   : p[0] < 0xf0 ? 3
+		   : p[0] < 0xf5 ? 4
+				 : 0;
 	uint32_t c;
 
 	if (n <= 1 || n > left)
@@ -120,8 +125,8 @@ static size_t utf8_len(const uint8_t *p, size_t left)
 static void put_escaped(struct wr_bytes *out, uint8_t c)
 {
 	static const char *const with[] = {
-		['\b'] = "\\b", ['\t'] = "\\t", ['\n'] = "\\n",	 ['\f'] = "\\f",
-		['\r'] = "\\r", ['"'] = "\\\"", ['\\'] = "\\\\",
+	    ['\b'] = "\\b", ['\t'] = "\\t", ['\n'] = "\\n",  ['\f'] = "\\f",
+	    ['\r'] = "\\r", ['"'] = "\\\"", ['\\'] = "\\\\",
 	};
 
 	if (c < sizeof with / sizeof *with && with[c])
@@ -163,6 +168,8 @@ void wr_json_string(struct wr_bytes *out, const char *s, size_t len)
 
 /* ---- values and rows ---- */
 
+#define JSON_UNBOUNDED (SIZE_MAX / 2) /* nothing is as long, and one more is still a length */
+
 struct json {
 	struct wr_bytes *out;
 	size_t end; /* of the text: the walk may stop behind it */
@@ -176,9 +183,9 @@ static bool is_full(const struct json *j)
 /* A string that is cut may lose its end, because the text is cut before it. */
 static void json_string(struct json *j, const char *s, size_t len)
 {
-	size_t room = is_full(j) ? 0 : j->end - j->out->len; /* one more would overflow where there is no bound */
+	size_t room = is_full(j) ? 0 : j->end - j->out->len + 1;
 
-	wr_json_string(j->out, s, len <= room ? len : room + 1);
+	wr_json_string(j->out, s, len < room ? len : room);
 }
 
 static bool is_hidden(const uint8_t *name, size_t len)
@@ -201,7 +208,7 @@ static void json_value(struct json *j, struct wr_reader *r, bool top);
 static void json_map_key(struct json *j, struct wr_reader *r, bool *first)
 {
 	struct wr_bytes text = WR_BYTES_EMPTY;
-	struct json key = {&text, SIZE_MAX};
+	struct json key = {&text, JSON_UNBOUNDED};
 	size_t len;
 
 	if (*r->p == WR_V_STR || *r->p == WR_V_BYTES) {
@@ -343,14 +350,14 @@ static void json_row(struct json *j, const struct wr_shape *s, const uint8_t *bo
 
 void wr_value_json(struct wr_reader *r, struct wr_bytes *out)
 {
-	struct json j = {out, SIZE_MAX};
+	struct json j = {out, JSON_UNBOUNDED};
 
 	json_value(&j, r, false);
 }
 
 void wr_row_json(const struct wr_elem *e, struct wr_bytes *out)
 {
-	struct json j = {out, SIZE_MAX};
+	struct json j = {out, JSON_UNBOUNDED};
 
 	WR_ASSERT(!wr_elem_is_event(e));
 	json_row(&j, wr_shape(wr_elem_shape(e)), wr_elem_body(e), true);
@@ -373,7 +380,7 @@ void wr_row_json_short(const struct wr_elem *e, size_t max, struct wr_bytes *out
 
 void wr_cell_text(const struct wr_cell *cell, struct wr_bytes *out)
 {
-	struct json j = {out, SIZE_MAX};
+	struct json j = {out, JSON_UNBOUNDED};
 
 	if (cell->type == WR_T_STR || cell->type == WR_T_BYTES)
 		wr_bytes_put(out, cell->str.p, cell->str.len);

@@ -29,7 +29,8 @@ const char *wr_canon_cell(uint8_t **to, const struct wr_cell *cell, struct wr_st
 		return NULL;
 	case WR_T_I64:
 	case WR_T_U64:
-		*to = wr_canon_u64_raw(*to, cell->type == WR_T_U64 && cell->u64 > INT64_MAX ? 'u' : 'i', cell->u64);
+		*to = wr_canon_u64_raw(*to, cell->type == WR_T_U64 && cell->u64 > INT64_MAX ? 'u' : 'i',
+				       cell->u64);
 		return NULL;
 	case WR_T_STR:
 	case WR_T_BYTES:
@@ -176,7 +177,8 @@ int wr_parallelism_check(int64_t parallelism, int64_t max_parallelism)
 				    max_parallelism, WR_PARALLELISM_MAX);
 	if (parallelism < 1 || parallelism > max_parallelism)
 		return wr_error_set(WR_EUSER,
-				    "parallelism is %" PRId64 ", must be from 1 to max parallelism, which is %" PRId64,
+				    "parallelism is %" PRId64
+				    ", must be from 1 to max parallelism, which is %" PRId64,
 				    parallelism, max_parallelism);
 	return WR_OK;
 }

@@ -48,7 +48,7 @@ static inline uint32_t wr_key_group_subtask(uint32_t group, uint32_t max_paralle
 {
 	return (uint32_t)((uint64_t)group * parallelism / max_parallelism);
 }
-void wr_key_group_range(uint32_t max_parallelism, uint32_t parallelism, uint32_t subtask,
-			uint32_t *first, uint32_t *last);
+void wr_key_group_range(uint32_t max_parallelism, uint32_t parallelism, uint32_t subtask, uint32_t *first,
+			uint32_t *last);
 uint32_t wr_max_parallelism_default(uint32_t parallelism);
 int wr_parallelism_check(int64_t parallelism, int64_t max_parallelism);

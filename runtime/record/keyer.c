@@ -36,7 +36,8 @@ static struct wr_mem keyer_mem = WR_MEM_INIT("record.keyers");
 
 struct wr_keyer *wr_keyer_new(const struct wr_str *names, uint32_t count)
 {
-	size_t text = 0, fixed = sizeof(struct wr_keyer) + count * (sizeof(struct wr_str) + KEYER_LINES * sizeof(struct route));
+	size_t text = 0, fixed = sizeof(struct wr_keyer) +
+				 count * (sizeof(struct wr_str) + KEYER_LINES * sizeof(struct route));
 	struct wr_keyer *k;
 	char *copy;
 
@@ -76,7 +77,7 @@ void wr_keyer_free(struct wr_keyer *k)
 static void route_step(struct route *route, const struct wr_shape *s, uint32_t i)
 {
 	route->steps[route->depth++] =
-		(struct step){s->slots_at + 8 * i, s->nullable ? i : (uint32_t)NEVER_MISSING};
+	    (struct step){s->slots_at + 8 * i, s->nullable ? i : (uint32_t)NEVER_MISSING};
 }
 
 /* Finds the way as wr_row_lookup would for a row with nothing missing. False where only the row can tell.

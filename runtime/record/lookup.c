@@ -100,7 +100,8 @@ static struct wr_cell lookup_value(struct wr_str value, const char *name, uint32
 	return cell;
 }
 
-static struct wr_cell lookup_row(const struct wr_shape *s, const uint8_t *body, const char *name, uint32_t len);
+static struct wr_cell lookup_row(const struct wr_shape *s, const uint8_t *body, const char *name,
+				 uint32_t len);
 
 static struct wr_cell lookup_cell(const struct wr_cell *cell, const char *name, uint32_t len)
 {
@@ -124,7 +125,8 @@ static struct wr_cell field(const struct wr_shape *s, const uint8_t *body, const
 	return cell.type == WR_T_ANY ? wr_cell_of_value(cell.str) : cell;
 }
 
-static struct wr_cell lookup_row(const struct wr_shape *s, const uint8_t *body, const char *name, uint32_t len)
+static struct wr_cell lookup_row(const struct wr_shape *s, const uint8_t *body, const char *name,
+				 uint32_t len)
 {
 	struct wr_cell cell = field(s, body, name, len);
 

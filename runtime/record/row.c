@@ -174,7 +174,8 @@ static int verify_value(const struct trail *trail, uint32_t type, const uint8_t 
 	}
 	if (r.p != r.end)
 		return refuse(trail, "has bytes behind its value");
-	if ((type == WR_T_LIST && p[0] != WR_V_LIST) || (type == WR_T_MAP && p[0] != WR_V_MAP && p[0] != WR_V_RECORD))
+	if ((type == WR_T_LIST && p[0] != WR_V_LIST) ||
+	    (type == WR_T_MAP && p[0] != WR_V_MAP && p[0] != WR_V_RECORD))
 		return refuse(trail, "holds a value of another type than its shape says");
 	return WR_OK;
 }
@@ -203,8 +204,8 @@ static int verify_variable(struct trail *trail, const struct wr_field *f, uint64
 	}
 }
 
-static int verify_field(struct trail *trail, const struct wr_shape *s, uint32_t i, const uint8_t *body, size_t len,
-			size_t *at)
+static int verify_field(struct trail *trail, const struct wr_shape *s, uint32_t i, const uint8_t *body,
+			size_t len, size_t *at)
 {
 	const struct wr_field *f = &s->fields[i];
 	uint64_t slot = wr_row_slot(s, body, i);

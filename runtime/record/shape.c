@@ -38,8 +38,8 @@ static uint32_t slots_size; /* power of two, at least twice the number of shapes
 /* Static, so that the fallback exists even when the heap refuses everything. */
 static struct wr_field any_field = {.name = "", .type = WR_T_ANY};
 static const struct entry any_entry = {
-	.shape = {.id = WR_SHAPE_ANY, .count = 1, .scalar = 1, .fixed_len = 8, .depth = 1, .fields = &any_field},
-	.weight = 1,
+    .shape = {.id = WR_SHAPE_ANY, .count = 1, .scalar = 1, .fixed_len = 8, .depth = 1, .fields = &any_field},
+    .weight = 1,
 };
 
 const struct wr_shape *wr_shape(uint32_t id)
@@ -139,7 +139,8 @@ static int draft_make(struct draft *d, struct wr_field_spec *fields, uint32_t co
 	int rc = WR_OK;
 
 	if (count > WR_FIELDS_MAX)
-		return wr_error_set(WR_EUSER, "a record has %u fields, the limit is %d", count, WR_FIELDS_MAX);
+		return wr_error_set(WR_EUSER, "a record has %u fields, the limit is %d", count,
+				    WR_FIELDS_MAX);
 	if (d->scalar && (count != 1 || fields[0].name_len > 0))
 		return wr_error_set(WR_EUSER, "the shape of a plain value has one field without a name");
 	if (count > 0)
@@ -157,7 +158,8 @@ static bool draft_is(const struct draft *d, const struct entry *e)
 {
 	const struct wr_shape *s = &e->shape;
 
-	if (e->hash != d->hash || s->count != d->count || s->nullable != d->nullable || s->scalar != d->scalar)
+	if (e->hash != d->hash || s->count != d->count || s->nullable != d->nullable ||
+	    s->scalar != d->scalar)
 		return false;
 	for (uint32_t i = 0; i < d->count; i++) {
 		const struct wr_field *f = &s->fields[i];

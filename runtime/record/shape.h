@@ -34,8 +34,8 @@ enum wr_type {
 struct wr_field {
 	const char *name;
 	uint32_t name_len;
-	uint32_t type;		/* enum wr_type */
-	uint32_t child;		/* shape id for WR_T_ROW, else 0 */
+	uint32_t type;	/* enum wr_type */
+	uint32_t child; /* shape id for WR_T_ROW, else 0 */
 	uint32_t name_hash;
 };
 

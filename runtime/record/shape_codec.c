@@ -99,10 +99,9 @@ uint32_t wr_shape_decode(struct wr_reader *r)
 static const char *type_name(uint32_t type)
 {
 	static const char *const names[] = {
-		[WR_T_NULL] = "null",	  [WR_T_BOOL] = "boolean", [WR_T_F64] = "number",
-		[WR_T_I64] = "integer",	  [WR_T_U64] = "unsigned", [WR_T_STR] = "string",
-		[WR_T_BYTES] = "bytes",	  [WR_T_LIST] = "list",	   [WR_T_MAP] = "map",
-		[WR_T_ROW] = "record",	  [WR_T_ANY] = "any",
+	    [WR_T_NULL] = "null",    [WR_T_BOOL] = "boolean", [WR_T_F64] = "number",  [WR_T_I64] = "integer",
+	    [WR_T_U64] = "unsigned", [WR_T_STR] = "string",   [WR_T_BYTES] = "bytes", [WR_T_LIST] = "list",
+	    [WR_T_MAP] = "map",	     [WR_T_ROW] = "record",   [WR_T_ANY] = "any",
 	};
 
 	return names[type];

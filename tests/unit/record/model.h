@@ -29,9 +29,15 @@ static inline struct wr_str str_of(const char *s)
 
 static inline double model_double(struct wr_rand *r)
 {
-	static const double odd[] = {0.0,	 -0.0,	       NAN,   INFINITY,	 -INFINITY,   0x1p53,
-				     0x1p53 + 2, -0x1p63,      0x1p63, 0x1p64,	 5e-324,      1.7976931348623157e308,
-				     0.1,	 1e21,	       1e15,  999999999999999.0, -1.5, 2.2250738585072014e-308};
+	static const double odd[] = {0.0,	 -0.0,
+				     NAN,	 INFINITY,
+				     -INFINITY,	 0x1p53,
+				     0x1p53 + 2, -0x1p63,
+				     0x1p63,	 0x1p64,
+				     5e-324,	 1.7976931348623157e308,
+				     0.1,	 1e21,
+				     1e15,	 999999999999999.0,
+				     -1.5,	 2.2250738585072014e-308};
 	uint64_t bits;
 	double v;
 
@@ -90,7 +96,8 @@ static inline int model_key_compare(const struct wr_value *a, const struct wr_va
 	return order;
 }
 
-static inline void model_scalar(struct wr_rand *r, struct wr_arena *arena, struct wr_value *out, uint32_t least_tag)
+static inline void model_scalar(struct wr_rand *r, struct wr_arena *arena, struct wr_value *out,
+				uint32_t least_tag)
 {
 	struct wr_str s;
 
@@ -121,7 +128,8 @@ static inline void model_key(struct wr_rand *r, struct wr_arena *arena, struct w
 	} while (record ? out->tag != WR_V_STR : out->tag == WR_V_F64 && isnan(out->f64));
 }
 
-static inline void model_value(struct wr_rand *r, struct wr_arena *arena, struct wr_value *out, unsigned depth)
+static inline void model_value(struct wr_rand *r, struct wr_arena *arena, struct wr_value *out,
+			       unsigned depth)
 {
 	uint32_t wanted = wr_rand_below(r, 6), n = 0;
 
@@ -184,7 +192,8 @@ static inline bool model_value_equal(const struct wr_value *a, const struct wr_v
 /* ---- shapes and rows ---- */
 
 /* A shape whose names are drawn from a few, so that shapes repeat, or from many. 0 if names collided. */
-static inline uint32_t model_shape(struct wr_rand *r, struct wr_arena *arena, uint32_t fields_max, unsigned depth)
+static inline uint32_t model_shape(struct wr_rand *r, struct wr_arena *arena, uint32_t fields_max,
+				   unsigned depth)
 {
 	uint32_t count = wr_rand_below(r, fields_max + 1);
 	struct wr_field_spec *specs = wr_arena_alloc(arena, (count + 1) * sizeof *specs);

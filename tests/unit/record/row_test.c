@@ -63,7 +63,7 @@ static void test_rows_of_many_fields_keep_each_and_know_which_are_missing(void *
 	static const uint32_t counts[] = {1, 63, 64, 65, 128, 255, 256, 257, 1000, WR_FIELDS_MAX};
 	struct wr_field_spec *specs = wr_alloc(&model_mem, WR_FIELDS_MAX * sizeof *specs);
 	struct wr_cell *cells = wr_alloc(&model_mem, WR_FIELDS_MAX * sizeof *cells);
-	char (*names)[16] = wr_alloc(&model_mem, WR_FIELDS_MAX * sizeof *names);
+	char(*names)[16] = wr_alloc(&model_mem, WR_FIELDS_MAX * sizeof *names);
 	struct wr_rand r = {2};
 
 	(void)state;
@@ -121,7 +121,8 @@ static void test_a_row_has_one_byte_string_whatever_the_room_held_before(void **
 	wr_row_put(&nested, specs[1].child, WR_INSERT, 0, &in);
 	cells[0] = (struct wr_cell){.type = WR_T_STR, .str = {"abc", 3}};
 	cells[1] = (struct wr_cell){.type = WR_T_ROW, .child = specs[1].child};
-	cells[1].str = (struct wr_str){(char *)nested.data + WR_ELEM_HEADER, (uint32_t)nested.len - WR_ELEM_HEADER};
+	cells[1].str =
+	    (struct wr_str){(char *)nested.data + WR_ELEM_HEADER, (uint32_t)nested.len - WR_ELEM_HEADER};
 	memset(one, 0x00, sizeof one);
 	memset(two, 0xff, sizeof two);
 	len = wr_row_len(wr_shape(shape), cells);
@@ -175,7 +176,8 @@ static struct specimen specimen_make(void)
 	cells[0].u64 = 1;
 	cells[1].str = (struct wr_str){"\x09\x01\x03", 3};
 	cells[2].str = str_of("hello");
-	cells[4].str = (struct wr_str){(char *)nested.data + WR_ELEM_HEADER, (uint32_t)nested.len - WR_ELEM_HEADER};
+	cells[4].str =
+	    (struct wr_str){(char *)nested.data + WR_ELEM_HEADER, (uint32_t)nested.len - WR_ELEM_HEADER};
 	cells[5] = (struct wr_cell){0};
 	s.shape = wr_shape(wr_shape_intern(specs, 6, 1, 0));
 	wr_row_put(&s.bytes, s.shape->id, WR_INSERT, 0, cells);
@@ -300,15 +302,15 @@ static void test_a_row_that_gets_no_memory_leaves_what_was_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random_rows_read_as_they_were_written),
-		cmocka_unit_test(test_rows_of_many_fields_keep_each_and_know_which_are_missing),
-		cmocka_unit_test(test_integers_beyond_2_53_are_exact),
-		cmocka_unit_test(test_a_row_has_one_byte_string_whatever_the_room_held_before),
-		cmocka_unit_test(test_a_record_beyond_the_limit_is_refused_with_words),
-		cmocka_unit_test(test_the_check_names_the_field_whose_bytes_are_wrong),
-		cmocka_unit_test(test_every_prefix_of_a_row_is_refused),
-		cmocka_unit_test(test_a_row_with_flipped_bits_is_refused_or_is_another_row),
-		cmocka_unit_test(test_a_row_that_gets_no_memory_leaves_what_was_there),
+	    cmocka_unit_test(test_random_rows_read_as_they_were_written),
+	    cmocka_unit_test(test_rows_of_many_fields_keep_each_and_know_which_are_missing),
+	    cmocka_unit_test(test_integers_beyond_2_53_are_exact),
+	    cmocka_unit_test(test_a_row_has_one_byte_string_whatever_the_room_held_before),
+	    cmocka_unit_test(test_a_record_beyond_the_limit_is_refused_with_words),
+	    cmocka_unit_test(test_the_check_names_the_field_whose_bytes_are_wrong),
+	    cmocka_unit_test(test_every_prefix_of_a_row_is_refused),
+	    cmocka_unit_test(test_a_row_with_flipped_bits_is_refused_or_is_another_row),
+	    cmocka_unit_test(test_a_row_that_gets_no_memory_leaves_what_was_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
