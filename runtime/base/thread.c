@@ -54,9 +54,8 @@ void wr_thread_join(struct wr_thread *t)
 /* A queue is in the pool's ready list exactly while it has jobs and no thread works on it. */
 struct wr_ioqueue {
 	struct wr_iopool *pool;
-	struct wr_iojob *first, *last;
+	struct wr_iojob *first, *last; /* the first one stays here while it is worked on */
 	struct wr_ioqueue *next_ready;
-	bool busy;
 };
 struct wr_iopool {
 	pthread_mutex_t mutex;
@@ -104,7 +103,6 @@ static struct wr_ioqueue *queue_take(struct wr_iopool *p)
 	if (!p->ready_first)
 		p->ready_last = NULL;
 	p->ready--;
-	q->busy = true;
 	return q;
 }
 
@@ -120,7 +118,6 @@ static void queue_run(struct wr_iopool *p, struct wr_ioqueue *q)
 	q->first = job->next;
 	if (!q->first)
 		q->last = NULL;
-	q->busy = false;
 	if (q->first)
 		queue_ready(p, q);
 	pthread_mutex_unlock(&p->mutex);
@@ -196,7 +193,7 @@ void wr_ioqueue_free(struct wr_ioqueue *q)
 {
 	if (!q)
 		return;
-	WR_ASSERT(!q->first && !q->busy);
+	WR_ASSERT(!q->first);
 	wr_free(&mem, q);
 }
 
@@ -206,12 +203,12 @@ void wr_ioqueue_post(struct wr_ioqueue *q, struct wr_iojob *job)
 
 	job->next = NULL;
 	pthread_mutex_lock(&p->mutex);
-	if (q->last)
+	if (q->last) {
 		q->last->next = job;
-	else
+	} else {
 		q->first = job;
-	if (!q->last && !q->busy)
 		queue_ready(p, q);
+	}
 	q->last = job;
 	if (p->ready > p->idle)
 		pool_grow(p);

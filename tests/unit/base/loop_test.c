@@ -48,6 +48,19 @@ static void a_deadline_is_never_early_for_him_who_looks_again(void **state)
 	wr_loop_free(l);
 }
 
+static void waiting_for_a_deadline_is_sleeping_not_polling(void **state)
+{
+	struct wr_loop *l = wr_loop_new(wr_clock_system());
+	uint64_t deadline = now() + 20000000;
+	int waits = 0;
+
+	(void)state;
+	for (; now() < deadline; waits++)
+		wr_loop_wait(l, deadline);
+	assert_true(waits <= 3);
+	wr_loop_free(l);
+}
+
 static void a_far_deadline_can_be_brought_near(void **state)
 {
 	struct wr_loop *l = wr_loop_new(wr_clock_system());
@@ -196,6 +209,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_wake_before_the_wait_is_not_lost),
 	    cmocka_unit_test(a_deadline_is_never_early_for_him_who_looks_again),
+	    cmocka_unit_test(waiting_for_a_deadline_is_sleeping_not_polling),
 	    cmocka_unit_test(a_far_deadline_can_be_brought_near),
 	    cmocka_unit_test(no_wake_up_is_lost_between_threads),
 	    cmocka_unit_test(a_descriptor_is_called_when_it_is_ready),

@@ -135,15 +135,38 @@ static void count_done(struct wr_iojob *j)
 	atomic_fetch_add(((struct job *)j)->done, 1);
 }
 
-static void jobs_of_a_queue_run_in_order_and_all_run(void **state)
+struct gated {
+	struct wr_iojob job;
+	struct gate *gate;
+};
+
+static void work_at_gate(struct wr_iojob *j)
+{
+	gate_pass(((struct gated *)j)->gate);
+}
+
+static void nothing(struct wr_iojob *j)
+{
+	(void)j;
+}
+
+/* Posts JOBS to each of QUEUES; with `held`, all threads are held up until the last one is posted. */
+static void post_and_check(int threads, bool held)
 {
 	static struct job jobs[QUEUES][JOBS];
-	struct wr_iopool *p = wr_iopool_new(3);
-	struct wr_ioqueue *q[QUEUES];
+	struct wr_iopool *p = wr_iopool_new(threads);
+	struct wr_ioqueue *q[QUEUES], *holding[QUEUES];
+	struct gate g = GATE_CLOSED;
+	struct gated holds[QUEUES];
 	int next[QUEUES] = {0};
 	_Atomic int wrong = 0, done = 0;
 
-	(void)state;
+	for (int i = 0; i < threads; i++) {
+		holding[i] = wr_ioqueue_new(p);
+		holds[i] = (struct gated){{work_at_gate, nothing, NULL}, &g};
+		if (held)
+			wr_ioqueue_post(holding[i], &holds[i].job);
+	}
 	for (int i = 0; i < QUEUES; i++)
 		q[i] = wr_ioqueue_new(p);
 	for (int n = 0; n < JOBS; n++) {
@@ -153,12 +176,22 @@ static void jobs_of_a_queue_run_in_order_and_all_run(void **state)
 			wr_ioqueue_post(q[i], &jobs[i][n].job);
 		}
 	}
+	gate_open(&g);
 	wr_iopool_free(p);
 	assert_int_equal(wrong, 0);
 	assert_int_equal(done, QUEUES * JOBS);
-	for (int i = 0; i < QUEUES; i++) {
-		assert_int_equal(next[i], JOBS);
+	for (int i = 0; i < QUEUES; i++)
 		wr_ioqueue_free(q[i]);
+	for (int i = 0; i < threads; i++)
+		wr_ioqueue_free(holding[i]);
+}
+
+static void jobs_of_a_queue_run_in_order_and_all_run(void **state)
+{
+	(void)state;
+	for (int threads = 1; threads <= 4; threads++) {
+		post_and_check(threads, false);
+		post_and_check(threads, true);
 	}
 }
 
@@ -172,9 +205,9 @@ static void meet(struct wr_iojob *j)
 	pthread_barrier_wait(((struct meeting *)j)->barrier);
 }
 
-static void nothing(struct wr_iojob *j)
+static void open_gate(struct wr_iojob *j)
 {
-	(void)j;
+	gate_open(((struct gated *)j)->gate);
 }
 
 /* Each job waits for all others of its round: a round only ends if every queue has a thread at once. */
@@ -200,6 +233,34 @@ static void different_queues_run_side_by_side(void **state)
 	for (int i = 0; i < 4; i++)
 		wr_ioqueue_free(q[i]);
 	pthread_barrier_destroy(&barrier);
+}
+
+/* A thread that was idle for the first of two jobs is not idle for the second, though it may still sleep. */
+static void an_idle_thread_is_counted_on_once(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 100; round++) {
+		struct wr_iopool *p = wr_iopool_new(2);
+		struct wr_ioqueue *q[2] = {wr_ioqueue_new(p), wr_ioqueue_new(p)};
+		struct gate g = GATE_CLOSED;
+		struct gated opens = {{nothing, open_gate, NULL}, &g};
+		struct meeting m[2];
+		pthread_barrier_t barrier;
+
+		pthread_barrier_init(&barrier, NULL, 2);
+		wr_ioqueue_post(q[0], &opens.job);
+		gate_pass(&g);
+		for (int i = 0; i < 50; i++)
+			sched_yield();
+		for (int i = 0; i < 2; i++) {
+			m[i] = (struct meeting){{meet, nothing, NULL}, &barrier};
+			wr_ioqueue_post(q[i], &m[i].job);
+		}
+		wr_iopool_free(p);
+		wr_ioqueue_free(q[0]);
+		wr_ioqueue_free(q[1]);
+		pthread_barrier_destroy(&barrier);
+	}
 }
 
 struct again {
@@ -259,6 +320,7 @@ int main(void)
 	    cmocka_unit_test(a_cpu_that_is_not_there_is_any_cpu),
 	    cmocka_unit_test(jobs_of_a_queue_run_in_order_and_all_run),
 	    cmocka_unit_test(different_queues_run_side_by_side),
+	    cmocka_unit_test(an_idle_thread_is_counted_on_once),
 	    cmocka_unit_test(a_job_may_post_itself_again_when_it_is_done),
 	    cmocka_unit_test(a_pool_without_queues_has_no_threads_to_wait_for),
 	    cmocka_unit_test(a_refusal_leaves_nothing_behind),
