@@ -235,6 +235,13 @@ static void different_queues_run_side_by_side(void **state)
 	pthread_barrier_destroy(&barrier);
 }
 
+/* Gives the other threads the time to fall asleep; no outcome hangs on it. */
+static void let_it_rest(void)
+{
+	for (int i = 0; i < 50; i++)
+		sched_yield();
+}
+
 /* A thread that was idle for the first of two jobs is not idle for the second, though it may still sleep. */
 static void an_idle_thread_is_counted_on_once(void **state)
 {
@@ -248,10 +255,10 @@ static void an_idle_thread_is_counted_on_once(void **state)
 		pthread_barrier_t barrier;
 
 		pthread_barrier_init(&barrier, NULL, 2);
+		let_it_rest();
 		wr_ioqueue_post(q[0], &opens.job);
 		gate_pass(&g);
-		for (int i = 0; i < 50; i++)
-			sched_yield();
+		let_it_rest();
 		for (int i = 0; i < 2; i++) {
 			m[i] = (struct meeting){{meet, nothing, NULL}, &barrier};
 			wr_ioqueue_post(q[i], &m[i].job);
