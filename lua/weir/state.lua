@@ -154,6 +154,7 @@ M.declarations = options.type("a table of states, { name = weir.state.value() }"
 end)
 
 --- Declared states in the order of their names, as the plan has them.
+---@private
 ---@param declared table<string, weir.StateDescriptor>?
 ---@return table[]
 function M.sorted(declared)
