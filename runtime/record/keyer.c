@@ -12,11 +12,14 @@
 #include "record/canon.h"
 #include "record/key.h"
 
-enum { KEYER_LINES = 64, ROUTE_STEPS_MAX = 4, SCRATCH_MIN = 256, NEVER_MISSING = UINT32_MAX };
+enum { KEYER_LINES = 64, ROUTE_STEPS_MAX = 4, QUICK_LEN_MAX = 127 /* a varint of one byte */ };
+enum { SCRATCH_MIN = 2 + WR_KEY_PARTS_MAX * (2 + QUICK_LEN_MAX) /* all parts quick: no check of room */ };
+#define NEVER_MISSING UINT32_MAX
 
 /* The way to one field: through `depth` nested rows. */
 struct route {
-	uint32_t type; /* of the field at the end; 0: look it up */
+	uint32_t type;	/* of the field at the end; 0: look it up */
+	uint32_t quick; /* type, if the field lies in the row itself and is never missing; else 0 */
 	uint32_t depth;
 	struct step {
 		uint32_t slot_at; /* from the start of the body */
@@ -76,8 +79,7 @@ void wr_keyer_free(struct wr_keyer *k)
 
 static void route_step(struct route *route, const struct wr_shape *s, uint32_t i)
 {
-	route->steps[route->depth++] =
-	    (struct step){s->slots_at + 8 * i, s->nullable ? i : (uint32_t)NEVER_MISSING};
+	route->steps[route->depth++] = (struct step){s->slots_at + 8 * i, s->nullable ? i : NEVER_MISSING};
 }
 
 /* Finds the way as wr_row_lookup would for a row with nothing missing. False where only the row can tell.
@@ -122,6 +124,8 @@ static void keyer_learn(struct wr_keyer *k, uint32_t line, uint32_t id)
 		*route = (struct route){0};
 		if (!route_find(route, s, k->names[i].p, k->names[i].len))
 			route->type = 0;
+		if (route->depth == 1 && route->steps[0].bit == NEVER_MISSING)
+			route->quick = route->type;
 	}
 }
 
@@ -168,32 +172,6 @@ static int keyer_grow(struct wr_keyer *k, size_t more)
 	return wr_error_wrap(WR_EFATAL, "key of %zu bytes", more);
 }
 
-/* Short strings are the rule, and a call costs more than they do. Overlapping words, never past the end. */
-static inline void copy(uint8_t *to, const char *from, uint32_t len)
-{
-	uint64_t a, b;
-
-	if (len > 16 || len < 4) {
-		if (len > 16)
-			memcpy(to, from, len);
-		else
-			for (uint32_t i = 0; i < len; i++)
-				to[i] = (uint8_t)from[i];
-	} else if (len >= 8) {
-		memcpy(&a, from, 8);
-		memcpy(&b, from + len - 8, 8);
-		memcpy(to, &a, 8);
-		memcpy(to + len - 8, &b, 8);
-	} else {
-		uint32_t c, d;
-
-		memcpy(&c, from, 4);
-		memcpy(&d, from + len - 4, 4);
-		memcpy(to, &c, 4);
-		memcpy(to + len - 4, &d, 4);
-	}
-}
-
 static int keyer_refuse(const struct wr_keyer *k, uint32_t part, const char *trouble)
 {
 	const struct wr_str *name = &k->names[part];
@@ -213,42 +191,87 @@ static int keyer_put(struct wr_keyer *k, uint32_t part, const struct wr_cell *ce
 	if (WR_UNLIKELY(k->scratch.cap - k->scratch.len < need) && keyer_grow(k, need) != WR_OK)
 		return WR_EFATAL;
 	to = k->scratch.data + k->scratch.len;
-	if (WR_LIKELY(cell->type == WR_T_STR)) {
-		to = wr_canon_str(to, cell->str.len);
-		str = cell->str;
-	} else {
-		trouble = wr_canon_cell(&to, cell, &str);
-		if (trouble)
-			return keyer_refuse(k, part, trouble);
-	}
-	copy(to, str.p, str.len);
+	trouble = wr_canon_cell(&to, cell, &str);
+	if (trouble)
+		return keyer_refuse(k, part, trouble);
+	if (str.len > 0)
+		memcpy(to, str.p, str.len);
 	k->scratch.len = (size_t)(to - k->scratch.data) + str.len;
 	return WR_OK;
+}
+
+static inline uint8_t *keyer_begin(struct wr_keyer *k)
+{
+	uint8_t *to = k->scratch.data;
+
+	if (k->count == 1)
+		return to;
+	to[0] = 't';
+	to[1] = (uint8_t)k->count;
+	return to + 2;
+}
+
+static inline void keyer_end(const struct wr_keyer *k, const uint8_t *end, struct wr_key *out)
+{
+	out->p = k->scratch.data;
+	out->len = (uint32_t)(end - out->p);
+	out->hash = XXH3_64bits(out->p, out->len);
+}
+
+static int key_any(struct wr_keyer *k, const struct route *routes, const struct wr_elem *row,
+		   struct wr_key *out)
+{
+	int rc = WR_OK;
+
+	k->scratch.len = (size_t)(keyer_begin(k) - k->scratch.data);
+	for (uint32_t i = 0; i < k->count && rc == WR_OK; i++) {
+		struct wr_cell cell = keyer_cell(k, i, &routes[i], row);
+
+		rc = keyer_put(k, i, &cell);
+	}
+	if (rc == WR_OK)
+		keyer_end(k, k->scratch.data + k->scratch.len, out);
+	return rc;
+}
+
+/* A part as nearly all keys have it: a string below 128 bytes or an integral number, where nothing can go
+ * wrong. Gives the end of its canonical bytes, NULL if it is another. */
+static inline uint8_t *put_quick(uint8_t *to, const struct route *route, const uint8_t *body)
+{
+	uint64_t slot;
+	double number;
+
+	memcpy(&slot, body + route->steps[0].slot_at, 8);
+	if (route->quick == WR_T_STR && slot >> 32 <= QUICK_LEN_MAX) {
+		uint32_t len = (uint32_t)(slot >> 32);
+
+		to[0] = 's';
+		to[1] = (uint8_t)len;
+		memcpy(to + 2, body + (uint32_t)slot, len);
+		return to + 2 + len;
+	}
+	if (route->quick != WR_T_F64)
+		return NULL;
+	memcpy(&number, &slot, 8);
+	if (!(number >= -0x1p63 && number < 0x1p63) || (double)(int64_t)number != number)
+		return NULL;
+	return wr_canon_u64_raw(to, 'i', (uint64_t)(int64_t)number);
 }
 
 int wr_keyer_key(struct wr_keyer *k, const struct wr_elem *row, struct wr_key *out)
 {
 	uint32_t id = wr_elem_shape(row), line = id % KEYER_LINES;
 	const struct route *routes = &k->routes[line * k->count];
-	int rc = WR_OK;
+	uint8_t *to;
 
 	if (WR_UNLIKELY(k->shapes[line] != id))
 		keyer_learn(k, line, id);
-	k->scratch.len = 0;
-	if (k->count > 1) {
-		k->scratch.data[0] = 't';
-		k->scratch.data[1] = (uint8_t)k->count;
-		k->scratch.len = 2;
+	to = keyer_begin(k);
+	for (uint32_t i = 0; i < k->count; i++) {
+		to = put_quick(to, &routes[i], wr_elem_body(row));
+		if (WR_UNLIKELY(!to))
+			return key_any(k, routes, row, out);
 	}
-	for (uint32_t i = 0; i < k->count && rc == WR_OK; i++) {
-		struct wr_cell cell = keyer_cell(k, i, &routes[i], row);
-
-		rc = keyer_put(k, i, &cell);
-	}
-	if (rc != WR_OK)
-		return rc;
-	out->p = k->scratch.data;
-	out->len = (uint32_t)k->scratch.len;
-	out->hash = XXH3_64bits(out->p, out->len);
+	keyer_end(k, to, out);
 	return WR_OK;
 }

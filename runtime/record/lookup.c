@@ -4,6 +4,7 @@
  * The one definition of what a path means. Callers on hot paths remember per shape where
  * a field lies and come here for what they could not remember.
  */
+#include "base/assert.h"
 #include "record/row.h"
 #include "record/value.h"
 
@@ -144,6 +145,7 @@ struct wr_cell wr_row_lookup(const struct wr_elem *row, const char *name, uint32
 	const struct wr_shape *s = wr_shape(wr_elem_shape(row));
 	struct wr_cell cell;
 
+	WR_ASSERT(s);
 	if (!s->scalar)
 		return lookup_row(s, wr_elem_body(row), name, len);
 	cell = field(s, wr_elem_body(row), "", 0);
