@@ -26,7 +26,8 @@ struct wr_enumerator_ops {
 				      void (*post)(void *arg, uint32_t subtask, uint32_t type,
 						   const void *payload, uint32_t len),
 				      void *arg);
-	int (*letter)(struct wr_enumerator *e, uint32_t subtask, uint32_t type, const uint8_t *payload, uint32_t len);
+	int (*letter)(struct wr_enumerator *e, uint32_t subtask, uint32_t type, const uint8_t *payload,
+		      uint32_t len);
 	/* Looks for new splits (start; then every `*next_ms` ms; −1 = not again). May read directories. */
 	int (*discover)(struct wr_enumerator *e, int64_t *next_ms);
 	void (*free)(struct wr_enumerator *e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* discard: a sink that takes rows and keeps nothing; for measurements and tests. */
 #include "base/error.h"
-#include "connect/sources.h"
+#include "connect/kinds.h"
 
 static int discard_rows(struct wr_stage *s, struct wr_rows *rows)
 {

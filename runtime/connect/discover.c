@@ -157,8 +157,8 @@ static int by_path(const void *a, const void *b)
 	return strcmp(((const struct found *)a)->path, ((const struct found *)b)->path);
 }
 
-int wr_discovery_look(struct wr_discovery *d, int (*each)(void *arg, const char *path, uint64_t size), void *arg,
-		      int64_t *next_ms)
+int wr_discovery_look(struct wr_discovery *d, int (*each)(void *arg, const char *path, uint64_t size),
+		      void *arg, int64_t *next_ms)
 {
 	int rc = WR_OK;
 

@@ -5,10 +5,11 @@
 #include "record/value.h"
 
 struct wr_discovery;
-/* Options: path = glob, folder or list of them; watch = bool. Copies what it needs. NULL with the error set. */
+/* Options: path = glob, folder or list of them; watch = bool. Copies what it needs. NULL with the error set.
+ */
 struct wr_discovery *wr_discovery_new(const struct wr_value *options);
 void wr_discovery_free(struct wr_discovery *d);
 /* Calls `each` for every file that was not told before, in the order of paths, and says in *next_ms when to
  * look again (−1: that was all). WR_EUSER if there is no file where one has to be; an error of `each`. */
-int wr_discovery_look(struct wr_discovery *d, int (*each)(void *arg, const char *path, uint64_t size), void *arg,
-		      int64_t *next_ms);
+int wr_discovery_look(struct wr_discovery *d, int (*each)(void *arg, const char *path, uint64_t size),
+		      void *arg, int64_t *next_ms);

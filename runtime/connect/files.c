@@ -3,13 +3,14 @@
  * enumerator (files_enumerator.c) for splits, reads them one after another, reports each.
  *
  * Options of the source: path = glob, folder or list of them; format and those of
- * connect/intake.h; watch, split_size: files_enumerator.c. A split that cannot be read is a
+ * format/intake.h; compression = "none" reads packed files as they are; watch, split_size:
+ * files_enumerator.c. A split that cannot be read is a
  * bad row of the source, so on_error decides whether the job goes on without it.
  */
 #include "base/assert.h"
 #include "connect/connect.h"
-#include "connect/intake.h"
-#include "connect/sources.h"
+#include "format/intake.h"
+#include "connect/kinds.h"
 #include "connect/split.h"
 
 struct queued {
@@ -23,6 +24,7 @@ struct files {
 	struct queued *first, **last; /* first: the one that is read, if the intake is busy */
 	bool asked;		      /* SPLIT_WANTED is on its way */
 	bool no_more;
+	bool unpack;
 };
 
 static struct wr_mem files_mem = WR_MEM_INIT("connect.files");
@@ -34,6 +36,7 @@ static int files_open(struct wr_stage *s)
 	if (!f)
 		return WR_EFATAL;
 	f->last = &f->first;
+	f->unpack = strcmp(wr_value_str(s->options, "compression", "auto"), "none") != 0;
 	f->intake = wr_intake_new(s, true);
 	return f->intake ? WR_OK : wr_error_code();
 }
@@ -95,7 +98,8 @@ static int unreadable(struct wr_stage *s, struct files *f)
 	wr_bytes_put_u8(&text, 0);
 	rc = wr_bytes_status(&text);
 	if (rc == WR_OK)
-		rc = wr_stage_bad_row(s, 0, NULL, "", 0, f->first->split.path, (const char *)text.data, WR_EUSER);
+		rc = wr_stage_bad_row(s, 0, NULL, "", 0, f->first->split.path, (const char *)text.data,
+				      WR_EUSER);
 	wr_bytes_deinit(&text);
 	split_done(s, f);
 	return rc;
@@ -116,7 +120,8 @@ static int next_split(struct wr_stage *s, struct files *f)
 		return WR_AGAIN;
 	}
 	split = &f->first->split;
-	feed = wr_file_feed_open(split->path, split->from > 0 ? split->from - 1 : 0);
+	feed = wr_file_feed_open(split->path, split->from > 0 ? split->from - 1 : 0,
+				 f->unpack && split->to == UINT64_MAX);
 	if (!feed)
 		return wr_error_code() == WR_EFATAL ? WR_EFATAL : unreadable(s, f);
 	wr_intake_begin(f->intake, &(struct wr_stream){feed, split->path, split->from, split->to});
@@ -157,4 +162,4 @@ static void files_free(struct wr_stage *s)
 }
 
 const struct wr_stage_ops wr_files_ops = {
-	.kind = "files", .open = files_open, .poll = files_poll, .letter = files_letter, .free = files_free};
+    .kind = "files", .open = files_open, .poll = files_poll, .letter = files_letter, .free = files_free};

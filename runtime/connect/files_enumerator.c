@@ -5,7 +5,7 @@
  * Options: path = glob, folder or list of them; split_size (bytes). Files are given out in
  * the order of their paths, to whoever asks, several small ones at once. A large file of
  * lines or JSON lines is cut into splits of split_size; which line belongs to which split is
- * the reader's rule (connect/intake.h). CSV is not cut, because a quoted field may hold line
+ * the reader's rule (format/intake.h). CSV is not cut, because a quoted field may hold line
  * ends and only the bytes before it tell; packed files cannot be.
  */
 #include <errno.h>
@@ -17,8 +17,9 @@
 #include "base/error.h"
 #include "connect/connect.h"
 #include "connect/discover.h"
-#include "connect/feed.h"
-#include "connect/sources.h"
+#include "stream/feed.h"
+#include "connect/kinds.h"
+#include "format/options.h"
 #include "connect/split.h"
 
 enum { SPLIT_SIZE = 32 << 20, SPLITS_AT_ONCE = 64 };
@@ -28,7 +29,8 @@ struct files_enumerator {
 	void (*post)(void *arg, uint32_t subtask, uint32_t type, const void *payload, uint32_t len);
 	void *arg;
 	uint32_t parallelism;
-	bool cuts; /* files may be cut */
+	bool cuts;  /* files may be cut */
+	bool plain; /* whatever their first bytes are */
 	uint64_t split_size;
 
 	struct wr_discovery *discovery;
@@ -102,7 +104,7 @@ static int add_file(void *arg, const char *path, uint64_t size)
 	struct files_enumerator *e = arg;
 	int rc = WR_OK;
 
-	if (!e->cuts || size <= e->split_size || is_packed(path))
+	if (!e->cuts || size <= e->split_size || (!e->plain && is_packed(path)))
 		return add_split(e, path, 0, UINT64_MAX);
 	for (uint64_t from = 0; from < size && rc == WR_OK; from += e->split_size)
 		rc = add_split(e, path, from, size - from > e->split_size ? from + e->split_size : size);
@@ -154,8 +156,8 @@ static int serve(struct files_enumerator *e, uint32_t subtask)
 	return rc;
 }
 
-static int enumerator_letter(struct wr_enumerator *base, uint32_t subtask, uint32_t type, const uint8_t *payload,
-			     uint32_t len)
+static int enumerator_letter(struct wr_enumerator *base, uint32_t subtask, uint32_t type,
+			     const uint8_t *payload, uint32_t len)
 {
 	struct files_enumerator *e = (struct files_enumerator *)base;
 
@@ -183,7 +185,7 @@ static struct wr_enumerator *enumerator_make(const struct wr_value *options, uin
 					     void *arg)
 {
 	struct files_enumerator *e = wr_zalloc(&enumerator_mem, sizeof *e);
-	const char *format = wr_value_str(options, "format", "lines");
+	const char *format = wr_option_format(options, "lines");
 	int64_t split_size = wr_value_int(options, "split_size", SPLIT_SIZE);
 
 	if (!e)
@@ -193,6 +195,7 @@ static struct wr_enumerator *enumerator_make(const struct wr_value *options, uin
 	e->arg = arg;
 	e->parallelism = parallelism;
 	e->cuts = strcmp(format, "lines") == 0 || strcmp(format, "json") == 0;
+	e->plain = strcmp(wr_value_str(options, "compression", "auto"), "none") == 0;
 	e->split_size = split_size > 0 ? (uint64_t)split_size : SPLIT_SIZE;
 	e->waits = wr_zalloc(&enumerator_mem, parallelism * sizeof *e->waits);
 	e->discovery = wr_discovery_new(options);
@@ -204,9 +207,9 @@ static struct wr_enumerator *enumerator_make(const struct wr_value *options, uin
 }
 
 const struct wr_enumerator_ops wr_files_enumerator_ops = {
-	.kind = "files",
-	.make = enumerator_make,
-	.letter = enumerator_letter,
-	.discover = enumerator_discover,
-	.free = enumerator_free,
+    .kind = "files",
+    .make = enumerator_make,
+    .letter = enumerator_letter,
+    .discover = enumerator_discover,
+    .free = enumerator_free,
 };

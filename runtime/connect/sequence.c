@@ -9,15 +9,15 @@
 #include <math.h>
 #include "base/assert.h"
 #include "base/error.h"
-#include "connect/sources.h"
+#include "connect/kinds.h"
 
 enum { SEQUENCE_BATCH = 1024, SEQUENCE_ROW = WR_ELEM_HEADER + 8 };
 
 struct sequence {
-	double from;	   /* value of number 0 */
-	uint64_t count;	   /* of the job; UINT64_MAX = no end */
-	uint64_t next;	   /* number that this subtask emits next */
-	uint32_t stride;   /* parallelism */
+	double from;	 /* value of number 0 */
+	uint64_t count;	 /* of the job; UINT64_MAX = no end */
+	uint64_t next;	 /* number that this subtask emits next */
+	uint32_t stride; /* parallelism */
 	uint32_t shape;
 	double ns_each;	   /* between two numbers of the job; 0 = no pacing */
 	uint64_t start_ns; /* when number 0 is due */
@@ -123,4 +123,4 @@ static void sequence_free(struct wr_stage *s)
 }
 
 const struct wr_stage_ops wr_sequence_ops = {
-	.kind = "sequence", .open = sequence_open, .poll = sequence_poll, .free = sequence_free};
+    .kind = "sequence", .open = sequence_open, .poll = sequence_poll, .free = sequence_free};

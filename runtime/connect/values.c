@@ -3,8 +3,8 @@
  * Options: values = list of anything. Subtask k of n emits every n-th from the k-th on. */
 #include "base/assert.h"
 #include "base/error.h"
-#include "connect/learn.h"
-#include "connect/sources.h"
+#include "format/learn.h"
+#include "connect/kinds.h"
 
 enum { VALUES_BATCH = 256 };
 
@@ -12,7 +12,7 @@ struct values {
 	const struct wr_value *items;
 	uint32_t count, next;
 	struct wr_learner *learner;
-	struct wr_arena nodes;	  /* of the value at hand */
+	struct wr_arena nodes;	/* of the value at hand */
 	struct wr_bytes tagged; /* a map on its way into the arena */
 };
 
@@ -62,10 +62,10 @@ static int put_map(struct values *v, const struct wr_value *value, struct wr_nod
 static int put_nodes(struct values *v, const struct wr_value *value, struct wr_node **n)
 {
 	static const uint8_t types[] = {
-		[WR_V_NIL] = WR_T_NULL,	  [WR_V_NULL] = WR_T_NULL, [WR_V_FALSE] = WR_T_BOOL,
-		[WR_V_TRUE] = WR_T_BOOL,  [WR_V_F64] = WR_T_F64,   [WR_V_I64] = WR_T_I64,
-		[WR_V_U64] = WR_T_U64,	  [WR_V_STR] = WR_T_STR,   [WR_V_BYTES] = WR_T_BYTES,
-		[WR_V_LIST] = WR_T_LIST,  [WR_V_MAP] = WR_T_MAP,   [WR_V_RECORD] = WR_T_ROW,
+	    [WR_V_NIL] = WR_T_NULL,  [WR_V_NULL] = WR_T_NULL, [WR_V_FALSE] = WR_T_BOOL,
+	    [WR_V_TRUE] = WR_T_BOOL, [WR_V_F64] = WR_T_F64,   [WR_V_I64] = WR_T_I64,
+	    [WR_V_U64] = WR_T_U64,   [WR_V_STR] = WR_T_STR,   [WR_V_BYTES] = WR_T_BYTES,
+	    [WR_V_LIST] = WR_T_LIST, [WR_V_MAP] = WR_T_MAP,   [WR_V_RECORD] = WR_T_ROW,
 	};
 	struct wr_node *node = (*n)++;
 	int rc = WR_OK;
@@ -130,4 +130,4 @@ static void values_free(struct wr_stage *s)
 }
 
 const struct wr_stage_ops wr_values_ops = {
-	.kind = "values", .open = values_open, .poll = values_poll, .free = values_free};
+    .kind = "values", .open = values_open, .poll = values_poll, .free = values_free};

@@ -92,11 +92,11 @@ static void test_a_source_that_was_held_up_catches_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_counts_from_one_number_to_another),
-		cmocka_unit_test(test_subtasks_share_the_numbers),
-		cmocka_unit_test(test_an_empty_range_ends_at_once),
-		cmocka_unit_test(test_a_rate_emits_each_number_when_it_is_due),
-		cmocka_unit_test(test_a_source_that_was_held_up_catches_up),
+	    cmocka_unit_test(test_counts_from_one_number_to_another),
+	    cmocka_unit_test(test_subtasks_share_the_numbers),
+	    cmocka_unit_test(test_an_empty_range_ends_at_once),
+	    cmocka_unit_test(test_a_rate_emits_each_number_when_it_is_due),
+	    cmocka_unit_test(test_a_source_that_was_held_up_catches_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@ struct stand {
 	struct wr_op_stats stats;
 	struct wr_value options, keys[STAND_OPTIONS], items[STAND_OPTIONS];
 	uint8_t *buffer;
-	struct wr_bytes text; /* rows that were taken, as JSON lines */
+	struct wr_bytes text;			    /* rows that were taken, as JSON lines */
 	struct stand_letter letters[STAND_LETTERS]; /* sent by the stage, not yet delivered */
 	uint32_t letter_count;
 	bool open;
@@ -70,7 +70,8 @@ static inline void stand_options(struct stand *st, ...)
 		struct wr_value *v = &st->items[i];
 
 		assert_true(i < STAND_OPTIONS);
-		st->keys[i] = (struct wr_value){.tag = WR_V_STR, .str = {name + 2, (uint32_t)strlen(name + 2)}};
+		st->keys[i] =
+		    (struct wr_value){.tag = WR_V_STR, .str = {name + 2, (uint32_t)strlen(name + 2)}};
 		if (name[0] == 's') {
 			const char *s = va_arg(ap, const char *);
 
@@ -189,8 +190,9 @@ __attribute__((weak)) int wr_stage_spent(struct wr_stage *s)
 {
 	return s->step_until_ns == 0;
 }
-__attribute__((weak)) int wr_stage_bad_row(struct wr_stage *s, uint32_t op, const struct wr_elem *row, const void *raw,
-					   size_t raw_len, const char *origin, const char *error, int code)
+__attribute__((weak)) int wr_stage_bad_row(struct wr_stage *s, uint32_t op, const struct wr_elem *row,
+					   const void *raw, size_t raw_len, const char *origin,
+					   const char *error, int code)
 {
 	(void)row;
 	bad_rows++;

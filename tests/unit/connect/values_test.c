@@ -27,7 +27,8 @@ static void put_sample(struct wr_bytes *b)
 	wr_value_put_record(b, 0);
 }
 
-static struct stand *sample(struct wr_arena *arena, struct wr_value *list, uint32_t subtask, uint32_t parallelism)
+static struct stand *sample(struct wr_arena *arena, struct wr_value *list, uint32_t subtask,
+			    uint32_t parallelism)
 {
 	struct stand *st = stand_new("values", subtask, parallelism);
 	struct wr_bytes b = WR_BYTES_EMPTY;
@@ -89,9 +90,9 @@ static void test_no_values_end_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_records_become_rows_and_plain_values_scalars),
-		cmocka_unit_test(test_every_value_goes_to_one_subtask),
-		cmocka_unit_test(test_no_values_end_at_once),
+	    cmocka_unit_test(test_records_become_rows_and_plain_values_scalars),
+	    cmocka_unit_test(test_every_value_goes_to_one_subtask),
+	    cmocka_unit_test(test_no_values_end_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

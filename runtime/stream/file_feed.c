@@ -8,14 +8,14 @@
 #include <unistd.h>
 #include "base/error.h"
 #include "base/mem.h"
-#include "connect/feed.h"
+#include "stream/feed.h"
 
 struct file_feed {
 	struct wr_feed feed;
 	int fd;
 };
 
-static struct wr_mem feed_mem = WR_MEM_INIT("connect.file_feed");
+static struct wr_mem feed_mem = WR_MEM_INIT("stream.file_feed");
 
 static int file_read(struct wr_feed *feed, uint8_t *to, size_t room, size_t *got)
 {
@@ -44,18 +44,21 @@ static const struct wr_feed_ops file_ops = {file_read, file_free};
 struct wr_feed *wr_file_feed_new(int fd, bool unpack)
 {
 	struct file_feed *f = wr_alloc(&feed_mem, sizeof *f);
+	uint8_t magic[4];
 
-	(void)unpack;
 	if (!f) {
 		close(fd);
 		return NULL;
 	}
 	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	*f = (struct file_feed){{&file_ops}, fd};
+	if (unpack && pread(fd, magic, sizeof magic, lseek(fd, 0, SEEK_CUR)) == sizeof magic &&
+	    wr_feed_is_packed(magic))
+		return wr_packed_feed_new(&f->feed, magic);
 	return &f->feed;
 }
 
-struct wr_feed *wr_file_feed_open(const char *path, uint64_t from)
+struct wr_feed *wr_file_feed_open(const char *path, uint64_t from, bool unpack)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
@@ -65,12 +68,5 @@ struct wr_feed *wr_file_feed_open(const char *path, uint64_t from)
 			close(fd);
 		return NULL;
 	}
-	return wr_file_feed_new(fd, from == 0);
-}
-
-bool wr_feed_is_packed(const uint8_t magic[4])
-{
-	static const uint8_t gzip[] = {0x1f, 0x8b}, zstd[] = {0x28, 0xb5, 0x2f, 0xfd};
-
-	return memcmp(magic, gzip, sizeof gzip) == 0 || memcmp(magic, zstd, sizeof zstd) == 0;
+	return wr_file_feed_new(fd, unpack);
 }

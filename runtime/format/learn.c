@@ -11,7 +11,7 @@
 #include "base/arena.h"
 #include "base/assert.h"
 #include "base/error.h"
-#include "connect/learn.h"
+#include "format/learn.h"
 
 enum { LAYOUTS_MAX = 1024, LAYOUT_SLOTS = 2 * LAYOUTS_MAX, TYPES = WR_T_ANY + 1, TAGGED_MAX = 1 << 30 };
 
@@ -34,14 +34,14 @@ struct wr_learner {
 	struct layout *slots[LAYOUT_SLOTS]; /* open addressing by hash */
 	uint32_t layouts;
 	uint64_t unlearned;
-	struct layout *hint;	  /* of the top */
-	uint32_t scalars[TYPES];  /* shape ids, 0 = not asked for yet */
-	struct wr_arena kept;	  /* layouts */
-	struct wr_arena row;	  /* what one row needs while it is built */
+	struct layout *hint;	 /* of the top */
+	uint32_t scalars[TYPES]; /* shape ids, 0 = not asked for yet */
+	struct wr_arena kept;	 /* layouts */
+	struct wr_arena row;	 /* what one row needs while it is built */
 	struct wr_bytes tagged;
 };
 
-static struct wr_mem learn_mem = WR_MEM_INIT("connect.learn");
+static struct wr_mem learn_mem = WR_MEM_INIT("format.learn");
 
 struct wr_learner *wr_learner_new(void)
 {
@@ -137,8 +137,8 @@ static int put_list(struct wr_learner *l, const struct wr_node *n)
 static int put_tagged(struct wr_learner *l, const struct wr_node *n)
 {
 	static const uint8_t tags[TYPES] = {
-		[WR_T_NULL] = WR_V_NULL, [WR_T_F64] = WR_V_F64, [WR_T_I64] = WR_V_I64,
-		[WR_T_U64] = WR_V_U64,	 [WR_T_STR] = WR_V_STR, [WR_T_BYTES] = WR_V_BYTES,
+	    [WR_T_NULL] = WR_V_NULL, [WR_T_F64] = WR_V_F64, [WR_T_I64] = WR_V_I64,
+	    [WR_T_U64] = WR_V_U64,   [WR_T_STR] = WR_V_STR, [WR_T_BYTES] = WR_V_BYTES,
 	};
 
 	switch (n->type) {
@@ -174,7 +174,8 @@ static int tagged_cell(struct wr_learner *l, const struct wr_node *n, uint32_t t
 	if (rc != WR_OK)
 		return rc;
 	if (l->tagged.len > TAGGED_MAX)
-		return wr_error_set(WR_EUSER, "a value of %zu bytes is too large for a record", l->tagged.len);
+		return wr_error_set(WR_EUSER, "a value of %zu bytes is too large for a record",
+				    l->tagged.len);
 	copy = wr_arena_alloc(&l->row, l->tagged.len);
 	if (!copy)
 		return WR_EFATAL;
@@ -266,15 +267,20 @@ static struct layout *layout_learn(struct wr_learner *l, struct part *parts, uin
 
 		if (!name)
 			return NULL;
-		y->members[i] = (struct member){name, n->key_len, parts[i].cell.type, parts[i].cell.child,
-						parts[i].last ? wr_shape_find(y->shape, name, n->key_len) : -1,
-						NULL};
+		y->members[i] =
+		    (struct member){name,
+				    n->key_len,
+				    parts[i].cell.type,
+				    parts[i].cell.child,
+				    parts[i].last ? wr_shape_find(y->shape, name, n->key_len) : -1,
+				    NULL};
 	}
 	l->layouts++;
 	return y;
 }
 
-static struct layout *layout_of(struct wr_learner *l, struct part *parts, uint32_t count, struct layout **hint)
+static struct layout *layout_of(struct wr_learner *l, struct part *parts, uint32_t count,
+				struct layout **hint)
 {
 	uint64_t hash;
 	uint32_t i;
@@ -300,10 +306,12 @@ struct shaped {
 	struct wr_cell *cells;
 };
 
-static int shape_record(struct wr_learner *l, const struct wr_node *n, struct layout **hint, struct shaped *out);
+static int shape_record(struct wr_learner *l, const struct wr_node *n, struct layout **hint,
+			struct shaped *out);
 
 /* The record as a nested body in the row's arena. */
-static int nested_cell(struct wr_learner *l, const struct wr_node *n, struct layout **hint, struct wr_cell *cell)
+static int nested_cell(struct wr_learner *l, const struct wr_node *n, struct layout **hint,
+		       struct wr_cell *cell)
 {
 	struct shaped r;
 	uint32_t len;
@@ -327,7 +335,8 @@ static int nested_cell(struct wr_learner *l, const struct wr_node *n, struct lay
 	return WR_OK;
 }
 
-static int make_cell(struct wr_learner *l, const struct wr_node *n, struct layout **hint, struct wr_cell *cell)
+static int make_cell(struct wr_learner *l, const struct wr_node *n, struct layout **hint,
+		     struct wr_cell *cell)
 {
 	switch (n->type) {
 	case WR_T_ROW:
@@ -356,13 +365,15 @@ static int make_parts(struct wr_learner *l, const struct wr_node *n, struct layo
 		if (m->key_len > 0 && m->key[0] == '\x01')
 			return wr_error_set(WR_EUSER, "a field's name may not begin with the byte 1");
 		parts[i].node = m;
-		rc = make_cell(l, m, guess && i < guess->count ? &guess->members[i].hint : &none, &parts[i].cell);
+		rc = make_cell(l, m, guess && i < guess->count ? &guess->members[i].hint : &none,
+			       &parts[i].cell);
 		m = m->type == WR_T_ROW || m->type == WR_T_LIST ? skip(m) : m + 1;
 	}
 	return rc;
 }
 
-static int shape_record(struct wr_learner *l, const struct wr_node *n, struct layout **hint, struct shaped *out)
+static int shape_record(struct wr_learner *l, const struct wr_node *n, struct layout **hint,
+			struct shaped *out)
 {
 	struct part *parts = wr_arena_alloc(&l->row, (n->len + 1ull) * sizeof *parts);
 	struct layout *y;

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rowtext: a row as one line of text; see rowtext.h. Pure. */
+/* row_text: a row as one line of text; see row_text.h. Pure. */
 #include <string.h>
 #include "base/error.h"
-#include "connect/rowtext.h"
+#include "format/row_text.h"
 
 int wr_text_format(const char *name, enum wr_text_format *out)
 {
 	static const struct {
 		const char *name;
 		enum wr_text_format format;
-	} names[] = {{"json", WR_TEXT_JSON}, {"raw", WR_TEXT_RAW}, {"lines", WR_TEXT_RAW},
-		     {"csv", WR_TEXT_CSV},   {"table", WR_TEXT_TABLE}};
+	} names[] = {{"json", WR_TEXT_JSON},
+		     {"raw", WR_TEXT_RAW},
+		     {"lines", WR_TEXT_RAW},
+		     {"csv", WR_TEXT_CSV},
+		     {"table", WR_TEXT_TABLE}};
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		if (strcmp(names[i].name, name) == 0) {
@@ -24,7 +27,7 @@ int wr_text_format(const char *name, enum wr_text_format *out)
 const char *wr_kind_sign(enum wr_kind kind)
 {
 	static const char *const signs[] = {
-		[WR_INSERT] = "+I", [WR_UPDATE_BEFORE] = "-U", [WR_UPDATE_AFTER] = "+U", [WR_DELETE] = "-D"};
+	    [WR_INSERT] = "+I", [WR_UPDATE_BEFORE] = "-U", [WR_UPDATE_AFTER] = "+U", [WR_DELETE] = "-D"};
 
 	return signs[kind];
 }

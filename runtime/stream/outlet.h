@@ -3,7 +3,7 @@
  *
  * The stage appends whole lines to a block; full or flushed blocks are written by an I/O
  * thread, all that wait in one call. A bounded number of blocks is on its way; beyond it the
- * stage pauses. A pipe nobody reads any more ends the outlet without an error.
+ * stage pauses. Standard output that nobody reads any more ends the outlet without an error.
  *
  *   OPEN ──drain──▶ DRAINED        OPEN ──EPIPE──▶ GONE (WR_END)        OPEN ──error──▶ FAILED
  */
@@ -15,14 +15,17 @@
 
 struct wr_outlet_options {
 	struct wr_iopool *io;
-	struct wr_notify wake;	/* fired when a paused stage may go on */
-	const char *name;	/* for messages; borrowed */
-	int fd;			/* −1: `dial` gives it */
-	int (*dial)(const void *arg, int *fd); /* on the I/O thread, may block; WR_OK or error set. Then the fd is ours */
+	struct wr_notify wake; /* fired when a paused stage may go on */
+	const char *name;      /* for messages; borrowed */
+	int fd;		       /* −1: `dial` gives it */
+	/* On the I/O thread, may block (stop_fd: −1). WR_OK or error set; the fd is then ours. */
+	int (*dial)(const void *arg, int stop_fd, int *fd);
 	const void *dial_arg;
-	bool close;		/* the fd is ours */
-	bool sync;		/* fsync when drained */
-	pthread_mutex_t *lock;	/* held while lines are written; for an fd that several outlets share, or NULL */
+	bool close; /* the fd is ours */
+	bool sync;  /* fsync when drained */
+	bool pipe;  /* that nobody reads any more is the end (WR_END), not an error */
+	pthread_mutex_t
+	    *lock; /* held while lines are written; for an fd that several outlets share, or NULL */
 };
 struct wr_outlet;
 /* Copies the options. NULL with the error set; then the fd is still the caller's. */

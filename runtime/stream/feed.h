@@ -17,13 +17,15 @@ struct wr_feed {
 	const struct wr_feed_ops *ops;
 };
 
-/* A regular file from byte `from` on; from = 0: gzip and zstd are unpacked, by their magic bytes.
- * NULL with the error set. */
-struct wr_feed *wr_file_feed_open(const char *path, uint64_t from);
+/* A regular file from byte `from` on; `unpack`: gzip and zstd are unpacked if their magic bytes stand
+ * there. NULL with the error set. */
+struct wr_feed *wr_file_feed_open(const char *path, uint64_t from, bool unpack);
 /* The same over an open file, which is taken, at its current position. */
 struct wr_feed *wr_file_feed_new(int fd, bool unpack);
 /* The first four bytes of a file say that it is packed: gzip or zstd. */
 bool wr_feed_is_packed(const uint8_t magic[4]);
+/* What the bytes of `from`, which is taken, unpack to. NULL with the error set. */
+struct wr_feed *wr_packed_feed_new(struct wr_feed *from, const uint8_t magic[4]);
 
 static inline void wr_feed_free(struct wr_feed *f)
 {

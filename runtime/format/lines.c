@@ -6,7 +6,7 @@
  * line. That the bytes are those of wr_row_put is asserted by the unit test.
  */
 #include "base/assert.h"
-#include "connect/scan.h"
+#include "format/format.h"
 
 struct lines {
 	uint32_t shape;
@@ -14,11 +14,12 @@ struct lines {
 	bool with_path;
 };
 
-static struct wr_mem lines_mem = WR_MEM_INIT("connect.lines");
+static struct wr_mem lines_mem = WR_MEM_INIT("format.lines");
 
 static void *lines_make(const struct wr_value *options, bool with_path)
 {
-	struct wr_field_spec fields[] = {{"line", 4, WR_T_STR, 0}, {"offset", 6, WR_T_F64, 0}, {"path", 4, WR_T_STR, 0}};
+	struct wr_field_spec fields[] = {
+	    {"line", 4, WR_T_STR, 0}, {"offset", 6, WR_T_F64, 0}, {"path", 4, WR_T_STR, 0}};
 	uint32_t count = with_path ? 3 : 2;
 	struct lines *f = wr_alloc(&lines_mem, sizeof *f);
 
@@ -45,7 +46,7 @@ static void lines_free(void *format)
 
 static uint64_t string_slot(uint32_t at, uint32_t len)
 {
-	return (uint64_t)len << 32 | (len ? at : 0);
+	return (uint64_t)len << 32 | at;
 }
 
 static int emit_line(const struct lines *f, struct wr_scan *in, uint32_t len)

@@ -7,8 +7,8 @@
  *   life of one stream:  begin → poll* → WR_END
  */
 #pragma once
-#include "connect/feed.h"
-#include "connect/scan.h"
+#include "stream/feed.h"
+#include "format/format.h"
 
 struct wr_intake;
 /* Options: format = "lines" | "csv" | "json" | "text", max_line (bytes), those of the format.

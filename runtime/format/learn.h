@@ -9,7 +9,7 @@
  * value of the fallback shape: slower, never wrong. One thread.
  */
 #pragma once
-#include "connect/node.h"
+#include "format/node.h"
 #include "task/stage.h"
 
 struct wr_learner;

@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* scan: the bytes that a format makes rows of, and what a format is.
+/* format: what makes rows of bytes, and the window (scan) on the bytes that it works on.
  *
  * A format takes whole records from the front of a window and leaves the rest; the intake
- * (connect/intake.h) moves the window along the stream. Malformed records go through
+ * (format/intake.h) moves the window along the stream. Malformed records go through
  * wr_scan_bad, behind which the format continues.
  */
 #pragma once
+#include "base/assert.h"
 #include "base/error.h"
 #include "task/stage.h"
 
 enum {
-	WR_SCAN_PADDING = 64,		/* readable bytes behind `end`, which the JSON parser asks for */
-	WR_SCAN_RECORD_MAX = 16 << 20,	/* default limit of one line or record */
+	WR_SCAN_PADDING = 64,	       /* readable bytes behind `end`, which the JSON parser asks for */
+	WR_SCAN_RECORD_MAX = 16 << 20, /* default limit of one line or record */
 };
 
 struct wr_scan {
-	const uint8_t *p, *end;	    /* not yet taken */
-	const uint8_t *start;	    /* of the window */
-	uint64_t start_offset;	    /* of `start` in the stream (of uncompressed bytes) */
-	uint64_t stop;		    /* a record that starts here or behind is another's; UINT64_MAX = none */
-	bool last;		    /* nothing comes behind `end` */
-	size_t record_max;	    /* bytes of a record, its line end not counted */
-	int64_t budget;		    /* bytes of rows that may still be emitted in this poll */
-	struct wr_str path;	    /* p NULL: rows have no path (standard input, sockets) */
+	const uint8_t *p, *end; /* not yet taken */
+	const uint8_t *start;	/* of the window */
+	uint64_t start_offset;	/* of `start` in the stream (of uncompressed bytes) */
+	uint64_t stop;		/* a record that starts here or behind is another's; UINT64_MAX = none */
+	bool last;		/* nothing comes behind `end` */
+	size_t record_max;	/* bytes of a record, its line end not counted */
+	int64_t budget;		/* bytes of rows that may still be emitted in this poll */
+	struct wr_str path;	/* p NULL: rows have no path (standard input, sockets) */
 	struct wr_stage *stage;
 };
 
@@ -38,7 +39,10 @@ struct wr_format {
 	void (*free)(void *format);
 };
 
-extern const struct wr_format wr_lines_format; /* lines.c */
+extern const struct wr_format wr_lines_format;	    /* lines.c */
+extern const struct wr_format wr_csv_format;	    /* csv.c */
+extern const struct wr_format wr_json_format;	    /* json.c */
+extern const struct wr_format wr_text_format_whole; /* text.c */
 
 static inline uint64_t wr_scan_offset(const struct wr_scan *in)
 {

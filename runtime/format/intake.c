@@ -3,7 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include "base/assert.h"
-#include "connect/intake.h"
+#include "format/intake.h"
+#include "format/options.h"
 
 enum {
 	INTAKE_BLOCK = 256 << 10, /* one read: amortises the call, stays in the second-level cache */
@@ -17,14 +18,15 @@ struct wr_intake {
 	void *format_state;
 	struct wr_feed *feed; /* NULL: no stream */
 	uint8_t *window;
-	size_t window_size;   /* padding not counted */
-	bool skipping;	      /* up to and including the next LF */
+	size_t window_size; /* padding not counted */
+	bool skipping;	    /* up to and including the next LF */
 	struct wr_scan scan;
 };
 
-static struct wr_mem intake_mem = WR_MEM_INIT("connect.intake");
+static struct wr_mem intake_mem = WR_MEM_INIT("format.intake");
 
-static const struct wr_format *const formats[] = {&wr_lines_format};
+static const struct wr_format *const formats[] = {&wr_lines_format, &wr_csv_format, &wr_json_format,
+						  &wr_text_format_whole};
 
 /* ---- bad records ---- */
 
@@ -39,8 +41,8 @@ int wr_scan_bad(struct wr_scan *in, size_t len, const char *reason)
 
 	snprintf(text, sizeof text, "%s", reason); /* reason may be this thread's error text */
 	origin_of(in, origin, sizeof origin);
-	return wr_stage_bad_row(in->stage, 0, NULL, in->p, len < INTAKE_RAW_MAX ? len : INTAKE_RAW_MAX, origin,
-				text, WR_EUSER);
+	return wr_stage_bad_row(in->stage, 0, NULL, in->p, len < INTAKE_RAW_MAX ? len : INTAKE_RAW_MAX,
+				origin, text, WR_EUSER);
 }
 
 int wr_scan_too_long(struct wr_scan *in, size_t len)
@@ -63,7 +65,7 @@ static const struct wr_format *find_format(const char *name)
 
 struct wr_intake *wr_intake_new(struct wr_stage *s, bool with_path)
 {
-	const char *name = wr_value_str(s->options, "format", "lines");
+	const char *name = wr_option_format(s->options, "lines");
 	const struct wr_format *format = find_format(name);
 	struct wr_intake *in;
 
@@ -147,21 +149,19 @@ static int make_room(struct wr_intake *in)
 	return WR_OK;
 }
 
-/* More is held than a record may have, and it is none: gives it up and skips the rest of the line. */
+/* More is held than a record may have, and it is none: gives it up and goes on with the next line. */
 static int give_up(struct wr_intake *in)
 {
-	int rc = wr_scan_too_long(&in->scan, (size_t)(in->scan.end - in->scan.p));
-
-	in->scan.p = in->scan.end;
 	in->skipping = true;
-	return rc;
+	return wr_scan_too_long(&in->scan, (size_t)(in->scan.end - in->scan.p));
 }
 
 /* The feed is damaged, or the file is shorter than it was: a bad row, and the end of the stream. */
 static int damaged(struct wr_intake *in, int code)
 {
-	int rc = code == WR_EFATAL ? code :
-				     wr_scan_bad(&in->scan, (size_t)(in->scan.end - in->scan.p), wr_error_text());
+	int rc = code == WR_EUSER
+		     ? wr_scan_bad(&in->scan, (size_t)(in->scan.end - in->scan.p), wr_error_text())
+		     : code;
 
 	return rc == WR_OK ? WR_END : rc;
 }
@@ -170,13 +170,12 @@ static int fill(struct wr_intake *in)
 {
 	struct wr_scan *scan = &in->scan;
 	size_t got = 0;
-	int rc = WR_OK;
+	int rc;
 
 	/* CR LF may follow a record of the full length */
 	if ((size_t)(scan->end - scan->p) > scan->record_max + 1)
-		rc = give_up(in);
-	if (rc == WR_OK)
-		rc = make_room(in);
+		return give_up(in);
+	rc = make_room(in);
 	if (rc != WR_OK)
 		return rc;
 	rc = in->feed->ops->read(in->feed, in->window + (scan->end - scan->p),
@@ -209,8 +208,10 @@ static int at_end(struct wr_intake *in)
 
 	if (scan->stop == UINT64_MAX || size >= scan->stop)
 		return WR_END;
-	return damaged(in, wr_error_set(WR_EUSER, "the file has become shorter: %" PRIu64 " of %" PRIu64 " bytes are left",
-					size, scan->stop));
+	return damaged(in,
+		       wr_error_set(WR_EUSER,
+				    "the file has become shorter: %" PRIu64 " of %" PRIu64 " bytes are left",
+				    size, scan->stop));
 }
 
 static int step(struct wr_intake *in)

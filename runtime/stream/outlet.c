@@ -10,12 +10,12 @@
 #include <unistd.h>
 #include "base/assert.h"
 #include "base/error.h"
-#include "connect/outlet.h"
+#include "stream/outlet.h"
 
 enum {
-	BLOCK_SIZE = 64 << 10,	 /* handed over when it holds as much; a pipe's capacity */
-	BLOCK_KEEP = 256 << 10,	 /* a block that grew beyond (one huge line) is given back */
-	BLOCKS_MAX = 8,		 /* on their way: 512 KiB, enough to cover a slow write */
+	BLOCK_SIZE = 64 << 10,	/* handed over when it holds as much; a pipe's capacity */
+	BLOCK_KEEP = 256 << 10, /* a block that grew beyond (one huge line) is given back */
+	BLOCKS_MAX = 8,		/* on their way: 512 KiB, enough to cover a slow write */
 };
 
 struct wr_outlet {
@@ -36,10 +36,10 @@ struct wr_outlet {
 	bool paused;  /* the stage waits for wake */
 	bool draining;
 	bool drained;
-	int state;    /* WR_OK, WR_END or an error code */
+	int state; /* WR_OK, WR_END or an error code */
 };
 
-static struct wr_mem outlet_mem = WR_MEM_INIT("connect.outlet");
+static struct wr_mem outlet_mem = WR_MEM_INIT("stream.outlet");
 
 /* ---- on the I/O thread ---- */
 
@@ -54,9 +54,10 @@ static void fail(struct wr_outlet *o, int code)
 
 static int write_failed(struct wr_outlet *o)
 {
-	if (errno == EPIPE)
+	if (errno == EPIPE && o->options.pipe)
 		return WR_END;
-	return wr_error_set(WR_EFATAL, "cannot write %s: %s", o->options.name, strerror(errno));
+	return wr_error_set(o->options.dial ? WR_ETRANSIENT : WR_EFATAL, "cannot write %s: %s",
+			    o->options.name, strerror(errno));
 }
 
 static int write_all(struct wr_outlet *o, struct iovec *v, int count)
@@ -104,7 +105,7 @@ static int ready_to_write(struct wr_outlet *o)
 	pthread_sigmask(SIG_BLOCK, &pipe, NULL);
 	if (o->options.fd >= 0)
 		return WR_OK;
-	return o->options.dial(o->options.dial_arg, &o->options.fd);
+	return o->options.dial(o->options.dial_arg, -1, &o->options.fd);
 }
 
 static uint32_t take_waiting(struct wr_outlet *o, struct wr_bytes **blocks, bool *draining)

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* json_reader: one JSON text into nodes. The C face of simdjson, which is C++ and is seen by
+ * json_reader.cc alone. Pure; one thread a reader. The parser's own memory, about three times
+ * the largest text, comes from C++ and is not in the accounts of base/mem.h. */
+#ifndef WR_FORMAT_JSON_READER_H
+#define WR_FORMAT_JSON_READER_H
+#include <stddef.h>
+#include <stdint.h>
+#include "format/node.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { WR_JSON_DEPTH_MAX = 64, WR_JSON_PADDING = 64 };
+
+struct wr_json;
+struct wr_json *wr_json_new(void); /* NULL: no memory */
+void wr_json_free(struct wr_json *j);
+
+/* Parses the `len` bytes at `p`, behind which WR_JSON_PADDING bytes must be readable: one value, white
+ * space around it. NULL, or what is wrong (static text). Depth is bounded by WR_JSON_DEPTH_MAX, UTF-8 is
+ * checked. */
+const char *wr_json_parse(struct wr_json *j, const uint8_t *p, size_t len);
+
+/* Nodes of the value that was parsed last, in preorder: writes as many as fit into `cap` and returns how
+ * many there are. Integers up to 2^53 and all fractions are F64, larger integers I64 or U64. Strings are
+ * borrowed until the next parse. */
+size_t wr_json_nodes(struct wr_json *j, struct wr_node *to, size_t cap);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

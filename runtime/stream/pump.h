@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pump: a feed from where reading may block: a pipe, a terminal, a socket. A thread of its own
+ * reads into a few blocks and wakes the stage; when they are full it stops reading. Not an
+ * I/O thread of the pool, because a read may wait for ever. */
+#pragma once
+#include "base/notify.h"
+#include "stream/feed.h"
+
+struct wr_pump_options {
+	const char *thread;    /* its name */
+	struct wr_notify wake; /* fired when there are bytes, the end or an error */
+	int fd;		       /* −1: `dial` gives it */
+	bool close;	       /* the fd is ours */
+	/* On the pump's thread: opens the fd; gives up when `stop_fd` becomes readable. WR_OK or error set.
+	 */
+	int (*dial)(const void *arg, int stop_fd, int *fd);
+	const void *dial_arg; /* borrowed */
+};
+/* Starts at once. NULL with the error set; then the fd is still the caller's. Its `free` stops the thread. */
+struct wr_feed *wr_pump_new(const struct wr_pump_options *o);

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* files_test: every line of every file exactly once, whatever the parallelism, and what cannot
+ * be read is told and passed over. */
+#include <zlib.h>
+#include <zstd.h>
+#include "unit/connect/crew.h"
+
+static double split_size, line_max;
+static const char *pattern, *compression;
+
+static void lines_options(struct stand *st)
+{
+	stand_options(st, "s:path", in_folder(pattern), "n:split_size", split_size, "n:max_line", line_max,
+		      "s:compression", compression, NULL);
+	/* the path has to outlive the call */
+	st->items[0].str.p = strdup(st->items[0].str.p);
+}
+
+static struct crew *lines_crew(uint32_t count, enum wr_on_error on_error)
+{
+	return crew_new(count, lines_options, on_error);
+}
+
+static void crew_done(struct crew *c)
+{
+	for (uint32_t i = 0; i < c->count; i++)
+		free((char *)c->stands[i]->items[0].str.p);
+	crew_free(c);
+}
+
+static int setup(void **state)
+{
+	split_size = 1 << 20;
+	line_max = 1 << 20;
+	pattern = "*.txt";
+	compression = "auto";
+	bad_rows = 0;
+	return folder_make(state);
+}
+
+/* ---- a model: the lines of a file by the book ---- */
+
+static void model_line(struct wr_bytes *out, const char *path, const char *p, size_t len, size_t offset)
+{
+	wr_bytes_printf(out, "{\"line\":");
+	wr_json_string(out, p, len);
+	wr_bytes_printf(out, ",\"offset\":%zu,\"path\":\"%s\"}\n", offset, path);
+}
+
+static void model_lines(struct wr_bytes *out, const char *path, const char *p, size_t len)
+{
+	size_t at = 0;
+
+	while (at < len) {
+		const char *lf = memchr(p + at, '\n', len - at);
+		size_t stop = lf ? (size_t)(lf - p) : len;
+		size_t n = lf && stop > at && p[stop - 1] == '\r' ? stop - at - 1 : stop - at;
+
+		model_line(out, path, p + at, n, at);
+		at = stop + 1;
+	}
+}
+
+static void expect(struct crew *c, struct wr_bytes *model)
+{
+	char *wanted = sorted_lines((char *)model->data, model->len), *got;
+
+	assert_int_equal(crew_look(c), WR_OK);
+	assert_int_equal(crew_run(c), WR_END);
+	got = crew_lines(c);
+	assert_string_equal(got, wanted);
+	free(wanted);
+	free(got);
+}
+
+static void test_lines_come_with_offset_and_path(void **state)
+{
+	struct crew *c;
+	char expected[1024];
+
+	(void)state;
+	file_text("a.txt", "one\r\n\ntwo\r\nthree");
+	c = lines_crew(1, WR_ON_ERROR_FAIL);
+	assert_int_equal(crew_look(c), WR_OK);
+	assert_int_equal(crew_run(c), WR_END);
+	snprintf(expected, sizeof expected,
+		 "{\"line\":\"one\",\"offset\":0,\"path\":\"%1$s/a.txt\"}\n"
+		 "{\"line\":\"\",\"offset\":5,\"path\":\"%1$s/a.txt\"}\n"
+		 "{\"line\":\"two\",\"offset\":6,\"path\":\"%1$s/a.txt\"}\n"
+		 "{\"line\":\"three\",\"offset\":11,\"path\":\"%1$s/a.txt\"}\n",
+		 folder);
+	assert_string_equal(stand_text(c->stands[0]), expected);
+	crew_done(c);
+}
+
+static void test_a_line_written_in_place_is_the_row_that_cells_make(void **state)
+{
+	struct crew *c;
+	struct stand *st;
+	struct wr_bytes row = WR_BYTES_EMPTY;
+	struct wr_cell cells[3] = {
+	    {.type = WR_T_STR, .str = {"hello", 5}}, {.type = WR_T_F64, .f64 = 0}, {.type = WR_T_STR}};
+
+	(void)state;
+	file_text("a.txt", "hello\n");
+	c = lines_crew(1, WR_ON_ERROR_FAIL);
+	st = c->stands[0];
+	assert_int_equal(crew_look(c), WR_OK);
+	assert_int_equal(st->stage.ops->poll(&st->stage), WR_AGAIN);
+	crew_deliver(c, st);
+	memset(st->buffer, 0xee, 256);
+	assert_int_equal(st->stage.ops->poll(&st->stage), WR_OK);
+	cells[2].str = (struct wr_str){in_folder("a.txt"), (uint32_t)strlen(in_folder("a.txt"))};
+	wr_row_put(&row, wr_elem_shape((struct wr_elem *)st->buffer), WR_INSERT, WR_TS_NONE, cells);
+	assert_int_equal(st->out.p - st->buffer, row.len);
+	assert_memory_equal(st->buffer, row.data, row.len);
+	wr_bytes_deinit(&row);
+	crew_done(c);
+}
+
+static void random_text(struct wr_rand *r, char *p, size_t len)
+{
+	static const char of[] = "abc \n\n\r\r\n";
+
+	for (size_t i = 0; i < len; i++)
+		p[i] = of[wr_rand_below(r, sizeof of - 1)];
+}
+
+static void each_line_once(uint32_t parallelism, uint64_t seed)
+{
+	struct wr_rand r = {seed};
+	struct wr_bytes model = WR_BYTES_EMPTY;
+	struct crew *c;
+	char text[2000], name[16];
+
+	split_size = 1 + wr_rand_below(&r, 60);
+	for (uint32_t i = 0; i < 6; i++) {
+		size_t len = wr_rand_below(&r, 4) ? wr_rand_below(&r, sizeof text) : wr_rand_below(&r, 3);
+
+		random_text(&r, text, len);
+		snprintf(name, sizeof name, "%u.txt", i);
+		file_write(name, text, len);
+		model_lines(&model, in_folder(name), text, len);
+	}
+	c = lines_crew(parallelism, WR_ON_ERROR_FAIL);
+	expect(c, &model);
+	crew_done(c);
+	wr_bytes_deinit(&model);
+}
+
+static void test_each_line_is_read_once_at_any_parallelism(void **state)
+{
+	static const uint32_t parallelisms[] = {1, 2, 7};
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 40; seed++)
+		for (size_t i = 0; i < 3; i++)
+			each_line_once(parallelisms[i], seed);
+}
+
+static void test_a_line_longer_than_many_splits_is_read_once(void **state)
+{
+	struct wr_bytes model = WR_BYTES_EMPTY;
+	char *text = malloc(300000);
+	struct crew *c;
+
+	(void)state;
+	memset(text, 'x', 300000);
+	text[10] = '\n';
+	text[299990] = '\n';
+	split_size = 5000;
+	file_write("a.txt", text, 300000);
+	model_lines(&model, in_folder("a.txt"), text, 300000);
+	c = lines_crew(7, WR_ON_ERROR_FAIL);
+	expect(c, &model);
+	crew_done(c);
+	wr_bytes_deinit(&model);
+	free(text);
+}
+
+static void test_a_line_beyond_the_limit_is_a_bad_row_and_the_next_is_read(void **state)
+{
+	struct wr_bytes model = WR_BYTES_EMPTY;
+	char text[4000];
+	struct crew *c;
+
+	(void)state;
+	memset(text, 'x', sizeof text);
+	memcpy(text, "ok\n", 3);
+	text[3 + 101] = '\n';		/* one too long */
+	text[3 + 101 + 1 + 100] = '\n'; /* just right */
+	text[3998] = '\n';
+	text[3999] = 'z';
+	line_max = 100;
+	split_size = 50;
+	file_write("a.txt", text, sizeof text);
+	model_line(&model, in_folder("a.txt"), text, 2, 0);
+	model_line(&model, in_folder("a.txt"), text + 105, 100, 105);
+	model_line(&model, in_folder("a.txt"), text + 3999, 1, 3999);
+	c = lines_crew(2, WR_ON_ERROR_SKIP);
+	expect(c, &model);
+	assert_int_equal(crew_skipped(c), 2);
+	crew_done(c);
+	wr_bytes_deinit(&model);
+}
+
+static void test_a_line_far_beyond_the_window_is_one_bad_row(void **state)
+{
+	struct wr_bytes model = WR_BYTES_EMPTY;
+	char *text = malloc(3 << 20);
+	struct crew *c;
+
+	(void)state;
+	memset(text, 'x', 3 << 20);
+	memcpy(text, "a\n", 2);
+	memcpy(text + (3 << 20) - 3, "\nb\n", 3);
+	line_max = 300000;
+	split_size = 64 << 20;
+	file_write("a.txt", text, 3 << 20);
+	model_line(&model, in_folder("a.txt"), "a", 1, 0);
+	model_line(&model, in_folder("a.txt"), "b", 1, (3 << 20) - 2);
+	c = lines_crew(1, WR_ON_ERROR_SKIP);
+	expect(c, &model);
+	assert_int_equal(crew_skipped(c), 1);
+	crew_done(c);
+	wr_bytes_deinit(&model);
+	free(text);
+}
+
+static void test_a_bad_line_fails_the_source_with_file_and_offset(void **state)
+{
+	struct crew *c;
+
+	(void)state;
+	file_text("a.txt", "ab\nabcdef\nab\n");
+	line_max = 3;
+	c = lines_crew(1, WR_ON_ERROR_FAIL);
+	assert_int_equal(crew_look(c), WR_OK);
+	assert_int_equal(crew_run(c), WR_EUSER);
+	assert_non_null(strstr(wr_error_text(), "a.txt:3"));
+	assert_non_null(strstr(wr_error_text(), "a line is longer than 3 bytes"));
+	crew_done(c);
+}
+
+/* ---- packed files ---- */
+
+static size_t gzip(const char *text, uint8_t *to, size_t room)
+{
+	z_stream z = {0};
+
+	assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, 0), Z_OK);
+	z.next_in = (uint8_t *)text;
+	z.avail_in = (unsigned)strlen(text);
+	z.next_out = to;
+	z.avail_out = (unsigned)room;
+	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+	deflateEnd(&z);
+	return room - z.avail_out;
+}
+
+static size_t zstd(const char *text, uint8_t *to, size_t room)
+{
+	return ZSTD_compress(to, room, text, strlen(text), 3);
+}
+
+static void packed_twice(size_t (*pack)(const char *text, uint8_t *to, size_t room))
+{
+	struct wr_bytes model = WR_BYTES_EMPTY;
+	uint8_t bytes[1000];
+	size_t len = pack("one\ntw", bytes, sizeof bytes);
+	struct crew *c;
+
+	len += pack("o\nthree\n", bytes + len, sizeof bytes - len);
+	file_write("a.txt", bytes, len);
+	split_size = 3; /* packed files are not cut */
+	model_lines(&model, in_folder("a.txt"), "one\ntwo\nthree\n", 14);
+	c = lines_crew(2, WR_ON_ERROR_FAIL);
+	expect(c, &model);
+	crew_done(c);
+	wr_bytes_deinit(&model);
+}
+
+static void test_members_of_gzip_are_one_text(void **state)
+{
+	(void)state;
+	packed_twice(gzip);
+}
+
+static void test_frames_of_zstd_are_one_text(void **state)
+{
+	(void)state;
+	packed_twice(zstd);
+}
+
+/* Long text that packs badly enough to span many reads. */
+static char *long_text(size_t lines)
+{
+	struct wr_rand r = {7};
+	char *text = malloc(lines * 24 + 1), *to = text;
+
+	for (size_t i = 0; i < lines; i++)
+		to += snprintf(to, 24, "%016llx\n", (unsigned long long)wr_rand_next(&r));
+	return text;
+}
+
+static void damaged(size_t (*pack)(const char *text, uint8_t *to, size_t room), size_t cut, size_t flip,
+		    const char *wanted)
+{
+	char *text = long_text(50000);
+	uint8_t *bytes = malloc(2 << 20);
+	size_t len = pack(text, bytes, 2 << 20);
+	struct crew *c;
+
+	if (flip)
+		bytes[len - flip] ^= 0x55;
+	file_write("a.txt", bytes, len - cut);
+	file_text("b.txt", "good\n");
+	c = lines_crew(1, WR_ON_ERROR_SKIP);
+	assert_int_equal(crew_look(c), WR_OK);
+	assert_int_equal(crew_run(c), WR_END);
+	assert_int_equal(crew_skipped(c), 1);
+	assert_true(c->stands[0]->out.rows > 40000);
+	assert_non_null(strstr(stand_text(c->stands[0]), "\"good\""));
+	crew_done(c);
+	c = lines_crew(1, WR_ON_ERROR_FAIL);
+	assert_int_equal(crew_look(c), WR_OK);
+	assert_int_equal(crew_run(c), WR_EUSER);
+	if (!strstr(wr_error_text(), wanted) || !strstr(wr_error_text(), "a.txt:"))
+		fail_msg("%s", wr_error_text());
+	crew_done(c);
+	free(bytes);
+	free(text);
+}
+
+static void test_a_gzip_file_that_ends_early_is_told_behind_its_lines(void **state)
+{
+	(void)state;
+	damaged(gzip, 20, 0, "gzip: the data ends early");
+}
+
+static void test_a_gzip_file_with_a_wrong_checksum_is_told(void **state)
+{
+	(void)state;
+	damaged(gzip, 0, 6, "gzip: incorrect data check");
+}
+
+static void test_a_zstd_file_that_ends_early_is_told_behind_its_lines(void **state)
+{
+	(void)state;
+	damaged(zstd, 20, 0, "zstd: the data ends early");
+}
+
+static void test_garbage_behind_gzip_data_is_told(void **state)
+{
+	uint8_t bytes[1000];
+	size_t len = gzip("one\n", bytes, sizeof bytes);
+	struct crew *c;
+
+	(void)state;
+	memcpy(bytes + len, "garbage", 7);
+	file_write("a.txt", bytes, len + 7);
+	c = lines_crew(1, WR_ON_ERROR_SKIP);
+	assert_int_equal(crew_look(c), WR_OK);
+	assert_int_equal(crew_run(c), WR_END);
+	assert_int_equal(crew_skipped(c), 1);
+	assert_int_equal(c->stands[0]->out.rows, 1);
+	crew_done(c);
+}
+
+static void test_packed_files_are_read_as_they_are_when_asked(void **state)
+{
+	uint8_t bytes[1000];
+	size_t len = gzip("one\n", bytes, sizeof bytes);
+	struct crew *c;
+
+	(void)state;
+	file_write("a.txt", bytes, len);
+	compression = "none";
+	c = lines_crew(1, WR_ON_ERROR_FAIL);
+	assert_int_equal(crew_look(c), WR_OK);
+	assert_int_equal(crew_run(c), WR_END);
+	assert_null(strstr(stand_text(c->stands[0]), "\"one\""));
+	crew_done(c);
+}
+
+/* ---- files that change ---- */
+
+static void test_a_file_that_vanished_is_told_and_the_others_are_read(void **state)
+{
+	struct crew *c;
+
+	(void)state;
+	file_text("a.txt", "a\n");
+	file_text("b.txt", "b\n");
+	c = lines_crew(2, WR_ON_ERROR_SKIP);
+	assert_int_equal(crew_look(c), WR_OK);
+	unlink(in_folder("a.txt"));
+	assert_int_equal(crew_run(c), WR_END);
+	assert_int_equal(crew_skipped(c), 1);
+	assert_int_equal(c->stands[0]->out.rows + c->stands[1]->out.rows, 1);
+	crew_done(c);
+}
+
+static void test_a_file_that_became_shorter_is_told(void **state)
+{
+	struct crew *c;
+
+	(void)state;
+	file_text("a.txt", "0123456\n0123456\n0123456\n");
+	split_size = 8;
+	c = lines_crew(1, WR_ON_ERROR_SKIP);
+	assert_int_equal(crew_look(c), WR_OK);
+	assert_int_equal(truncate(in_folder("a.txt"), 12), 0);
+	assert_int_equal(crew_run(c), WR_END);
+	assert_int_equal(crew_skipped(c), 2);
+	crew_done(c);
+}
+
+static void test_no_file_is_an_error_of_the_source(void **state)
+{
+	struct crew *c;
+
+	(void)state;
+	c = lines_crew(1, WR_ON_ERROR_SKIP);
+	assert_int_equal(crew_look(c), WR_EUSER);
+	assert_non_null(strstr(wr_error_text(), "no file matches"));
+	crew_done(c);
+}
+
+static void test_a_folder_stands_for_its_files_but_hidden_ones(void **state)
+{
+	struct wr_bytes model = WR_BYTES_EMPTY;
+	struct crew *c;
+
+	(void)state;
+	file_text("a.txt", "a\n");
+	file_text("b", "b\n");
+	file_text(".c", "c\n");
+	file_text("_d", "d\n");
+	pattern = "";
+	c = lines_crew(1, WR_ON_ERROR_FAIL);
+	model_lines(&model, in_folder("a.txt"), "a\n", 2);
+	model_lines(&model, in_folder("b"), "b\n", 2);
+	expect(c, &model);
+	crew_done(c);
+	wr_bytes_deinit(&model);
+}
+
+static void test_memory_that_is_refused_is_an_error_and_no_crash(void **state)
+{
+	uint8_t bytes[1000];
+	struct crew *c;
+
+	(void)state;
+	file_write("a.txt", bytes, gzip("one\ntwo\n", bytes, sizeof bytes));
+	for (int64_t n = 1; n < 12; n++) {
+		int rc;
+
+		c = lines_crew(1, WR_ON_ERROR_SKIP);
+		assert_int_equal(crew_look(c), WR_OK);
+		assert_int_equal(stand_poll(c->stands[0]), WR_AGAIN);
+		crew_deliver(c, c->stands[0]);
+		wr_mem_fail_at(n);
+		rc = stand_run(c->stands[0]);
+		wr_mem_fail_at(0);
+		assert_true(rc == WR_AGAIN || rc == WR_EFATAL);
+		crew_done(c);
+	}
+}
+
+#define FILES_TEST(f) cmocka_unit_test_setup_teardown(f, setup, folder_remove)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    FILES_TEST(test_lines_come_with_offset_and_path),
+	    FILES_TEST(test_a_line_written_in_place_is_the_row_that_cells_make),
+	    FILES_TEST(test_each_line_is_read_once_at_any_parallelism),
+	    FILES_TEST(test_a_line_longer_than_many_splits_is_read_once),
+	    FILES_TEST(test_a_line_beyond_the_limit_is_a_bad_row_and_the_next_is_read),
+	    FILES_TEST(test_a_line_far_beyond_the_window_is_one_bad_row),
+	    FILES_TEST(test_a_bad_line_fails_the_source_with_file_and_offset),
+	    FILES_TEST(test_members_of_gzip_are_one_text),
+	    FILES_TEST(test_frames_of_zstd_are_one_text),
+	    FILES_TEST(test_a_gzip_file_that_ends_early_is_told_behind_its_lines),
+	    FILES_TEST(test_a_gzip_file_with_a_wrong_checksum_is_told),
+	    FILES_TEST(test_a_zstd_file_that_ends_early_is_told_behind_its_lines),
+	    FILES_TEST(test_garbage_behind_gzip_data_is_told),
+	    FILES_TEST(test_packed_files_are_read_as_they_are_when_asked),
+	    FILES_TEST(test_a_file_that_vanished_is_told_and_the_others_are_read),
+	    FILES_TEST(test_a_file_that_became_shorter_is_told),
+	    FILES_TEST(test_no_file_is_an_error_of_the_source),
+	    FILES_TEST(test_a_folder_stands_for_its_files_but_hidden_ones),
+	    FILES_TEST(test_memory_that_is_refused_is_an_error_and_no_crash),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
