@@ -37,7 +37,7 @@ LDLIBS   := $(LUAJIT_A) $(PC_LIBS) -lm -ldl -lpthread
 
 C_SRC   := $(filter-out runtime/main.c,$(wildcard runtime/*/*.c))
 CC_SRC  := $(wildcard runtime/*/*.cc)
-OBJ     := $(C_SRC:%.c=$B/obj/%.o) $(CC_SRC:%.cc=$B/obj/%.o) $(if $(wildcard runtime/script/embed.lua),$B/obj/embed.o)
+OBJ     := $(C_SRC:%.c=$B/obj/%.o) $(CC_SRC:%.cc=$B/obj/%.o) $B/obj/embed.o
 LUA_SRC := $(sort $(shell find lua stdlib -name '*.lua' 2>/dev/null))
 UNIT    := $(patsubst tests/%.c,$B/%,$(wildcard tests/unit/*/*_test.c))
 SIM     := $(patsubst tests/%.c,$B/%,$(wildcard tests/sim/*_sim.c))
@@ -49,7 +49,7 @@ REF     := $(patsubst tests/%.c,$B/%,$(wildcard tests/bench/*.c))
 	deps demo-run unit-build spec-build e2e-build sim-build fuzz-build bench-build FORCE
 .DELETE_ON_ERROR:
 
-all: $(if $(wildcard runtime/main.c),$B/weir,$(OBJ))				## build the program: build/weir
+all: $B/weir				## build the program: build/weir
 
 # ---- what CI and a newcomer call: these install the packages that are missing (DEPS=no: they do not) ----
 
@@ -91,7 +91,8 @@ docs:					## write docs/api.md from the annotations in lua/ and stdlib/
 
 install: $B/weir			## install program, man page, completions (PREFIX=/usr/local DESTDIR=)
 	install -D -m 755 $B/weir $(DESTDIR)$(PREFIX)/bin/weir
-	install -D -m 644 packaging/weir.1 $(DESTDIR)$(PREFIX)/share/man/man1/weir.1
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	$B/weir help man >$(DESTDIR)$(PREFIX)/share/man/man1/weir.1
 	install -D -m 644 packaging/weir.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir
 	install -D -m 644 packaging/_weir $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_weir
 

@@ -248,11 +248,37 @@ static int unknown_verb(const char *name)
 	return complain(EXIT_USAGE);
 }
 
+/* The manual page, in roff: what `make install` puts into man1. */
+static void help_man(void)
+{
+	struct wr_bytes options = WR_BYTES_EMPTY;
+
+	printf(".TH WEIR 1 \"\" \"weir " WEIR_VERSION "\"\n.SH NAME\nweir \\- stateful stream processing, scripted in Lua\n"
+	       ".SH SYNOPSIS\n.B weir\n.I verb\n[\\fIoptions\\fR] …\n.SH VERBS\n");
+	for (int i = 0; i < VERBS; i++)
+		printf(".TP\n\\fB%s\\fR %s\n%s\n", verbs[i].name, verbs[i].operands, verbs[i].summary);
+	wr_config_man(&options);
+	if (options.len)
+		fwrite(options.data, 1, options.len, stdout);
+	printf(".SH ENVIRONMENT\nEach option can be given as a variable: \\fB\\-\\-buffer\\-size\\fR as "
+	       "\\fBWEIR_BUFFER_SIZE\\fR. \\fBNO_COLOR\\fR turns colours off.\n"
+	       ".SH FILES\n\\fIweir.toml\\fR in the current folder holds options, a line each: name = value.\n"
+	       ".SH EXIT STATUS\n0 done, 1 the job failed, 2 usage or script error, 130 interrupted.\n.SH EXAMPLES\n.nf\n");
+	for (int i = 0; i < VERBS; i++)
+		printf("%s", verbs[i].examples);
+	printf(".fi\n");
+	wr_bytes_deinit(&options);
+}
+
 static int verb_help(struct wr_config *c, int argc, char **argv)
 {
 	const struct verb *v = argc > 0 ? find_verb(argv[0]) : NULL;
 
 	(void)c;
+	if (argc > 0 && !strcmp(argv[0], "man")) {
+		help_man();
+		return 0;
+	}
 	if (argc > 0 && !v)
 		return unknown_verb(argv[0]);
 	if (v)

@@ -1,0 +1,19 @@
+# bash completion for weir: verbs and options are asked of the program, so they are never out of date.
+_weir() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} weir=${COMP_WORDS[0]} help choices
+	COMPREPLY=()
+	if ((COMP_CWORD == 1)) || [[ ${COMP_WORDS[1]} == help ]]; then
+		COMPREPLY=($(compgen -W "$("$weir" help 2>/dev/null | sed -n 's/^  \([a-z]*\)  .*/\1/p')" -- "$cur"))
+		return
+	fi
+	help=$("$weir" help "${COMP_WORDS[1]}" 2>/dev/null)
+	if [[ $cur == -* ]]; then
+		COMPREPLY=($(compgen -W "$(grep -oE -- '^  (-.,)? *--[a-z-]+' <<<"$help" | grep -oE -- '--[a-z-]+')" -- "$cur"))
+	elif [[ $prev == --* ]]; then
+		choices=$(tr -s ' \n' '  ' <<<"$help" | grep -oE -- "$prev [A-Z]+ [^.]*\. One of [a-z_|]+" | grep -oE '[a-z_]+(\|[a-z_]+)+$')
+		if [[ $choices ]]; then COMPREPLY=($(compgen -W "${choices//|/ }" -- "$cur")); else COMPREPLY=($(compgen -f -- "$cur")); fi
+	else
+		COMPREPLY=($(compgen -f -X '!*.lua' -- "$cur") $(compgen -d -- "$cur"))
+	fi
+}
+complete -o filenames -F _weir weir
