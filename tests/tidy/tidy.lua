@@ -130,7 +130,7 @@ forbid {
   name = "time comes from base/clock.c",
   wants = function(path) return is_c(path) and in_runtime(path) and path ~= "runtime/base/clock.c" end,
   patterns = {
-    ["%f[%w_](time)%s*%(%s*[N0&]"] = "%s(): ask the clock table (base/clock.h)",
+    ["%f[%w_>.](time)%s*%(%s*[N0&]"] = "%s(): ask the clock table (base/clock.h)",
     ["%f[%w_](clock_gettime)%s*%("] = "%s(): ask the clock table (base/clock.h)",
     ["%f[%w_](gettimeofday)%s*%("] = "%s(): ask the clock table (base/clock.h)",
     ["%f[%w_](ev_time)%s*%("] = "%s(): ask the clock table (base/clock.h)",
@@ -268,8 +268,8 @@ forbid {
   name = "nothing is left for later",
   wants = function(path) return path ~= "tests/tidy/tidy.lua" end,
   raw = true,
-  patterns = { ["%f[%w_](TODO)%f[^%w_]"] = "%s", ["%f[%w_](FIXME)%f[^%w_]"] = "%s", ["%f[%w_](XXX)%f[^%w_]"] = "%s",
-    ["%f[%w_](HACK)%f[^%w_]"] = "%s" },
+  patterns = { ["%f[%w_](TODO)%f[^%w_]"] = "%s", ["%f[%w_](FIXME)%f[^%w_]"] = "%s", ["[-/*#]%s*(XXX)%f[^%w_]"] = "%s",
+    ["[-/*#]%s*(HACK)%f[^%w_]"] = "%s" },
   bad = { "runtime/base/x.c", "/* TODO */" },
   good = { "runtime/base/x.c", "/* mktemp XXXXXX */" },
 }
