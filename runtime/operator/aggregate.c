@@ -58,20 +58,14 @@ static uint32_t scalar_shape(uint32_t type)
 	return wr_shape_intern(&f, 1, 0, 1);
 }
 
-/* Keys made by a function have no name of their own: "key", or key1, key2 … */
+/* What the parts of the key are called in results: the planner says it. */
 static void name_keys(struct wr_stage *s, struct aggregate *a)
 {
-	const struct wr_value *names = wr_value_list(s->plan, "key", &a->key_count);
+	const struct wr_value *names = wr_value_list(s->options, "key_as", &a->key_count);
 
+	WR_ASSERT(a->key_count > 0 && a->key_count <= WR_KEY_PARTS_MAX);
 	for (uint32_t i = 0; i < a->key_count; i++) {
-		const char *name = names[i].str.p;
-
-		if (name[0] == 1 && a->key_count == 1)
-			snprintf(a->name_room[i], NAME_MAX_LEN, "key");
-		else if (name[0] == 1)
-			snprintf(a->name_room[i], NAME_MAX_LEN, "key%u", i + 1);
-		else
-			snprintf(a->name_room[i], NAME_MAX_LEN, "%s", name);
+		snprintf(a->name_room[i], NAME_MAX_LEN, "%s", names[i].str.p);
 		a->names[i] = (struct wr_str){a->name_room[i], (uint32_t)strlen(a->name_room[i])};
 	}
 }

@@ -48,16 +48,16 @@ describe("a plan", function()
           inputs = 0,
           stages = {
             {
-              kind = "files", name = "files", operators = { { id = 1, name = "files", uid = "files" } },
+              kind = "files", name = "files", operators = { { id = 1, name = "files", uid = "files", on_error = "fail" } },
               on_error = "fail",
               options = {
-                path = { "books/*.txt" }, format = { kind = "lines" }, watch = false, compression = "auto",
+                path = { "books/*.txt" }, format = "lines", watch = false, compression = "auto",
                 split_size = 16777216, max_line = 16777216,
               },
               outs = { { tag = "", targets = { { stage = 1 } } } },
             },
             {
-              kind = "lua", name = "flat_map", operators = { { id = 2, name = "flat_map", uid = "flat_map<files>" } },
+              kind = "lua", name = "flat_map", operators = { { id = 2, name = "flat_map", uid = "flat_map<files>", on_error = "fail" } },
               on_error = "fail",
               options = { root = 2, links = { { from = 2, tag = "", port = 0 } } },
               outs = { { tag = "", targets = { { edge = 0 } } } },
@@ -69,13 +69,13 @@ describe("a plan", function()
           inputs = 1,
           stages = {
             {
-              kind = "aggregate", name = "count", operators = { { id = 3, name = "count", uid = "counts" } },
+              kind = "aggregate", name = "count", operators = { { id = 3, name = "count", uid = "counts", on_error = "fail" } },
               key = { "word" }, states = { { name = "value", kind = "reducing" } }, on_error = "fail",
               options = { fn = "count", as = "count", key_as = { "word" }, emit = "final" },
               outs = { { tag = "", targets = { { stage = 1 } } } },
             },
             {
-              kind = "print", name = "print", operators = { { id = 4, name = "print", uid = "print<count>" } },
+              kind = "print", name = "print", operators = { { id = 4, name = "print", uid = "print<count>", on_error = "fail" } },
               on_error = "fail", options = {}, outs = {},
             },
           },
@@ -85,6 +85,16 @@ describe("a plan", function()
         { name = "flat_map → count", from = 0, to = 1, input = 0, partition = "hash", key = { "word" } },
       },
     }, unsigned(plan))
+  end)
+
+  it("says a format as its kind, and what else there is to it beside", function()
+    local plan = draw.plan([[
+      job:source(weir.files { path = "x", format = weir.csv { columns = { "a", "b" }, separator = ";" } })
+        :sink(weir.stdout { format = weir.lines() })]])
+    local read, write = plan.vertices[1].stages[1].options, plan.vertices[1].stages[2].options
+    assert.equal("csv", read.format)
+    assert.same({ header = false, columns = { "a", "b" }, separator = ";", quote = '"' }, read.csv)
+    assert.same({ format = "lines" }, write)
   end)
 
   it("is the same each time", function()
