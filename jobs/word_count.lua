@@ -7,13 +7,13 @@
 --- updates=true one line at every change. A word is a run of ASCII letters, digits and bytes from 0x80 up
 --- (so UTF-8 stays whole), ASCII lower-cased.
 local weir = require "weir"
-local words = weir.text.words
+local words = weir.text.lower_words
 
 local job = weir.job { name = "word_count" }
 
 job:source(weir.files { path = job.args.input or "jobs/data/*.txt" })
   :flat_map(function(rec, emit)
-    for word in words(rec.line) do emit { word = word:lower() } end
+    for word in words(rec.line) do emit { word = word } end
   end)
   :key_by "word"
   :count { emit = job.args.updates == "true" and "update" or "final" }

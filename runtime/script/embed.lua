@@ -37,6 +37,9 @@ for i = 3, #arg do
   local chunk = assert(loadstring(read(path), "@" .. path))
   files[#files + 1] = { name = name, code = string.dump(chunk, false) }
 end
+-- The names of the bytecodes of the very LuaJIT that is linked in.
+local vmdef = assert(package.searchpath("jit.vmdef", package.path), "jit/vmdef.lua is missing: package luajit")
+files[#files + 1] = { name = "jit.vmdef", code = string.dump(assert(loadfile(vmdef)), true) }
 table.sort(files, function(a, b) return a.name < b.name end)
 
 local out = assert(io.open(out_path, "w"))

@@ -91,7 +91,11 @@ local function new_chunk(stage, shape, input)
     stage = stage, shape = shape, input = input, sites = {}, lines = {},
     E = rows.environment(stage.L, stage.store, stage.broadcast),
   }, Chunk)
-  self.known = names.of_stage(stage, shape, input)
+  self.functions = {}
+  for k, node in ipairs(stage.ops) do
+    self.functions[k] = function_of(node, k == 1 and input or 0)
+  end
+  self.known = names.of_stage(stage, shape, self.functions)
   return self
 end
 
@@ -148,7 +152,7 @@ function Chunk:operator(k)
   local stage = self.stage
   local node = stage.ops[k]
   local E = self.E
-  E["f" .. k] = k == 1 and function_of(node, self.input) or function_of(node, 0)
+  E["f" .. k] = self.functions[k]
   self:add("local f%d = E.f%d", k, k)
 
   local tags = {}
@@ -317,7 +321,7 @@ local function build_loop(stage, input, id)
   local chunk = new_chunk(stage, shape, input)
   chunk:operator(1)
   chunk:close_head()
-  chunk:loop(shape, names.wanted(stage, shape, input))
+  chunk:loop(shape, names.wanted(stage, chunk.functions))
   local loop = chunk:load(format("weir:%s#%d", stage.name, id))
   stage.chunks[#stage.chunks + 1] = chunk
   return loop
@@ -326,6 +330,7 @@ end
 local function build_timers(stage)
   local chunk = new_chunk(stage, nil, 0)
   local node = stage.ops[1]
+  chunk.known[1] = names.of_timer(node.fn)
   chunk:operator(1)
   chunk:close_head()
   local fn = stage.timer or node.fn.timer
