@@ -25,6 +25,7 @@ struct wr_page *wr_page_take(struct wr_pages *p, uint32_t need)
 	page->next = NULL;
 	page->input = page->rows = page->len = page->at = page->event = 0;
 	page->borrowed = NULL;
+	page->counted = false;
 	return page;
 }
 

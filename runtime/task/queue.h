@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queue: what waits in front of a stage: pages of rows and events, in order. One thread. */
 #pragma once
+#include <stdbool.h>
 #include "record/element.h"
 
 enum { WR_PAGE_SIZE = 32 * 1024 };
@@ -14,8 +15,8 @@ struct wr_page {
 	uint32_t event; /* enum wr_event_type, or 0: rows */
 	int64_t ts;	/* of the event */
 	const uint8_t *borrowed; /* rows lie here instead of in data (a buffer of the gate) */
-	uint64_t pad;
-	uint8_t data[];
+	bool counted; /* its rows are in the statistics */
+	_Alignas(8) uint8_t data[];
 };
 
 struct wr_queue {

@@ -6,6 +6,8 @@
  * its store and its ports; it never sees gates, channels or other stages. Rows cross from
  * stage to stage as bytes. All functions run on the task's thread and never block.
  *
+ * Only what a stage needs is set in its table; a NULL function does nothing.
+ *
  * life:  make → open → ( poll | rows | watermark | time | letter )* → end → free
  */
 #ifndef WR_TASK_STAGE_H

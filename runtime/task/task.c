@@ -50,6 +50,7 @@ struct wr_task {
 	/* state */
 	enum phase phase;
 	bool failed, gone;
+	bool paused; /* in this step a stage was told to stop early */
 	struct wr_buffer *buffer; /* input that stage 0 has not finished */
 	struct wr_input input;
 	struct wr_page *borrowed; /* stands for `buffer` in stage 0's queue */
@@ -192,7 +193,7 @@ void wr_task_free(struct wr_task *t)
 	for (uint32_t i = 0; t->nodes && i < t->node_count; i++) {
 		struct node *n = &t->nodes[i];
 
-		if (n->stage.ops)
+		if (n->stage.ops && n->stage.ops->free)
 			n->stage.ops->free(&n->stage);
 		queue_drop(t, &n->queue);
 		for (uint32_t k = 0; n->ports && k < n->stage.out_count; k++) {
@@ -231,10 +232,10 @@ int wr_stage_spent(struct wr_stage *s)
 	struct wr_task *t = node_of(s)->task;
 
 	if (wr_clock_ns(t->clock) >= s->step_until_ns)
-		return 1;
+		return t->paused = true;
 	for (uint32_t i = 0; i < t->writer_count; i++)
 		if (!wr_writer_ready(t->writers[i]))
-			return 1;
+			return t->paused = true;
 	return 0;
 }
 
@@ -498,6 +499,14 @@ static void page_done(struct wr_task *t, struct node *n)
 	wr_page_give(&t->pages, page);
 }
 
+static void count_in(struct node *n, struct wr_page *page)
+{
+	page->counted = true;
+	wr_metric_add(&n->stage.ops_stats[0].bytes_in, page->len);
+	if (!n->stage.ops->counts)
+		wr_metric_add(&n->stage.ops_stats[0].rows_in, page->rows);
+}
+
 /* Rows that left by the main output, for the last operator of the stage. */
 static void count_out(struct node *n)
 {
@@ -523,10 +532,8 @@ static int step_chain(struct wr_task *t)
 			if (page->event) {
 				rc = node_take_event(n, page);
 			} else {
-				if (!page->at && !n->stage.ops->counts)
-					wr_metric_add(&n->stage.ops_stats[0].rows_in, page->rows);
-				if (!page->at)
-					wr_metric_add(&n->stage.ops_stats[0].bytes_in, page->len);
+				if (!page->counted)
+					count_in(n, page);
 				rc = node_rows(n, page);
 			}
 			if (rc != WR_OK)
@@ -705,7 +712,7 @@ static int step_open(struct wr_task *t)
 {
 	for (uint32_t i = 0; i < t->node_count; i++) {
 		struct wr_stage *s = &t->nodes[i].stage;
-		int rc = s->ops->open(s);
+		int rc = s->ops->open ? s->ops->open(s) : WR_OK;
 
 		if (rc == WR_OK)
 			rc = node_flush(&t->nodes[i]);
@@ -734,8 +741,9 @@ static int step_work(struct wr_task *t)
 	}
 	if (rc != WR_AGAIN)
 		return rc;
-	/* a stage stopped early: for lack of time, or of room behind it, which will wake the task */
-	return wr_stage_spent(&t->nodes[0].stage) ? WR_OK : WR_AGAIN;
+	/* A stage stopped early: because it was told to, then the next step goes on (what it was told must be
+	 * remembered: asked again, the answer may have changed); or because it waits for its own outside. */
+	return t->paused ? WR_OK : WR_AGAIN;
 }
 
 static bool all_ended(const struct wr_task *t)
@@ -756,6 +764,7 @@ enum wr_step wr_task_step(struct wr_task *t)
 	wr_metric_add(&t->steps, 1);
 	if (atomic_load_explicit(&t->cancelled, memory_order_relaxed))
 		return task_end(t, false);
+	t->paused = false;
 	for (uint32_t i = 0; i < t->node_count; i++)
 		t->nodes[i].stage.step_until_ns = now + t->step_ns;
 	if (t->phase == OPENING)
