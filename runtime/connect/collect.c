@@ -79,4 +79,11 @@ static int collect_rows(struct wr_stage *s, struct wr_rows *rows)
 	return rc;
 }
 
-const struct wr_stage_ops wr_collect_ops = {.kind = "collect", .open = collect_open, .rows = collect_rows};
+/* The rows stay until somebody takes them. */
+static void collect_free(struct wr_stage *s)
+{
+	s->state = NULL;
+}
+
+const struct wr_stage_ops wr_collect_ops = {
+    .kind = "collect", .open = collect_open, .rows = collect_rows, .free = collect_free};

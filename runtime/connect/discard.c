@@ -3,6 +3,12 @@
 #include "base/error.h"
 #include "connect/kinds.h"
 
+static int discard_open(struct wr_stage *s)
+{
+	(void)s;
+	return WR_OK;
+}
+
 static int discard_rows(struct wr_stage *s, struct wr_rows *rows)
 {
 	(void)s;
@@ -10,4 +16,10 @@ static int discard_rows(struct wr_stage *s, struct wr_rows *rows)
 	return WR_OK;
 }
 
-const struct wr_stage_ops wr_discard_ops = {.kind = "discard", .rows = discard_rows};
+static void discard_free(struct wr_stage *s)
+{
+	(void)s;
+}
+
+const struct wr_stage_ops wr_discard_ops = {
+    .kind = "discard", .open = discard_open, .rows = discard_rows, .free = discard_free};

@@ -13,6 +13,9 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "connect/discover.h"
+#include "connect/watch.h"
+
+enum { WATCH_EVERY_MS = 10000 };
 
 struct found {
 	const char *path;
@@ -23,6 +26,7 @@ struct wr_discovery {
 	struct wr_arena kept; /* the patterns */
 	const char **patterns;
 	uint32_t pattern_count;
+	struct wr_watch *watch; /* NULL: one look is all */
 
 	struct wr_arena scan; /* of one look */
 	struct found *found;
@@ -49,6 +53,18 @@ static int keep_patterns(struct wr_discovery *d, const struct wr_value *path)
 	return WR_OK;
 }
 
+static int start_watch(struct wr_discovery *d, const struct wr_value *options)
+{
+	int rc = WR_OK;
+
+	d->watch = wr_watch_new(wr_value_int(options, "every", WATCH_EVERY_MS));
+	if (!d->watch)
+		return WR_EFATAL;
+	for (uint32_t i = 0; i < d->pattern_count && rc == WR_OK; i++)
+		rc = wr_watch_add(d->watch, d->patterns[i]);
+	return rc;
+}
+
 struct wr_discovery *wr_discovery_new(const struct wr_value *options)
 {
 	struct wr_discovery *d = wr_zalloc(&discover_mem, sizeof *d);
@@ -57,17 +73,18 @@ struct wr_discovery *wr_discovery_new(const struct wr_value *options)
 		return NULL;
 	wr_arena_init(&d->kept, &discover_mem);
 	wr_arena_init(&d->scan, &discover_mem);
-	if (keep_patterns(d, wr_value_get(options, "path")) != WR_OK) {
-		wr_discovery_free(d);
-		return NULL;
-	}
-	return d;
+	if (keep_patterns(d, wr_value_get(options, "path")) == WR_OK &&
+	    (!wr_value_bool(options, "watch", false) || start_watch(d, options) == WR_OK))
+		return d;
+	wr_discovery_free(d);
+	return NULL;
 }
 
 void wr_discovery_free(struct wr_discovery *d)
 {
 	if (!d)
 		return;
+	wr_watch_free(d->watch);
 	wr_arena_deinit(&d->kept);
 	wr_arena_deinit(&d->scan);
 	wr_free(&discover_mem, d->found);
@@ -162,6 +179,8 @@ int wr_discovery_look(struct wr_discovery *d, int (*each)(void *arg, const char 
 {
 	int rc = WR_OK;
 
+	if (d->watch)
+		return wr_watch_look(d->watch, each, arg, next_ms);
 	*next_ms = -1;
 	wr_arena_reset(&d->scan);
 	d->found_count = 0;

@@ -5,7 +5,8 @@
 #include "record/value.h"
 
 struct wr_discovery;
-/* Options: path = glob, folder or list of them; watch = bool. Copies what it needs. NULL with the error set.
+/* Options: path = glob, folder or list of them; watch = bool, every = ms. Copies what it needs. NULL with the
+ * error set.
  */
 struct wr_discovery *wr_discovery_new(const struct wr_value *options);
 void wr_discovery_free(struct wr_discovery *d);

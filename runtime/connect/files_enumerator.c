@@ -2,11 +2,11 @@
 /* files_enumerator: which files a files source reads, cut into splits, and who reads which.
  * On the coordinator's thread; reads directories, never files but for their first bytes.
  *
- * Options: path = glob, folder or list of them; split_size (bytes). Files are given out in
- * the order of their paths, to whoever asks, several small ones at once. A large file of
- * lines or JSON lines is cut into splits of split_size; which line belongs to which split is
- * the reader's rule (format/intake.h). CSV is not cut, because a quoted field may hold line
- * ends and only the bytes before it tell; packed files cannot be.
+ * Options: path = glob, folder or list of them; split_size (bytes), watch, every (connect/watch.h). Files are
+ * given out in the order of their paths, to whoever asks, several small ones at once. A large file of lines
+ * or JSON lines is cut into splits of split_size; which line belongs to which split is the reader's rule
+ * (format/intake.h). CSV is not cut, because a quoted field may hold line ends and only the bytes before it
+ * tell; packed files cannot be.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -176,23 +176,22 @@ static inline const char *stand_text(struct stand *st)
 	return (const char *)st->text.data;
 }
 
-/* What the task gives a stage, as far as a stage that stands alone needs it. */
+/* What the task gives a stage; linked in front of the task's own (Makefile). */
 static int bad_rows;
 static char bad_text[1024], bad_raw[256];
 
-__attribute__((weak)) uint8_t *wr_out_more(struct wr_out *o, uint32_t need)
+uint8_t *wr_out_more(struct wr_out *o, uint32_t need)
 {
 	(void)o;
 	fail_msg("the output is too small for %u bytes more", need);
 	return NULL;
 }
-__attribute__((weak)) int wr_stage_spent(struct wr_stage *s)
+int wr_stage_spent(struct wr_stage *s)
 {
 	return s->step_until_ns == 0;
 }
-__attribute__((weak)) int wr_stage_bad_row(struct wr_stage *s, uint32_t op, const struct wr_elem *row,
-					   const void *raw, size_t raw_len, const char *origin,
-					   const char *error, int code)
+int wr_stage_bad_row(struct wr_stage *s, uint32_t op, const struct wr_elem *row, const void *raw,
+		     size_t raw_len, const char *origin, const char *error, int code)
 {
 	(void)row;
 	bad_rows++;
