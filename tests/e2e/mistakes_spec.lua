@@ -1,0 +1,110 @@
+--- What a user sees who made a mistake: the message on standard error, nothing on standard output, the exit code.
+
+local shell = require "support.shell"
+
+local folder
+
+local function run(script, options)
+  local path = folder .. "/job.lua"
+  local file = assert(io.open(path, "w"))
+  file:write('local weir = require "weir" local job = weir.job "test"\n', script)
+  file:close()
+  local out, code, err = shell.run(shell.weir .. " run " .. (options or "") .. " " .. path)
+  return out, code, (err:gsub(folder:gsub("%p", "%%%0") .. "/", ""))
+end
+
+local function refused(script, message)
+  local out, code, err = run(script)
+  assert.is_truthy(err:find(message, 1, true), err)
+  assert.equal(2, code)
+  assert.equal("", out)
+end
+
+describe("a script that is wrong", function()
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  it("is refused for an unknown option", function()
+    refused('job:source(weir.files { pth = "x" }):sink(weir.print())',
+      'job.lua:2: weir.files: unknown option "pth"; did you mean "path"?')
+  end)
+
+  it("is refused for a misspelt method", function()
+    refused('\njob:source(weir.from { 1 })\n  :fliter(print)',
+      'job.lua:4: stream has no method "fliter"; did you mean "filter"?')
+  end)
+
+  it("is refused for a source without a sink", function()
+    refused('job:source(weir.stdin())', 'job.lua:2: source "stdin" leads nowhere')
+  end)
+
+  it("is refused for a uid that is taken", function()
+    refused('local s = job:source(weir.from { 1 }):uid "u"\ns:map(print):uid "u":sink(weir.discard())',
+      'job.lua:3: uid "u" is taken by operator "from" (job.lua:2)')
+  end)
+
+  it("is refused for state without a key", function()
+    refused('job:source(weir.from { 1 }):process(weir.process_function {\n'
+      .. '  state = { n = weir.state.value() }, element = print }):sink(weir.discard())',
+      'stream:process: the state "n" is kept per key, and this stream has no key: put :key_by(…) before it')
+  end)
+
+  it("is refused for a record that cannot be one, with the field's path", function()
+    refused('job:source(weir.from { { a = { b = print } } }):sink(weir.discard())', "a.b")
+  end)
+
+  it("is refused when it cannot be read as Lua", function()
+    refused("job:source(", "job.lua:2:")
+  end)
+
+  it("is refused when it draws nothing", function()
+    local path = folder .. "/empty.lua"
+    assert(io.open(path, "w")):close()
+    local _, code, err = shell.run(shell.weir .. " run " .. path)
+    assert.equal(2, code)
+    assert.is_truthy(err:find("the script drew no job", 1, true), err)
+  end)
+
+  it("is refused when it draws another graph the second time", function()
+    refused('job:source(weir.from { 1 }):name("n" .. math.random(1e9)):sink(weir.discard())',
+      "the script draws another graph when it runs again: operator 1 was values")
+  end)
+
+  it("is refused when nobody has heard of the file", function()
+    local _, code, err = shell.run(shell.weir .. " run " .. folder .. "/none.lua")
+    assert.equal(2, code)
+    assert.is_truthy(err:find("none.lua", 1, true), err)
+  end)
+end)
+
+describe("a function that fails", function()
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  local script = 'local good = job:source(weir.from { { a = 1 }, { b = 2 }, { a = 3 } })\n'
+    .. '  :map(function(r) return { a = r.a + 1 } end):name "add"'
+
+  it("fails the job, with script, line, operator, subtask and record", function()
+    local _, code, err = run(script .. ":sink(weir.print())")
+    assert.equal(1, code)
+    for _, part in ipairs { "operator 'add'", "subtask 0", "job.lua:3: attempt to perform arithmetic", '{"b":2}' } do
+      assert.is_truthy(err:find(part, 1, true), part .. " is missing in: " .. err)
+    end
+    assert.is_nil(err:find("lua/weir", 1, true), err)
+  end)
+
+  it("skips the record under on_error = skip, and counts it", function()
+    local out, code, err = run(script .. ":sink(weir.print())", "--on-error=skip")
+    assert.equal(0, code)
+    assert.equal('{"a":2}\n{"a":4}\n', out)
+    assert.is_truthy(err:find("1 skipped", 1, true), err)
+  end)
+
+  it("delivers the record with its error to the dead letters", function()
+    local out, code = run(script .. ':on_error "dead_letter"\n'
+      .. 'good:side_output "dead_letter":map(function(d) return { op = d.operator, why = d.error, rec = d.record } end)'
+      .. ':sink(weir.print())\ngood:sink(weir.discard())')
+    assert.equal(0, code)
+    assert.matches('^{"op":"add","rec":{"b":2},"why":"[^"]*attempt to perform arithmetic[^"]*"}\n$', out)
+  end)
+end)
