@@ -5,34 +5,43 @@
 ---
 --- Reads JSON lines {"user":, "page":, "ts": ms} and prints for each visit
 --- {"clicks":4,"seconds":900,"start":1700000000000,"user":"ann"} when event time has passed its end by `gap`
---- (default 30m). Clicks may be up to a minute out of order. Shows: what a session window does, written
---- with keyed state and a timer that moves.
+--- (default 30m). Clicks may be up to a minute out of order: one that lies between two visits joins them.
+--- Shows: what a session window does, written with keyed state and timers.
 local weir = require "weir"
 
 local job = weir.job { name = "sessions_by_hand" }
 local GAP = weir.duration(job.args.gap or "30m")
 
 local sessions = weir.process_function {
-  state = { visit = weir.state.value() },
+  state = { visits = weir.state.value() },
   element = function(ctx, click)
-    local visit = ctx.visit:get()
-    if visit then
-      ctx:delete_event_timer(visit.last + GAP)
-      ctx.visit:set {
-        start = math.min(visit.start, click.ts), last = math.max(visit.last, click.ts), clicks = visit.clicks + 1,
-      }
-      ctx:event_timer(math.max(visit.last, click.ts) + GAP)
-    else
-      ctx.visit:set { start = click.ts, last = click.ts, clicks = 1 }
-      ctx:event_timer(click.ts + GAP)
+    local visit = { start = click.ts, last = click.ts, clicks = 1 }
+    local visits = {}
+    for _, other in ipairs(ctx.visits:get() or {}) do
+      if other.start - click.ts < GAP and click.ts - other.last < GAP then
+        visit.start = math.min(visit.start, other.start)
+        visit.last = math.max(visit.last, other.last)
+        visit.clicks = visit.clicks + other.clicks
+      else
+        visits[#visits + 1] = other
+      end
     end
+    visits[#visits + 1] = visit
+    ctx.visits:set(visits)
+    ctx:event_timer(visit.last + GAP)
   end,
-  timer = function(ctx)
-    local visit = ctx.visit:get()
-    ctx:emit {
-      user = ctx:key(), start = visit.start, seconds = (visit.last - visit.start) / 1000, clicks = visit.clicks,
-    }
-    ctx.visit:clear()
+  timer = function(ctx, time)
+    local open = {}
+    for _, visit in ipairs(ctx.visits:get() or {}) do
+      if visit.last + GAP <= time then
+        ctx:emit {
+          user = ctx:key(), start = visit.start, seconds = (visit.last - visit.start) / 1000, clicks = visit.clicks,
+        }
+      else
+        open[#open + 1] = visit
+      end
+    end
+    ctx.visits:set(#open > 0 and open or nil)
   end,
 }
 
