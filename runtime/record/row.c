@@ -8,6 +8,7 @@
  */
 #include "base/assert.h"
 #include "base/error.h"
+#include "record/number.h"
 #include "record/row.h"
 #include "record/value.h"
 
@@ -73,6 +74,20 @@ static uint32_t write_variable(uint8_t *body, uint32_t at, const struct wr_cell 
 	return start + cell->str.len;
 }
 
+static uint64_t fixed_slot(const struct wr_cell *cell)
+{
+	switch (cell->type) {
+	case WR_T_NULL:
+		return 0;
+	case WR_T_BOOL:
+		return cell->u64 != 0;
+	case WR_T_F64:
+		return wr_number_bits(cell->u64);
+	default:
+		return cell->u64;
+	}
+}
+
 void wr_row_write(uint8_t *to, uint32_t len, const struct wr_shape *s, enum wr_kind kind, int64_t ts,
 		  const struct wr_cell *cells)
 {
@@ -91,8 +106,8 @@ void wr_row_write(uint8_t *to, uint32_t len, const struct wr_shape *s, enum wr_k
 			body[i >> 3] |= (uint8_t)(1u << (i & 7));
 		else if (is_variable(cell->type))
 			at = write_variable(body, at, cell, &slot);
-		else if (cell->type != WR_T_NULL)
-			slot = cell->type == WR_T_BOOL ? cell->u64 != 0 : cell->u64;
+		else
+			slot = fixed_slot(cell);
 		memcpy(body + s->slots_at + 8 * (size_t)i, &slot, 8);
 	}
 	zero(body, at, len - WR_ELEM_HEADER);
@@ -214,7 +229,8 @@ static int verify_field(struct trail *trail, const struct wr_shape *s, uint32_t 
 		return slot == 0 ? WR_OK : refuse(trail, "is missing and has a value");
 	if (is_variable(f->type))
 		return verify_variable(trail, f, slot, body, len, at);
-	if ((f->type == WR_T_NULL && slot != 0) || (f->type == WR_T_BOOL && slot > 1))
+	if ((f->type == WR_T_NULL && slot != 0) || (f->type == WR_T_BOOL && slot > 1) ||
+	    (f->type == WR_T_F64 && !wr_number_ok(slot)))
 		return refuse(trail, "holds a value that its type does not have");
 	return WR_OK;
 }

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include "base/assert.h"
 #include "base/error.h"
+#include "record/number.h"
 #include "record/shape.h"
 #include "record/value.h"
 #include "record/varint.h"
@@ -135,6 +136,9 @@ static int verify(struct wr_reader *r, unsigned depth)
 	case WR_V_TRUE:
 		return WR_OK;
 	case WR_V_F64:
+		if (!wr_number_ok(wr_read_u64(r)))
+			return malformed("a NaN that is none of ours");
+		return r->bad ? malformed("a number is cut off") : WR_OK;
 	case WR_V_I64:
 	case WR_V_U64:
 		return wr_read_bytes(r, 8) ? WR_OK : malformed("a number is cut off");
@@ -227,6 +231,8 @@ void wr_value_put(struct wr_bytes *out, const struct wr_value *v)
 	wr_bytes_put_u8(out, (uint8_t)v->tag);
 	switch (v->tag) {
 	case WR_V_F64:
+		wr_bytes_put_u64(out, wr_number_bits(v->u64));
+		return;
 	case WR_V_I64:
 	case WR_V_U64:
 		wr_bytes_put_u64(out, v->u64);
@@ -349,8 +355,9 @@ void wr_value_put_strn(struct wr_bytes *out, const char *s, size_t len)
 
 void wr_value_put_num(struct wr_bytes *out, double v)
 {
-	wr_bytes_put_u8(out, WR_V_F64);
-	wr_bytes_put_f64(out, v);
+	struct wr_value number = {.tag = WR_V_F64, .f64 = v};
+
+	wr_value_put(out, &number);
 }
 
 void wr_value_put_i64(struct wr_bytes *out, int64_t v)

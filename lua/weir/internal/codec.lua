@@ -203,32 +203,18 @@ function put_value(v, depth)
   end
 end
 
---- Encodes `v` behind what is being put together; for the row codec.
---- Gives pointer and length of the value's bytes, valid until the next call.
+--- Tagged bytes of `v` as a Lua string.
 ---@param v any
----@param field? string name of the field, for messages
----@return ffi.cdata* bytes, integer length
-function M.encode_raw(v, field)
+---@param depth? integer levels of its record that are above it; messages then lack the way to it
+---@return string
+function M.encode_value(v, depth)
   len = 0
-  local depth = 0
-  if field then
-    path[1] = field
-    depth = 1
-  end
-  local ok, err = pcall(put_value, v, depth)
+  local ok, err = pcall(put_value, v, depth or 0)
   if not ok then
     for k in next, open do open[k] = nil end
     error(err, 0)
   end
-  return base, len
-end
-
---- Tagged bytes of `v` as a Lua string.
----@param v any
----@return string
-function M.encode_value(v)
-  local p, n = M.encode_raw(v)
-  return ffistr(p, n)
+  return ffistr(base, len)
 end
 
 local get_value

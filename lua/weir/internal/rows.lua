@@ -457,7 +457,8 @@ local function union(list)
 end
 
 -- Generic writer of a learned shape: values by name, strings and tagged bytes measured first.
-local function body_of(shape, rec)
+-- `depth`: levels of the record above its fields.
+local function body_of(shape, rec, depth)
   local at = shape.fixed_len
   local parts = {}
   for i = 1, shape.count do
@@ -469,9 +470,9 @@ local function body_of(shape, rec)
       if f.type == T.STR then bytes = v
       elseif f.type == T.ROW then
         at = bit.band(at + 7, -8)
-        bytes = body_of(M.shape(f.child), v)
+        bytes = body_of(M.shape(f.child), v, depth + 1)
       elseif f.type == T.LIST or f.type == T.MAP or f.type == T.ANY then
-        bytes = codec.encode_value(v, f.name)
+        bytes = codec.encode_value(v, depth)
       end
       if bytes then
         parts[i] = { at = at, bytes = bytes }
@@ -512,7 +513,12 @@ local any_shape
 ---@return integer shape, string body
 function M.encode(rec, tagged)
   local id = not tagged and M.learn(rec) or nil
-  if id then return id, body_of(M.shape(id), rec) end
+  if id then
+    local ok, body = pcall(body_of, M.shape(id), rec, M.shape(id).scalar and 0 or 1)
+    if ok then return id, body end
+    codec.encode_value(rec) -- is refused as well, and by the way from the record's root
+    error(body, 0)
+  end
   any_shape = any_shape or M.shape(border.SHAPE_ANY)
   local bytes = codec.encode_value(rec)
   local len = bit.band(any_shape.fixed_len + #bytes + 7, -8)

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/rand.h"
+#include "record/number.h"
 #include "record/row.h"
 #include "record/value.h"
 
@@ -49,7 +50,7 @@ static inline double model_double(struct wr_rand *r)
 	case 2:
 		return (double)wr_rand_below(r, 1000000) / 100;
 	default:
-		bits = wr_rand_next(r);
+		bits = wr_number_bits(wr_rand_next(r));
 		memcpy(&v, &bits, 8);
 		return v;
 	}

@@ -106,6 +106,27 @@ static void test_integers_beyond_2_53_are_exact(void **state)
 	}
 }
 
+/* LuaJIT would take them for values of other types. */
+static void test_a_strange_NaN_is_written_as_a_plain_one(void **state)
+{
+	static const uint64_t strange[] = {0xfff9000000000000, 0xffffffffffffffff, 0x7ff0000000000001,
+					   0x7fffffffffffffff, 0xfff8000000000001};
+
+	(void)state;
+	for (size_t i = 0; i < NUMBER_OF(strange); i++) {
+		struct wr_bytes row = WR_BYTES_EMPTY, value = WR_BYTES_EMPTY;
+		struct wr_value v = {.tag = WR_V_F64, .u64 = strange[i]};
+
+		model_row1(&row, "n", (struct wr_cell){.type = WR_T_F64, .u64 = strange[i]});
+		assert_memory_equal(row.data + WR_ELEM_HEADER, "\0\0\0\0\0\0\xf8\x7f", 8);
+		wr_value_put(&value, &v);
+		wr_value_put_num(&value, v.f64);
+		assert_memory_equal(value.data, "\x04\0\0\0\0\0\0\xf8\x7f\x04\0\0\0\0\0\0\xf8\x7f", 18);
+		wr_bytes_deinit(&row);
+		wr_bytes_deinit(&value);
+	}
+}
+
 static void test_a_row_has_one_byte_string_whatever_the_room_held_before(void **state)
 {
 	struct wr_field_spec specs[] = {{"a", 1, WR_T_STR, 0}, {"b", 1, WR_T_ROW, 0}, {"c", 1, WR_T_BOOL, 0}};
@@ -305,6 +326,7 @@ int main(void)
 	    cmocka_unit_test(test_random_rows_read_as_they_were_written),
 	    cmocka_unit_test(test_rows_of_many_fields_keep_each_and_know_which_are_missing),
 	    cmocka_unit_test(test_integers_beyond_2_53_are_exact),
+	    cmocka_unit_test(test_a_strange_NaN_is_written_as_a_plain_one),
 	    cmocka_unit_test(test_a_row_has_one_byte_string_whatever_the_room_held_before),
 	    cmocka_unit_test(test_a_record_beyond_the_limit_is_refused_with_words),
 	    cmocka_unit_test(test_the_check_names_the_field_whose_bytes_are_wrong),

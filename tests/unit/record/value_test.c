@@ -90,6 +90,7 @@ static void test_what_has_another_form_is_refused(void **state)
 	refused("\x0a\x01\x00\x00", "no scalar");
 	refused("\x0a\x01\x09\x00\x00", "no scalar");
 	refused("\x0a\x01\x04\x00\x00\x00\x00\x00\x00\xf8\x7f\x00", "NaN");
+	refused("\x04\x01\x00\x00\x00\x00\x00\xf8\xff", "none of ours");
 	refused("\x09\xff\xff\xff\xff\x0f", "more members than bytes");
 	refused("\x0b\x02\x00\x00", "more members than bytes");
 }
