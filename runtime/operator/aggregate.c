@@ -27,6 +27,7 @@ struct layout {
 	int32_t field;
 	uint32_t out_shape;
 	uint32_t out_count;
+	bool one_string; /* the key is one string */
 	int32_t source[WR_KEY_PARTS_MAX + 1]; /* output field → key part, or −1: the result */
 };
 
@@ -115,6 +116,7 @@ static int layout_find(struct aggregate *a, struct layout *l, const struct wr_ce
 		return wr_error_wrap(WR_EUSER, "result of '%s'", a->as);
 	s = wr_shape(l->out_shape);
 	l->out_count = s->count;
+	l->one_string = a->key_count == 1 && parts[0].type == WR_T_STR;
 	for (uint32_t i = 0; i < s->count; i++) {
 		l->source[i] = -1;
 		for (uint32_t k = 0; k < a->key_count; k++)
@@ -136,6 +138,24 @@ static void parts_for_output(struct wr_cell *parts, uint32_t count)
 		}
 }
 
+/* The common case, a key of one string: the row is written as a whole. */
+static uint8_t *quick_row(uint8_t *to, const struct layout *l, const uint8_t *key, uint32_t at, uint32_t n,
+			  uint64_t result, int64_t ts)
+{
+	struct wr_elem *e = (struct wr_elem *)to;
+	uint32_t len = (WR_ELEM_HEADER + 16 + n + 7) & ~7u;
+	uint64_t slots[2];
+	uint32_t key_slot = l->source[0] < 0;
+
+	slots[key_slot] = 16 | (uint64_t)n << 32;
+	slots[!key_slot] = result;
+	*e = (struct wr_elem){len, l->out_shape, ts};
+	memcpy(e + 1, slots, sizeof slots);
+	memset(to + len - 8, 0, 8);
+	memcpy(to + WR_ELEM_HEADER + 16, key + at, n);
+	return to + len;
+}
+
 static int emit_number(struct wr_stage *s, struct wr_cell result, int64_t ts)
 {
 	struct aggregate *a = s->state;
@@ -145,8 +165,18 @@ static int emit_number(struct wr_stage *s, struct wr_cell result, int64_t ts)
 	const struct wr_shape *shape;
 	uint32_t key_len, n, len;
 	const uint8_t *key = wr_store_key(s->store, &key_len);
-	int rc = wr_key_parts(key, key_len, parts, &n);
+	int rc;
 
+	if (WR_LIKELY(l->one_string && key[0] == 's' && key[1] < 128)) {
+		n = key[1];
+		if (!out->p || (size_t)(out->end - out->p) < n + 40u)
+			if (!wr_out_more(out, n + 40u))
+				return WR_EFATAL;
+		out->p = quick_row(out->p, l, key, 2, n, result.u64, ts);
+		out->rows++;
+		return WR_OK;
+	}
+	rc = wr_key_parts(key, key_len, parts, &n);
 	if (rc != WR_OK)
 		return rc;
 	parts_for_output(parts, n);

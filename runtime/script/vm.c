@@ -12,6 +12,7 @@
 #include "script/embed.h"
 
 static struct wr_mem mem = WR_MEM_INIT("script.lua");
+enum { HEAP_FLOOR = 12 << 20 };
 
 /* LuaJIT's own allocator, with a bound in front of it: faster than malloc for small objects. */
 static void *vm_alloc(void *ud, void *p, size_t old, size_t want)
@@ -229,6 +230,7 @@ struct wr_vm *wr_vm_new(struct wr_bundle *bundle, bool drawing, int64_t bytes_ma
 		wr_vm_free(vm);
 		return NULL;
 	}
+	lua_gc(vm->L, LUA_GCSETSTEPMUL, 400);
 	lua_gc(vm->L, LUA_GCRESTART, 0);
 	return vm;
 }
@@ -288,8 +290,13 @@ int wr_vm_call(struct wr_vm *vm, int args, int results, int handler)
 	return WR_EUSER;
 }
 
+/* The collector steps as the script allocates; here it is told how far the heap may grow until the next
+ * cycle: to twice what is alive, but at least to HEAP_FLOOR. Short-lived strings dominate, and one that is
+ * still interned when it comes again costs no allocation. */
 void wr_vm_collect(struct wr_vm *vm)
 {
-	lua_gc(vm->L, LUA_GCSTEP, 0);
+	int64_t pause = 100 * HEAP_FLOOR / (vm->bytes > 0 ? vm->bytes : 1);
+
+	lua_gc(vm->L, LUA_GCSETPAUSE, pause < 200 ? 200 : pause > 10000 ? 10000 : (int)pause);
 	vm_account(vm, vm->bytes);
 }

@@ -29,5 +29,5 @@ int wr_vm_disk_loaders(struct wr_vm *vm);
 int wr_vm_function(struct wr_vm *vm, const char *module, const char *name);
 /* Protected call; `handler` is the stack index of a message handler or 0. WR_EUSER with the message. */
 int wr_vm_call(struct wr_vm *vm, int args, int results, int handler);
-/* One collector step, at a batch edge. */
+/* At a batch edge: sets the collector's pace and tells the memory account. */
 void wr_vm_collect(struct wr_vm *vm);
