@@ -82,31 +82,31 @@ static uint32_t worker_count(const struct wr_config *c)
 
 static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_bundle *bundle)
 {
-	const struct wr_stage_kind *const kinds[] = {wr_script_kinds, wr_operator_kinds, wr_connect_kinds};
-	const unsigned counts[] = {wr_script_kinds_count, wr_operator_kinds_count, wr_connect_kinds_count};
+	const struct wr_kind_list kinds[] = {{wr_script_kinds, wr_script_kinds_count},
+					     {wr_operator_kinds, wr_operator_kinds_count},
+					     {wr_connect_kinds, wr_connect_kinds_count}};
 	struct wr_report *report = wr_report_new(c, wr_clock_system());
 	struct wr_job_options o = {
 		.plan = plan,
 		.bundle = bundle,
 		.kinds = kinds,
-		.kind_counts = counts,
 		.kind_lists = 3,
+		.enumerators = wr_enumerators,
+		.enumerator_count = wr_enumerators_count,
 		.workers = worker_count(c),
 		.buffer_size = (uint32_t)wr_config_int(c, "buffer-size"),
-		.buffer_timeout_us = wr_config_int(c, "buffer-timeout"),
-		.pool_bytes = wr_config_int(c, "buffer-pool"),
-		.seed = plan->seed,
+		.timeout_us = wr_config_int(c, "buffer-timeout"),
+		.buffer_bytes_max = wr_config_int(c, "buffer-pool"),
 		.spin = wr_config_bool(c, "spin"),
 		.clock = wr_clock_system(),
 		.tick = wr_report_tick,
-		.arg = report,
+		.tick_arg = report,
 		.tick_ms = TICK_MS,
 	};
-	struct wr_job *job = NULL;
-	int rc = report ? wr_job_new(&o, &job) : WR_EFATAL;
-	int status = 0;
+	struct wr_job *job = report ? wr_job_new(&o) : NULL;
+	int rc = wr_error_code(), status = 0;
 
-	if (rc == WR_OK) {
+	if (job) {
 		wr_report_watch(report, job);
 		atomic_store(&running, job);
 		rc = wr_job_run(job);
@@ -128,7 +128,7 @@ static int verb_run(struct wr_config *c, int argc, char **argv)
 	struct wr_bytes bytes = WR_BYTES_EMPTY;
 	struct wr_bundle *bundle = NULL;
 	struct wr_draw_options o;
-	struct wr_plan plan;
+	struct wr_plan *plan;
 	int status;
 
 	if (need_script(argc) != WR_OK)
@@ -136,11 +136,9 @@ static int verb_run(struct wr_config *c, int argc, char **argv)
 	o = draw_options(c, argc, argv);
 	if (wr_script_draw(&o, &bytes, &bundle) != WR_OK)
 		return complain(EXIT_USAGE);
-	if (wr_plan_decode(&plan, bytes.data, bytes.len) != WR_OK)
-		status = complain(EXIT_FAILED);
-	else
-		status = run_plan(c, &plan, bundle);
-	wr_plan_deinit(&plan);
+	plan = wr_plan_decode(bytes.data, bytes.len);
+	status = plan ? run_plan(c, plan, bundle) : complain(EXIT_FAILED);
+	wr_plan_free(plan);
 	wr_bytes_deinit(&bytes);
 	wr_bundle_unref(bundle);
 	return status;

@@ -1,43 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* job: a plan running in this process: its channels, tasks, workers and coordinator.
+/* job: a plan that runs in this process.
  *
- *   wr_job_new (everything is built) → wr_job_run (blocks until the end) → wr_job_free
+ * wr_job_new builds every task of the plan with its channels, pools and stores; wr_job_run
+ * starts the workers and is the coordinator until all tasks have ended: it carries letters
+ * between readers and enumerators, and reacts to failures and to a wish to stop.
  *
- * The thread of wr_job_run is the coordinator: it serves the enumerators of sources and
- * calls `tick`. The first failure wins: all tasks are cancelled and its text is kept.
+ *   BUILT ──run──▶ RUNNING ──all tasks ended──▶ ENDED
+ *                  RUNNING ──first failure | cancel──▶ workers stop ──▶ ENDED
  */
 #pragma once
-#include "base/config.h"
+#include "base/loop.h"
 #include "cluster/plan.h"
-#include "task/task.h"
+#include "connect/connect.h"
+#include "task/sched.h"
+
+struct wr_kind_list {
+	const struct wr_stage_kind *kinds;
+	unsigned count;
+};
 
 struct wr_job_options {
 	const struct wr_plan *plan; /* borrowed */
-	void *bundle;		    /* for the stages (script layer) */
-	const struct wr_stage_kind *const *kinds; /* lists of kinds */
-	const unsigned *kind_counts;
+	void *bundle;		    /* for the stages of script/; borrowed, may be NULL */
+	const struct wr_kind_list *kinds;
 	unsigned kind_lists;
+	const struct wr_enumerator_ops *const *enumerators;
+	unsigned enumerator_count;
 	uint32_t workers;
-	uint32_t buffer_size;
-	int64_t buffer_timeout_us;
-	int64_t pool_bytes; /* 0 = no bound */
-	uint64_t seed;
 	bool spin;
+	uint32_t buffer_size;
+	int64_t timeout_us;	  /* of edges that do not say their own */
+	int64_t buffer_bytes_max; /* bound of all buffers, 0 = what the sum says */
 	struct wr_clock *clock;
-	/* About every `tick_ms`, on the coordinator's thread; may be NULL. */
-	void (*tick)(void *arg);
-	void *arg;
-	int tick_ms;
+	/* Called by wr_job_run every tick_ms, and once at the end; may be NULL. */
+	void (*tick)(void *arg, bool last);
+	void *tick_arg;
+	int64_t tick_ms;
+	/* A world for a task, to record or play back; NULL = none. */
+	struct wr_world *(*world)(void *arg, uint32_t vertex, uint32_t subtask);
+	void *world_arg;
 };
 
 struct wr_job;
-int wr_job_new(const struct wr_job_options *o, struct wr_job **job);
-/* WR_OK when the job ended in order, WR_END when it was stopped, or the first failure's code and text. */
+/* NULL with the error set. */
+struct wr_job *wr_job_new(const struct wr_job_options *o);
+/* WR_OK when all tasks ended, WR_END when it was stopped, else the first failure, whose text is this
+ * thread's error. */
 int wr_job_run(struct wr_job *j);
 void wr_job_free(struct wr_job *j);
 
-/* Any thread and signal handlers. Sources end in order and the job drains; a second call cancels. */
+/* Sources end in order and the job drains; a second call ends everything at once. Any thread, and signal
+ * handlers. */
 void wr_job_stop(struct wr_job *j);
-
-uint32_t wr_job_task_count(const struct wr_job *j);
-void wr_job_task_stats(const struct wr_job *j, uint32_t i, struct wr_task_stats *out);
+const struct wr_plan *wr_job_plan(const struct wr_job *j);
+/* For metrics, as long as the job lives. */
+const struct wr_task *wr_job_task(const struct wr_job *j, uint32_t vertex, uint32_t subtask);
+/* Sum of what the pools may hold, in bytes. */
+int64_t wr_job_buffer_bytes(const struct wr_job *j);

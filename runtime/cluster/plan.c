@@ -1,233 +1,312 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plan: from a tagged value to structs, everything checked that the job relies on. */
+/* plan: from a tagged value to structs. Every index is checked here and trusted afterwards. */
 #include "cluster/plan.h"
 
+#include <string.h>
 #include "base/error.h"
 
 static struct wr_mem mem = WR_MEM_INIT("cluster.plan");
-enum { VERSION = 1, VERTICES_MAX = 10000 };
 
-static void *take(struct wr_plan *p, size_t count, size_t size)
+static void *room(struct wr_plan *p, size_t count, size_t size)
 {
-	void *to = wr_arena_alloc(&p->arena, (count + 1) * size);
+	void *at = wr_arena_alloc(&p->arena, (count + 1) * size);
 
-	if (to)
-		memset(to, 0, (count + 1) * size);
-	return to;
+	return at ? memset(at, 0, (count + 1) * size) : NULL;
 }
 
-static int bad(const char *what)
+/* Position of `name` in `names`, NULL-terminated; −1 if it is none of them. */
+static int one_of(const char *name, const char *const *names)
 {
-	return wr_error_set(WR_EUSER, "malformed plan: %s", what);
+	for (int i = 0; names[i]; i++)
+		if (!strcmp(name, names[i]))
+			return i;
+	return -1;
 }
 
-static int read_names(struct wr_plan *p, const struct wr_value *v, const char *field, struct wr_str **out,
-		      uint32_t *count)
+static int index_of(const struct wr_value *v, const char *what, uint32_t count, uint32_t *out)
 {
-	const struct wr_value *items = wr_value_list(v, field, count);
+	int64_t i = wr_value_int(v, what, 0);
 
-	if (*count > WR_KEY_PARTS_MAX)
-		return bad("a key of too many parts");
-	*out = take(p, *count, sizeof **out);
-	if (!*out)
+	if (i < 0 || i >= count)
+		return wr_error_set(WR_EUSER, "plan: %s %lld is not below %u", what, (long long)i, count);
+	*out = (uint32_t)i;
+	return WR_OK;
+}
+
+static int read_names(struct wr_plan *p, const struct wr_value *list, struct wr_str **names, uint32_t *count)
+{
+	if (!list)
+		return WR_OK;
+	if (list->tag != WR_V_LIST || list->count == 0 || list->count > WR_KEY_PARTS_MAX)
+		return wr_error_set(WR_EUSER, "plan: a key has 1 to %d parts", WR_KEY_PARTS_MAX);
+	*names = room(p, list->count, sizeof **names);
+	if (!*names)
 		return WR_EFATAL;
-	for (uint32_t i = 0; i < *count; i++) {
-		if (items[i].tag != WR_V_STR)
-			return bad("a key that is no name");
-		(*out)[i] = (struct wr_str){items[i].str.p, items[i].str.len};
+	*count = list->count;
+	for (uint32_t i = 0; i < list->count; i++) {
+		if (list->items[i].tag != WR_V_STR)
+			return wr_error_set(WR_EUSER, "plan: a key is named by strings");
+		(*names)[i] = (struct wr_str){list->items[i].str.p, list->items[i].str.len};
 	}
 	return WR_OK;
 }
 
-static int read_states(struct wr_plan *p, struct wr_plan_stage *s)
+static int read_states(struct wr_plan *p, const struct wr_value *v, struct wr_plan_stage *s)
 {
-	static const char *const kinds[] = {"value", "list", "map", "reducing", "aggregating"};
-	const struct wr_value *items = wr_value_list(s->value, "states", &s->state_count);
+	static const char *const kinds[] = {"value", "list", "map", "reducing", "aggregating", NULL};
+	const struct wr_value *list = wr_value_list(v, "states", &s->state_count);
 
-	s->states = take(p, s->state_count, sizeof *s->states);
+	s->states = room(p, s->state_count, sizeof *s->states);
 	if (!s->states)
 		return WR_EFATAL;
 	for (uint32_t i = 0; i < s->state_count; i++) {
-		const char *kind = wr_value_str(&items[i], "kind", "?");
 		struct wr_state_desc *d = &s->states[i];
-		unsigned k;
+		int kind = one_of(wr_value_str(&list[i], "kind", ""), kinds);
 
-		for (k = 0; k < 5 && strcmp(kinds[k], kind); k++)
-			;
-		if (k == 5)
-			return bad("unknown kind of state");
-		d->kind = (enum wr_state_kind)k;
-		d->name = wr_value_str(&items[i], "name", "");
-		d->ttl_ms = wr_value_int(&items[i], "ttl", 0);
-		d->ttl_update = strcmp(wr_value_str(&items[i], "ttl_update", "write"), "read") == 0
-					? WR_TTL_ON_READ_AND_WRITE
-					: WR_TTL_ON_WRITE;
-		d->ttl_return_expired = wr_value_bool(&items[i], "ttl_return_expired", false);
+		if (kind < 0)
+			return wr_error_set(WR_EUSER, "plan: unknown kind of state");
+		d->kind = (enum wr_state_kind)kind;
+		d->name = wr_value_str(&list[i], "name", "");
+		d->ttl_ms = wr_value_int(&list[i], "ttl", 0);
+		d->ttl_return_expired = wr_value_bool(&list[i], "ttl_return_expired", false);
+		if (!strcmp(wr_value_str(&list[i], "ttl_update", "write"), "read"))
+			d->ttl_update = WR_TTL_ON_READ_AND_WRITE;
 	}
 	return WR_OK;
 }
 
-static int read_outs(struct wr_plan *p, struct wr_plan_stage *s)
+/* The operator whose rows leave by port `port`: named by the links of a fused stage, else the only one. */
+static uint32_t port_operator(const struct wr_plan_stage *s, uint32_t port)
 {
-	const struct wr_value *outs = wr_value_list(s->value, "outs", &s->out_count);
+	uint32_t count = 0;
+	const struct wr_value *links = s->options ? wr_value_list(s->options, "links", &count) : NULL;
 
-	s->outs = take(p, s->out_count, sizeof *s->outs);
+	for (uint32_t i = 0; i < count; i++) {
+		int64_t from = wr_value_int(&links[i], "from", 0);
+
+		if (wr_value_int(&links[i], "port", -1) != port)
+			continue;
+		for (uint32_t k = 0; k < s->operator_count; k++)
+			if (s->operators[k].id == from)
+				return k;
+	}
+	return s->operator_count - 1;
+}
+
+static int read_target(const struct wr_value *v, uint32_t stage, uint32_t stages, uint32_t edges,
+		       struct wr_plan_target *t)
+{
+	int rc;
+
+	t->is_edge = wr_value_get(v, "edge") != NULL;
+	if (t->is_edge)
+		return index_of(v, "edge", edges, &t->to);
+	rc = index_of(v, "stage", stages, &t->to);
+	if (rc == WR_OK && t->to <= stage)
+		rc = wr_error_set(WR_EUSER, "plan: stage %u leads back to stage %u", stage, t->to);
+	return rc == WR_OK ? index_of(v, "input", 2, &t->input) : rc;
+}
+
+static int read_outs(struct wr_plan *p, const struct wr_value *v, struct wr_plan_stage *s, uint32_t stage,
+		     uint32_t stages)
+{
+	const struct wr_value *list = wr_value_list(v, "outs", &s->out_count);
+	int rc = WR_OK;
+
+	s->outs = room(p, s->out_count, sizeof *s->outs);
 	if (!s->outs)
 		return WR_EFATAL;
-	for (uint32_t i = 0; i < s->out_count; i++) {
+	for (uint32_t i = 0; i < s->out_count && rc == WR_OK; i++) {
 		struct wr_plan_out *o = &s->outs[i];
-		const struct wr_value *targets = wr_value_list(&outs[i], "targets", &o->target_count);
+		const struct wr_value *targets = wr_value_list(&list[i], "targets", &o->target_count);
 
-		o->tag = wr_value_str(&outs[i], "tag", "");
-		o->targets = take(p, o->target_count, sizeof *o->targets);
+		o->tag = wr_value_str(&list[i], "tag", "");
+		o->op = port_operator(s, i);
+		o->targets = room(p, o->target_count, sizeof *o->targets);
 		if (!o->targets)
 			return WR_EFATAL;
-		for (uint32_t k = 0; k < o->target_count; k++) {
-			o->targets[k].edge = (int32_t)wr_value_int(&targets[k], "edge", -1);
-			o->targets[k].stage = (int32_t)wr_value_int(&targets[k], "stage", -1);
-			o->targets[k].input = (uint32_t)wr_value_int(&targets[k], "input", 0);
-		}
+		for (uint32_t k = 0; k < o->target_count && rc == WR_OK; k++)
+			rc = read_target(&targets[k], stage, stages, p->edge_count, &o->targets[k]);
+	}
+	return rc;
+}
+
+static int read_operators(struct wr_plan *p, const struct wr_value *v, struct wr_plan_stage *s)
+{
+	const struct wr_value *list = wr_value_list(v, "operators", &s->operator_count);
+
+	if (s->operator_count == 0)
+		return wr_error_set(WR_EUSER, "plan: stage '%s' has no operator", s->name);
+	s->operators = room(p, s->operator_count, sizeof *s->operators);
+	if (!s->operators)
+		return WR_EFATAL;
+	for (uint32_t i = 0; i < s->operator_count; i++) {
+		s->operators[i].id = (uint32_t)wr_value_int(&list[i], "id", 0);
+		s->operators[i].name = wr_value_str(&list[i], "name", "");
+		s->operators[i].uid = wr_value_str(&list[i], "uid", "");
 	}
 	return WR_OK;
 }
 
-static int read_stage(struct wr_plan *p, const struct wr_value *v, struct wr_plan_stage *s)
+static int read_stage(struct wr_plan *p, const struct wr_value *v, struct wr_plan_vertex *vertex, uint32_t at)
 {
-	const struct wr_value *ops;
+	static const char *const policies[] = {"fail", "skip", "dead_letter", NULL};
+	struct wr_plan_stage *s = &vertex->stages[at];
+	int policy = one_of(wr_value_str(v, "on_error", "fail"), policies);
 	int rc;
 
 	s->value = v;
-	s->kind = wr_value_str(v, "kind", "?");
-	s->name = wr_value_str(v, "name", "?");
-	s->on_error = wr_value_str(v, "on_error", "fail");
-	ops = wr_value_list(v, "operators", &s->op_count);
-	if (!s->op_count || s->op_count > 64)
-		return bad("a stage of no or of too many operators");
-	s->op_names = take(p, s->op_count, sizeof *s->op_names);
-	s->op_uids = take(p, s->op_count, sizeof *s->op_uids);
-	if (!s->op_names || !s->op_uids)
-		return WR_EFATAL;
-	for (uint32_t i = 0; i < s->op_count; i++) {
-		s->op_names[i] = wr_value_str(&ops[i], "name", "?");
-		s->op_uids[i] = wr_value_str(&ops[i], "uid", "");
-	}
-	rc = read_names(p, v, "key", &s->key, &s->key_count);
+	s->options = wr_value_get(v, "options");
+	s->kind = wr_value_str(v, "kind", "");
+	s->name = wr_value_str(v, "name", "");
+	if (policy < 0)
+		return wr_error_set(WR_EUSER, "plan: stage '%s': unknown on_error", s->name);
+	s->on_error = (enum wr_on_error)policy;
+	rc = read_operators(p, v, s);
 	if (rc == WR_OK)
-		rc = read_states(p, s);
-	return rc == WR_OK ? read_outs(p, s) : rc;
+		rc = read_names(p, wr_value_get(v, "key"), &s->key, &s->key_count);
+	if (rc == WR_OK)
+		rc = read_states(p, v, s);
+	return rc == WR_OK ? read_outs(p, v, s, at, vertex->stage_count) : rc;
 }
 
 static int read_vertex(struct wr_plan *p, const struct wr_value *v, struct wr_plan_vertex *to)
 {
 	const struct wr_value *stages = wr_value_list(v, "stages", &to->stage_count);
-	int rc = WR_OK;
+	int64_t parallelism = wr_value_int(v, "parallelism", 1);
+	int64_t max = wr_value_int(v, "max_parallelism", 0);
+	int rc;
 
-	to->name = wr_value_str(v, "name", "?");
+	to->name = wr_value_str(v, "name", "");
 	to->uid = wr_value_str(v, "uid", "");
-	to->parallelism = (uint32_t)wr_value_int(v, "parallelism", 1);
-	to->max_parallelism = (uint32_t)wr_value_int(v, "max_parallelism",
-						     wr_max_parallelism_default(to->parallelism));
-	to->inputs = (uint32_t)wr_value_int(v, "inputs", 0);
-	if (!to->stage_count || to->inputs > 2)
-		return bad("a vertex without stages");
-	rc = wr_parallelism_check(to->parallelism, to->max_parallelism);
-	to->stages = take(p, to->stage_count, sizeof *to->stages);
+	to->slot_group = wr_value_str(v, "slot_group", "default");
+	if (max == 0 && parallelism > 0 && parallelism <= WR_PARALLELISM_MAX)
+		max = wr_max_parallelism_default((uint32_t)parallelism);
+	rc = wr_parallelism_check(parallelism, max);
+	if (rc != WR_OK)
+		return wr_error_wrap(rc, "plan: '%s'", to->name);
+	to->parallelism = (uint32_t)parallelism;
+	to->max_parallelism = (uint32_t)max;
+	rc = index_of(v, "inputs", 3, &to->inputs);
+	if (rc == WR_OK && to->stage_count == 0)
+		rc = wr_error_set(WR_EUSER, "plan: '%s' has no stage", to->name);
+	to->stages = room(p, to->stage_count, sizeof *to->stages);
 	if (!to->stages)
 		return WR_EFATAL;
 	for (uint32_t i = 0; i < to->stage_count && rc == WR_OK; i++)
-		rc = read_stage(p, &stages[i], &to->stages[i]);
+		rc = read_stage(p, &stages[i], to, i);
 	return rc;
 }
 
 static int read_edge(struct wr_plan *p, const struct wr_value *v, struct wr_plan_edge *e)
 {
-	static const char *const names[] = {"forward", "hash",	    "rebalance", "rescale",
-					    "shuffle", "broadcast", "global",	 "custom"};
-	const char *partition = wr_value_str(v, "partition", "?");
-	unsigned k;
+	/* in the order of enum wr_partitioning */
+	static const char *const names[] = {"forward", "hash",	    "rebalance", "rescale", "shuffle",
+					    "broadcast", "global", "custom",    NULL};
+	int partitioning = one_of(wr_value_str(v, "partition", "forward"), names);
+	int rc;
 
-	for (k = 0; k < 8 && strcmp(names[k], partition); k++)
-		;
-	if (k == 8)
-		return bad("unknown partitioning");
-	e->partitioning = (enum wr_partitioning)k;
-	e->name = wr_value_str(v, "name", "?");
-	e->from = (uint32_t)wr_value_int(v, "from", UINT32_MAX);
-	e->to = (uint32_t)wr_value_int(v, "to", UINT32_MAX);
-	e->input = (uint32_t)wr_value_int(v, "input", 0);
+	e->name = wr_value_str(v, "name", "");
+	if (partitioning < 0)
+		return wr_error_set(WR_EUSER, "plan: edge '%s': unknown partition", e->name);
+	e->partitioning = (enum wr_partitioning)partitioning;
 	e->has_timeout = wr_value_get(v, "timeout") != NULL;
 	e->timeout_us = wr_value_int(v, "timeout", 0);
-	if (e->from >= p->vertex_count || e->to >= p->vertex_count || e->input > 1)
-		return bad("an edge that leads nowhere");
-	if (e->partitioning == WR_FORWARD && p->vertices[e->from].parallelism != p->vertices[e->to].parallelism)
-		return bad("a forward edge between different parallelism");
-	return read_names(p, v, "key", &e->key, &e->key_count);
+	rc = index_of(v, "from", p->vertex_count, &e->from);
+	if (rc == WR_OK)
+		rc = index_of(v, "to", p->vertex_count, &e->to);
+	if (rc == WR_OK)
+		rc = index_of(v, "input", 2, &e->input);
+	if (rc == WR_OK)
+		rc = read_names(p, wr_value_get(v, "key"), &e->key, &e->key_count);
+	if (rc == WR_OK && e->partitioning == WR_HASH && !e->key)
+		rc = wr_error_set(WR_EUSER, "plan: hash edge '%s' has no key", e->name);
+	return rc;
 }
 
-/* Targets name what is there, and stages only what follows them. */
-static int check_targets(const struct wr_plan *p)
+/* What holds between the parts: forward edges join equal parallelism, inputs exist, ends are where rows are. */
+static int check(const struct wr_plan *p)
 {
-	for (uint32_t v = 0; v < p->vertex_count; v++)
-		for (uint32_t s = 0; s < p->vertices[v].stage_count; s++) {
-			const struct wr_plan_stage *stage = &p->vertices[v].stages[s];
+	for (uint32_t i = 0; i < p->edge_count; i++) {
+		const struct wr_plan_edge *e = &p->edges[i];
+		const struct wr_plan_vertex *from = &p->vertices[e->from], *to = &p->vertices[e->to];
 
-			for (uint32_t o = 0; o < stage->out_count; o++)
-				for (uint32_t t = 0; t < stage->outs[o].target_count; t++) {
-					const struct wr_plan_target *to = &stage->outs[o].targets[t];
+		if (e->partitioning == WR_FORWARD && from->parallelism != to->parallelism)
+			return wr_error_set(WR_EUSER, "plan: forward edge '%s' from %u to %u subtasks", e->name,
+					    from->parallelism, to->parallelism);
+		if (e->input >= to->inputs)
+			return wr_error_set(WR_EUSER, "plan: edge '%s' leads to input %u of '%s', which has %u",
+					    e->name, e->input, to->name, to->inputs);
+	}
+	for (uint32_t i = 0; i < p->vertex_count; i++)
+		for (uint32_t k = 0; k < p->vertices[i].stage_count; k++)
+			for (uint32_t o = 0; o < p->vertices[i].stages[k].out_count; o++) {
+				const struct wr_plan_out *out = &p->vertices[i].stages[k].outs[o];
 
-					if (to->edge >= 0 ? (uint32_t)to->edge >= p->edge_count ||
-								    p->edges[to->edge].from != v
-							  : to->stage <= (int32_t)s ||
-								    (uint32_t)to->stage >=
-									    p->vertices[v].stage_count)
-						return bad("an output that leads nowhere");
-				}
-		}
+				for (uint32_t t = 0; t < out->target_count; t++)
+					if (out->targets[t].is_edge && p->edges[out->targets[t].to].from != i)
+						return wr_error_set(WR_EUSER, "plan: edge %u begins elsewhere",
+								    out->targets[t].to);
+			}
 	return WR_OK;
 }
 
-int wr_plan_decode(struct wr_plan *p, const uint8_t *bytes, size_t len)
+static int read_plan(struct wr_plan *p)
 {
-	struct wr_reader r = wr_reader_of(bytes, len);
-	const struct wr_value *list, *job;
-	int rc;
+	const struct wr_value *job = wr_value_get(&p->value, "job");
+	const struct wr_value *vertices = wr_value_list(&p->value, "vertices", &p->vertex_count);
+	const struct wr_value *edges = wr_value_list(&p->value, "edges", &p->edge_count);
+	int64_t version = wr_value_int(&p->value, "version", 0);
+	int rc = WR_OK;
 
-	memset(p, 0, sizeof *p);
-	wr_arena_init(&p->arena, &mem);
-	rc = wr_value_parse(&r, &p->arena, &p->root);
-	if (rc != WR_OK)
-		return rc;
-	if (wr_value_int(&p->root, "version", 0) != VERSION)
-		return bad("of another version");
-	job = wr_value_get(&p->root, "job");
-	p->name = wr_value_str(job, "name", "job");
+	if (version != WR_PLAN_VERSION || !job)
+		return wr_error_set(WR_EUSER, "plan of version %lld: this program reads version %d",
+				    (long long)version, WR_PLAN_VERSION);
+	p->job = wr_value_str(job, "name", "");
 	p->seed = (uint64_t)wr_value_int(job, "seed", 0);
 	p->bounded = wr_value_bool(job, "bounded", false);
-	list = wr_value_list(&p->root, "vertices", &p->vertex_count);
-	if (!p->vertex_count || p->vertex_count > VERTICES_MAX)
-		return bad("no vertices, or too many");
-	p->vertices = take(p, p->vertex_count, sizeof *p->vertices);
-	if (!p->vertices)
+	p->vertices = room(p, p->vertex_count, sizeof *p->vertices);
+	p->edges = room(p, p->edge_count, sizeof *p->edges);
+	if (!p->vertices || !p->edges)
 		return WR_EFATAL;
 	for (uint32_t i = 0; i < p->vertex_count && rc == WR_OK; i++)
-		rc = read_vertex(p, &list[i], &p->vertices[i]);
-	if (rc != WR_OK)
-		return rc;
-	list = wr_value_list(&p->root, "edges", &p->edge_count);
-	p->edges = take(p, p->edge_count, sizeof *p->edges);
-	if (!p->edges)
-		return WR_EFATAL;
+		rc = read_vertex(p, &vertices[i], &p->vertices[i]);
 	for (uint32_t i = 0; i < p->edge_count && rc == WR_OK; i++)
-		rc = read_edge(p, &list[i], &p->edges[i]);
-	return rc == WR_OK ? check_targets(p) : rc;
+		rc = read_edge(p, &edges[i], &p->edges[i]);
+	return rc == WR_OK ? check(p) : rc;
+}
+
+struct wr_plan *wr_plan_decode(const void *bytes, size_t len)
+{
+	struct wr_plan *p = wr_zalloc(&mem, sizeof *p);
+	struct wr_reader r = wr_reader_of(bytes, len), probe = r;
+	int rc;
+
+	if (!p)
+		return NULL;
+	wr_arena_init(&p->arena, &mem);
+	rc = wr_value_verify(&probe);
+	if (rc == WR_OK)
+		rc = wr_value_parse(&r, &p->arena, &p->value);
+	if (rc == WR_OK && p->value.tag != WR_V_RECORD)
+		rc = wr_error_set(WR_EUSER, "plan: not a record");
+	if (rc == WR_OK)
+		rc = read_plan(p);
+	if (rc == WR_OK)
+		return p;
+	wr_plan_free(p);
+	return NULL;
 }
 
 void wr_plan_encode(const struct wr_plan *p, struct wr_bytes *out)
 {
-	wr_value_put(out, &p->root);
+	wr_value_put(out, &p->value);
 }
 
-void wr_plan_deinit(struct wr_plan *p)
+void wr_plan_free(struct wr_plan *p)
 {
+	if (!p)
+		return;
 	wr_arena_deinit(&p->arena);
+	wr_free(&mem, p);
 }

@@ -1,37 +1,50 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plan: what is to be run, as drawn by the Lua side (PLAN.md), as C structs. A plain value:
- * it refers to nothing but its own bytes. */
+/* plan: what is to run, as plain structs, decoded from one tagged value (PLAN.md).
+ *
+ * Immutable once decoded; lives in an arena of its own, which everything in it borrows.
+ * Functions of the script are named by operator, never pointed to, so that a plan can be
+ * written, sent and compared. Knows no thread, channel or task.
+ */
 #pragma once
 #include "exchange/writer.h"
 #include "record/value.h"
 #include "state/store.h"
+#include "task/stage.h"
+
+enum { WR_PLAN_VERSION = 1 };
 
 struct wr_plan_target {
-	int32_t edge;  /* index of an edge, or −1 */
-	int32_t stage; /* index of a stage of the same vertex, or −1 */
+	bool is_edge;
+	uint32_t to; /* edge, or stage of the same vertex */
 	uint32_t input;
 };
 struct wr_plan_out {
 	const char *tag;
 	struct wr_plan_target *targets;
 	uint32_t target_count;
+	uint32_t op; /* operator of the stage whose rows leave here */
+};
+struct wr_plan_operator {
+	uint32_t id; /* position in the script's graph, from 1 */
+	const char *name, *uid;
 };
 struct wr_plan_stage {
 	const char *kind, *name;
-	const struct wr_value *value; /* the whole stage, for its own reading */
-	const char **op_names, **op_uids;
-	uint32_t op_count;
-	struct wr_str *key;
+	struct wr_plan_operator *operators;
+	uint32_t operator_count;
+	struct wr_str *key; /* NULL when not keyed */
 	uint32_t key_count;
 	struct wr_state_desc *states;
 	uint32_t state_count;
-	const char *on_error;
+	enum wr_on_error on_error;
 	struct wr_plan_out *outs;
 	uint32_t out_count;
+	const struct wr_value *value, *options; /* of this stage, for those who run it */
 };
 struct wr_plan_vertex {
-	const char *name, *uid;
-	uint32_t parallelism, max_parallelism, inputs;
+	const char *name, *uid, *slot_group;
+	uint32_t parallelism, max_parallelism;
+	uint32_t inputs; /* 0, 1 or 2 */
 	struct wr_plan_stage *stages;
 	uint32_t stage_count;
 };
@@ -45,18 +58,18 @@ struct wr_plan_edge {
 	int64_t timeout_us;
 };
 struct wr_plan {
-	struct wr_arena arena;
-	struct wr_value root;
-	const char *name;
+	const char *job;
 	uint64_t seed;
 	bool bounded;
 	struct wr_plan_vertex *vertices;
 	uint32_t vertex_count;
 	struct wr_plan_edge *edges;
 	uint32_t edge_count;
+	struct wr_value value;
+	struct wr_arena arena;
 };
 
-/* Reads a plan; WR_EUSER says what is wrong with it. `p` must be deinited either way. */
-int wr_plan_decode(struct wr_plan *p, const uint8_t *bytes, size_t len);
+/* NULL with WR_EUSER when the bytes are no plan of this version or contradict themselves. */
+struct wr_plan *wr_plan_decode(const void *bytes, size_t len);
 void wr_plan_encode(const struct wr_plan *p, struct wr_bytes *out);
-void wr_plan_deinit(struct wr_plan *p);
+void wr_plan_free(struct wr_plan *p);

@@ -46,25 +46,74 @@ void wr_report_watch(struct wr_report *r, struct wr_job *j)
 	r->job = j;
 }
 
+/* One operator, summed over its subtasks. */
+struct op_sum {
+	const char *name;
+	int64_t in, out, bytes_in, bytes_out, skipped, late;
+	bool source, sink;
+};
+
+static struct op_sum op_sum(const struct wr_job *j, uint32_t vertex, uint32_t stage, uint32_t op)
+{
+	const struct wr_plan_vertex *v = &wr_job_plan(j)->vertices[vertex];
+	const struct wr_plan_stage *s = &v->stages[stage];
+	struct op_sum sum = {.name = s->operators[op].name,
+			     .source = !v->inputs && stage == 0 && op == 0,
+			     .sink = s->out_count == 0};
+
+	for (uint32_t i = 0; i < v->parallelism; i++) {
+		const struct wr_op_stats *o = &wr_task_stage(wr_job_task(j, vertex, i), stage)->ops_stats[op];
+
+		sum.in += wr_metric_get(&o->rows_in);
+		sum.out += wr_metric_get(&o->rows_out);
+		sum.bytes_in += wr_metric_get(&o->bytes_in);
+		sum.bytes_out += wr_metric_get(&o->bytes_out);
+		sum.skipped += wr_metric_get(&o->skipped);
+		sum.late += wr_metric_get(&o->late);
+	}
+	return sum;
+}
+
+static void each_operator(const struct wr_report *r, void (*each)(const struct op_sum *s, bool first, void *arg),
+			  void *arg)
+{
+	const struct wr_plan *p = wr_job_plan(r->job);
+	bool first = true;
+
+	for (uint32_t v = 0; v < p->vertex_count; v++)
+		for (uint32_t s = 0; s < p->vertices[v].stage_count; s++)
+			for (uint32_t k = 0; k < p->vertices[v].stages[s].operator_count; k++) {
+				struct op_sum sum = op_sum(r->job, v, s, k);
+
+				each(&sum, first, arg);
+				first = false;
+			}
+}
+
+static void add_operator(const struct op_sum *s, bool first, void *arg)
+{
+	struct totals *t = arg;
+
+	(void)first;
+	t->skipped += s->skipped;
+	if (s->source) {
+		t->in += s->out;
+		t->bytes += s->bytes_out;
+	}
+	if (s->sink)
+		t->out += s->in;
+}
+
 /* Records in: what sources emitted; out: what entered sinks. */
 static struct totals add_up(const struct wr_report *r)
 {
+	const struct wr_plan *p = wr_job_plan(r->job);
 	struct totals t = {0};
 
-	for (uint32_t i = 0; i < wr_job_task_count(r->job); i++) {
-		struct wr_task_stats s;
-
-		wr_job_task_stats(r->job, i, &s);
-		t.blocked_ns += s.blocked_ns;
-		for (uint32_t k = 0; k < s.op_count; k++) {
-			t.skipped += wr_metric_get(&s.ops[k].skipped);
-			t.bytes += wr_metric_get(&s.ops[k].bytes_in);
-			if (s.source && k == 0)
-				t.in += wr_metric_get(&s.ops[k].rows_out);
-			if (s.sink && k + 1 == s.op_count)
-				t.out += wr_metric_get(&s.ops[k].rows_in);
-		}
-	}
+	each_operator(r, add_operator, &t);
+	for (uint32_t v = 0; v < p->vertex_count; v++)
+		for (uint32_t i = 0; i < p->vertices[v].parallelism; i++)
+			t.blocked_ns += wr_metric_get(&wr_task_stats(wr_job_task(r->job, v, i))->blocked_ns);
 	return t;
 }
 
@@ -81,7 +130,7 @@ static const char *amount(double v, char *to, size_t size)
 	return to;
 }
 
-void wr_report_tick(void *report)
+void wr_report_tick(void *report, bool last)
 {
 	struct wr_report *r = report;
 	uint64_t now = wr_clock_ns(r->clock);
@@ -89,7 +138,7 @@ void wr_report_tick(void *report)
 	char a[16], b[16], c[16], line[200];
 	double s = (double)(now - r->last_ns) / 1e9;
 
-	if (!r->live || s < 0.45)
+	if (last || !r->live || s < 0.45)
 		return;
 	t = add_up(r);
 	snprintf(line, sizeof line, "%.0f s · %srecords in (%s/s) · out %s/s · back-pressured %.1f s",
@@ -102,48 +151,10 @@ void wr_report_tick(void *report)
 	r->last_out = t.out;
 }
 
-/* Sum of one operator over the subtasks that follow each other from task i on. */
-struct op_sum {
-	const struct wr_op_stats *op;
-	int64_t in, out, skipped;
-};
-
-static void each_operator(const struct wr_report *r, void (*each)(const struct op_sum *s, bool first, void *arg),
-			  void *arg)
-{
-	uint32_t n = wr_job_task_count(r->job);
-	bool first = true;
-
-	for (uint32_t i = 0; i < n;) {
-		struct wr_task_stats s, next;
-		uint32_t until = i + 1;
-
-		wr_job_task_stats(r->job, i, &s);
-		for (; until < n; until++) {
-			wr_job_task_stats(r->job, until, &next);
-			if (next.subtask == 0)
-				break;
-		}
-		for (uint32_t k = 0; k < s.op_count; k++) {
-			struct op_sum sum = {.op = &s.ops[k]};
-
-			for (uint32_t at = i; at < until; at++) {
-				wr_job_task_stats(r->job, at, &next);
-				sum.in += wr_metric_get(&next.ops[k].rows_in);
-				sum.out += wr_metric_get(&next.ops[k].rows_out);
-				sum.skipped += wr_metric_get(&next.ops[k].skipped);
-			}
-			each(&sum, first, arg);
-			first = false;
-		}
-		i = until;
-	}
-}
-
 static void op_text(const struct op_sum *s, bool first, void *arg)
 {
 	(void)first, (void)arg;
-	fprintf(stderr, "  %-28s %12lld in %12lld out", s->op->name, (long long)s->in, (long long)s->out);
+	fprintf(stderr, "  %-28s %12lld in %12lld out", s->name, (long long)s->in, (long long)s->out);
 	if (s->skipped)
 		fprintf(stderr, " %9lld skipped", (long long)s->skipped);
 	fputc('\n', stderr);
@@ -154,7 +165,7 @@ static void op_json(const struct op_sum *s, bool first, void *arg)
 	struct wr_bytes *out = arg;
 
 	wr_bytes_printf(out, "%s{\"name\":", first ? "" : ",");
-	wr_json_string(out, s->op->name, strlen(s->op->name));
+	wr_json_string(out, s->name, strlen(s->name));
 	wr_bytes_printf(out, ",\"in\":%lld,\"out\":%lld,\"skipped\":%lld}", (long long)s->in, (long long)s->out,
 			(long long)s->skipped);
 }

@@ -169,4 +169,5 @@ const struct wr_stage_ops wr_watermarks_ops = {
 	.watermark = watermark,
 	.time = time_,
 	.free = free_,
+	.own_time = true,
 };

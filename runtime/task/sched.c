@@ -1,46 +1,280 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sched: worker threads. */
+/* sched: worker threads, run queues, deadlines.
+ *
+ * No wake-up is lost. (1) A waker publishes its news, then exchanges `queued` to 1; a worker
+ * exchanges it to 0 before a step: either the step sees the news or the waker saw 0 and queues
+ * the task. (2) A waker pushes on the inbox, then reads `sleeping`; a worker sets `sleeping`,
+ * then looks into the inbox before it sleeps. All four are sequentially consistent, so one of
+ * the two sees the other.
+ */
 #include "task/sched.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
-#include <string.h>
+#include <unistd.h>
 #include "base/assert.h"
 #include "base/error.h"
-#include "base/mem.h"
-#include "base/thread.h"
 
-static struct wr_mem mem = WR_MEM_INIT("task.sched");
-
-enum { LOOK_NS = 1000000, SPIN_NS = 20000 };
-
-struct worker;
-struct wr_seat {
-	struct worker *worker;
-	struct wr_task *task;
-	_Atomic int scheduled;
-	struct wr_seat *next; /* in inbox or run queue */
-	bool done;
+enum {
+	LOOK_NS = 500000, /* a busy worker looks at its deadlines and loop this often */
+	LINGER_NS = 20000 /* an idle one looks for work this long before it sleeps: a sleep costs as much */
 };
 
-struct worker {
+static struct wr_mem mem = WR_MEM_INIT("task.sched");
+static _Thread_local struct wr_worker *current;
+
+struct wr_worker {
 	struct wr_sched *sched;
-	struct wr_thread thread;
 	struct wr_loop *loop;
-	struct wr_seat **seats;
-	uint32_t seat_count, seat_cap, done;
-	struct wr_seat *run_first, *run_last;
-	int cpu;
-	_Alignas(64) _Atomic(struct wr_seat *) inbox;
+	struct wr_thread thread;
+	uint32_t index;
+	/* own thread */
+	struct wr_runner *first, **last; /* run queue */
+	struct wr_runner **heap;	 /* by deadline, from 1; as many places as runners */
+	uint32_t heap_count, runners;
+	uint64_t look_ns;
+	/* any thread */
+	_Alignas(64) _Atomic(struct wr_runner *) inbox;
 	_Atomic int sleeping;
 };
 
 struct wr_sched {
 	struct wr_sched_options o;
-	struct worker *workers;
+	_Atomic bool stop;
+	struct wr_runner **all;
+	uint32_t count, cap;
+	struct wr_worker *workers;
 };
 
-static _Thread_local struct worker *me;
+/* ---- deadlines: a heap ---- */
+
+static void heap_put(struct wr_worker *w, uint32_t at, struct wr_runner *r)
+{
+	w->heap[at] = r;
+	r->heap_at = at;
+}
+
+static void heap_up(struct wr_worker *w, uint32_t at, struct wr_runner *r)
+{
+	for (; at > 1 && w->heap[at / 2]->deadline_ns > r->deadline_ns; at /= 2)
+		heap_put(w, at, w->heap[at / 2]);
+	heap_put(w, at, r);
+}
+
+static void heap_down(struct wr_worker *w, uint32_t at, struct wr_runner *r)
+{
+	for (;;) {
+		uint32_t child = 2 * at;
+
+		if (child > w->heap_count)
+			break;
+		if (child < w->heap_count && w->heap[child + 1]->deadline_ns < w->heap[child]->deadline_ns)
+			child++;
+		if (w->heap[child]->deadline_ns >= r->deadline_ns)
+			break;
+		heap_put(w, at, w->heap[child]);
+		at = child;
+	}
+	heap_put(w, at, r);
+}
+
+static void heap_remove(struct wr_worker *w, struct wr_runner *r)
+{
+	uint32_t at = r->heap_at;
+	struct wr_runner *last = w->heap[w->heap_count--];
+
+	r->heap_at = 0;
+	if (last == r)
+		return;
+	if (at > 1 && w->heap[at / 2]->deadline_ns > last->deadline_ns)
+		heap_up(w, at, last);
+	else
+		heap_down(w, at, last);
+}
+
+static void set_deadline(struct wr_worker *w, struct wr_runner *r, uint64_t at_ns)
+{
+	if (r->heap_at) {
+		if (r->deadline_ns == at_ns)
+			return;
+		heap_remove(w, r);
+	}
+	r->deadline_ns = at_ns;
+	if (at_ns != UINT64_MAX)
+		heap_up(w, ++w->heap_count, r);
+}
+
+/* ---- waking ---- */
+
+static void enqueue(struct wr_worker *w, struct wr_runner *r)
+{
+	r->next = NULL;
+	*w->last = r;
+	w->last = &r->next;
+}
+
+static void enqueue_first(struct wr_worker *w, struct wr_runner *r)
+{
+	if (!w->first)
+		w->last = &r->next;
+	r->next = w->first;
+	w->first = r;
+}
+
+static void runner_wake(void *self)
+{
+	struct wr_runner *r = self;
+	struct wr_worker *w = r->worker;
+	struct wr_runner *head;
+
+	if (atomic_exchange(&r->queued, 1))
+		return;
+	if (w == current) {
+		enqueue(w, r);
+		return;
+	}
+	head = atomic_load_explicit(&w->inbox, memory_order_relaxed);
+	do
+		r->next = head;
+	while (!atomic_compare_exchange_weak(&w->inbox, &head, r));
+	if (atomic_load(&w->sleeping) && atomic_exchange(&w->sleeping, 0))
+		wr_loop_wake(w->loop);
+}
+
+struct wr_notify wr_runner_notify(struct wr_runner *r)
+{
+	return (struct wr_notify){runner_wake, r};
+}
+
+/* What was woken by others joins the run queue, oldest first. */
+static void read_inbox(struct wr_worker *w)
+{
+	struct wr_runner *r, *oldest = NULL;
+
+	if (!atomic_load_explicit(&w->inbox, memory_order_relaxed))
+		return;
+	r = atomic_exchange(&w->inbox, NULL);
+	while (r) {
+		struct wr_runner *next = r->next;
+
+		r->next = oldest;
+		oldest = r;
+		r = next;
+	}
+	while (oldest) {
+		struct wr_runner *next = oldest->next;
+
+		enqueue(w, oldest);
+		oldest = next;
+	}
+}
+
+/* ---- the worker's thread ---- */
+
+static void queue_due(struct wr_worker *w, uint64_t now_ns)
+{
+	while (w->heap_count && w->heap[1]->deadline_ns <= now_ns) {
+		struct wr_runner *r = w->heap[1];
+
+		heap_remove(w, r);
+		if (!atomic_exchange(&r->queued, 1))
+			enqueue_first(w, r);
+	}
+}
+
+static void run(struct wr_worker *w, struct wr_runner *r)
+{
+	enum wr_step step;
+
+	atomic_exchange(&r->queued, 0);
+	if (r->finished)
+		return;
+	step = wr_task_step(r->task);
+	if (step == WR_STEP_ENOUGH)
+		w->sched->o.on_end(w->sched->o.arg, r, step);
+	if (step == WR_STEP_MORE || step == WR_STEP_ENOUGH) {
+		if (!atomic_exchange(&r->queued, 1))
+			enqueue(w, r);
+		return;
+	}
+	if (step < WR_STEP_DONE) {
+		set_deadline(w, r, wr_task_deadline(r->task));
+		return;
+	}
+	r->finished = true;
+	set_deadline(w, r, UINT64_MAX);
+	w->sched->o.on_end(w->sched->o.arg, r, step);
+}
+
+static bool stopped(struct wr_worker *w)
+{
+	return atomic_load_explicit(&w->sched->stop, memory_order_relaxed);
+}
+
+static bool inbox_filled(struct wr_worker *w)
+{
+	return atomic_load_explicit(&w->inbox, memory_order_relaxed) != NULL;
+}
+
+/* Looks for news for a moment without sleeping. True when there are some. */
+static bool linger(struct wr_worker *w, uint64_t until_ns)
+{
+	do {
+		for (int i = 0; i < 32; i++) {
+			if (inbox_filled(w) || stopped(w))
+				return true;
+#if defined(__x86_64__)
+			__builtin_ia32_pause();
+#endif
+		}
+	} while (wr_clock_ns(w->sched->o.clock) < until_ns);
+	return false;
+}
+
+static void rest(struct wr_worker *w, uint64_t now_ns)
+{
+	uint64_t deadline = w->heap_count ? w->heap[1]->deadline_ns : UINT64_MAX;
+	uint64_t until = now_ns + LINGER_NS;
+
+	if (linger(w, deadline < until ? deadline : until) || w->sched->o.spin || deadline < until)
+		return;
+	atomic_store(&w->sleeping, 1);
+	if (!atomic_load(&w->inbox) && !atomic_load(&w->sched->stop))
+		wr_loop_wait(w->loop, deadline);
+	atomic_store(&w->sleeping, 0);
+}
+
+static void *worker_main(void *arg)
+{
+	struct wr_worker *w = arg;
+	uint64_t now;
+
+	current = w;
+	while (!stopped(w)) {
+		struct wr_runner *r;
+
+		read_inbox(w);
+		r = w->first;
+		now = r && !w->heap_count ? 0 : wr_clock_ns(w->sched->o.clock);
+		if (now >= w->look_ns || !r) {
+			queue_due(w, now);
+			w->look_ns = now + LOOK_NS;
+			r = w->first;
+		}
+		if (!r) {
+			rest(w, now);
+			w->look_ns = 0;
+			continue;
+		}
+		w->first = r->next;
+		if (!w->first)
+			w->last = &w->first;
+		run(w, r);
+	}
+	current = NULL;
+	return NULL;
+}
+
+/* ---- making, starting, stopping ---- */
 
 struct wr_sched *wr_sched_new(const struct wr_sched_options *o)
 {
@@ -55,12 +289,74 @@ struct wr_sched *wr_sched_new(const struct wr_sched_options *o)
 		wr_free(&mem, s);
 		return NULL;
 	}
-	memset(s->workers, 0, o->workers * sizeof *s->workers);
 	for (uint32_t i = 0; i < o->workers; i++) {
-		s->workers[i].sched = s;
-		s->workers[i].cpu = (int)i;
+		s->workers[i] = (struct wr_worker){.sched = s, .index = i};
+		s->workers[i].last = &s->workers[i].first;
 	}
 	return s;
+}
+
+int wr_sched_add(struct wr_sched *s, struct wr_runner *r, uint32_t worker)
+{
+	struct wr_worker *w = &s->workers[worker % s->o.workers];
+
+	if (s->count == s->cap) {
+		uint32_t cap = s->cap ? 2 * s->cap : 16;
+		struct wr_runner **all = wr_realloc(&mem, s->all, cap * sizeof(struct wr_runner *));
+
+		if (!all)
+			return WR_EFATAL;
+		s->all = all;
+		s->cap = cap;
+	}
+	r->worker = w;
+	r->deadline_ns = UINT64_MAX;
+	w->runners++;
+	s->all[s->count++] = r;
+	return WR_OK;
+}
+
+static int worker_start(struct wr_worker *w)
+{
+	char name[16];
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	bool pin = w->sched->o.pinned && w->sched->o.workers <= (uint32_t)cores;
+
+	w->heap = wr_alloc(&mem, (w->runners + 1) * sizeof(struct wr_runner *));
+	w->loop = wr_loop_new(w->sched->o.clock);
+	if (!w->heap || !w->loop)
+		return WR_EFATAL;
+	snprintf(name, sizeof name, "weir-worker-%u", w->index % 1000);
+	return wr_thread_start(&w->thread, name, pin ? (int)w->index : -1, worker_main, w);
+}
+
+int wr_sched_start(struct wr_sched *s)
+{
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < s->count; i++) {
+		s->all[i]->queued = 1;
+		enqueue(s->all[i]->worker, s->all[i]);
+	}
+	for (uint32_t i = 0; i < s->o.workers && rc == WR_OK; i++)
+		if (s->workers[i].runners)
+			rc = worker_start(&s->workers[i]);
+	if (rc != WR_OK)
+		wr_sched_stop(s);
+	return rc;
+}
+
+void wr_sched_stop(struct wr_sched *s)
+{
+	atomic_store(&s->stop, true);
+	for (uint32_t i = 0; i < s->o.workers; i++) {
+		struct wr_worker *w = &s->workers[i];
+
+		if (w->thread.running && atomic_exchange(&w->sleeping, 0))
+			wr_loop_wake(w->loop);
+	}
+	for (uint32_t i = 0; i < s->o.workers; i++)
+		wr_thread_join(&s->workers[i].thread);
 }
 
 void wr_sched_free(struct wr_sched *s)
@@ -68,214 +364,10 @@ void wr_sched_free(struct wr_sched *s)
 	if (!s)
 		return;
 	for (uint32_t i = 0; i < s->o.workers; i++) {
-		struct worker *w = &s->workers[i];
-
-		for (uint32_t k = 0; k < w->seat_count; k++)
-			wr_free(&mem, w->seats[k]);
-		wr_free(&mem, w->seats);
-		wr_loop_free(w->loop);
+		wr_loop_free(s->workers[i].loop);
+		wr_free(&mem, s->workers[i].heap);
 	}
+	wr_free(&mem, s->all);
 	wr_free(&mem, s->workers);
 	wr_free(&mem, s);
-}
-
-struct wr_seat *wr_sched_seat(struct wr_sched *s, uint32_t worker)
-{
-	struct worker *w = &s->workers[worker % s->o.workers];
-	struct wr_seat *seat = wr_zalloc(&mem, sizeof *seat);
-
-	if (!seat)
-		return NULL;
-	if (w->seat_count == w->seat_cap) {
-		uint32_t cap = w->seat_cap ? w->seat_cap * 2 : 8;
-		struct wr_seat **seats = wr_realloc(&mem, w->seats, cap * sizeof *seats);
-
-		if (!seats) {
-			wr_free(&mem, seat);
-			return NULL;
-		}
-		w->seats = seats;
-		w->seat_cap = cap;
-	}
-	seat->worker = w;
-	w->seats[w->seat_count++] = seat;
-	return seat;
-}
-
-void wr_seat_take(struct wr_seat *seat, struct wr_task *t)
-{
-	seat->task = t;
-}
-
-static void run_put(struct worker *w, struct wr_seat *seat)
-{
-	seat->next = NULL;
-	if (w->run_last)
-		w->run_last->next = seat;
-	else
-		w->run_first = seat;
-	w->run_last = seat;
-}
-
-static void seat_wake(void *self)
-{
-	struct wr_seat *seat = self, *head;
-	struct worker *w = seat->worker;
-
-	if (atomic_exchange(&seat->scheduled, 1))
-		return;
-	if (w == me) {
-		run_put(w, seat);
-		return;
-	}
-	head = atomic_load_explicit(&w->inbox, memory_order_relaxed);
-	do
-		seat->next = head;
-	while (!atomic_compare_exchange_weak(&w->inbox, &head, seat));
-	if (atomic_load(&w->sleeping) && atomic_exchange(&w->sleeping, 0))
-		wr_loop_wake(w->loop);
-}
-
-struct wr_notify wr_seat_wake(struct wr_seat *seat)
-{
-	return (struct wr_notify){seat_wake, seat};
-}
-
-/* What other threads have woken, in the order of waking. */
-static void take_inbox(struct worker *w)
-{
-	struct wr_seat *s, *order = NULL;
-
-	if (!atomic_load_explicit(&w->inbox, memory_order_relaxed))
-		return;
-	s = atomic_exchange(&w->inbox, NULL);
-	while (s) {
-		struct wr_seat *next = s->next;
-
-		s->next = order;
-		order = s;
-		s = next;
-	}
-	while (order) {
-		struct wr_seat *next = order->next;
-
-		run_put(w, order);
-		order = next;
-	}
-}
-
-static void run_one(struct worker *w)
-{
-	struct wr_seat *seat = w->run_first;
-	enum wr_step step;
-
-	w->run_first = seat->next;
-	if (!w->run_first)
-		w->run_last = NULL;
-	atomic_store(&seat->scheduled, 0);
-	if (seat->done)
-		return;
-	step = wr_task_step(seat->task);
-	if (step == WR_STEP_MORE) {
-		seat_wake(seat);
-	} else if (step == WR_STEP_DONE) {
-		seat->done = true;
-		w->done++;
-		w->sched->o.on_done(w->sched->o.arg, seat->task);
-	}
-}
-
-/* Schedules tasks whose deadline has come; gives the next deadline. */
-static uint64_t look_at_deadlines(struct worker *w, uint64_t now)
-{
-	uint64_t next = UINT64_MAX;
-
-	for (uint32_t i = 0; i < w->seat_count; i++) {
-		struct wr_seat *seat = w->seats[i];
-		uint64_t at = seat->done ? UINT64_MAX : wr_task_deadline(seat->task);
-
-		if (at <= now)
-			seat_wake(seat);
-		else if (at < next)
-			next = at;
-	}
-	return next;
-}
-
-/* Nothing is scheduled: sleeps until something is. */
-static void rest(struct worker *w)
-{
-	struct wr_clock *clock = w->sched->o.clock;
-	uint64_t now = wr_clock_ns(clock), next = look_at_deadlines(w, now), until = now + SPIN_NS;
-
-	if (w->run_first)
-		return;
-	/* work often arrives within microseconds, and sleeping costs more than that */
-	do {
-		if (atomic_load_explicit(&w->inbox, memory_order_relaxed))
-			return;
-		__builtin_ia32_pause();
-		now = wr_clock_ns(clock);
-	} while (now < next && (w->sched->o.spin || now < until));
-	if (now >= next || w->sched->o.spin)
-		return;
-	atomic_store(&w->sleeping, 1);
-	if (!atomic_load(&w->inbox))
-		wr_loop_wait(w->loop, next);
-	atomic_store(&w->sleeping, 0);
-}
-
-static void *work(void *arg)
-{
-	struct worker *w = arg;
-	struct wr_clock *clock = w->sched->o.clock;
-	uint64_t looked = 0;
-
-	me = w;
-	for (uint32_t i = 0; i < w->seat_count; i++)
-		seat_wake(w->seats[i]);
-	while (w->done < w->seat_count) {
-		uint64_t now;
-
-		take_inbox(w);
-		if (!w->run_first) {
-			rest(w);
-			continue;
-		}
-		run_one(w);
-		now = wr_clock_ns(clock);
-		if (now - looked >= LOOK_NS) {
-			looked = now;
-			look_at_deadlines(w, now);
-			wr_loop_wait(w->loop, 0);
-		}
-	}
-	me = NULL;
-	return NULL;
-}
-
-int wr_sched_start(struct wr_sched *s)
-{
-	for (uint32_t i = 0; i < s->o.workers; i++) {
-		struct worker *w = &s->workers[i];
-		char name[24];
-		int rc;
-
-		if (!w->seat_count)
-			continue;
-		w->loop = wr_loop_new(s->o.clock);
-		if (!w->loop)
-			return WR_EFATAL;
-		snprintf(name, sizeof name, "weir-%u", i);
-		rc = wr_thread_start(&w->thread, name, s->o.workers > 1 ? w->cpu : -1, work, w);
-		if (rc != WR_OK)
-			return rc;
-	}
-	return WR_OK;
-}
-
-void wr_sched_join(struct wr_sched *s)
-{
-	for (uint32_t i = 0; i < s->o.workers; i++)
-		wr_thread_join(&s->workers[i].thread);
 }

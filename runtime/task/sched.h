@@ -1,38 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sched: a fixed set of worker threads that step tasks.
+/* sched: a fixed set of worker threads on which tasks take turns.
  *
- * A task belongs to one worker for life. A worker steps what is scheduled, round robin,
- * looks at its loop about every millisecond, and sleeps when nothing is scheduled. Waking a
- * task from another thread puts it into the worker's inbox.
+ * A task belongs to one worker for life. It is woken from any thread by its runner; a worker
+ * steps what was woken, in order, and what is due goes first. A worker with nothing to do sleeps
+ * in its event loop until it is woken or a deadline comes; it is woken by a system call only
+ * when it sleeps.
  *
- * No wake-up is lost: a task's `scheduled` flag is cleared before its step, so a wake during
- * the step schedules it again; a worker announces that it will sleep, then looks into its
- * inbox once more; a waker fills the inbox, then looks whether the worker sleeps. All of
- * these are sequentially consistent.
+ *   runner:  RESTING ──wake──▶ QUEUED ──step──▶ RESTING
+ *                      a wake during a step queues it again: none is lost
  */
 #pragma once
+#include <stdatomic.h>
 #include "base/loop.h"
+#include "base/thread.h"
 #include "task/task.h"
 
-struct wr_sched;
+struct wr_worker;
+
+/* What wakes a task and steps it; made before the task, since its channels want to wake it. */
+struct wr_runner {
+	struct wr_worker *worker;
+	struct wr_task *task;	 /* set before the first wake */
+	struct wr_runner *next;	 /* run queue or inbox */
+	_Atomic uint32_t queued; /* 1: in the run queue or an inbox */
+	uint32_t heap_at;	 /* place among the deadlines, 0 = none */
+	uint64_t deadline_ns;
+	bool finished;
+};
+
 struct wr_sched_options {
 	uint32_t workers;
-	bool spin; /* poll instead of sleeping */
+	bool spin;   /* poll instead of sleeping */
+	bool pinned; /* worker i on core i, where there are enough cores */
 	struct wr_clock *clock;
-	/* A task is done; on its worker's thread. */
-	void (*on_done)(void *arg, struct wr_task *t);
+	/* A step was ENOUGH, or the task's last one, DONE or FAILED (with this thread's error set). Worker's
+	 * thread. */
+	void (*on_end)(void *arg, struct wr_runner *r, enum wr_step step);
 	void *arg;
 };
+struct wr_sched;
+/* NULL with the error set. Threads are started by wr_sched_start. */
 struct wr_sched *wr_sched_new(const struct wr_sched_options *o);
-void wr_sched_free(struct wr_sched *s);
-
-/* A place for a task on worker `worker`; its wake goes into the task's options. Before start. */
-struct wr_seat;
-struct wr_seat *wr_sched_seat(struct wr_sched *s, uint32_t worker);
-struct wr_notify wr_seat_wake(struct wr_seat *seat);
-void wr_seat_take(struct wr_seat *seat, struct wr_task *t);
-
-/* Starts the workers and schedules every task once. */
+/* Before start: puts `r` on worker `worker` (modulo their number). */
+int wr_sched_add(struct wr_sched *s, struct wr_runner *r, uint32_t worker);
+/* The notify that wakes `r`; any thread. */
+struct wr_notify wr_runner_notify(struct wr_runner *r);
+/* Starts the threads and wakes all tasks once. */
 int wr_sched_start(struct wr_sched *s);
-/* Waits until all tasks are done and the workers have ended. */
-void wr_sched_join(struct wr_sched *s);
+/* Lets the threads end after the step they are in, and joins them. */
+void wr_sched_stop(struct wr_sched *s);
+void wr_sched_free(struct wr_sched *s);

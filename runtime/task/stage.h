@@ -37,6 +37,7 @@ struct wr_stage;
 int wr_stage_spent(struct wr_stage *s);
 
 #ifndef WR_CDEF
+#include <stdbool.h>
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/notify.h"
@@ -54,7 +55,6 @@ struct wr_stage_ops {
 	/* Sources (first stage of a task without inputs): WR_OK something was emitted, WR_AGAIN nothing now
 	 * (env.wake fires later, or *wait_ns was set), WR_END no more. Returns after about one buffer. */
 	int (*poll)(struct wr_stage *s);
-	bool counts; /* the stage counts the rows that enter its operators itself */
 	/* Handles rows until none is left (WR_OK), or stops between two rows with WR_AGAIN (time is up,
 	 * output needs a pause); called again with the rest. Borrowed rows. A sink answers WR_END when nobody
 	 * wants more of it (a closed pipe): the job is cancelled in order and counts as done. */
@@ -72,6 +72,11 @@ struct wr_stage_ops {
 	int (*end)(struct wr_stage *s);
 	/* Frees everything the stage made, `s` excluded; also after a failed open. */
 	void (*free)(struct wr_stage *s);
+	/* The stage makes event time itself: watermarks and idleness of its input end here (K5), but for the
+	 * last watermark. */
+	bool own_time;
+	/* The stage counts the rows that enter its operators; else the task does, for operator 0. */
+	bool counts;
 };
 
 enum wr_on_error { WR_ON_ERROR_FAIL, WR_ON_ERROR_SKIP, WR_ON_ERROR_DEAD_LETTER };
@@ -99,7 +104,7 @@ struct wr_stage_env {
 	void *bundle;		/* struct wr_bundle of the script layer; opaque here */
 };
 
-struct wr_port; /* task/port.h */
+struct wr_chain; /* task/port.h */
 
 struct wr_stage {
 	const struct wr_stage_ops *ops;
@@ -107,8 +112,10 @@ struct wr_stage {
 	uint32_t index;		       /* in the task's chain */
 	const struct wr_value *plan;   /* this stage's part of the plan; lives as long as the job */
 	const struct wr_value *options;/* plan.options or NULL */
+	struct wr_chain *chain;	       /* task/port.h; NULL: a stage on its own */
 	struct wr_out **outs;	       /* by port index */
 	uint32_t out_count;
+	int32_t dead_letter;	       /* port of the rows that failed, -1 = none */
 	struct wr_store *store;	       /* keyed state, or NULL; made by the task from the plan */
 	struct wr_keyer *keyer;	       /* extracts this stage's key from rows, or NULL */
 	struct wr_op_stats *ops_stats; /* one per operator */

@@ -2,577 +2,490 @@
 /* task: the step function. */
 #include "task/task.h"
 
-#include <pthread.h>
-#include <stdio.h>
-#include <stddef.h>
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
-#include "base/log.h"
-#include "task/port.h"
+#include "exchange/valve.h"
 
-static struct wr_mem mem = WR_MEM_INIT("task");
+enum { FLUSH_NS_MAX = 1000000 }; /* a partly filled buffer is seen at least this often while a task is busy */
 
-enum phase { OPENING, RUNNING, DONE };
+static struct wr_mem mem = WR_MEM_INIT("task.tasks");
 
-struct node {
-	struct wr_stage stage; /* first: a stage is its node */
-	struct wr_task *task;
-	struct wr_queue queue;
-	struct wr_port *ports;
-	bool ended;	 /* END has passed */
-	bool time_ended; /* pending processing-time timers have fired (I13) */
-	uint64_t rows_out; /* of port 0, as far as it is in the statistics */
-};
-
-struct letter {
-	struct letter *next;
-	uint32_t stage, type, len;
-	uint8_t payload[];
-};
+/* What a drain of the inboxes ended with, beside WR_OK and errors. */
+enum { DRAIN_MORE = WR_AGAIN, DRAIN_WAIT = 16 };
 
 struct wr_task {
 	/* configuration */
 	struct wr_stage_env env;
-	struct wr_clock *clock;
+	struct wr_chain chain;
 	struct wr_gate *gate;
-	struct wr_valve *valve;
 	struct wr_writer **writers;
 	uint32_t writer_count;
-	struct wr_notify wake;
-	uint64_t step_ns;
-	uint32_t (*choose)(void *arg, uint32_t n);
-	void *choose_arg;
-	/* chain */
-	struct node *nodes;
-	uint32_t node_count;
-	struct wr_pages pages;
+	struct wr_port *ports; /* of all stages, in order */
+	uint32_t port_count;
+	struct wr_world *world;
+	struct wr_arena arena;
+	int64_t timeout_us_min;
+	struct wr_mailbox mailbox;
 	/* state */
-	enum phase phase;
-	bool failed, gone;
-	bool paused; /* in this step a stage was told to stop early */
-	struct wr_buffer *buffer; /* input that stage 0 has not finished */
-	struct wr_input input;
-	struct wr_page *borrowed; /* stands for `buffer` in stage 0's queue */
-	bool source_ended;
+	struct wr_valve *valve;
+	int64_t *passed;     /* by stage: last watermark that left it */
+	uint32_t opened;     /* stages whose open was called */
+	uint32_t ended;	     /* stages that END has passed */
+	bool stopping;	     /* a source ends at its next turn */
+	bool input_ended;    /* END is in the chain */
+	bool done;
+	bool *closed;	     /* by stage: wants no more rows; those that come are dropped */
+	bool enough, enough_said;
+	uint64_t barrier_id; /* under alignment, 0 = none */
+	uint64_t barrier_payload;
+	uint32_t barriers;   /* channels that have brought it */
+	uint32_t channels_ended;
+	uint64_t now_ns;     /* last reading of the clock */
+	uint64_t blocked_ns; /* since when the task is blocked, 0 = it is not */
+	uint64_t flush_ns;   /* when the writers want to be flushed next */
+	uint64_t flush_look_ns;
 	uint64_t deadline_ns;
-	uint64_t blocked_since_ns;
-	int64_t watermark;
-	/* other threads */
-	pthread_mutex_t mutex;
-	struct letter *letters, *letters_last;
-	_Atomic int mail; /* letters, cancel or finish are there */
-	_Atomic int cancelled, finishing;
-	/* statistics, written by the task */
-	wr_metric steps, busy_ns, blocked_ns, watermark_stat;
-	struct wr_op_stats *ops;
-	uint32_t op_count;
+	struct wr_task_stats stats;
 };
 
-static struct node *node_of(struct wr_stage *s)
-{
-	return (struct node *)s;
-}
+/* ---- making ---- */
 
-/* ---- making and freeing ---- */
-
-static int node_ports(struct wr_task *t, struct node *n, const struct wr_stage_spec *spec)
+static int stage_ports(struct wr_task *t, const struct wr_task_def *def, uint32_t i, struct wr_port *ports)
 {
-	n->ports = wr_zalloc(&mem, (spec->out_count + 1) * sizeof *n->ports);
-	n->stage.outs = wr_zalloc(&mem, (spec->out_count + 1) * sizeof *n->stage.outs);
-	if (!n->ports || !n->stage.outs)
+	const struct wr_stage_def *d = &def->stages[i];
+	struct wr_stage *s = &t->chain.stages[i];
+
+	s->outs = wr_arena_alloc(&t->arena, (d->port_count + 1) * sizeof(struct wr_out *));
+	if (!s->outs)
 		return WR_EFATAL;
-	n->stage.out_count = spec->out_count;
-	for (uint32_t i = 0; i < spec->out_count; i++) {
-		struct wr_port *p = &n->ports[i];
-		const struct wr_out_spec *o = &spec->outs[i];
+	s->out_count = d->port_count;
+	s->dead_letter = -1;
+	for (uint32_t k = 0; k < d->port_count; k++) {
+		struct wr_port *p = &ports[k];
+		const struct wr_port_def *pd = &d->ports[k];
 
-		p->tag = o->tag;
-		p->pages = &t->pages;
-		p->targets = wr_zalloc(&mem, (o->count + 1) * sizeof *p->targets);
-		if (!p->targets)
-			return WR_EFATAL;
-		p->count = o->count;
-		for (uint32_t k = 0; k < o->count; k++) {
-			p->targets[k].writer = o->targets[k].writer;
-			p->targets[k].input = o->targets[k].input;
-			if (!o->targets[k].writer)
-				p->targets[k].queue = &t->nodes[o->targets[k].stage].queue;
+		p->chain = &t->chain;
+		p->stage = s;
+		p->targets = pd->targets;
+		p->target_count = pd->count;
+		p->op = pd->op;
+		if (pd->count == 1 && pd->targets[0].writer && wr_writer_single(pd->targets[0].writer)) {
+			p->direct = pd->targets[0].writer;
+			p->direct_max = pd->targets[0].row_max;
 		}
-		p->direct = o->count == 1 && o->targets[0].writer && wr_writer_single(o->targets[0].writer);
-		n->stage.outs[i] = &p->out;
+		for (uint32_t j = 0; j < pd->count; j++)
+			WR_ASSERT(pd->targets[j].writer || pd->targets[j].stage > i);
+		if (pd->dead_letter)
+			s->dead_letter = (int32_t)k;
+		s->outs[k] = &p->out;
 	}
 	return WR_OK;
 }
 
-static int node_init(struct wr_task *t, struct node *n, uint32_t index, const struct wr_stage_spec *spec)
+static int stage_init(struct wr_task *t, const struct wr_task_def *def, uint32_t i)
 {
-	n->task = t;
-	n->stage.ops = spec->ops;
-	n->stage.env = &t->env;
-	n->stage.index = index;
-	n->stage.plan = spec->plan;
-	n->stage.options = wr_value_get(spec->plan, "options");
-	n->stage.store = spec->store;
-	n->stage.keyer = spec->keyer;
-	n->stage.on_error = spec->on_error;
-	n->stage.watermark = WR_TS_NONE;
-	n->stage.deadline_ms = INT64_MAX;
-	n->stage.wake_ns = UINT64_MAX;
-	n->stage.ops_stats = t->ops + t->op_count;
-	n->stage.ops_count = spec->op_count;
-	for (uint32_t i = 0; i < spec->op_count; i++) {
-		t->ops[t->op_count].name = spec->names[i];
-		t->ops[t->op_count++].uid = spec->uids[i];
+	const struct wr_stage_def *d = &def->stages[i];
+	struct wr_stage *s = &t->chain.stages[i];
+
+	s->ops = d->ops;
+	s->env = &t->env;
+	s->index = i;
+	s->plan = d->plan;
+	s->options = d->options;
+	s->chain = &t->chain;
+	s->store = d->store;
+	s->keyer = d->keyer;
+	s->on_error = d->on_error;
+	s->watermark = WR_TS_NONE;
+	s->deadline_ms = INT64_MAX;
+	s->wake_ns = UINT64_MAX;
+	t->passed[i] = WR_TS_NONE;
+	s->ops_count = d->operator_count;
+	s->ops_stats = wr_arena_alloc(&t->arena, (d->operator_count + 1) * sizeof *s->ops_stats);
+	if (!s->ops_stats)
+		return WR_EFATAL;
+	memset(s->ops_stats, 0, (d->operator_count + 1) * sizeof *s->ops_stats);
+	for (uint32_t k = 0; k < d->operator_count; k++) {
+		s->ops_stats[k].name = d->operators[k].name;
+		s->ops_stats[k].uid = d->operators[k].uid;
 	}
-	return node_ports(t, n, spec);
+	return WR_OK;
 }
 
-static void on_ready(void *self)
+static void *zeroed(struct wr_task *t, size_t bytes)
 {
-	wr_task_wake(self);
+	void *p = wr_arena_alloc(&t->arena, bytes);
+
+	return p ? memset(p, 0, bytes) : NULL;
 }
 
-struct wr_notify wr_task_notify(struct wr_task *t)
+static int task_init(struct wr_task *t, const struct wr_task_def *def)
 {
-	return (struct wr_notify){on_ready, t};
+	uint32_t n = def->stage_count, at = 0;
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < n; i++)
+		t->port_count += def->stages[i].port_count;
+	t->chain.stages = zeroed(t, n * sizeof *t->chain.stages);
+	t->chain.inboxes = zeroed(t, n * sizeof *t->chain.inboxes);
+	t->passed = zeroed(t, n * sizeof *t->passed);
+	t->closed = zeroed(t, n * sizeof *t->closed);
+	t->ports = zeroed(t, (t->port_count + 1) * sizeof *t->ports);
+	if (!t->chain.stages || !t->chain.inboxes || !t->passed || !t->closed || !t->ports)
+		return WR_EFATAL;
+	t->chain.stage_count = n;
+	for (uint32_t i = 0; i < n && rc == WR_OK; i++) {
+		rc = stage_init(t, def, i);
+		if (rc == WR_OK)
+			rc = stage_ports(t, def, i, t->ports + at);
+		at += def->stages[i].port_count;
+	}
+	if (rc == WR_OK && t->gate) {
+		t->valve = wr_valve_new(wr_gate_count(t->gate));
+		rc = t->valve ? WR_OK : WR_EFATAL;
+	}
+	return rc;
 }
 
-struct wr_task *wr_task_new(const struct wr_task_options *o)
+/* Frees what a definition hands over when no task came of it. */
+static void def_drop(const struct wr_task_def *def)
+{
+	for (uint32_t i = 0; i < def->stage_count; i++) {
+		if (def->stages[i].store)
+			wr_store_free(def->stages[i].store);
+		wr_keyer_free(def->stages[i].keyer);
+	}
+	for (uint32_t i = 0; i < def->writer_count; i++)
+		wr_writer_free(def->writers[i]);
+	wr_gate_free(def->gate);
+}
+
+struct wr_task *wr_task_new(const struct wr_task_def *def)
 {
 	struct wr_task *t = wr_zalloc(&mem, sizeof *t);
-	uint32_t ops = 0;
 
-	WR_ASSERT(o->stage_count > 0);
-	if (!t)
+	WR_ASSERT(def->stage_count > 0);
+	if (!t) {
+		def_drop(def);
 		return NULL;
-	pthread_mutex_init(&t->mutex, NULL);
-	t->env = o->env;
-	t->env.wake = (struct wr_notify){on_ready, t};
-	t->clock = o->env.clock;
-	t->gate = o->gate;
-	t->writers = wr_alloc(&mem, (o->writer_count + 1) * sizeof *t->writers);
-	if (t->writers && o->writer_count)
-		memcpy(t->writers, o->writers, o->writer_count * sizeof *t->writers);
-	t->writer_count = o->writer_count;
-	t->wake = o->wake;
-	t->step_ns = o->step_ns;
-	t->deadline_ns = UINT64_MAX;
-	t->watermark = WR_TS_NONE;
-	t->watermark_stat = WR_TS_NONE;
-	for (uint32_t i = 0; i < o->stage_count; i++)
-		ops += o->stages[i].op_count;
-	t->ops = wr_zalloc(&mem, (ops + 1) * sizeof *t->ops);
-	t->nodes = wr_zalloc(&mem, o->stage_count * sizeof *t->nodes);
-	t->valve = t->gate ? wr_valve_new(wr_gate_count(t->gate)) : NULL;
-	if (!t->ops || !t->nodes || !t->writers || (t->gate && !t->valve)) {
+	}
+	wr_arena_init(&t->arena, &mem);
+	t->env = def->env;
+	t->world = def->world;
+	if (t->world)
+		t->env.clock = t->world->clock;
+	else if (!t->env.clock)
+		t->env.clock = wr_clock_system();
+	t->chain.clock = t->env.clock;
+	t->gate = def->gate;
+	t->timeout_us_min = def->timeout_us_min;
+	t->flush_ns = t->deadline_ns = UINT64_MAX;
+	wr_metric_set(&t->stats.watermark, WR_TS_NONE);
+	t->writers = wr_arena_alloc(&t->arena, (def->writer_count + 1) * sizeof *t->writers);
+	if (!t->writers) {
+		def_drop(def);
+		wr_arena_deinit(&t->arena);
+		wr_free(&mem, t);
+		return NULL;
+	}
+	t->writer_count = def->writer_count;
+	for (uint32_t i = 0; i < def->writer_count; i++)
+		t->writers[i] = def->writers[i];
+	if (task_init(t, def) != WR_OK) {
+		t->chain.stage_count = 0;
+		def_drop(def);
+		t->gate = NULL;
+		t->writer_count = 0;
 		wr_task_free(t);
 		return NULL;
 	}
-	t->node_count = o->stage_count;
-	for (uint32_t i = 0; i < o->stage_count; i++)
-		if (node_init(t, &t->nodes[i], i, &o->stages[i]) != WR_OK) {
-			wr_task_free(t);
-			return NULL;
-		}
 	return t;
-}
-
-static void queue_drop(struct wr_task *t, struct wr_queue *q)
-{
-	struct wr_page *page;
-
-	while ((page = wr_queue_take(q)))
-		wr_page_give(&t->pages, page);
 }
 
 void wr_task_free(struct wr_task *t)
 {
-	if (!t)
-		return;
-	for (uint32_t i = 0; t->nodes && i < t->node_count; i++) {
-		struct node *n = &t->nodes[i];
+	struct wr_chain *c = &t->chain;
 
-		if (n->stage.ops && n->stage.ops->free)
-			n->stage.ops->free(&n->stage);
-		queue_drop(t, &n->queue);
-		for (uint32_t k = 0; n->ports && k < n->stage.out_count; k++) {
-			wr_port_deinit(&n->ports[k]);
-			wr_free(&mem, n->ports[k].targets);
-		}
-		wr_free(&mem, n->ports);
-		wr_free(&mem, n->stage.outs);
-		wr_store_free(n->stage.store);
-		wr_keyer_free(n->stage.keyer);
+	for (uint32_t i = 0; i < c->stage_count; i++) {
+		struct wr_stage *s = &c->stages[i];
+
+		if (i < t->opened && s->ops->free)
+			s->ops->free(s);
+		while (c->inboxes[i].first)
+			wr_inbox_drop(c, i);
+		if (s->store)
+			wr_store_free(s->store);
+		wr_keyer_free(s->keyer);
 	}
-	if (t->buffer)
-		wr_buffer_unref(t->buffer);
-	wr_pages_deinit(&t->pages);
-	wr_valve_free(t->valve);
-	wr_gate_free(t->gate);
+	for (uint32_t i = 0; i < t->port_count; i++)
+		wr_port_discard(&t->ports[i]);
 	for (uint32_t i = 0; i < t->writer_count; i++)
 		wr_writer_free(t->writers[i]);
-	wr_free(&mem, t->writers);
-	while (t->letters) {
-		struct letter *next = t->letters->next;
-
-		wr_free(&mem, t->letters);
-		t->letters = next;
-	}
-	pthread_mutex_destroy(&t->mutex);
-	wr_free(&mem, t->nodes);
-	wr_free(&mem, t->ops);
+	wr_gate_free(t->gate);
+	wr_valve_free(t->valve);
+	wr_stock_deinit(&c->stock);
+	wr_mailbox_deinit(&t->mailbox);
+	wr_arena_deinit(&t->arena);
 	wr_free(&mem, t);
 }
 
-/* ---- what stages call ---- */
+/* ---- rows and events through the chain ---- */
 
-int wr_stage_spent(struct wr_stage *s)
-{
-	struct wr_task *t = node_of(s)->task;
-
-	if (wr_clock_ns(t->clock) >= s->step_until_ns)
-		return t->paused = true;
-	for (uint32_t i = 0; i < t->writer_count; i++)
-		if (!wr_writer_ready(t->writers[i]))
-			return t->paused = true;
-	return 0;
-}
-
-static int node_flush(struct node *n)
+static int stage_sync(struct wr_stage *s)
 {
 	int rc = WR_OK;
 
-	for (uint32_t i = 0; i < n->stage.out_count && rc == WR_OK; i++)
-		rc = wr_port_flush(&n->ports[i]);
+	for (uint32_t i = 0; i < s->out_count && rc == WR_OK; i++)
+		rc = wr_port_sync((struct wr_port *)s->outs[i]);
 	return rc;
 }
 
-/* An event leaves the stage by all its ports, side outputs too (K22). */
-static int node_event(struct node *n, enum wr_event_type type, int64_t ts)
+static int stage_event(struct wr_stage *s, uint32_t event, int64_t ts, uint64_t payload)
 {
 	int rc = WR_OK;
 
-	for (uint32_t i = 0; i < n->stage.out_count && rc == WR_OK; i++)
-		rc = wr_port_event(&n->ports[i], type, ts);
+	for (uint32_t i = 0; i < s->out_count && rc == WR_OK; i++)
+		rc = wr_port_event((struct wr_port *)s->outs[i], event, ts, payload);
 	return rc;
+}
+
+static struct wr_task *task_of(struct wr_stage *s)
+{
+	return (struct wr_task *)((char *)s->chain - offsetof(struct wr_task, chain));
+}
+
+/* K3: a watermark that does not rise is not sent. */
+static int pass_watermark(struct wr_stage *s, int64_t wm)
+{
+	struct wr_task *t = task_of(s);
+
+	if (wm <= t->passed[s->index])
+		return WR_OK;
+	t->passed[s->index] = wm;
+	if (s->index == 0)
+		wr_metric_set(&t->stats.watermark, wm);
+	return stage_event(s, WR_EV_WATERMARK, wm, 0);
 }
 
 int wr_stage_emit_watermark(struct wr_stage *s, int64_t wm)
 {
-	return node_event(node_of(s), WR_EV_WATERMARK, wm);
+	return pass_watermark(s, wm);
 }
 
 int wr_stage_emit_idle(struct wr_stage *s, bool idle)
 {
-	return node_event(node_of(s), idle ? WR_EV_IDLE : WR_EV_ACTIVE, 0);
+	return stage_event(s, idle ? WR_EV_IDLE : WR_EV_ACTIVE, 0, 0);
 }
 
-/* ---- rows that failed ---- */
-
-static uint32_t dead_letter_shape(void)
+static int on_rows(struct wr_stage *s, struct wr_item *item)
 {
-	struct wr_field_spec f[] = {{"error", 5, WR_T_STR, 0},
-				    {"operator", 8, WR_T_STR, 0},
-				    {"origin", 6, WR_T_STR, 0},
-				    {"record", 6, WR_T_STR, 0}};
+	struct wr_rows rows = {item->p, item->end, item->input, 0};
+	int rc, synced;
 
-	return wr_shape_intern(f, 4, 0, 0);
-}
-
-static int dead_letter(struct wr_stage *s, const char *name, const char *origin, const char *error,
-		       const struct wr_bytes *record, int64_t ts)
-{
-	struct wr_port *port = NULL;
-	struct wr_cell cells[4] = {
-		{.type = WR_T_STR, .str = {error, (uint32_t)strlen(error)}},
-		{.type = WR_T_STR, .str = {name, (uint32_t)strlen(name)}},
-		{.type = WR_T_STR, .str = {origin, (uint32_t)strlen(origin)}},
-		{.type = WR_T_STR, .str = {(const char *)record->data, (uint32_t)record->len}},
-	};
-	const struct wr_shape *shape;
-	uint32_t len, id;
-	uint8_t *to;
-
-	for (uint32_t i = 0; i < s->out_count; i++)
-		if (!strcmp(node_of(s)->ports[i].tag, "dead_letter"))
-			port = &node_of(s)->ports[i];
-	if (!port)
-		return WR_OK; /* counted and logged; nobody reads them */
-	id = dead_letter_shape();
-	if (!id)
-		return WR_EFATAL;
-	shape = wr_shape(id);
-	len = wr_row_len(shape, cells);
-	to = port->out.p;
-	if (!to || (size_t)(port->out.end - to) < len)
-		to = wr_out_more(&port->out, len);
-	if (!to)
-		return WR_EFATAL;
-	wr_row_write(to, len, shape, WR_INSERT, ts, cells);
-	port->out.p = to + len;
-	port->out.rows++;
-	return WR_OK;
-}
-
-int wr_stage_bad_row(struct wr_stage *s, uint32_t op, const struct wr_elem *row, const void *raw,
-		     size_t raw_len, const char *origin, const char *error, int code)
-{
-	struct wr_op_stats *stats = &s->ops_stats[op < s->ops_count ? op : 0];
-	const char *name = s->ops_count ? stats->name : s->ops->kind;
-	struct wr_bytes text = WR_BYTES_EMPTY;
-	char where[256];
-	int rc = WR_OK;
-
-	if (row)
-		wr_row_json(row, &text);
-	else
-		wr_bytes_put(&text, raw ? raw : "", raw ? raw_len : 0);
-	snprintf(where, sizeof where, "%s%s%s (%u)", origin ? origin : "", origin ? ", " : "", s->env->task,
-		 s->env->subtask);
-	if (s->on_error == WR_ON_ERROR_FAIL) {
-		rc = wr_error_set(code, "operator '%s': %s\n  at: %s\n  record: %.*s%s", name, error, where,
-				  (int)(text.len < 400 ? text.len : 400), text.data ? (char *)text.data : "",
-				  text.len > 400 ? "…" : "");
-	} else {
-		wr_metric_add(&stats->skipped, 1);
-		wr_warn(name, "%s: %s; record: %.*s (%s)",
-			s->on_error == WR_ON_ERROR_SKIP ? "skipped" : "dead letter", error,
-			(int)(text.len < 200 ? text.len : 200), text.data ? (char *)text.data : "", where);
-		if (s->on_error == WR_ON_ERROR_DEAD_LETTER)
-			rc = dead_letter(s, name, where, error, &text, row ? row->ts : WR_TS_NONE);
-	}
-	wr_bytes_deinit(&text);
-	return rc;
-}
-
-/* ---- other threads ---- */
-
-void wr_task_wake(struct wr_task *t)
-{
-	wr_notify_fire(&t->wake);
-}
-
-void wr_task_post(struct wr_task *t, uint32_t stage, uint32_t type, const void *payload, uint32_t len)
-{
-	struct letter *l = wr_alloc(&mem, sizeof *l + len);
-
-	WR_ASSERT(l); /* a letter is a few bytes: there is nobody left to tell */
-	*l = (struct letter){NULL, stage, type, len};
-	if (len)
-		memcpy(l->payload, payload, len);
-	pthread_mutex_lock(&t->mutex);
-	if (t->letters_last)
-		t->letters_last->next = l;
-	else
-		t->letters = l;
-	t->letters_last = l;
-	pthread_mutex_unlock(&t->mutex);
-	atomic_store(&t->mail, 1);
-	wr_task_wake(t);
-}
-
-void wr_task_cancel(struct wr_task *t)
-{
-	atomic_store(&t->cancelled, 1);
-	atomic_store(&t->mail, 1);
-	wr_task_wake(t);
-}
-
-void wr_task_finish(struct wr_task *t)
-{
-	atomic_store(&t->finishing, 1);
-	atomic_store(&t->mail, 1);
-	wr_task_wake(t);
-}
-
-/* ---- the step ---- */
-
-static int queue_event(struct wr_task *t, enum wr_event_type type, int64_t ts)
-{
-	struct wr_page *page = wr_page_take(&t->pages, 0);
-
-	if (!page)
-		return WR_EFATAL;
-	page->event = type;
-	page->ts = ts;
-	wr_queue_put(&t->nodes[0].queue, page);
-	return WR_OK;
-}
-
-static int step_mail(struct wr_task *t)
-{
-	struct letter *l;
-	int rc = WR_OK;
-
-	if (!atomic_load_explicit(&t->mail, memory_order_relaxed))
+	WR_ASSERT(s->ops->rows);
+	if (task_of(s)->closed[s->index])
 		return WR_OK;
-	atomic_store(&t->mail, 0);
-	if (atomic_load(&t->finishing) && !t->gate && !t->source_ended) {
-		t->source_ended = true;
-		rc = queue_event(t, WR_EV_WATERMARK, WR_TS_MAX);
-		if (rc == WR_OK)
-			rc = queue_event(t, WR_EV_END, 0);
+	rc = s->ops->rows(s, &rows);
+	if (rc == WR_END) {
+		task_of(s)->closed[s->index] = task_of(s)->enough = true;
+		return WR_OK;
 	}
-	pthread_mutex_lock(&t->mutex);
-	l = t->letters;
-	t->letters = t->letters_last = NULL;
-	pthread_mutex_unlock(&t->mutex);
-	while (l) {
-		struct letter *next = l->next;
-		struct wr_stage *s = &t->nodes[l->stage].stage;
-
-		if (rc == WR_OK && s->ops->letter)
-			rc = s->ops->letter(s, l->type, l->payload, l->len);
-		wr_free(&mem, l);
-		l = next;
+	if (rc >= 0) {
+		synced = stage_sync(s);
+		rc = synced == WR_OK ? rc : synced;
 	}
+	if (rc == WR_AGAIN && rows.p != item->p)
+		task_of(s)->chain.moved = true;
+	WR_ASSERT(rc != WR_OK || rows.p == rows.end);
+	if (rc == WR_OK && !s->ops->counts)
+		wr_metric_add(&s->ops_stats[0].rows_in, item->rows);
+	wr_metric_add(&s->ops_stats[0].bytes_in, rows.p - item->p);
+	item->p = rows.p;
 	return rc;
 }
 
-/* Rows of one page, or of the gate's buffer, through a stage. WR_AGAIN: not finished. */
-static int node_rows(struct node *n, struct wr_page *page)
+/* Processing-time timers that are left when input ends (I13). */
+static int last_timers(struct wr_stage *s)
 {
-	const uint8_t *base = page->borrowed ? page->borrowed : page->data;
-	struct wr_rows rows = {base + page->at, base + page->len, page->input, 0};
-	int rc = n->stage.ops->rows(&n->stage, &rows);
-	int flushed;
+	int rc = WR_OK, synced;
 
-	page->at = (uint32_t)(rows.p - base);
-	flushed = node_flush(n);
-	if (rc == WR_OK)
-		WR_ASSERT(rows.p == rows.end);
-	return rc < 0 ? rc : flushed != WR_OK ? flushed : rc;
+	if (!s->ops->time || s->deadline_ms == INT64_MAX)
+		return WR_OK;
+	rc = s->ops->time(s, INT64_MAX);
+	synced = rc >= 0 ? stage_sync(s) : WR_OK;
+	return synced == WR_OK ? rc : synced;
 }
 
-static int node_watermark(struct node *n, int64_t wm)
+static int on_watermark(struct wr_stage *s, struct wr_item *item)
 {
-	struct wr_stage *s = &n->stage;
-	int rc = WR_OK, flushed;
+	int64_t wm = item->ts;
+	int rc = WR_OK, synced;
 
-	if (wm == WR_TS_MAX && s->ops->time && !n->time_ended) {
-		rc = s->ops->time(s, INT64_MAX);
-		flushed = node_flush(n);
-		if (rc != WR_OK || flushed != WR_OK)
-			return rc != WR_OK ? rc : flushed;
-		n->time_ended = true;
+	if (wm == WR_TS_MAX && !item->timers_fired) {
+		rc = last_timers(s);
+		if (rc != WR_OK)
+			return rc;
+		item->timers_fired = true;
 	}
 	s->watermark = wm;
+	if (s->ops->own_time && wm != WR_TS_MAX)
+		return WR_OK;
 	if (s->ops->watermark)
 		rc = s->ops->watermark(s, &wm);
-	flushed = node_flush(n);
-	if (rc != WR_OK || flushed != WR_OK)
-		return rc != WR_OK ? rc : flushed;
-	return wm == WR_TS_NONE ? WR_OK : node_event(n, WR_EV_WATERMARK, wm);
+	synced = rc >= 0 ? stage_sync(s) : WR_OK;
+	rc = synced == WR_OK ? rc : synced;
+	return rc == WR_OK ? pass_watermark(s, wm) : rc;
 }
 
-static int node_end(struct node *n)
+static int on_end(struct wr_stage *s)
 {
-	int rc = n->stage.ops->end ? n->stage.ops->end(&n->stage) : WR_OK, flushed = node_flush(n);
+	int rc = last_timers(s), synced;
 
-	if (rc != WR_OK || flushed != WR_OK)
-		return rc != WR_OK ? rc : flushed;
-	n->ended = true;
-	return node_event(n, WR_EV_END, 0);
+	if (rc != WR_OK)
+		return rc;
+	if (s->ops->end)
+		rc = s->ops->end(s);
+	synced = rc >= 0 ? stage_sync(s) : WR_OK;
+	rc = synced == WR_OK ? rc : synced;
+	if (rc != WR_OK)
+		return rc;
+	task_of(s)->ended++;
+	return stage_event(s, WR_EV_END, 0, 0);
 }
 
-static int node_take_event(struct node *n, const struct wr_page *page)
+static int on_item(struct wr_stage *s, struct wr_item *item)
 {
-	switch (page->event) {
+	switch (item->event) {
+	case 0:
+		return on_rows(s, item);
 	case WR_EV_WATERMARK:
-		return node_watermark(n, page->ts);
+		return on_watermark(s, item);
 	case WR_EV_END:
-		return node_end(n);
-	default:
-		return node_event(n, page->event, page->ts);
+		return on_end(s);
+	case WR_EV_IDLE:
+	case WR_EV_ACTIVE:
+		if (s->ops->own_time)
+			return WR_OK;
 	}
+	return stage_event(s, item->event, item->ts, item->payload);
 }
 
-static void page_done(struct wr_task *t, struct node *n)
+static bool time_is_up(struct wr_task *t)
 {
-	struct wr_page *page = wr_queue_take(&n->queue);
-
-	if (page->borrowed) {
-		wr_buffer_unref(t->buffer);
-		t->buffer = NULL;
-	}
-	wr_page_give(&t->pages, page);
+	return wr_clock_ns(t->chain.clock) >= t->chain.step_until_ns;
 }
 
-static void count_in(struct node *n, struct wr_page *page)
+static bool outputs_ready(struct wr_task *t)
 {
-	page->counted = true;
-	wr_metric_add(&n->stage.ops_stats[0].bytes_in, page->len);
-	if (!n->stage.ops->counts)
-		wr_metric_add(&n->stage.ops_stats[0].rows_in, page->rows);
+	bool ready = true;
+
+	for (uint32_t i = 0; i < t->writer_count; i++)
+		ready &= wr_writer_ready(t->writers[i]);
+	return ready;
 }
 
-/* Rows that left by the main output, for the last operator of the stage. */
-static void count_out(struct node *n)
+/* A stage said WR_AGAIN: is there something it can go on with in this step, in the next, or must it be
+ * woken? */
+static int stage_paused(struct wr_task *t, uint32_t stage)
 {
-	uint64_t out = n->stage.out_count ? n->ports[0].out.rows : 0;
+	struct wr_chain *c = &t->chain;
+	bool behind = false;
 
-	if (out == n->rows_out)
-		return;
-	wr_metric_add(&n->stage.ops_stats[n->stage.ops_count - 1].rows_out, (int64_t)(out - n->rows_out));
-	n->rows_out = out;
+	for (uint32_t i = stage + 1; i < c->stage_count; i++)
+		behind |= c->inboxes[i].first != NULL;
+	if (time_is_up(t) || !outputs_ready(t))
+		return DRAIN_MORE;
+	if (behind || c->moved || c->told)
+		return WR_OK;
+	return DRAIN_WAIT;
 }
 
-/* Everything that waits inside the chain, in topological order. WR_AGAIN: time is up or an output
- * needs a pause; WR_END: a sink's outside is gone. */
-static int step_chain(struct wr_task *t)
+/* Handles what lies in the inboxes, the last stage first. */
+static int drain(struct wr_task *t)
 {
-	for (uint32_t i = 0; i < t->node_count; i++) {
-		struct node *n = &t->nodes[i];
-		struct wr_page *page;
+	struct wr_chain *c = &t->chain;
+	uint32_t i = c->stage_count;
 
-		while ((page = n->queue.first)) {
-			int rc;
+	while (i > 0) {
+		struct wr_inbox *box = &c->inboxes[i - 1];
+		int rc;
 
-			if (page->event) {
-				rc = node_take_event(n, page);
-			} else {
-				if (!page->counted)
-					count_in(n, page);
-				rc = node_rows(n, page);
-			}
-			if (rc != WR_OK)
-				return rc;
-			page_done(t, n);
+		if (!box->first) {
+			i--;
+			continue;
 		}
-		count_out(n);
+		c->pause = c->moved = c->told = false;
+		rc = on_item(&c->stages[i - 1], box->first);
+		if (rc == WR_OK)
+			wr_inbox_drop(c, i - 1);
+		else if (rc == WR_AGAIN)
+			rc = stage_paused(t, i - 1);
+		if (rc != WR_OK)
+			return rc;
+		i = c->stage_count;
 	}
 	return WR_OK;
 }
 
-static bool chain_pending(const struct wr_task *t)
-{
-	for (uint32_t i = 0; i < t->node_count; i++)
-		if (t->nodes[i].queue.first)
-			return true;
-	return false;
-}
+/* ---- input ---- */
 
 static int valve_actions(struct wr_task *t, unsigned actions)
 {
 	int rc = WR_OK;
 
 	if (actions & WR_VALVE_ACTIVE)
-		rc = queue_event(t, WR_EV_ACTIVE, 0);
-	if (rc == WR_OK && (actions & WR_VALVE_WATERMARK)) {
-		t->watermark = wr_valve_watermark(t->valve);
-		wr_metric_set(&t->watermark_stat, t->watermark);
-		rc = queue_event(t, WR_EV_WATERMARK, t->watermark);
+		rc = wr_inbox_add_event(&t->chain, 0, WR_EV_ACTIVE, 0, 0);
+	if (rc == WR_OK && actions & WR_VALVE_WATERMARK)
+		rc = wr_inbox_add_event(&t->chain, 0, WR_EV_WATERMARK, wr_valve_watermark(t->valve), 0);
+	if (rc == WR_OK && actions & WR_VALVE_IDLE)
+		rc = wr_inbox_add_event(&t->chain, 0, WR_EV_IDLE, 0, 0);
+	if (rc == WR_OK && actions & WR_VALVE_END) {
+		t->input_ended = true;
+		rc = wr_inbox_add_event(&t->chain, 0, WR_EV_END, 0, 0);
 	}
-	if (rc == WR_OK && (actions & WR_VALVE_IDLE))
-		rc = queue_event(t, WR_EV_IDLE, 0);
-	if (rc == WR_OK && (actions & WR_VALVE_END))
-		rc = queue_event(t, WR_EV_END, 0);
 	return rc;
 }
 
-static int take_event(struct wr_task *t, const struct wr_elem *e, uint32_t channel)
+/* A barrier goes on when all channels that still run have brought it; until then those that have are
+ * blocked. An ended channel counts as one that has (C4). */
+static int align(struct wr_task *t)
 {
+	uint64_t id = t->barrier_id;
+
+	if (!id || t->barriers + t->channels_ended < wr_gate_count(t->gate))
+		return WR_OK;
+	t->barrier_id = 0;
+	t->barriers = 0;
+	wr_gate_unblock_all(t->gate);
+	return wr_inbox_add_event(&t->chain, 0, WR_EV_BARRIER, (int64_t)id, t->barrier_payload);
+}
+
+static int on_barrier(struct wr_task *t, uint32_t channel, const struct wr_elem *e)
+{
+	t->barrier_id = (uint64_t)e->ts;
+	t->barrier_payload = 0;
+	if (wr_elem_body_len(e) >= sizeof t->barrier_payload)
+		memcpy(&t->barrier_payload, wr_elem_body(e), sizeof t->barrier_payload);
+	t->barriers++;
+	wr_gate_block(t->gate, channel);
+	return align(t);
+}
+
+static int on_channel_end(struct wr_task *t, uint32_t channel)
+{
+	int rc;
+
+	wr_gate_end(t->gate, channel);
+	t->channels_ended++;
+	rc = align(t);
+	return rc == WR_OK ? valve_actions(t, wr_valve_on_end(t->valve, channel)) : rc;
+}
+
+static int on_event(struct wr_task *t, uint32_t channel, const struct wr_elem *e)
+{
+	uint64_t payload = 0;
+
 	switch (wr_event_type(e)) {
 	case WR_EV_WATERMARK:
 		return valve_actions(t, wr_valve_on_watermark(t->valve, channel, e->ts));
@@ -581,229 +494,288 @@ static int take_event(struct wr_task *t, const struct wr_elem *e, uint32_t chann
 	case WR_EV_ACTIVE:
 		return valve_actions(t, wr_valve_on_active(t->valve, channel));
 	case WR_EV_END:
-		wr_gate_end(t->gate, channel);
-		return valve_actions(t, wr_valve_on_end(t->valve, channel));
+		return on_channel_end(t, channel);
+	case WR_EV_BARRIER:
+		return on_barrier(t, channel, e);
 	case WR_EV_LATENCY:
-		return queue_event(t, WR_EV_LATENCY, e->ts);
+		if (wr_elem_body_len(e) >= sizeof payload)
+			memcpy(&payload, wr_elem_body(e), sizeof payload);
+		return wr_inbox_add_event(&t->chain, 0, WR_EV_LATENCY, e->ts, payload);
 	default:
 		return wr_error_set(WR_EBUG, "an event of type %u in a channel", wr_event_type(e));
 	}
 }
 
-/* One buffer of input: its rows into stage 0's queue, its events behind them. */
-static int step_gate(struct wr_task *t)
+static uint32_t choose(void *arg, uint32_t filled)
 {
-	struct wr_buffer *b;
-	struct wr_page *page;
-	int rc = wr_gate_next(t->gate, &t->input, t->choose, t->choose_arg);
+	struct wr_world *w = arg;
+
+	return w->channel(w, filled);
+}
+
+/* One buffer: its rows into the first inbox, its events through the valve behind them. */
+static int take_buffer(struct wr_task *t)
+{
+	struct wr_input in;
+	int rc = wr_gate_next(t->gate, &in, t->world ? choose : NULL, t->world);
+	const uint8_t *p;
+	struct wr_item *item;
 
 	if (rc != WR_OK)
 		return rc;
-	b = t->input.buffer;
-	if (b->rows_len) {
-		page = wr_page_take(&t->pages, 0);
-		if (!page) {
-			wr_buffer_unref(b);
-			return WR_EFATAL;
-		}
-		page->borrowed = b->data;
-		page->len = b->rows_len;
-		page->rows = b->row_count;
-		page->input = t->input.input;
-		t->buffer = b;
-		wr_queue_put(&t->nodes[0].queue, page);
+	wr_metric_add(&t->stats.buffers_in, 1);
+	p = in.buffer->data + in.buffer->rows_len;
+	item = wr_inbox_add(&t->chain, 0);
+	if (!item) {
+		wr_buffer_unref(in.buffer);
+		return WR_EFATAL;
 	}
-	for (uint32_t at = b->rows_len; at < b->len && rc == WR_OK;) {
-		const struct wr_elem *e = (const struct wr_elem *)(b->data + at);
-
-		rc = take_event(t, e, t->input.channel);
-		at += e->len;
-	}
-	if (!t->buffer)
-		wr_buffer_unref(b);
+	item->buffer = in.buffer;
+	item->p = in.buffer->data;
+	item->end = p;
+	item->rows = in.buffer->row_count;
+	item->input = in.input;
+	for (; p < in.buffer->data + in.buffer->len && rc == WR_OK; p += ((const struct wr_elem *)p)->len)
+		rc = on_event(t, in.channel, (const struct wr_elem *)p);
 	return rc;
 }
 
-static int step_source(struct wr_task *t)
+static int end_source(struct wr_task *t)
 {
-	struct wr_stage *s = &t->nodes[0].stage;
-	int rc, flushed;
+	int rc = wr_inbox_add_event(&t->chain, 0, WR_EV_WATERMARK, WR_TS_MAX, 0);
 
-	if (t->source_ended)
-		return WR_AGAIN;
+	t->input_ended = true;
+	return rc == WR_OK ? wr_inbox_add_event(&t->chain, 0, WR_EV_END, 0, 0) : rc;
+}
+
+static int poll_source(struct wr_task *t)
+{
+	struct wr_stage *s = &t->chain.stages[0];
+	int rc, synced;
+
+	if (t->stopping)
+		return end_source(t);
+	s->wake_ns = UINT64_MAX;
+	t->chain.pause = false;
 	rc = s->ops->poll(s);
-	flushed = node_flush(&t->nodes[0]);
-	if (flushed != WR_OK)
-		return flushed;
-	count_out(&t->nodes[0]);
-	if (rc != WR_END)
-		return rc;
-	t->source_ended = true;
-	rc = queue_event(t, WR_EV_WATERMARK, WR_TS_MAX); /* K27 */
-	return rc == WR_OK ? queue_event(t, WR_EV_END, 0) : rc;
+	synced = rc >= 0 ? stage_sync(s) : WR_OK;
+	if (synced != WR_OK)
+		return synced;
+	return rc == WR_END ? end_source(t) : rc;
 }
 
-/* Processing-time timers that are due. */
-static int step_timers(struct wr_task *t)
+/* ---- the step ---- */
+
+static int open_stages(struct wr_task *t)
 {
-	int64_t now = INT64_MIN;
+	int rc = WR_OK;
 
-	for (uint32_t i = 0; i < t->node_count; i++) {
-		struct node *n = &t->nodes[i];
-		int rc, flushed;
+	while (t->opened < t->chain.stage_count && rc == WR_OK) {
+		struct wr_stage *s = &t->chain.stages[t->opened++];
 
-		if (n->stage.deadline_ms == INT64_MAX || n->ended)
-			continue;
-		if (now == INT64_MIN)
-			now = wr_clock_ms(t->clock);
-		if (n->stage.deadline_ms > now)
-			continue;
-		rc = n->stage.ops->time(&n->stage, now);
-		flushed = node_flush(n);
-		if (rc != WR_OK || flushed != WR_OK)
-			return rc != WR_OK ? rc : flushed;
+		rc = s->ops->open ? s->ops->open(s) : WR_OK;
 	}
-	return WR_OK;
+	return rc;
 }
 
-static bool writers_ready(struct wr_task *t)
+static int barrier_letter(struct wr_task *t, const struct wr_letter *l)
 {
+	uint64_t id;
+
+	if (t->gate || t->input_ended || l->len < sizeof id)
+		return WR_OK;
+	memcpy(&id, l->payload, sizeof id);
+	return wr_inbox_add_event(&t->chain, 0, WR_EV_BARRIER, (int64_t)id, 0);
+}
+
+static int read_letter(struct wr_task *t, const struct wr_letter *l)
+{
+	struct wr_stage *s;
+
+	switch (l->type) {
+	case WR_LETTER_CANCEL:
+		t->done = true;
+		return WR_OK;
+	case WR_LETTER_STOP:
+		t->stopping = true;
+		return WR_OK;
+	case WR_LETTER_BARRIER:
+		return barrier_letter(t, l);
+	}
+	WR_ASSERT(l->stage < t->chain.stage_count);
+	s = &t->chain.stages[l->stage];
+	return s->ops->letter ? s->ops->letter(s, l->type, l->payload, l->len) : WR_OK;
+}
+
+static int read_mail(struct wr_task *t)
+{
+	struct wr_letter *l;
+	int rc = WR_OK;
+
+	while (rc == WR_OK && !t->done) {
+		l = t->world ? t->world->mail(t->world, &t->mailbox) : wr_mailbox_take(&t->mailbox);
+		if (!l)
+			break;
+		rc = read_letter(t, l);
+		wr_letter_free(l);
+	}
+	return rc;
+}
+
+/* Before a batch every writer must hold its reserve; when one does not, its pool wakes the task. */
+static bool may_emit(struct wr_task *t)
+{
+	bool ready = true;
+
 	for (uint32_t i = 0; i < t->writer_count; i++)
-		if (!wr_writer_ready(t->writers[i]) && !wr_writer_wait(t->writers[i]))
-			return false;
-	return true;
+		if (!wr_writer_ready(t->writers[i]))
+			ready &= wr_writer_wait(t->writers[i]);
+	return t->world ? t->world->ready(t->world, ready) : ready;
 }
 
-static void step_flush(struct wr_task *t, bool all)
+/* Processing-time timers that are due. WR_AGAIN: more are due. */
+static int fire_timers(struct wr_task *t)
 {
-	uint64_t now = wr_clock_ns(t->clock), next = UINT64_MAX;
+	int64_t now_ms = INT64_MIN;
+	int rc = WR_OK;
 
-	for (uint32_t i = 0; i < t->writer_count; i++) {
-		uint64_t due = wr_writer_flush(t->writers[i], now, all);
+	for (uint32_t i = 0; i < t->chain.stage_count && rc == WR_OK; i++) {
+		struct wr_stage *s = &t->chain.stages[i];
+		int synced;
 
-		if (due < next)
-			next = due;
+		if (s->deadline_ms == INT64_MAX || !s->ops->time)
+			continue;
+		if (now_ms == INT64_MIN)
+			now_ms = wr_clock_ms(t->chain.clock);
+		if (s->deadline_ms > now_ms)
+			continue;
+		rc = s->ops->time(s, now_ms);
+		synced = rc >= 0 ? stage_sync(s) : WR_OK;
+		rc = synced == WR_OK ? rc : synced;
 	}
-	for (uint32_t i = 0; i < t->node_count; i++) {
-		const struct wr_stage *s = &t->nodes[i].stage;
-
-		if (s->wake_ns < next)
-			next = s->wake_ns;
-		if (s->deadline_ms != INT64_MAX && !t->nodes[i].ended) {
-			int64_t left = s->deadline_ms - wr_clock_ms(t->clock);
-			uint64_t due = left <= 0 ? now : left > INT64_MAX / 2000000 ? UINT64_MAX
-									 : now + (uint64_t)left * 1000000;
-
-			if (due < next)
-				next = due;
-		}
-	}
-	t->deadline_ns = next;
+	return rc;
 }
 
-static enum wr_step task_end(struct wr_task *t, bool failed)
+static int work(struct wr_task *t)
 {
-	t->failed = failed;
-	t->phase = DONE;
-	return WR_STEP_DONE;
-}
-
-static int step_open(struct wr_task *t)
-{
-	for (uint32_t i = 0; i < t->node_count; i++) {
-		struct wr_stage *s = &t->nodes[i].stage;
-		int rc = s->ops->open ? s->ops->open(s) : WR_OK;
-
-		if (rc == WR_OK)
-			rc = node_flush(&t->nodes[i]);
-		if (rc != WR_OK)
-			return rc;
-	}
-	t->phase = RUNNING;
-	return WR_OK;
-}
-
-/* What a step does between mail and flush. WR_OK: more may follow at once; WR_AGAIN: not before somebody
- * wakes the task or its deadline comes; WR_END: the outside of a sink is gone. */
-static int step_work(struct wr_task *t)
-{
-	int rc = step_chain(t), input;
+	int rc = drain(t), input;
 
 	if (rc == WR_OK)
-		rc = step_timers(t);
-	if (rc == WR_OK && !chain_pending(t)) {
-		input = t->gate ? step_gate(t) : step_source(t);
-		if (input < 0)
-			return input;
-		rc = step_chain(t);
-		if (rc == WR_OK)
-			return input == WR_OK ? WR_OK : WR_AGAIN;
-	}
-	if (rc != WR_AGAIN)
+		rc = fire_timers(t);
+	if (rc == WR_OK)
+		rc = drain(t);
+	if (rc != WR_OK || t->ended == t->chain.stage_count)
 		return rc;
-	/* A stage stopped early: because it was told to, then the next step goes on (what it was told must be
-	 * remembered: asked again, the answer may have changed); or because it waits for its own outside. */
-	return t->paused ? WR_OK : WR_AGAIN;
+	input = t->input_ended ? WR_AGAIN : t->gate ? take_buffer(t) : poll_source(t);
+	if (input < 0)
+		return input;
+	rc = drain(t);
+	if (rc != WR_OK || input == WR_OK)
+		return rc == WR_OK ? DRAIN_MORE : rc;
+	return WR_OK;
 }
 
-static bool all_ended(const struct wr_task *t)
+static enum wr_step answer(struct wr_task *t, int rc)
 {
-	for (uint32_t i = 0; i < t->node_count; i++)
-		if (!t->nodes[i].ended)
-			return false;
-	return true;
+	if (t->done || t->ended == t->chain.stage_count)
+		return WR_STEP_DONE;
+	if (rc >= 0 && t->enough && !t->enough_said) {
+		t->enough_said = true;
+		return WR_STEP_ENOUGH;
+	}
+	switch (rc) {
+	case WR_OK:
+		return WR_STEP_IDLE;
+	case DRAIN_MORE:
+		return WR_STEP_MORE;
+	case DRAIN_WAIT:
+		return WR_STEP_BLOCKED;
+	default:
+		wr_error_wrap(rc, "%s [%u/%u]", t->env.task, t->env.subtask + 1, t->env.parallelism);
+		return WR_STEP_FAILED;
+	}
+}
+
+/* Lets partly filled buffers go whose time is up. While a task is busy it is not asked at every step. */
+static int flush(struct wr_task *t, enum wr_step step)
+{
+	int rc = WR_OK;
+
+	if (!t->writer_count || (step == WR_STEP_MORE && t->now_ns < t->flush_look_ns))
+		return WR_OK;
+	for (uint32_t i = 0; i < t->port_count && rc == WR_OK; i++)
+		rc = wr_port_release(&t->ports[i]);
+	t->flush_ns = UINT64_MAX;
+	for (uint32_t i = 0; i < t->writer_count; i++) {
+		uint64_t due = wr_writer_flush(t->writers[i], t->now_ns, false);
+
+		if (due < t->flush_ns)
+			t->flush_ns = due;
+	}
+	if (t->timeout_us_min != 0)
+		t->flush_look_ns = t->now_ns + FLUSH_NS_MAX;
+	return rc;
+}
+
+static uint64_t next_deadline(struct wr_task *t)
+{
+	uint64_t at = t->flush_ns;
+	int64_t wall = INT64_MIN;
+
+	for (uint32_t i = 0; i < t->chain.stage_count; i++) {
+		const struct wr_stage *s = &t->chain.stages[i];
+		uint64_t due;
+
+		if (s->wake_ns < at)
+			at = s->wake_ns;
+		if (s->deadline_ms == INT64_MAX)
+			continue;
+		if (wall == INT64_MIN)
+			wall = wr_clock_ms(t->chain.clock);
+		due = s->deadline_ms <= wall ? t->now_ns
+					     : t->now_ns + (uint64_t)(s->deadline_ms - wall) * 1000000u;
+		if (due < at)
+			at = due;
+	}
+	return at;
+}
+
+static void account(struct wr_task *t, uint64_t began_ns, enum wr_step step)
+{
+	wr_metric_add(&t->stats.steps, 1);
+	wr_metric_add(&t->stats.busy_ns, (int64_t)(t->now_ns - began_ns));
+	if (t->blocked_ns)
+		wr_metric_add(&t->stats.blocked_ns, (int64_t)(began_ns - t->blocked_ns));
+	t->blocked_ns = step == WR_STEP_BLOCKED ? t->now_ns : 0;
 }
 
 enum wr_step wr_task_step(struct wr_task *t)
 {
-	uint64_t now = wr_clock_ns(t->clock);
-	int rc = WR_OK;
+	uint64_t began = wr_clock_ns(t->chain.clock);
+	enum wr_step step = WR_STEP_DONE;
+	int rc;
 
-	if (t->phase == DONE)
+	if (t->done)
 		return WR_STEP_DONE;
-	wr_metric_add(&t->steps, 1);
-	if (atomic_load_explicit(&t->cancelled, memory_order_relaxed))
-		return task_end(t, false);
-	t->paused = false;
-	for (uint32_t i = 0; i < t->node_count; i++)
-		t->nodes[i].stage.step_until_ns = now + t->step_ns;
-	if (t->phase == OPENING)
-		rc = step_open(t);
+	t->chain.step_until_ns = began + WR_STEP_NS;
+	for (uint32_t i = 0; i < t->chain.stage_count; i++)
+		t->chain.stages[i].step_until_ns = t->chain.step_until_ns;
+	rc = t->opened < t->chain.stage_count ? open_stages(t) : WR_OK;
 	if (rc == WR_OK)
-		rc = step_mail(t);
-	if (rc < 0)
-		return task_end(t, true);
-	if (!writers_ready(t)) {
-		if (!t->blocked_since_ns)
-			t->blocked_since_ns = now;
-		return WR_STEP_BLOCKED;
+		rc = read_mail(t);
+	if (rc == WR_OK && !t->done)
+		rc = may_emit(t) ? work(t) : DRAIN_WAIT;
+	step = answer(t, rc);
+	t->now_ns = wr_clock_ns(t->chain.clock);
+	if (step < WR_STEP_DONE && flush(t, step) != WR_OK)
+		step = answer(t, WR_EFATAL);
+	t->deadline_ns = step == WR_STEP_IDLE || step == WR_STEP_BLOCKED ? next_deadline(t) : UINT64_MAX;
+	account(t, began, step);
+	if (step >= WR_STEP_DONE) {
+		t->done = true;
+		wr_metric_set(&t->stats.done, 1);
 	}
-	if (t->blocked_since_ns) {
-		wr_metric_add(&t->blocked_ns, (int64_t)(now - t->blocked_since_ns));
-		t->blocked_since_ns = 0;
-	}
-	rc = step_work(t);
-	if (rc < 0)
-		return task_end(t, true);
-	if (rc == WR_END) {
-		t->gone = true;
-		return task_end(t, false);
-	}
-	step_flush(t, all_ended(t));
-	if (all_ended(t))
-		return task_end(t, false);
-	wr_metric_add(&t->busy_ns, (int64_t)(wr_clock_ns(t->clock) - now));
-	return rc == WR_OK ? WR_STEP_MORE : WR_STEP_IDLE;
-}
-
-bool wr_task_failed(const struct wr_task *t)
-{
-	return t->failed;
-}
-
-bool wr_task_gone(const struct wr_task *t)
-{
-	return t->gone;
+	return step;
 }
 
 uint64_t wr_task_deadline(const struct wr_task *t)
@@ -811,33 +783,38 @@ uint64_t wr_task_deadline(const struct wr_task *t)
 	return t->deadline_ns;
 }
 
-void wr_task_choose(struct wr_task *t, uint32_t (*choose)(void *arg, uint32_t n), void *arg)
+void wr_task_post(struct wr_task *t, struct wr_letter *l)
 {
-	t->choose = choose;
-	t->choose_arg = arg;
+	wr_mailbox_put(&t->mailbox, l);
+	wr_notify_fire(&t->env.wake);
 }
 
-void wr_task_stats(const struct wr_task *t, struct wr_task_stats *out)
+const struct wr_stage_env *wr_task_env(const struct wr_task *t)
 {
-	memset(out, 0, sizeof *out);
-	out->name = t->env.task;
-	out->subtask = t->env.subtask;
-	out->steps = wr_metric_get(&t->steps);
-	out->busy_ns = wr_metric_get(&t->busy_ns);
-	out->blocked_ns = wr_metric_get(&t->blocked_ns);
-	out->watermark = wr_metric_get(&t->watermark_stat);
-	out->ops = t->ops;
-	out->op_count = t->op_count;
-	out->source = !t->gate;
-	out->sink = t->nodes[t->node_count - 1].stage.out_count == 0;
-	for (uint32_t i = 0; i < t->writer_count; i++) {
-		struct wr_writer_stats w;
+	return &t->env;
+}
 
-		wr_writer_stats(t->writers[i], &w);
-		if (w.queued_max > out->queued_max)
-			out->queued_max = w.queued_max;
-		out->buffers_used += w.pool.in_use;
-		out->buffers_limit += w.pool.limit;
-		out->overdrafts += w.pool.overdrafts;
-	}
+const struct wr_task_stats *wr_task_stats(const struct wr_task *t)
+{
+	return &t->stats;
+}
+
+uint32_t wr_task_stage_count(const struct wr_task *t)
+{
+	return t->chain.stage_count;
+}
+
+const struct wr_stage *wr_task_stage(const struct wr_task *t, uint32_t i)
+{
+	return &t->chain.stages[i];
+}
+
+uint32_t wr_task_writer_count(const struct wr_task *t)
+{
+	return t->writer_count;
+}
+
+const struct wr_writer *wr_task_writer(const struct wr_task *t, uint32_t i)
+{
+	return t->writers[i];
 }

@@ -1,85 +1,91 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* task: one subtask of a vertex: a gate, a tree of stages, writers; driven by steps.
+/* task: one subtask: a mailbox, a gate, a chain of stages, writers.
  *
- * A step handles letters first, then what is pending inside the chain, then at most one
- * buffer of input (or one poll of a source), and never blocks or sleeps. All functions but
- * wr_task_post and wr_task_wake are called on the worker's thread that owns the task.
+ * A step function: it handles letters, then what is left of the last step, then at most one
+ * buffer of input, and never blocks. Threads, sleeping and waking are the scheduler's; in the
+ * simulator the same code runs in one thread. Everything a task learns from outside comes
+ * through its mailbox, its gate and its world (task/world.h).
  *
- *   OPENING → RUNNING → DRAINED (END passed all stages) → DONE
- *        any ──error or cancel──▶ DONE
+ * Order within a task: each stage has an inbox of rows and events; the last stage with
+ * something in its inbox goes first, so that what was begun is finished before more is taken
+ * in, and an event reaches a stage or a channel behind every row that came before it.
  *
- * Between stages elements travel in queues: rows in pages, and events between them, so
- * a watermark never overtakes a row inside a chain either.
+ *   NEW ──open──▶ RUNNING ──END passed all stages──▶ DONE
+ *                 RUNNING ──cancel | error──▶ DONE
  */
 #pragma once
 #include "exchange/gate.h"
-#include "exchange/valve.h"
-#include "task/stage.h"
+#include "task/mailbox.h"
+#include "task/port.h"
+#include "task/world.h"
 
-enum wr_step { WR_STEP_MORE, WR_STEP_IDLE, WR_STEP_BLOCKED, WR_STEP_DONE };
-
-/* Where the rows of one port go. */
-struct wr_target {
-	struct wr_writer *writer; /* or NULL: then the stage of this index */
-	uint32_t stage, input;
+enum wr_step {
+	WR_STEP_MORE,	 /* call again soon */
+	WR_STEP_IDLE,	 /* nothing to do until woken or deadline_ns */
+	WR_STEP_BLOCKED, /* an output or a sink holds it up; until woken or deadline_ns */
+	WR_STEP_ENOUGH,	 /* as MORE, and said once: a sink wants no more, the job may end */
+	WR_STEP_DONE,	 /* ended or cancelled; nothing more to do */
+	WR_STEP_FAILED,	 /* the thread's error says why; as DONE */
 };
-struct wr_out_spec {
-	const char *tag;
-	const struct wr_target *targets;
+
+enum { WR_STEP_NS = 1000000 }; /* time after which a step stops between two rows */
+
+/* What a stage is made from. Names are borrowed and live as long as the job. */
+struct wr_port_def {
+	const struct wr_target *targets; /* borrowed */
 	uint32_t count;
+	uint32_t op; /* index of the operator whose rows leave here */
+	bool dead_letter;
 };
-struct wr_stage_spec {
+struct wr_op_def {
+	const char *name, *uid;
+};
+struct wr_stage_def {
 	const struct wr_stage_ops *ops;
-	const struct wr_value *plan;
-	struct wr_store *store;	  /* taken; or NULL */
-	struct wr_keyer *keyer;	  /* taken; or NULL */
-	const char *const *names; /* of operators */
-	const char *const *uids;
-	uint32_t op_count;
+	const struct wr_value *plan, *options;
+	const struct wr_port_def *ports;
+	uint32_t port_count;
+	const struct wr_op_def *operators;
+	uint32_t operator_count;
+	struct wr_store *store; /* taken; may be NULL */
+	struct wr_keyer *keyer; /* taken; may be NULL */
 	enum wr_on_error on_error;
-	const struct wr_out_spec *outs;
-	uint32_t out_count;
 };
-struct wr_task_options {
-	struct wr_stage_env env; /* copied; env.wake is set by the task */
-	const struct wr_stage_spec *stages; /* topological order; stage 0 gets the input */
+struct wr_task_def {
+	struct wr_stage_env env; /* copied; env.wake lets the task be stepped again; env.clock = the world's if NULL */
+	const struct wr_stage_def *stages;
 	uint32_t stage_count;
 	struct wr_gate *gate; /* taken; NULL for a source */
-	struct wr_writer **writers; /* taken: all writers that targets name */
+	struct wr_writer **writers; /* taken; the array is copied */
 	uint32_t writer_count;
-	struct wr_notify wake;	/* how the task gets itself stepped again */
-	uint64_t step_ns;	/* time of one step */
+	int64_t timeout_us_min; /* shortest buffer timeout of the writers */
+	struct wr_world *world; /* borrowed; NULL = the system's clock and round robin */
 };
-struct wr_task;
-struct wr_task *wr_task_new(const struct wr_task_options *o);
-void wr_task_free(struct wr_task *t);
 
-/* One step. On WR_STEP_DONE, wr_task_failed tells whether it ended by an error (this thread's text). */
-enum wr_step wr_task_step(struct wr_task *t);
-bool wr_task_failed(const struct wr_task *t);
-/* It ended because the outside of a sink is gone (a closed pipe): the job ends without an error. */
-bool wr_task_gone(const struct wr_task *t);
-/* Monotonic time at which the task must be stepped again although nothing arrived; UINT64_MAX = none. */
-uint64_t wr_task_deadline(const struct wr_task *t);
-/* Which outside decision comes next is asked here instead of the default, if set (simulator). */
-void wr_task_choose(struct wr_task *t, uint32_t (*choose)(void *arg, uint32_t n), void *arg);
-
-/* Any thread. */
-void wr_task_post(struct wr_task *t, uint32_t stage, uint32_t type, const void *payload, uint32_t len);
-void wr_task_wake(struct wr_task *t);
-void wr_task_cancel(struct wr_task *t);	  /* ends at its next step, output is dropped */
-void wr_task_finish(struct wr_task *t);	  /* a source ends in order, as if its input had ended */
-
+/* Written by the task's thread, read by any. */
 struct wr_task_stats {
-	const char *name;
-	uint32_t subtask;
-	int64_t steps, busy_ns, blocked_ns;
-	int64_t watermark;
-	uint32_t queued_max, buffers_used, buffers_limit;
-	int64_t overdrafts;
-	const struct wr_op_stats *ops;
-	uint32_t op_count;
-	bool source, sink; /* has no input; its last stage has no output */
+	wr_metric busy_ns, blocked_ns, steps;
+	wr_metric watermark; /* WR_TS_NONE before the first */
+	wr_metric buffers_in;
+	wr_metric done;
 };
-/* Racy by nature, for display. Operators of all stages one behind another. */
-void wr_task_stats(const struct wr_task *t, struct wr_task_stats *out);
+
+struct wr_task;
+/* NULL with the error set; then everything taken was freed. */
+struct wr_task *wr_task_new(const struct wr_task_def *def);
+/* When nobody steps it any more and no writer of others leads to it. */
+void wr_task_free(struct wr_task *t);
+/* Task's thread. */
+enum wr_step wr_task_step(struct wr_task *t);
+/* After IDLE or BLOCKED: when to step although nobody woke it; UINT64_MAX = never. */
+uint64_t wr_task_deadline(const struct wr_task *t);
+/* Any thread: takes the letter and wakes the task. */
+void wr_task_post(struct wr_task *t, struct wr_letter *l);
+
+const struct wr_stage_env *wr_task_env(const struct wr_task *t);
+const struct wr_task_stats *wr_task_stats(const struct wr_task *t);
+uint32_t wr_task_stage_count(const struct wr_task *t);
+const struct wr_stage *wr_task_stage(const struct wr_task *t, uint32_t i);
+uint32_t wr_task_writer_count(const struct wr_task *t);
+/* For metrics, from any thread: numbers may be a moment old. */
+const struct wr_writer *wr_task_writer(const struct wr_task *t, uint32_t i);

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* build: runners first (channels want to wake them), then channels, then tasks with their
+ * writers and pools.
+ *
+ * The pool of a writer is a sum:
+ *   one buffer a lane that is being filled
+ * + buffers on their way: one a lane, at least a few
+ * + the reserve of events: one a lane
+ * Many lanes have smaller buffers, so that a subtask with hundreds of channels stays small.
+ */
+#include "cluster/build.h"
+
+#include <string.h>
+#include "base/assert.h"
+#include "base/error.h"
+
+enum {
+	ON_THE_WAY = 8,	     /* buffers of a writer beside those being filled, in a job of few subtasks */
+	ON_THE_WAY_MANY = 2, /* in a job of many */
+	MANY_SUBTASKS = 64,
+	FILLING_BYTES = 512 << 10, /* bound of the buffers that a writer fills at a time */
+	FILLING_BYTES_MANY = 128 << 10,
+	BUFFER_SIZE_MIN = 1024,
+};
+
+static struct wr_mem mem = WR_MEM_INIT("cluster.job");
+static struct wr_mem mem_state = WR_MEM_INIT("state.keyed");
+
+static void *room(struct wr_job *j, size_t count, size_t size)
+{
+	void *at = wr_arena_alloc(&j->arena, (count + 1) * size);
+
+	return at ? memset(at, 0, (count + 1) * size) : NULL;
+}
+
+/* ---- runners and channels ---- */
+
+/* Subtask i of all vertices of a slot group is on one worker, so that rows which stay in their subtask stay
+ * on their thread. Groups begin on different workers, so that one can be kept apart from another; and
+ * vertices with fewer subtasks than there are workers, so that a pipeline spreads. */
+static uint32_t slot_group(const struct wr_plan *p, uint32_t vertex)
+{
+	uint32_t group = 0;
+
+	for (uint32_t v = 0; v <= vertex; v++) {
+		uint32_t first = 0;
+
+		while (strcmp(p->vertices[first].slot_group, p->vertices[v].slot_group))
+			first++;
+		if (v == vertex)
+			return first == v ? group : slot_group(p, first);
+		group += first == v;
+	}
+	return group;
+}
+
+static int make_runners(struct wr_job *j)
+{
+	const struct wr_plan *p = j->o.plan;
+
+	j->runners = room(j, p->vertex_count, sizeof *j->runners);
+	if (!j->runners)
+		return WR_EFATAL;
+	for (uint32_t v = 0; v < p->vertex_count; v++) {
+		uint32_t n = p->vertices[v].parallelism;
+		uint32_t first = slot_group(p, v) + (n < j->o.workers ? v : 0);
+
+		j->runners[v] = room(j, n, sizeof **j->runners);
+		if (!j->runners[v])
+			return WR_EFATAL;
+		for (uint32_t i = 0; i < n; i++)
+			if (wr_sched_add(j->sched, &j->runners[v][i], first + i) != WR_OK)
+				return WR_EFATAL;
+		j->task_count += n;
+	}
+	return WR_OK;
+}
+
+/* P-rows: forward joins equal indexes; rescale joins each subtask with its share of the other side; all other
+ * partitionings join everybody with everybody. */
+static bool connected(const struct wr_plan_edge *e, uint32_t from, uint32_t to, uint32_t froms, uint32_t tos)
+{
+	if (e->partitioning == WR_FORWARD)
+		return from == to;
+	if (e->partitioning != WR_RESCALE)
+		return true;
+	if (froms <= tos)
+		return (uint64_t)to * froms / tos == from;
+	return (uint64_t)from * tos / froms == to;
+}
+
+static int make_channels(struct wr_job *j, uint32_t edge)
+{
+	const struct wr_plan *p = j->o.plan;
+	const struct wr_plan_edge *e = &p->edges[edge];
+	uint32_t froms = p->vertices[e->from].parallelism, tos = p->vertices[e->to].parallelism;
+
+	j->edges[edge] = room(j, (size_t)froms * tos, sizeof(struct wr_channel *));
+	if (!j->edges[edge])
+		return WR_EFATAL;
+	for (uint32_t from = 0; from < froms; from++)
+		for (uint32_t to = 0; to < tos; to++) {
+			struct wr_notify wake = wr_runner_notify(&j->runners[e->to][to]);
+
+			if (!connected(e, from, to, froms, tos))
+				continue;
+			j->edges[edge][from * tos + to] = wr_ring_new(&wake);
+			if (!j->edges[edge][from * tos + to])
+				return WR_EFATAL;
+		}
+	return WR_OK;
+}
+
+/* All channels into one subtask, edge by edge. */
+static struct wr_gate *make_gate(struct wr_job *j, uint32_t vertex, uint32_t subtask)
+{
+	const struct wr_plan *p = j->o.plan;
+	uint32_t tos = p->vertices[vertex].parallelism, count = 0, room_for = 0;
+	struct wr_gate_channel *list;
+	struct wr_gate *gate;
+
+	for (uint32_t i = 0; i < p->edge_count; i++)
+		if (p->edges[i].to == vertex)
+			room_for += p->vertices[p->edges[i].from].parallelism;
+	list = wr_alloc(&mem, (room_for + 1) * sizeof *list);
+	if (!list)
+		return NULL;
+	for (uint32_t i = 0; i < p->edge_count; i++)
+		for (uint32_t from = 0;
+		     p->edges[i].to == vertex && from < p->vertices[p->edges[i].from].parallelism; from++) {
+			struct wr_channel *c = j->edges[i][from * tos + subtask];
+
+			if (c)
+				list[count++] = (struct wr_gate_channel){c, p->edges[i].input};
+		}
+	gate = wr_gate_new(list, count);
+	wr_free(&mem, list);
+	return gate;
+}
+
+/* ---- writers ---- */
+
+struct making { /* one task while it is made */
+	struct wr_job *job;
+	uint32_t vertex, subtask;
+	struct wr_task_def def;
+	struct wr_writer **writers; /* by edge, NULL where the edge begins elsewhere */
+	struct wr_notify wake;
+	struct wr_runner *runner;
+	uint32_t row_max; /* of the writer made last */
+};
+
+/* Which stage a writer's bad rows belong to; the task is known when it runs. */
+struct origin {
+	struct wr_runner *runner;
+	uint32_t stage, op;
+};
+
+static int on_bad_row(void *arg, const struct wr_elem *row, int code)
+{
+	struct origin *o = arg;
+	struct wr_stage *s = (struct wr_stage *)(uintptr_t)wr_task_stage(o->runner->task, o->stage);
+	char text[512];
+
+	strncpy(text, wr_error_text(), sizeof text - 1);
+	text[sizeof text - 1] = 0;
+	return wr_stage_bad_row(s, o->op, row, NULL, 0, NULL, text, code);
+}
+
+static uint32_t buffer_log2(struct wr_job *j, uint32_t lanes)
+{
+	uint32_t budget = j->task_count > MANY_SUBTASKS ? FILLING_BYTES_MANY : FILLING_BYTES;
+	uint32_t size = j->o.buffer_size, log2 = 0;
+
+	if (size > budget / lanes)
+		size = budget / lanes;
+	if (size < BUFFER_SIZE_MIN)
+		size = BUFFER_SIZE_MIN;
+	while (2u << log2 <= size)
+		log2++;
+	return log2;
+}
+
+static struct wr_pool *make_pool(struct making *m, const char *name, uint32_t lanes, uint32_t log2)
+{
+	struct wr_job *j = m->job;
+	uint32_t few = j->task_count > MANY_SUBTASKS ? ON_THE_WAY_MANY : ON_THE_WAY;
+	uint32_t limit = lanes + (lanes > few ? lanes : few) + lanes;
+
+	j->buffer_bytes += (int64_t)limit << log2;
+	if (j->o.buffer_bytes_max && j->buffer_bytes > j->o.buffer_bytes_max) {
+		wr_error_set(WR_EUSER,
+			     "the buffers do not fit into %lld bytes (--buffer-pool): '%s' is the holder that passes "
+			     "the bound; raise it, or lower --buffer-size or the parallelism",
+			     (long long)j->o.buffer_bytes_max, name);
+		return NULL;
+	}
+	if (!j->pools[log2])
+		j->pools[log2] = wr_pools_new(1u << log2, INT64_MAX);
+	if (!j->pools[log2])
+		return NULL;
+	return wr_pool_new(j->pools[log2], name, limit, lanes, &m->wake);
+}
+
+static int make_writer(struct making *m, uint32_t edge, uint32_t stage, uint32_t op)
+{
+	struct wr_job *j = m->job;
+	const struct wr_plan_edge *e = &j->o.plan->edges[edge];
+	uint32_t tos = j->o.plan->vertices[e->to].parallelism, lanes, log2;
+	struct wr_channel **channels = room(j, tos, sizeof(struct wr_channel *));
+	struct origin *origin = room(j, 1, sizeof *origin);
+	struct wr_writer_options o = {.name = e->name,
+				      .partitioning = e->partitioning,
+				      .channels = channels,
+				      .key_names = e->key,
+				      .key_count = e->key_count,
+				      .max_parallelism = j->o.plan->vertices[e->to].max_parallelism,
+				      .timeout_us = e->has_timeout ? e->timeout_us : j->o.timeout_us,
+				      .seed = m->def.env.rand.s + edge,
+				      .on_bad_row = on_bad_row,
+				      .arg = origin};
+
+	if (!channels || !origin)
+		return WR_EFATAL;
+	*origin = (struct origin){m->runner, stage, op};
+	for (uint32_t to = 0; to < tos; to++)
+		if (j->edges[edge][m->subtask * tos + to])
+			channels[o.channel_count++] = j->edges[edge][m->subtask * tos + to];
+	lanes = e->partitioning == WR_BROADCAST ? 1 : o.channel_count;
+	log2 = buffer_log2(j, lanes);
+	m->row_max = 1u << log2;
+	o.pool = make_pool(m, e->name, lanes, log2);
+	if (!o.pool)
+		return WR_EFATAL;
+	m->writers[edge] = wr_writer_new(&o);
+	if (!m->writers[edge]) {
+		wr_pool_free(o.pool);
+		return WR_EFATAL;
+	}
+	m->def.writers[m->def.writer_count++] = m->writers[edge];
+	if (o.timeout_us >= 0 && o.timeout_us < m->def.timeout_us_min)
+		m->def.timeout_us_min = o.timeout_us;
+	return WR_OK;
+}
+
+/* ---- stages ---- */
+
+static const struct wr_stage_ops *kind_of(struct wr_job *j, const char *kind)
+{
+	for (unsigned l = 0; l < j->o.kind_lists; l++)
+		for (unsigned i = 0; i < j->o.kinds[l].count; i++)
+			if (!strcmp(j->o.kinds[l].kinds[i].kind, kind))
+				return j->o.kinds[l].kinds[i].ops;
+	wr_error_set(WR_EUSER, "there is no operator of kind '%s' in this program", kind);
+	return NULL;
+}
+
+static int make_ports(struct making *m, const struct wr_plan_stage *ps, uint32_t stage, struct wr_stage_def *d)
+{
+	struct wr_port_def *ports = room(m->job, ps->out_count, sizeof *ports);
+
+	if (!ports)
+		return WR_EFATAL;
+	d->ports = ports;
+	d->port_count = ps->out_count;
+	for (uint32_t i = 0; i < ps->out_count; i++) {
+		const struct wr_plan_out *out = &ps->outs[i];
+		struct wr_target *targets = room(m->job, out->target_count, sizeof *targets);
+
+		if (!targets)
+			return WR_EFATAL;
+		for (uint32_t k = 0; k < out->target_count; k++) {
+			targets[k].stage = out->targets[k].to;
+			targets[k].input = out->targets[k].input;
+			if (!out->targets[k].is_edge)
+				continue;
+			if (make_writer(m, out->targets[k].to, stage, out->op) != WR_OK)
+				return WR_EFATAL;
+			targets[k].writer = m->writers[out->targets[k].to];
+			targets[k].row_max = m->row_max;
+		}
+		ports[i] = (struct wr_port_def){targets, out->target_count, out->op,
+						!strcmp(out->tag, "dead_letter")};
+	}
+	return WR_OK;
+}
+
+static int make_store(struct making *m, const struct wr_plan_stage *ps, struct wr_stage_def *d)
+{
+	const struct wr_plan_vertex *v = &m->job->o.plan->vertices[m->vertex];
+	struct wr_store_options o = {.operator_uid = ps->operators[0].uid,
+				     .states = ps->states,
+				     .state_count = ps->state_count,
+				     .max_parallelism = v->max_parallelism,
+				     .mem = &mem_state};
+
+	if (!ps->key)
+		return WR_OK;
+	wr_key_group_range(v->max_parallelism, v->parallelism, m->subtask, &o.group_first, &o.group_last);
+	d->store = wr_store_new(&o);
+	d->keyer = wr_keyer_new(ps->key, ps->key_count);
+	return d->store && d->keyer ? WR_OK : WR_EFATAL;
+}
+
+static int make_stage(struct making *m, const struct wr_plan_stage *ps, uint32_t stage, struct wr_stage_def *d)
+{
+	struct wr_op_def *operators = room(m->job, ps->operator_count, sizeof *operators);
+	int rc;
+
+	d->ops = kind_of(m->job, ps->kind);
+	if (!d->ops || !operators)
+		return WR_EFATAL;
+	d->plan = ps->value;
+	d->options = ps->options;
+	d->on_error = ps->on_error;
+	for (uint32_t i = 0; i < ps->operator_count; i++)
+		operators[i] = (struct wr_op_def){ps->operators[i].name, ps->operators[i].uid};
+	d->operators = operators;
+	d->operator_count = ps->operator_count;
+	rc = make_store(m, ps, d);
+	return rc == WR_OK ? make_ports(m, ps, stage, d) : rc;
+}
+
+static uint64_t seed_of(const struct wr_plan *p, const char *uid, uint32_t subtask)
+{
+	struct wr_rand r = {p->seed ^ wr_key_hash((const uint8_t *)uid, (uint32_t)strlen(uid))};
+
+	r.s = wr_rand_next(&r) + subtask;
+	return wr_rand_next(&r);
+}
+
+static void making_env(struct making *m)
+{
+	struct wr_job *j = m->job;
+	const struct wr_plan_vertex *v = &j->o.plan->vertices[m->vertex];
+
+	m->wake = wr_runner_notify(m->runner);
+	m->def.env = (struct wr_stage_env){.job = j->o.plan->job,
+					   .task = v->name,
+					   .subtask = m->subtask,
+					   .parallelism = v->parallelism,
+					   .max_parallelism = v->max_parallelism,
+					   .clock = j->o.clock,
+					   .rand = {seed_of(j->o.plan, v->uid, m->subtask)},
+					   .wake = m->wake,
+					   .io = j->io,
+					   .post = wr_job_post,
+					   .post_arg = j,
+					   .vertex = m->vertex,
+					   .bundle = j->o.bundle};
+}
+
+static void making_drop(struct making *m, struct wr_stage_def *stages)
+{
+	for (uint32_t i = 0; i < m->def.stage_count; i++) {
+		if (stages[i].store)
+			wr_store_free(stages[i].store);
+		wr_keyer_free(stages[i].keyer);
+	}
+	for (uint32_t i = 0; i < m->def.writer_count; i++)
+		wr_writer_free(m->def.writers[i]);
+	wr_gate_free(m->def.gate);
+}
+
+static int make_task(struct wr_job *j, uint32_t vertex, uint32_t subtask)
+{
+	const struct wr_plan_vertex *v = &j->o.plan->vertices[vertex];
+	struct making m = {.job = j, .vertex = vertex, .subtask = subtask};
+	struct wr_stage_def *stages = room(j, v->stage_count, sizeof *stages);
+	int rc = WR_OK;
+
+	m.runner = &j->runners[vertex][subtask];
+	m.writers = room(j, j->o.plan->edge_count, sizeof(struct wr_writer *));
+	m.def.writers = room(j, j->o.plan->edge_count, sizeof(struct wr_writer *));
+	if (!stages || !m.writers || !m.def.writers)
+		return WR_EFATAL;
+	making_env(&m);
+	m.def.stages = stages;
+	m.def.stage_count = v->stage_count;
+	m.def.timeout_us_min = INT64_MAX;
+	m.def.world = j->o.world ? j->o.world(j->o.world_arg, vertex, subtask) : NULL;
+	if (v->inputs) {
+		m.def.gate = make_gate(j, vertex, subtask);
+		rc = m.def.gate ? WR_OK : WR_EFATAL;
+	}
+	for (uint32_t i = 0; i < v->stage_count && rc == WR_OK; i++)
+		rc = make_stage(&m, &v->stages[i], i, &stages[i]);
+	if (rc != WR_OK) {
+		making_drop(&m, stages);
+		return rc;
+	}
+	m.runner->task = wr_task_new(&m.def);
+	return m.runner->task ? WR_OK : WR_EFATAL;
+}
+
+int wr_job_build(struct wr_job *j)
+{
+	const struct wr_plan *p = j->o.plan;
+	int rc = make_runners(j);
+
+	j->edges = room(j, p->edge_count, sizeof *j->edges);
+	if (!j->edges)
+		return WR_EFATAL;
+	for (uint32_t i = 0; i < p->edge_count && rc == WR_OK; i++)
+		rc = make_channels(j, i);
+	for (uint32_t v = 0; v < p->vertex_count && rc == WR_OK; v++)
+		for (uint32_t i = 0; i < p->vertices[v].parallelism && rc == WR_OK; i++) {
+			rc = make_task(j, v, i);
+			if (rc != WR_OK)
+				wr_error_wrap(rc, "%s [%u/%u]", p->vertices[v].name, i + 1,
+					      p->vertices[v].parallelism);
+		}
+	return rc == WR_OK ? rc : wr_error_code();
+}

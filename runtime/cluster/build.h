@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* build: from a plan to tasks. Inside cluster/ only. */
+#pragma once
+#include <pthread.h>
+#include "cluster/job.h"
+
+/* A source's enumerator, and where its letters go. */
+struct wr_job_source {
+	struct wr_job *job;
+	uint32_t vertex;
+	struct wr_enumerator *enumerator;
+	uint64_t discover_ns; /* when to look for splits next, UINT64_MAX = not again */
+};
+
+/* A letter on its way from a stage to the coordinator. */
+struct wr_post {
+	struct wr_post *next;
+	uint32_t vertex, subtask, type, len;
+	_Alignas(8) uint8_t payload[];
+};
+
+struct wr_job {
+	struct wr_job_options o;
+	struct wr_arena arena;
+	struct wr_sched *sched;
+	struct wr_loop *loop;
+	struct wr_iopool *io;
+	struct wr_runner **runners;  /* by vertex, then by subtask */
+	struct wr_channel ***edges;  /* by edge: from × to, NULL where there is none */
+	struct wr_pools *pools[32];  /* by power of two of the buffer's size */
+	int64_t buffer_bytes;
+	uint32_t task_count;
+	struct wr_job_source *sources;
+	uint32_t source_count;
+	/* any thread */
+	pthread_mutex_t mutex;
+	struct wr_post *posts, **posts_last;
+	int code; /* first failure */
+	char *error;
+	_Atomic uint32_t running;
+	_Atomic int stops;	 /* asked for by the user: 1 in order, 2 at once */
+	_Atomic bool enough;	 /* a sink wants no more: in order, too */
+	_Atomic bool failed;
+};
+
+/* Makes runners, channels, pools and tasks. What was made is freed by wr_job_free. */
+int wr_job_build(struct wr_job *j);
+/* Letters from stages; wr_stage_env.post. */
+void wr_job_post(void *job, uint32_t vertex, uint32_t subtask, uint32_t stage, uint32_t type,
+		 const void *payload, uint32_t len);
