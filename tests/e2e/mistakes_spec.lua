@@ -105,6 +105,6 @@ describe("a function that fails", function()
       .. 'good:side_output "dead_letter":map(function(d) return { op = d.operator, why = d.error, rec = d.record } end)'
       .. ':sink(weir.print())\ngood:sink(weir.discard())')
     assert.equal(0, code)
-    assert.matches('^{"op":"add","rec":"{\\"b\\":2}","why":"[^"]*attempt to perform arithmetic[^"]*"}\n$', out)
+    assert.matches('^{"op":"add","rec":{"b":2},"why":"[^"]*attempt to perform arithmetic[^"]*"}\n$', out)
   end)
 end)
