@@ -134,6 +134,8 @@ int wr_csv_writer_row(struct wr_csv_writer *w, const struct wr_elem *row, struct
 			wr_bytes_put_u8(out, (uint8_t)w->separator);
 		if (w->cell.len > 0)
 			put_text(w, (const char *)w->cell.data, w->cell.len, out);
+		else if (w->count == 1)
+			wr_bytes_put(out, "\"\"", 2); /* an empty line would be passed over by readers */
 	}
 	wr_bytes_put_u8(out, '\n');
 	return wr_bytes_status(&w->cell);
