@@ -8,7 +8,7 @@
 --- of words equally frequent the one that comes first in the alphabet. Messages may be up to 10 s out of
 --- order. Shows: watermarks, a key made by a function, map state, an event timer.
 local weir = require "weir"
-local floor, words = math.floor, weir.text.words
+local floor, lower_words = math.floor, weir.text.lower_words
 
 local job = weir.job { name = "top_words" }
 local top = tonumber(job.args.top or 3)
@@ -40,7 +40,7 @@ local ranking = weir.process_function {
 job:source(weir.files { path = job.args.input or "jobs/data/chat.ndjson", format = weir.json() })
   :watermarks(weir.watermark.bounded { field = "ts", delay = "10s" })
   :flat_map(function(rec, emit)
-    for word in words(rec.text) do emit { word = word:lower(), minute = floor(rec.ts / MINUTE) } end
+    for word in lower_words(rec.text) do emit { word = word, minute = floor(rec.ts / MINUTE) } end
   end)
   :key_by "minute"
   :process(ranking):uid "ranking"

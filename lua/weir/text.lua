@@ -1,8 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --- Text, in forms that the compiler likes: no patterns, no closures.
 ---
---- A word is a maximal run of ASCII letters, digits and bytes from 0x80 up (so UTF-8 stays whole); one of
---- more than 256 bytes is given in pieces of that length.
+--- A word is a maximal run of ASCII letters, digits and bytes from 0x80 up (so UTF-8 stays whole).
 
 local internal = require "weir.internal.text"
 

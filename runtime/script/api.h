@@ -45,14 +45,12 @@ void wr_lua_note(struct wr_lua *l, const char *text);
 /* A processing-time timer was added. */
 void wr_lua_timer_added(struct wr_lua *l, int64_t time_ms);
 
-/* Words of a text: maximal runs of ASCII letters, digits and bytes from 0x80 up, lower-cased into the
- * cursor's own room. `more` is 0 at the end. Words longer than the room are cut in C's heap: never. */
+/* Words of a text: maximal runs of ASCII letters, digits and bytes from 0x80 up. Gives the next one: `len`
+ * bytes that end at `p`, and lower-cased in `lower` if they fit there. 0 at the end. */
 struct wr_words {
 	const uint8_t *p;
 	const uint8_t *end;
-	const uint8_t *word;
 	uint32_t len;
-	uint32_t room;
 	uint8_t lower[256];
 };
 int wr_words_next(struct wr_words *w);

@@ -24,17 +24,19 @@ static const uint8_t table[256] = {
 
 int wr_words_next(struct wr_words *w)
 {
-	const uint8_t *p = w->p, *end = w->end;
+	const uint8_t *p = w->p, *end = w->end, *word;
 	uint32_t n = 0;
 	uint8_t c;
 
 	while (p < end && !table[*p])
 		p++;
-	while (p < end && n < sizeof w->lower && (c = table[*p])) {
-		w->lower[n++] = c;
+	word = p;
+	while (p < end && (c = table[*p])) {
+		if (n < sizeof w->lower)
+			w->lower[n++] = c;
 		p++;
 	}
 	w->p = p;
-	w->len = n;
-	return n != 0;
+	w->len = (uint32_t)(p - word);
+	return p != word;
 }

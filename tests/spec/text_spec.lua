@@ -31,6 +31,18 @@ describe("words", function()
     end
   end)
 
+  it("are whole however long they are", function()
+    local long = ("Abc9"):rep(1000)
+    assert.same({ "x", long, "y" }, words("x " .. long .. ",y"))
+    for word in text.lower_words("-" .. long) do assert.equal(long:lower(), word) end
+  end)
+
+  it("are lower-cased in ASCII on demand", function()
+    local out = {}
+    for word in text.lower_words "The SEA Ünder 1Ab" do out[#out + 1] = word end
+    assert.same({ "the", "sea", "Ünder", "1ab" }, out)
+  end)
+
   it("may be walked twice at the same time", function()
     local out = {}
     for a in text.words "a b" do

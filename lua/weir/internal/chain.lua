@@ -388,6 +388,7 @@ function M.new(L_ptr, plan, nodes)
   local function on_rows(ptr)
     local R = ffi.cast(rowsp, ptr)
     local input = R.input
+    stage.input = R
     local by_shape = loops[input]
     while R.p < R["end"] do
       local id = bit.band(ffi.cast(border.elemp, R.p).tag, 0xffffff)
@@ -408,6 +409,7 @@ function M.new(L_ptr, plan, nodes)
       timers = build_timers(stage)
     end
     L.kind = 0
+    stage.input = nil
     return timers(kind, ffi.cast("int64_t *", upto)[0])
   end
 

@@ -97,10 +97,24 @@ local function current_key(stage)
   end
 end
 
+-- The record at which operator k failed, with all its fields: the loop decodes only those that the chain's
+-- functions read. A record that an earlier operator made, or changed, is whole already.
+local function whole(stage, k, rec)
+  local R = stage.input
+  if not R or type(rec) ~= "table" or k > 1 and next(rec) == nil then return rec end
+  local row = ffi.cast(border.elemp, R.p)
+  local ok, full = pcall(rows.decode, bit.band(row.tag, 0xffffff), R.p + 16)
+  if not ok or type(full) ~= "table" then return rec end
+  for name, value in next, k > 1 and rec or {} do
+    if type(value) ~= "table" and full[name] ~= value then return rec end
+  end
+  return full
+end
+
 local function describe_failure(stage, k, err, rec, trace)
   local node = stage.ops[k]
   local text = format("%s failed in subtask %d: %s", operator_text(node), stage.L.subtask, tostring(err))
-  if rec ~= nil then text = text .. "\n  record: " .. M.show(rec) end
+  if rec ~= nil then text = text .. "\n  record: " .. M.show(whole(stage, k, rec)) end
   local key = current_key(stage)
   if key then text = text .. "\n  key: " .. key end
   return text .. (trace or "")
@@ -143,7 +157,7 @@ function M.errors(stage)
       error({ [FATAL] = true, text = describe_failure(stage, k, err, rec) }, 0)
     end
     local text = tostring(err)
-    local row = element(stage, rec) or ""
+    local row = element(stage, whole(stage, k, rec)) or ""
     if C.wr_lua_bad_row(stage.L, k - 1, row, #row, text, #text) ~= 0 then
       error({ [FATAL] = true, text = border.error_text() }, 0)
     end

@@ -8,6 +8,8 @@ local border = require "weir.internal.border"
 local C = border.C
 local ffistr, cast = ffi.string, ffi.cast
 local cu8p = border.cu8p
+local lower = string.lower
+local LOWER_MAX = ffi.sizeof(ffi.new("struct wr_words").lower)
 
 local M = {}
 
@@ -15,7 +17,11 @@ local idle
 
 local function next_lower(walk)
   local cursor = walk.cursor
-  if C.wr_words_next(cursor) ~= 0 then return ffistr(cursor.lower, cursor.len) end
+  if C.wr_words_next(cursor) ~= 0 then
+    local len = cursor.len
+    if len <= LOWER_MAX then return ffistr(cursor.lower, len) end
+    return lower(ffistr(cursor.p - len, len))
+  end
   walk.text = nil
   idle = walk
 end
