@@ -125,23 +125,64 @@ end
 
 ---@class weir.GenerateOptions
 ---@field fn? fun(n: integer): any the n-th record, from 0; the number itself if left out
+---@field fields? table<string, weir.FieldPattern> instead of fn: records made in C, for load
+---@field distinct? integer with fields: records repeat after so many; they are made once and copied
 ---@field count? integer how many; without end if left out
 ---@field rate? number records a second over all subtasks, exactly paced; as fast as possible if left out
 
---- Records made by a function, for tests and demonstrations.
+---@class weir.FieldPattern what a field of the n-th record is: one of random, cycle and due
+---@field random? integer a random number below this one; the same for the same n
+---@field cycle? integer n modulo this one
+---@field every? integer with cycle: n is divided by this one first
+---@field due? boolean when the record is due, in ns of the machine's steady clock; needs a rate
+---@field prefix? string makes it a string: the prefix, then the number
+
+local pattern_options = {
+  random = options.integer_in(1, 2 ^ 53):optional(), cycle = options.integer_in(1, 2 ^ 53):optional(),
+  every = options.integer_in(1, 2 ^ 53):optional(), due = options.boolean:optional(),
+  prefix = options.string:optional(),
+}
+
+-- As the plan has them: a list sorted by name.
+local function patterns(fields, rate)
+  local out = {}
+  for name, given in pairs(fields) do
+    local what = ('weir.generate: field "%s"'):format(tostring(name))
+    local o = options.check(what, given, pattern_options)
+    local kinds = (o.random and 1 or 0) + (o.cycle and 1 or 0) + (o.due and 1 or 0)
+    if type(name) ~= "string" or kinds ~= 1 then where.fail("%s takes one of random, cycle and due", what) end
+    if o.due and not rate then where.fail("%s: nothing is due without a rate", what) end
+    out[#out + 1] = {
+      name = name, kind = o.random and "random" or o.cycle and "cycle" or "due",
+      below = o.random or o.cycle, every = o.every, prefix = o.prefix,
+    }
+  end
+  table.sort(out, function(a, b) return a.name < b.name end)
+  return out
+end
+
+--- Records made by a function or, faster, by patterns; for tests, demonstrations and measurements.
 ---
 ---   job:source(weir.generate { rate = 1000, fn = function(n) return { id = n, user = "u" .. n % 10 } end })
+---   job:source(weir.generate { count = 1e6, fields = { user = { random = 500, prefix = "u" }, n = { cycle = 9 } } })
 ---@param opts weir.GenerateOptions
 ---@return weir.Source
 function M.generate(opts)
   local o = options.check("weir.generate", opts, {
     fn = options.fn:optional(),
+    fields = options.table:optional(),
+    distinct = options.integer_in(1, 2 ^ 24):optional(),
     count = options.integer_in(0, 2 ^ 53):optional(),
     rate = options.type("a positive number", function(v) return type(v) == "number" and v > 0, v end):optional(),
   }, "fn")
+  if o.fn and o.fields then where.fail "weir.generate takes fn or fields, not both" end
+  if o.distinct and not o.fields then where.fail 'weir.generate: option "distinct" needs fields' end
   return source {
     kind = "sequence", name = "generate", bounded = o.count ~= nil, fn = o.fn,
-    options = { from = 0, count = o.count, rate = o.rate },
+    options = {
+      from = 0, count = o.count, rate = o.rate, distinct = o.distinct,
+      fields = o.fields and patterns(o.fields, o.rate),
+    },
   }
 end
 

@@ -412,6 +412,24 @@ function methods:watermarks(strategy)
   return operator(self, "watermarks", "watermarks", { options = o, native = true })
 end
 
+---@class weir.MeasureOptions
+---@field checksum? boolean the sum of a hash of each record, in hexadecimal: it does not depend on the order
+---@field sum? string the sum of a numeric field
+---@field latency_from? string percentiles (p50_us, p99_us, p999_us, p9999_us, max_us) of the time that passed
+--- since what the field says, in ns of the steady clock: see `due` of weir.generate
+
+--- Counts and measures what arrives, and gives one record a subtask when bounded input ends: { rows =, … }.
+---
+---   stream:measure { checksum = true }:sink(weir.print())
+---@param opts? weir.MeasureOptions
+---@return weir.Stream
+function methods:measure(opts)
+  local o = options.check("stream:measure", opts, {
+    checksum = options.boolean:optional(), sum = options.string:optional(), latency_from = options.string:optional(),
+  })
+  return operator(self, "measure", "measure", { options = o, native = true })
+end
+
 --- Ends the stream: its records go out. A stream may have several sinks.
 ---@param sink weir.Sink
 ---@return weir.SinkHandle

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sequence: the numbers from..to (both included) or count of them, each a plain number, as
- * fast as they are taken or at `rate` a second. On the task's thread.
+/* sequence: the numbers from..to (both included) or count of them, each a plain number or, with
+ * `fields`, the row that the pattern gives for it (pattern.h), as fast as they are taken or at `rate` a second. On the task's thread.
  *
  * The subtasks share the numbers: subtask k of n has every n-th from the k-th on, so the
  * set does not depend on the parallelism. With a rate, number i of the job is due at
@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "connect/kinds.h"
+#include "connect/pattern.h"
 
 enum { SEQUENCE_BATCH = 1024, SEQUENCE_ROW = WR_ELEM_HEADER + 8 };
 
@@ -21,6 +22,7 @@ struct sequence {
 	uint32_t shape;
 	double ns_each;	   /* between two numbers of the job; 0 = no pacing */
 	uint64_t start_ns; /* when number 0 is due */
+	struct wr_pattern *pattern; /* NULL: plain numbers */
 };
 
 static struct wr_mem sequence_mem = WR_MEM_INIT("connect.sequence");
@@ -52,6 +54,10 @@ static int sequence_open(struct wr_stage *s)
 	q->stride = s->env->parallelism;
 	q->ns_each = rate > 0 ? 1e9 / rate : 0;
 	q->start_ns = wr_clock_ns(s->env->clock);
+	if (wr_value_get(s->options, "fields")) {
+		q->pattern = wr_pattern_new(s->options);
+		return q->pattern ? WR_OK : wr_error_code();
+	}
 	q->shape = wr_shape_intern(&number, 1, 0, 1);
 	return q->shape ? WR_OK : wr_error_code();
 }
@@ -104,6 +110,18 @@ static int sequence_emit(struct sequence *q, struct wr_out *out, uint32_t n)
 	return WR_OK;
 }
 
+static int pattern_emit(struct sequence *q, struct wr_out *out, uint32_t n)
+{
+	uint32_t len_max = wr_pattern_len_max(q->pattern);
+
+	for (; n > 0; n--, q->next += q->stride, out->rows++) {
+		if (out->end - out->p < len_max && !wr_out_more(out, len_max))
+			return wr_error_code();
+		out->p += wr_pattern_put(q->pattern, out->p, q->next, q->ns_each > 0 ? due_ns(q, q->next) : 0);
+	}
+	return WR_OK;
+}
+
 static int sequence_poll(struct wr_stage *s)
 {
 	struct sequence *q = s->state;
@@ -112,13 +130,17 @@ static int sequence_poll(struct wr_stage *s)
 
 	if (due == 0)
 		return q->next >= q->count ? WR_END : WR_AGAIN;
-	rc = sequence_emit(q, s->outs[0], due);
+	rc = q->pattern ? pattern_emit(q, s->outs[0], due) : sequence_emit(q, s->outs[0], due);
 	return rc != WR_OK || q->next < q->count ? rc : WR_END;
 }
 
 static void sequence_free(struct wr_stage *s)
 {
-	wr_free(&sequence_mem, s->state);
+	struct sequence *q = s->state;
+
+	if (q)
+		wr_pattern_free(q->pattern);
+	wr_free(&sequence_mem, q);
 	s->state = NULL;
 }
 

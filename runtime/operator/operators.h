@@ -2,6 +2,7 @@
 /* operators: the operators that are built in C, on rows, without Lua.
  *
  *   aggregate   running count, sum, min, max, min_by, max_by per key   (aggregate.c)
+ *   measure     counts, checksums and latencies of what arrives    (measure.c)
  *   watermarks  event time from a field, bounded out-of-orderness        (watermarks.c)
  */
 #pragma once

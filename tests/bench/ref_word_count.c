@@ -2,51 +2,41 @@
 /* ref_word_count: a running count of the words of a file. usage: ref_word_count FILE
  *
  * Words as in jobs/word_count.lua: runs of ASCII letters, digits and bytes from 0x80 up,
- * lower-cased. Each change of a count is an update (word, count); the checksum is
- *   sum of count × (length × 65536 + first byte × 256 + last byte)  mod 2^32
- * over all updates, so it does not depend on their order and is cheap in Lua too.
- * Read by read(2) in blocks of 256 KB; words of up to 24 bytes live in the table's slots.
+ * lower-cased. Each change of a count is an update, the row {count, word} in a 32 KB buffer; the
+ * checksum is the sum of XXH3-64 over the rows' bodies, as stream:measure has it, so it does not
+ * depend on their order.
+ *
+ * Read by read(2) in blocks of 256 KB. Words of up to 24 bytes are three registers on their
+ * way and lie in the table's slots; longer ones take a slower way. They may be 64 KB long.
  */
 #include <fcntl.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 #include "ref.h"
 
-enum { BLOCK = 256 * 1024, INLINE = 24, WORD_MAX = 1 << 16 };
+enum { BLOCK = 256 * 1024, WORD_MAX = 1 << 16, INLINE = 24 };
 
+struct word {
+	uint64_t w[3]; /* padded with zeros; longer words: hash, pointer, 0 */
+};
 struct slot {
 	uint32_t count, len;
-	union {
-		uint8_t word[INLINE]; /* padded with zeros */
-		struct {
-			uint64_t hash;
-			uint8_t *p;
-		} longer;
-	};
+	struct word word;
 };
 static struct {
 	struct slot *slots;
-	uint64_t mask, used;
-	uint8_t lower[256]; /* 0: not part of a word */
-	uint32_t checksum;
-	uint64_t words;
+	uint64_t mask, used, words, checksum;
+	uint8_t part[256], lower[256];
+	uint32_t out_used;
+	uint8_t out[BUFFER + WORD_MAX + 128];
 } wc;
 
-static uint64_t hash_padded(const uint8_t *word)
+static inline uint64_t hash_of(const struct word *k, uint32_t len)
 {
-	uint64_t a, b, c;
-	__uint128_t m;
+	__uint128_t m = (__uint128_t)(k->w[0] ^ 0x9e3779b97f4a7c15u) *
+			(k->w[1] ^ k->w[2] * 0xd1b54a32d192ed03u ^ 0xe7037ed1a0b428dbu);
 
-	memcpy(&a, word, 8);
-	memcpy(&b, word + 8, 8);
-	memcpy(&c, word + 16, 8);
-	m = (__uint128_t)(a ^ 0x9e3779b97f4a7c15u) * (b ^ c * 0xd1b54a32d192ed03u ^ 0xe7037ed1a0b428dbu);
-	return (uint64_t)m ^ (uint64_t)(m >> 64);
-}
-
-static uint64_t slot_hash(const struct slot *s)
-{
-	return s->len <= INLINE ? hash_padded(s->word) : s->longer.hash;
+	return len <= INLINE ? (uint64_t)m ^ (uint64_t)(m >> 64) : k->w[0];
 }
 
 static void grow(void)
@@ -57,73 +47,148 @@ static void grow(void)
 	wc.mask = old ? 2 * count - 1 : 4095;
 	wc.slots = need((wc.mask + 1) * sizeof *old);
 	for (uint64_t i = 0; i < count; i++) {
+		uint64_t at;
+
 		if (!old[i].len)
 			continue;
-		uint64_t at = slot_hash(&old[i]) & wc.mask;
-		while (wc.slots[at].len)
-			at = (at + 1) & wc.mask;
+		for (at = hash_of(&old[i].word, old[i].len) & wc.mask; wc.slots[at].len; at = (at + 1) & wc.mask)
+			;
 		wc.slots[at] = old[i];
 	}
 	free(old);
 }
 
-/* `word` is padded with zeros to INLINE bytes if it is shorter. */
-static bool holds(const struct slot *s, const uint8_t *word, uint32_t len, uint64_t hash)
+static void drain(void)
+{
+	for (uint32_t at = 0; at < wc.out_used;) {
+		const struct elem *e = (const struct elem *)(wc.out + at);
+
+		wc.checksum += XXH3_64bits(e + 1, e->len - sizeof *e);
+		at += e->len;
+	}
+	wc.out_used = 0;
+}
+
+static inline void emit(const struct slot *s)
+{
+	uint8_t *body = wc.out + wc.out_used + sizeof(struct elem);
+	uint64_t slot = 16 | (uint64_t)s->len << 32;
+
+	put_f64(body, s->count);
+	memcpy(body + 8, &slot, 8);
+	if (s->len <= INLINE) {
+		memcpy(body + 16, s->word.w, INLINE);
+	} else {
+		memset(body + 16 + (s->len & ~7u), 0, 8);
+		memcpy(body + 16, (const void *)s->word.w[1], s->len);
+	}
+	wc.out_used += end_row((struct elem *)(wc.out + wc.out_used), 16 + s->len, INT64_MIN);
+	if (wc.out_used >= BUFFER)
+		drain();
+}
+
+static inline bool holds(const struct slot *s, const struct word *k, uint32_t len)
 {
 	if (s->len != len)
 		return false;
 	if (len <= INLINE)
-		return memcmp(s->word, word, INLINE) == 0;
-	return s->longer.hash == hash && memcmp(s->longer.p, word, len) == 0;
+		return s->word.w[0] == k->w[0] && s->word.w[1] == k->w[1] && s->word.w[2] == k->w[2];
+	return s->word.w[0] == k->w[0] && !memcmp((const void *)s->word.w[1], (const void *)k->w[1], len);
 }
 
-static void update(const uint8_t *word, uint32_t len)
+static inline void update(const struct word *k, uint32_t len)
 {
-	uint64_t hash = len <= INLINE ? hash_padded(word) : XXH3_64bits(word, len), at = hash & wc.mask;
-	struct slot *s;
+	uint64_t at = hash_of(k, len) & wc.mask;
 
-	while (!holds(s = &wc.slots[at], word, len, hash)) {
-		if (!s->len) {
-			s->len = len;
-			if (len <= INLINE) {
-				memcpy(s->word, word, INLINE);
-			} else {
-				s->longer.hash = hash;
-				s->longer.p = memcpy(need(len), word, len);
-			}
-			wc.used++;
-			break;
-		}
-		at = (at + 1) & wc.mask;
+	for (; !holds(&wc.slots[at], k, len); at = (at + 1) & wc.mask) {
+		struct slot *s = &wc.slots[at];
+
+		if (s->len)
+			continue;
+		s->len = len;
+		s->word = *k;
+		if (len > INLINE)
+			s->word.w[1] = (uint64_t)memcpy(need(len), (const void *)k->w[1], len);
+		wc.used++;
+		break;
 	}
-	wc.checksum += ++s->count * (len * 65536 + word[0] * 256u + word[len - 1]);
+	wc.slots[at].count++;
 	wc.words++;
+	emit(&wc.slots[at]);
 	if (wc.used * 2 > wc.mask)
 		grow();
 }
 
+static inline uint64_t lower8(uint64_t x)
+{
+	uint64_t low = x & 0x7f7f7f7f7f7f7f7fu;
+	uint64_t upper = (low + 0x3f3f3f3f3f3f3f3fu) ^ (low + 0x2525252525252525u); /* from A, beyond Z */
+
+	return x | (upper & ~x & 0x8080808080808080u) >> 2;
+}
+
+static void long_word(const uint8_t *p, uint32_t len)
+{
+	static uint8_t copy[WORD_MAX];
+
+	len = len < WORD_MAX ? len : WORD_MAX;
+	for (uint32_t i = 0; i < len; i++)
+		copy[i] = wc.lower[p[i]];
+	update(&(struct word){{XXH3_64bits(copy, len), (uint64_t)copy, 0}}, len);
+}
+
+/* Reads 24 bytes from p, whatever its length. */
+static inline void one_word(const uint8_t *p, uint32_t len)
+{
+	struct word k;
+
+	if (len > INLINE) {
+		long_word(p, len);
+		return;
+	}
+	memcpy(k.w, p, INLINE);
+	for (uint32_t i = 0; i < 3; i++) {
+		uint32_t left = len > 8 * i ? len - 8 * i : 0;
+
+		k.w[i] = lower8(k.w[i]) & (left >= 8 ? UINT64_MAX : (UINT64_C(1) << 8 * left) - 1);
+	}
+	update(&k, len);
+}
+
+/* Counts the words of [p, end) but the last if it may go on; returns where that begins. */
+static const uint8_t *scan(const uint8_t *p, const uint8_t *end, bool last)
+{
+	for (;;) {
+		const uint8_t *start;
+
+		while (p < end && !wc.part[*p])
+			p++;
+		start = p;
+		while (p < end && wc.part[*p])
+			p++;
+		if (p == end && !last && p - start < WORD_MAX)
+			return start;
+		if (p > start)
+			one_word(start, (uint32_t)(p - start));
+		if (p == end)
+			return end;
+	}
+}
+
 static void count(int fd)
 {
-	uint8_t *block = need(BLOCK), *word = need(WORD_MAX + 64);
-	uint32_t len = 0;
+	uint8_t *block = need(WORD_MAX + BLOCK + 64);
+	size_t kept = 0;
 	ssize_t got;
 
-	while ((got = read(fd, block, BLOCK)) > 0) {
-		for (ssize_t i = 0; i < got; i++) {
-			uint8_t c = wc.lower[block[i]];
+	while ((got = read(fd, block + kept, BLOCK)) > 0) {
+		const uint8_t *end = block + kept + got, *rest = scan(block, end, false);
 
-			if (c) {
-				if (len < WORD_MAX)
-					word[len++] = c;
-			} else if (len) {
-				update(word, len);
-				memset(word, 0, INLINE);
-				len = 0;
-			}
-		}
+		kept = (size_t)(end - rest);
+		memmove(block, rest, kept);
 	}
-	if (len)
-		update(word, len);
+	scan(block, block + kept, true);
+	drain();
 }
 
 int main(int argc, char **argv)
@@ -135,14 +200,16 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: ref_word_count FILE\n");
 		return 2;
 	}
-	for (int c = 0; c < 256; c++)
-		wc.lower[c] = (uint8_t)(c >= 'A' && c <= 'Z' ? c + 32
-					: (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 0x80 ? c
-													: 0);
+	for (int c = 0; c < 256; c++) {
+		bool upper = c >= 'A' && c <= 'Z';
+
+		wc.part[c] = upper || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 0x80;
+		wc.lower[c] = (uint8_t)(upper ? c + 32 : c);
+	}
 	grow();
 	start = now_s();
 	count(fd);
-	result("word_count", now_s() - start, wc.words, wc.checksum);
+	result_hex("word_count", now_s() - start, wc.words, wc.checksum);
 	fprintf(stderr, "%" PRIu64 " distinct\n", wc.used);
 	return 0;
 }

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pattern: see the header. A row's fixed part is written slot by slot, its strings behind it;
+ * repeated rows lie encoded in one block, and only what is due is written anew. */
+#include "base/assert.h"
+#include "base/error.h"
+#include "connect/pattern.h"
+#include "record/row.h"
+
+enum { FIELDS_MAX = 64, PREFIX_MAX = 64, DIGITS_MAX = 20, DISTINCT_MAX = 1 << 24 };
+enum rule { RANDOM, CYCLE, DUE };
+
+struct field {
+	enum rule rule;
+	uint64_t stream; /* of random: its number among the random fields, from 1 */
+	uint64_t below, every;
+	uint32_t prefix_len;
+	bool text;
+	char prefix[PREFIX_MAX];
+};
+struct wr_pattern {
+	uint32_t shape, slots_at, fixed_len, len_max, count;
+	struct field fields[FIELDS_MAX];
+	uint8_t *made; /* `distinct` rows, len_max apart; NULL: each row is made when it is asked for */
+	uint64_t distinct;
+};
+
+static struct wr_mem mem = WR_MEM_INIT("connect.pattern");
+
+/* The i-th number of a stream, without state (splitmix64). */
+static uint64_t random_at(uint64_t stream, uint64_t i)
+{
+	uint64_t x = (i + 1) * 0x9e3779b97f4a7c15u + stream * 0xd1b54a32d192ed03u;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
+
+static uint64_t number(const struct field *f, uint64_t i)
+{
+	return (f->rule == RANDOM ? random_at(f->stream, i) : i / f->every) % f->below;
+}
+
+static uint32_t put_text(uint8_t *to, const struct field *f, uint64_t v)
+{
+	char digits[DIGITS_MAX];
+	uint32_t n = 0;
+
+	memcpy(to, f->prefix, f->prefix_len);
+	do
+		digits[n++] = (char)('0' + v % 10);
+	while ((v /= 10));
+	for (uint32_t i = 0; i < n; i++)
+		to[f->prefix_len + i] = (uint8_t)digits[n - 1 - i];
+	return f->prefix_len + n;
+}
+
+static void put_due(const struct wr_pattern *p, uint8_t *row, uint64_t due_ns)
+{
+	double ns = (double)due_ns;
+
+	for (uint32_t k = 0; k < p->count; k++)
+		if (p->fields[k].rule == DUE)
+			memcpy(row + WR_ELEM_HEADER + p->slots_at + 8 * k, &ns, 8);
+}
+
+static uint32_t make_row(const struct wr_pattern *p, uint8_t *to, uint64_t i)
+{
+	uint8_t *body = to + WR_ELEM_HEADER, *slot = body + p->slots_at;
+	uint32_t at = p->fixed_len, len;
+
+	for (uint32_t k = 0; k < p->count; k++, slot += 8) {
+		const struct field *f = &p->fields[k];
+
+		if (f->text) {
+			uint32_t n = put_text(body + at, f, number(f, i));
+			uint64_t v = at | (uint64_t)n << 32;
+
+			memcpy(slot, &v, 8);
+			at += n;
+		} else {
+			double v = f->rule == DUE ? 0 : (double)number(f, i);
+
+			memcpy(slot, &v, 8);
+		}
+	}
+	len = (at + 7) & ~7u;
+	memset(body + at, 0, len - at);
+	*(struct wr_elem *)to = (struct wr_elem){WR_ELEM_HEADER + len, p->shape, WR_TS_NONE};
+	return WR_ELEM_HEADER + len;
+}
+
+uint32_t wr_pattern_put(struct wr_pattern *p, uint8_t *to, uint64_t i, uint64_t due_ns)
+{
+	uint32_t len;
+
+	if (p->made) {
+		const uint8_t *row = p->made + i % p->distinct * p->len_max;
+
+		len = ((const struct wr_elem *)row)->len;
+		memcpy(to, row, len);
+	} else {
+		len = make_row(p, to, i);
+	}
+	if (due_ns)
+		put_due(p, to, due_ns);
+	return len;
+}
+
+/* Reads one field's rule; the fields come sorted by name. */
+static int read_field(struct wr_pattern *p, const struct wr_value *v, uint64_t *streams)
+{
+	struct field *f = &p->fields[p->count];
+	const char *kind = wr_value_str(v, "kind", "random"), *prefix = wr_value_str(v, "prefix", NULL);
+
+	f->rule = !strcmp(kind, "due") ? DUE : !strcmp(kind, "cycle") ? CYCLE : RANDOM;
+	f->below = (uint64_t)wr_value_int(v, "below", INT64_C(1) << 53);
+	f->every = (uint64_t)wr_value_int(v, "every", 1);
+	f->text = prefix != NULL;
+	if (f->rule == RANDOM)
+		f->stream = ++*streams;
+	if (prefix && strlen(prefix) >= PREFIX_MAX)
+		return wr_error_set(WR_EUSER, "field '%s': a prefix has at most %d bytes",
+				    wr_value_str(v, "name", ""), PREFIX_MAX - 1);
+	if (prefix) {
+		f->prefix_len = (uint32_t)strlen(prefix);
+		memcpy(f->prefix, prefix, f->prefix_len);
+	}
+	WR_ASSERT(f->below > 0 && f->every > 0); /* the Lua side validated them */
+	p->count++;
+	p->len_max += f->text ? f->prefix_len + DIGITS_MAX : 0;
+	return WR_OK;
+}
+
+static int read_fields(struct wr_pattern *p, const struct wr_value *options)
+{
+	struct wr_field_spec specs[FIELDS_MAX];
+	const struct wr_shape *shape;
+	uint64_t streams = 0;
+	uint32_t count;
+	const struct wr_value *list = wr_value_list(options, "fields", &count);
+
+	if (count > FIELDS_MAX)
+		return wr_error_set(WR_EUSER, "a pattern has at most %d fields", FIELDS_MAX);
+	for (uint32_t i = 0; i < count; i++) {
+		const char *name = wr_value_str(&list[i], "name", "");
+
+		if (read_field(p, &list[i], &streams) != WR_OK)
+			return wr_error_code();
+		specs[i] = (struct wr_field_spec){.name = name,
+						  .name_len = (uint32_t)strlen(name),
+						  .type = p->fields[i].text ? WR_T_STR : WR_T_F64};
+	}
+	p->shape = wr_shape_intern(specs, count, 0, 0);
+	if (!p->shape)
+		return wr_error_code();
+	shape = wr_shape(p->shape);
+	p->slots_at = shape->slots_at;
+	p->fixed_len = shape->fixed_len;
+	p->len_max = (p->len_max + WR_ELEM_HEADER + p->fixed_len + 7) & ~7u;
+	return WR_OK;
+}
+
+static int make_distinct(struct wr_pattern *p, uint64_t distinct)
+{
+	if (distinct > DISTINCT_MAX)
+		return wr_error_set(WR_EUSER, "a pattern repeats at most %d rows", DISTINCT_MAX);
+	p->made = wr_alloc(&mem, distinct * p->len_max);
+	if (!p->made)
+		return WR_EFATAL;
+	p->distinct = distinct;
+	for (uint64_t i = 0; i < distinct; i++)
+		make_row(p, p->made + i * p->len_max, i);
+	return WR_OK;
+}
+
+struct wr_pattern *wr_pattern_new(const struct wr_value *options)
+{
+	struct wr_pattern *p = wr_zalloc(&mem, sizeof *p);
+	uint64_t distinct = (uint64_t)wr_value_int(options, "distinct", 0);
+
+	if (!p)
+		return NULL;
+	if (read_fields(p, options) != WR_OK || (distinct && make_distinct(p, distinct) != WR_OK)) {
+		wr_pattern_free(p);
+		return NULL;
+	}
+	return p;
+}
+
+void wr_pattern_free(struct wr_pattern *p)
+{
+	if (!p)
+		return;
+	wr_free(&mem, p->made);
+	wr_free(&mem, p);
+}
+
+uint32_t wr_pattern_len_max(const struct wr_pattern *p)
+{
+	return p->len_max;
+}
