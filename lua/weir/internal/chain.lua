@@ -321,9 +321,11 @@ local function build_loop(stage, input, id)
   local chunk = new_chunk(stage, shape, input)
   chunk:operator(1)
   chunk:close_head()
-  chunk:loop(shape, names.wanted(stage, chunk.functions))
+  local wanted, partial = names.wanted(stage, chunk.functions)
+  chunk:loop(shape, wanted)
   local loop = chunk:load(format("weir:%s#%d", stage.name, id))
   stage.chunks[#stage.chunks + 1] = chunk
+  stage.partial_of[loop] = partial
   return loop
 end
 
@@ -357,7 +359,7 @@ local luap = ffi.typeof "struct wr_lua *"
 function M.new(L_ptr, plan, nodes)
   local L = ffi.cast(luap, L_ptr)
   local stage = { L = L, plan = plan, name = plan.name, ops = {}, links = {}, chunks = {}, pushes = {},
-    keyed = {}, policies = {} }
+    keyed = {}, policies = {}, partial_of = {} }
   local number = {}
   for i, op in ipairs(plan.operators) do
     local node = nodes[op.id]
@@ -387,8 +389,8 @@ function M.new(L_ptr, plan, nodes)
 
   local function on_rows(ptr)
     local R = ffi.cast(rowsp, ptr)
+    stage.rows = R
     local input = R.input
-    stage.input = R
     local by_shape = loops[input]
     while R.p < R["end"] do
       local id = bit.band(ffi.cast(border.elemp, R.p).tag, 0xffffff)
@@ -397,6 +399,7 @@ function M.new(L_ptr, plan, nodes)
         loop = build_loop(stage, input, id)
         by_shape[id] = loop
       end
+      stage.partial = stage.partial_of[loop]
       loop(R)
       if R.p < R["end"] and C.wr_stage_spent(L.stage) ~= 0 then return 1 end
     end
@@ -409,7 +412,7 @@ function M.new(L_ptr, plan, nodes)
       timers = build_timers(stage)
     end
     L.kind = 0
-    stage.input = nil
+    stage.rows = nil
     return timers(kind, ffi.cast("int64_t *", upto)[0])
   end
 

@@ -97,18 +97,12 @@ local function current_key(stage)
   end
 end
 
--- The record at which operator k failed, with all its fields: the loop decodes only those that the chain's
--- functions read. A record that an earlier operator made, or changed, is whole already.
+-- The record as operator k was meant to see it: fields that no function reads are not decoded in the
+-- loop, but belong into messages and dead letters.
 local function whole(stage, k, rec)
-  local R = stage.input
-  if not R or type(rec) ~= "table" or k > 1 and next(rec) == nil then return rec end
-  local row = ffi.cast(border.elemp, R.p)
-  local ok, full = pcall(rows.decode, bit.band(row.tag, 0xffffff), R.p + 16)
-  if not ok or type(full) ~= "table" then return rec end
-  for name, value in next, k > 1 and rec or {} do
-    if type(value) ~= "table" and full[name] ~= value then return rec end
-  end
-  return full
+  local R = stage.rows
+  if rec == nil or not R or not (stage.partial and stage.partial[k]) then return rec end
+  return rows.decoder(bit.band(ffi.cast(border.elemp, R.p).tag, 0xffffff))(R.p + 16)
 end
 
 local function describe_failure(stage, k, err, rec, trace)

@@ -325,10 +325,14 @@ function M.of_stage(stage, shape, functions)
   return known
 end
 
---- The set of input fields that are ever read, or nil when any may be.
+--- The set of input fields that are ever read, or nil when any may be; and the operators that are given
+--- the input record itself, hence without its other fields.
+---@return table<string, true>? wanted
+---@return table<integer, true> partial
 function M.wanted(stage, functions)
-  local wanted = {}
+  local wanted, partial = {}, {}
   local function walk(k)
+    partial[k] = true
     local kind = stage.ops[k].kind
     local known = M.of(kind, functions[k])
     if not known or not known.reads or not known.adds then return false end
@@ -339,8 +343,8 @@ function M.wanted(stage, functions)
     end
     return true
   end
-  if walk(1) then return wanted end
-  return nil
+  if walk(1) then return wanted, partial end
+  return nil, {}
 end
 
 return M
