@@ -87,21 +87,21 @@ static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_b
 					     {wr_connect_kinds, wr_connect_kinds_count}};
 	struct wr_report *report = wr_report_new(c, wr_clock_system());
 	struct wr_job_options o = {
-		.plan = plan,
-		.bundle = bundle,
-		.kinds = kinds,
-		.kind_lists = 3,
-		.enumerators = wr_enumerators,
-		.enumerator_count = wr_enumerators_count,
-		.workers = worker_count(c),
-		.buffer_size = (uint32_t)wr_config_int(c, "buffer-size"),
-		.timeout_us = wr_config_int(c, "buffer-timeout"),
-		.buffer_bytes_max = wr_config_int(c, "buffer-pool"),
-		.spin = wr_config_bool(c, "spin"),
-		.clock = wr_clock_system(),
-		.tick = wr_report_tick,
-		.tick_arg = report,
-		.tick_ms = TICK_MS,
+	    .plan = plan,
+	    .bundle = bundle,
+	    .kinds = kinds,
+	    .kind_lists = 3,
+	    .enumerators = wr_enumerators,
+	    .enumerator_count = wr_enumerators_count,
+	    .workers = worker_count(c),
+	    .buffer_size = (uint32_t)wr_config_int(c, "buffer-size"),
+	    .timeout_us = wr_config_int(c, "buffer-timeout"),
+	    .buffer_bytes_max = wr_config_int(c, "buffer-pool"),
+	    .spin = wr_config_bool(c, "spin"),
+	    .clock = wr_clock_system(),
+	    .tick = wr_report_tick,
+	    .tick_arg = report,
+	    .tick_ms = TICK_MS,
 	};
 	struct wr_job *job = report ? wr_job_new(&o) : NULL;
 	int rc = wr_error_code(), status = 0;
@@ -187,19 +187,19 @@ static int verb_version(struct wr_config *c, int argc, char **argv)
 static int verb_help(struct wr_config *c, int argc, char **argv);
 
 static const struct verb verbs[] = {
-	{"run", "[options] job.lua [key=value …]", "run a job in this process until it ends",
-	 "  weir run jobs/word_count.lua input='books/*.txt'\n"
-	 "  weir run -p 2 job.lua\n"
-	 "  journalctl -f | weir run jobs/unix_filter.lua\n",
-	 verb_run},
-	{"check", "[options] job.lua [key=value …]", "build everything without running it",
-	 "  weir check job.lua\n  weir check --explain job.lua\n", verb_check},
-	{"graph", "[options] job.lua [key=value …]", "show the job as it was drawn and as it runs",
-	 "  weir graph job.lua\n  weir graph --notation=dot job.lua | dot -Tsvg >job.svg\n", verb_graph},
-	{"version", "", "show the version", "  weir version --json\n", verb_version},
-	{"help", "[verb]", "show help", "  weir help run\n", verb_help},
-	{"lua", "FILE [arguments]", "run a Lua file with the modules that travel in this program",
-	 "  weir lua script.lua a b\n", verb_lua},
+    {"run", "[options] job.lua [key=value …]", "run a job in this process until it ends",
+     "  weir run jobs/word_count.lua input='books/*.txt'\n"
+     "  weir run -p 2 job.lua\n"
+     "  journalctl -f | weir run jobs/unix_filter.lua\n",
+     verb_run},
+    {"check", "[options] job.lua [key=value …]", "build everything without running it",
+     "  weir check job.lua\n  weir check --explain job.lua\n", verb_check},
+    {"graph", "[options] job.lua [key=value …]", "show the job as it was drawn and as it runs",
+     "  weir graph job.lua\n  weir graph --notation=dot job.lua | dot -Tsvg >job.svg\n", verb_graph},
+    {"version", "", "show the version", "  weir version --json\n", verb_version},
+    {"help", "[verb]", "show help", "  weir help run\n", verb_help},
+    {"lua", "FILE [arguments]", "run a Lua file with the modules that travel in this program",
+     "  weir lua script.lua a b\n", verb_lua},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
@@ -251,17 +251,20 @@ static void help_man(void)
 {
 	struct wr_bytes options = WR_BYTES_EMPTY;
 
-	printf(".TH WEIR 1 \"\" \"weir " WEIR_VERSION "\"\n.SH NAME\nweir \\- stateful stream processing, scripted in Lua\n"
+	printf(".TH WEIR 1 \"\" \"weir " WEIR_VERSION
+	       "\"\n.SH NAME\nweir \\- stateful stream processing, scripted in Lua\n"
 	       ".SH SYNOPSIS\n.B weir\n.I verb\n[\\fIoptions\\fR] …\n.SH VERBS\n");
 	for (int i = 0; i < VERBS; i++)
 		printf(".TP\n\\fB%s\\fR %s\n%s\n", verbs[i].name, verbs[i].operands, verbs[i].summary);
 	wr_config_man(&options);
 	if (options.len)
 		fwrite(options.data, 1, options.len, stdout);
-	printf(".SH ENVIRONMENT\nEach option can be given as a variable: \\fB\\-\\-buffer\\-size\\fR as "
-	       "\\fBWEIR_BUFFER_SIZE\\fR. \\fBNO_COLOR\\fR turns colours off.\n"
-	       ".SH FILES\n\\fIweir.toml\\fR in the current folder holds options, a line each: name = value.\n"
-	       ".SH EXIT STATUS\n0 done, 1 the job failed, 2 usage or script error, 130 interrupted.\n.SH EXAMPLES\n.nf\n");
+	printf(
+	    ".SH ENVIRONMENT\nEach option can be given as a variable: \\fB\\-\\-buffer\\-size\\fR as "
+	    "\\fBWEIR_BUFFER_SIZE\\fR. \\fBNO_COLOR\\fR turns colours off.\n"
+	    ".SH FILES\n\\fIweir.toml\\fR in the current folder holds options, a line each: name = value.\n"
+	    ".SH EXIT STATUS\n0 done, 1 the job failed, 2 usage or script error, 130 interrupted.\n.SH "
+	    "EXAMPLES\n.nf\n");
 	for (int i = 0; i < VERBS; i++)
 		printf("%s", verbs[i].examples);
 	printf(".fi\n");

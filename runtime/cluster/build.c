@@ -189,10 +189,11 @@ static struct wr_pool *make_pool(struct making *m, const char *name, uint32_t la
 
 	j->buffer_bytes += (int64_t)limit << log2;
 	if (j->o.buffer_bytes_max && j->buffer_bytes > j->o.buffer_bytes_max) {
-		wr_error_set(WR_EUSER,
-			     "the buffers do not fit into %lld bytes (--buffer-pool): '%s' is the holder that passes "
-			     "the bound; raise it, or lower --buffer-size or the parallelism",
-			     (long long)j->o.buffer_bytes_max, name);
+		wr_error_set(
+		    WR_EUSER,
+		    "the buffers do not fit into %lld bytes (--buffer-pool): '%s' is the holder that passes "
+		    "the bound; raise it, or lower --buffer-size or the parallelism",
+		    (long long)j->o.buffer_bytes_max, name);
 		return NULL;
 	}
 	if (!j->pools[log2])
@@ -255,7 +256,8 @@ static const struct wr_stage_ops *kind_of(struct wr_job *j, const char *kind)
 	return NULL;
 }
 
-static int make_ports(struct making *m, const struct wr_plan_stage *ps, uint32_t stage, struct wr_stage_def *d)
+static int make_ports(struct making *m, const struct wr_plan_stage *ps, uint32_t stage,
+		      struct wr_stage_def *d)
 {
 	struct wr_port_def *ports = room(m->job, ps->out_count, sizeof *ports);
 
@@ -302,7 +304,8 @@ static int make_store(struct making *m, const struct wr_plan_stage *ps, struct w
 	return d->store && d->keyer ? WR_OK : WR_EFATAL;
 }
 
-static int make_stage(struct making *m, const struct wr_plan_stage *ps, uint32_t stage, struct wr_stage_def *d)
+static int make_stage(struct making *m, const struct wr_plan_stage *ps, uint32_t stage,
+		      struct wr_stage_def *d)
 {
 	struct wr_op_def *operators = room(m->job, ps->operator_count, sizeof *operators);
 	int rc;

@@ -25,9 +25,9 @@ struct wr_job {
 	struct wr_sched *sched;
 	struct wr_loop *loop;
 	struct wr_iopool *io;
-	struct wr_runner **runners;  /* by vertex, then by subtask */
-	struct wr_channel ***edges;  /* by edge: from × to, NULL where there is none */
-	struct wr_pools *pools[32];  /* by power of two of the buffer's size */
+	struct wr_runner **runners; /* by vertex, then by subtask */
+	struct wr_channel ***edges; /* by edge: from × to, NULL where there is none */
+	struct wr_pools *pools[32]; /* by power of two of the buffer's size */
 	int64_t buffer_bytes;
 	uint32_t task_count;
 	struct wr_job_source *sources;
@@ -38,8 +38,8 @@ struct wr_job {
 	int code; /* first failure */
 	char *error;
 	_Atomic uint32_t running;
-	_Atomic int stops;	 /* asked for by the user: 1 in order, 2 at once */
-	_Atomic bool enough;	 /* a sink wants no more: in order, too */
+	_Atomic int stops;   /* asked for by the user: 1 in order, 2 at once */
+	_Atomic bool enough; /* a sink wants no more: in order, too */
 	_Atomic bool failed;
 };
 

@@ -149,7 +149,8 @@ static void deliver(struct wr_job *j, const struct wr_post *post)
 
 		if (s->vertex != post->vertex)
 			continue;
-		rc = s->enumerator->ops->letter(s->enumerator, post->subtask, post->type, post->payload, post->len);
+		rc = s->enumerator->ops->letter(s->enumerator, post->subtask, post->type, post->payload,
+						post->len);
 		if (rc < 0) {
 			wr_error_wrap(rc, "%s", j->o.plan->vertices[s->vertex].name);
 			remember_failure(j, rc);

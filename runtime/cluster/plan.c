@@ -201,8 +201,8 @@ static int read_vertex(struct wr_plan *p, const struct wr_value *v, struct wr_pl
 static int read_edge(struct wr_plan *p, const struct wr_value *v, struct wr_plan_edge *e)
 {
 	/* in the order of enum wr_partitioning */
-	static const char *const names[] = {"forward", "hash",	    "rebalance", "rescale", "shuffle",
-					    "broadcast", "global", "custom",    NULL};
+	static const char *const names[] = {"forward",	 "hash",   "rebalance", "rescale", "shuffle",
+					    "broadcast", "global", "custom",	NULL};
 	int partitioning = one_of(wr_value_str(v, "partition", "forward"), names);
 	int rc;
 
@@ -224,7 +224,8 @@ static int read_edge(struct wr_plan *p, const struct wr_value *v, struct wr_plan
 	return rc;
 }
 
-/* What holds between the parts: forward edges join equal parallelism, inputs exist, ends are where rows are. */
+/* What holds between the parts: forward edges join equal parallelism, inputs exist, ends are where rows are.
+ */
 static int check(const struct wr_plan *p)
 {
 	for (uint32_t i = 0; i < p->edge_count; i++) {
@@ -232,10 +233,11 @@ static int check(const struct wr_plan *p)
 		const struct wr_plan_vertex *from = &p->vertices[e->from], *to = &p->vertices[e->to];
 
 		if (e->partitioning == WR_FORWARD && from->parallelism != to->parallelism)
-			return wr_error_set(WR_EUSER, "plan: forward edge '%s' from %u to %u subtasks", e->name,
-					    from->parallelism, to->parallelism);
+			return wr_error_set(WR_EUSER, "plan: forward edge '%s' from %u to %u subtasks",
+					    e->name, from->parallelism, to->parallelism);
 		if (e->input >= to->inputs)
-			return wr_error_set(WR_EUSER, "plan: edge '%s' leads to input %u of '%s', which has %u",
+			return wr_error_set(WR_EUSER,
+					    "plan: edge '%s' leads to input %u of '%s', which has %u",
 					    e->name, e->input, to->name, to->inputs);
 	}
 	for (uint32_t i = 0; i < p->vertex_count; i++)
@@ -245,7 +247,8 @@ static int check(const struct wr_plan *p)
 
 				for (uint32_t t = 0; t < out->target_count; t++)
 					if (out->targets[t].is_edge && p->edges[out->targets[t].to].from != i)
-						return wr_error_set(WR_EUSER, "plan: edge %u begins elsewhere",
+						return wr_error_set(WR_EUSER,
+								    "plan: edge %u begins elsewhere",
 								    out->targets[t].to);
 			}
 	return WR_OK;

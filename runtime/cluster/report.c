@@ -74,8 +74,8 @@ static struct op_sum op_sum(const struct wr_job *j, uint32_t vertex, uint32_t st
 	return sum;
 }
 
-static void each_operator(const struct wr_report *r, void (*each)(const struct op_sum *s, bool first, void *arg),
-			  void *arg)
+static void each_operator(const struct wr_report *r,
+			  void (*each)(const struct op_sum *s, bool first, void *arg), void *arg)
 {
 	const struct wr_plan *p = wr_job_plan(r->job);
 	bool first = true;
@@ -166,8 +166,8 @@ static void op_json(const struct op_sum *s, bool first, void *arg)
 
 	wr_bytes_printf(out, "%s{\"name\":", first ? "" : ",");
 	wr_json_string(out, s->name, strlen(s->name));
-	wr_bytes_printf(out, ",\"in\":%lld,\"out\":%lld,\"skipped\":%lld}", (long long)s->in, (long long)s->out,
-			(long long)s->skipped);
+	wr_bytes_printf(out, ",\"in\":%lld,\"out\":%lld,\"skipped\":%lld}", (long long)s->in,
+			(long long)s->out, (long long)s->skipped);
 }
 
 void wr_report_end(struct wr_report *r, int rc)
@@ -181,22 +181,29 @@ void wr_report_end(struct wr_report *r, int rc)
 	if (r->json) {
 		struct wr_bytes out = WR_BYTES_EMPTY;
 
-		wr_bytes_printf(&out,
-				"{\"status\":\"%s\",\"seconds\":%.3f,\"records_in\":%lld,\"records_out\":%lld,"
-				"\"skipped\":%lld,\"bytes\":%lld,\"back_pressured_seconds\":%.3f,"
-				"\"resident_bytes_max\":%lld,\"operators\":[",
-				rc < 0 ? "failed" : rc == WR_END ? "interrupted" : "done", s, (long long)t.in,
-				(long long)t.out, (long long)t.skipped, (long long)t.bytes,
-				(double)t.blocked_ns / 1e9, (long long)wr_mem_resident_max());
+		wr_bytes_printf(
+		    &out,
+		    "{\"status\":\"%s\",\"seconds\":%.3f,\"records_in\":%lld,\"records_out\":%lld,"
+		    "\"skipped\":%lld,\"bytes\":%lld,\"back_pressured_seconds\":%.3f,"
+		    "\"resident_bytes_max\":%lld,\"operators\":[",
+		    rc < 0	   ? "failed"
+		    : rc == WR_END ? "interrupted"
+				   : "done",
+		    s, (long long)t.in, (long long)t.out, (long long)t.skipped, (long long)t.bytes,
+		    (double)t.blocked_ns / 1e9, (long long)wr_mem_resident_max());
 		each_operator(r, op_json, &out);
 		wr_bytes_printf(&out, "]}\n");
 		if (!out.failed)
 			fwrite(out.data, 1, out.len, stderr);
 		wr_bytes_deinit(&out);
 	} else if (!r->quiet) {
-		fprintf(stderr, "%s: %srecords in, %sout, %.3f s", rc < 0 ? "failed" : rc == WR_END ? "stopped" : "done",
+		fprintf(stderr, "%s: %srecords in, %sout, %.3f s",
+			rc < 0	       ? "failed"
+			: rc == WR_END ? "stopped"
+				       : "done",
 			amount((double)t.in, a, sizeof a), amount((double)t.out, b, sizeof b), s);
-		fprintf(stderr, " (%s/s), %.1f MB peak memory", amount(s > 0 ? (double)t.in / s : 0, a, sizeof a),
+		fprintf(stderr, " (%s/s), %.1f MB peak memory",
+			amount(s > 0 ? (double)t.in / s : 0, a, sizeof a),
 			(double)wr_mem_resident_max() / 1e6);
 		if (t.skipped)
 			fprintf(stderr, ", %lld skipped", (long long)t.skipped);

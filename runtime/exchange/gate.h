@@ -26,7 +26,8 @@ void wr_gate_free(struct wr_gate *g);
 uint32_t wr_gate_count(const struct wr_gate *g);
 /* WR_OK with *out, WR_AGAIN if all open channels are empty, WR_END if all have ended, or an error.
  * `choose(arg, n)` picks one of the n filled channels; NULL = round robin. */
-int wr_gate_next(struct wr_gate *g, struct wr_input *out, uint32_t (*choose)(void *arg, uint32_t n), void *arg);
+int wr_gate_next(struct wr_gate *g, struct wr_input *out, uint32_t (*choose)(void *arg, uint32_t n),
+		 void *arg);
 void wr_gate_block(struct wr_gate *g, uint32_t channel);
 void wr_gate_unblock_all(struct wr_gate *g);
 void wr_gate_end(struct wr_gate *g, uint32_t channel);

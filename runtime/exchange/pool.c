@@ -73,10 +73,11 @@ static int pools_promise(struct wr_pools *p, const char *holder, uint32_t limit)
 
 	pthread_mutex_lock(&p->mutex);
 	if (p->bytes + bytes > p->bytes_max)
-		rc = wr_error_set(WR_EUSER,
-				  "buffers of '%s' (%u of %u bytes) do not fit: %lld of %lld bytes are taken; "
-				  "raise --buffer-pool or lower --buffer-size or the parallelism",
-				  holder, limit, p->buffer_size, (long long)p->bytes, (long long)p->bytes_max);
+		rc =
+		    wr_error_set(WR_EUSER,
+				 "buffers of '%s' (%u of %u bytes) do not fit: %lld of %lld bytes are taken; "
+				 "raise --buffer-pool or lower --buffer-size or the parallelism",
+				 holder, limit, p->buffer_size, (long long)p->bytes, (long long)p->bytes_max);
 	else
 		p->bytes += bytes;
 	pthread_mutex_unlock(&p->mutex);

@@ -9,11 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { /* a set: bits */
-	WR_VALVE_WATERMARK = 1, /* emit valve.watermark */
-	WR_VALVE_IDLE = 2,	/* then say idle */
-	WR_VALVE_ACTIVE = 4,	/* say active, before a watermark */
-	WR_VALVE_END = 8,	/* all channels ended; after the watermark */
+enum {			       /* a set: bits */
+       WR_VALVE_WATERMARK = 1, /* emit valve.watermark */
+       WR_VALVE_IDLE = 2,      /* then say idle */
+       WR_VALVE_ACTIVE = 4,    /* say active, before a watermark */
+       WR_VALVE_END = 8,       /* all channels ended; after the watermark */
 };
 struct wr_valve;
 struct wr_valve *wr_valve_new(uint32_t channels);
@@ -25,4 +25,5 @@ unsigned wr_valve_on_end(struct wr_valve *v, uint32_t channel);
 int64_t wr_valve_watermark(const struct wr_valve *v); /* last emitted; INT64_MIN before the first */
 bool wr_valve_idle(const struct wr_valve *v);
 /* For `weir why-late` and metrics: state of one channel. */
-void wr_valve_channel(const struct wr_valve *v, uint32_t channel, int64_t *watermark, bool *idle, bool *aligned);
+void wr_valve_channel(const struct wr_valve *v, uint32_t channel, int64_t *watermark, bool *idle,
+		      bool *aligned);

@@ -180,10 +180,12 @@ static int custom_lane(struct wr_writer *w, const struct wr_elem *row, uint32_t 
 {
 	const struct wr_shape *s = wr_shape(wr_elem_shape(row));
 	int32_t i = wr_shape_find(s, "\x01p", 2);
-	double v = i < 0 || s->fields[i].type != WR_T_F64 ? -1 : wr_row_f64(s, wr_elem_body(row), (uint32_t)i);
+	double v =
+	    i < 0 || s->fields[i].type != WR_T_F64 ? -1 : wr_row_f64(s, wr_elem_body(row), (uint32_t)i);
 
 	if (!(v >= 0 && v < w->lane_count))
-		return wr_error_set(WR_EUSER, "the partition function gave no channel below %u", w->lane_count);
+		return wr_error_set(WR_EUSER, "the partition function gave no channel below %u",
+				    w->lane_count);
 	*lane = (uint32_t)v;
 	return WR_OK;
 }

@@ -28,7 +28,7 @@ struct wr_writer_options {
 	enum wr_partitioning partitioning;
 	struct wr_channel **channels; /* taken (freed with the writer's job, not by the writer) */
 	uint32_t channel_count;
-	struct wr_pool *pool; /* taken */
+	struct wr_pool *pool;		/* taken */
 	const struct wr_str *key_names; /* WR_HASH */
 	uint32_t key_count;
 	uint32_t max_parallelism;

@@ -27,7 +27,7 @@ struct layout {
 	int32_t field;
 	uint32_t out_shape;
 	uint32_t out_count;
-	bool one_string; /* the key is one string */
+	bool one_string;		      /* the key is one string */
 	int32_t source[WR_KEY_PARTS_MAX + 1]; /* output field → key part, or −1: the result */
 };
 
@@ -36,7 +36,7 @@ struct aggregate {
 	bool final;
 	char as[NAME_MAX_LEN];
 	char field[NAME_MAX_LEN];
-	uint32_t number_shape, integer_shape; /* scalar shapes of the accumulator */
+	uint32_t number_shape, integer_shape;  /* scalar shapes of the accumulator */
 	struct wr_str names[WR_KEY_PARTS_MAX]; /* of the key fields in the output */
 	char name_room[WR_KEY_PARTS_MAX][NAME_MAX_LEN];
 	uint32_t key_count;
@@ -86,7 +86,10 @@ static int open_(struct wr_stage *s)
 	a->final = !strcmp(wr_value_str(s->options, "emit", "update"), "final");
 	snprintf(a->field, sizeof a->field, "%s", wr_value_str(s->options, "field", ""));
 	snprintf(a->as, sizeof a->as, "%s",
-		 wr_value_str(s->options, "as", a->fn == COUNT ? "count" : a->field[0] ? a->field : fn));
+		 wr_value_str(s->options, "as",
+			      a->fn == COUNT ? "count"
+			      : a->field[0]  ? a->field
+					     : fn));
 	name_keys(s, a);
 	a->number_shape = scalar_shape(WR_T_F64);
 	a->integer_shape = scalar_shape(WR_T_I64);
@@ -94,7 +97,8 @@ static int open_(struct wr_stage *s)
 }
 
 /* Shape of {key fields, result}: found once for each tuple of the key parts' types. */
-static int layout_find(struct aggregate *a, struct layout *l, const struct wr_cell *parts, uint32_t result_type)
+static int layout_find(struct aggregate *a, struct layout *l, const struct wr_cell *parts,
+		       uint32_t result_type)
 {
 	struct wr_field_spec f[WR_KEY_PARTS_MAX + 1];
 	const struct wr_shape *s;
@@ -228,7 +232,9 @@ static int field_cell(struct aggregate *a, const struct wr_shape *s, const uint8
 	if (c->type == WR_T_F64 || c->type == WR_T_I64 || (c->type == WR_T_STR && a->fn >= MIN))
 		return WR_OK;
 	return wr_error_set(WR_EUSER, "field '%s' is %s", a->field,
-			    c->type == 0 ? "missing" : c->type == WR_T_NULL ? "null" : "no number");
+			    c->type == 0	   ? "missing"
+			    : c->type == WR_T_NULL ? "null"
+						   : "no number");
 }
 
 static double as_number(const struct wr_cell *c)
@@ -241,7 +247,8 @@ static void add(struct wr_cell *into, const struct wr_cell *v)
 {
 	int64_t sum;
 
-	if (into->type == WR_T_I64 && v->type == WR_T_I64 && !__builtin_add_overflow(into->i64, v->i64, &sum)) {
+	if (into->type == WR_T_I64 && v->type == WR_T_I64 &&
+	    !__builtin_add_overflow(into->i64, v->i64, &sum)) {
 		into->i64 = sum;
 		return;
 	}
@@ -290,7 +297,8 @@ static int carry_over(struct wr_stage *s, const struct wr_elem *row)
 	struct wr_cell v, acc = {.type = WR_T_F64};
 	uint8_t *body;
 
-	if (a->fn != SUM || !old || field_cell(a, wr_shape(wr_elem_shape(row)), wr_elem_body(row), &v) != WR_OK)
+	if (a->fn != SUM || !old ||
+	    field_cell(a, wr_shape(wr_elem_shape(row)), wr_elem_body(row), &v) != WR_OK)
 		return WR_OK;
 	if (old->shape == (v.type == WR_T_I64 ? a->integer_shape : a->number_shape))
 		return WR_OK;
@@ -427,8 +435,8 @@ static int rows(struct wr_stage *s, struct wr_rows *rows)
 			const struct wr_elem *row = (const struct wr_elem *)rows->p;
 			int rc;
 
-			rc = a->ahead[i].whole ? wr_store_set_key(s->store, a->ahead[i].bytes, a->ahead[i].len,
-								  a->ahead[i].hash)
+			rc = a->ahead[i].whole ? wr_store_set_key(s->store, a->ahead[i].bytes,
+								  a->ahead[i].len, a->ahead[i].hash)
 					       : wr_store_set_row(s->store, s->keyer, row);
 			if (rc == WR_OK)
 				rc = update(s, row);
@@ -464,9 +472,9 @@ static void free_(struct wr_stage *s)
 }
 
 const struct wr_stage_ops wr_aggregate_ops = {
-	.kind = "aggregate",
-	.open = open_,
-	.rows = rows,
-	.watermark = watermark,
-	.free = free_,
+    .kind = "aggregate",
+    .open = open_,
+    .rows = rows,
+    .watermark = watermark,
+    .free = free_,
 };

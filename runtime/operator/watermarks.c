@@ -163,11 +163,11 @@ static void free_(struct wr_stage *s)
 }
 
 const struct wr_stage_ops wr_watermarks_ops = {
-	.kind = "watermarks",
-	.open = open_,
-	.rows = rows,
-	.watermark = watermark,
-	.time = time_,
-	.free = free_,
-	.own_time = true,
+    .kind = "watermarks",
+    .open = open_,
+    .rows = rows,
+    .watermark = watermark,
+    .time = time_,
+    .free = free_,
+    .own_time = true,
 };

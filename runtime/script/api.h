@@ -16,17 +16,17 @@
 /* What a Lua stage and its loops share; one per stage, lives in C. */
 struct wr_lua {
 	struct wr_stage *stage;
-	struct wr_store *store;	   /* keyed state, or NULL */
+	struct wr_store *store;	    /* keyed state, or NULL */
 	struct wr_store *broadcast; /* broadcast state, or NULL */
 	struct wr_out **outs;
-	int64_t ts;		   /* timestamp of the element or timer being handled */
+	int64_t ts; /* timestamp of the element or timer being handled */
 	int64_t watermark;
-	int64_t now_ms;		   /* processing time, read once a batch */
-	uint32_t kind;		   /* change kind of the current row, << 24 */
+	int64_t now_ms; /* processing time, read once a batch */
+	uint32_t kind;	/* change kind of the current row, << 24 */
 	uint32_t subtask, parallelism;
-	uint32_t step;		   /* rows left before the step's time is looked at again */
-	double counts[64];	   /* rows that entered operator i of this stage in this call */
-	double fallbacks;  	   /* rows that had to take the tagged encoding */
+	uint32_t step;	   /* rows left before the step's time is looked at again */
+	double counts[64]; /* rows that entered operator i of this stage in this call */
+	double fallbacks;  /* rows that had to take the tagged encoding */
 };
 
 /* The key of `row` becomes the store's current key. 0, or an error code (wr_lua_error). */

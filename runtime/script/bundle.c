@@ -107,8 +107,7 @@ uint32_t wr_bundle_count(const struct wr_bundle *b)
 	return b->count;
 }
 
-void wr_bundle_file(const struct wr_bundle *b, uint32_t i, const char **name, const char **text,
-		    size_t *len)
+void wr_bundle_file(const struct wr_bundle *b, uint32_t i, const char **name, const char **text, size_t *len)
 {
 	WR_ASSERT(i < b->count);
 	*name = b->files[i].name;

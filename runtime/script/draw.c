@@ -55,7 +55,8 @@ static int put_args(const struct wr_draw_options *o, struct wr_bytes *out)
 		int at;
 
 		if (!eq || eq == o->args[i])
-			return wr_error_set(WR_EUSER, "'%s': arguments of a script are written key=value", o->args[i]);
+			return wr_error_set(WR_EUSER, "'%s': arguments of a script are written key=value",
+					    o->args[i]);
 		for (at = 0; at < n; at++)
 			if (!strncmp(names[at], o->args[i], (size_t)(eq - o->args[i]) + 1))
 				break;
@@ -109,9 +110,9 @@ static int bundle_add(struct wr_bundle *b, const char *name, const struct wr_byt
 static int bundle_begin(const struct wr_draw_options *o, struct wr_bundle **bundle)
 {
 	struct wr_bytes text = WR_BYTES_EMPTY, args = WR_BYTES_EMPTY, settings = WR_BYTES_EMPTY;
-	struct wr_bundle *b = wr_bundle_new(wr_config_bool(o->config, "unsafe"),
-					    wr_config_str(o->config, "lua-path"),
-					    wr_config_int(o->config, "lua-memory"));
+	struct wr_bundle *b =
+	    wr_bundle_new(wr_config_bool(o->config, "unsafe"), wr_config_str(o->config, "lua-path"),
+			  wr_config_int(o->config, "lua-memory"));
 	int rc = b ? read_script(o->path, &text) : WR_EFATAL;
 
 	if (rc == WR_OK)

@@ -244,14 +244,14 @@ static void stage_free(struct wr_stage *s)
 }
 
 const struct wr_stage_ops wr_lua_stage_ops = {
-	.kind = "lua",
-	.counts = true,
-	.open = stage_open,
-	.rows = stage_rows,
-	.watermark = stage_watermark,
-	.time = stage_time,
-	.end = stage_end,
-	.free = stage_free,
+    .kind = "lua",
+    .counts = true,
+    .open = stage_open,
+    .rows = stage_rows,
+    .watermark = stage_watermark,
+    .time = stage_time,
+    .end = stage_end,
+    .free = stage_free,
 };
 
 const struct wr_stage_kind wr_script_kinds[] = {{"lua", &wr_lua_stage_ops}};

@@ -21,8 +21,8 @@ uint32_t wr_bundle_count(const struct wr_bundle *b);
 void wr_bundle_file(const struct wr_bundle *b, uint32_t i, const char **name, const char **text, size_t *len);
 
 struct wr_draw_options {
-	const char *path;		/* of the script */
-	const char *const *args;	/* "key=value" operands for job.args */
+	const char *path;	 /* of the script */
+	const char *const *args; /* "key=value" operands for job.args */
 	int arg_count;
 	const struct wr_config *config; /* parallelism, lua-path, unsafe, on-error, … */
 };

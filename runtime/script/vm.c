@@ -280,10 +280,11 @@ int wr_vm_call(struct wr_vm *vm, int args, int results, int handler)
 		return WR_OK;
 	text = lua_tostring(vm->L, -1);
 	if (rc == LUA_ERRMEM)
-		wr_error_set(WR_EUSER,
-			     "out of Lua memory: %lld of %lld bytes held; the script keeps too much, or raise "
-			     "--lua-memory",
-			     (long long)vm->bytes, (long long)vm->bytes_max);
+		wr_error_set(
+		    WR_EUSER,
+		    "out of Lua memory: %lld of %lld bytes held; the script keeps too much, or raise "
+		    "--lua-memory",
+		    (long long)vm->bytes, (long long)vm->bytes_max);
 	else
 		wr_error_set(WR_EUSER, "%s", text ? text : "(an error object that is no text)");
 	lua_pop(vm->L, 1);

@@ -11,7 +11,7 @@
 #include "state/store_priv.h"
 
 struct wr_frozen {
-	_Atomic uint32_t refs; /* readers */
+	_Atomic uint32_t refs;	      /* readers */
 	const struct wr_store *store; /* constant parts only: sizes, mem */
 	struct wr_mem *mem;
 	uint32_t entry_size, state_count, max_parallelism, used, chunk_count, epoch;
@@ -194,8 +194,9 @@ int wr_frozen_timers(struct wr_frozen *f, uint32_t group,
 	for (uint32_t kind = 0; kind < 2; kind++)
 		for (uint64_t i = 0; i < f->timer_count[kind]; i++) {
 			const struct entry *e = frozen_entry(f, f->timers[kind][i].id);
-			struct wr_timer_item item = {entry_key(e), entry_key(e) + e->key_len, e->key_len,
-						     e->ns_len, kind, f->timers[kind][i].time_ms};
+			struct wr_timer_item item = {entry_key(e), entry_key(e) + e->key_len,
+						     e->key_len,   e->ns_len,
+						     kind,	   f->timers[kind][i].time_ms};
 			int rc;
 
 			if (wr_key_group(e->hash, f->max_parallelism) != group)

@@ -66,8 +66,8 @@ uint8_t *wr_map_put(struct wr_store *s, uint32_t state, const uint8_t *key, uint
 		    uint32_t len);
 int wr_map_remove(struct wr_store *s, uint32_t state, const uint8_t *key, uint32_t len); /* 1 = was there */
 uint32_t wr_map_count(struct wr_store *s, uint32_t state); /* live entries: expired ones do not count */
-const struct wr_sval *wr_map_next(struct wr_store *s, uint32_t state, uint64_t *cursor,
-				  const uint8_t **key, uint32_t *klen);
+const struct wr_sval *wr_map_next(struct wr_store *s, uint32_t state, uint64_t *cursor, const uint8_t **key,
+				  uint32_t *klen);
 
 #ifndef WR_CDEF
 #include "base/clock.h"
@@ -108,7 +108,7 @@ int wr_store_set_row(struct wr_store *s, struct wr_keyer *k, const struct wr_ele
 
 /* Removes up to `entries` expired values; called between batches (background cleanup). */
 void wr_store_expire(struct wr_store *s, uint32_t entries);
-uint64_t wr_store_keys(const struct wr_store *s);  /* entries: (key, namespace) pairs with state or timers */
+uint64_t wr_store_keys(const struct wr_store *s); /* entries: (key, namespace) pairs with state or timers */
 int64_t wr_store_bytes(const struct wr_store *s);
 
 /* A frozen version; reference-counted; any thread may read it. */

@@ -33,8 +33,8 @@ enum cell_kind { CELL_EMPTY, CELL_INSIDE, CELL_BLOCK, CELL_LIST, CELL_MAP };
 
 struct cell {
 	uint32_t kind;
-	uint32_t count;	  /* lists and maps: elements */
-	int64_t stamp_ms; /* last access, when the state has a TTL */
+	uint32_t count;	     /* lists and maps: elements */
+	int64_t stamp_ms;    /* last access, when the state has a TTL */
 	uint32_t len, shape; /* CELL_INSIDE: this and `body` are a wr_sval */
 	union {
 		uint8_t body[CELL_INLINE];
@@ -119,6 +119,40 @@ static inline const uint8_t *entry_key(const struct entry *e)
 {
 	return e->key_len + e->ns_len <= KEY_INLINE ? e->inside : e->address->data;
 }
+/* The index goes by the high half of the hash: the low bits decide the key group and are alike in one
+ * subtask. */
+static inline uint32_t wr_lookup_tag(uint64_t hash)
+{
+	return (uint32_t)(hash >> 32);
+}
+
+/* A block of the current epoch; NULL when memory is gone. Dropping keeps it while a version may see it. */
+struct block *wr_block_new(struct wr_store *s, uint32_t cap);
+void wr_block_drop(struct wr_store *s, struct block *b);
+
+/* Id of the entry with this address, or NONE. Map entries: `key` is the user key, `tail` is empty. */
+uint32_t wr_index_find(const struct wr_store *s, uint32_t tag, uint16_t kind, uint16_t state, uint32_t owner,
+		       const uint8_t *key, uint32_t key_len, const uint8_t *tail, uint32_t tail_len);
+int wr_index_add(struct wr_store *s, uint32_t tag, uint32_t id);
+/* A fresh entry with its address, not yet in the index; NONE when memory is gone. */
+uint32_t wr_entry_new(struct wr_store *s, const uint8_t *key, uint32_t key_len, const uint8_t *tail,
+		      uint32_t tail_len);
+void wr_entry_free(struct wr_store *s, uint32_t id);
+
+/* S6: inclusive, and safe against overflow. */
+bool wr_expired(const struct wr_store *s, uint32_t state, int64_t stamp_ms);
+const struct wr_sval *wr_cell_value(const struct cell *c);
+/* Empties a cell of an owned entry. */
+void wr_cell_clear(struct wr_store *s, struct cell *c);
+/* The value of an entry under its TTL: NULL when empty or expired. */
+const struct wr_sval *wr_entry_get(struct wr_store *s, uint32_t id, uint32_t cell, uint32_t state);
+/* Room for a body in an owned cell. With `fresh` the old bytes stay when length and shape agree (*fresh = 0).
+ */
+uint8_t *wr_cell_put(struct wr_store *s, struct cell *c, uint32_t shape, uint32_t len, int32_t *fresh);
+/* Gives up all entries of a map; and one of them. */
+void wr_map_drop(struct wr_store *s, struct cell *c);
+void wr_map_unlink(struct wr_store *s, uint32_t owner, uint32_t state, uint32_t id);
+
 /* For writing: its chunk is of the current epoch afterwards. NULL when memory is gone. */
 struct entry *wr_entry_own(struct wr_store *s, uint32_t id);
 /* The entry of the current address; with `make` it is made. NONE: absent, or no memory. */

@@ -12,9 +12,10 @@
 
 /* Letters to the task itself; those for stages start at 64 (connect/connect.h). Part of the wire format. */
 enum wr_task_letter {
-	WR_LETTER_STOP = 1,    /* to a source: end in order, as if the input had ended */
-	WR_LETTER_CANCEL = 2,  /* stop at once, whatever is under way */
-	WR_LETTER_BARRIER = 3, /* to a source: payload u64 id; a barrier leaves behind the rows emitted so far */
+	WR_LETTER_STOP = 1,   /* to a source: end in order, as if the input had ended */
+	WR_LETTER_CANCEL = 2, /* stop at once, whatever is under way */
+	WR_LETTER_BARRIER =
+	    3, /* to a source: payload u64 id; a barrier leaves behind the rows emitted so far */
 	WR_LETTER_STAGE_FIRST = 64,
 };
 

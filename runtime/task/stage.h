@@ -93,15 +93,15 @@ struct wr_stage_env {
 	const char *job, *task; /* names, for messages */
 	uint32_t subtask, parallelism, max_parallelism;
 	struct wr_clock *clock;
-	struct wr_rand rand;	/* seeded per subtask */
-	struct wr_notify wake;	/* lets the task be stepped again; any thread */
-	struct wr_iopool *io;	/* for work that blocks */
+	struct wr_rand rand;   /* seeded per subtask */
+	struct wr_notify wake; /* lets the task be stepped again; any thread */
+	struct wr_iopool *io;  /* for work that blocks */
 	/* Letter to the job's coordinator (splits wanted, progress). Copies payload. */
 	void (*post)(void *job, uint32_t vertex, uint32_t subtask, uint32_t stage, uint32_t type,
 		     const void *payload, uint32_t len);
 	void *post_arg;
 	uint32_t vertex;
-	void *bundle;		/* struct wr_bundle of the script layer; opaque here */
+	void *bundle; /* struct wr_bundle of the script layer; opaque here */
 };
 
 struct wr_chain; /* task/port.h */
@@ -109,11 +109,11 @@ struct wr_chain; /* task/port.h */
 struct wr_stage {
 	const struct wr_stage_ops *ops;
 	const struct wr_stage_env *env;
-	uint32_t index;		       /* in the task's chain */
-	const struct wr_value *plan;   /* this stage's part of the plan; lives as long as the job */
-	const struct wr_value *options;/* plan.options or NULL */
-	struct wr_chain *chain;	       /* task/port.h; NULL: a stage on its own */
-	struct wr_out **outs;	       /* by port index */
+	uint32_t index;			/* in the task's chain */
+	const struct wr_value *plan;	/* this stage's part of the plan; lives as long as the job */
+	const struct wr_value *options; /* plan.options or NULL */
+	struct wr_chain *chain;		/* task/port.h; NULL: a stage on its own */
+	struct wr_out **outs;		/* by port index */
 	uint32_t out_count;
 	int32_t dead_letter;	       /* port of the rows that failed, -1 = none */
 	struct wr_store *store;	       /* keyed state, or NULL; made by the task from the plan */
@@ -121,11 +121,11 @@ struct wr_stage {
 	struct wr_op_stats *ops_stats; /* one per operator */
 	uint32_t ops_count;
 	enum wr_on_error on_error;
-	int64_t watermark;	       /* the task's current watermark, WR_TS_NONE before the first */
-	int64_t deadline_ms;	       /* next processing-time timer, INT64_MAX = none; stage sets it */
-	uint64_t wake_ns;	       /* a source sets the monotonic time of its next row; UINT64_MAX = none */
-	uint64_t step_until_ns;	       /* set by the task: end of this step's time */
-	void *state;		       /* the stage's own */
+	int64_t watermark;	/* the task's current watermark, WR_TS_NONE before the first */
+	int64_t deadline_ms;	/* next processing-time timer, INT64_MAX = none; stage sets it */
+	uint64_t wake_ns;	/* a source sets the monotonic time of its next row; UINT64_MAX = none */
+	uint64_t step_until_ns; /* set by the task: end of this step's time */
+	void *state;		/* the stage's own */
 };
 
 /* Puts a row that failed aside: counts it for operator `op`, logs a sample, and under `dead_letter` sends

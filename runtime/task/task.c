@@ -29,17 +29,17 @@ struct wr_task {
 	struct wr_mailbox mailbox;
 	/* state */
 	struct wr_valve *valve;
-	int64_t *passed;     /* by stage: last watermark that left it */
-	uint32_t opened;     /* stages whose open was called */
-	uint32_t ended;	     /* stages that END has passed */
-	bool stopping;	     /* a source ends at its next turn */
-	bool input_ended;    /* END is in the chain */
+	int64_t *passed;  /* by stage: last watermark that left it */
+	uint32_t opened;  /* stages whose open was called */
+	uint32_t ended;	  /* stages that END has passed */
+	bool stopping;	  /* a source ends at its next turn */
+	bool input_ended; /* END is in the chain */
 	bool done;
-	bool *closed;	     /* by stage: wants no more rows; those that come are dropped */
+	bool *closed; /* by stage: wants no more rows; those that come are dropped */
 	bool enough, enough_said;
 	uint64_t barrier_id; /* under alignment, 0 = none */
 	uint64_t barrier_payload;
-	uint32_t barriers;   /* channels that have brought it */
+	uint32_t barriers; /* channels that have brought it */
 	uint32_t channels_ended;
 	uint64_t now_ns;     /* last reading of the clock */
 	uint64_t blocked_ns; /* since when the task is blocked, 0 = it is not */

@@ -52,10 +52,11 @@ struct wr_stage_def {
 	enum wr_on_error on_error;
 };
 struct wr_task_def {
-	struct wr_stage_env env; /* copied; env.wake lets the task be stepped again; env.clock = the world's if NULL */
+	struct wr_stage_env
+	    env; /* copied; env.wake lets the task be stepped again; env.clock = the world's if NULL */
 	const struct wr_stage_def *stages;
 	uint32_t stage_count;
-	struct wr_gate *gate; /* taken; NULL for a source */
+	struct wr_gate *gate;	    /* taken; NULL for a source */
 	struct wr_writer **writers; /* taken; the array is copied */
 	uint32_t writer_count;
 	int64_t timeout_us_min; /* shortest buffer timeout of the writers */

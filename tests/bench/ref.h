@@ -122,6 +122,6 @@ static inline void result_hex(const char *figure, double seconds, uint64_t recor
 }
 static inline void result(const char *figure, double seconds, uint64_t records, double checksum)
 {
-	printf("{\"figure\":\"%s\",\"ns_per_record\":%.3f,\"records\":%" PRIu64 ",\"checksum\":%.17g}\n", figure,
-	       seconds / (double)records * 1e9, records, checksum);
+	printf("{\"figure\":\"%s\",\"ns_per_record\":%.3f,\"records\":%" PRIu64 ",\"checksum\":%.17g}\n",
+	       figure, seconds / (double)records * 1e9, records, checksum);
 }

@@ -18,7 +18,8 @@ struct order {
 
 static inline struct order decode(const uint8_t *body)
 {
-	return (struct order){get_f64(body + AMOUNT), get_f64(body + TS), get_str(body, ITEM), get_str(body, USER)};
+	return (struct order){get_f64(body + AMOUNT), get_f64(body + TS), get_str(body, ITEM),
+			      get_str(body, USER)};
 }
 
 static inline uint32_t encode(uint8_t *to, const struct order *o)

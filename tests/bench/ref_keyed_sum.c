@@ -43,7 +43,8 @@ static uint32_t checksum(const struct table *t)
 		int64_t key;
 
 		memcpy(&key, e->key + 1, 8);
-		sum += (uint32_t)((uint64_t)(key % 1000 + 1) * ((uint64_t)(e->value[0] * e->value[0]) % 65521));
+		sum +=
+		    (uint32_t)((uint64_t)(key % 1000 + 1) * ((uint64_t)(e->value[0] * e->value[0]) % 65521));
 	}
 	return sum;
 }

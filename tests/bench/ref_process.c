@@ -46,7 +46,8 @@ static void timers_advance(int64_t watermark)
 		if (!buckets[i].count || buckets[i].time > watermark)
 			continue;
 		for (uint32_t k = 0; k < buckets[i].count; k++) {
-			__builtin_prefetch(&buckets[i].entries[k + NEAR < buckets[i].count ? k + NEAR : k]->present);
+			__builtin_prefetch(
+			    &buckets[i].entries[k + NEAR < buckets[i].count ? k + NEAR : k]->present);
 			fired += buckets[i].entries[k]->present;
 		}
 		buckets[i].count = 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ref_ring: hands buffers of 32-byte rows from one thread to another. usage: ref_ring [records] [buffer bytes]
+/* ref_ring: hands buffers of 32-byte rows from one thread to another. usage: ref_ring [records] [buffer
+ * bytes]
  *
  * One producer, one consumer, a ring of 16 buffer pointers; each side keeps a copy of the
  * other's position and reads the shared one only when the copy says stop.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* words_text: writes the text that both sides of the word count read. usage: words_text FILE [words] [distinct] [exponent]
+/* words_text: writes the text that both sides of the word count read. usage: words_text FILE [words]
+ * [distinct] [exponent]
  *
  * Lines of ten words; word of rank r is drawn with probability 1/r^exponent (Zipf), by the
  * alias method. A word is three to nine letters that begin with its rank, so all are different
@@ -82,7 +83,8 @@ int main(int argc, char **argv)
 	for (uint64_t i = 0; i < count; i++) {
 		uint64_t r = random_at(8, i);
 		const struct alias *slot = &a[(r >> 32) * n >> 32];
-		const struct spelled *w = &words[(double)(uint32_t)r * 0x1p-32 < slot->keep ? slot->word : slot->other];
+		const struct spelled *w =
+		    &words[(double)(uint32_t)r * 0x1p-32 < slot->keep ? slot->word : slot->other];
 
 		fwrite(w->text, 1, w->len, f);
 		fputc(i % 10 == 9 || i + 1 == count ? '\n' : ' ', f);

@@ -26,7 +26,9 @@ local bodies = {
   map = {
     call = "local ok, v = true, f{K}(rec)",
     guarded = "local ok, v = pcall(f{K}, rec)",
-    after = [[if v == nil then return misuse({K}, "a map function returned nil; use filter or flat_map to drop records", rec) end
+    after = [[if v == nil then
+return misuse({K}, "a map function returned nil; use filter or flat_map to drop records", rec)
+end
 out{K}(v)]],
   },
   filter = {

@@ -27,8 +27,8 @@ local null = M.null
 
 -- The buffer that a value is put together in; grows, is never given back.
 local room = 4096
-local hold = ffi.new("uint8_t[?]", room)
-local base = ffi.cast(u8p, hold)
+local hold = { ffi.new("uint8_t[?]", room) } -- keeps it alive
+local base = ffi.cast(u8p, hold[1])
 local len = 0
 
 local function reserve(more)
@@ -36,7 +36,7 @@ local function reserve(more)
     while len + more > room do room = room * 2 end
     local bigger = ffi.new("uint8_t[?]", room)
     copy(bigger, base, len)
-    hold = bigger
+    hold[1] = bigger
     base = ffi.cast(u8p, bigger)
   end
 end

@@ -83,7 +83,7 @@ local function analyse(fn, rec, out, returns)
       local a, b = old[r] or UNKNOWN, regs[r] or UNKNOWN
       if a ~= b and a ~= UNKNOWN then
         -- a table that is lost from sight here may be changed behind our back
-        if not (a == SCALAR) then escape(a) end
+        if a ~= SCALAR then escape(a) end
         if not (b == SCALAR or b == UNKNOWN) then escape(b) end
         old[r] = UNKNOWN
         changed = true

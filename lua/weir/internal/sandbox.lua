@@ -18,7 +18,8 @@ end
 
 local function forbidden(name, instead)
   return function()
-    error(("%s is closed to job scripts%s; --unsafe opens it"):format(name, instead and " (" .. instead .. ")" or ""), 2)
+    error(("%s is closed to job scripts%s; --unsafe opens it"):format(name,
+      instead and " (" .. instead .. ")" or ""), 2)
   end
 end
 

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* values: the cells of entries: small bodies inside, larger ones in blocks; expiry. */
+#include "base/assert.h"
+#include "base/error.h"
+#include "state/store_priv.h"
+
+/* S6: inclusive, and safe against overflow. */
+bool wr_expired(const struct wr_store *s, uint32_t state, int64_t stamp_ms)
+{
+	int64_t ttl = s->states[state].ttl_ms;
+
+	return ttl && stamp_ms <= INT64_MAX - ttl && stamp_ms + ttl <= s->now_ms;
+}
+
+const struct wr_sval *wr_cell_value(const struct cell *c)
+{
+	return c->kind == CELL_BLOCK ? (const struct wr_sval *)c->block->data
+				     : (const struct wr_sval *)&c->len;
+}
+
+/* Empties a cell of an owned entry. */
+void wr_cell_clear(struct wr_store *s, struct cell *c)
+{
+	if (c->kind == CELL_BLOCK || c->kind == CELL_LIST)
+		wr_block_drop(s, c->block);
+	else if (c->kind == CELL_MAP)
+		wr_map_drop(s, c);
+	c->kind = CELL_EMPTY;
+	c->count = 0;
+}
+
+/* The value of an entry under its TTL: NULL when empty or expired; the expired one is removed (S7). */
+const struct wr_sval *wr_entry_get(struct wr_store *s, uint32_t id, uint32_t cell, uint32_t state)
+{
+	struct cell *c = &entry_at(s, id)->cells[cell];
+	const struct wr_state_desc *d = &s->states[state];
+
+	if (c->kind == CELL_EMPTY)
+		return NULL;
+	if (WR_UNLIKELY(d->ttl_ms)) {
+		if (wr_expired(s, state, c->stamp_ms))
+			return NULL;
+		if (d->ttl_update == WR_TTL_ON_READ_AND_WRITE && c->stamp_ms != s->now_ms) {
+			struct entry *e = wr_entry_own(s, id);
+
+			if (!e)
+				return NULL;
+			c = &e->cells[cell];
+			c->stamp_ms = s->now_ms; /* S8 */
+		}
+	}
+	return wr_cell_value(c);
+}
+
+/* Room for a body in an owned cell; keep: the old bytes stay when length and shape agree. */
+uint8_t *wr_cell_put(struct wr_store *s, struct cell *c, uint32_t shape, uint32_t len, int32_t *fresh)
+{
+	struct block *b;
+	struct wr_sval *v;
+
+	if (fresh)
+		*fresh = 1;
+	c->stamp_ms = s->now_ms;
+	if (c->kind == CELL_INSIDE && c->len == len) {
+		if (fresh && c->shape == shape)
+			*fresh = 0;
+		c->shape = shape;
+		return c->body;
+	}
+	if (len <= CELL_INLINE) {
+		wr_cell_clear(s, c);
+		c->kind = CELL_INSIDE;
+		c->len = len;
+		c->shape = shape;
+		return c->body;
+	}
+	if (c->kind == CELL_BLOCK && c->block->epoch == s->epoch && c->block->cap >= len + sizeof *v &&
+	    c->block->cap <= 2 * (len + sizeof *v)) {
+		v = (struct wr_sval *)c->block->data;
+		if (fresh && v->len == len && v->shape == shape)
+			*fresh = 0;
+	} else {
+		b = wr_block_new(s, (len + (uint32_t)sizeof *v + 15) & ~15u);
+		if (!b)
+			return NULL;
+		v = (struct wr_sval *)b->data;
+		if (fresh && c->kind == CELL_BLOCK) {
+			const struct wr_sval *old = wr_cell_value(c);
+
+			if (old->len == len && old->shape == shape) {
+				memcpy(v->body, old->body, len);
+				*fresh = 0;
+			}
+		}
+		wr_cell_clear(s, c);
+		c->kind = CELL_BLOCK;
+		c->block = b;
+	}
+	c->block->used = len;
+	v->len = len;
+	v->shape = shape;
+	return v->body;
+}
+
+const struct wr_sval *wr_state_get(struct wr_store *s, uint32_t state)
+{
+	uint32_t id = wr_entry_current(s, false);
+	const struct wr_sval *v;
+
+	if (!id)
+		return NULL;
+	v = wr_entry_get(s, id, state, state);
+	if (WR_UNLIKELY(!v && entry_at(s, id)->cells[state].kind != CELL_EMPTY)) {
+		/* expired: given once more if asked for, from a copy that lives until the next write */
+		struct cell *c = &entry_at(s, id)->cells[state];
+
+		if (s->states[state].ttl_return_expired) {
+			struct block *last = wr_block_new(s, wr_cell_value(c)->len + (uint32_t)sizeof *v);
+
+			if (last) {
+				memcpy(last->data, wr_cell_value(c), wr_cell_value(c)->len + sizeof *v);
+				last->retired = s->retired;
+				last->retired_epoch = s->epoch;
+				s->retired = last;
+				v = (const struct wr_sval *)last->data;
+			}
+		}
+		wr_state_clear(s, state);
+	}
+	return v;
+}
+
+static uint8_t *state_put(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len, int32_t *fresh)
+{
+	uint32_t id = wr_entry_current(s, true);
+	struct entry *e = id ? wr_entry_own(s, id) : NULL;
+
+	if (!e)
+		return NULL;
+	if (WR_UNLIKELY(fresh && s->states[state].ttl_ms && e->cells[state].kind != CELL_EMPTY &&
+			wr_expired(s, state, e->cells[state].stamp_ms)))
+		wr_cell_clear(s, &e->cells[state]);
+	return wr_cell_put(s, &e->cells[state], shape, len, fresh);
+}
+
+uint8_t *wr_state_put(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len)
+{
+	return state_put(s, state, shape, len, NULL);
+}
+
+uint8_t *wr_state_update(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len, int32_t *fresh)
+{
+	return state_put(s, state, shape, len, fresh);
+}
+
+void wr_state_clear(struct wr_store *s, uint32_t state)
+{
+	uint32_t id = wr_entry_current(s, false);
+	struct entry *e;
+
+	if (!id || entry_at(s, id)->cells[state].kind == CELL_EMPTY)
+		return;
+	e = wr_entry_own(s, id);
+	if (!e)
+		return;
+	wr_cell_clear(s, &e->cells[state]);
+	wr_entry_release(s, id);
+}
+
+void wr_store_expire(struct wr_store *s, uint32_t entries)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < s->state_count; i++)
+		any |= s->states[i].ttl_ms != 0;
+	if (!any || !s->used)
+		return;
+	wr_store_unset_key(s);
+	while (entries--) {
+		uint32_t id = s->expire_at = s->expire_at >= s->used ? 1 : s->expire_at + 1;
+		const struct entry *e = entry_at(s, id);
+		struct entry *own;
+
+		if (e->kind == ENTRY_MAP && wr_expired(s, e->state, e->cells[0].stamp_ms)) {
+			uint32_t owner = e->owner;
+
+			wr_map_unlink(s, owner, e->state, id);
+			wr_entry_release(s, owner);
+			continue;
+		}
+		if (e->kind != ENTRY_KEY)
+			continue;
+		for (uint32_t i = 0; i < s->state_count; i++) {
+			const struct cell *c = &e->cells[i];
+
+			if ((c->kind != CELL_INSIDE && c->kind != CELL_BLOCK) ||
+			    !wr_expired(s, i, c->stamp_ms))
+				continue;
+			own = wr_entry_own(s, id);
+			if (!own)
+				return;
+			wr_cell_clear(s, &own->cells[i]);
+			e = own;
+		}
+		wr_entry_release(s, id);
+	}
+}
