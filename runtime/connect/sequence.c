@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sequence: the numbers from..to (both included) or count of them, each a plain number or, with
- * `fields`, the row that the pattern gives for it (pattern.h), as fast as they are taken or at `rate` a second. On the task's thread.
+ * `fields`, the row that the pattern gives for it (pattern.h), as fast as they are taken or at `rate` a
+ * second. On the task's thread.
  *
  * The subtasks share the numbers: subtask k of n has every n-th from the k-th on, so the
  * set does not depend on the parallelism. With a rate, number i of the job is due at
@@ -20,8 +21,8 @@ struct sequence {
 	uint64_t next;	 /* number that this subtask emits next */
 	uint32_t stride; /* parallelism */
 	uint32_t shape;
-	double ns_each;	   /* between two numbers of the job; 0 = no pacing */
-	uint64_t start_ns; /* when number 0 is due */
+	double ns_each;		    /* between two numbers of the job; 0 = no pacing */
+	uint64_t start_ns;	    /* when number 0 is due */
 	struct wr_pattern *pattern; /* NULL: plain numbers */
 };
 
@@ -117,7 +118,8 @@ static int pattern_emit(struct sequence *q, struct wr_out *out, uint32_t n)
 	for (; n > 0; n--, q->next += q->stride, out->rows++) {
 		if (out->end - out->p < len_max && !wr_out_more(out, len_max))
 			return wr_error_code();
-		out->p += wr_pattern_put(q->pattern, out->p, q->next, q->ns_each > 0 ? due_ns(q, q->next) : 0);
+		out->p +=
+		    wr_pattern_put(q->pattern, out->p, q->next, q->ns_each > 0 ? due_ns(q, q->next) : 0);
 	}
 	return WR_OK;
 }

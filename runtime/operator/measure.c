@@ -140,4 +140,5 @@ static void free_(struct wr_stage *s)
 	s->state = NULL;
 }
 
-const struct wr_stage_ops wr_measure_ops = {.kind = "measure", .open = open_, .rows = rows, .end = end, .free = free_};
+const struct wr_stage_ops wr_measure_ops = {
+    .kind = "measure", .open = open_, .rows = rows, .end = end, .free = free_};

@@ -6,8 +6,8 @@ extern const struct wr_stage_ops wr_aggregate_ops, wr_measure_ops, wr_watermarks
 
 /* The planner names an aggregate after its function. */
 const struct wr_stage_kind wr_operator_kinds[] = {
-	{"aggregate", &wr_aggregate_ops},
-	{"measure", &wr_measure_ops},
-	{"watermarks", &wr_watermarks_ops},
+    {"aggregate", &wr_aggregate_ops},
+    {"measure", &wr_measure_ops},
+    {"watermarks", &wr_watermarks_ops},
 };
 const unsigned wr_operator_kinds_count = sizeof wr_operator_kinds / sizeof *wr_operator_kinds;

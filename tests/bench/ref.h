@@ -117,7 +117,8 @@ static inline uint64_t argument(int argc, char **argv, int i, double fallback)
 
 static inline void result_hex(const char *figure, double seconds, uint64_t records, uint64_t checksum)
 {
-	printf("{\"figure\":\"%s\",\"ns_per_record\":%.3f,\"records\":%" PRIu64 ",\"checksum\":\"%016" PRIx64 "\"}\n",
+	printf("{\"figure\":\"%s\",\"ns_per_record\":%.3f,\"records\":%" PRIu64 ",\"checksum\":\"%016" PRIx64
+	       "\"}\n",
 	       figure, seconds / (double)records * 1e9, records, checksum);
 }
 static inline void result(const char *figure, double seconds, uint64_t records, double checksum)

@@ -51,7 +51,8 @@ static void grow(void)
 
 		if (!old[i].len)
 			continue;
-		for (at = hash_of(&old[i].word, old[i].len) & wc.mask; wc.slots[at].len; at = (at + 1) & wc.mask)
+		for (at = hash_of(&old[i].word, old[i].len) & wc.mask; wc.slots[at].len;
+		     at = (at + 1) & wc.mask)
 			;
 		wc.slots[at] = old[i];
 	}
