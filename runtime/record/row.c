@@ -74,18 +74,13 @@ static uint32_t write_variable(uint8_t *body, uint32_t at, const struct wr_cell 
 	return start + cell->str.len;
 }
 
-static uint64_t fixed_slot(const struct wr_cell *cell)
+static inline uint64_t fixed_slot(const struct wr_cell *cell)
 {
-	switch (cell->type) {
-	case WR_T_NULL:
-		return 0;
-	case WR_T_BOOL:
-		return cell->u64 != 0;
-	case WR_T_F64:
+	if (cell->type == WR_T_F64)
 		return wr_number_bits(cell->u64);
-	default:
-		return cell->u64;
-	}
+	if (cell->type == WR_T_BOOL)
+		return cell->u64 != 0;
+	return cell->type == WR_T_NULL ? 0 : cell->u64;
 }
 
 void wr_row_write(uint8_t *to, uint32_t len, const struct wr_shape *s, enum wr_kind kind, int64_t ts,
@@ -95,6 +90,7 @@ void wr_row_write(uint8_t *to, uint32_t len, const struct wr_shape *s, enum wr_k
 	uint8_t *body = to + WR_ELEM_HEADER;
 	uint32_t at = s->fixed_len;
 
+	memset(to + len - 8, 0, 8); /* the padding, and what is written over it below */
 	memcpy(to, &header, sizeof header);
 	zero(body, 0, s->slots_at);
 	for (uint32_t i = 0; i < s->count; i++) {
@@ -110,7 +106,6 @@ void wr_row_write(uint8_t *to, uint32_t len, const struct wr_shape *s, enum wr_k
 			slot = fixed_slot(cell);
 		memcpy(body + s->slots_at + 8 * (size_t)i, &slot, 8);
 	}
-	zero(body, at, len - WR_ELEM_HEADER);
 	WR_ASSERT(align8(at) == len - WR_ELEM_HEADER);
 }
 
