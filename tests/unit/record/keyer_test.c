@@ -157,6 +157,44 @@ static void test_a_path_leads_into_nested_rows_maps_and_tagged_records(void **st
 	wr_bytes_deinit(&row);
 }
 
+static void tagged_row(struct wr_bytes *out, const char *bytes, uint32_t len)
+{
+	struct wr_cell cell = {.type = WR_T_ANY, .str = {bytes, len}};
+
+	out->len = 0;
+	wr_row_put(out, WR_SHAPE_ANY, WR_INSERT, 0, &cell);
+}
+
+/* {["a.b"]={id=5}} */
+static void test_a_path_may_lead_through_a_field_with_a_dot_in_its_name(void **state)
+{
+	struct wr_bytes inner = WR_BYTES_EMPTY, row = WR_BYTES_EMPTY;
+	struct wr_cell outer = {.type = WR_T_ROW};
+
+	(void)state;
+	model_row1(&inner, "id", (struct wr_cell){.type = WR_T_F64, .f64 = 5});
+	outer.child = wr_elem_shape(elem_of(&inner));
+	outer.str =
+	    (struct wr_str){(char *)inner.data + WR_ELEM_HEADER, (uint32_t)inner.len - WR_ELEM_HEADER};
+	model_row1(&row, "a.b", outer);
+	keyed_by("a.b.id", &row, "5");
+	keyed_by("a.b", &row, "key field 'a.b' is a table");
+	row1(&row, "a.b",
+	     (struct wr_cell){.type = WR_T_ANY,
+			      .str = {"\x0b\x01\x03"
+				      "c.d\x03",
+				      7}});
+	keyed_by("a.b.c.d", &row, "true");
+	tagged_row(&row,
+		   "\x0b\x01\x03"
+		   "a.b\x0b\x01\x03"
+		   "c.d\x03",
+		   13);
+	keyed_by("a.b.c.d", &row, "true");
+	wr_bytes_deinit(&inner);
+	wr_bytes_deinit(&row);
+}
+
 static void test_a_field_whose_name_is_the_path_comes_first(void **state)
 {
 	struct wr_field_spec inner = {"id", 2, WR_T_F64, 0};
@@ -184,14 +222,6 @@ static void test_a_field_whose_name_is_the_path_comes_first(void **state)
 	keyed_by("user.id", &row, "key field 'user.id' is missing");
 	wr_bytes_deinit(&nested);
 	wr_bytes_deinit(&row);
-}
-
-static void tagged_row(struct wr_bytes *out, const char *bytes, uint32_t len)
-{
-	struct wr_cell cell = {.type = WR_T_ANY, .str = {bytes, len}};
-
-	out->len = 0;
-	wr_row_put(out, WR_SHAPE_ANY, WR_INSERT, 0, &cell);
 }
 
 static void test_records_of_the_fallback_and_plain_values_have_keys_too(void **state)
@@ -337,6 +367,7 @@ int main(void)
 	    cmocka_unit_test(test_P6_a_key_that_is_none_is_an_error_that_names_the_field),
 	    cmocka_unit_test(test_an_error_does_not_spoil_the_next_key),
 	    cmocka_unit_test(test_a_path_leads_into_nested_rows_maps_and_tagged_records),
+	    cmocka_unit_test(test_a_path_may_lead_through_a_field_with_a_dot_in_its_name),
 	    cmocka_unit_test(test_a_field_whose_name_is_the_path_comes_first),
 	    cmocka_unit_test(test_records_of_the_fallback_and_plain_values_have_keys_too),
 	    cmocka_unit_test(test_several_fields_make_a_tuple_in_the_order_asked),
