@@ -144,8 +144,8 @@ $B/$(1)/%: $B/obj/tests/$(1)/%.o $(OBJ) $B/stamp/link
 endef
 $B/obj/tests/%.o: CFLAGS += -Itests
 $(eval $(call test_program,unit,,-lcmocka))
-# Sources, sinks and formats are tested alone: what a task gives its stages comes from the test (stand.h), which is linked first.
-$B/unit/connect/% $B/unit/format/%: LDFLAGS += -Wl,-z,muldefs
+# Sources, sinks and formats are tested alone: what a task gives its stages comes from the test, which is linked first.
+$B/unit/connect/% $B/unit/format/% $B/fuzz/csv_fuzz $B/fuzz/json_fuzz: LDFLAGS += -Wl,-z,muldefs
 $(eval $(call test_program,sim,,))
 $(eval $(call test_program,fuzz,-fsanitize=fuzzer,))
 .SECONDARY:

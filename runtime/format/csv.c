@@ -381,7 +381,7 @@ static int handle_record(struct csv *f, struct wr_scan *in, size_t len)
 	return rc == WR_OK && is_data && !f->unreadable ? emit_record(f, in, len) : rc;
 }
 
-/* A quote that is never closed spoils its line, not all that follows. */
+/* A quote that is never closed, or far away, spoils its line, not all that follows. */
 static const uint8_t *behind_line(const uint8_t *p, const uint8_t *end)
 {
 	const uint8_t *lf = memchr(p, '\n', (size_t)(end - p));
@@ -413,9 +413,9 @@ static int csv_rows(void *format, struct wr_scan *in)
 		rc = take_record(f, in->p, in->end, in->last, &next);
 		if (rc != WR_OK || !next)
 			return rc;
-		if (f->wrong == not_closed)
-			next = behind_line(in->p, in->end);
 		len = (size_t)(next - in->p) - line_end_len(in->p, next);
+		if (f->wrong == not_closed || len > in->record_max)
+			next = behind_line(in->p, in->end);
 		if (len > 0)
 			rc = handle_record(f, in, len);
 		in->p = next;
