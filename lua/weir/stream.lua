@@ -430,6 +430,24 @@ function methods:measure(opts)
   return operator(self, "measure", "measure", { options = o, native = true })
 end
 
+---@class weir.WordsOptions
+---@field field? string the text; default "line"
+---@field as? string name of the field in the result; default "word"
+
+--- Cuts a text field into words, one record { word = } each: maximal runs of ASCII letters, digits and bytes
+--- from 0x80 up, ASCII letters lower-cased. What a flat_map over weir.text.lower_words gives, several times
+--- faster, since no word becomes a Lua string.
+---
+---   job:source(weir.files "books/*.txt"):words():key_by("word"):count():sink(weir.print())
+---@param opts? weir.WordsOptions|string
+---@return weir.Stream
+function methods:words(opts)
+  local o = options.check("stream:words", opts, {
+    field = options.string:default "line", as = options.string:default "word",
+  }, "field")
+  return operator(self, "words", "words", { options = o, native = true })
+end
+
 --- Ends the stream: its records go out. A stream may have several sinks.
 ---@param sink weir.Sink
 ---@return weir.SinkHandle

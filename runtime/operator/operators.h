@@ -3,6 +3,7 @@
  *
  *   aggregate   running count, sum, min, max, min_by, max_by per key   (aggregate.c)
  *   measure     counts, checksums and latencies of what arrives    (measure.c)
+ *   words       a text field cut into words, one row each          (words.c)
  *   watermarks  event time from a field, bounded out-of-orderness        (watermarks.c)
  */
 #pragma once

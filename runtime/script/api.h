@@ -9,6 +9,7 @@
 #define WR_SCRIPT_API_H
 #include "record/element.h"
 #include "record/shape.h"
+#include "record/words.h"
 #include "state/store.h"
 #include "state/timers.h"
 #include "task/stage.h"
@@ -44,17 +45,4 @@ int wr_lua_bad_row(struct wr_lua *l, uint32_t op, const uint8_t *record, uint32_
 void wr_lua_note(struct wr_lua *l, const char *text);
 /* A processing-time timer was added. */
 void wr_lua_timer_added(struct wr_lua *l, int64_t time_ms);
-
-/* Words of a text: maximal runs of ASCII letters, digits and bytes from 0x80 up. Gives the next one: `len`
- * bytes that end at `p`, and lower-cased in `lower` if they fit there. 0 at the end. */
-struct wr_words {
-	const uint8_t *p;
-	const uint8_t *end;
-	uint32_t len;
-	uint8_t lower[256];
-};
-int wr_words_next(struct wr_words *w);
-
-/* A number as text, for keys of maps and messages; the same rules as JSON output. */
-uint32_t wr_lua_number_text(double v, char *to);
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* words: text cut into lower-cased words, for weir.text. */
-#include "script/api.h"
+/* words: a table of bytes, and a loop over it. */
+#include "record/words.h"
 
 /* Lower case of the bytes of words, 0 for all others. */
 static const uint8_t table[256] = {
