@@ -291,23 +291,33 @@ local function of_field(fn, whole_record)
 end
 
 --- The sum of a field for each key: { key…, field = sum }.
----@type fun(self: weir.Stream, field: string, opts?: weir.AggregateOptions): weir.Stream
+---@param field string
+---@param opts? weir.AggregateOptions
+---@return weir.Stream
 methods.sum = of_field("sum", false)
 
 --- The smallest value of a field for each key: { key…, field = min }.
----@type fun(self: weir.Stream, field: string, opts?: weir.AggregateOptions): weir.Stream
+---@param field string
+---@param opts? weir.AggregateOptions
+---@return weir.Stream
 methods.min = of_field("min", false)
 
 --- The largest value of a field for each key: { key…, field = max }.
----@type fun(self: weir.Stream, field: string, opts?: weir.AggregateOptions): weir.Stream
+---@param field string
+---@param opts? weir.AggregateOptions
+---@return weir.Stream
 methods.max = of_field("max", false)
 
 --- The whole record with the smallest value of a field for each key; of equal ones the first.
----@type fun(self: weir.Stream, field: string, opts?: weir.AggregateOptions): weir.Stream
+---@param field string
+---@param opts? weir.AggregateOptions
+---@return weir.Stream
 methods.min_by = of_field("min_by", true)
 
 --- The whole record with the largest value of a field for each key; of equal ones the first.
----@type fun(self: weir.Stream, field: string, opts?: weir.AggregateOptions): weir.Stream
+---@param field string
+---@param opts? weir.AggregateOptions
+---@return weir.Stream
 methods.max_by = of_field("max_by", true)
 
 ---------------------------------------------------------------- several streams
@@ -345,7 +355,7 @@ function methods:connect(other)
 end
 
 --- The records sent to a side output, or (tag "dead_letter") those at which the operator failed under
---- on_error "dead_letter": { error =, operator =, origin =, record = }.
+--- on_error "dead_letter": { error =, operator =, origin =, record = }, all texts, the record as JSON.
 ---
 ---   local words = stream:process(fn)
 ---   words:side_output("late"):sink(weir.print())
