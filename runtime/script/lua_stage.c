@@ -212,7 +212,11 @@ static int stage_time(struct wr_stage *s, int64_t now_ms)
 
 	if (!s->store)
 		return WR_OK;
-	/* at the end of input now_ms is INT64_MAX: everything pending fires (I13) */
+	/* at the end of input now_ms is INT64_MAX: everything pending fires (I13), or is dropped */
+	if (now_ms == INT64_MAX && !strcmp(wr_value_str(s->options, "on_end", "fire"), "drop")) {
+		s->deadline_ms = INT64_MAX;
+		return WR_OK;
+	}
 	if (now_ms != INT64_MAX)
 		now_ms -= 1;
 	if (wr_timer_earliest(s->store, WR_TIMER_PROCESSING) <= now_ms)

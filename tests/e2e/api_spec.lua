@@ -109,15 +109,15 @@ local cases = {
     { '{"at":10,"ts":10}', '{"at":20,"ts":20}', '{"at":40,"ts":40}', '{"at":50,"ts":50}', '{"at":55,"ts":55}' } },
   { "processing timers at the end of bounded input (I13)",
     [[n:key_by "k":process(weir.process_function {
-      element = function(ctx, r) ctx:processing_timer(9e15) end,
+      element = function(ctx, r) ctx:processing_timer(4e12) end,
       timer = function(ctx, time) ctx:emit { k = ctx:key(), time = time } end,
     }):sink(print)
     n:key_by "k":process(weir.process_function {
       on_end = "drop",
-      element = function(ctx, r) ctx:processing_timer(9e15) end,
+      element = function(ctx, r) ctx:processing_timer(4e12) end,
       timer = function(ctx, time) ctx:emit { dropped = false } end,
     }):sink(print)]],
-    { '{"k":"even","time":9000000000000000}', '{"k":"odd","time":9000000000000000}' } },
+    { '{"k":"even","time":4000000000000}', '{"k":"odd","time":4000000000000}' } },
   { "side outputs of process and flat_map",
     [[local p = n:process(function(ctx, r) if r.i > 3 then ctx:emit { big = r.i } else ctx:side("small", { small = r.i }) end end)
     p:sink(print)

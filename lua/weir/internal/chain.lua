@@ -198,6 +198,7 @@ function Chunk:operator(k)
     self:add("E.ctx%d = ctx%d", k, k)
   elseif node.kind == "reduce" then
     self:add("local reduce%d = new_reduce(%d)", k, k)
+    self:add("E.ctx%d = { emit = function(_, v) out%d(v) end }", k, k)
   elseif node.kind == "key_select" then
     self:add("local select%d = E.select_key", k)
   elseif node.kind == "partition_fn" then
@@ -345,7 +346,7 @@ local function build_timers(stage)
   local E = chunk.E
   -- the context is made while the chunk runs
   local loop = chunk:load(format("weir:%s#timers", stage.name))
-  E.timer_ctx = E.ctx1 or stage.timer_ctx
+  E.timer_ctx = E.ctx1
   stage.chunks[#stage.chunks + 1] = chunk
   return loop
 end

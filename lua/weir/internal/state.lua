@@ -94,6 +94,7 @@ function kinds.value(S, i)
   return {
     get = function(_) return get() end,
     set = function(_, v) return set(v) end,
+    update = function(_, fn) return set(fn(get())) end,
     clear = function(_) C.wr_state_clear(S, i) end,
   }
 end
