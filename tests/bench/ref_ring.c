@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 #include "ref.h"
 
-enum { SLOTS = 16, ROW = 32 };
+enum { SLOTS = 16, ROW = 32, DISTINCT = 4096 };
 
 static struct {
 	_Alignas(64) _Atomic uint64_t head; /* taken by the consumer */
@@ -73,8 +73,8 @@ static void produce(void)
 		uint8_t *p = ring.slots[n % SLOTS];
 		for (uint64_t i = 0; i < rows_per_buffer; i++, p += ROW, record++) {
 			*(struct elem *)p = (struct elem){ROW, 2, INT64_MIN};
-			put_f64(p + 16, (double)record);
-			put_f64(p + 24, (double)(record % 1000));
+			put_f64(p + 16, (double)(record % DISTINCT));
+			put_f64(p + 24, (double)(record % DISTINCT % 1000));
 		}
 		atomic_store_explicit(&ring.tail, n + 1, memory_order_release);
 	}

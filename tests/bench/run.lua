@@ -1,0 +1,240 @@
+--- run: each figure of the benchmark, Weir beside the same work in hand-written C, in the same run.
+--- usage: luajit tests/bench/run.lua BUILD-FOLDER [FIGURE…]   (ROUNDS=5 SCALE=1 in the environment)
+---
+--- Rounds alternate between reference and job, and each figure is the median of its rounds, so what
+--- else the machine does hits both. A checksum that differs from C's is an error: the figure would be
+--- that of other work. Prints a table; JSON lines, a line a figure, go to BUILD-FOLDER/bench/result.json,
+--- plots to BUILD-FOLDER/bench/*.svg.
+
+package.path = "tests/bench/?.lua;" .. package.path
+local plot = require "plot"
+
+local build = arg[1] or "build"
+local rounds = tonumber(os.getenv "ROUNDS" or 5)
+local scale = tonumber(os.getenv "SCALE" or 1)
+local out = build .. "/bench"
+local failed = false
+
+---------------------------------------------------------------- running
+
+local function capture(command)
+  local pipe = assert(io.popen("{ " .. command .. '; } 2>&1; echo "status $?"'))
+  local text = pipe:read "*a"
+  pipe:close()
+  local status = tonumber(text:match "status (%d+)\n$")
+  if status ~= 0 then error(("%s\nfailed with status %d:\n%s"):format(command, status, text), 0) end
+  return text
+end
+
+local function median(list)
+  table.sort(list)
+  local n = #list
+  return n % 2 == 1 and list[(n + 1) / 2] or (list[n / 2] + list[n / 2 + 1]) / 2
+end
+
+--- Nanoseconds a record and checksum of a reference.
+local function reference(command)
+  local text = capture(out .. "/" .. command)
+  return tonumber(text:match '"ns_per_record":([%d.]+)'), text:match '"checksum":"?([%w.+-]+)'
+end
+
+--- Nanoseconds a record, checksum, megabytes and seconds of a job, from its own summary.
+local function job(command, records)
+  local text = capture(("%s/weir run --json %s"):format(build, command))
+  local seconds = tonumber(text:match '"seconds":([%d.]+)')
+  return {
+    ns = seconds * 1e9 / records, seconds = seconds,
+    checksum = text:match '"checksum":"(%w+)"' or text:match '"sum":([%d.e+-]+)',
+    mb = tonumber(text:match '"resident_bytes_max":(%d+)') / 1e6,
+    text = text,
+  }
+end
+
+local function same(a, b)
+  return a == b or (tonumber(a) and tonumber(b) and tonumber(a) == tonumber(b))
+end
+
+---------------------------------------------------------------- reporting
+
+local results = {}
+
+local function report(figure, fields)
+  fields.figure = figure
+  results[#results + 1] = fields
+  print(("%-28s %10s %10s %7s   %s"):format(figure, fields.weir or "", fields.c or "", fields.ratio or "",
+    fields.note or ""))
+end
+
+local function write_results()
+  local f = assert(io.open(out .. "/result.json", "w"))
+  for _, fields in ipairs(results) do
+    local keys, parts = {}, {}
+    for k in pairs(fields) do keys[#keys + 1] = k end
+    table.sort(keys)
+    for _, k in ipairs(keys) do
+      local v = fields[k]
+      parts[#parts + 1] = type(v) == "number" and ('"%s":%.6g'):format(k, v) or ('"%s":"%s"'):format(k, v)
+    end
+    f:write("{", table.concat(parts, ","), "}\n")
+  end
+  f:close()
+end
+
+--- Measures one figure: `c` and `weir` are commands, `goal` what is asked for.
+local function beside(figure, records, c, weir, goal)
+  local c_ns, w_ns, mb = {}, {}, 0
+  local c_sum, w
+  for i = 1, rounds do
+    c_ns[i], c_sum = reference(c)
+    w = job(weir, records)
+    w_ns[i], mb = w.ns, math.max(mb, w.mb)
+  end
+  local cm, wm = median(c_ns), median(w_ns)
+  local note = goal
+  if not same(c_sum, w.checksum) then
+    failed = true
+    note = ("CHECKSUM DIFFERS: C %s, Weir %s"):format(c_sum, w.checksum)
+  end
+  report(figure, {
+    weir = ("%.1f ns"):format(wm), c = ("%.1f ns"):format(cm), ratio = ("%.2f"):format(cm / wm),
+    weir_ns = wm, c_ns = cm, c_by_weir = cm / wm, records = records, mb = mb, note = note,
+  })
+end
+
+---------------------------------------------------------------- figures
+
+local figures, order = {}, {}
+local function figure(name, fn)
+  figures[name] = fn
+  order[#order + 1] = name
+end
+
+local function scaled(n) return math.floor(n * scale) end
+
+figure("chain", function()
+  local n = math.max(1, math.floor(scaled(50e6) / 4096)) * 4096 -- whole passes over the distinct rows
+  beside("chain", n, ("ref_chain %d"):format(n), ("tests/bench/chain.lua records=%d"):format(n),
+    "goal: ratio 0.33, 35 ns")
+end)
+
+figure("word_count", function()
+  local n = scaled(50e6)
+  local text = ("%s/words-%d.txt"):format(out, n)
+  local there = io.open(text)
+  if there then there:close() else capture(("%s/words_text %s %d"):format(out, text, n)) end
+  for workers, goal in ipairs { "goal: ratio 0.35, aim 0.6", "goal: ratio 0.55, aim 1.0" } do
+    beside(("word_count, %d worker%s"):format(workers, workers > 1 and "s" or ""), n, "ref_word_count " .. text,
+      ("--workers=%d tests/bench/word_count.lua input=%s"):format(workers, text), goal)
+  end
+end)
+
+figure("keyed_sum", function()
+  for _, keys in ipairs { 1e3, 1e6, 1e7 } do
+    local n = scaled(30e6)
+    beside(("keyed_sum, %g keys"):format(keys), n, ("ref_keyed_sum %d %d"):format(keys, n),
+      ("--workers=1 tests/bench/keyed_sum.lua keys=%d records=%d"):format(keys, n), "goal: ratio 0.5")
+  end
+end)
+
+figure("process", function()
+  for _, f in ipairs { { 1e3, "goal: 80 ns" }, { 1e6, "goal: 250 ns" } } do
+    local n = scaled(10e6)
+    beside(("process, %g keys"):format(f[1]), n, ("ref_process %d %d"):format(f[1], n),
+      ("--workers=1 tests/bench/process.lua keys=%d records=%d"):format(f[1], n), f[2])
+  end
+end)
+
+figure("hand_over", function()
+  for _, kb in ipairs { 4, 32, 256 } do
+    local rows_per_buffer = kb * 32
+    local n = math.floor(scaled(50e6) / rows_per_buffer) * rows_per_buffer
+    beside(("hand_over, %d KB buffers"):format(kb), n, ("ref_ring %d %d"):format(n, kb * 1024),
+      ("--workers=2 --buffer-size=%dk tests/bench/hand_over.lua records=%d"):format(kb, n), "goal: 25 ns")
+  end
+end)
+
+figure("start", function()
+  local ms, mb = {}, 0
+  for i = 1, 20 do
+    local text = capture(("s=$(date +%%s%%N); %s/weir run --json tests/bench/one.lua; "
+      .. "echo took $(($(date +%%s%%N) - s))")
+      :format(build))
+    ms[i] = tonumber(text:match "took (%d+)") / 1e6
+    mb = math.max(mb, tonumber(text:match '"resident_bytes_max":(%d+)') / 1e6)
+  end
+  report("start", {
+    weir = ("%.1f ms"):format(median(ms)), weir_ms = median(ms), mb = mb,
+    note = ("%.1f MB resident; goal: 20 ms, 15 MB"):format(mb),
+  })
+  local kb = (job("-p 500 tests/bench/crowd.lua", 1).mb - mb) * 1e3 / 1001
+  report("1,000 subtasks", { weir = ("%.0f KB"):format(kb), weir_kb = kb, note = "each; goal: 400 KB" })
+end)
+
+local function latency(rate, options)
+  local seconds = math.max(1, 10 * scale)
+  local text = job(("%s tests/bench/latency.lua rate=%d records=%d"):format(options, rate, rate * seconds), 1).text
+  local q = {}
+  for name, v in text:gmatch '"(%w+)_us":([%d.]+)' do q[name] = tonumber(v) end
+  return q
+end
+
+figure("latency", function()
+  local goals = {
+    [1e5] = "goal: 40/300/1000/- us; a JVM engine 64/365/2458/6750",
+    [5e5] = "goal: -/-/2000/- us; a JVM engine 76/1098/6160/9699",
+  }
+  for _, rate in ipairs { 1e5, 5e5 } do
+    for _, spin in ipairs { "", " --spin" } do
+      local all = { p50 = {}, p99 = {}, p999 = {}, p9999 = {} }
+      for i = 1, rounds do
+        local q = latency(rate, "--buffer-timeout=0" .. spin)
+        for name, list in pairs(all) do list[i] = q[name] end
+      end
+      local m = {}
+      for name, list in pairs(all) do m[name] = median(list) end
+      report(("latency, %gk/s%s"):format(rate / 1e3, spin), {
+        weir = ("%.0f us"):format(m.p50), p50_us = m.p50, p99_us = m.p99, p999_us = m.p999, p9999_us = m.p9999,
+        note = ("p50/99/99.9/99.99 %.0f/%.0f/%.0f/%.0f us; %s"):format(m.p50, m.p99, m.p999, m.p9999, goals[rate]),
+      })
+    end
+  end
+end)
+
+figure("sweep", function()
+  local series = {}
+  for _, size in ipairs { "4k", "32k", "256k" } do
+    local points = {}
+    for _, timeout in ipairs { 0, 1, 10, 100 } do
+      local options = ("--workers=2 --buffer-size=%s --buffer-timeout=%dms"):format(size, timeout)
+      local n = scaled(2e6)
+      local speed = 1e3 / job(("%s tests/bench/latency.lua rate=1e12 records=%d"):format(options, n), n).ns
+      local q = latency(5e4, options)
+      points[#points + 1] = { timeout = timeout, speed = speed, p50 = q.p50, p99 = q.p99 }
+      report(("sweep, %s, %d ms"):format(size, timeout), {
+        weir = ("%.1f M/s"):format(speed), million_per_s = speed, p50_us = q.p50, p99_us = q.p99,
+        note = ("at 50k/s p50 %.0f us, p99 %.0f us"):format(q.p50, q.p99),
+      })
+    end
+    series[#series + 1] = { name = size .. " buffers", points = points }
+  end
+  plot.sweep(out .. "/sweep.svg", series)
+  print("plot: " .. out .. "/sweep.svg")
+end)
+
+---------------------------------------------------------------- main
+
+local wanted = {}
+for i = 2, #arg do wanted[#wanted + 1] = arg[i] end
+if #wanted == 0 then wanted = order end
+print(("%-28s %10s %10s %7s   median of %d"):format("", "Weir", "C", "C/Weir", rounds))
+for _, name in ipairs(wanted) do
+  if not figures[name] then error("no figure " .. name .. "; there are " .. table.concat(order, ", "), 0) end
+  local ok, err = pcall(figures[name])
+  if not ok then
+    failed = true
+    report(name, { note = "FAILED: " .. tostring(err):gsub("%s+", " "):gsub('"', "'"):sub(1, 300) })
+  end
+end
+write_results()
+print("JSON lines: " .. out .. "/result.json")
+os.exit(failed and 1 or 0)
