@@ -3,7 +3,7 @@
  *
  * The producer pushes through a table of functions and does not know whether the channel
  * ends in a ring of this process, a socket or a file; so far there is the ring. The
- * consumer is told by `wake` when an empty channel was filled.
+ * consumer is told by `wake` when a channel was filled that it had seen empty.
  */
 #pragma once
 #include "base/notify.h"
@@ -27,8 +27,12 @@ static inline void wr_channel_push(struct wr_channel *c, struct wr_buffer *b)
 	c->ops->push(c, b);
 }
 
-/* A lock-free queue between two threads (or one); unbounded, since its producer's pool is the bound. */
+/* A lock-free queue between two threads (or one); unbounded, since its producer's pool is the bound.
+ * `wake` fires on the producer's thread at the first push of all, and then at each push that follows a
+ * wr_ring_pop or wr_ring_empty which found nothing: a consumer may sleep after such a look, and only then.
+ * NULL with the error set when the heap refuses. */
 struct wr_channel *wr_ring_new(const struct wr_notify *wake);
 /* Consumer's thread: next buffer (its reference is the caller's), NULL when empty. */
 struct wr_buffer *wr_ring_pop(struct wr_channel *c);
+/* Consumer's thread. */
 bool wr_ring_empty(const struct wr_channel *c);

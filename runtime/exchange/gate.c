@@ -6,7 +6,6 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/mem.h"
-#include "base/bytes.h"
 
 static struct wr_mem mem = WR_MEM_INIT("exchange.gates");
 
@@ -14,7 +13,7 @@ struct port {
 	struct wr_channel *channel;
 	uint32_t input;
 	bool blocked, ended;
-	struct wr_bytes pieces; /* of a row larger than a buffer */
+	struct wr_buffer *whole; /* a row larger than a buffer, as far as it came */
 };
 struct wr_gate {
 	uint32_t count, ended, next;
@@ -40,13 +39,20 @@ void wr_gate_free(struct wr_gate *g)
 	if (!g)
 		return;
 	for (uint32_t i = 0; i < g->count; i++)
-		wr_bytes_deinit(&g->ports[i].pieces);
+		if (g->ports[i].whole)
+			wr_buffer_unref(g->ports[i].whole);
 	wr_free(&mem, g);
 }
 
 uint32_t wr_gate_count(const struct wr_gate *g)
 {
 	return g->count;
+}
+
+uint32_t wr_gate_input(const struct wr_gate *g, uint32_t channel)
+{
+	WR_ASSERT(channel < g->count);
+	return g->ports[channel].input;
 }
 
 static bool port_filled(const struct port *p)
@@ -91,25 +97,28 @@ static uint32_t chosen(struct wr_gate *g, uint32_t (*choose)(void *arg, uint32_t
 			return i;
 }
 
-/* Puts pieces together; WR_AGAIN while more are to come. */
+/* Adds a piece to the row, whose header in the first one says the length. WR_AGAIN while more are to come. */
 static int assemble(struct port *p, struct wr_buffer **buffer)
 {
-	struct wr_buffer *piece = *buffer, *whole;
+	struct wr_buffer *piece = *buffer, *whole = p->whole;
 	bool last = piece->fragment == WR_FRAGMENT_LAST;
 
-	wr_bytes_put(&p->pieces, piece->data, piece->len);
+	if (!whole)
+		whole = p->whole = wr_buffer_alone(((const struct wr_elem *)piece->data)->len);
+	if (!whole) {
+		wr_buffer_unref(piece);
+		return WR_EFATAL;
+	}
+	WR_ASSERT(piece->len <= whole->size - whole->len);
+	memcpy(whole->data + whole->len, piece->data, piece->len);
+	whole->len += piece->len;
 	wr_buffer_unref(piece);
-	if (p->pieces.failed)
-		return wr_error_nomem(p->pieces.len, "a row larger than a buffer");
 	if (!last)
 		return WR_AGAIN;
-	whole = wr_buffer_alone((uint32_t)p->pieces.len);
-	if (!whole)
-		return WR_EFATAL;
-	memcpy(whole->data, p->pieces.data, p->pieces.len);
-	whole->len = whole->rows_len = (uint32_t)p->pieces.len;
+	WR_ASSERT(whole->len == whole->size);
+	whole->rows_len = whole->len;
 	whole->row_count = 1;
-	p->pieces.len = 0;
+	p->whole = NULL;
 	*buffer = whole;
 	return WR_OK;
 }
@@ -149,7 +158,7 @@ void wr_gate_unblock_all(struct wr_gate *g)
 
 void wr_gate_end(struct wr_gate *g, uint32_t channel)
 {
-	WR_ASSERT(channel < g->count && !g->ports[channel].ended);
+	WR_ASSERT(channel < g->count && !g->ports[channel].ended && !g->ports[channel].whole);
 	g->ports[channel].ended = true;
 	g->ended++;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gate: the input of one subtask: N channels seen as one sequence of buffers.
  *
- * Called on the task's thread only; channels are filled by others, who fire `wake`.
- * A buffer from wr_gate_next is the caller's to unref. Fragments are put together here: the
- * caller sees one buffer (larger than the pool's) with the whole row. Which of several
- * filled channels comes next is asked of `choose` (the recordable decision), or round robin.
+ * Called on the task's thread only; channels are filled by others, who fire `wake` for one
+ * that was seen empty: the task may sleep after WR_AGAIN, and only then. A buffer from
+ * wr_gate_next is the caller's to unref. Fragments are put together here: the caller sees one
+ * buffer (larger than the pool's) with the whole row. Which of several filled channels comes
+ * next is asked of `choose` (the recordable decision), or round robin.
  *
  *   channel:  OPEN ──block──▶ BLOCKED ──unblock_all──▶ OPEN ──end──▶ ENDED
  */
@@ -21,14 +22,19 @@ struct wr_input {
 	uint32_t input;
 };
 struct wr_gate;
+/* Copies the list, borrows the channels. NULL with the error set when the heap refuses. */
 struct wr_gate *wr_gate_new(const struct wr_gate_channel *channels, uint32_t count);
 void wr_gate_free(struct wr_gate *g);
 uint32_t wr_gate_count(const struct wr_gate *g);
-/* WR_OK with *out, WR_AGAIN if all open channels are empty, WR_END if all have ended, or an error.
- * `choose(arg, n)` picks one of the n filled channels; NULL = round robin. */
+uint32_t wr_gate_input(const struct wr_gate *g, uint32_t channel);
+/* WR_OK with *out, WR_AGAIN if all open channels are empty, WR_END if all have ended, or WR_EFATAL when the
+ * heap refuses a row that comes in pieces. `choose(arg, n)` picks one of the n filled channels, in the order
+ * of their numbers; NULL = round robin. */
 int wr_gate_next(struct wr_gate *g, struct wr_input *out, uint32_t (*choose)(void *arg, uint32_t n),
 		 void *arg);
+/* Nothing is taken from a blocked channel, and it wakes nobody. */
 void wr_gate_block(struct wr_gate *g, uint32_t channel);
 void wr_gate_unblock_all(struct wr_gate *g);
+/* WR_EV_END came out of it: nothing will follow. Once a channel. */
 void wr_gate_end(struct wr_gate *g, uint32_t channel);
 bool wr_gate_has_input(const struct wr_gate *g); /* an open channel is filled */

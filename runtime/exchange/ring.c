@@ -1,8 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ring: the channel inside a process: a queue of segments between one producer and one
- * consumer. The producer publishes a slot by advancing `written` (release); the consumer
- * reads it first (acquire). A segment that was read to its end goes back to the producer
- * through `spare`, so that in the long run nothing is allocated.
+/* ring: the channel inside a process: a chain of segments between one producer and one
+ * consumer. A segment that was read to its end goes back to the producer through `spare`,
+ * so that in the long run nothing is allocated.
+ *
+ * Memory order. Each cell of a segment is one atomic word that both sides meet at:
+ *
+ *   EMPTY ──push──▶ buffer          EMPTY ──look──▶ ASLEEP ──push, which fires `wake`──▶ buffer
+ *
+ * A push is one exchange (release), a look that finds EMPTY one compare-exchange to ASLEEP
+ * (acquire when it fails). Changes to one word have one total order: either the push comes
+ * first and the look finds the buffer, or the look comes first and the push finds ASLEEP.
+ * So no wake-up is lost, no fence is needed, and a consumer that is busy is never woken.
+ * There are no indexes to share. The last cell of a segment holds its successor and follows
+ * the same rule.
  */
 #include <string.h>
 #include "base/assert.h"
@@ -11,25 +21,26 @@
 
 static struct wr_mem mem = WR_MEM_INIT("exchange.rings");
 
-enum { SLOTS = 30 };
+enum { EMPTY = 0, ASLEEP = 1 };
+enum { SLOTS = 15 };
+
 struct segment {
-	_Atomic(struct segment *) next;
-	_Atomic uint32_t written;
-	uint32_t pad;
-	struct wr_buffer *slot[SLOTS];
+	_Atomic uintptr_t cells[SLOTS + 1]; /* [SLOTS]: the next segment */
 };
 
 struct ring {
 	struct wr_channel channel;
 	struct wr_notify wake;
-	_Atomic(struct segment *) spare;
+	_Atomic(struct segment *) spare; /* from the consumer to the producer */
 	/* producer */
 	_Alignas(64) struct segment *tail;
-	_Atomic uint64_t pushed;
+	struct segment *ahead; /* the segment behind tail, made before it is needed */
+	uint32_t filled;       /* cells of tail that were written */
+	_Atomic uint32_t pushed;
 	/* consumer */
 	_Alignas(64) struct segment *head;
-	uint32_t at; /* slots of head that were read */
-	_Atomic uint64_t popped;
+	uint32_t read; /* cells of head that were read */
+	_Atomic uint32_t popped;
 };
 
 static struct ring *ring_of(const struct wr_channel *c)
@@ -37,84 +48,109 @@ static struct ring *ring_of(const struct wr_channel *c)
 	return (struct ring *)(uintptr_t)c;
 }
 
-static struct segment *segment_new(struct ring *r)
+/* Writes a cell; true if the consumer sleeps on it. */
+static bool cell_put(_Atomic uintptr_t *cell, const void *p)
+{
+	return atomic_exchange_explicit(cell, (uintptr_t)p, memory_order_acq_rel) == ASLEEP;
+}
+
+/* Reads a cell; when there is nothing, the next cell_put will know. */
+static void *cell_look(_Atomic uintptr_t *cell)
+{
+	uintptr_t v = atomic_load_explicit(cell, memory_order_acquire);
+
+	if (v == EMPTY)
+		atomic_compare_exchange_strong_explicit(cell, &v, ASLEEP, memory_order_acquire,
+							memory_order_acquire);
+	return v > ASLEEP ? (void *)v : NULL;
+}
+
+/* Counters have one writer each. */
+static void count(_Atomic uint32_t *n)
+{
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+static struct segment *segment_clear(struct segment *s)
+{
+	if (s)
+		for (uint32_t i = 0; i <= SLOTS; i++)
+			atomic_store_explicit(&s->cells[i], EMPTY, memory_order_relaxed);
+	return s;
+}
+
+static struct segment *segment_take(struct ring *r)
 {
 	struct segment *s = atomic_exchange_explicit(&r->spare, NULL, memory_order_acquire);
 
-	if (!s)
-		s = wr_alloc(&mem, sizeof *s);
-	/* a channel cannot refuse: its bound is the pool, so this is the process' last memory */
-	WR_ASSERT(s);
-	s->next = NULL;
-	s->written = 0;
-	return s;
+	return segment_clear(s ? s : wr_alloc(&mem, sizeof *s));
 }
 
 static void ring_push(struct wr_channel *c, struct wr_buffer *b)
 {
 	struct ring *r = ring_of(c);
-	struct segment *s = r->tail;
-	uint32_t n = atomic_load_explicit(&s->written, memory_order_relaxed);
+	bool asleep;
 
-	if (n == SLOTS) {
-		struct segment *more = segment_new(r);
-
-		r->tail = more;
-		more->slot[0] = b;
-		atomic_store_explicit(&more->written, 1, memory_order_relaxed);
-		atomic_store_explicit(&s->next, more, memory_order_release);
+	if (WR_UNLIKELY(!r->ahead))
+		r->ahead = segment_take(r);
+	count(&r->pushed);
+	if (WR_LIKELY(r->filled < SLOTS)) {
+		asleep = cell_put(&r->tail->cells[r->filled++], b);
 	} else {
-		s->slot[n] = b;
-		atomic_store_explicit(&s->written, n + 1, memory_order_release);
+		struct segment *full = r->tail;
+
+		/* the heap refused 128 bytes at sixteen pushes in a row: the process is at its end */
+		WR_ASSERT(r->ahead);
+		r->tail = r->ahead;
+		r->ahead = NULL;
+		r->filled = 1;
+		atomic_store_explicit(&r->tail->cells[0], (uintptr_t)b, memory_order_relaxed);
+		asleep = cell_put(&full->cells[SLOTS], r->tail);
 	}
-	atomic_store_explicit(&r->pushed, atomic_load_explicit(&r->pushed, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
-	wr_notify_fire(&r->wake);
+	if (asleep)
+		wr_notify_fire(&r->wake);
 }
 
-/* The segment with the next slot, or NULL when there is nothing to read. */
-static struct segment *readable(struct ring *r)
+/* The next cell's buffer, NULL if there is none. */
+static struct wr_buffer *ring_look(struct ring *r)
 {
-	struct segment *s = r->head, *next;
+	if (r->read == SLOTS) {
+		struct segment *done = r->head, *next = cell_look(&done->cells[SLOTS]);
 
-	if (r->at < atomic_load_explicit(&s->written, memory_order_acquire))
-		return s;
-	if (r->at < SLOTS)
-		return NULL;
-	next = atomic_load_explicit(&s->next, memory_order_acquire);
-	if (!next)
-		return NULL;
-	r->head = next;
-	r->at = 0;
-	s = atomic_exchange_explicit(&r->spare, s, memory_order_release);
-	wr_free(&mem, s);
-	return next;
+		if (!next)
+			return NULL;
+		r->head = next;
+		r->read = 0;
+		wr_free(&mem, atomic_exchange_explicit(&r->spare, done, memory_order_acq_rel));
+	}
+	return cell_look(&r->head->cells[r->read]);
 }
 
 struct wr_buffer *wr_ring_pop(struct wr_channel *c)
 {
 	struct ring *r = ring_of(c);
-	struct segment *s = readable(r);
+	struct wr_buffer *b = ring_look(r);
 
-	if (!s)
+	if (!b)
 		return NULL;
-	atomic_store_explicit(&r->popped, atomic_load_explicit(&r->popped, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
-	return s->slot[r->at++];
+	r->read++;
+	count(&r->popped);
+	return b;
 }
 
 bool wr_ring_empty(const struct wr_channel *c)
 {
-	return !readable(ring_of(c));
+	return !ring_look(ring_of(c));
 }
 
 static uint32_t ring_queued(const struct wr_channel *c)
 {
 	struct ring *r = ring_of(c);
-	uint64_t popped = atomic_load_explicit(&r->popped, memory_order_relaxed);
-	uint64_t pushed = atomic_load_explicit(&r->pushed, memory_order_relaxed);
+	uint32_t popped = atomic_load_explicit(&r->popped, memory_order_relaxed);
+	uint32_t pushed = atomic_load_explicit(&r->pushed, memory_order_relaxed);
+	int32_t queued = (int32_t)(pushed - popped);
 
-	return pushed > popped ? (uint32_t)(pushed - popped) : 0;
+	return queued > 0 ? (uint32_t)queued : 0; /* another thread may see the pop before the push */
 }
 
 static void ring_free(struct wr_channel *c)
@@ -124,7 +160,8 @@ static void ring_free(struct wr_channel *c)
 
 	while ((b = wr_ring_pop(c)))
 		wr_buffer_unref(b);
-	wr_free(&mem, atomic_load(&r->spare));
+	wr_free(&mem, r->spare);
+	wr_free(&mem, r->ahead);
 	wr_free(&mem, r->head);
 	wr_free(&mem, r);
 }
@@ -140,10 +177,11 @@ struct wr_channel *wr_ring_new(const struct wr_notify *wake)
 	memset(r, 0, sizeof *r);
 	r->channel.ops = &ring_ops;
 	r->wake = *wake;
-	r->head = r->tail = wr_zalloc(&mem, sizeof *r->head);
+	r->head = r->tail = segment_clear(wr_alloc(&mem, sizeof *r->head));
 	if (!r->head) {
 		wr_free(&mem, r);
 		return NULL;
 	}
+	atomic_store_explicit(&r->head->cells[0], ASLEEP, memory_order_relaxed);
 	return &r->channel;
 }

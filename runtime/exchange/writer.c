@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* writer: rows into the buffers of channels. */
+/* writer: rows into the buffers of channels.
+ *
+ * A lane is a place where rows gather: one for each channel, or one for all when rows are
+ * broadcast. The way of a row: choose its lane, make room, copy. There is one loop for each
+ * partitioning, made from the same text (rows_by), so that the choice costs no branch.
+ */
 #include "exchange/writer.h"
 
 #include "base/assert.h"
@@ -7,6 +12,8 @@
 #include "base/rand.h"
 
 static struct wr_mem mem = WR_MEM_INIT("exchange.writers");
+
+enum { COPY_INLINE_MAX = 128 };
 
 struct lane {
 	struct wr_channel *channel;
@@ -17,20 +24,64 @@ struct lane {
 struct wr_writer {
 	enum wr_partitioning partitioning;
 	struct wr_pool *pool;
-	struct wr_keyer *keyer;
 	struct lane *lanes; /* broadcast has one lane and many channels */
 	uint32_t lane_count;
 	struct wr_channel **channels;
 	uint32_t channel_count;
-	uint32_t max_parallelism;
-	uint32_t next; /* round robin */
+	uint32_t want; /* buffers that must be free before a batch */
 	int64_t timeout_us;
-	struct wr_rand rand;
 	int (*on_bad_row)(void *arg, const struct wr_elem *row, int code);
 	void *arg;
-	uint32_t buffer_size;
+	/* hash */
+	struct wr_keyer *keyer;
+	uint32_t max_parallelism;
+	uint32_t group_mask;   /* max_parallelism - 1 if that is a power of two, else 0 */
+	uint16_t *group_lanes; /* by key group */
+	/* round robin, random */
+	uint32_t next;
+	struct wr_rand rand;
+	/* custom: where the last shape has the field */
+	uint32_t custom_shape;
+	int32_t custom_field;
+
 	int64_t rows, bytes, buffers;
 };
+
+/* ---- life ---- */
+
+static int hash_init(struct wr_writer *w, const struct wr_writer_options *o)
+{
+	uint32_t groups = o->max_parallelism;
+
+	WR_ASSERT(groups >= o->channel_count && groups <= WR_PARALLELISM_MAX);
+	w->max_parallelism = groups;
+	w->group_mask = (groups & (groups - 1)) == 0 ? groups - 1 : 0;
+	w->keyer = wr_keyer_new(o->key_names, o->key_count);
+	w->group_lanes = wr_alloc(&mem, groups * sizeof *w->group_lanes);
+	if (!w->keyer || !w->group_lanes)
+		return WR_EFATAL;
+	for (uint32_t g = 0; g < groups; g++)
+		w->group_lanes[g] = (uint16_t)wr_key_group_subtask(g, groups, o->channel_count);
+	return WR_OK;
+}
+
+static void writer_release(struct wr_writer *w)
+{
+	wr_keyer_free(w->keyer);
+	wr_free(&mem, w->group_lanes);
+	wr_free(&mem, w->channels);
+	wr_free(&mem, w->lanes);
+	wr_free(&mem, w);
+}
+
+/* One buffer; none where the pool has just one for rows and that may be the page being written. */
+static uint32_t buffers_wanted(const struct wr_writer *w)
+{
+	struct wr_pool_stats pool;
+
+	wr_pool_stats(w->pool, &pool);
+	return wr_writer_single(w) && pool.limit - pool.reserve == 1 ? 0 : 1;
+}
 
 struct wr_writer *wr_writer_new(const struct wr_writer_options *o)
 {
@@ -43,31 +94,24 @@ struct wr_writer *wr_writer_new(const struct wr_writer_options *o)
 	w->pool = o->pool;
 	w->channel_count = o->channel_count;
 	w->lane_count = o->partitioning == WR_BROADCAST ? 1 : o->channel_count;
-	w->channels = wr_alloc(&mem, o->channel_count * sizeof *w->channels);
-	w->lanes = wr_zalloc(&mem, w->lane_count * sizeof *w->lanes);
-	w->max_parallelism = o->max_parallelism;
+	w->want = buffers_wanted(w);
 	w->timeout_us = o->timeout_us;
 	w->rand.s = o->seed;
 	w->on_bad_row = o->on_bad_row;
 	w->arg = o->arg;
-	if (!w->channels || !w->lanes)
-		goto fail;
+	w->channels = wr_alloc(&mem, o->channel_count * sizeof *w->channels);
+	w->lanes = wr_zalloc(&mem, w->lane_count * sizeof *w->lanes);
+	if (!w->channels || !w->lanes ||
+	    (o->partitioning == WR_HASH && w->lane_count > 1 && hash_init(w, o) != WR_OK)) {
+		writer_release(w);
+		return NULL;
+	}
 	memcpy(w->channels, o->channels, o->channel_count * sizeof *w->channels);
 	for (uint32_t i = 0; i < w->lane_count; i++)
 		w->lanes[i].channel = o->channels[i];
 	if (o->partitioning == WR_REBALANCE) /* P9; rescale starts at 0 (P10) */
 		w->next = wr_rand_below(&w->rand, o->channel_count);
-	if (o->partitioning == WR_HASH && o->channel_count > 1) {
-		w->keyer = wr_keyer_new(o->key_names, o->key_count);
-		if (!w->keyer)
-			goto fail;
-	}
 	return w;
-fail:
-	wr_free(&mem, w->channels);
-	wr_free(&mem, w->lanes);
-	wr_free(&mem, w);
-	return NULL;
 }
 
 void wr_writer_free(struct wr_writer *w)
@@ -77,27 +121,11 @@ void wr_writer_free(struct wr_writer *w)
 	for (uint32_t i = 0; i < w->lane_count; i++)
 		if (w->lanes[i].buffer)
 			wr_buffer_unref(w->lanes[i].buffer);
-	wr_keyer_free(w->keyer);
 	wr_pool_free(w->pool);
-	wr_free(&mem, w->channels);
-	wr_free(&mem, w->lanes);
-	wr_free(&mem, w);
+	writer_release(w);
 }
 
-bool wr_writer_ready(struct wr_writer *w)
-{
-	return wr_pool_has(w->pool, 1);
-}
-
-bool wr_writer_wait(struct wr_writer *w)
-{
-	return wr_pool_wait(w->pool, 1);
-}
-
-bool wr_writer_single(const struct wr_writer *w)
-{
-	return w->channel_count == 1;
-}
+/* ---- lanes ---- */
 
 static void lane_push(struct wr_writer *w, struct lane *l)
 {
@@ -118,12 +146,17 @@ static void lane_push(struct wr_writer *w, struct lane *l)
 		wr_channel_push(w->channels[i], b);
 }
 
-/* The lane's buffer with `need` bytes left. */
+static bool lane_partial(const struct lane *l)
+{
+	return l->buffer && l->buffer->len > 0;
+}
+
+/* The lane's buffer with `need` bytes left; a fresh one may have less. */
 static struct wr_buffer *lane_buffer(struct wr_writer *w, struct lane *l, uint32_t need, bool event)
 {
 	struct wr_buffer *b = l->buffer;
 
-	if (WR_LIKELY(b && b->size - b->len >= need))
+	if (WR_LIKELY(b && (b->size - b->len >= need || b->len == 0)))
 		return b;
 	if (b)
 		lane_push(w, l);
@@ -133,10 +166,8 @@ static struct wr_buffer *lane_buffer(struct wr_writer *w, struct lane *l, uint32
 /* A row larger than a buffer: pieces, each in a buffer of its own. */
 static int lane_fragments(struct wr_writer *w, struct lane *l, const uint8_t *p, uint32_t len)
 {
-	if (l->buffer && l->buffer->len)
-		lane_push(w, l);
 	while (len) {
-		struct wr_buffer *b = lane_buffer(w, l, 1, false);
+		struct wr_buffer *b = lane_buffer(w, l, UINT32_MAX, false);
 		uint32_t n;
 
 		if (!b)
@@ -153,89 +184,121 @@ static int lane_fragments(struct wr_writer *w, struct lane *l, const uint8_t *p,
 	return WR_OK;
 }
 
-static inline int lane_row(struct wr_writer *w, struct lane *l, const struct wr_elem *row)
+/* Elements are multiples of 8 and at least 16 long; most are so short that a call costs more than they do. */
+static inline void row_copy(uint8_t *to, const uint8_t *from, uint32_t len)
 {
-	struct wr_buffer *b = l->buffer;
+	uint32_t i = 0;
 
-	if (WR_UNLIKELY(!b || b->size - b->len < row->len)) {
-		if (!b)
-			b = l->buffer = wr_pool_take(w->pool, false);
-		if (!b)
-			return WR_EFATAL;
-		if (row->len > b->size)
-			return lane_fragments(w, l, (const uint8_t *)row, row->len);
-		b = lane_buffer(w, l, row->len, false);
-		if (!b)
-			return WR_EFATAL;
+	if (WR_UNLIKELY(len > COPY_INLINE_MAX)) {
+		memcpy(to, from, len);
+		return;
 	}
-	memcpy(b->data + b->len, row, row->len);
-	b->len += row->len;
-	b->rows_len = b->len;
+	do
+		memcpy(to + i, from + i, 16);
+	while ((i += 16) + 16 <= len);
+	memcpy(to + len - 8, from + len - 8, 8);
+}
+
+static __attribute__((noinline)) int lane_row_new(struct wr_writer *w, struct lane *l,
+						  const struct wr_elem *row)
+{
+	struct wr_buffer *b = lane_buffer(w, l, row->len, false);
+
+	if (!b)
+		return WR_EFATAL;
+	if (row->len > b->size)
+		return lane_fragments(w, l, (const uint8_t *)row, row->len);
+	row_copy(b->data + b->len, (const uint8_t *)row, row->len);
+	b->rows_len = b->len += row->len;
 	b->row_count++;
 	return WR_OK;
 }
 
-/* Channel named by the hidden field of a custom partitioning. */
-static int custom_lane(struct wr_writer *w, const struct wr_elem *row, uint32_t *lane)
+static inline int lane_row(struct wr_writer *w, struct lane *l, const struct wr_elem *row)
 {
-	const struct wr_shape *s = wr_shape(wr_elem_shape(row));
-	int32_t i = wr_shape_find(s, "\x01p", 2);
-	double v =
-	    i < 0 || s->fields[i].type != WR_T_F64 ? -1 : wr_row_f64(s, wr_elem_body(row), (uint32_t)i);
+	struct wr_buffer *b = l->buffer;
 
-	if (!(v >= 0 && v < w->lane_count))
-		return wr_error_set(WR_EUSER, "the partition function gave no channel below %u",
-				    w->lane_count);
-	*lane = (uint32_t)v;
+	if (WR_UNLIKELY(!b || b->size - b->len < row->len))
+		return lane_row_new(w, l, row);
+	row_copy(b->data + b->len, (const uint8_t *)row, row->len);
+	b->rows_len = b->len += row->len;
+	b->row_count++;
 	return WR_OK;
 }
 
-static int hash_lane(struct wr_writer *w, const struct wr_elem *row, uint32_t *lane)
+/* ---- choosing a lane ---- */
+
+static inline int first_lane(struct wr_writer *w, const struct wr_elem *row, uint32_t *lane)
+{
+	(void)w;
+	(void)row;
+	*lane = 0;
+	return WR_OK;
+}
+
+static inline int hash_lane(struct wr_writer *w, const struct wr_elem *row, uint32_t *lane)
 {
 	struct wr_key key;
 	int rc = wr_keyer_key(w->keyer, row, &key);
 
-	if (rc == WR_OK)
-		*lane = wr_key_group_subtask(wr_key_group(key.hash, w->max_parallelism), w->max_parallelism,
-					     w->lane_count);
+	if (WR_LIKELY(rc == WR_OK))
+		*lane = w->group_lanes[w->group_mask ? key.hash & w->group_mask
+						     : wr_key_group(key.hash, w->max_parallelism)];
 	return rc;
 }
 
-static int choose_lane(struct wr_writer *w, const struct wr_elem *row, uint32_t *lane)
+static inline int next_lane(struct wr_writer *w, const struct wr_elem *row, uint32_t *lane)
 {
-	*lane = 0;
-	if (w->lane_count == 1)
-		return WR_OK;
-	switch (w->partitioning) {
-	case WR_HASH:
-		return hash_lane(w, row, lane);
-	case WR_REBALANCE:
-	case WR_RESCALE:
-		*lane = w->next;
-		if (++w->next == w->lane_count)
-			w->next = 0;
-		return WR_OK;
-	case WR_SHUFFLE:
-		*lane = wr_rand_below(&w->rand, w->lane_count);
-		return WR_OK;
-	case WR_CUSTOM:
-		return custom_lane(w, row, lane);
-	default:
-		return WR_OK;
-	}
+	(void)row;
+	*lane = w->next;
+	if (++w->next == w->lane_count)
+		w->next = 0;
+	return WR_OK;
 }
 
-int wr_writer_rows(struct wr_writer *w, const uint8_t *p, const uint8_t *end)
+static inline int random_lane(struct wr_writer *w, const struct wr_elem *row, uint32_t *lane)
+{
+	(void)row;
+	*lane = wr_rand_below(&w->rand, w->lane_count);
+	return WR_OK;
+}
+
+/* P11: anything but a channel's number is the user's error. */
+static inline int custom_lane(struct wr_writer *w, const struct wr_elem *row, uint32_t *lane)
+{
+	const struct wr_shape *s = wr_shape(wr_elem_shape(row));
+	double v = -1;
+
+	if (w->custom_shape != wr_elem_shape(row)) {
+		w->custom_shape = wr_elem_shape(row);
+		w->custom_field = wr_shape_find(s, "\x01p", 2);
+		if (w->custom_field >= 0 && s->fields[w->custom_field].type != WR_T_F64)
+			w->custom_field = -1;
+	}
+	if (w->custom_field >= 0 && !wr_row_missing(s, wr_elem_body(row), (uint32_t)w->custom_field))
+		v = wr_row_f64(s, wr_elem_body(row), (uint32_t)w->custom_field);
+	if (!(v >= 0 && v < w->lane_count) || v != (uint32_t)v)
+		return wr_error_set(WR_EUSER, "the partition function gave no whole number from 0 to %u",
+				    w->lane_count - 1);
+	*lane = (uint32_t)v;
+	return WR_OK;
+}
+
+/* ---- rows ---- */
+
+static inline __attribute__((always_inline)) int
+rows_by(struct wr_writer *w, const uint8_t *p, const uint8_t *end,
+	int (*choose)(struct wr_writer *w, const struct wr_elem *row, uint32_t *lane))
 {
 	while (p < end) {
 		const struct wr_elem *row = (const struct wr_elem *)p;
-		uint32_t lane;
-		int rc = choose_lane(w, row, &lane);
+		uint32_t lane = 0;
+		int rc = choose(w, row, &lane);
 
 		if (WR_LIKELY(rc == WR_OK))
 			rc = lane_row(w, &w->lanes[lane], row);
-		else
-			rc = w->on_bad_row ? w->on_bad_row(w->arg, row, rc) : rc;
+		else if (w->on_bad_row)
+			rc = w->on_bad_row(w->arg, row, rc);
 		if (WR_UNLIKELY(rc != WR_OK))
 			return rc;
 		p += row->len;
@@ -243,11 +306,34 @@ int wr_writer_rows(struct wr_writer *w, const uint8_t *p, const uint8_t *end)
 	return WR_OK;
 }
 
+int wr_writer_rows(struct wr_writer *w, const uint8_t *p, const uint8_t *end)
+{
+	if (wr_writer_single(w))
+		return rows_by(w, p, end, first_lane);
+	switch (w->partitioning) {
+	case WR_HASH:
+		return rows_by(w, p, end, hash_lane);
+	case WR_SHUFFLE:
+		return rows_by(w, p, end, random_lane);
+	case WR_CUSTOM:
+		return rows_by(w, p, end, custom_lane);
+	default:
+		return rows_by(w, p, end, next_lane);
+	}
+}
+
+bool wr_writer_single(const struct wr_writer *w)
+{
+	if (w->partitioning == WR_CUSTOM)
+		return false;
+	return w->lane_count == 1 || w->partitioning == WR_FORWARD || w->partitioning == WR_GLOBAL;
+}
+
 uint8_t *wr_writer_page(struct wr_writer *w, uint32_t need, uint8_t **end)
 {
 	struct wr_buffer *b;
 
-	WR_ASSERT(w->lane_count == 1);
+	WR_ASSERT(wr_writer_single(w));
 	b = lane_buffer(w, &w->lanes[0], need, false);
 	if (!b || b->size - b->len < need)
 		return NULL;
@@ -259,9 +345,12 @@ void wr_writer_commit(struct wr_writer *w, uint8_t *upto, uint32_t rows)
 {
 	struct wr_buffer *b = w->lanes[0].buffer;
 
-	b->len = b->rows_len = (uint32_t)(upto - b->data);
+	WR_ASSERT(b && upto >= b->data + b->len && upto <= b->data + b->size);
+	b->rows_len = b->len = (uint32_t)(upto - b->data);
 	b->row_count += rows;
 }
+
+/* ---- events and time ---- */
 
 int wr_writer_event(struct wr_writer *w, enum wr_event_type type, int64_t ts, const void *payload,
 		    uint32_t payload_len)
@@ -270,14 +359,17 @@ int wr_writer_event(struct wr_writer *w, enum wr_event_type type, int64_t ts, co
 
 	for (uint32_t i = 0; i < w->lane_count; i++) {
 		struct wr_buffer *b = lane_buffer(w, &w->lanes[i], need, true);
+		uint8_t *at;
 
 		if (!b)
 			return WR_EFATAL;
-		wr_event_put(b->data + b->len, type, ts);
+		WR_ASSERT(need <= b->size - b->len);
+		at = b->data + b->len;
+		wr_event_put(at, type, ts);
 		if (payload_len) {
-			((struct wr_elem *)(b->data + b->len))->len = need;
-			memset(b->data + b->len + need - 8, 0, 8);
-			memcpy(b->data + b->len + WR_ELEM_HEADER, payload, payload_len);
+			((struct wr_elem *)at)->len = need;
+			memset(at + need - 8, 0, 8);
+			memcpy(at + WR_ELEM_HEADER, payload, payload_len);
 		}
 		b->len += need;
 		lane_push(w, &w->lanes[i]);
@@ -287,23 +379,56 @@ int wr_writer_event(struct wr_writer *w, enum wr_event_type type, int64_t ts, co
 
 uint64_t wr_writer_flush(struct wr_writer *w, uint64_t now_ns, bool all)
 {
+	bool every = all || w->timeout_us == 0;
 	uint64_t next = UINT64_MAX;
 
+	if (w->timeout_us < 0 && !all)
+		return next;
 	for (uint32_t i = 0; i < w->lane_count; i++) {
 		struct lane *l = &w->lanes[i];
 		uint64_t due;
 
-		if (!l->buffer || !l->buffer->len)
+		if (!lane_partial(l))
 			continue;
+		if (every) {
+			lane_push(w, l);
+			continue;
+		}
 		if (!l->since_ns)
 			l->since_ns = now_ns ? now_ns : 1;
-		due = w->timeout_us < 0 ? UINT64_MAX : l->since_ns + (uint64_t)w->timeout_us * 1000;
-		if (all || due <= now_ns)
+		due = l->since_ns + (uint64_t)w->timeout_us * 1000;
+		if (due <= now_ns)
 			lane_push(w, l);
 		else if (due < next)
 			next = due;
 	}
 	return next;
+}
+
+bool wr_writer_ready(struct wr_writer *w)
+{
+	return wr_pool_has(w->pool, w->want);
+}
+
+/* The writer itself holds so many partly filled buffers that the others would not do. */
+static bool holds_too_many(const struct wr_writer *w)
+{
+	struct wr_pool_stats pool;
+	uint32_t held = 0;
+
+	for (uint32_t i = 0; i < w->lane_count; i++)
+		held += w->lanes[i].buffer != NULL;
+	wr_pool_stats(w->pool, &pool);
+	return (uint64_t)held + w->want + pool.reserve > pool.limit;
+}
+
+bool wr_writer_wait(struct wr_writer *w)
+{
+	if (wr_writer_ready(w))
+		return true;
+	if (!wr_writer_single(w) && holds_too_many(w))
+		wr_writer_flush(w, 0, true);
+	return wr_pool_wait(w->pool, w->want);
 }
 
 void wr_writer_stats(const struct wr_writer *w, struct wr_writer_stats *out)

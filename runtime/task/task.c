@@ -144,6 +144,8 @@ static int task_init(struct wr_task *t, const struct wr_task_def *def)
 	if (rc == WR_OK && t->gate) {
 		t->valve = wr_valve_new(wr_gate_count(t->gate));
 		rc = t->valve ? WR_OK : WR_EFATAL;
+		for (uint32_t i = 0; t->valve && i < wr_gate_count(t->gate); i++)
+			wr_valve_input(t->valve, i, wr_gate_input(t->gate, i));
 	}
 	return rc;
 }
