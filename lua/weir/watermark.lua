@@ -11,7 +11,7 @@ local Strategy = {}
 Strategy.__index = Strategy
 
 local common = {
-  field = options.string,
+  field = options.string:optional(),
   idle_after = duration.positive:optional(),
   every = duration.positive:default(200),
 }
@@ -25,7 +25,7 @@ local function strategy(what, opts, delay)
 end
 
 ---@class weir.WatermarkOptions
----@field field string the field that holds a record's time, in ms since 1970 (number)
+---@field field? string holds a record's time, in ms since 1970; left out: the time the record has already
 ---@field delay? weir.Duration how far out of order records may be; the watermark is max time − delay − 1
 ---@field idle_after? weir.Duration without records for so long the stream no longer holds others back
 ---@field every? weir.Duration how often a watermark is sent; default 200 ms
@@ -48,7 +48,8 @@ function M.ascending(opts)
   return strategy("weir.watermark.ascending", opts, nil)
 end
 
---- No event time: records lose their timestamps, watermarks stop here (the last one passes).
+--- No watermarks: those from upstream stop here, all but the last at the end of the input. Records keep the
+--- times they have.
 ---@return weir.WatermarkStrategy
 function M.none()
   return setmetatable({ none = true }, Strategy)

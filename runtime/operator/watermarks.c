@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* watermarks: event time from a field of the record, and watermarks that lag behind it
  * (bounded out-of-orderness, K1–K3): the largest timestamp so far, minus the delay, minus 1.
+ * With `none` records pass as they are, and there are no watermarks.
  *
  * Watermarks of upstream are swallowed; only the end of time passes (K5). They are emitted
  * every `every` ms of processing time, and once more at the end (K6).
@@ -21,7 +22,7 @@ struct watermarks {
 	int64_t max_ts, emitted;
 	uint32_t shape; /* of the last row, and where the field is in it */
 	int32_t at;
-	bool idle;
+	bool none, idle;
 	int64_t active_ms; /* processing time of the last batch */
 };
 
@@ -36,7 +37,8 @@ static int open_(struct wr_stage *s)
 	w->field_len = w->field ? (uint32_t)strlen(w->field) : 0;
 	w->delay_ms = wr_value_int(s->options, "delay", 0);
 	w->idle_ms = wr_value_int(s->options, "idle_after", 0);
-	w->every_ms = wr_value_int(s->options, "every", 200);
+	w->none = wr_value_bool(s->options, "none", false);
+	w->every_ms = w->none ? 0 : wr_value_int(s->options, "every", 200);
 	w->max_ts = WR_TS_NONE;
 	w->emitted = WR_TS_NONE;
 	w->active_ms = wr_clock_ms(s->env->clock);
@@ -49,7 +51,7 @@ static int emit(struct wr_stage *s, struct watermarks *w)
 {
 	int64_t wm;
 
-	if (w->max_ts < WR_TS_NONE + w->delay_ms + 2)
+	if (w->none || w->max_ts < WR_TS_NONE + w->delay_ms + 2)
 		return WR_OK;
 	wm = w->max_ts - w->delay_ms - 1;
 	if (wm <= w->emitted)
@@ -66,7 +68,7 @@ static int timestamp_of(struct watermarks *w, const struct wr_elem *row, int64_t
 
 	if (!w->field) {
 		*ts = row->ts;
-		if (*ts == WR_TS_NONE)
+		if (*ts == WR_TS_NONE && !w->none)
 			return wr_error_set(WR_EUSER, "the record has no timestamp; name a field");
 		return WR_OK;
 	}

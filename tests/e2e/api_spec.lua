@@ -107,6 +107,15 @@ local cases = {
       end,
     }):sink(print)]],
     { '{"at":10,"ts":10}', '{"at":20,"ts":20}', '{"at":40,"ts":40}', '{"at":50,"ts":50}', '{"at":55,"ts":55}' } },
+  { "watermarks: a field gives time, none stops them",
+    [[n:watermarks(weir.watermark.bounded { field = "i", delay = "1s" }):watermarks(weir.watermark.none())
+      :key_by "k":process(weir.process_function {
+        element = function(ctx, r)
+          ctx:emit { ts = ctx:timestamp(), wm = ctx:watermark() or "none" }
+        end,
+      }):sink(print)]],
+    { '{"ts":1,"wm":"none"}', '{"ts":2,"wm":"none"}', '{"ts":3,"wm":"none"}', '{"ts":4,"wm":"none"}',
+      '{"ts":5,"wm":"none"}', '{"ts":6,"wm":"none"}' } },
   { "processing timers at the end of bounded input (I13)",
     [[n:key_by "k":process(weir.process_function {
       element = function(ctx, r) ctx:processing_timer(4e12) end,
