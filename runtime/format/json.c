@@ -54,6 +54,8 @@ static int flatten(struct json *f)
 {
 	size_t count = wr_json_nodes(f->reader, f->nodes, f->nodes_size);
 
+	if (count == 0)
+		return wr_error_set(WR_EUSER, "JSON is nested too deep");
 	if (count <= f->nodes_size)
 		return WR_OK;
 	wr_free(&json_mem, f->nodes);
@@ -83,11 +85,10 @@ static int emit_value(struct json *f, struct wr_scan *in, size_t len)
 
 	if (wrong)
 		return wr_scan_bad(in, len, wrong);
-	rc = flatten(f);
-	if (rc != WR_OK)
-		return rc;
 	before = out->p;
-	rc = wr_learner_row(f->learner, f->nodes, WR_TS_NONE, out);
+	rc = flatten(f);
+	if (rc == WR_OK)
+		rc = wr_learner_row(f->learner, f->nodes, WR_TS_NONE, out);
 	in->budget -= (int64_t)(out->p > before ? (size_t)(out->p - before) : len);
 	if (rc == WR_EUSER && out->rows == rows)
 		return wr_scan_bad(in, len, wr_error_text());

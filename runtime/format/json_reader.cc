@@ -19,6 +19,7 @@ struct wr_json {
 struct writer {
 	wr_node *to;
 	size_t cap, count;
+	bool too_deep;
 };
 
 extern "C" struct wr_json *wr_json_new(void)
@@ -31,46 +32,30 @@ extern "C" void wr_json_free(struct wr_json *j)
 	delete j;
 }
 
-static bool too_deep(dom::element e, int depth)
-{
-	if (e.is_array()) {
-		if (depth == WR_JSON_DEPTH_MAX)
-			return true;
-		for (dom::element item : dom::array(e.get_array().value_unsafe()))
-			if (too_deep(item, depth + 1))
-				return true;
-	} else if (e.is_object()) {
-		if (depth == WR_JSON_DEPTH_MAX)
-			return true;
-		for (dom::key_value_pair member : dom::object(e.get_object().value_unsafe()))
-			if (too_deep(member.value, depth + 1))
-				return true;
-	}
-	return false;
-}
-
 extern "C" const char *wr_json_parse(struct wr_json *j, const uint8_t *p, size_t len)
 {
 	simdjson::error_code error = j->parser.parse(p, len, false).get(j->root);
 
 	if (error == simdjson::DEPTH_ERROR)
 		return "JSON is nested too deep";
-	if (error)
-		return simdjson::error_message(error);
-	return too_deep(j->root, 0) ? "JSON is nested too deep" : nullptr;
+	return error ? simdjson::error_message(error) : nullptr;
 }
 
-static void put(writer &w, dom::element e, const char *key, size_t key_len);
+static void put(writer &w, dom::element e, const char *key, size_t key_len, int depth);
 
-template <typename Container> static size_t put_members(writer &w, Container members)
+template <typename Container> static size_t put_members(writer &w, Container members, int depth)
 {
 	size_t count = 0;
 
+	if (depth == WR_JSON_DEPTH_MAX) {
+		w.too_deep = true;
+		return 0;
+	}
 	for (auto member : members) {
 		if constexpr (std::is_same_v<Container, dom::object>)
-			put(w, member.value, member.key.data(), member.key.size());
+			put(w, member.value, member.key.data(), member.key.size(), depth + 1);
 		else
-			put(w, member, nullptr, 0);
+			put(w, member, nullptr, 0, depth + 1);
 		count++;
 	}
 	return count;
@@ -119,7 +104,7 @@ static void set_scalar(wr_node *n, dom::element e)
 	}
 }
 
-static void put(writer &w, dom::element e, const char *key, size_t key_len)
+static void put(writer &w, dom::element e, const char *key, size_t key_len, int depth)
 {
 	wr_node spare, *n = w.count < w.cap ? &w.to[w.count] : &spare;
 
@@ -129,10 +114,10 @@ static void put(writer &w, dom::element e, const char *key, size_t key_len)
 	n->len = 0;
 	if (e.is_array()) {
 		n->type = WR_T_LIST;
-		n->len = uint32_t(put_members(w, dom::array(e.get_array().value_unsafe())));
+		n->len = uint32_t(put_members(w, dom::array(e.get_array().value_unsafe()), depth));
 	} else if (e.is_object()) {
 		n->type = WR_T_ROW;
-		n->len = uint32_t(put_members(w, dom::object(e.get_object().value_unsafe())));
+		n->len = uint32_t(put_members(w, dom::object(e.get_object().value_unsafe()), depth));
 	} else {
 		set_scalar(n, e);
 	}
@@ -140,8 +125,8 @@ static void put(writer &w, dom::element e, const char *key, size_t key_len)
 
 extern "C" size_t wr_json_nodes(struct wr_json *j, struct wr_node *to, size_t cap)
 {
-	writer w = {to, cap, 0};
+	writer w = {to, cap, 0, false};
 
-	put(w, j->root, nullptr, 0);
-	return w.count;
+	put(w, j->root, nullptr, 0, 0);
+	return w.too_deep ? 0 : w.count;
 }

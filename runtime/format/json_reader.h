@@ -24,8 +24,8 @@ void wr_json_free(struct wr_json *j);
 const char *wr_json_parse(struct wr_json *j, const uint8_t *p, size_t len);
 
 /* Nodes of the value that was parsed last, in preorder: writes as many as fit into `cap` and returns how
- * many there are. Integers up to 2^53 and all fractions are F64, larger integers I64 or U64. Strings are
- * borrowed until the next parse. */
+ * many there are, or 0 for a value nested deeper than WR_JSON_DEPTH_MAX. Integers up to 2^53 and all
+ * fractions are F64, larger integers I64 or U64. Strings are borrowed until the next parse. */
 size_t wr_json_nodes(struct wr_json *j, struct wr_node *to, size_t cap);
 
 #ifdef __cplusplus

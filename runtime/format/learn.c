@@ -11,9 +11,16 @@
 #include "base/arena.h"
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "format/learn.h"
 
-enum { LAYOUTS_MAX = 1024, LAYOUT_SLOTS = 2 * LAYOUTS_MAX, TYPES = WR_T_ANY + 1, TAGGED_MAX = 1 << 30 };
+enum {
+	LAYOUTS_MAX = 512,
+	/* of the process' 16384 shapes: leaves room for other subtasks and for what Lua makes */
+	LAYOUT_SLOTS = 2 * LAYOUTS_MAX,
+	TYPES = WR_T_ANY + 1,
+	TAGGED_MAX = 1 << 30
+};
 
 struct layout;
 struct member {
@@ -33,7 +40,7 @@ struct layout {
 struct wr_learner {
 	struct layout *slots[LAYOUT_SLOTS]; /* open addressing by hash */
 	uint32_t layouts;
-	uint64_t unlearned;
+	bool told;		 /* that records travel in the fallback shape */
 	struct layout *hint;	 /* of the top */
 	uint32_t scalars[TYPES]; /* shape ids, 0 = not asked for yet */
 	struct wr_arena kept;	 /* layouts */
@@ -62,11 +69,6 @@ void wr_learner_free(struct wr_learner *l)
 	wr_arena_deinit(&l->row);
 	wr_bytes_deinit(&l->tagged);
 	wr_free(&learn_mem, l);
-}
-
-uint64_t wr_learner_unlearned(const struct wr_learner *l)
-{
-	return l->unlearned;
 }
 
 /* ---- tagged values: lists, and what the fallback shape carries ---- */
@@ -437,7 +439,11 @@ int wr_learner_row(struct wr_learner *l, const struct wr_node *nodes, int64_t ts
 		return rc;
 	if (r.shape)
 		return emit(out, r.shape, r.cells, ts);
-	l->unlearned++;
+	if (!l->told)
+		wr_warn("source",
+			"records have too many different field names: from now on some travel as tagged "
+			"values, which is slower");
+	l->told = true;
 	rc = tagged_cell(l, nodes, WR_T_ANY, &cell);
 	return rc == WR_OK ? emit_scalar(l, &cell, ts, out) : rc;
 }

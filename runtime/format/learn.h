@@ -6,7 +6,7 @@
  * layout of the last record is tried first: a stream of records that look alike interns
  * nothing and hashes nothing. A record whose shape the process refuses (too many fields,
  * too many shapes), or that comes after LAYOUTS_MAX different ones, travels as one tagged
- * value of the fallback shape: slower, never wrong. One thread.
+ * value of the fallback shape: slower, never wrong, and said once in the log. One thread.
  */
 #pragma once
 #include "format/node.h"
@@ -19,5 +19,3 @@ void wr_learner_free(struct wr_learner *l);
 /* Emits nodes[0] and what hangs under it as one row. Of a name that stands twice the last wins.
  * WR_EUSER: this value can be no row (a hidden field name, too large); nothing was emitted. */
 int wr_learner_row(struct wr_learner *l, const struct wr_node *nodes, int64_t ts, struct wr_out *out);
-/* Rows that had to travel in the fallback shape. */
-uint64_t wr_learner_unlearned(const struct wr_learner *l);

@@ -118,15 +118,17 @@ static void test_hidden_names_are_refused(void **state)
 	json_rows("{\"\\u0001p\":1}\n{\"a\":1}\n", "{\"a\":1}\n", 1);
 }
 
+/* `open` so many times, 1, `close` as often. */
 static void nest(char *to, int depth, const char *open, const char *close)
 {
-	*to = 0;
-	for (int i = 0; i < depth; i++)
-		strcat(to, open);
-	strcat(to, "1");
-	for (int i = 0; i < depth; i++)
-		strcat(to, close);
-	strcat(to, "\n");
+	size_t n = 0, open_len = strlen(open), close_len = strlen(close);
+
+	for (int i = 0; i < depth; i++, n += open_len)
+		memcpy(to + n, open, open_len);
+	to[n++] = '1';
+	for (int i = 0; i < depth; i++, n += close_len)
+		memcpy(to + n, close, close_len);
+	memcpy(to + n, "\n", 2);
 }
 
 static void nested(int depth, int bad)
