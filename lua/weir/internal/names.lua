@@ -9,10 +9,11 @@
 ---
 --- A forward abstract interpretation over the bytecode of one function. A register holds
 --- SCALAR, UNKNOWN, REC (the record parameter), OUT (the parameter that emits: `emit` or
---- `ctx`), EMIT (ctx.emit), or the place where a table was made. A table whose further life
---- cannot be seen (it is stored, passed to a function, merged with another value) is *open*:
---- its names are unknown. Everything that is not understood makes open, so the answer errs
---- on the slow side only.
+--- `ctx`), EMIT (ctx.emit), a field of ctx (a handle to state) or a method of one, or the
+--- place where a table was made; places that meet in one register become one. A table whose
+--- further life cannot be seen (it is stored, passed to a function, merged with something
+--- unknown) is *open*: its names are unknown. Everything that is not understood makes open,
+--- so the answer errs on the slow side only.
 
 local util = require "jit.util"
 local bcnames = require("jit.vmdef").bcnames
@@ -47,6 +48,7 @@ local FR2 = 1 -- arguments of a call start behind the frame's slots (GC64)
 ---@field adds table<string, true>|nil names that are set on the record; nil = open
 ---@field made table<string, true>|nil names of the records made here that go out; nil = open
 ---@field passes boolean the record itself goes out
+---@field stored table<string, table<string, true>|false> names of what is written to each state; false = any
 
 -- One function: `rec` and `out` are the parameters' registers, or nil. `returns`: what is returned goes out.
 local function analyse(fn, rec, out, returns)
@@ -57,6 +59,25 @@ local function analyse(fn, rec, out, returns)
   local reads, adds = {}, {}
   local sent = {} -- values that went out
   local failed = false
+  local handles, methods = {}, {} -- interned: { handle = name }, { method = name, of = name }
+  local written = {} -- state → list of values
+  local parent = {}
+
+  local function find(v)
+    while parent[v] do v = parent[v] end
+    return v
+  end
+
+  local function is_place(v) return type(v) == "number" and v > 0 end
+
+  local function unify(a, b)
+    a, b = find(a), find(b)
+    if a == b then return a end
+    parent[b] = a
+    for name in pairs(keys[b]) do keys[a][name] = true end
+    open[a] = open[a] or open[b]
+    return a
+  end
 
   local function escape(v)
     if v == REC then
@@ -64,9 +85,39 @@ local function analyse(fn, rec, out, returns)
       reads = nil
     elseif v == OUT or v == EMIT then
       failed = true
-    elseif v > 0 then
-      open[v] = true
+    elseif type(v) == "table" then
+      written[v.handle or v.of] = false
+    elseif is_place(v) then
+      open[find(v)] = true
     end
+  end
+
+  -- What a register holds where two ways meet.
+  local function merge(a, b)
+    if a == b then return a end
+    if is_place(a) and is_place(b) then return unify(a, b) end
+    -- a value that is a scalar on one way is none the worse for being a table on the other
+    if a == SCALAR and (is_place(b) or b == REC) then return b end
+    if b == SCALAR and (is_place(a) or a == REC) then return a end
+    -- One of several things; what of it is a table is lost from sight if the register is read, but many
+    -- registers are dead where ways meet.
+    local members, count = {}, 0
+    for _, v in ipairs { a, b } do
+      for member in pairs(type(v) == "table" and v.lost or { [v] = true }) do
+        if not members[member] then count = count + 1 end
+        members[member] = true
+      end
+    end
+    for _, v in ipairs { a, b } do
+      if type(v) == "table" and v.lost and v.count == count then return v end
+    end
+    return { lost = members, count = count }
+  end
+
+  -- `handle:set(v)`, `:add(v)` and `:put(k, v)` copy what they are given.
+  local function write(name, v)
+    if written[name] == nil then written[name] = {} end
+    if written[name] then table.insert(written[name], v) end
   end
 
   local function flow(pc, regs)
@@ -80,15 +131,11 @@ local function analyse(fn, rec, out, returns)
     end
     local changed = false
     for r = 0, info.stackslots do
-      local a, b = old[r] or UNKNOWN, regs[r] or UNKNOWN
-      if a ~= b and a ~= UNKNOWN then
-        -- a table that is lost from sight here may be changed behind our back
-        if a ~= SCALAR then escape(a) end
-        if not (b == SCALAR or b == UNKNOWN) then escape(b) end
-        old[r] = UNKNOWN
+      local before = old[r] or UNKNOWN
+      local now = merge(before, regs[r] or UNKNOWN)
+      if now ~= before then
+        old[r] = now
         changed = true
-      elseif a ~= b then
-        if b ~= SCALAR then escape(b) end
       end
     end
     if changed then work[#work + 1] = pc end
@@ -117,7 +164,12 @@ local function analyse(fn, rec, out, returns)
     if not ins then return nil end
     local op = names[band(ins, 0xff)]
     local a, c, b, d = band(rshift(ins, 8), 0xff), band(rshift(ins, 16), 0xff), rshift(ins, 24), rshift(ins, 16)
-    local function get(r) return regs[r] or UNKNOWN end
+    local function get(r)
+      local v = regs[r] or UNKNOWN
+      if type(v) ~= "table" or not v.lost then return v end
+      for member in pairs(v.lost) do escape(member) end
+      return UNKNOWN
+    end
     local follow = true
 
     if op == "MOV" then
@@ -140,9 +192,19 @@ local function analyse(fn, rec, out, returns)
         if reads then reads[name] = true end
         regs[a] = UNKNOWN
       elseif base == OUT then
-        regs[a] = name == "emit" and EMIT or UNKNOWN
-        if name == "side" then failed = true end
+        if name == "emit" then
+          regs[a] = EMIT
+        else
+          if name == "side" then failed = true end
+          handles[name] = handles[name] or { handle = name }
+          regs[a] = handles[name]
+        end
+      elseif type(base) == "table" and base.handle then
+        local id = base.handle .. "\0" .. name
+        methods[id] = methods[id] or { method = name, of = base.handle }
+        regs[a] = methods[id]
       else
+        escape(type(base) == "table" and base or UNKNOWN)
         regs[a] = UNKNOWN
       end
     elseif op == "TGETV" or op == "TGETB" or op == "TGETR" then
@@ -153,8 +215,8 @@ local function analyse(fn, rec, out, returns)
       local base, name = get(b), constant(c)
       if get(a) ~= SCALAR then escape(get(a)) end
       if base == REC then adds[name] = true
-      elseif base > 0 then keys[base][name] = true
-      elseif base == OUT then failed = true end
+      elseif is_place(base) then keys[find(base)][name] = true
+      else escape(base) end
     elseif op == "TSETV" or op == "TSETB" or op == "TSETR" then
       if get(a) ~= SCALAR then escape(get(a)) end
       if get(b) ~= SCALAR then escape(get(b)) end
@@ -168,11 +230,19 @@ local function analyse(fn, rec, out, returns)
       elseif fv == EMIT then -- ctx.emit(ctx, v)
         if args ~= 2 or get(from) ~= OUT then return nil end
         send(get(from + 1))
+      elseif type(fv) == "table" and fv.method and get(from) == handles[fv.of] then
+        local at = fv.method == "put" and 2 or (fv.method == "set" or fv.method == "add") and 1
+        for i = 1, args - 1 do
+          local v = get(from + i)
+          if i == at then write(fv.of, v) elseif v ~= SCALAR then escape(v) end
+        end
+        if fv.method == "set" and args < 2 then written[fv.of] = false end
       else
+        if type(fv) == "table" and fv.method then escape(fv) end
         for i = 0, args - 1 do
           local v = get(from + i)
-          -- methods of ctx and of its states take ctx, or are called on what ctx holds
-          if not (v == OUT and i == 0) and v ~= SCALAR then escape(v) end
+          local method = v == OUT and i == 0 and type(fv) == "table" and fv.handle -- ctx:event_timer(…)
+          if not method and v ~= SCALAR then escape(v) end
         end
       end
       for r = a, info.stackslots do regs[r] = UNKNOWN end -- results; what lay behind is dead
@@ -194,7 +264,6 @@ local function analyse(fn, rec, out, returns)
     elseif unknowns[op] then
       regs[a] = UNKNOWN
     elseif op == "JMP" then
-      for r = a, info.stackslots do regs[r] = nil end -- slots from A on are dead behind the jump
       flow(pc + 1 + d - 0x8000, regs)
       follow = false
     elseif compares[op] then
@@ -240,15 +309,26 @@ local function analyse(fn, rec, out, returns)
   end
   if failed then return nil end
 
-  local result = { reads = reads, adds = not open[REC] and adds or nil, made = {}, passes = false }
+  local result = { reads = reads, adds = not open[REC] and adds or nil, made = {}, passes = false, stored = {} }
   for v in pairs(sent) do
-    if v == UNKNOWN or open[v] then
+    if v == UNKNOWN or type(v) == "table" or is_place(v) and open[find(v)] then
       result.made = nil
     elseif v == REC then
       result.passes = true
-    elseif v > 0 and result.made then
-      for name in pairs(keys[v]) do result.made[name] = true end
+    elseif is_place(v) and result.made then
+      for name in pairs(keys[find(v)]) do result.made[name] = true end
     end
+  end
+  for name, values in pairs(written) do
+    local known = {}
+    for _, v in ipairs(values or {}) do
+      if is_place(v) and known and not open[find(v)] then
+        for field in pairs(keys[find(v)]) do known[field] = true end
+      elseif v ~= SCALAR then
+        known = false
+      end
+    end
+    result.stored[name] = values and known or false
   end
   return result
 end
@@ -285,6 +365,40 @@ function M.of_timer(fn)
   if not timer then return nil end
   local ok, known = pcall(analyse, timer, nil, 0, false)
   return ok and known and known.made or nil
+end
+
+--- For each state of a process function: the names that records written to it can have. A state that any of
+--- the functions writes in a way that is not understood is left out.
+---@param kind string
+---@param fn table the process function
+---@return table<string, table<string, true>>
+function M.of_states(kind, fn)
+  local known, any = {}, false
+  for _, part in ipairs { "element", "element1", "element2", "broadcast", "timer", "open", "close" } do
+    if fn[part] then
+      local analysis
+      if part == "timer" or part == "open" or part == "close" then
+        local ok, result = pcall(analyse, fn[part], nil, 0, false)
+        analysis = ok and result
+      else
+        analysis = M.of(kind, fn[part])
+      end
+      if not analysis then any = true end
+      for name, set_of in pairs(analysis and analysis.stored or {}) do
+        if not set_of or known[name] == false then
+          known[name] = false
+        else
+          known[name] = known[name] or {}
+          for field in pairs(set_of) do known[name][field] = true end
+        end
+      end
+    end
+  end
+  local out = {}
+  for name, set_of in pairs(known) do
+    if set_of and not any then out[name] = set_of end
+  end
+  return out
 end
 
 local function union(a, b)

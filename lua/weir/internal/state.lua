@@ -7,6 +7,7 @@ local ffi = require "ffi"
 local border = require "weir.internal.border"
 local rows = require "weir.internal.rows"
 local keys = require "weir.internal.keys"
+local names = require "weir.internal.names"
 
 local C = border.C
 local format, concat = string.format, table.concat
@@ -45,11 +46,12 @@ local function reader(on_change)
 end
 
 -- A site that writes into state; `room` is the text of the C call that gives the body's place.
-local function writer(S, room, params, general, on_change)
+local function writer(S, room, params, general, on_change, known)
   local E = rows.environment(nil, S, S)
   E.keys_put = keys.put
   rows.site {
     E = E,
+    known = known,
     params = params,
     place = function(text, shape)
       text[#text + 1] = format("local b = %s if b == nil then E.no_memory() end", room(shape))
@@ -72,12 +74,12 @@ end
 local kinds = {}
 
 -- Value access that reducing and aggregating states share.
-local function value_access(S, i)
+local function value_access(S, i, known)
   local read, write
   reader(function(fn) read = fn end)
   writer(S, function(shape) return format("C.wr_state_put(S, %d, %d, n)", i, shape) end, "",
     function(id, body) put_body(C.wr_state_put(S, i, id, #body), body) end,
-    function(fn) write = fn end)
+    function(fn) write = fn end, known)
   local function get()
     local p = C.wr_state_get(S, i)
     if p == nil then return nil end
@@ -89,8 +91,8 @@ local function value_access(S, i)
   return get, set
 end
 
-function kinds.value(S, i)
-  local get, set = value_access(S, i)
+function kinds.value(S, i, _, known)
+  local get, set = value_access(S, i, known)
   return {
     get = function(_) return get() end,
     set = function(_, v) return set(v) end,
@@ -134,12 +136,12 @@ function kinds.aggregating(S, i, descriptor)
   }
 end
 
-function kinds.list(S, i)
+function kinds.list(S, i, _, known)
   local read, write
   reader(function(fn) read = fn end)
   writer(S, function(shape) return format("C.wr_list_add(S, %d, %d, n)", i, shape) end, "",
     function(id, body) put_body(C.wr_list_add(S, i, id, #body), body) end,
-    function(fn) write = fn end)
+    function(fn) write = fn end, known)
 
   local function step(cursor)
     local p = C.wr_list_next(S, i, cursor)
@@ -177,12 +179,12 @@ function kinds.list(S, i)
   return handle
 end
 
-function kinds.map(S, i)
+function kinds.map(S, i, _, known)
   local read, write
   reader(function(fn) read = fn end)
   writer(S, function(shape) return format("C.wr_map_put(S, %d, k, klen, %d, n)", i, shape) end, ", k, klen",
     function(id, body, k, klen) put_body(C.wr_map_put(S, i, k, klen, id, #body), body) end,
-    function(fn) write = fn end)
+    function(fn) write = fn end, known)
   local put_key = keys.put
   local key_out, klen_out = ffi.new "const uint8_t *[1]", ffi.new "uint32_t[1]"
 
@@ -246,10 +248,10 @@ local function read_only(handle, name)
   return view
 end
 
-local function make(S, i, name, descriptor)
+local function make(S, i, name, descriptor, known)
   local kind = kinds[descriptor.kind]
   if not kind then error("unknown kind of state: " .. tostring(descriptor.kind)) end
-  local ok, handle = pcall(kind, S, i, descriptor)
+  local ok, handle = pcall(kind, S, i, descriptor, known)
   if not ok then error(format("state '%s': %s", name, handle)) end
   return handle
 end
@@ -263,9 +265,12 @@ function M.prepare(stage)
     if node.kind == "reduce" then
       M.prepare_reduce(stage, node)
     else
+      local known = type(fn) == "table" and names.of_states(node.kind, fn) or {}
       for i, entry in ipairs(plan.states or {}) do
         local descriptor = type(fn) == "table" and fn.state and fn.state[entry.name]
-        if descriptor then stage.handles[entry.name] = make(stage.store, i - 1, entry.name, descriptor) end
+        if descriptor then 
+          stage.handles[entry.name] = make(stage.store, i - 1, entry.name, descriptor, known[entry.name])
+        end
       end
     end
   end
