@@ -50,9 +50,7 @@ local function plural(n, noun)
 end
 
 local function explained(job, plan)
-  local ok, chain = pcall(require, "weir.internal.chain")
-  if not ok or not chain.explain then return "" end
-  return "\n" .. chain.explain(job, plan)
+  return "\n" .. require("weir.internal.explain").text(job, plan)
 end
 
 --- `weir check`: everything was built; says what, lists the bundle's files and the warnings.

@@ -23,6 +23,9 @@ local lua_kinds = {
   co_process = true, broadcast_process = true, key_select = true, partition_fn = true,
 }
 
+-- A fused stage is one Lua function, and that holds at most 200 locals: an operator takes up to six.
+local STAGE_OPERATORS_MAX = 24
+
 ---------------------------------------------------------------- settings of each operator
 
 --- Number of key groups where none was asked for (P4).
@@ -106,7 +109,7 @@ local function stands_alone(graph, id)
 end
 
 local function fuses(graph, stage, from, to)
-  return stage.lua and lua_kinds[graph.job.nodes[to].kind]
+  return stage.lua and lua_kinds[graph.job.nodes[to].kind] and #stage.ids < STAGE_OPERATORS_MAX
     and graph.settled[from].on_error == graph.settled[to].on_error
     and not stands_alone(graph, from) and not stands_alone(graph, to)
 end

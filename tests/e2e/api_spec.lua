@@ -30,6 +30,11 @@ local cases = {
   { "map, filter and flat_map",
     [[n:filter(function(r) return r.i > 4 end):flat_map(function(r, emit) emit { a = r.i } emit { b = r.i } end):sink(print)]],
     { '{"a":5}', '{"a":6}', '{"b":5}', '{"b":6}' } },
+  { "a chain of a hundred operators",
+    [[for _ = 1, 100 do n = n:map(function(r) return { i = r.i + 1 } end) end
+    n:filter(function(r) return r.i < 103 end):sink(print)]], { '{"i":101}', '{"i":102}' } },
+  { "words", [[job:source(weir.from { { line = "The sea, the SEA" } }):words():key_by "word":count { emit = "final" }:sink(print)
+    n:sink(weir.discard())]], { '{"count":2,"word":"sea"}', '{"count":2,"word":"the"}' } },
   { "count of a field", [[n:key_by "k":count { emit = "final" }:sink(print)]],
     { '{"count":3,"k":"even"}', '{"count":3,"k":"odd"}' } },
   { "count of a key made by a function",

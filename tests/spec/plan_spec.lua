@@ -118,6 +118,13 @@ describe("a plan", function()
     assert.same({ { tag = "", targets = { { stage = 2 } } } }, stage.outs)
   end)
 
+  it("cuts very long chains, since a Lua function has a limit of locals", function()
+    local plan = draw.plan(source .. 'for i = 1, 60 do s = s:map(print) end s:sink(weir.discard())')
+    local counts = {}
+    for i, stage in ipairs(plan.vertices[1].stages) do counts[i] = #stage.operators end
+    assert.same({ 1, 24, 24, 12, 1 }, counts)
+  end)
+
   it("lets one output feed several operators, chained and not", function()
     local plan = draw.plan(source .. [[
       local m = s:map(print)

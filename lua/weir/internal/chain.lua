@@ -77,6 +77,8 @@ local function function_of(node, input)
   return fn.element
 end
 
+M.function_of = function_of
+
 ---------------------------------------------------------------- one generated chunk
 
 local Chunk = {}
