@@ -24,7 +24,7 @@ local lua_kinds = {
 }
 
 -- A fused stage is one Lua function, and that holds at most 200 locals: an operator takes up to six.
-local STAGE_OPERATORS_MAX = 24
+local STAGE_OPERATORS_MAX = 20
 
 ---------------------------------------------------------------- settings of each operator
 

@@ -75,12 +75,24 @@ local function operator_text(node)
   return format("operator '%s' (%s)", node.name, node.where or "?")
 end
 
+local TRACEBACK_MAX = 12
+
+-- An error as a script raised it: a text, or any other value.
+local function error_text(err)
+  if type(err) == "string" then return err end
+  return "error object " .. M.show(err)
+end
+
 -- User frames of the present stack: the generated code and the engine are left out.
 local function user_traceback(level)
   local lines = {}
   while true do
     local info = debug.getinfo(level, "Sln")
     if not info then break end
+    if #lines == TRACEBACK_MAX then
+      lines[#lines + 1] = "    …"
+      break
+    end
     local source = info.source
     if info.what ~= "C" and source:sub(1, 1) == "@" and not source:find("^@lua/weir") then
       lines[#lines + 1] = format("    %s:%d: in %s", info.short_src, info.currentline,
@@ -107,7 +119,7 @@ end
 
 local function describe_failure(stage, k, err, rec, trace)
   local node = stage.ops[k]
-  local text = format("%s failed in subtask %d: %s", operator_text(node), stage.L.subtask, tostring(err))
+  local text = format("%s failed in subtask %d: %s", operator_text(node), stage.L.subtask, error_text(err))
   if rec ~= nil then text = text .. "\n  record: " .. M.show(whole(stage, k, rec)) end
   local key = current_key(stage)
   if key then text = text .. "\n  key: " .. key end
@@ -150,7 +162,7 @@ function M.errors(stage)
     if stage.policies[k] == "fail" then
       error({ [FATAL] = true, text = describe_failure(stage, k, err, rec) }, 0)
     end
-    local text = tostring(err)
+    local text = error_text(err)
     local row = element(stage, whole(stage, k, rec)) or ""
     if C.wr_lua_bad_row(stage.L, k - 1, row, #row, text, #text) ~= 0 then
       error({ [FATAL] = true, text = border.error_text() }, 0)

@@ -116,6 +116,7 @@ local function analyse(fn, rec, out, returns)
 
   -- `handle:set(v)`, `:add(v)` and `:put(k, v)` copy what they are given.
   local function write(name, v)
+    if v == REC then reads = nil end -- all of it is kept
     if written[name] == nil then written[name] = {} end
     if written[name] then table.insert(written[name], v) end
   end
