@@ -1,0 +1,154 @@
+--- The house itself: what a newcomer types, and the scripts that count and install.
+
+local shell = require "support.shell"
+
+-- Make, free of the make that runs this spec.
+local make = "env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make --no-print-directory"
+
+local function write(path, text)
+  local f = assert(io.open(path, "w"))
+  f:write(text)
+  f:close()
+  os.execute("chmod +x " .. path)
+end
+
+describe("make help", function()
+  it("has a line for every target", function()
+    local out = shell.run(make .. " help")
+    for target in ("all demo test unit spec e2e sim fuzz bench tidy format lint docs mutants install clean help"):gmatch "%a%w*" do
+      assert.is_truthy(out:find("\n  make " .. target .. " +%a") or out:find("^  make " .. target .. " +%a"), target)
+    end
+  end)
+
+  it("works where there is neither compiler nor pkg-config nor luajit", function()
+    local bare = shell.folder()
+    for tool in ("make sh awk find sort echo env cat tr"):gmatch "%a+" do
+      os.execute(("ln -s $(command -v %s) %s/%s"):format(tool, bare, tool))
+    end
+    local out, code, err = shell.run(("PATH=%s; %s help"):format(bare, make))
+    shell.remove(bare)
+    assert.equal(0, code, err)
+    assert.equal("", err)
+    assert.is_truthy(out:find "make demo")
+  end)
+end)
+
+describe("tests/support/deps", function()
+  local fake
+
+  --- A machine whose dpkg knows the given packages, and whose apt-get writes down what it is asked for.
+  local function machine(installed)
+    fake = shell.folder()
+    write(fake .. "/dpkg-query", "#!/bin/sh\nfor p in " .. installed .. "; do echo installed $p; done\n")
+    write(fake .. "/apt-get", "#!/bin/sh\necho \"$@\" >>" .. fake .. "/asked\n")
+    write(fake .. "/sudo", '#!/bin/sh\nexec "$@"\n')
+  end
+  after_each(function() shell.remove(fake) end)
+
+  local build = "gcc g++ pkg-config luajit libluajit-5.1-dev libev-dev libxxhash-dev libsimdjson-dev liblz4-dev "
+    .. "libzstd-dev zlib1g-dev"
+
+  it("shows the apt-get line and installs what is missing", function()
+    machine(build:gsub("luajit ", "", 1):gsub("libev%-dev ", ""))
+    local out, code = shell.run(("PATH=%s:$PATH tests/support/deps build"):format(fake))
+    assert.equal(0, code)
+    assert.is_truthy(out:find("apt-get install -y --no-install-recommends luajit libev-dev\n", 1, true), out)
+    assert.is_truthy(shell.read(fake .. "/asked"):find "install .* luajit libev%-dev\n")
+  end)
+
+  it("says and does nothing when nothing is missing", function()
+    machine(build)
+    assert.equal("", (shell.run(("PATH=%s:$PATH tests/support/deps build"):format(fake))))
+    assert.is_nil(io.open(fake .. "/asked"))
+  end)
+
+  it("does nothing with DEPS=no", function()
+    machine ""
+    assert.equal("", (shell.run(("PATH=%s:$PATH DEPS=no tests/support/deps test"):format(fake))))
+    assert.is_nil(io.open(fake .. "/asked"))
+  end)
+end)
+
+describe("tests/support/run", function()
+  local tree
+
+  --- Runs the e2e suite of a tree that has the given shell tests; gives the last line, all, and the exit code.
+  local function count(programs)
+    tree = shell.folder()
+    os.execute(("mkdir -p %s/tests/support %s/tests/e2e && cp tests/support/run %s/tests/support/"):format(tree, tree, tree))
+    write(tree .. "/Makefile", "e2e-build:\n")
+    for name, text in pairs(programs) do write(("%s/tests/e2e/%s.sh"):format(tree, name), text) end
+    local out, code = shell.run(("env -u MAKEFLAGS -u BUILD -u B -u FILTER TIMEOUT=1 %s/tests/support/run e2e"):format(tree))
+    shell.remove(tree)
+    return out:match "([^\n]*)\n$", out, code
+  end
+
+  it("counts over all programs", function()
+    local last, _, code = count { a = "echo ok - 1; echo ok - 2", b = "echo 1..1; echo ok 1 - x" }
+    assert.equal("3 passed, 0 failed", last)
+    assert.equal(0, code)
+  end)
+
+  it("fails for a failed test, and shows why", function()
+    local last, out, code = count { a = "echo ok - 1; echo not ok - two; echo '# because'" }
+    assert.equal("1 passed, 1 failed", last)
+    assert.is_truthy(out:find "because")
+    assert.equal(1, code)
+  end)
+
+  it("lets a crash hide nothing", function()
+    local last, out = count { a = "echo ok - 1; kill -SEGV $$", b = "echo ok - 1" }
+    assert.equal("2 passed, 1 failed", last)
+    assert.is_truthy(out:find "signal 11", out)
+  end)
+
+  it("counts tests that were planned and lost", function()
+    assert.equal("1 passed, 2 failed", (count { a = "echo 1..3; echo ok 1 - one" }))
+  end)
+
+  it("counts a skipped test, an empty program and one that does not end as failures", function()
+    assert.equal("0 passed, 1 failed", (count { a = "echo 'ok 1 - # SKIP later'" }))
+    assert.equal("0 passed, 1 failed", (count { a = "true" }))
+    assert.equal("1 passed, 1 failed", (count { a = "echo ok - 1; while :; do :; done" }))
+  end)
+
+  it("fails when there is nothing to run", function()
+    local last, _, code = count {}
+    assert.equal("0 passed, 0 failed", last)
+    assert.equal(1, code)
+  end)
+end)
+
+describe("make install", function()
+  it("puts program, man page and completions under PREFIX, and the program runs from any folder", function()
+    local to = shell.folder()
+    local _, code, err = shell.run(("%s -s install PREFIX=/usr DESTDIR=%s"):format(make, to))
+    assert.equal(0, code, err)
+    local files = shell.run(("cd %s && find . -type f | LC_ALL=C sort"):format(to))
+    local version = shell.run(("cd / && %s/usr/bin/weir version"):format(to))
+    local page = shell.read(to .. "/usr/share/man/man1/weir.1")
+    shell.remove(to)
+    assert.equal("./usr/bin/weir\n./usr/share/bash-completion/completions/weir\n./usr/share/man/man1/weir.1\n"
+      .. "./usr/share/zsh/site-functions/_weir\n", files)
+    assert.is_truthy(version:match "^weir %d+%.%d+%.%d+\n$")
+    assert.is_truthy(page:find("\\fB\\-\\-buffer\\-timeout", 1, true))
+  end)
+end)
+
+describe("bash completion", function()
+  local function complete(words)
+    local script = [[
+      PATH=%s:$PATH; . packaging/weir.bash
+      COMP_WORDS=(%s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _weir; echo "${COMPREPLY[*]}"]]
+    local folder = shell.weir:match "^(.*)/"
+    local out = shell.run(("bash -c '%s'"):format(script:format(folder, words)))
+    return out
+  end
+
+  it("knows verbs, options, choices and scripts, from the program", function()
+    assert.equal("graph\n", complete "weir gr")
+    assert.equal("--buffer-timeout\n", complete "weir run --buffer-t")
+    assert.equal("json table raw\n", complete 'weir run --format ""')
+    assert.equal("jobs/word_count.lua\n", complete "weir run jobs/wor")
+  end)
+end)
