@@ -80,6 +80,23 @@ local cases = {
     }):sink(print)]],
     { '{"count":3,"even":true,"got":3,"key":"even","seen":3,"sum":12}', '{"empty":true,"key":"even","left":0}',
       '{"count":3,"even":false,"got":3,"key":"odd","seen":3,"sum":9}', '{"empty":true,"key":"odd","left":0}' } },
+  { "records kept whole in every kind of state",
+    [[n:key_by "k":process(weir.process_function {
+      state = { v = weir.state.value(), l = weir.state.list(), m = weir.state.map(), r = weir.state.reducing(function(a, b) return b end) },
+      element = function(ctx, r)
+        ctx.v:set(r)
+        ctx.l:add(r)
+        ctx.m:put("x", r)
+        ctx.r:add(r)
+        ctx:processing_timer(4e12)
+      end,
+      timer = function(ctx)
+        local n = 0
+        for r in ctx.l:iter() do n = n + r.i end
+        ctx:emit { v = ctx.v:get().k, l = n, m = ctx.m:get("x").k, r = ctx.r:get().k }
+      end,
+    }):sink(print)]],
+    { '{"l":12,"m":"even","r":"even","v":"even"}', '{"l":9,"m":"odd","r":"odd","v":"odd"}' } },
   { "reducing and aggregating state",
     [[n:key_by "k":process(weir.process_function {
       state = {

@@ -202,7 +202,7 @@ function Chunk:operator(k)
     self:add("local reduce%d = new_reduce(%d)", k, k)
     self:add("E.ctx%d = { emit = function(_, v) out%d(v) end }", k, k)
   elseif node.kind == "key_select" then
-    self:add("local select%d = E.select_key", k)
+    self:add("local select%d = E.select_key(%d)", k, node.options.parts)
   elseif node.kind == "partition_fn" then
     self:add("local select%d = E.select_channel(%d)", k, stage.plan.operators[k].channels or 1)
   end

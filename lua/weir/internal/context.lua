@@ -117,6 +117,12 @@ local function whole(stage, k, rec)
   return rows.decoder(bit.band(ffi.cast(border.elemp, R.p).tag, 0xffffff))(R.p + 16)
 end
 
+-- What the function raised: a text, or any other value as it would be shown in a record.
+local function error_text(err)
+  if type(err) == "table" and not (getmetatable(err) and getmetatable(err).__tostring) then return M.show(err) end
+  return tostring(err)
+end
+
 local function describe_failure(stage, k, err, rec, trace)
   local node = stage.ops[k]
   local text = format("%s failed in subtask %d: %s", operator_text(node), stage.L.subtask, error_text(err))
@@ -176,7 +182,7 @@ function M.errors(stage)
 
   function stage.unknown_tag(k, tag)
     error(format("operator '%s' emits to the side output '%s', which nobody reads (side_output \"%s\")",
-      stage.ops[k].name, tostring(tag), tostring(tag)), 3)
+      stage.ops[k].name, tostring(tag), tostring(tag)), 0)
   end
 
   --- The key of a row could not be made; C has the reason.

@@ -320,9 +320,13 @@ end
 local HIDDEN = {}
 for i = 1, 16 do HIDDEN[i] = "\1" .. i end
 
-local function with_key(rec, ...)
+local function with_key(parts, rec, ...)
   local n = select("#", ...)
   local copy = {}
+  if n ~= parts then
+    error(format("key_by function returned %d value%s for a key of %d; key_by(fn, \"name\", …) names each part",
+      n, n == 1 and "" or "s", parts), 0)
+  end
   if type(rec) == "table" and next(rec) ~= nil and rec[1] == nil then
     for k, v in next, rec do
       if type(k) ~= "string" then
@@ -345,13 +349,14 @@ local function with_key(rec, ...)
     end
     copy[HIDDEN[i]] = k
   end
-  if n == 0 then error("key_by function returned nothing", 0) end
   return copy
 end
 
---- The record with its key in hidden fields, on its way to a hash edge.
-function M.select_key(fn, rec)
-  return with_key(rec, fn(rec))
+--- The record with its key of so many parts in hidden fields, on its way to a hash edge.
+function M.select_key(parts)
+  return function(fn, rec)
+    return with_key(parts, rec, fn(rec))
+  end
 end
 
 --- The record with its channel in a hidden field, on its way to a custom edge of n channels.
@@ -362,7 +367,7 @@ function M.select_channel(n)
       error(format("partition function returned %s; it must return a whole number from 0 to %d",
         tostring(channel), n - 1), 0)
     end
-    local copy = with_key(rec, channel)
+    local copy = with_key(1, rec, channel)
     copy[HIDDEN[1]] = nil
     copy["\1p"] = channel
     return copy
