@@ -122,7 +122,7 @@ describe("a plan", function()
     local plan = draw.plan(source .. 'for i = 1, 60 do s = s:map(print) end s:sink(weir.discard())')
     local counts = {}
     for i, stage in ipairs(plan.vertices[1].stages) do counts[i] = #stage.operators end
-    assert.same({ 1, 24, 24, 12, 1 }, counts)
+    assert.same({ 1, 20, 20, 20, 1 }, counts)
   end)
 
   it("lets one output feed several operators, chained and not", function()
