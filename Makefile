@@ -12,7 +12,7 @@ ifeq ($(origin CXX),default)
 CXX    := $(if $(findstring clang,$(CC)),$(patsubst clang%,clang++%,$(notdir $(CC))),g++)
 endif
 
-PC_NAMES  := libxxhash liblz4 libzstd zlib simdjson
+PC_NAMES  := libxxhash libzstd zlib simdjson
 PC_CFLAGS := $(shell pkg-config --cflags luajit $(PC_NAMES) 2>/dev/null)
 PC_LIBS   := -lev $(shell pkg-config --libs $(PC_NAMES) 2>/dev/null)
 # LuaJIT is linked statically, inside the reach of its own machine code (README, Decisions).

@@ -45,7 +45,7 @@ describe("tests/support/deps", function()
   end
   after_each(function() shell.remove(fake) end)
 
-  local build = "gcc g++ pkg-config luajit libluajit-5.1-dev libev-dev libxxhash-dev libsimdjson-dev liblz4-dev "
+  local build = "gcc g++ pkg-config luajit libluajit-5.1-dev libev-dev libxxhash-dev libsimdjson-dev "
     .. "libzstd-dev zlib1g-dev"
 
   it("shows the apt-get line and installs what is missing", function()
@@ -116,6 +116,44 @@ describe("tests/support/run", function()
     local last, _, code = count {}
     assert.equal("0 passed, 0 failed", last)
     assert.equal(1, code)
+  end)
+end)
+
+describe("README.md", function()
+  local readme = shell.read "README.md"
+
+  it("has a first job that gives what it says", function()
+    local folder = shell.folder()
+    write(folder .. "/visits.lua", readme:match "```lua\n(.-)```")
+    local command, expected = readme:match "```console\n%$ (.-visits%.lua)\n(.-)```"
+    command = command:gsub("build/weir", shell.weir):gsub("visits%.lua", folder .. "/visits.lua")
+    local out, code, err = shell.run(command)
+    shell.remove(folder)
+    assert.equal(0, code, err)
+    assert.equal(expected, out)
+  end)
+
+  it("lists each option of weir run, and no other", function()
+    local help = shell.run(shell.weir .. " help run")
+    local listed, known = readme:match "## Options\n(.-)\n## ", {}
+    for option in help:gmatch "\n  [^\n]-%-%-(%l[%l-]*)" do
+      known[option] = true
+      if option ~= "help" and option ~= "fault" and option ~= "config" then
+        assert.is_truthy(listed:find("--" .. option, 1, true), option)
+      end
+    end
+    for option in listed:gmatch "\n| [^|]*" do
+      for name in option:gmatch "%-%-(%l[%l-]*)" do assert.is_true(known[name], name) end
+    end
+  end)
+
+  it("names only files that there are", function()
+    for folder, begin in readme:match "## A tour.-\n(|.-)\n\n":gmatch "| `([^`]*)`[^|]*|[^|]*|([^|]*)|" do
+      for file in begin:gmatch "`([^`]+)`" do
+        if folder:match "/$" then assert.is_truthy(io.open(folder .. file) or io.open("lua/weir/" .. file), folder .. file) end
+      end
+    end
+    for job in readme:match "| Job |.-\n\n":gmatch "`([%w_]+%.lua)`" do assert.is_truthy(io.open("jobs/" .. job), job) end
   end)
 end)
 
