@@ -13,6 +13,7 @@ void wr_combine_init(struct wr_combine *c, struct wr_combine_part *parts)
 static bool update(struct wr_combine *c)
 {
 	int64_t min = WR_TS_MAX, max = WR_TS_NONE, combined;
+	uint32_t at_end = 0;
 	bool idle = true;
 
 	if (!c->count)
@@ -20,6 +21,10 @@ static bool update(struct wr_combine *c)
 	for (uint32_t i = 0; i < c->count; i++) {
 		const struct wr_combine_part *p = &c->parts[i];
 
+		if (p->watermark == WR_TS_MAX) { /* holds nobody back, and does not speak for the others */
+			at_end++;
+			continue;
+		}
 		if (p->watermark > max)
 			max = p->watermark;
 		if (p->idle)
@@ -28,8 +33,8 @@ static bool update(struct wr_combine *c)
 		if (p->watermark < min)
 			min = p->watermark;
 	}
-	c->idle = idle;
-	combined = idle ? max : min;
+	c->idle = idle && at_end < c->count;
+	combined = c->idle ? max : min;
 	if (combined <= c->watermark)
 		return false;
 	c->watermark = combined;

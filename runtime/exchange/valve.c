@@ -22,6 +22,7 @@ struct channel {
 };
 struct side { /* the channels of one input */
 	uint32_t count, idle_count;
+	uint32_t at_end; /* channels whose watermark is MAX */
 	int64_t emitted;
 };
 struct wr_valve {
@@ -80,22 +81,20 @@ static bool side_raise(struct side *s, int64_t wm)
 	return true;
 }
 
-/* Minimum over aligned active channels (K15); nothing when there is none (K18). */
+/* Minimum over aligned active channels (K15); nothing when there is none (K18). A channel at the end of time
+ * holds nobody back, and event time ends for all together: another that is only idle may come back. */
 static bool side_minimum(struct wr_valve *v, uint32_t input)
 {
+	struct side *s = &v->sides[input];
 	int64_t min = WR_TS_MAX;
-	bool any = false;
 
 	for (uint32_t i = 0; i < v->count; i++) {
 		const struct channel *c = &v->ch[i];
 
-		if (c->input != input || !c->aligned)
-			continue;
-		any = true;
-		if (c->watermark < min)
+		if (c->input == input && c->aligned && c->watermark < min)
 			min = c->watermark;
 	}
-	return any && side_raise(&v->sides[input], min);
+	return (min < WR_TS_MAX || s->at_end == s->count) && side_raise(s, min);
 }
 
 static bool side_maximum(struct wr_valve *v, uint32_t input)
@@ -103,14 +102,15 @@ static bool side_maximum(struct wr_valve *v, uint32_t input)
 	int64_t max = WR_TS_NONE;
 
 	for (uint32_t i = 0; i < v->count; i++)
-		if (v->ch[i].input == input && v->ch[i].watermark > max)
+		if (v->ch[i].input == input && v->ch[i].watermark > max && v->ch[i].watermark < WR_TS_MAX)
 			max = v->ch[i].watermark;
 	return side_raise(&v->sides[input], max);
 }
 
+/* All that have not ended are silent. */
 static bool side_idle(const struct side *s)
 {
-	return s->idle_count == s->count;
+	return s->at_end < s->count && s->idle_count + s->at_end == s->count;
 }
 
 /* ---- the sides as one ---- */
@@ -142,6 +142,25 @@ static unsigned pass_idle(struct wr_valve *v, uint32_t input)
 
 /* ---- events ---- */
 
+/* A channel came to the end of time: the others decide, if there are others. */
+static unsigned channel_at_end(struct wr_valve *v, const struct channel *c)
+{
+	struct side *s = &v->sides[c->input];
+	bool was = v->combine.idle;
+	unsigned actions;
+
+	s->at_end++;
+	if (side_idle(s))
+		side_maximum(v, c->input);
+	else
+		side_minimum(v, c->input);
+	actions = pass_watermark(v, c->input) | pass_idle(v, c->input);
+	actions &= ~(unsigned)(WR_VALVE_ACTIVE | WR_VALVE_IDLE);
+	if (was != v->combine.idle)
+		actions |= was ? WR_VALVE_ACTIVE : WR_VALVE_IDLE;
+	return actions;
+}
+
 unsigned wr_valve_on_watermark(struct wr_valve *v, uint32_t channel, int64_t watermark)
 {
 	struct channel *c = &v->ch[channel];
@@ -152,6 +171,8 @@ unsigned wr_valve_on_watermark(struct wr_valve *v, uint32_t channel, int64_t wat
 	c->watermark = watermark;
 	if (watermark >= v->sides[c->input].emitted) /* K17 */
 		c->aligned = true;
+	if (watermark == WR_TS_MAX)
+		return channel_at_end(v, c);
 	return side_minimum(v, c->input) ? pass_watermark(v, c->input) : 0;
 }
 

@@ -7,6 +7,9 @@
  * first record (K10): the sender says so. The channels of a two-input task are two valves whose
  * watermarks meet as parts of one (K21; exchange/combine.h); callers see one.
  *
+ * Event time ends for all together: a channel at MAX holds nobody back and counts no more; MAX is
+ * emitted when all are there, not while another is only idle.
+ *
  *   channel: ACTIVE ──idle──▶ IDLE ──active──▶ ACTIVE (aligned once its watermark has caught up)
  *            any ──end──▶ ENDED (active, aligned, its watermark MAX)
  */
