@@ -8,7 +8,7 @@ local ffi = require "ffi"
 local api = weir_api -- luacheck: ignore
 if not api.defined then
   ffi.cdef(api.text)
-  api.defined = true
+  api.defined, api.text = true, nil
 end
 
 local M = {

@@ -17,6 +17,7 @@
 
 local util = require "jit.util"
 local bcnames = require("jit.vmdef").bcnames
+package.loaded["jit.vmdef"] = nil -- the rest of it is large, and every subtask has a Lua state
 local band, rshift = bit.band, bit.rshift
 
 local M = {}
