@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* writer: where rows go (rows P of the semantics), when buffers leave, what events and pages do. */
+#include "unit/exchange/kit.h"
+
+enum { CHANNELS = 5, SIZE = 256, MAXP = 128 };
+
+static struct wr_pools *pools;
+static struct wr_channel *channels[CHANNELS];
+static struct wr_writer *w;
+static struct wr_bytes rows;
+static struct bell ready;
+static int bad_rows, bad_answer;
+
+static int on_bad_row(void *arg, const struct wr_elem *row, int code)
+{
+	(void)arg;
+	(void)row;
+	assert_int_equal(code, WR_EUSER);
+	bad_rows++;
+	return bad_answer;
+}
+
+static struct wr_writer_options options(enum wr_partitioning p, uint32_t count)
+{
+	static const struct wr_str key = {"k", 1};
+
+	return (struct wr_writer_options){.name = "test",
+					  .partitioning = p,
+					  .channels = channels,
+					  .channel_count = count,
+					  .key_names = &key,
+					  .key_count = 1,
+					  .max_parallelism = MAXP,
+					  .timeout_us = -1,
+					  .seed = 42,
+					  .on_bad_row = on_bad_row};
+}
+
+static void open_with(struct wr_writer_options o, uint32_t limit)
+{
+	static const struct wr_notify nobody;
+
+	bell_init(&ready);
+	bad_rows = 0;
+	bad_answer = WR_OK;
+	pools = wr_pools_new(SIZE, 1 << 30);
+	for (uint32_t i = 0; i < o.channel_count; i++)
+		channels[i] = wr_ring_new(&nobody);
+	o.pool = wr_pool_new(pools, "test", limit, o.channel_count, &ready.notify);
+	w = wr_writer_new(&o);
+	assert_non_null(w);
+}
+static void open_plain(enum wr_partitioning p, uint32_t count)
+{
+	open_with(options(p, count), 1000);
+}
+
+static void close_all(uint32_t count)
+{
+	wr_writer_free(w);
+	for (uint32_t i = 0; i < count; i++)
+		channels[i]->ops->free(channels[i]);
+	wr_pools_free(pools);
+	wr_bytes_deinit(&rows);
+	assert_int_equal(kit_blocks(), 0);
+}
+
+static void add(double key, double n)
+{
+	kit_put(&rows, (struct kit_row){key, n, 0});
+}
+static void send(void)
+{
+	assert_int_equal(kit_send(w, &rows), WR_OK);
+	rows.len = 0;
+}
+
+/* Numbers n of all rows in channel c, in order; frees them. */
+static uint32_t received(uint32_t c, double *n, uint32_t max)
+{
+	struct wr_buffer *b;
+	uint32_t count = 0;
+
+	while ((b = wr_ring_pop(channels[c]))) {
+		uint32_t in_buffer = 0;
+
+		for (uint32_t at = 0; at < b->rows_len; in_buffer++) {
+			const struct wr_elem *row = (const struct wr_elem *)(b->data + at);
+
+			assert_true(count < max);
+			n[count++] = kit_n(row);
+			at += row->len;
+		}
+		assert_int_equal(in_buffer, b->row_count);
+		wr_buffer_unref(b);
+	}
+	return count;
+}
+
+static void forward_and_global_use_the_first_channel_alone(void **state)
+{
+	double n[8];
+
+	(void)state;
+	for (int p = 0; p < 2; p++) {
+		open_plain(p ? WR_GLOBAL : WR_FORWARD, 3);
+		assert_true(wr_writer_single(w));
+		for (int i = 0; i < 6; i++)
+			add(i, i);
+		send();
+		wr_writer_flush(w, 0, true);
+		assert_int_equal(received(0, n, 8), 6);
+		for (int i = 0; i < 6; i++)
+			assert_true(n[i] == i);
+		assert_int_equal(received(1, n, 8) + received(2, n, 8), 0);
+		close_all(3);
+	}
+}
+
+/* Against the rule itself: P2 (and P1 as decided) by a keyer of the test's own. */
+static void P2_hash_sends_a_row_to_the_subtask_of_its_key_group(void **state)
+{
+	static const uint32_t max_parallelisms[] = {128, 100, 5, 32768};
+	static const struct wr_str key_name = {"k", 1};
+	static double n[1000];
+
+	(void)state;
+	for (unsigned m = 0; m < NUMBER_OF(max_parallelisms); m++) {
+		struct wr_writer_options o = options(WR_HASH, CHANNELS);
+		struct wr_keyer *keyer = wr_keyer_new(&key_name, 1);
+		uint32_t expected[1000], at[CHANNELS] = {0}, total = 0;
+
+		o.max_parallelism = max_parallelisms[m];
+		open_with(o, 1000);
+		for (int i = 0; i < 1000; i++) {
+			size_t begin = rows.len;
+			struct wr_key key;
+
+			add(i % 321, i);
+			assert_int_equal(
+			    wr_keyer_key(keyer, (const struct wr_elem *)(rows.data + begin), &key), 0);
+			expected[i] = wr_key_group_subtask(wr_key_group(key.hash, o.max_parallelism),
+							   o.max_parallelism, CHANNELS);
+		}
+		wr_keyer_free(keyer);
+		send();
+		wr_writer_flush(w, 0, true);
+		for (uint32_t c = 0; c < CHANNELS; c++) {
+			at[c] = received(c, n, 1000);
+			assert_true(at[c] > 0);
+			for (uint32_t i = 0; i < at[c]; i++) {
+				assert_int_equal(expected[(int)n[i]], c);
+				assert_true(i == 0 || n[i] > n[i - 1]);
+			}
+			total += at[c];
+		}
+		assert_int_equal(total, 1000);
+		close_all(CHANNELS);
+	}
+}
+
+static void P6_a_row_without_a_key_is_the_users_error(void **state)
+{
+	double n[8];
+
+	(void)state;
+	open_plain(WR_HASH, 2);
+	add(1, 1);
+	kit_put_custom(&rows, 0, 2); /* has no field k */
+	add(1, 3);
+	bad_answer = WR_OK; /* skipped */
+	send();
+	assert_int_equal(bad_rows, 1);
+	wr_writer_flush(w, 0, true);
+	assert_int_equal(received(0, n, 8) + received(1, n, 8), 2);
+	kit_put_custom(&rows, 0, 2);
+	bad_answer = WR_EUSER;
+	assert_int_equal(kit_send(w, &rows), WR_EUSER);
+	assert_non_null(strstr(wr_error_text(), "'k'"));
+	close_all(2);
+}
+
+static void P9_rebalance_begins_at_a_random_channel_and_goes_round(void **state)
+{
+	bool began_at[CHANNELS] = {false};
+	double n[8];
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 64; seed++) {
+		struct wr_writer_options o = options(WR_REBALANCE, CHANNELS);
+		uint32_t first = CHANNELS;
+
+		o.seed = seed;
+		open_with(o, 1000);
+		for (int i = 0; i < 2 * CHANNELS; i++)
+			add(i, i);
+		send();
+		wr_writer_flush(w, 0, true);
+		for (uint32_t c = 0; c < CHANNELS; c++) {
+			assert_int_equal(received(c, n, 8), 2);
+			assert_true(n[1] == n[0] + CHANNELS);
+			if (n[0] == 0)
+				first = c;
+		}
+		assert_true(first < CHANNELS);
+		began_at[first] = true;
+		close_all(CHANNELS);
+	}
+	for (int c = 0; c < CHANNELS; c++)
+		assert_true(began_at[c]);
+}
+
+static void P10_rescale_begins_at_its_first_channel(void **state)
+{
+	double n[8];
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 16; seed++) {
+		struct wr_writer_options o = options(WR_RESCALE, 3);
+
+		o.seed = seed;
+		open_with(o, 1000);
+		for (int i = 0; i < 7; i++)
+			add(i, i);
+		send();
+		wr_writer_flush(w, 0, true);
+		for (uint32_t c = 0; c < 3; c++) {
+			assert_int_equal(received(c, n, 8), c == 0 ? 3 : 2);
+			assert_true(n[0] == c && n[1] == c + 3);
+		}
+		close_all(3);
+	}
+}
+
+static void P11_a_custom_channel_out_of_range_is_the_users_error(void **state)
+{
+	static const double bad[] = {-1, 3, 0.5, NAN, INFINITY, 1e300};
+	double n[8];
+
+	(void)state;
+	open_plain(WR_CUSTOM, 3);
+	for (unsigned i = 0; i < NUMBER_OF(bad); i++)
+		kit_put_custom(&rows, bad[i], i);
+	add(1, 1); /* no channel at all */
+	for (int i = 0; i < 6; i++)
+		kit_put_custom(&rows, i % 3, 100 + i);
+	send();
+	assert_int_equal(bad_rows, NUMBER_OF(bad) + 1);
+	wr_writer_flush(w, 0, true);
+	for (uint32_t c = 0; c < 3; c++) {
+		assert_int_equal(received(c, n, 8), 2);
+		assert_true(n[0] == 100 + c && n[1] == 103 + c);
+	}
+	close_all(3);
+
+	open_plain(WR_CUSTOM, 1); /* also where every row would go the same way */
+	assert_false(wr_writer_single(w));
+	kit_put_custom(&rows, 1, 1);
+	bad_answer = WR_EUSER;
+	assert_int_equal(kit_send(w, &rows), WR_EUSER);
+	close_all(1);
+}
+
+static void shuffle_reaches_every_channel_and_a_seed_repeats_it(void **state)
+{
+	static double n[2][CHANNELS][400];
+	uint32_t count[2][CHANNELS];
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		open_plain(WR_SHUFFLE, CHANNELS);
+		for (int i = 0; i < 400; i++)
+			add(i, i);
+		send();
+		wr_writer_flush(w, 0, true);
+		for (uint32_t c = 0; c < CHANNELS; c++) {
+			count[round][c] = received(c, n[round][c], 400);
+			assert_in_range(count[round][c], 40, 120);
+		}
+		close_all(CHANNELS);
+	}
+	assert_memory_equal(count[0], count[1], sizeof count[0]);
+	for (uint32_t c = 0; c < CHANNELS; c++)
+		assert_memory_equal(n[0][c], n[1][c], count[0][c] * sizeof(double));
+}
+
+static void broadcast_shares_one_buffer_among_all_channels(void **state)
+{
+	struct wr_buffer *b[3];
+
+	(void)state;
+	open_plain(WR_BROADCAST, 3);
+	add(1, 1);
+	send();
+	wr_writer_flush(w, 0, true);
+	for (int c = 0; c < 3; c++) {
+		b[c] = wr_ring_pop(channels[c]);
+		assert_non_null(b[c]);
+		assert_ptr_equal(b[c], b[0]);
+	}
+	for (int c = 0; c < 3; c++) {
+		assert_int_equal(atomic_load(&b[c]->refs), 3 - c);
+		wr_buffer_unref(b[c]);
+	}
+	close_all(3);
+}
+
+static void a_full_buffer_leaves_and_a_partly_filled_one_stays(void **state)
+{
+	struct wr_writer_stats s;
+
+	(void)state;
+	open_plain(WR_FORWARD, 1);
+	for (int i = 0; i < SIZE / 32; i++)
+		add(i, i);
+	send();
+	assert_true(wr_ring_empty(channels[0]));
+	add(9, 9);
+	send();
+	assert_int_equal(channels[0]->ops->queued(channels[0]), 1);
+	wr_writer_stats(w, &s);
+	assert_int_equal(s.rows, SIZE / 32);
+	assert_int_equal(s.bytes, SIZE);
+	assert_int_equal(s.buffers, 1);
+	assert_int_equal(s.queued_max, 1);
+	assert_int_equal(s.pool.in_use, 2);
+	close_all(1);
+}
+
+static void an_event_comes_behind_the_rows_in_every_channel(void **state)
+{
+	uint64_t payload = 77;
+
+	(void)state;
+	for (int p = WR_FORWARD; p <= WR_CUSTOM; p++) {
+		open_plain((enum wr_partitioning)p, 3);
+		if (p != WR_CUSTOM)
+			for (int i = 0; i < 6; i++)
+				add(i, i);
+		send();
+		assert_int_equal(wr_writer_event(w, WR_EV_BARRIER, 5, &payload, sizeof payload), WR_OK);
+		assert_int_equal(wr_writer_event(w, WR_EV_WATERMARK, 6, NULL, 0), WR_OK);
+		for (uint32_t c = 0; c < 3; c++) {
+			struct wr_buffer *b = wr_ring_pop(channels[c]);
+			const struct wr_elem *e = (const struct wr_elem *)(b->data + b->rows_len);
+
+			assert_int_equal(b->rows_len, b->row_count * 32);
+			assert_int_equal(b->len, b->rows_len + 24);
+			assert_int_equal(wr_event_type(e), WR_EV_BARRIER);
+			assert_int_equal(e->ts, 5);
+			assert_int_equal(e->len, 24);
+			assert_memory_equal(wr_elem_body(e), &payload, 8);
+			wr_buffer_unref(b);
+			b = wr_ring_pop(channels[c]);
+			assert_int_equal(b->rows_len, 0);
+			assert_int_equal(b->len, 16);
+			assert_int_equal(wr_event_type((const struct wr_elem *)b->data), WR_EV_WATERMARK);
+			wr_buffer_unref(b);
+			assert_true(wr_ring_empty(channels[c]));
+		}
+		close_all(3);
+	}
+}
+
+static void a_payload_is_padded_with_zeros(void **state)
+{
+	struct wr_buffer *b;
+
+	(void)state;
+	open_plain(WR_FORWARD, 1);
+	assert_int_equal(wr_writer_event(w, WR_EV_LATENCY, 1, "abcdefghijk", 11), WR_OK);
+	b = wr_ring_pop(channels[0]);
+	assert_int_equal(b->len, 32);
+	assert_memory_equal(b->data + 16, "abcdefghijk\0\0\0\0\0", 16);
+	wr_buffer_unref(b);
+	close_all(1);
+}
+
+static void a_row_larger_than_a_buffer_travels_in_pieces_in_order(void **state)
+{
+	struct wr_bytes got = WR_BYTES_EMPTY, sent = WR_BYTES_EMPTY;
+	struct wr_buffer *b;
+	uint32_t pieces = 0;
+
+	(void)state;
+	open_plain(WR_FORWARD, 1);
+	add(1, 1);
+	send();
+	kit_put(&rows, (struct kit_row){2, 2, 1000});
+	kit_put(&sent, (struct kit_row){2, 2, 1000});
+	add(3, 3);
+	send();
+	wr_writer_flush(w, 0, true);
+	b = wr_ring_pop(channels[0]);
+	assert_int_equal(b->fragment, WR_WHOLE);
+	assert_int_equal(b->row_count, 1);
+	wr_buffer_unref(b);
+	do {
+		b = wr_ring_pop(channels[0]);
+		pieces++;
+		assert_int_equal(b->fragment, got.len + b->len < sent.len ? WR_FRAGMENT : WR_FRAGMENT_LAST);
+		assert_int_equal(b->row_count, got.len + b->len == sent.len);
+		wr_bytes_put(&got, b->data, b->len);
+		wr_buffer_unref(b);
+	} while (got.len < sent.len);
+	assert_int_equal(pieces, (sent.len + SIZE - 1) / SIZE);
+	assert_memory_equal(got.data, sent.data, sent.len);
+	b = wr_ring_pop(channels[0]);
+	assert_int_equal(b->fragment, WR_WHOLE);
+	wr_buffer_unref(b);
+	wr_bytes_deinit(&got);
+	wr_bytes_deinit(&sent);
+	close_all(1);
+}
+
+static void a_page_is_the_room_of_the_current_buffer(void **state)
+{
+	uint8_t *end, *at;
+	double n[20];
+
+	(void)state;
+	for (int p = 0; p < 2; p++) {
+		open_plain(p ? WR_BROADCAST : WR_HASH, p ? 3 : 1);
+		assert_true(wr_writer_single(w));
+		add(1, 0);
+		send();
+		for (int i = 1; i < 12; i++) {
+			at = wr_writer_page(w, 32, &end);
+			assert_non_null(at);
+			assert_true(end - at >= 32 && end - at <= SIZE);
+			add(1, i);
+			memcpy(at, rows.data, 32);
+			rows.len = 0;
+			wr_writer_commit(w, at + 32, 1);
+		}
+		assert_null(wr_writer_page(w, SIZE + 8, &end));
+		wr_writer_flush(w, 0, true);
+		for (uint32_t c = 0; c < (p ? 3u : 1u); c++) {
+			assert_int_equal(received(c, n, 20), 12);
+			for (int i = 0; i < 12; i++)
+				assert_true(n[i] == i);
+		}
+		close_all(p ? 3 : 1);
+	}
+}
+
+static void a_flush_takes_only_buffers_whose_time_is_up(void **state)
+{
+	struct wr_writer_options o = options(WR_RESCALE, 2);
+
+	(void)state;
+	o.timeout_us = 10;
+	open_with(o, 1000);
+	assert_true(wr_writer_flush(w, 1000, false) == UINT64_MAX);
+	add(1, 1);
+	send(); /* channel 0 */
+	assert_true(wr_writer_flush(w, 2000, false) == 12000);
+	add(2, 2);
+	send(); /* channel 1 */
+	assert_true(wr_writer_flush(w, 7000, false) == 12000);
+	assert_true(wr_writer_flush(w, 11999, false) == 12000);
+	assert_true(wr_ring_empty(channels[0]));
+	assert_true(wr_writer_flush(w, 12000, false) == 17000);
+	assert_false(wr_ring_empty(channels[0]));
+	assert_true(wr_ring_empty(channels[1]));
+	add(3, 3);
+	send(); /* channel 0: its time begins anew */
+	assert_true(wr_writer_flush(w, 17000, false) == 27000);
+	assert_false(wr_ring_empty(channels[1]));
+	close_all(2);
+}
+
+static void timeout_zero_flushes_always_and_minus_one_never(void **state)
+{
+	struct wr_writer_options o = options(WR_FORWARD, 1);
+
+	(void)state;
+	o.timeout_us = 0;
+	open_with(o, 1000);
+	add(1, 1);
+	send();
+	assert_true(wr_writer_flush(w, 5, false) == UINT64_MAX);
+	assert_false(wr_ring_empty(channels[0]));
+	close_all(1);
+	open_plain(WR_FORWARD, 1);
+	add(1, 1);
+	send();
+	assert_true(wr_writer_flush(w, UINT64_MAX - 1, false) == UINT64_MAX);
+	assert_true(wr_ring_empty(channels[0]));
+	wr_writer_flush(w, 5, true);
+	assert_false(wr_ring_empty(channels[0]));
+	close_all(1);
+}
+
+static void a_writer_without_buffers_is_not_ready_until_some_are_back(void **state)
+{
+	struct wr_writer_stats s;
+	double n[100];
+
+	(void)state;
+	open_with(options(WR_FORWARD, 1), 4); /* one for events, three for rows */
+	for (int i = 0; i < 3 * SIZE / 32; i++)
+		add(i, i);
+	send();
+	assert_false(wr_writer_ready(w));
+	assert_false(wr_writer_wait(w));
+	for (int i = 0; i < 2 * SIZE / 32; i++)
+		add(i, i);
+	send(); /* emitting does not wait */
+	wr_writer_stats(w, &s);
+	assert_int_equal(s.pool.overdrafts, 2);
+	assert_int_equal(bell_count(&ready), 0);
+	received(0, n, 100);
+	assert_int_equal(bell_count(&ready), 1);
+	assert_true(wr_writer_ready(w));
+	close_all(1);
+}
+
+/* Every channel holds a buffer that nobody else can give back. */
+static void a_writer_that_holds_what_it_waits_for_lets_go(void **state)
+{
+	double n[8];
+
+	(void)state;
+	open_with(options(WR_RESCALE, 4), 5); /* four for events, one for rows */
+	for (int i = 0; i < 4; i++)
+		add(i, i);
+	send();
+	assert_false(wr_writer_ready(w));
+	assert_false(wr_writer_wait(w));
+	for (uint32_t c = 0; c < 4; c++)
+		assert_int_equal(received(c, n, 8), 1);
+	assert_int_equal(bell_count(&ready), 1);
+	assert_true(wr_writer_ready(w));
+	close_all(4);
+}
+
+static void a_page_keeps_a_pool_of_one_buffer_going(void **state)
+{
+	uint8_t *end;
+
+	(void)state;
+	open_with(options(WR_FORWARD, 1), 2); /* one for events, one for rows */
+	assert_non_null(wr_writer_page(w, 32, &end));
+	assert_true(wr_writer_ready(w));
+	close_all(1);
+}
+
+static void a_refused_allocation_is_an_error_and_leaks_nothing(void **state)
+{
+	struct wr_writer_options o = options(WR_HASH, 3);
+	bool refused = true;
+
+	(void)state;
+	kit_put(&rows, (struct kit_row){1, 1, 0}); /* shapes are known from now on */
+	kit_put(&rows, (struct kit_row){2, 2, 1000});
+	open_plain(WR_HASH, 3);
+	for (int n = 1; n < 60; n++) { /* a ring makes up for its own */
+		o.pool = wr_pool_new(pools, "second", 10, 3, NULL);
+		wr_mem_fail_at(n);
+		struct wr_writer *second = wr_writer_new(&o);
+		refused = !second;
+		if (second) {
+			refused = kit_send(second, &rows) != WR_OK;
+			refused |= wr_writer_event(second, WR_EV_END, 0, NULL, 0) != WR_OK;
+			wr_writer_free(second);
+		} else {
+			wr_pool_free(o.pool);
+		}
+		wr_mem_fail_at(0);
+		assert_true(!refused || wr_error_code() == WR_EFATAL);
+	}
+	assert_false(refused);
+	close_all(3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(forward_and_global_use_the_first_channel_alone),
+	    cmocka_unit_test(P2_hash_sends_a_row_to_the_subtask_of_its_key_group),
+	    cmocka_unit_test(P6_a_row_without_a_key_is_the_users_error),
+	    cmocka_unit_test(P9_rebalance_begins_at_a_random_channel_and_goes_round),
+	    cmocka_unit_test(P10_rescale_begins_at_its_first_channel),
+	    cmocka_unit_test(P11_a_custom_channel_out_of_range_is_the_users_error),
+	    cmocka_unit_test(shuffle_reaches_every_channel_and_a_seed_repeats_it),
+	    cmocka_unit_test(broadcast_shares_one_buffer_among_all_channels),
+	    cmocka_unit_test(a_full_buffer_leaves_and_a_partly_filled_one_stays),
+	    cmocka_unit_test(an_event_comes_behind_the_rows_in_every_channel),
+	    cmocka_unit_test(a_payload_is_padded_with_zeros),
+	    cmocka_unit_test(a_row_larger_than_a_buffer_travels_in_pieces_in_order),
+	    cmocka_unit_test(a_page_is_the_room_of_the_current_buffer),
+	    cmocka_unit_test(a_flush_takes_only_buffers_whose_time_is_up),
+	    cmocka_unit_test(timeout_zero_flushes_always_and_minus_one_never),
+	    cmocka_unit_test(a_writer_without_buffers_is_not_ready_until_some_are_back),
+	    cmocka_unit_test(a_writer_that_holds_what_it_waits_for_lets_go),
+	    cmocka_unit_test(a_page_keeps_a_pool_of_one_buffer_going),
+	    cmocka_unit_test(a_refused_allocation_is_an_error_and_leaks_nothing),
+	};
+
+	return cmocka_run_group_tests_name("writer", tests, NULL, NULL);
+}
