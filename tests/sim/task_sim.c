@@ -24,7 +24,14 @@
 #include "record/row.h"
 #include "task/task.h"
 
-enum { VERTICES_MAX = 8, PARALLELISM_MAX = 4, STAGES_MAX = 3, TASKS_MAX = 20, EDGES_MAX = 16, ROWS_MAX = 200 };
+enum {
+	VERTICES_MAX = 8,
+	PARALLELISM_MAX = 4,
+	STAGES_MAX = 3,
+	TASKS_MAX = 20,
+	EDGES_MAX = 16,
+	ROWS_MAX = 200
+};
 enum { FIELD_EPOCH, FIELD_FROM, FIELD_N, FIELD_SEQ, FIELD_SRC, FIELD_FILL, FIELDS };
 enum { STEPS_MAX = 2000000 };
 
@@ -234,8 +241,8 @@ static int source_poll(struct wr_stage *st)
 	return WR_OK;
 }
 
-static int check_row(struct wr_stage *st, struct node *n, const struct wr_elem *row, const struct wr_cell *cells,
-		     uint32_t input)
+static int check_row(struct wr_stage *st, struct node *n, const struct wr_elem *row,
+		     const struct wr_cell *cells, uint32_t input)
 {
 	struct sim *s = n->sim;
 	uint32_t from = (uint32_t)cells[FIELD_FROM].i64;
@@ -243,8 +250,8 @@ static int check_row(struct wr_stage *st, struct node *n, const struct wr_elem *
 	int64_t *heard = &n->heard[st->index][from];
 
 	if (cells[FIELD_SEQ].i64 <= *heard)
-		return fail(s, "order: row %lld of stage %u after row %lld", (long long)cells[FIELD_SEQ].i64, from,
-			    (long long)*heard);
+		return fail(s, "order: row %lld of stage %u after row %lld", (long long)cells[FIELD_SEQ].i64,
+			    from, (long long)*heard);
 	*heard = cells[FIELD_SEQ].i64;
 	if (row->ts <= st->watermark)
 		return fail(s, "watermark %lld overtook a row of %lld", (long long)st->watermark,
@@ -253,7 +260,8 @@ static int check_row(struct wr_stage *st, struct node *n, const struct wr_elem *
 		return fail(s, "barrier %llu overtook a row", (unsigned long long)n->epoch_seen[st->index]);
 	n->epoch_seen[st->index] = (uint64_t)cells[FIELD_EPOCH].i64;
 	for (uint32_t e = 0; st->index == 0 && e < s->edge_count; e++)
-		if (s->edges[e].to == n->vertex && s->edges[e].from == from_vertex && s->edges[e].input != input)
+		if (s->edges[e].to == n->vertex && s->edges[e].from == from_vertex &&
+		    s->edges[e].input != input)
 			return fail(s, "a row came by input %u instead of %u", input, s->edges[e].input);
 	return WR_OK;
 }
@@ -653,8 +661,8 @@ static void check_rows(struct sim *s, uint32_t sink, const struct node *src)
 
 	for (uint32_t k = 0; k < src->rows; k++)
 		if (seen[k] != v->copies[src->vertex])
-			fail(s, "row %u of vertex %u came %u times to vertex %u, not %llu", k, src->vertex, seen[k],
-			     sink, (unsigned long long)v->copies[src->vertex]);
+			fail(s, "row %u of vertex %u came %u times to vertex %u, not %llu", k, src->vertex,
+			     seen[k], sink, (unsigned long long)v->copies[src->vertex]);
 }
 
 static void check_end(struct sim *s)

@@ -77,12 +77,6 @@ end
 
 local TRACEBACK_MAX = 12
 
--- An error as a script raised it: a text, or any other value.
-local function error_text(err)
-  if type(err) == "string" then return err end
-  return "error object " .. M.show(err)
-end
-
 -- User frames of the present stack: the generated code and the engine are left out.
 local function user_traceback(level)
   local lines = {}
