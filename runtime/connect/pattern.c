@@ -38,21 +38,31 @@ static uint64_t random_at(uint64_t stream, uint64_t i)
 
 static uint64_t number(const struct field *f, uint64_t i)
 {
-	return (f->rule == RANDOM ? random_at(f->stream, i) : i / f->every) % f->below;
+	uint64_t v;
+
+	if (f->rule == RANDOM)
+		return (uint64_t)((__uint128_t)random_at(f->stream, i) * f->below >> 64);
+	v = f->every > 1 ? i / f->every : i;
+	return v < f->below ? v : v % f->below;
 }
 
 static uint32_t put_text(uint8_t *to, const struct field *f, uint64_t v)
 {
-	char digits[DIGITS_MAX];
-	uint32_t n = 0;
+	char digits[2 * DIGITS_MAX]; /* the second half is room for a copy of fixed length */
+	uint32_t at = DIGITS_MAX;
 
 	memcpy(to, f->prefix, f->prefix_len);
-	do
-		digits[n++] = (char)('0' + v % 10);
-	while ((v /= 10));
-	for (uint32_t i = 0; i < n; i++)
-		to[f->prefix_len + i] = (uint8_t)digits[n - 1 - i];
-	return f->prefix_len + n;
+	while (v > UINT32_MAX) {
+		digits[--at] = (char)('0' + v % 10);
+		v /= 10;
+	}
+	for (uint32_t w = (uint32_t)v;; w /= 10) { /* dividing 32 bits is several times cheaper */
+		digits[--at] = (char)('0' + w % 10);
+		if (w < 10)
+			break;
+	}
+	memcpy(to + f->prefix_len, digits + at, DIGITS_MAX);
+	return f->prefix_len + DIGITS_MAX - at;
 }
 
 static void put_due(const struct wr_pattern *p, uint8_t *row, uint64_t due_ns)

@@ -44,17 +44,24 @@ static inline uint64_t random_at(uint64_t field, uint64_t i)
 	return x ^ x >> 31;
 }
 
-static inline uint32_t put_number(char *to, uint64_t v)
+/* The same as a number from 0 to below - 1. */
+static inline uint64_t random_below(uint64_t field, uint64_t i, uint64_t below)
 {
-	char text[20];
-	uint32_t n = 0;
+	return (uint64_t)((__uint128_t)random_at(field, i) * below >> 64);
+}
 
-	do
-		text[n++] = (char)('0' + v % 10);
-	while ((v /= 10));
-	for (uint32_t i = 0; i < n; i++)
-		to[i] = text[n - 1 - i];
-	return n;
+static inline uint32_t put_number(char *to, uint64_t number)
+{
+	char text[32]; /* the second half is room for a copy of fixed length */
+	uint32_t at = 16;
+
+	for (uint32_t v = (uint32_t)number;; v /= 10) {
+		text[--at] = (char)('0' + v % 10);
+		if (v < 10)
+			break;
+	}
+	memcpy(to, text + at, 16);
+	return 16 - at;
 }
 
 static inline double get_f64(const uint8_t *p)

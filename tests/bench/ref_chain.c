@@ -42,8 +42,8 @@ static size_t make_input(uint8_t *to)
 		char item[32] = "item", user[32] = "user";
 		struct order o = {.amount = (double)(i % 1000), .ts = (double)i};
 
-		o.item = (struct str){item, 4 + put_number(item + 4, random_at(1, i) % 8)};
-		o.user = (struct str){user, 4 + put_number(user + 4, random_at(2, i) % 500)};
+		o.item = (struct str){item, 4 + put_number(item + 4, random_below(1, i, 8))};
+		o.user = (struct str){user, 4 + put_number(user + 4, random_below(2, i, 500))};
 		used += encode(to + used, &o);
 	}
 	return used;

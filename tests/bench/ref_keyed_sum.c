@@ -2,7 +2,7 @@
 /* ref_keyed_sum: the sum of a field per key. usage: ref_keyed_sum [keys] [records]
  *
  * Rows {key, value} of two numbers are made into 32 KB buffers, then summed from there:
- *   key = random % keys, value = position % 1000
+ *   key = random below keys, value = position % 1000
  * When the input ends each key gives a row {key, value = sum}; the checksum is the sum of
  * XXH3-64 over their bodies.
  */
@@ -14,7 +14,7 @@ static void fill(uint8_t *buffer, uint64_t first, uint32_t count, uint64_t keys)
 {
 	for (uint32_t i = 0; i < count; i++, buffer += ROW) {
 		*(struct elem *)buffer = (struct elem){ROW, 2, INT64_MIN};
-		put_f64(buffer + 16, (double)(random_at(1, first + i) % keys));
+		put_f64(buffer + 16, (double)(random_below(1, first + i, keys)));
 		put_f64(buffer + 24, (double)((first + i) % 1000));
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ref_process: a keyed process function by hand. usage: ref_process [keys] [records]
  *
- * Rows {amount, ts, user}: user = "user" .. random % keys, amount = position % 1000,
+ * Rows {amount, ts, user}: user = "user" .. random below keys, amount = position % 1000,
  * ts = position / 10 ms. Per record: a value state row (count, last, sum) is read and
  * written, a timer is set for the end of the record's minute, and every fourth record of a
  * user emits {n, total, user} into 32 KB buffers. After each buffer time advances and due timers
@@ -61,7 +61,7 @@ static uint32_t fill(uint8_t *buffer, uint64_t *position, uint64_t end, uint64_t
 	for (; *position < end && used < BUFFER - 128; ++*position) {
 		uint8_t *body = buffer + used + sizeof(struct elem);
 		char user[32] = "user";
-		struct str s = {user, 4 + put_number(user + 4, random_at(1, *position) % keys)};
+		struct str s = {user, 4 + put_number(user + 4, random_below(1, *position, keys))};
 
 		put_f64(body + AMOUNT, (double)(*position % 1000));
 		put_f64(body + TS, (double)(*position / 10));

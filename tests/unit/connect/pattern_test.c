@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 #include "base/arena.h"
@@ -12,6 +13,11 @@
 #include "record/row.h"
 
 static struct wr_mem mem = WR_MEM_INIT("pattern_test");
+
+#define TEXT(s)                                                                                              \
+	{                                                                                                    \
+		.tag = WR_V_STR, .str = {(s), sizeof(s) - 1 }                                                \
+	}
 
 /* {due, n: cycle 7 every 2, user: "u" random 100}, repeating after `distinct` rows (0: never). */
 static struct wr_pattern *make(int64_t distinct)
@@ -94,6 +100,34 @@ static void a_row_is_a_function_of_its_number_alone(void **state)
 	wr_pattern_free(q);
 }
 
+static void numbers_are_whole_in_text_whatever_their_size(void **state)
+{
+	static const uint64_t numbers[] = {0, 9, 10, 4294967295u, 4294967296u, 9007199254740991u};
+	struct wr_value field_keys[4] = {TEXT("below"), TEXT("kind"), TEXT("name"), TEXT("prefix")};
+	struct wr_value field_items[4] = {
+	    {.tag = WR_V_I64, .i64 = INT64_C(1) << 53}, TEXT("cycle"), TEXT("n"), TEXT("x")};
+	struct wr_value field = {.tag = WR_V_RECORD, .count = 4, .keys = field_keys, .items = field_items};
+	struct wr_value key = TEXT("fields"), list = {.tag = WR_V_LIST, .count = 1, .items = &field};
+	struct wr_value options = {.tag = WR_V_RECORD, .count = 1, .keys = &key, .items = &list};
+	struct wr_pattern *p = wr_pattern_new(&options);
+
+	(void)state;
+	assert_non_null(p);
+	for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		_Alignas(8) uint8_t row[128];
+		char expected[32];
+		const struct wr_elem *e = (const struct wr_elem *)row;
+		struct wr_str s;
+
+		wr_pattern_put(p, row, numbers[i], 0);
+		s = wr_row_str(wr_shape(wr_elem_shape(e)), wr_elem_body(e), 0);
+		snprintf(expected, sizeof expected, "x%llu", (unsigned long long)numbers[i]);
+		assert_int_equal(s.len, strlen(expected));
+		assert_memory_equal(s.p, expected, s.len);
+	}
+	wr_pattern_free(p);
+}
+
 static void random_fields_use_their_whole_range(void **state)
 {
 	_Alignas(8) uint8_t row[256];
@@ -162,6 +196,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_row_is_a_function_of_its_number_alone),
+	    cmocka_unit_test(numbers_are_whole_in_text_whatever_their_size),
 	    cmocka_unit_test(random_fields_use_their_whole_range),
 	    cmocka_unit_test(distinct_rows_repeat_and_are_due_anew),
 	    cmocka_unit_test(an_allocation_that_fails_is_an_error),
