@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "connect/kinds.h"
 #include "format/csv_writer.h"
 #include "format/options.h"
@@ -156,7 +157,7 @@ static int file_open(struct wr_stage *s)
 		snprintf(t->name, sizeof t->name, "%s.%u", path, s->env->subtask);
 	else
 		snprintf(t->name, sizeof t->name, "%s", path);
-	fd = open(t->name, O_WRONLY | O_CREAT | O_CLOEXEC | mode, 0666);
+	fd = WR_FAULT("file.open", &errno) ? -1 : open(t->name, O_WRONLY | O_CREAT | O_CLOEXEC | mode, 0666);
 	if (fd < 0)
 		return wr_error_set(WR_EUSER, "cannot write %s: %s", t->name, strerror(errno));
 	rc = sink_start(s, &(struct wr_outlet_options){.fd = fd, .close = true, .sync = true});

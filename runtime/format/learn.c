@@ -15,8 +15,7 @@
 #include "format/learn.h"
 
 enum {
-	LAYOUTS_MAX = 512,
-	/* of the process' 16384 shapes: leaves room for other subtasks and for what Lua makes */
+	LAYOUTS_MAX = 512, /* of 16384 shapes of the process: leaves room for others */
 	LAYOUT_SLOTS = 2 * LAYOUTS_MAX,
 	TYPES = WR_T_ANY + 1,
 	TAGGED_MAX = 1 << 30

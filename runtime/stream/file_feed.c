@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "stream/feed.h"
 
@@ -23,7 +24,7 @@ static int file_read(struct wr_feed *feed, uint8_t *to, size_t room, size_t *got
 	ssize_t n;
 
 	do
-		n = read(f->fd, to, room);
+		n = WR_FAULT("file.read", &errno) ? -1 : read(f->fd, to, room);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return wr_error_set(WR_EUSER, "cannot read: %s", strerror(errno));
@@ -60,7 +61,7 @@ struct wr_feed *wr_file_feed_new(int fd, bool unpack)
 
 struct wr_feed *wr_file_feed_open(const char *path, uint64_t from, bool unpack)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = WR_FAULT("file.open", &errno) ? -1 : open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0 || (from > 0 && lseek(fd, (off_t)from, SEEK_SET) < 0)) {
 		wr_error_set(WR_EUSER, "cannot open: %s", strerror(errno));

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "stream/outlet.h"
 
 enum {
@@ -63,7 +64,7 @@ static int write_failed(struct wr_outlet *o)
 static int write_all(struct wr_outlet *o, struct iovec *v, int count)
 {
 	while (count > 0) {
-		ssize_t n = writev(o->options.fd, v, count);
+		ssize_t n = WR_FAULT("file.write", &errno) ? -1 : writev(o->options.fd, v, count);
 
 		if (n < 0 && errno != EINTR)
 			return write_failed(o);
@@ -93,6 +94,15 @@ static int write_blocks(struct wr_outlet *o, struct wr_bytes **blocks, uint32_t 
 	if (o->options.lock)
 		pthread_mutex_unlock(o->options.lock);
 	return rc;
+}
+
+static int sync_file(struct wr_outlet *o)
+{
+	int failed = WR_FAULT("file.fsync", &errno) ? -1 : fsync(o->options.fd);
+
+	if (failed == 0 || errno == EINVAL) /* a pipe or a device has nothing to sync */
+		return WR_OK;
+	return wr_error_set(WR_EFATAL, "cannot sync %s: %s", o->options.name, strerror(errno));
 }
 
 static int ready_to_write(struct wr_outlet *o)
@@ -146,8 +156,8 @@ static void outlet_work(struct wr_iojob *job)
 		rc = ready_to_write(o);
 	if (rc == WR_OK && count > 0)
 		rc = write_blocks(o, blocks, count);
-	if (rc == WR_OK && draining && o->options.sync && fsync(o->options.fd) != 0 && errno != EINVAL)
-		rc = wr_error_set(WR_EFATAL, "cannot sync %s: %s", o->options.name, strerror(errno));
+	if (rc == WR_OK && draining && o->options.sync)
+		rc = sync_file(o);
 	if (rc != WR_OK && o->state == WR_OK)
 		fail(o, rc);
 	give_back(o, blocks, count);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* files_test: every line of every file exactly once, whatever the parallelism, and what cannot
  * be read is told and passed over. */
+#include <errno.h>
 #include <zlib.h>
 #include <zstd.h>
+#include "base/fault.h"
 #include "unit/connect/crew.h"
 
 static double split_size, line_max;
@@ -446,6 +448,23 @@ static void test_a_folder_stands_for_its_files_but_hidden_ones(void **state)
 	wr_bytes_deinit(&model);
 }
 
+static void test_a_read_that_fails_is_told_and_the_other_files_are_read(void **state)
+{
+	struct crew *c;
+
+	(void)state;
+	file_text("a.txt", "a\n");
+	file_text("b.txt", "b\n");
+	c = lines_crew(1, WR_ON_ERROR_SKIP);
+	assert_int_equal(crew_look(c), WR_OK);
+	assert_int_equal(wr_fault_set("file.read", 2, EIO), WR_OK);
+	assert_int_equal(crew_run(c), WR_END);
+	assert_int_equal(crew_skipped(c), 1);
+	assert_int_equal(c->stands[0]->out.rows, 2);
+	assert_non_null(strstr(bad_text, "a.txt:2: cannot read: Input/output error"));
+	crew_done(c);
+}
+
 static void test_memory_that_is_refused_is_an_error_and_no_crash(void **state)
 {
 	uint8_t bytes[1000];
@@ -491,6 +510,7 @@ int main(void)
 	    FILES_TEST(test_a_file_that_became_shorter_is_told),
 	    FILES_TEST(test_no_file_is_an_error_of_the_source),
 	    FILES_TEST(test_a_folder_stands_for_its_files_but_hidden_ones),
+	    FILES_TEST(test_a_read_that_fails_is_told_and_the_other_files_are_read),
 	    FILES_TEST(test_memory_that_is_refused_is_an_error_and_no_crash),
 	};
 

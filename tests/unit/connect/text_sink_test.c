@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* text_sink_test: rows leave as whole lines, a full pipe pauses, a closed one ends. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include "base/fault.h"
+#include "connect/collect.h"
 #include "unit/connect/crew.h"
 
 /* ---- what a sink needs around it ---- */
@@ -266,6 +269,52 @@ static void test_a_full_disk_is_an_error_of_the_job(void **state)
 	assert_int_equal(rc, WR_EFATAL);
 	assert_non_null(strstr(wr_error_text(), "cannot write /dev/full"));
 	stand_free(st);
+}
+
+static void fault_fails_the_file(const char *fault, const char *wanted)
+{
+	struct stand *st = file_sink(in_folder("out"), "json", 0, 1);
+	int rc;
+
+	assert_int_equal(stand_open(st), WR_OK);
+	put(st, WR_INSERT, 1, "x");
+	assert_int_equal(wr_fault_set(fault, 1, ENOSPC), WR_OK);
+	rc = write_rows(st);
+	if (rc == WR_OK)
+		rc = finish(st);
+	assert_int_equal(rc, WR_EFATAL);
+	assert_non_null(strstr(wr_error_text(), wanted));
+	stand_free(st);
+}
+
+static void test_a_write_or_sync_that_fails_is_an_error_of_the_job(void **state)
+{
+	(void)state;
+	fault_fails_the_file("file.write", "cannot write ");
+	fault_fails_the_file("file.fsync", "cannot sync ");
+}
+
+/* ---- collect ---- */
+
+static void test_collected_rows_are_taken_by_name(void **state)
+{
+	struct stand *st = stand_new("collect", 0, 1);
+	struct wr_bytes taken = WR_BYTES_EMPTY;
+	size_t len;
+
+	(void)state;
+	stand_options(st, "s:name", "test", NULL);
+	assert_int_equal(wr_collect_take("test", &taken), WR_END);
+	assert_int_equal(stand_open(st), WR_OK);
+	put(st, WR_INSERT, 1, "x");
+	len = (size_t)(st->out.p - st->buffer);
+	assert_int_equal(write_rows(st), WR_OK);
+	stand_free(st);
+	assert_int_equal(wr_collect_take("test", &taken), WR_OK);
+	assert_int_equal(taken.len, len);
+	assert_int_equal(wr_collect_take("test", &taken), WR_OK);
+	assert_int_equal(taken.len, len);
+	wr_bytes_deinit(&taken);
 }
 
 /* ---- standard output ---- */
@@ -618,6 +667,8 @@ int main(void)
 	    SINK_TEST(test_a_file_is_made_anew_or_appended_to),
 	    SINK_TEST(test_a_file_that_cannot_be_made_is_an_error),
 	    SINK_TEST(test_a_full_disk_is_an_error_of_the_job),
+	    SINK_TEST(test_a_write_or_sync_that_fails_is_an_error_of_the_job),
+	    SINK_TEST(test_collected_rows_are_taken_by_name),
 	    SINK_TEST(test_a_pipe_that_is_full_pauses_and_loses_nothing),
 	    SINK_TEST(test_a_pipe_that_nobody_reads_ends_without_an_error),
 	    SINK_TEST(test_lines_of_several_subtasks_stay_whole),

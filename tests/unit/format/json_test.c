@@ -181,6 +181,60 @@ static void test_an_object_with_more_fields_than_a_shape_may_have(void **state)
 	wr_bytes_deinit(&text);
 }
 
+/* ---- a model: random values as they are written, and as they must come out ---- */
+
+static void random_value(struct wr_rand *r, int depth, struct wr_bytes *text, struct wr_bytes *model)
+{
+	static const char *const scalars[] = {
+	    "null",	      "true", "false", "0", "-1.5", "\"\"", "\"x\"", "1e30", "9007199254740993",
+	    "\"\xc3\xa4\\n\""};
+	uint32_t kind = wr_rand_below(r, depth > 3 ? 10 : 16), count = wr_rand_below(r, 5);
+	const char *between = wr_rand_below(r, 2) ? " , " : ",";
+
+	if (kind < 10) {
+		wr_bytes_printf(text, "%s", scalars[kind]);
+		wr_bytes_printf(model, "%s", kind == 7 ? "1e+30" : scalars[kind]);
+		return;
+	}
+	wr_bytes_put_u8(text, kind < 13 ? '[' : '{');
+	wr_bytes_put_u8(model, kind < 13 ? '[' : '{');
+	for (uint32_t i = 0; i < count; i++) {
+		wr_bytes_printf(text, "%s", i ? between : "");
+		wr_bytes_printf(model, "%s", i ? "," : "");
+		if (kind >= 13) {
+			/* the first of a name that comes again is lost */
+			if (wr_rand_below(r, 8) == 0)
+				wr_bytes_printf(text, "\"k%u\":[0],", i);
+			wr_bytes_printf(text, "\"k%u\": ", i);
+			wr_bytes_printf(model, "\"k%u\":", i);
+		}
+		random_value(r, depth + 1, text, model);
+	}
+	wr_bytes_put_u8(text, kind < 13 ? ']' : '}');
+	wr_bytes_put_u8(model, kind < 13 ? ']' : '}');
+}
+
+static void test_random_values_come_out_as_they_went_in(void **state)
+{
+	struct wr_rand r = {11};
+	struct wr_bytes text = WR_BYTES_EMPTY, model = WR_BYTES_EMPTY;
+	struct stand *st = text_stand("json");
+
+	(void)state;
+	for (int i = 0; i < 10000; i++) {
+		random_value(&r, 0, &text, &model);
+		wr_bytes_put_u8(&text, '\n');
+		wr_bytes_put_u8(&model, '\n');
+	}
+	assert_int_equal(text_in(st, (char *)text.data, text.len, 5000, 1), WR_END);
+	assert_int_equal(bad_rows, 0);
+	wr_bytes_put_u8(&model, 0);
+	assert_string_equal(stand_text(st), (char *)model.data);
+	stand_free(st);
+	wr_bytes_deinit(&text);
+	wr_bytes_deinit(&model);
+}
+
 static void test_memory_that_is_refused_is_an_error_and_no_crash(void **state)
 {
 	const char *text = "{\"a\":{\"b\":[1,{\"c\":2}]}}\n{\"z\":1}\n";
@@ -220,6 +274,7 @@ int main(void)
 	    cmocka_unit_test(test_depth_is_bounded),
 	    cmocka_unit_test(test_shapes_that_explode_fall_back),
 	    cmocka_unit_test(test_an_object_with_more_fields_than_a_shape_may_have),
+	    cmocka_unit_test(test_random_values_come_out_as_they_went_in),
 	    cmocka_unit_test(test_memory_that_is_refused_is_an_error_and_no_crash),
 	};
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* text_in: a text through a format to rows, fed in pieces of random size. */
 #pragma once
+#include "base/log.h"
 #include "base/rand.h"
 #include "format/intake.h"
 #include "unit/connect/stand.h"
@@ -60,6 +61,7 @@ static inline struct stand *text_stand(const char *format)
 	struct stand *st = stand_new("discard", 0, 1);
 
 	bad_rows = 0;
+	wr_log_setup(WR_LOG_ERROR, false); /* what is skipped is no news here */
 	st->stage.on_error = WR_ON_ERROR_SKIP;
 	stand_options(st, "s:format", format, NULL);
 	return st;
