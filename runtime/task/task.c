@@ -1,434 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* task: the step function. */
-#include "task/task.h"
-
+/* task: the step function: letters, timers, input, flush. */
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
-#include "exchange/valve.h"
+#include "task/task_priv.h"
 
 enum { FLUSH_NS_MAX = 1000000 }; /* a partly filled buffer is seen at least this often while a task is busy */
-
-static struct wr_mem mem = WR_MEM_INIT("task.tasks");
-
-/* What a drain of the inboxes ended with, beside WR_OK and errors. */
-enum { DRAIN_MORE = WR_AGAIN, DRAIN_WAIT = 16 };
-
-struct wr_task {
-	/* configuration */
-	struct wr_stage_env env;
-	struct wr_chain chain;
-	struct wr_gate *gate;
-	struct wr_writer **writers;
-	uint32_t writer_count;
-	struct wr_port *ports; /* of all stages, in order */
-	uint32_t port_count;
-	struct wr_world *world;
-	struct wr_arena arena;
-	int64_t timeout_us_min;
-	struct wr_mailbox mailbox;
-	/* state */
-	struct wr_valve *valve;
-	int64_t *passed;  /* by stage: last watermark that left it */
-	uint32_t opened;  /* stages whose open was called */
-	uint32_t ended;	  /* stages that END has passed */
-	bool stopping;	  /* a source ends at its next turn */
-	bool input_ended; /* END is in the chain */
-	bool done;
-	bool *closed; /* by stage: wants no more rows; those that come are dropped */
-	bool enough, enough_said;
-	uint64_t barrier_id; /* under alignment, 0 = none */
-	uint64_t barrier_payload;
-	uint32_t barriers; /* channels that have brought it */
-	uint32_t channels_ended;
-	uint64_t now_ns;     /* last reading of the clock */
-	uint64_t blocked_ns; /* since when the task is blocked, 0 = it is not */
-	uint64_t flush_ns;   /* when the writers want to be flushed next */
-	uint64_t flush_look_ns;
-	uint64_t deadline_ns;
-	struct wr_task_stats stats;
-};
-
-/* ---- making ---- */
-
-static int stage_ports(struct wr_task *t, const struct wr_task_def *def, uint32_t i, struct wr_port *ports)
-{
-	const struct wr_stage_def *d = &def->stages[i];
-	struct wr_stage *s = &t->chain.stages[i];
-
-	s->outs = wr_arena_alloc(&t->arena, (d->port_count + 1) * sizeof(struct wr_out *));
-	if (!s->outs)
-		return WR_EFATAL;
-	s->out_count = d->port_count;
-	s->dead_letter = -1;
-	for (uint32_t k = 0; k < d->port_count; k++) {
-		struct wr_port *p = &ports[k];
-		const struct wr_port_def *pd = &d->ports[k];
-
-		p->chain = &t->chain;
-		p->stage = s;
-		p->targets = pd->targets;
-		p->target_count = pd->count;
-		p->op = pd->op;
-		if (pd->count == 1 && pd->targets[0].writer && wr_writer_single(pd->targets[0].writer)) {
-			p->direct = pd->targets[0].writer;
-			p->direct_max = pd->targets[0].row_max;
-		}
-		for (uint32_t j = 0; j < pd->count; j++)
-			WR_ASSERT(pd->targets[j].writer || pd->targets[j].stage > i);
-		if (pd->dead_letter)
-			s->dead_letter = (int32_t)k;
-		s->outs[k] = &p->out;
-	}
-	return WR_OK;
-}
-
-static int stage_init(struct wr_task *t, const struct wr_task_def *def, uint32_t i)
-{
-	const struct wr_stage_def *d = &def->stages[i];
-	struct wr_stage *s = &t->chain.stages[i];
-
-	s->ops = d->ops;
-	s->env = &t->env;
-	s->index = i;
-	s->plan = d->plan;
-	s->options = d->options;
-	s->chain = &t->chain;
-	s->store = d->store;
-	s->keyer = d->keyer;
-	s->on_error = d->on_error;
-	s->watermark = WR_TS_NONE;
-	s->deadline_ms = INT64_MAX;
-	s->wake_ns = UINT64_MAX;
-	t->passed[i] = WR_TS_NONE;
-	s->ops_count = d->operator_count;
-	s->ops_stats = wr_arena_alloc(&t->arena, (d->operator_count + 1) * sizeof *s->ops_stats);
-	if (!s->ops_stats)
-		return WR_EFATAL;
-	memset(s->ops_stats, 0, (d->operator_count + 1) * sizeof *s->ops_stats);
-	for (uint32_t k = 0; k < d->operator_count; k++) {
-		s->ops_stats[k].name = d->operators[k].name;
-		s->ops_stats[k].uid = d->operators[k].uid;
-	}
-	return WR_OK;
-}
-
-static void *zeroed(struct wr_task *t, size_t bytes)
-{
-	void *p = wr_arena_alloc(&t->arena, bytes);
-
-	return p ? memset(p, 0, bytes) : NULL;
-}
-
-static int task_init(struct wr_task *t, const struct wr_task_def *def)
-{
-	uint32_t n = def->stage_count, at = 0;
-	int rc = WR_OK;
-
-	for (uint32_t i = 0; i < n; i++)
-		t->port_count += def->stages[i].port_count;
-	t->chain.stages = zeroed(t, n * sizeof *t->chain.stages);
-	t->chain.inboxes = zeroed(t, n * sizeof *t->chain.inboxes);
-	t->passed = zeroed(t, n * sizeof *t->passed);
-	t->closed = zeroed(t, n * sizeof *t->closed);
-	t->ports = zeroed(t, (t->port_count + 1) * sizeof *t->ports);
-	if (!t->chain.stages || !t->chain.inboxes || !t->passed || !t->closed || !t->ports)
-		return WR_EFATAL;
-	t->chain.stage_count = n;
-	for (uint32_t i = 0; i < n && rc == WR_OK; i++) {
-		rc = stage_init(t, def, i);
-		if (rc == WR_OK)
-			rc = stage_ports(t, def, i, t->ports + at);
-		at += def->stages[i].port_count;
-	}
-	if (rc == WR_OK && t->gate) {
-		t->valve = wr_valve_new(wr_gate_count(t->gate));
-		rc = t->valve ? WR_OK : WR_EFATAL;
-		for (uint32_t i = 0; t->valve && i < wr_gate_count(t->gate); i++)
-			wr_valve_input(t->valve, i, wr_gate_input(t->gate, i));
-	}
-	return rc;
-}
-
-/* Frees what a definition hands over when no task came of it. */
-static void def_drop(const struct wr_task_def *def)
-{
-	for (uint32_t i = 0; i < def->stage_count; i++) {
-		if (def->stages[i].store)
-			wr_store_free(def->stages[i].store);
-		wr_keyer_free(def->stages[i].keyer);
-	}
-	for (uint32_t i = 0; i < def->writer_count; i++)
-		wr_writer_free(def->writers[i]);
-	wr_gate_free(def->gate);
-}
-
-struct wr_task *wr_task_new(const struct wr_task_def *def)
-{
-	struct wr_task *t = wr_zalloc(&mem, sizeof *t);
-
-	WR_ASSERT(def->stage_count > 0);
-	if (!t) {
-		def_drop(def);
-		return NULL;
-	}
-	wr_arena_init(&t->arena, &mem);
-	t->env = def->env;
-	t->world = def->world;
-	if (t->world)
-		t->env.clock = t->world->clock;
-	else if (!t->env.clock)
-		t->env.clock = wr_clock_system();
-	t->chain.clock = t->env.clock;
-	t->gate = def->gate;
-	t->timeout_us_min = def->timeout_us_min;
-	t->flush_ns = t->deadline_ns = UINT64_MAX;
-	wr_metric_set(&t->stats.watermark, WR_TS_NONE);
-	t->writers = wr_arena_alloc(&t->arena, (def->writer_count + 1) * sizeof *t->writers);
-	if (!t->writers) {
-		def_drop(def);
-		wr_arena_deinit(&t->arena);
-		wr_free(&mem, t);
-		return NULL;
-	}
-	t->writer_count = def->writer_count;
-	for (uint32_t i = 0; i < def->writer_count; i++)
-		t->writers[i] = def->writers[i];
-	if (task_init(t, def) != WR_OK) {
-		t->chain.stage_count = 0;
-		def_drop(def);
-		t->gate = NULL;
-		t->writer_count = 0;
-		wr_task_free(t);
-		return NULL;
-	}
-	return t;
-}
-
-void wr_task_free(struct wr_task *t)
-{
-	struct wr_chain *c = &t->chain;
-
-	for (uint32_t i = 0; i < c->stage_count; i++) {
-		struct wr_stage *s = &c->stages[i];
-
-		if (i < t->opened && s->ops->free)
-			s->ops->free(s);
-		while (c->inboxes[i].first)
-			wr_inbox_drop(c, i);
-		if (s->store)
-			wr_store_free(s->store);
-		wr_keyer_free(s->keyer);
-	}
-	for (uint32_t i = 0; i < t->port_count; i++)
-		wr_port_discard(&t->ports[i]);
-	for (uint32_t i = 0; i < t->writer_count; i++)
-		wr_writer_free(t->writers[i]);
-	wr_gate_free(t->gate);
-	wr_valve_free(t->valve);
-	wr_stock_deinit(&c->stock);
-	wr_mailbox_deinit(&t->mailbox);
-	wr_arena_deinit(&t->arena);
-	wr_free(&mem, t);
-}
-
-/* ---- rows and events through the chain ---- */
-
-static int stage_sync(struct wr_stage *s)
-{
-	int rc = WR_OK;
-
-	for (uint32_t i = 0; i < s->out_count && rc == WR_OK; i++)
-		rc = wr_port_sync((struct wr_port *)s->outs[i]);
-	return rc;
-}
-
-static int stage_event(struct wr_stage *s, uint32_t event, int64_t ts, uint64_t payload)
-{
-	int rc = WR_OK;
-
-	for (uint32_t i = 0; i < s->out_count && rc == WR_OK; i++)
-		rc = wr_port_event((struct wr_port *)s->outs[i], event, ts, payload);
-	return rc;
-}
-
-static struct wr_task *task_of(struct wr_stage *s)
-{
-	return (struct wr_task *)((char *)s->chain - offsetof(struct wr_task, chain));
-}
-
-/* K3: a watermark that does not rise is not sent. */
-static int pass_watermark(struct wr_stage *s, int64_t wm)
-{
-	struct wr_task *t = task_of(s);
-
-	if (wm <= t->passed[s->index])
-		return WR_OK;
-	t->passed[s->index] = wm;
-	if (s->index == 0)
-		wr_metric_set(&t->stats.watermark, wm);
-	return stage_event(s, WR_EV_WATERMARK, wm, 0);
-}
-
-int wr_stage_emit_watermark(struct wr_stage *s, int64_t wm)
-{
-	return pass_watermark(s, wm);
-}
-
-int wr_stage_emit_idle(struct wr_stage *s, bool idle)
-{
-	return stage_event(s, idle ? WR_EV_IDLE : WR_EV_ACTIVE, 0, 0);
-}
-
-static int on_rows(struct wr_stage *s, struct wr_item *item)
-{
-	struct wr_rows rows = {item->p, item->end, item->input, 0};
-	int rc, synced;
-
-	WR_ASSERT(s->ops->rows);
-	if (task_of(s)->closed[s->index])
-		return WR_OK;
-	rc = s->ops->rows(s, &rows);
-	if (rc == WR_END) {
-		task_of(s)->closed[s->index] = task_of(s)->enough = true;
-		return WR_OK;
-	}
-	if (rc >= 0) {
-		synced = stage_sync(s);
-		rc = synced == WR_OK ? rc : synced;
-	}
-	if (rc == WR_AGAIN && rows.p != item->p)
-		task_of(s)->chain.moved = true;
-	WR_ASSERT(rc != WR_OK || rows.p == rows.end);
-	if (rc == WR_OK && !s->ops->counts)
-		wr_metric_add(&s->ops_stats[0].rows_in, item->rows);
-	wr_metric_add(&s->ops_stats[0].bytes_in, rows.p - item->p);
-	item->p = rows.p;
-	return rc;
-}
-
-/* Processing-time timers that are left when input ends (I13). */
-static int last_timers(struct wr_stage *s)
-{
-	int rc = WR_OK, synced;
-
-	if (!s->ops->time || s->deadline_ms == INT64_MAX)
-		return WR_OK;
-	rc = s->ops->time(s, INT64_MAX);
-	synced = rc >= 0 ? stage_sync(s) : WR_OK;
-	return synced == WR_OK ? rc : synced;
-}
-
-static int on_watermark(struct wr_stage *s, struct wr_item *item)
-{
-	int64_t wm = item->ts;
-	int rc = WR_OK, synced;
-
-	if (wm == WR_TS_MAX && !item->timers_fired) {
-		rc = last_timers(s);
-		if (rc != WR_OK)
-			return rc;
-		item->timers_fired = true;
-	}
-	s->watermark = wm;
-	if (s->ops->own_time && wm != WR_TS_MAX)
-		return WR_OK;
-	if (s->ops->watermark)
-		rc = s->ops->watermark(s, &wm);
-	synced = rc >= 0 ? stage_sync(s) : WR_OK;
-	rc = synced == WR_OK ? rc : synced;
-	return rc == WR_OK ? pass_watermark(s, wm) : rc;
-}
-
-static int on_end(struct wr_stage *s)
-{
-	int rc = last_timers(s), synced;
-
-	if (rc != WR_OK)
-		return rc;
-	if (s->ops->end)
-		rc = s->ops->end(s);
-	synced = rc >= 0 ? stage_sync(s) : WR_OK;
-	rc = synced == WR_OK ? rc : synced;
-	if (rc != WR_OK)
-		return rc;
-	task_of(s)->ended++;
-	return stage_event(s, WR_EV_END, 0, 0);
-}
-
-static int on_item(struct wr_stage *s, struct wr_item *item)
-{
-	switch (item->event) {
-	case 0:
-		return on_rows(s, item);
-	case WR_EV_WATERMARK:
-		return on_watermark(s, item);
-	case WR_EV_END:
-		return on_end(s);
-	case WR_EV_IDLE:
-	case WR_EV_ACTIVE:
-		if (s->ops->own_time)
-			return WR_OK;
-	}
-	return stage_event(s, item->event, item->ts, item->payload);
-}
-
-static bool time_is_up(struct wr_task *t)
-{
-	return wr_clock_ns(t->chain.clock) >= t->chain.step_until_ns;
-}
-
-static bool outputs_ready(struct wr_task *t)
-{
-	bool ready = true;
-
-	for (uint32_t i = 0; i < t->writer_count; i++)
-		ready &= wr_writer_ready(t->writers[i]);
-	return ready;
-}
-
-/* A stage said WR_AGAIN: is there something it can go on with in this step, in the next, or must it be
- * woken? */
-static int stage_paused(struct wr_task *t, uint32_t stage)
-{
-	struct wr_chain *c = &t->chain;
-	bool behind = false;
-
-	for (uint32_t i = stage + 1; i < c->stage_count; i++)
-		behind |= c->inboxes[i].first != NULL;
-	if (time_is_up(t) || !outputs_ready(t))
-		return DRAIN_MORE;
-	if (behind || c->moved || c->told)
-		return WR_OK;
-	return DRAIN_WAIT;
-}
-
-/* Handles what lies in the inboxes, the last stage first. */
-static int drain(struct wr_task *t)
-{
-	struct wr_chain *c = &t->chain;
-	uint32_t i = c->stage_count;
-
-	while (i > 0) {
-		struct wr_inbox *box = &c->inboxes[i - 1];
-		int rc;
-
-		if (!box->first) {
-			i--;
-			continue;
-		}
-		c->pause = c->moved = c->told = false;
-		rc = on_item(&c->stages[i - 1], box->first);
-		if (rc == WR_OK)
-			wr_inbox_drop(c, i - 1);
-		else if (rc == WR_AGAIN)
-			rc = stage_paused(t, i - 1);
-		if (rc != WR_OK)
-			return rc;
-		i = c->stage_count;
-	}
-	return WR_OK;
-}
 
 /* ---- input ---- */
 
@@ -560,7 +137,7 @@ static int poll_source(struct wr_task *t)
 	s->wake_ns = UINT64_MAX;
 	t->chain.pause = false;
 	rc = s->ops->poll(s);
-	synced = rc >= 0 ? stage_sync(s) : WR_OK;
+	synced = rc >= 0 ? wr_stage_sync(s) : WR_OK;
 	if (synced != WR_OK)
 		return synced;
 	return rc == WR_END ? end_source(t) : rc;
@@ -652,7 +229,7 @@ static int fire_timers(struct wr_task *t)
 		if (s->deadline_ms > now_ms)
 			continue;
 		rc = s->ops->time(s, now_ms);
-		synced = rc >= 0 ? stage_sync(s) : WR_OK;
+		synced = rc >= 0 ? wr_stage_sync(s) : WR_OK;
 		rc = synced == WR_OK ? rc : synced;
 	}
 	return rc;
@@ -660,18 +237,18 @@ static int fire_timers(struct wr_task *t)
 
 static int work(struct wr_task *t)
 {
-	int rc = drain(t), input;
+	int rc = wr_task_drain(t), input;
 
 	if (rc == WR_OK)
 		rc = fire_timers(t);
 	if (rc == WR_OK)
-		rc = drain(t);
+		rc = wr_task_drain(t);
 	if (rc != WR_OK || t->ended == t->chain.stage_count)
 		return rc;
 	input = t->input_ended ? WR_AGAIN : t->gate ? take_buffer(t) : poll_source(t);
 	if (input < 0)
 		return input;
-	rc = drain(t);
+	rc = wr_task_drain(t);
 	if (rc != WR_OK || input == WR_OK)
 		return rc == WR_OK ? DRAIN_MORE : rc;
 	return WR_OK;
@@ -789,34 +366,4 @@ void wr_task_post(struct wr_task *t, struct wr_letter *l)
 {
 	wr_mailbox_put(&t->mailbox, l);
 	wr_notify_fire(&t->env.wake);
-}
-
-const struct wr_stage_env *wr_task_env(const struct wr_task *t)
-{
-	return &t->env;
-}
-
-const struct wr_task_stats *wr_task_stats(const struct wr_task *t)
-{
-	return &t->stats;
-}
-
-uint32_t wr_task_stage_count(const struct wr_task *t)
-{
-	return t->chain.stage_count;
-}
-
-const struct wr_stage *wr_task_stage(const struct wr_task *t, uint32_t i)
-{
-	return &t->chain.stages[i];
-}
-
-uint32_t wr_task_writer_count(const struct wr_task *t)
-{
-	return t->writer_count;
-}
-
-const struct wr_writer *wr_task_writer(const struct wr_task *t, uint32_t i)
-{
-	return t->writers[i];
 }

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* chain: rows and events through the stages of a task, from inbox to inbox. */
+#include "base/assert.h"
+#include "base/error.h"
+#include "task/task_priv.h"
+
+int wr_stage_sync(struct wr_stage *s)
+{
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < s->out_count && rc == WR_OK; i++)
+		rc = wr_port_sync((struct wr_port *)s->outs[i]);
+	return rc;
+}
+
+static int stage_event(struct wr_stage *s, uint32_t event, int64_t ts, uint64_t payload)
+{
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < s->out_count && rc == WR_OK; i++)
+		rc = wr_port_event((struct wr_port *)s->outs[i], event, ts, payload);
+	return rc;
+}
+
+static struct wr_task *task_of(struct wr_stage *s)
+{
+	return (struct wr_task *)((char *)s->chain - offsetof(struct wr_task, chain));
+}
+
+/* K3: a watermark that does not rise is not sent. */
+static int pass_watermark(struct wr_stage *s, int64_t wm)
+{
+	struct wr_task *t = task_of(s);
+
+	if (wm <= t->passed[s->index])
+		return WR_OK;
+	t->passed[s->index] = wm;
+	if (s->index == 0)
+		wr_metric_set(&t->stats.watermark, wm);
+	return stage_event(s, WR_EV_WATERMARK, wm, 0);
+}
+
+int wr_stage_emit_watermark(struct wr_stage *s, int64_t wm)
+{
+	return pass_watermark(s, wm);
+}
+
+int wr_stage_emit_idle(struct wr_stage *s, bool idle)
+{
+	return stage_event(s, idle ? WR_EV_IDLE : WR_EV_ACTIVE, 0, 0);
+}
+
+static int on_rows(struct wr_stage *s, struct wr_item *item)
+{
+	struct wr_rows rows = {item->p, item->end, item->input, 0};
+	int rc, synced;
+
+	WR_ASSERT(s->ops->rows);
+	if (task_of(s)->closed[s->index])
+		return WR_OK;
+	rc = s->ops->rows(s, &rows);
+	if (rc == WR_END) {
+		task_of(s)->closed[s->index] = task_of(s)->enough = true;
+		return WR_OK;
+	}
+	if (rc >= 0) {
+		synced = wr_stage_sync(s);
+		rc = synced == WR_OK ? rc : synced;
+	}
+	if (rc == WR_AGAIN && rows.p != item->p)
+		task_of(s)->chain.moved = true;
+	WR_ASSERT(rc != WR_OK || rows.p == rows.end);
+	if (rc == WR_OK && !s->ops->counts)
+		wr_metric_add(&s->ops_stats[0].rows_in, item->rows);
+	wr_metric_add(&s->ops_stats[0].bytes_in, rows.p - item->p);
+	item->p = rows.p;
+	return rc;
+}
+
+/* Processing-time timers that are left when input ends (I13). */
+static int last_timers(struct wr_stage *s)
+{
+	int rc = WR_OK, synced;
+
+	if (!s->ops->time || s->deadline_ms == INT64_MAX)
+		return WR_OK;
+	rc = s->ops->time(s, INT64_MAX);
+	synced = rc >= 0 ? wr_stage_sync(s) : WR_OK;
+	return synced == WR_OK ? rc : synced;
+}
+
+static int on_watermark(struct wr_stage *s, struct wr_item *item)
+{
+	int64_t wm = item->ts;
+	int rc = WR_OK, synced;
+
+	if (wm == WR_TS_MAX && !item->timers_fired) {
+		rc = last_timers(s);
+		if (rc != WR_OK)
+			return rc;
+		item->timers_fired = true;
+	}
+	s->watermark = wm;
+	if (s->ops->own_time && wm != WR_TS_MAX)
+		return WR_OK;
+	if (s->ops->watermark)
+		rc = s->ops->watermark(s, &wm);
+	synced = rc >= 0 ? wr_stage_sync(s) : WR_OK;
+	rc = synced == WR_OK ? rc : synced;
+	return rc == WR_OK ? pass_watermark(s, wm) : rc;
+}
+
+static int on_end(struct wr_stage *s)
+{
+	int rc = last_timers(s), synced;
+
+	if (rc != WR_OK)
+		return rc;
+	if (s->ops->end)
+		rc = s->ops->end(s);
+	synced = rc >= 0 ? wr_stage_sync(s) : WR_OK;
+	rc = synced == WR_OK ? rc : synced;
+	if (rc != WR_OK)
+		return rc;
+	task_of(s)->ended++;
+	return stage_event(s, WR_EV_END, 0, 0);
+}
+
+static int on_item(struct wr_stage *s, struct wr_item *item)
+{
+	switch (item->event) {
+	case 0:
+		return on_rows(s, item);
+	case WR_EV_WATERMARK:
+		return on_watermark(s, item);
+	case WR_EV_END:
+		return on_end(s);
+	case WR_EV_IDLE:
+	case WR_EV_ACTIVE:
+		if (s->ops->own_time)
+			return WR_OK;
+	}
+	return stage_event(s, item->event, item->ts, item->payload);
+}
+
+static bool time_is_up(struct wr_task *t)
+{
+	return wr_clock_ns(t->chain.clock) >= t->chain.step_until_ns;
+}
+
+static bool outputs_ready(struct wr_task *t)
+{
+	bool ready = true;
+
+	for (uint32_t i = 0; i < t->writer_count; i++)
+		ready &= wr_writer_ready(t->writers[i]);
+	return ready;
+}
+
+/* A stage said WR_AGAIN: is there something it can go on with in this step, in the next, or must it be
+ * woken? */
+static int stage_paused(struct wr_task *t, uint32_t stage)
+{
+	struct wr_chain *c = &t->chain;
+	bool behind = false;
+
+	for (uint32_t i = stage + 1; i < c->stage_count; i++)
+		behind |= c->inboxes[i].first != NULL;
+	if (time_is_up(t) || !outputs_ready(t))
+		return DRAIN_MORE;
+	if (behind || c->moved || c->told)
+		return WR_OK;
+	return DRAIN_WAIT;
+}
+
+int wr_task_drain(struct wr_task *t)
+{
+	struct wr_chain *c = &t->chain;
+	uint32_t i = c->stage_count;
+
+	while (i > 0) {
+		struct wr_inbox *box = &c->inboxes[i - 1];
+		int rc;
+
+		if (!box->first) {
+			i--;
+			continue;
+		}
+		c->pause = c->moved = c->told = false;
+		rc = on_item(&c->stages[i - 1], box->first);
+		if (rc == WR_OK)
+			wr_inbox_drop(c, i - 1);
+		else if (rc == WR_AGAIN)
+			rc = stage_paused(t, i - 1);
+		if (rc != WR_OK)
+			return rc;
+		i = c->stage_count;
+	}
+	return WR_OK;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task_priv: the inside of a task, shared by make.c, chain.c and task.c. */
+#pragma once
+#include "exchange/valve.h"
+#include "task/task.h"
+
+/* What a drain of the inboxes ended with, beside WR_OK and errors. */
+enum { DRAIN_MORE = WR_AGAIN, DRAIN_WAIT = 16 };
+
+struct wr_task {
+	/* configuration */
+	struct wr_stage_env env;
+	struct wr_chain chain;
+	struct wr_gate *gate;
+	struct wr_writer **writers;
+	uint32_t writer_count;
+	struct wr_port *ports; /* of all stages, in order */
+	uint32_t port_count;
+	struct wr_world *world;
+	struct wr_arena arena;
+	int64_t timeout_us_min;
+	struct wr_mailbox mailbox;
+	/* state */
+	struct wr_valve *valve;
+	int64_t *passed;  /* by stage: last watermark that left it */
+	uint32_t opened;  /* stages whose open was called */
+	uint32_t ended;	  /* stages that END has passed */
+	bool stopping;	  /* a source ends at its next turn */
+	bool input_ended; /* END is in the chain */
+	bool done;
+	bool *closed; /* by stage: wants no more rows; those that come are dropped */
+	bool enough, enough_said;
+	uint64_t barrier_id; /* under alignment, 0 = none */
+	uint64_t barrier_payload;
+	uint32_t barriers; /* channels that have brought it */
+	uint32_t channels_ended;
+	uint64_t now_ns;     /* last reading of the clock */
+	uint64_t blocked_ns; /* since when the task is blocked, 0 = it is not */
+	uint64_t flush_ns;   /* when the writers want to be flushed next */
+	uint64_t flush_look_ns;
+	uint64_t deadline_ns;
+	struct wr_task_stats stats;
+};
+
+/* Handles what lies in the inboxes, the last stage first. WR_OK: they are empty. */
+int wr_task_drain(struct wr_task *t);
+/* Delivers what a stage wrote to its ports. */
+int wr_stage_sync(struct wr_stage *s);
