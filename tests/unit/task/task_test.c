@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task: what a step does, in which order, and what it does when it cannot. */
+#include "unit/task/kit.h"
+
+static void rows_go_through_all_stages_and_out(void **state)
+{
+	struct kit *k = kit_new(1);
+
+	(void)state;
+	kit_start(k, 3, true, WR_ON_ERROR_FAIL);
+	kit_send(k, 0, 1, 3);
+	assert_int_equal(kit_run(k), WR_STEP_IDLE);
+	kit_expect_log(k, "a:1 a:2 a:3 b:1 b:2 b:3 c:1 c:2 c:3 ");
+	kit_expect_out(k, "1 2 3 ");
+	kit_free(k);
+}
+
+static void k23_rows_of_timers_precede_the_watermark(void **state)
+{
+	struct kit *k = kit_new(1);
+
+	(void)state;
+	k->stages[0].event_timer = true;
+	k->stages[0].timer_ms = 4;
+	kit_start(k, 2, true, WR_ON_ERROR_FAIL);
+	kit_send(k, 0, 1, 2);
+	kit_event(k, 0, WR_EV_WATERMARK, 5);
+	kit_run(k);
+	kit_expect_log(k, "a:1 a:2 b:1 b:2 a:wm=5 b:-1 b:wm=5 ");
+	kit_expect_out(k, "1 2 -1 wm=5 ");
+	kit_free(k);
+}
+
+static void k3_a_watermark_that_does_not_rise_is_not_sent(void **state)
+{
+	struct kit *k = kit_new(1);
+
+	(void)state;
+	kit_start(k, 1, true, WR_ON_ERROR_FAIL);
+	kit_event(k, 0, WR_EV_WATERMARK, 5);
+	kit_event(k, 0, WR_EV_WATERMARK, 5);
+	kit_event(k, 0, WR_EV_WATERMARK, 4);
+	kit_event(k, 0, WR_EV_WATERMARK, 6);
+	kit_run(k);
+	kit_expect_out(k, "wm=5 wm=6 ");
+	kit_free(k);
+}
+
+static void k5_a_stage_with_its_own_time_lets_only_the_last_watermark_pass(void **state)
+{
+	struct kit *k = kit_new(1);
+
+	(void)state;
+	k->ops[0].own_time = true;
+	kit_start(k, 1, true, WR_ON_ERROR_FAIL);
+	kit_event(k, 0, WR_EV_WATERMARK, 5);
+	kit_event(k, 0, WR_EV_IDLE, 0);
+	kit_event(k, 0, WR_EV_ACTIVE, 0);
+	kit_event(k, 0, WR_EV_END, 0);
+	kit_run(k);
+	kit_expect_out(k, "wm=max end ");
+	kit_free(k);
+}
+
+static void the_watermark_is_the_lowest_of_the_inputs(void **state)
+{
+	struct kit *k = kit_new(2);
+
+	(void)state;
+	kit_start(k, 1, true, WR_ON_ERROR_FAIL);
+	kit_event(k, 0, WR_EV_WATERMARK, 9);
+	kit_run(k);
+	kit_expect_out(k, "");
+	kit_event(k, 1, WR_EV_WATERMARK, 4);
+	kit_run(k);
+	kit_expect_out(k, "wm=4 ");
+	kit_event(k, 1, WR_EV_IDLE, 0);
+	kit_run(k);
+	kit_expect_out(k, "wm=9 ");
+	kit_free(k);
+}
+
+static void i13_processing_timers_fire_before_the_last_watermark(void **state)
+{
+	struct kit *k = kit_new(1);
+
+	(void)state;
+	k->stages[0].processing_timer = true;
+	k->stages[0].timer_ms = 1000000;
+	kit_start(k, 2, true, WR_ON_ERROR_FAIL);
+	kit_send(k, 0, 1, 1);
+	kit_event(k, 0, WR_EV_END, 0);
+	assert_int_equal(kit_run(k), WR_STEP_DONE);
+	kit_expect_log(k, "a:1 b:1 a:timer a:wm=max b:-2 b:wm=max a:end b:end ");
+	kit_expect_out(k, "1 -2 wm=max end ");
+	assert_int_equal(wr_task_step(k->task), WR_STEP_DONE);
+	kit_free(k);
+}
+
+static void a_processing_timer_sets_the_deadline_and_fires_then(void **state)
+{
+	struct kit *k = kit_new(1);
+
+	(void)state;
+	k->stages[0].processing_timer = true;
+	k->stages[0].timer_ms = 5003;
+	kit_start(k, 1, true, WR_ON_ERROR_FAIL);
+	assert_int_equal(kit_run(k), WR_STEP_IDLE);
+	assert_int_equal(wr_task_deadline(k->task), 1000000000u + 3000000u);
+	kit_expect_log(k, "");
+	wr_clock_advance(&k->clock, 3000000);
+	assert_int_equal(kit_run(k), WR_STEP_IDLE);
+	kit_expect_log(k, "a:timer ");
+	kit_expect_out(k, "-2 ");
+	assert_true(wr_task_deadline(k->task) == UINT64_MAX);
+	kit_free(k);
+}
+
+static void a_full_output_blocks_and_its_return_wakes(void **state)
+{
+	struct kit *k = kit_new(1);
+
+	(void)state;
+	kit_start(k, 1, true, WR_ON_ERROR_FAIL);
+	for (int i = 0; i < 8; i++)
+		kit_send(k, 0, i, i);
+	assert_int_equal(kit_run(k), WR_STEP_BLOCKED);
+	wr_clock_advance(&k->clock, 5000000);
+	k->wakes = 0;
+	kit_expect_out(k, "0 1 ");
+	assert_true(k->wakes > 0);
+	assert_int_equal(kit_run(k), WR_STEP_BLOCKED);
+	assert_true(wr_metric_get(&wr_task_stats(k->task)->blocked_ns) >= 5000000);
+	kit_expect_out(k, "2 3 ");
+	kit_free(k);
+}
+
+static void a_stage_that_explodes_holds_a_few_pages_and_loses_nothing(void **state)
+{
+	struct kit *k = kit_new(1);
+	uint32_t rows = 10 * (KIT_BUFFER / KIT_ROW);
+
+	(void)state;
+	k->stages[0].copies = 4000;
+	k->stages[1].copies = 0;
+	kit_start(k, 2, false, WR_ON_ERROR_FAIL);
+	kit_send(k, 0, 1, rows);
+	assert_int_equal(kit_run(k), WR_STEP_IDLE);
+	assert_int_equal(wr_metric_get(&wr_task_stage(k->task, 1)->ops_stats[0].rows_in),
+			 (int64_t)rows * 4000);
+	assert_true(k->stages[1].most_waiting >= 4);
+	assert_true(k->stages[1].most_waiting <= 8);
+	kit_free(k);
+}
+
+static void a_sink_that_waits_blocks_its_task_until_it_wakes_it(void **state)
+{
+	struct kit *k = kit_new(1);
+
+	(void)state;
+	k->stages[0].waits = 2;
+	kit_start(k, 1, false, WR_ON_ERROR_FAIL);
+	kit_send(k, 0, 1, 2);
+	assert_int_equal(kit_run(k), WR_STEP_BLOCKED);
+	assert_int_equal(kit_run(k), WR_STEP_BLOCKED);
+	assert_int_equal(kit_run(k), WR_STEP_IDLE);
+	kit_expect_log(k, "a:1 a:2 ");
+	kit_free(k);
+}
+
+static void a_sink_that_wants_no_more_says_so_once_and_drops_the_rest(void **state)
+{
+	struct kit *k = kit_new(1);
+
+	(void)state;
+	k->stages[0].wants_until = 2;
+	kit_start(k, 1, false, WR_ON_ERROR_FAIL);
+	kit_send(k, 0, 1, 3);
+	kit_send(k, 0, 4, 5);
+	assert_int_equal(wr_task_step(k->task), WR_STEP_ENOUGH);
+	assert_int_equal(kit_run(k), WR_STEP_IDLE);
+	kit_event(k, 0, WR_EV_END, 0);
+	assert_int_equal(kit_run(k), WR_STEP_DONE);
+	kit_expect_log(k, "a:1 a:wm=max a:end ");
+	kit_free(k);
+}
+
+static void a_bad_row_fails_the_task_with_operator_record_and_subtask(void **state)
+{
+	struct kit *k = kit_new(1);
+
+	(void)state;
+	k->stages[0].fails_at = 2;
+	kit_start(k, 1, false, WR_ON_ERROR_FAIL);
+	kit_send(k, 0, 1, 3);
+	assert_int_equal(kit_run(k), WR_STEP_FAILED);
+	for (int i = 0; i < 5; i++)
+		assert_non_null(strstr(wr_error_text(), ((const char *[]){"operator \"a\"", "no good", "here",
+									  "record: 2", "task [1/1]"})[i]));
+	assert_int_equal(wr_task_step(k->task), WR_STEP_DONE);
+	kit_free(k);
+}
+
+static void a_bad_row_is_skipped_at_each_place_of_a_batch_and_counted(void **state)
+{
+	(void)state;
+	for (int64_t bad = 1; bad <= 3; bad++)
+		for (uint32_t stage = 0; stage < 3; stage++) {
+			struct kit *k = kit_new(1);
+
+			k->stages[stage].fails_at = bad;
+			kit_start(k, 3, true, WR_ON_ERROR_SKIP);
+			kit_send(k, 0, 1, 3);
+			assert_int_equal(kit_run(k), WR_STEP_IDLE);
+			kit_expect_out(k, bad == 1 ? "2 3 " : bad == 2 ? "1 3 " : "1 2 ");
+			assert_int_equal(wr_metric_get(&wr_task_stage(k->task, stage)->ops_stats[0].skipped),
+					 1);
+			kit_free(k);
+		}
+}
+
+static void a_barrier_waits_for_all_channels_and_holds_back_those_that_brought_it(void **state)
+{
+	struct kit *k = kit_new(2);
+
+	(void)state;
+	kit_start(k, 1, true, WR_ON_ERROR_FAIL);
+	kit_send(k, 0, 1, 1);
+	kit_event(k, 0, WR_EV_BARRIER, 1);
+	kit_send(k, 0, 2, 2);
+	kit_run(k);
+	kit_expect_out(k, "1 ");
+	kit_send(k, 1, 10, 10);
+	kit_run(k);
+	kit_expect_out(k, "10 ");
+	kit_event(k, 1, WR_EV_BARRIER, 1);
+	kit_run(k);
+	kit_expect_out(k, "barrier=1 2 ");
+	kit_free(k);
+}
+
+static void c4_an_ended_channel_counts_as_one_that_brought_the_barrier(void **state)
+{
+	struct kit *k = kit_new(2);
+
+	(void)state;
+	kit_start(k, 1, true, WR_ON_ERROR_FAIL);
+	kit_event(k, 0, WR_EV_BARRIER, 1);
+	kit_run(k);
+	kit_event(k, 1, WR_EV_END, 0);
+	kit_run(k);
+	kit_expect_out(k, "barrier=1 ");
+	kit_free(k);
+}
+
+static void a_latency_marker_passes_behind_the_rows(void **state)
+{
+	struct kit *k = kit_new(1);
+
+	(void)state;
+	kit_start(k, 2, true, WR_ON_ERROR_FAIL);
+	kit_send(k, 0, 1, 2);
+	kit_event(k, 0, WR_EV_LATENCY, 77);
+	kit_run(k);
+	kit_expect_out(k, "1 2 latency=77 ");
+	kit_free(k);
+}
+
+static void a_cancelled_task_stops_at_once(void **state)
+{
+	struct kit *k = kit_new(1);
+
+	(void)state;
+	kit_start(k, 1, true, WR_ON_ERROR_FAIL);
+	kit_send(k, 0, 1, 2);
+	wr_task_post(k->task, wr_letter_new(WR_LETTER_CANCEL, 0, NULL, 0));
+	assert_true(k->wakes > 0);
+	assert_int_equal(wr_task_step(k->task), WR_STEP_DONE);
+	kit_expect_log(k, "");
+	kit_free(k);
+}
+
+static void a_row_larger_than_a_buffer_goes_through(void **state)
+{
+	struct kit *k = kit_new(1);
+	uint8_t row[4 * KIT_BUFFER] = {0};
+	struct wr_elem e = {sizeof row, k->shape, 1};
+
+	(void)state;
+	kit_start(k, 1, false, WR_ON_ERROR_FAIL);
+	memcpy(row, &e, sizeof e);
+	row[sizeof e] = 42;
+	assert_int_equal(wr_writer_rows(k->feed[0], row, row + sizeof row), WR_OK);
+	assert_int_equal(kit_run(k), WR_STEP_IDLE);
+	kit_expect_log(k, "a:42 ");
+	kit_free(k);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(rows_go_through_all_stages_and_out),
+	    cmocka_unit_test(k23_rows_of_timers_precede_the_watermark),
+	    cmocka_unit_test(k3_a_watermark_that_does_not_rise_is_not_sent),
+	    cmocka_unit_test(k5_a_stage_with_its_own_time_lets_only_the_last_watermark_pass),
+	    cmocka_unit_test(the_watermark_is_the_lowest_of_the_inputs),
+	    cmocka_unit_test(i13_processing_timers_fire_before_the_last_watermark),
+	    cmocka_unit_test(a_processing_timer_sets_the_deadline_and_fires_then),
+	    cmocka_unit_test(a_full_output_blocks_and_its_return_wakes),
+	    cmocka_unit_test(a_stage_that_explodes_holds_a_few_pages_and_loses_nothing),
+	    cmocka_unit_test(a_sink_that_waits_blocks_its_task_until_it_wakes_it),
+	    cmocka_unit_test(a_sink_that_wants_no_more_says_so_once_and_drops_the_rest),
+	    cmocka_unit_test(a_bad_row_fails_the_task_with_operator_record_and_subtask),
+	    cmocka_unit_test(a_bad_row_is_skipped_at_each_place_of_a_batch_and_counted),
+	    cmocka_unit_test(a_barrier_waits_for_all_channels_and_holds_back_those_that_brought_it),
+	    cmocka_unit_test(c4_an_ended_channel_counts_as_one_that_brought_the_barrier),
+	    cmocka_unit_test(a_latency_marker_passes_behind_the_rows),
+	    cmocka_unit_test(a_cancelled_task_stops_at_once),
+	    cmocka_unit_test(a_row_larger_than_a_buffer_goes_through),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
