@@ -5,43 +5,39 @@
 ---
 --- Reads JSON lines {"user":, "page":, "ts": ms} and prints for each visit
 --- {"clicks":4,"seconds":900,"start":1700000000000,"user":"ann"} when event time has passed its end by `gap`
---- (default 30m). Clicks may be up to a minute out of order: one that lies between two visits joins them.
---- Shows: what a session window does, written with keyed state and timers.
+--- (default 30m). Clicks may be up to a minute out of order: each waits until event time passes it, so that
+--- they are counted in order of their time. Shows: what a session window does, written with keyed state and
+--- timers; a timer that was set for the end of a visit finds out if the visit went on.
 local weir = require "weir"
 
 local job = weir.job { name = "sessions_by_hand" }
 local GAP = weir.duration(job.args.gap or "30m")
 
 local sessions = weir.process_function {
-  state = { visits = weir.state.value() },
+  state = {
+    clicks = weir.state.map(), -- time → how many, of clicks that event time has not passed
+    visit = weir.state.value(), -- the visit that is going on
+  },
   element = function(ctx, click)
-    local visit = { start = click.ts, last = click.ts, clicks = 1 }
-    local visits = {}
-    for _, other in ipairs(ctx.visits:get() or {}) do
-      if other.start - click.ts < GAP and click.ts - other.last < GAP then
-        visit.start = math.min(visit.start, other.start)
-        visit.last = math.max(visit.last, other.last)
-        visit.clicks = visit.clicks + other.clicks
-      else
-        visits[#visits + 1] = other
-      end
-    end
-    visits[#visits + 1] = visit
-    ctx.visits:set(visits)
-    ctx:event_timer(visit.last + GAP)
+    ctx.clicks:put(click.ts, (ctx.clicks:get(click.ts) or 0) + 1)
+    ctx:event_timer(click.ts)
   end,
   timer = function(ctx, time)
-    local open = {}
-    for _, visit in ipairs(ctx.visits:get() or {}) do
-      if visit.last + GAP <= time then
-        ctx:emit {
-          user = ctx:key(), start = visit.start, seconds = (visit.last - visit.start) / 1000, clicks = visit.clicks,
-        }
-      else
-        open[#open + 1] = visit
-      end
+    local visit, clicks = ctx.visit:get(), ctx.clicks:get(time)
+    if visit and time >= visit.last + GAP then
+      ctx:emit {
+        user = ctx:key(), start = visit.start, seconds = (visit.last - visit.start) / 1000, clicks = visit.clicks,
+      }
+      ctx.visit:clear()
+      visit = nil
     end
-    ctx.visits:set(#open > 0 and open or nil)
+    if clicks then
+      ctx.clicks:remove(time)
+      ctx.visit:set {
+        start = visit and visit.start or time, last = time, clicks = (visit and visit.clicks or 0) + clicks,
+      }
+      ctx:event_timer(time + GAP)
+    end
   end,
 }
 

@@ -68,7 +68,7 @@ static int need_script(int argc)
 
 static struct wr_draw_options draw_options(const struct wr_config *c, int argc, char **argv)
 {
-	return (struct wr_draw_options){argv[0], (const char *const *)argv + 1, argc - 1, c};
+	return (struct wr_draw_options){argv[0], (const char *const *)argv + 1, argc - 1, c, false};
 }
 
 static uint32_t worker_count(const struct wr_config *c)
@@ -123,7 +123,7 @@ static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_b
 	return status;
 }
 
-static int verb_run(struct wr_config *c, int argc, char **argv)
+static int run_script(struct wr_config *c, int argc, char **argv, bool doctor)
 {
 	struct wr_bytes bytes = WR_BYTES_EMPTY;
 	struct wr_bundle *bundle = NULL;
@@ -134,6 +134,7 @@ static int verb_run(struct wr_config *c, int argc, char **argv)
 	if (need_script(argc) != WR_OK)
 		return complain(EXIT_USAGE);
 	o = draw_options(c, argc, argv);
+	o.doctor = doctor;
 	if (wr_script_draw(&o, &bytes, &bundle) != WR_OK)
 		return complain(EXIT_USAGE);
 	plan = wr_plan_decode(bytes.data, bytes.len);
@@ -142,6 +143,16 @@ static int verb_run(struct wr_config *c, int argc, char **argv)
 	wr_bytes_deinit(&bytes);
 	wr_bundle_unref(bundle);
 	return status;
+}
+
+static int verb_run(struct wr_config *c, int argc, char **argv)
+{
+	return run_script(c, argc, argv, wr_config_bool(c, "doctor"));
+}
+
+static int verb_doctor(struct wr_config *c, int argc, char **argv)
+{
+	return run_script(c, argc, argv, true);
 }
 
 static int in_lua(const char *name, struct wr_config *c, int argc, char **argv)
@@ -196,6 +207,8 @@ static const struct verb verbs[] = {
      "  weir check job.lua\n  weir check --explain job.lua\n", verb_check},
     {"graph", "[options] job.lua [key=value …]", "show the job as it was drawn and as it runs",
      "  weir graph job.lua\n  weir graph --notation=dot job.lua | dot -Tsvg >job.svg\n", verb_graph},
+    {"doctor", "[options] job.lua [key=value …]", "run a job and say why its script is slow",
+     "  weir doctor job.lua >/dev/null\n", verb_doctor},
     {"version", "", "show the version", "  weir version --json\n", verb_version},
     {"help", "[verb]", "show help", "  weir help run\n", verb_help},
     {"lua", "FILE [arguments]", "run a Lua file with the modules that travel in this program",

@@ -25,9 +25,11 @@ struct wr_lua {
 	int64_t now_ms; /* processing time, read once a batch */
 	uint32_t kind;	/* change kind of the current row, << 24 */
 	uint32_t subtask, parallelism;
-	uint32_t step;	   /* rows left before the step's time is looked at again */
-	double counts[64]; /* rows that entered operator i of this stage in this call */
-	double fallbacks;  /* rows that had to take the tagged encoding */
+	uint32_t step;		   /* rows left before the step's time is looked at again */
+	double counts[64];	   /* rows that entered operator i of this stage in this call */
+	double fallbacks;	   /* rows that had to take the tagged encoding */
+	double lua_ns, collect_ns; /* time in Lua and in its collector; only with `doctor` */
+	uint32_t doctor;	   /* set by Lua: measure them */
 };
 
 /* The key of `row` becomes the store's current key. 0, or an error code (wr_lua_error). */

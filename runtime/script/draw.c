@@ -84,11 +84,14 @@ static int put_args(const struct wr_draw_options *o, struct wr_bytes *out)
 }
 
 /* What the planner must know of the program's options; names sorted. */
-static void put_settings(const struct wr_config *c, struct wr_bytes *out)
+static void put_settings(const struct wr_draw_options *o, struct wr_bytes *out)
 {
+	const struct wr_config *c = o->config;
 	bool max = wr_config_is_set(c, "max-parallelism");
 
-	wr_value_put_record(out, max ? 4 : 3);
+	wr_value_put_record(out, max ? 5 : 4);
+	wr_value_put_name(out, "doctor");
+	wr_value_put_bool(out, o->doctor);
 	if (max) {
 		wr_value_put_name(out, "max_parallelism");
 		wr_value_put_num(out, (double)wr_config_int(c, "max-parallelism"));
@@ -118,7 +121,7 @@ static int bundle_begin(const struct wr_draw_options *o, struct wr_bundle **bund
 	if (rc == WR_OK)
 		rc = put_args(o, &args);
 	if (rc == WR_OK) {
-		put_settings(o->config, &settings);
+		put_settings(o, &settings);
 		rc = wr_bytes_status(&settings);
 	}
 	if (rc == WR_OK)

@@ -159,11 +159,26 @@ static int stage_answer(struct wr_stage *s, struct lua_stage *ls, int rc)
 	return more ? WR_AGAIN : WR_OK;
 }
 
+/* One call of an entry function with its arguments on the stack, and a step of the collector. */
+static int stage_call(struct wr_stage *s, struct lua_stage *ls, int args)
+{
+	bool measured = ls->shared.doctor;
+	uint64_t begin = measured ? wr_clock_ns(s->env->clock) : 0, called;
+	int rc = stage_answer(s, ls, wr_vm_call(ls->vm, args, 1, DESCRIBE));
+
+	called = measured ? wr_clock_ns(s->env->clock) : 0;
+	wr_vm_collect(ls->vm);
+	if (measured) {
+		ls->shared.lua_ns += (double)(called - begin);
+		ls->shared.collect_ns += (double)(wr_clock_ns(s->env->clock) - called);
+	}
+	return rc;
+}
+
 static int stage_rows(struct wr_stage *s, struct wr_rows *rows)
 {
 	struct lua_stage *ls = of(s);
 	lua_State *L = ls->vm->L;
-	int rc;
 
 	ls->shared.now_ms = wr_clock_ms(s->env->clock);
 	ls->shared.watermark = s->watermark;
@@ -171,16 +186,13 @@ static int stage_rows(struct wr_stage *s, struct wr_rows *rows)
 		wr_store_set_now(s->store, ls->shared.now_ms);
 	lua_pushvalue(L, ROWS);
 	lua_pushlightuserdata(L, rows);
-	rc = stage_answer(s, ls, wr_vm_call(ls->vm, 1, 1, DESCRIBE));
-	wr_vm_collect(ls->vm);
-	return rc;
+	return stage_call(s, ls, 1);
 }
 
 static int stage_fire(struct wr_stage *s, enum wr_timer_kind kind, int64_t upto_ms)
 {
 	struct lua_stage *ls = of(s);
 	lua_State *L = ls->vm->L;
-	int rc;
 
 	ls->shared.now_ms = wr_clock_ms(s->env->clock);
 	ls->shared.watermark = s->watermark;
@@ -188,9 +200,7 @@ static int stage_fire(struct wr_stage *s, enum wr_timer_kind kind, int64_t upto_
 	lua_pushvalue(L, TIMERS);
 	lua_pushinteger(L, kind);
 	lua_pushlightuserdata(L, &upto_ms);
-	rc = stage_answer(s, ls, wr_vm_call(ls->vm, 2, 1, DESCRIBE));
-	wr_vm_collect(ls->vm);
-	return rc;
+	return stage_call(s, ls, 2);
 }
 
 static int stage_watermark(struct wr_stage *s, int64_t *wm)

@@ -25,13 +25,14 @@ struct wr_draw_options {
 	const char *const *args; /* "key=value" operands for job.args */
 	int arg_count;
 	const struct wr_config *config; /* parallelism, lua-path, unsafe, on-error, … */
+	bool doctor; /* subtasks watch their Lua, and report at the end on standard error */
 };
 /* Runs the script in a sandboxed state and plans the graph: the plan's bytes (cluster/PLAN.md) are
  * appended to `plan`, *bundle is the caller's. WR_EUSER: the text names the script and the line. */
 int wr_script_draw(const struct wr_draw_options *o, struct wr_bytes *plan, struct wr_bundle **bundle);
 
 /* Calls function `name` of the embedded module `weir.cli` with the verb's options; what it prints goes to
- * standard output. For verbs that are written in Lua (graph, check --explain, doctor's report, docs). */
+ * standard output. For verbs that are written in Lua (graph, check --explain). */
 int wr_script_cli(const char *name, const struct wr_draw_options *o);
 /* `weir lua FILE args…`: runs a Lua file with the embedded modules, unsandboxed (our own specs). */
 int wr_script_lua(int argc, char **argv);

@@ -74,6 +74,23 @@ function M.draw()
   return codec.encode_value(plan), table.concat(warnings, "\n")
 end
 
+-- Adds the doctor's watch to a stage; its report follows the stage's end.
+local function watched(entry)
+  local doctor = require "weir.internal.doctor"
+  local stage, close = entry.stage, entry.close
+  local L = stage.L
+  L.doctor = 1
+  local patient = doctor.attach()
+  function entry.close()
+    local text = doctor.report(patient, {
+      name = stage.name, ops = stage.ops, subtask = L.subtask, parallelism = L.parallelism,
+      rows = L.counts[0], lua_ns = L.lua_ns, collect_ns = L.collect_ns,
+    })
+    io.stderr:write(text)
+    return close()
+  end
+end
+
 --- Builds the stage of a subtask: the entry functions that C calls.
 ---@param shared userdata `struct wr_lua *`
 ---@param plan_bytes string the stage's part of the plan
@@ -86,6 +103,7 @@ function M.stage(shared, plan_bytes)
   local difference = require("weir.plan").verify(plan.operators, job)
   if difference then error(script_name() .. ": " .. difference, 0) end
   local entry = chain.new(shared, plan, job.nodes)
+  if settings().doctor then watched(entry) end
   return entry
 end
 

@@ -1,0 +1,196 @@
+-- SPDX-License-Identifier: Apache-2.0
+--- `weir doctor`: why a chain is slow, seen from inside its Lua state.
+---
+--- Attached to one subtask's state before the first row, it hears of every trace that is compiled or
+--- aborted, and of every thousandth instruction that the interpreter runs (a count hook never fires in
+--- compiled code). At the end it says where the interpreter was, why the compiler gave up there, and what
+--- to write instead. Costs a few percent; nothing of it is there without --doctor.
+
+local util = require "jit.util"
+local vmdef = require "jit.vmdef"
+local format, concat = string.format, table.concat
+
+local M = {}
+
+local HOOK_EVERY = 1000 -- instructions between two looks at the interpreter
+local INTERPRETED_NS = 1.2 -- of one simple instruction; what it calls comes on top
+local REASONS_MAX = 8 -- said of one stage
+local BUSY = 1e5 -- instructions in the interpreter that are worth a word
+
+-- What to do about a reason, by a part of its text. First match wins; false = the compiler tries again by
+-- itself, and that is no news.
+local hints = {
+  { "bytecode FNEW", "a function is made for each record; make it once, outside, and pass what it needs" },
+  { "bytecode UCLO", "a closure is made for each record; make the function once, outside" },
+  { "bytecode VARG", "variable arguments in a hot loop; name the arguments" },
+  { "bytecode ISNEXT", "pairs is not compiled; keep a list, or name the fields" },
+  { "bytecode ITERN", "pairs is not compiled; keep a list, or name the fields" },
+  { "string.gmatch", "patterns are not compiled; weir.text.words splits without them" },
+  { "string.gsub", "patterns are not compiled; string.find with plain = true and string.sub are" },
+  { "string.match", "patterns are not compiled; string.find with plain = true and string.sub are" },
+  { "string.find", "patterns are not compiled; give string.find a start and plain = true" },
+  { "next", "pairs and next are not compiled; keep a list, or name the fields" },
+  { "unpack", "unpack is not compiled here; name the elements" },
+  { "setmetatable", "make objects once, outside of the loop" },
+  { "coroutine", "coroutines are not compiled; keep what they remember in state" },
+  { "NYI", "this is not compiled; do it once outside of the loop, or in another way" },
+  { "blacklisted", "a loop in it was given up: see the reasons above" },
+  { "leaving loop", false }, { "inner loop", false }, { "retry recording", false },
+  { "down-recursion", false }, { "loop unroll limit", false }, { "hook called", false },
+  { "failed to allocate mcode", "too much machine code: fewer, smaller functions" },
+  { "trace too long", "the chain is too long for one trace; cut it with :start_chain()" },
+  { "too many snapshots", "too many branches for one trace; cut the chain with :start_chain()" },
+}
+
+-- A text, false (no news), or nil (nobody knows better).
+local function hint_for(reason)
+  for _, pair in ipairs(hints) do
+    if reason:find(pair[1], 1, true) then return pair[2] end
+  end
+  return nil
+end
+
+local function function_text(func)
+  local info = util.funcinfo(func)
+  if info.ffid then return vmdef.ffnames[info.ffid] end
+  return info.loc or "a C function"
+end
+
+local function reason_text(err, info)
+  if type(err) ~= "number" then return tostring(err) end
+  if type(info) == "function" then info = function_text(info) end
+  local text = format(vmdef.traceerr[err], info)
+  return (text:gsub("bytecode (%d+)", function(n)
+    return "bytecode " .. vmdef.bcnames:sub(n * 6 + 1, n * 6 + 6):gsub(" ", "")
+  end))
+end
+
+-- Is a loop of this function, or the function itself, given up for good?
+local function given_up(func)
+  if not util.funcinfo(func).bytecodes then return false end
+  local pc = 0
+  while true do
+    local ins = util.funcbc(func, pc)
+    if not ins then return false end
+    local op = vmdef.bcnames:sub(bit.band(ins, 0xff) * 6 + 1, bit.band(ins, 0xff) * 6 + 6):gsub(" ", "")
+    if op == "ILOOP" or op == "IFORL" or op == "IITERL" or op == "IFUNCF" then return true end
+    pc = pc + 1
+  end
+end
+
+-- "jobs/x.lua:12"; nil in our own modules, which run rarely, or are known to be compiled.
+local function place_text(func, pc)
+  local at = util.funcinfo(func, pc)
+  if not at.source then return function_text(func) end
+  if at.source:find "^weir%." or at.source:find "^@lua/weir" or at.source:find "^@stdlib/weir" then return nil end
+  return at.source:gsub("^[@=]", "") .. ":" .. at.currentline
+end
+
+---@class weir.internal.Patient what is known of one state
+---@field compiled integer traces
+---@field aborted table<string, { count: integer, place: string, reason: string, func: function }>
+---@field heard function
+---@field looks table<string, integer> times that the interpreter was found at a place
+
+--- Begins to watch the state that this runs in.
+---@return weir.internal.Patient
+function M.attach()
+  local patient = { compiled = 0, aborted = {}, looks = {}, looked = 0 }
+  function patient.heard(what, _, func, pc, err, info)
+    if what == "stop" then
+      patient.compiled = patient.compiled + 1
+    elseif what == "abort" then
+      local reason, place = reason_text(err, info), place_text(func, pc)
+      if not place then return end
+      local key = place .. "\0" .. reason
+      local entry = patient.aborted[key]
+      if not entry then
+        entry = { count = 0, place = place, reason = reason, func = func }
+        patient.aborted[key] = entry
+      end
+      entry.count = entry.count + 1
+    end
+  end
+  jit.attach(patient.heard, "trace")
+  debug.sethook(function()
+    local at = debug.getinfo(2, "Sl")
+    local place = at and at.what ~= "C" and at.source:gsub("^[@=]", "") .. ":" .. at.currentline
+      or "built-in functions"
+    patient.looks[place] = (patient.looks[place] or 0) + 1
+    patient.looked = patient.looked + 1
+  end, "", HOOK_EVERY)
+  return patient
+end
+
+-- The operator whose function holds a line: "operator "add"", or "" for generated code and modules.
+local function operator_at(nodes, place)
+  local file, line = place:match "^(.*):(%d+)$"
+  for _, node in ipairs(file and nodes or {}) do
+    for _, fn in pairs(type(node.fn) == "table" and node.fn or { node.fn }) do
+      local at = type(fn) == "function" and debug.getinfo(fn, "S")
+      local n = tonumber(line)
+      if at and at.source == "@" .. file and at.linedefined <= n and n <= at.lastlinedefined then
+        return format(' in operator "%s"', node.name)
+      end
+    end
+  end
+  return ""
+end
+
+local function sorted(t, before)
+  local out = {}
+  for _, v in pairs(t) do out[#out + 1] = v end
+  table.sort(out, before)
+  return out
+end
+
+local function count_text(n)
+  if n >= 1e6 then return format("%.1f M", n / 1e6) end
+  if n >= 1e4 then return format("%.0f k", n / 1e3) end
+  return format("%.0f", n)
+end
+
+--- What was found in a stage, as text.
+---@param patient weir.internal.Patient
+---@param stage table { name, ops, subtask, parallelism, rows, lua_ns, collect_ns }
+---@return string
+function M.report(patient, stage)
+  debug.sethook()
+  jit.attach(patient.heard)
+  local interpreted = patient.looked * HOOK_EVERY
+  local interpreter_ns = math.min(interpreted * INTERPRETED_NS, stage.lua_ns)
+  local out = {
+    format("doctor: %s, subtask %d of %d: %s rows", stage.name, stage.subtask, stage.parallelism,
+      count_text(stage.rows)),
+    format("  %.1f ms in Lua, at least %.1f of them interpreted, the rest compiled code and C; collector %.1f ms",
+      stage.lua_ns / 1e6, interpreter_ns / 1e6, stage.collect_ns / 1e6),
+    format("  %d traces compiled; %s instructions interpreted%s", patient.compiled, count_text(interpreted),
+      stage.rows > 0 and format(", %.1f a row", interpreted / stage.rows) or ""),
+  }
+  local said = 0
+  for _, entry in ipairs(sorted(patient.aborted, function(a, b)
+    return a.count ~= b.count and a.count > b.count or a.count == b.count and a.place < b.place
+  end)) do
+    local hint, lost = hint_for(entry.reason), given_up(entry.func)
+    if (hint or hint == nil or lost) and said < REASONS_MAX then
+      said = said + 1
+      out[#out + 1] = format("  %s%s: %s (%d times%s)", entry.place, operator_at(stage.ops, entry.place),
+        entry.reason, entry.count, lost and "; a loop was given up" or "")
+      if hint then out[#out + 1] = "    " .. hint end
+    end
+  end
+  local places = {}
+  for place, n in pairs(patient.looks) do places[#places + 1] = { place = place, n = n * HOOK_EVERY } end
+  table.sort(places, function(a, b) return a.n ~= b.n and a.n > b.n or a.n == b.n and a.place < b.place end)
+  for i = 1, math.min(3, #places) do
+    if places[i].n >= BUSY then
+      said = said + 1
+      out[#out + 1] = format("  interpreted most: %s%s, %s instructions", places[i].place,
+        operator_at(stage.ops, places[i].place), count_text(places[i].n))
+    end
+  end
+  if said == 0 then out[#out + 1] = "  all of it runs compiled; nothing to advise" end
+  return concat(out, "\n") .. "\n"
+end
+
+return M

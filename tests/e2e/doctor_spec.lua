@@ -1,0 +1,76 @@
+--- Hot chains run compiled: the doctor finds nothing to say about the jobs of jobs/ on enough rows, and finds
+--- what is planted. Counts instructions of the interpreter, never time.
+
+local shell = require "support.shell"
+
+local folder
+
+-- Instructions of the interpreter a row: less than warming up costs, spread over the rows, and the way into
+-- the compiled inner loop of a flat_map. A chain that is not compiled takes a thousand.
+local INTERPRETED_MAX = 200
+
+-- `path` repeated, with the times of each copy behind those of the last.
+local function repeated(path, times)
+  local text = shell.read(path)
+  local target = folder .. "/" .. path:match "[^/]+$"
+  local file = assert(io.open(target, "w"))
+  for i = 0, times - 1 do
+    file:write((text:gsub('"ts":(%d+)', function(ts) return ('"ts":%.0f'):format(ts + i * 86400000) end)))
+  end
+  file:close()
+  return target
+end
+
+local function doctor(command)
+  local _, code, err = shell.run(shell.weir .. " doctor " .. command)
+  assert.equal(0, code, err)
+  return err
+end
+
+local jobs = {
+  top_words = "chat.ndjson", sessions_by_hand = "clicks.ndjson", sensor_alerts = "sensors.ndjson",
+  enrich = "orders.ndjson",
+}
+
+describe("weir doctor", function()
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  for job, data in pairs(jobs) do
+    it("finds that " .. job .. " stays in compiled code", function()
+      local report = doctor("jobs/" .. job .. ".lua input=" .. repeated("jobs/data/" .. data, 3000))
+      for count in report:gmatch "([%d.]+) a row" do
+        assert.is_true(tonumber(count) < INTERPRETED_MAX, report)
+      end
+    end)
+  end
+
+  it("finds that unix_filter stays in compiled code", function()
+    local report = doctor("jobs/unix_filter.lua match=ERROR <" .. repeated("jobs/data/app.log", 4000))
+    assert.is_truthy(report:find("all of it runs compiled", 1, true), report)
+  end)
+
+  it("names line, operator, reason and a hint for what is planted", function()
+    local path = folder .. "/slow.lua"
+    local file = assert(io.open(path, "w"))
+    file:write [[
+local weir = require "weir"
+local job = weir.job "slow"
+job:source(weir.sequence { to = 20000 })
+  :map(function(n)
+    local f = function() return n end
+    return { n = f() }
+  end):name "wasteful":sink(weir.discard())
+]]
+    file:close()
+    local report = doctor(path)
+    assert.is_truthy(report:find('slow.lua:5 in operator "wasteful": NYI: bytecode FNEW', 1, true), report)
+    assert.is_truthy(report:find("a function is made for each record; make it once, outside", 1, true), report)
+  end)
+
+  it("is also an option of run", function()
+    local _, code, err = shell.run(shell.weir .. " run --doctor jobs/enrich.lua")
+    assert.equal(0, code, err)
+    assert.is_truthy(err:find("doctor: broadcast, subtask 0 of 1", 1, true), err)
+  end)
+end)
