@@ -96,10 +96,15 @@ end
 ---@field close? fun(ctx: weir.Context)
 ---@field on_end? "fire"|"drop"
 
+local BROADCAST_STATES_MAX = 32
+
 local broadcast_state = options.type("a table of map states, { name = weir.state.map() }", function(v)
   local ok, _, why = state.declarations.test(v)
   if not ok then return false, nil, why end
+  local count = 0
   for name, descriptor in pairs(v) do
+    count = count + 1
+    if count > BROADCAST_STATES_MAX then return false, nil, ("more than %d states"):format(BROADCAST_STATES_MAX) end
     if descriptor.kind ~= "map" then return false, nil, ('"%s" is a %s state'):format(name, descriptor.kind) end
     if descriptor.ttl then return false, nil, ('"%s" has a ttl, which only keyed state can have'):format(name) end
   end

@@ -23,8 +23,10 @@ local lua_kinds = {
   co_process = true, broadcast_process = true, key_select = true, partition_fn = true,
 }
 
--- A fused stage is one Lua function, and that holds at most 200 locals: an operator takes up to six.
-local STAGE_OPERATORS_MAX = 20
+-- A fused stage is one Lua function, and that holds at most 200 locals: some for itself, up to six for each
+-- operator, one for each of its outputs.
+local STAGE_LOCALS_MAX = 140
+local OPERATOR_LOCALS = 6
 
 ---------------------------------------------------------------- settings of each operator
 
@@ -108,14 +110,26 @@ local function stands_alone(graph, id)
   return false
 end
 
+local function locals_of(graph, id)
+  local tags, count = {}, OPERATOR_LOCALS
+  for _, link in ipairs(graph.out[id]) do
+    if not tags[link.tag] then count = count + 1 end
+    tags[link.tag] = true
+  end
+  return count
+end
+
 local function fuses(graph, stage, from, to)
-  return stage.lua and lua_kinds[graph.job.nodes[to].kind] and #stage.ids < STAGE_OPERATORS_MAX
+  return stage.lua and lua_kinds[graph.job.nodes[to].kind]
+    and stage.locals + locals_of(graph, to) <= STAGE_LOCALS_MAX
     and graph.settled[from].on_error == graph.settled[to].on_error
     and not stands_alone(graph, from) and not stands_alone(graph, to)
 end
 
 local function new_stage(vertex, graph, id)
-  local stage = { index = #vertex.stages, lua = lua_kinds[graph.job.nodes[id].kind], ids = { id } }
+  local stage = {
+    index = #vertex.stages, lua = lua_kinds[graph.job.nodes[id].kind], ids = { id }, locals = locals_of(graph, id),
+  }
   vertex.stages[#vertex.stages + 1] = stage
   return stage
 end
@@ -139,6 +153,7 @@ local function place(job, settled, links)
       graph.vertex_of[id] = vertex
       if fuses(graph, stage, link.from, id) then
         stage.ids[#stage.ids + 1] = id
+        stage.locals = stage.locals + locals_of(graph, id)
       else
         stage = new_stage(vertex, graph, id)
       end

@@ -354,6 +354,8 @@ function methods:connect(other)
   return setmetatable({ job = self.job, first = self, second = other }, Connected)
 end
 
+local SIDE_OUTPUTS_MAX = 32
+
 --- The records sent to a side output, or (tag "dead_letter") those at which the operator failed under
 --- on_error "dead_letter": { error =, operator =, origin =, record = }, all texts, the record as JSON.
 ---
@@ -371,6 +373,14 @@ function methods:side_output(tag)
   if not emits and tag ~= "dead_letter" then
     fail('stream:side_output: operator "%s" has no side output "%s": only process functions and flat_map emit '
       .. "to one", node.name, tag)
+  end
+  node.tags = node.tags or {}
+  node.tags[tag] = true
+  local count = 0
+  for _ in pairs(node.tags) do count = count + 1 end
+  if count > SIDE_OUTPUTS_MAX then
+    fail('stream:side_output: operator "%s" has more than %d side outputs; put the kind into the record and filter',
+      node.name, SIDE_OUTPUTS_MAX)
   end
   return view(self, { { node = node.id, tag = tag, where = where.caller() } })
 end

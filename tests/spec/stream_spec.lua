@@ -116,6 +116,13 @@ describe("a mistake in a script is an error at its line:", function()
     { "dead letters of an operator that has none",
       source .. 'local m = s:map(print) m:sink(weir.discard())\nm:side_output "dead_letter":sink(weir.discard())',
       'job.lua:2: operator "map" has no dead letters: its errors fail the job; add :on_error "dead_letter" to it' },
+    { "more side outputs than there may be", source .. 'local f = s:flat_map(print)\nfor i = 1, 33 do f:side_output("t" .. i) end',
+      'job.lua:2: stream:side_output: operator "flat_map" has more than 32 side outputs; put the kind into the record '
+      .. 'and filter' },
+    { "more broadcast states than there may be", 'local b = {} for i = 1, 33 do b["s" .. i] = weir.state.map() end\n'
+      .. 'weir.broadcast_function { broadcast_state = b, element = print, broadcast = print }',
+      'job.lua:2: weir.broadcast_function: option "broadcast_state" must be a table of map states, '
+      .. '{ name = weir.state.map() }, not a table; more than 32 states' },
     { "a policy that does not exist", source .. '\ns:map(print):on_error "ignore"',
       'job.lua:2: stream:on_error: the policy must be one of "fail", "skip", "dead_letter", not "ignore"' },
     { "a state descriptor that is none", '\nweir.process_function { element = print, state = { n = 5 } }',
