@@ -59,7 +59,7 @@ demo:					## count the words of a real text and show the top words
 	@tests/support/demo $B/weir
 
 SANITIZE ?= asan ubsan tsan
-SUITES   ?= tidy lint unit spec e2e sim fuzz $(foreach b,$(SANITIZE),unit@$b spec@$b)
+SUITES   ?= tidy lint unit spec e2e sim mutants fuzz $(foreach b,$(SANITIZE),unit@$b spec@$b)
 test:					## run everything that CI runs; ends with "N passed, N failed" (SUITES=, SANITIZE=)
 	@tests/support/deps test
 	+@tests/support/run $(foreach s,$(SUITES),$(if $(findstring @,$s),$s,$s@$(BUILD)))
@@ -76,8 +76,8 @@ sim:					## seeded simulation: tests/sim (SEEDS=1000, SEED=n replays one)
 	+@TIMEOUT=0 tests/support/run sim@$(BUILD)
 fuzz:					## fuzz every decoder: tests/fuzz (TIME=5 seconds each)
 	+@TIMEOUT=0 tests/support/run fuzz
-mutants: sim-build			## show that the simulation catches each planted bug: tests/sim/mutants
-	+@tests/support/mutants $B
+mutants:				## show that the simulation catches each planted bug: tests/sim/mutants
+	+@TIMEOUT=0 tests/support/run mutants@$(BUILD)
 tidy:					## check layers and forbidden arrows: tests/tidy
 	@luajit tests/tidy/tidy.lua
 lint:					## clang-format, luacheck, self-contained headers, docs up to date
