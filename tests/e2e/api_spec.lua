@@ -1,30 +1,14 @@
 --- Every operator of the API does what its page says, at parallelism 1, 2 and 4. Results are compared as
 --- sorted lines: between subtasks there is no order.
 
-local shell = require "support.shell"
+local script = require "support.script"
 
-local folder
 local head = [[
 local weir = require "weir"
 local job = weir.job "test"
 local print = weir.print()
 local n = job:source(weir.sequence { to = 6 }):map(function(i) return { i = i, k = i % 2 == 0 and "even" or "odd" } end)
 ]]
-
-local function run(script, options)
-  local path = folder .. "/job.lua"
-  local file = assert(io.open(path, "w"))
-  file:write(head, script)
-  file:close()
-  local out, code, err = shell.run(shell.weir .. " run " .. (options or "") .. " " .. path)
-  assert.equal(0, code, err)
-  return shell.sorted(out)
-end
-
-local function lines(list)
-  table.sort(list)
-  return table.concat(list, "\n") .. "\n"
-end
 
 local cases = {
   { "map, filter and flat_map",
@@ -235,11 +219,9 @@ local cases = {
 
 for _, parallelism in ipairs { 1, 2, 4 } do
   describe("at parallelism " .. parallelism, function()
-    setup(function() folder = shell.folder() end)
-    teardown(function() shell.remove(folder) end)
     for _, case in ipairs(cases) do
       it(case[1], function()
-        assert.equal(lines(case[3]), run(case[2], "-p " .. parallelism))
+        assert.equal(script.lines(case[3]), script.run(head .. case[2], "-p " .. parallelism))
       end)
     end
   end)
