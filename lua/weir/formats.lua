@@ -33,10 +33,20 @@ end
 ---@field columns? string[] the names of the columns, in order
 ---@field separator? string one character; default ","
 ---@field quote? string one character; default '"'
+---@field types? table<string, "number"|"integer"|"boolean"|"string"> of columns; an empty field that is no
+--- string is missing, a field that is not of its type makes the row malformed; default: all are strings
 
+local names_of_types = { number = true, integer = true, boolean = true, string = true }
+local types = options.type('a table such as { amount = "number" } (number, integer, boolean, string)', function(v)
+  if type(v) ~= "table" then return false end
+  for column, name in pairs(v) do
+    if type(column) ~= "string" or not names_of_types[name] then return false end
+  end
+  return true, v
+end)
 local character = options.type("one character", function(v) return type(v) == "string" and #v == 1, v end)
 
---- Comma-separated values with quoting ("" inside quotes is one quote). All values are strings.
+--- Comma-separated values with quoting ("" inside quotes is one quote). Values are strings, or what `types` says.
 ---
 ---   weir.files { path = "in/*.csv", format = weir.csv { separator = ";" } }
 ---@param opts? weir.CsvOptions
@@ -47,6 +57,7 @@ function M.csv(opts)
     columns = options.list_of(options.string, "a list of names"):optional(),
     separator = character:default ",",
     quote = character:default '"',
+    types = types:optional(),
   })
   if o.header == nil then o.header = o.columns == nil end
   if not o.header and not o.columns then

@@ -17,6 +17,7 @@ local M = {}
 ---@field max_parallelism? integer
 ---@field on_error? "fail"|"skip"|"dead_letter"
 ---@field seed? integer
+---@field format? string of print sinks that say none
 
 local lua_kinds = {
   map = true, filter = true, flat_map = true, process = true, reduce = true, co_map = true, co_flat_map = true,
@@ -309,6 +310,7 @@ local function describe_stage(graph, stage)
     described.options = copy(node.options)
   else
     described.options = native_options(node.options)
+    if node.kind == "print" then described.options.format = described.options.format or graph.format end
   end
   describe_key(described, node)
   if type(node.fn) == "table" and node.fn.broadcast_state then
@@ -366,6 +368,7 @@ function M.make(job, given)
   local settled = settle(job, given)
   local links = links_of(job, settled)
   local graph = place(job, settled, links)
+  graph.format = given.format
   local edges, bounded = {}, true
   for _, link in ipairs(links) do
     if not link.chained then

@@ -2,6 +2,7 @@
 --- Sinks: where records go. Each constructor gives a declaration for `stream:sink`.
 
 local options = require "weir.options"
+local duration = require "weir.duration"
 local formats = require "weir.formats"
 
 local M = {}
@@ -64,6 +65,8 @@ end
 ---@class weir.TcpSinkOptions
 ---@field host? string default "localhost"
 ---@field port integer
+---@field retries? integer attempts to connect after the first; -1 = for ever; default 0
+---@field retry_every? weir.Duration default "500ms"
 ---@field format? weir.Format default weir.json()
 
 --- Lines to a TCP server, for trying things out.
@@ -73,6 +76,8 @@ function M.tcp_sink(opts)
   return sink("tcp_sink", "tcp_sink", options.check("weir.tcp_sink", opts, {
     host = options.string:default "localhost",
     port = options.integer_in(1, 65535),
+    retries = options.integer_in(-1, 2 ^ 31):default(0),
+    retry_every = duration.positive:default(500),
     format = formats.type:default(formats.json()),
   }, "port"))
 end

@@ -71,6 +71,8 @@ end
 ---@class weir.TcpLinesOptions
 ---@field host? string default "localhost"
 ---@field port integer the source connects to it and reads until it is closed
+---@field retries? integer attempts to connect after the first; -1 = for ever; default 0
+---@field retry_every? weir.Duration default "500ms"
 ---@field format? weir.Format default weir.lines(): { line = }
 ---@field max_line? integer|string default "16MiB"
 
@@ -81,6 +83,8 @@ function M.tcp_lines(opts)
   local o = options.check("weir.tcp_lines", opts, {
     host = options.string:default "localhost",
     port = options.integer_in(1, 65535),
+    retries = options.integer_in(-1, 2 ^ 31):default(0),
+    retry_every = duration.positive:default(500),
     format = formats.type:default(formats.lines()),
     max_line = max_line,
   }, "port")

@@ -19,7 +19,6 @@
 #include "connect/discover.h"
 #include "stream/feed.h"
 #include "connect/kinds.h"
-#include "format/options.h"
 #include "connect/split.h"
 
 enum { SPLIT_SIZE = 32 << 20, SPLITS_AT_ONCE = 64 };
@@ -185,7 +184,7 @@ static struct wr_enumerator *enumerator_make(const struct wr_value *options, uin
 					     void *arg)
 {
 	struct files_enumerator *e = wr_zalloc(&enumerator_mem, sizeof *e);
-	const char *format = wr_option_format(options, "lines");
+	const char *format = wr_value_str(options, "format", "lines");
 	int64_t split_size = wr_value_int(options, "split_size", SPLIT_SIZE);
 
 	if (!e)

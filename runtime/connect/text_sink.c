@@ -20,7 +20,6 @@
 #include "base/fault.h"
 #include "connect/kinds.h"
 #include "format/csv_writer.h"
-#include "format/options.h"
 #include "format/row_text.h"
 #include "format/table.h"
 #include "stream/dial.h"
@@ -42,7 +41,7 @@ static struct text_sink *sink_new(struct wr_stage *s)
 {
 	struct text_sink *t = s->state = wr_zalloc(&sink_mem, sizeof *t);
 
-	if (!t || wr_text_format(wr_option_format(s->options, "json"), &t->format) != WR_OK)
+	if (!t || wr_text_format(wr_value_str(s->options, "format", "json"), &t->format) != WR_OK)
 		return NULL;
 	if (t->format != WR_TEXT_CSV)
 		return t;

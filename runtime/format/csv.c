@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include "base/arena.h"
 #include "base/assert.h"
-#include "format/options.h"
 #include "format/format.h"
 
 struct csv {
@@ -52,7 +51,7 @@ static uint8_t option_byte(const struct wr_value *o, const char *name, uint8_t f
 
 static void *csv_make(const struct wr_value *options, bool with_path)
 {
-	const struct wr_value *o = wr_option_csv(options);
+	const struct wr_value *o = wr_value_get(options, "csv");
 	struct csv *f = wr_zalloc(&csv_mem, sizeof *f);
 
 	(void)with_path;

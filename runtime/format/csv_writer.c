@@ -3,7 +3,6 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "format/csv_writer.h"
-#include "format/options.h"
 
 struct wr_csv_writer {
 	const struct wr_value *columns_wanted;
@@ -22,7 +21,7 @@ static struct wr_mem csv_mem = WR_MEM_INIT("format.csv_writer");
 
 struct wr_csv_writer *wr_csv_writer_new(const struct wr_value *options)
 {
-	const struct wr_value *o = wr_option_csv(options), *separator = wr_value_get(o, "separator");
+	const struct wr_value *o = wr_value_get(options, "csv"), *separator = wr_value_get(o, "separator");
 	struct wr_csv_writer *w = wr_zalloc(&csv_mem, sizeof *w);
 
 	if (!w)

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include "base/assert.h"
 #include "format/intake.h"
-#include "format/options.h"
 
 enum {
 	INTAKE_BLOCK = 256 << 10, /* one read: amortises the call, stays in the second-level cache */
@@ -25,8 +24,7 @@ struct wr_intake {
 
 static struct wr_mem intake_mem = WR_MEM_INIT("format.intake");
 
-static const struct wr_format *const formats[] = {&wr_lines_format, &wr_csv_format, &wr_json_format,
-						  &wr_text_format_whole};
+static const struct wr_format *const formats[] = {&wr_lines_format, &wr_csv_format, &wr_json_format};
 
 /* ---- bad records ---- */
 
@@ -65,7 +63,7 @@ static const struct wr_format *find_format(const char *name)
 
 struct wr_intake *wr_intake_new(struct wr_stage *s, bool with_path)
 {
-	const char *name = wr_option_format(s->options, "lines");
+	const char *name = wr_value_str(s->options, "format", "lines");
 	const struct wr_format *format = find_format(name);
 	struct wr_intake *in;
 

@@ -11,7 +11,7 @@
 #include "format/format.h"
 
 struct wr_intake;
-/* Options: format = "lines" | "csv" | "json" | "text", max_line (bytes), those of the format.
+/* Options: format = "lines" | "csv" | "json", max_line (bytes), those of the format.
  * NULL with the error set. */
 struct wr_intake *wr_intake_new(struct wr_stage *s, bool with_path);
 void wr_intake_free(struct wr_intake *in);

@@ -89,9 +89,11 @@ static void put_settings(const struct wr_draw_options *o, struct wr_bytes *out)
 	const struct wr_config *c = o->config;
 	bool max = wr_config_is_set(c, "max-parallelism");
 
-	wr_value_put_record(out, max ? 5 : 4);
+	wr_value_put_record(out, max ? 6 : 5);
 	wr_value_put_name(out, "doctor");
 	wr_value_put_bool(out, o->doctor);
+	wr_value_put_name(out, "format");
+	wr_value_put_str(out, wr_config_str(c, "format"));
 	if (max) {
 		wr_value_put_name(out, "max_parallelism");
 		wr_value_put_num(out, (double)wr_config_int(c, "max-parallelism"));

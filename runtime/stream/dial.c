@@ -2,6 +2,7 @@
 /* dial: a TCP connection; see dial.h. On a pump's or an I/O thread. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ void wr_dial_init(struct wr_dial *d, const struct wr_value *options)
 		snprintf(d->port, sizeof d->port, "%d", (int)(uint16_t)wr_value_int(options, "port", 0));
 	d->retries = wr_value_int(options, "retries", 0);
 	d->retry_ms = wr_value_int(options, "retry_every", 500);
+	d->retry_ms = d->retry_ms < INT_MAX ? d->retry_ms : INT_MAX; /* as poll() takes it */
 }
 
 /* true when stopped. */

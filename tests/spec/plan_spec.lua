@@ -97,6 +97,17 @@ describe("a plan", function()
     assert.same({ format = "lines" }, write)
   end)
 
+  it("prints in the format of the program where the script names none", function()
+    local plan = draw.plan([[
+      local s = job:source(weir.from { 1 })
+      s:sink(weir.print())
+      s:sink(weir.print "raw")
+      s:sink(weir.stdout())]], { format = "table" })
+    local formats = {}
+    for i = 2, 4 do formats[i - 1] = plan.vertices[1].stages[i].options.format end
+    assert.same({ "table", "raw", "json" }, formats)
+  end)
+
   it("is the same each time", function()
     local text = source .. [[
       local a = s:flat_map(print)

@@ -79,12 +79,11 @@ static void test_options_choose_columns_separator_quote_and_types(void **state)
 	struct wr_value columns[] = {text_value("n"), text_value("i"), text_value("b"), text_value("s")};
 	struct wr_value type_names[] = {text_value("n"), text_value("i"), text_value("b")};
 	struct wr_value types[] = {text_value("number"), text_value("integer"), text_value("boolean")};
-	struct wr_value keys[] = {text_value("columns"), text_value("header"),	  text_value("kind"),
-				  text_value("quote"),	 text_value("separator"), text_value("types")};
+	struct wr_value keys[] = {text_value("columns"), text_value("header"), text_value("quote"),
+				  text_value("separator"), text_value("types")};
 	struct wr_value items[] = {
 	    {.tag = WR_V_LIST, .count = 4, .items = columns},
 	    {.tag = WR_V_FALSE},
-	    text_value("csv"),
 	    text_value("'"),
 	    text_value(";"),
 	    {.tag = WR_V_RECORD, .count = 3, .keys = type_names, .items = types},
@@ -93,8 +92,8 @@ static void test_options_choose_columns_separator_quote_and_types(void **state)
 
 	(void)state;
 	st->stage.on_error = WR_ON_ERROR_SKIP;
-	stand_options(st, "v:format",
-		      (struct wr_value){.tag = WR_V_RECORD, .count = 6, .keys = keys, .items = items}, NULL);
+	stand_options(st, "s:format", "csv", "v:csv",
+		      (struct wr_value){.tag = WR_V_RECORD, .count = 5, .keys = keys, .items = items}, NULL);
 	expect_rows(
 	    st,
 	    "1.5;-9223372036854775808;true;'a;b'\n;;;\nx;1;true;\n1;2.0;true;\n1;1;yes;\n1e999;1;true;\n"

@@ -1,0 +1,140 @@
+--- Sources and sinks as a user meets them: files, packed files, pipes, folders, malformed input.
+
+local shell = require "support.shell"
+
+local folder
+
+local function write(name, text)
+  local file = assert(io.open(folder .. "/" .. name, "wb"))
+  file:write(text)
+  file:close()
+end
+
+-- Runs a job whose paths are relative to the folder; `before` and `behind` stand around it in the shell.
+local function run(script, given)
+  given = given or {}
+  write("job.lua", 'local weir = require "weir" local job = weir.job "test"\n' .. script)
+  local weir = shell.weir:match "^/" and shell.weir or os.getenv "PWD" .. "/" .. shell.weir
+  return shell.run(("cd %s && %s %s run %s job.lua %s"):format(folder, given.before or "", weir,
+    given.options or "", given.behind or ""))
+end
+
+local function prints(wanted, script, given)
+  local out, code, err = run(script, given)
+  assert.equal(0, code, err)
+  assert.equal(wanted, out)
+end
+
+describe("sources and sinks", function()
+  before_each(function() folder = shell.folder() end)
+  after_each(function() shell.remove(folder) end)
+
+  it("read each line once at any parallelism, however files are cut and packed", function()
+    local lines = {}
+    for i = 1, 20000 do lines[i] = ("line %d%s"):format(i, ("x"):rep(i % 50)) end
+    local text = table.concat(lines, "\n") .. "\n"
+    write("a.txt", text)
+    write("b.txt", text)
+    shell.run(("gzip %s/b.txt"):format(folder))
+    local wanted = shell.sorted(text .. text)
+    for _, parallelism in ipairs { 1, 2, 7 } do
+      local out, code = run([[
+        job:source(weir.files { path = "*.txt*", split_size = 10007 })
+          :map(function(r) return r.line end)
+          :sink(weir.stdout { format = weir.lines() })]], { options = "-p " .. parallelism })
+      assert.equal(0, code)
+      assert.is_true(wanted == shell.sorted(out), "the lines are not those of the files")
+    end
+  end)
+
+  it("are a unix filter", function()
+    prints("a\nc\n", [[
+      job:source(weir.stdin()):filter(function(r) return r.line ~= "b" end):sink(weir.stdout { format = weir.lines() })]],
+      { before = "printf 'a\\nb\\nc' |" })
+  end)
+
+  it("end in order and quietly when nobody reads any more", function()
+    local out, code, err = run([[
+      job:source(weir.generate { fn = function(n) return { n = n } end }):sink(weir.print())]],
+      { behind = "2>err; echo $? >code; } | head -2; cat err >&2; exit $(cat code)", before = "{" })
+    assert.equal('{"n":0}\n{"n":1}\n', out)
+    assert.equal(0, code, err)
+    assert.is_nil(err:find("error", 1, true), err)
+  end)
+
+  it("convert columns of CSV and tell which row is wrong", function()
+    write("in.csv", 'name,amount,paid\n"Ann, B.",1.5,true\nBob,,false\n')
+    local script = [[
+      job:source(weir.files { path = "in.csv", format = weir.csv { types = { amount = "number", paid = "boolean" } } })
+        :sink(weir.print())]]
+    prints('{"amount":1.5,"name":"Ann, B.","paid":true}\n{"name":"Bob","paid":false}\n', script)
+    write("in.csv", "name,amount,paid\nAnn,much,true\n")
+    local _, code, err = run(script)
+    assert.equal(1, code)
+    assert.is_truthy(err:find("in.csv:17", 1, true), err)
+    assert.is_truthy(err:find("column 2 ('amount') is no number", 1, true), err)
+  end)
+
+  it("skip malformed lines of JSON when told to, and count them", function()
+    write("in.json", '{"a":1}\n{"a":\n{"a":9007199254740993,"b":{"c":[null]}}\n')
+    local script = [[job:source(weir.files { path = "in.json", format = weir.json() }):on_error "skip":sink(weir.print())]]
+    local out, code, err = run(script)
+    assert.equal(0, code, err)
+    assert.equal('{"a":1}\n{"a":9007199254740993,"b":{"c":[null]}}\n', out)
+    assert.is_truthy(err:find("in.json:8", 1, true), err)
+  end)
+
+  it("give the rows of a packed file that ends early, and then tell", function()
+    local lines = {}
+    for i = 1, 50000 do lines[i] = ("%d %d\n"):format(i, i * 7919 % 100003) end
+    write("a", table.concat(lines))
+    shell.run(("gzip -c %s/a | head -c 100000 > %s/a.gz"):format(folder, folder))
+    local out, code, err = run([[
+      job:source(weir.files "a.gz"):on_error "skip":map(function(r) return r.line end):sink(weir.print "raw")]])
+    assert.equal(0, code, err)
+    assert.equal(table.concat(lines):sub(1, #out), out)
+    assert.is_true(#out > 100000)
+    assert.is_truthy(err:find("a.gz:" .. #out, 1, true), err)
+    assert.is_truthy(err:find("gzip: the data ends early", 1, true), err)
+  end)
+
+  it("print tables, by the program's option and by the script's", function()
+    local rows = 'job:source(weir.from { { n = 1, s = "a" }, { n = 20, s = "b" } })'
+    prints(" n  s\n--  -\n 1  a\n20  b\n", rows .. ":sink(weir.print())", { options = "--format=table" })
+    prints(" n  s\n--  -\n 1  a\n20  b\n", rows .. ':sink(weir.print "table")')
+    prints("1\ta\n20\tb\n", rows .. ":sink(weir.print())", { options = "--format=raw" })
+  end)
+
+  it("write a file for each subtask, as CSV", function()
+    prints("", [[
+      job:source(weir.sequence { to = 4 }):map(function(n) return { n = n, half = n / 2 } end)
+        :sink(weir.file_sink { path = "out", format = weir.csv() })]], { options = "-p 2" })
+    assert.equal("half,n\n0.5,1\n1.5,3\n", shell.read(folder .. "/out.0"))
+    assert.equal("half,n\n1,2\n2,4\n", shell.read(folder .. "/out.1"))
+  end)
+
+  it("take each file that comes into a watched folder once", function()
+    os.execute("mkdir " .. folder .. "/in")
+    write("in/first", "1\n")
+    local out, code, err = run([[
+      job:source(weir.files { path = "in", watch = true }):map(function(r) return r.line end):sink(weir.print "raw")]],
+      { before = "{", behind = [[>out 2>err & }; job=$!
+        until grep -q 1 out; do :; done; echo 2 > in/second
+        until grep -q 2 out; do :; done; echo 3 > .third; mv .third in/third
+        until grep -q 3 out; do :; done; kill -INT $job; wait $job; code=$?; cat out; cat err >&2; exit $code]] })
+    assert.equal("1\n2\n3\n", out, err)
+    assert.equal(130, code, err)
+  end)
+
+  it("say that no file is there", function()
+    local _, code, err = run [[job:source(weir.files "nothing/*.txt"):sink(weir.print())]]
+    assert.equal(1, code)
+    assert.is_truthy(err:find("no file matches 'nothing/*.txt'", 1, true), err)
+  end)
+
+  it("write what cannot be written as an error of the job", function()
+    local _, code, err = run [[job:source(weir.sequence { to = 9 }):sink(weir.file_sink "/dev/full")]]
+    assert.equal(1, code)
+    assert.is_truthy(err:find("cannot write /dev/full: No space left on device", 1, true), err)
+  end)
+end)
