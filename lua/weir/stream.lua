@@ -16,7 +16,7 @@ local where = require "weir.where"
 local fail = where.fail
 local M = {}
 
----@class weir.Stream
+---@class weir.Stream: weir.SinkHandle
 ---@field job weir.Job
 ---@field inputs weir.Input[] what an operator drawn on this stream reads
 ---@field node weir.Node|false the operator, if this is its plain output
