@@ -487,6 +487,48 @@ static void test_memory_that_is_refused_is_an_error_and_no_crash(void **state)
 	}
 }
 
+/* The enumerator alone, with each of its allocations refused in turn. */
+static void drop_letter(void *arg, uint32_t subtask, uint32_t type, const void *payload, uint32_t len)
+{
+	(void)subtask;
+	(void)payload;
+	(void)len;
+	*(uint32_t *)arg += type == WR_LETTER_SPLIT;
+}
+
+static void test_an_enumerator_survives_refused_memory(void **state)
+{
+	struct stand *st = stand_new("files", 0, 1);
+	uint32_t splits = 0, complete = 0;
+
+	(void)state;
+	lines_options(st);
+	for (int i = 0; i < 100; i++) {
+		char name[16];
+
+		snprintf(name, sizeof name, "%d.txt", i);
+		file_text(name, "x\n");
+	}
+	for (int64_t n = 1; n < 400 && complete == 0; n++) {
+		struct wr_enumerator *e;
+		int64_t next_ms;
+
+		splits = 0;
+		wr_mem_fail_at(n);
+		e = wr_enumerators[0]->make(&st->options, 1, drop_letter, &splits);
+		if (e && e->ops->discover(e, &next_ms) == WR_OK)
+			while (splits < 100 && e->ops->letter(e, 0, WR_LETTER_SPLIT_WANTED, NULL, 0) == WR_OK)
+				;
+		wr_mem_fail_at(0);
+		complete = splits == 100;
+		if (e)
+			e->ops->free(e);
+	}
+	assert_true(complete);
+	free((char *)st->items[0].str.p);
+	stand_free(st);
+}
+
 #define FILES_TEST(f) cmocka_unit_test_setup_teardown(f, setup, folder_remove)
 
 int main(void)
@@ -511,6 +553,7 @@ int main(void)
 	    FILES_TEST(test_no_file_is_an_error_of_the_source),
 	    FILES_TEST(test_a_folder_stands_for_its_files_but_hidden_ones),
 	    FILES_TEST(test_a_read_that_fails_is_told_and_the_other_files_are_read),
+	    FILES_TEST(test_an_enumerator_survives_refused_memory),
 	    FILES_TEST(test_memory_that_is_refused_is_an_error_and_no_crash),
 	};
 

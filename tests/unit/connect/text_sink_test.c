@@ -294,6 +294,36 @@ static void test_a_write_or_sync_that_fails_is_an_error_of_the_job(void **state)
 	fault_fails_the_file("file.fsync", "cannot sync ");
 }
 
+static void survives_refused_memory(const char *format)
+{
+	int rc = WR_EFATAL;
+
+	for (int64_t n = 1; n < 100 && rc != WR_OK; n++) {
+		struct stand *st = file_sink(in_folder("out"), format, 0, 1);
+
+		put(st, WR_INSERT, 1, "a,b");
+		put(st, WR_UPDATE_AFTER, 1, "a");
+		wr_mem_fail_at(n);
+		rc = stand_open(st);
+		if (rc == WR_OK)
+			rc = write_rows(st);
+		if (rc == WR_OK)
+			rc = finish(st);
+		wr_mem_fail_at(0);
+		assert_true(rc == WR_OK || rc == WR_EFATAL);
+		stand_free(st);
+	}
+	assert_int_equal(rc, WR_OK);
+}
+
+static void test_sinks_survive_refused_memory(void **state)
+{
+	(void)state;
+	survives_refused_memory("json");
+	survives_refused_memory("csv");
+	survives_refused_memory("table");
+}
+
 /* ---- collect ---- */
 
 static void test_collected_rows_are_taken_by_name(void **state)
@@ -669,6 +699,7 @@ int main(void)
 	    SINK_TEST(test_a_full_disk_is_an_error_of_the_job),
 	    SINK_TEST(test_a_write_or_sync_that_fails_is_an_error_of_the_job),
 	    SINK_TEST(test_collected_rows_are_taken_by_name),
+	    SINK_TEST(test_sinks_survive_refused_memory),
 	    SINK_TEST(test_a_pipe_that_is_full_pauses_and_loses_nothing),
 	    SINK_TEST(test_a_pipe_that_nobody_reads_ends_without_an_error),
 	    SINK_TEST(test_lines_of_several_subtasks_stay_whole),

@@ -227,6 +227,37 @@ static void test_a_watching_source_reads_what_comes_and_does_not_end(void **stat
 	crew_free(c);
 }
 
+static void test_a_watch_survives_refused_memory(void **state)
+{
+	bool complete = false;
+	char name[16];
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof name, "%03d", i);
+		file_text(name, "");
+	}
+	for (int64_t n = 1; n < 200 && !complete; n++) {
+		struct wr_watch *w;
+		int64_t next_ms;
+		int rc = WR_EFATAL;
+
+		told[0] = 0;
+		wr_mem_fail_at(n);
+		w = wr_watch_new(1000);
+		if (w)
+			rc = wr_watch_add(w, folder);
+		for (int i = 0; i < 10 && rc == WR_OK; i++)
+			rc = wr_watch_look(w, tell, NULL, &next_ms);
+		wr_mem_fail_at(0);
+		complete = rc == WR_OK;
+		assert_true(rc == WR_OK || rc == WR_EFATAL);
+		wr_watch_free(w);
+	}
+	assert_true(complete);
+	assert_non_null(strstr(told, "099:0"));
+}
+
 #define WATCH_TEST(f) cmocka_unit_test_setup_teardown(f, folder_make, folder_remove)
 
 int main(void)
@@ -243,6 +274,7 @@ int main(void)
 	    WATCH_TEST(test_a_link_to_a_file_is_told_by_the_scan),
 	    WATCH_TEST(test_a_folder_that_is_not_there_is_an_error),
 	    WATCH_TEST(test_many_files_are_each_told_once),
+	    WATCH_TEST(test_a_watch_survives_refused_memory),
 	    WATCH_TEST(test_a_watching_source_reads_what_comes_and_does_not_end),
 	};
 
