@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* task_priv: the inside of a task, shared by make.c, chain.c and task.c. */
 #pragma once
+#include "base/error.h"
 #include "exchange/valve.h"
 #include "task/task.h"
 

@@ -268,18 +268,18 @@ function M.prepare(stage)
       local known = type(fn) == "table" and names.of_states(node.kind, fn) or {}
       for i, entry in ipairs(plan.states or {}) do
         local descriptor = type(fn) == "table" and fn.state and fn.state[entry.name]
-        if descriptor then 
+        if descriptor then
           stage.handles[entry.name] = make(stage.store, i - 1, entry.name, descriptor, known[entry.name])
         end
       end
     end
   end
   if stage.broadcast and type(fn) == "table" and fn.broadcast_state then
-    local names = {}
-    for name in next, fn.broadcast_state do names[#names + 1] = name end
-    table.sort(names)
+    local declared = {}
+    for name in next, fn.broadcast_state do declared[#declared + 1] = name end
+    table.sort(declared)
     local full, view = {}, {}
-    for i, name in ipairs(names) do
+    for i, name in ipairs(declared) do
       full[name] = make(stage.broadcast, i - 1, name, fn.broadcast_state[name])
       view[name] = read_only(full[name], name)
     end

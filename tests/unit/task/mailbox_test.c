@@ -14,7 +14,7 @@ enum { SENDERS = 4, LETTERS = 5000 };
 
 static void letters_are_read_in_the_order_of_sending(void **state)
 {
-	struct wr_mailbox m = {0};
+	struct wr_mailbox m = {NULL, NULL};
 	struct wr_letter *l;
 
 	(void)state;
@@ -49,7 +49,7 @@ static void *send(void *arg)
 
 static void no_letter_of_several_threads_is_lost_or_overtaken(void **state)
 {
-	struct wr_mailbox m = {0};
+	struct wr_mailbox m = {NULL, NULL};
 	struct sender s[SENDERS];
 	uint32_t next[SENDERS] = {0}, count = 0;
 
@@ -76,7 +76,7 @@ static void no_letter_of_several_threads_is_lost_or_overtaken(void **state)
 
 static void unread_letters_are_freed_with_the_mailbox(void **state)
 {
-	struct wr_mailbox m = {0};
+	struct wr_mailbox m = {NULL, NULL};
 
 	(void)state;
 	wr_mailbox_put(&m, wr_letter_new(64, 0, "abc", 3));
