@@ -8,6 +8,7 @@
 --- the plan are 0-based, positions in the script's graph (operator ids) count from 1.
 
 local check = require "weir.check"
+local fingerprint = require "weir.fingerprint"
 local where = require "weir.where"
 
 local M = {}
@@ -171,13 +172,6 @@ end
 
 ---------------------------------------------------------------- what is said of each
 
-local function states_of(node)
-  if node.states then return { { name = "value", kind = node.states } } end
-  local fn = type(node.fn) == "table" and node.fn or {}
-  local states = require("weir.state").sorted(fn.state)
-  return #states > 0 and states or nil
-end
-
 local function same_names(a, b)
   return table.concat(a, "\0") == table.concat(b, "\0")
 end
@@ -188,7 +182,7 @@ local stateful_kinds = {
 
 local function describe_key(stage, node)
   if not stateful_kinds[node.kind] or not (node.key or node.key2) then return end
-  stage.states = states_of(node)
+  stage.states = fingerprint.states(node)
   if node.inputs2 and not (node.key and node.key2) then
     stage.key = (node.key or node.key2).names
     stage.keyed_inputs = node.key and 1 or 2
@@ -273,7 +267,8 @@ end
 
 local function describe_operator(graph, node)
   local op = {
-    id = node.id, name = node.name, uid = node.uid, sign = M.sign(node), on_error = graph.settled[node.id].on_error,
+    id = node.id, name = node.name, uid = node.uid, sign = fingerprint.sign(node),
+    on_error = graph.settled[node.id].on_error,
   }
   if node.kind == "partition_fn" then op.channels = channels_of(graph, node) end
   return op
@@ -391,68 +386,7 @@ function M.make(job, given)
   }, check.warnings(job, policy_of)
 end
 
----------------------------------------------------------------- the same graph each time
-
-local function inputs_text(inputs)
-  local out = {}
-  for i, input in ipairs(inputs or {}) do
-    out[i] = input.node .. (input.tag ~= "" and "." .. input.tag or "")
-      .. (input.partition and " " .. input.partition or "")
-      .. (input.key and "(" .. table.concat(input.key.names, ",") .. ")" or "")
-  end
-  return table.concat(out, ", ")
-end
-
---- What an operator must agree in each time the script runs, as text.
----@param node weir.Node
----@return string
-function M.sign(node)
-  local out = { node.kind, ' "', node.name, '"', node.where and " at " .. node.where or "" }
-  if #node.inputs > 0 then out[#out + 1] = " from " .. inputs_text(node.inputs) end
-  if node.inputs2 then out[#out + 1] = " and " .. inputs_text(node.inputs2) end
-  for _, state in ipairs(states_of(node) or {}) do
-    out[#out + 1] = ("; state %s %s"):format(state.name, state.kind)
-  end
-  return table.concat(out)
-end
-
---- The whole graph as a list of such texts, by operator id.
----@param job weir.Job
----@return string[]
-function M.fingerprint(job)
-  local out = {}
-  for id, node in ipairs(job.nodes) do out[id] = M.sign(node) end
-  return out
-end
-
-local function differs(id, first, now)
-  if first == now then return nil end
-  return ("the script draws another graph when it runs again: operator %d was %s, and is now %s. It must draw the "
-    .. "same graph each time; what it draws may depend on job.args only"):format(id, first or "not there",
-    now or "missing")
-end
-
---- Compares two fingerprints: nil, or a message that names the first operator that differs.
----@param first string[]
----@param now string[]
----@return string?
-function M.difference(first, now)
-  for id = 1, math.max(#first, #now) do
-    local message = differs(id, first[id], now[id])
-    if message then return message end
-  end
-end
-
---- In a subtask: are the operators of its stage the ones that were planned? nil, or a message.
----@param operators table[] of the stage in the plan
----@param job weir.Job as drawn now
----@return string?
-function M.verify(operators, job)
-  for _, op in ipairs(operators) do
-    local node = job.nodes[op.id]
-    local message = differs(op.id, op.sign, node and M.sign(node))
-    if message then return message end
-  end
-end
+--- The same graph each time the script runs: see `weir.fingerprint`.
+M.fingerprint, M.difference, M.verify = fingerprint.of, fingerprint.difference, fingerprint.verify
 
 return M
