@@ -15,8 +15,9 @@ local function starts(text, prefix)
   return text:sub(1, #prefix) == prefix
 end
 
+-- In the program our modules have no line numbers, and their name for a source.
 local function ours(source)
-  return starts(source, root .. "weir/") or starts(source, root .. "weir.lua")
+  return starts(source, "weir.") or source == "weir" or starts(source, root .. "weir/") or starts(source, root .. "weir.lua")
     or starts(source, library .. "weir/")
 end
 

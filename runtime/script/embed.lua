@@ -35,8 +35,8 @@ for i = 3, #arg do
   local path = arg[i]
   local name = path:gsub("^lua/", ""):gsub("^stdlib/", ""):gsub("%.lua$", ""):gsub("/init$", ""):gsub("/", ".")
   local chunk = assert(loadstring(read(path), "@" .. path))
-  -- without line numbers where no user's mistake leads: every subtask holds its own copy
-  files[#files + 1] = { name = name, code = string.dump(chunk, name:find "^weir%.internal%." ~= nil) }
+  -- without line numbers: every subtask holds its own copy, and messages name lines of the script only
+  files[#files + 1] = { name = name, code = string.dump(chunk, true) }
 end
 -- The names of the bytecodes of the very LuaJIT that is linked in.
 local vmdef = assert(package.searchpath("jit.vmdef", package.path), "jit/vmdef.lua is missing: package luajit")

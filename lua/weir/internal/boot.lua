@@ -100,7 +100,7 @@ function M.stage(shared, plan_bytes)
   local world = require("weir.internal.context").world(shared)
   require("weir.internal.sandbox").connect(world.now_ms, world.random)
   local job = run_script()
-  local difference = require("weir.plan").verify(plan.operators, job)
+  local difference = require("weir.fingerprint").verify(plan.operators, job)
   if difference then error(script_name() .. ": " .. difference, 0) end
   local entry = chain.new(shared, plan, job.nodes)
   if settings().doctor then watched(entry) end
