@@ -250,12 +250,12 @@ static inline int draft_tally(struct wr_stage *s, struct wr_rows *rows)
 	for (; rows->p < rows->end; rows->p += DRAFT_ROW) {
 		int64_t v = draft_value((const struct wr_elem *)rows->p);
 
-		draft_rows++;
+		int64_t stops_at = wr_value_int(s->options, "fails_at", 0);
+
 		draft_sum += v;
 		draft_per_subtask[s->env->subtask]++;
 		draft_input[rows->input]++;
-		if (wr_value_int(s->options, "fails_at", 0) &&
-		    draft_rows == wr_value_int(s->options, "fails_at", 0))
+		if (++draft_rows == stops_at)
 			wr_job_stop(draft_job);
 	}
 	return WR_OK;
