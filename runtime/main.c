@@ -12,6 +12,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "cluster/job.h"
+#include "cluster/recording.h"
 #include "cluster/report.h"
 #include "connect/connect.h"
 #include "operator/operators.h"
@@ -80,6 +81,19 @@ static uint32_t worker_count(const struct wr_config *c)
 	return cores > 0 ? (uint32_t)cores : 1;
 }
 
+/* --record or --replay: *recording stays NULL without them. */
+static int open_recording(struct wr_config *c, const struct wr_plan *plan, struct wr_recording **recording)
+{
+	const char *record = wr_config_str(c, "record"), *replay = wr_config_str(c, "replay");
+
+	if (record && replay)
+		return wr_error_set(WR_EUSER, "--record and --replay exclude each other");
+	if (!record && !replay)
+		return WR_OK;
+	*recording = wr_recording_new(plan, replay ? replay : record, replay != NULL, wr_clock_system());
+	return *recording ? WR_OK : wr_error_code();
+}
+
 static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_bundle *bundle)
 {
 	const struct wr_kind_list kinds[] = {{wr_script_kinds, wr_script_kinds_count},
@@ -103,15 +117,26 @@ static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_b
 	    .tick_arg = report,
 	    .tick_ms = TICK_MS,
 	};
-	struct wr_job *job = report ? wr_job_new(&o) : NULL;
-	int rc = wr_error_code(), status = 0;
+	struct wr_recording *recording = NULL;
+	struct wr_job *job = NULL;
+	int rc = report ? open_recording(c, plan, &recording) : WR_EFATAL, status = 0;
 
+	if (recording) {
+		o.world = wr_recording_world;
+		o.world_arg = recording;
+	}
+	if (rc == WR_OK) {
+		job = wr_job_new(&o);
+		rc = job ? WR_OK : wr_error_code();
+	}
 	if (job) {
 		wr_report_watch(report, job);
 		atomic_store(&running, job);
 		rc = wr_job_run(job);
 		atomic_store(&running, NULL);
 	}
+	if (rc == WR_OK && recording)
+		rc = wr_recording_finish(recording);
 	if (rc < 0)
 		status = complain(EXIT_FAILED);
 	else if (rc == WR_END)
@@ -120,6 +145,7 @@ static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_b
 		wr_report_end(report, rc);
 	wr_report_free(report);
 	wr_job_free(job);
+	wr_recording_free(recording);
 	return status;
 }
 

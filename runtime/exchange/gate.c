@@ -123,25 +123,40 @@ static int assemble(struct port *p, struct wr_buffer **buffer)
 	return WR_OK;
 }
 
+/* Takes what is in front of a filled channel; WR_AGAIN while it is a piece. */
+static int take(struct wr_gate *g, uint32_t at, struct wr_input *out)
+{
+	struct port *p = &g->ports[at];
+
+	out->buffer = wr_ring_pop(p->channel);
+	out->channel = at;
+	out->input = p->input;
+	return WR_UNLIKELY(out->buffer->fragment) ? assemble(p, &out->buffer) : WR_OK;
+}
+
 int wr_gate_next(struct wr_gate *g, struct wr_input *out, uint32_t (*choose)(void *arg, uint32_t n),
 		 void *arg)
 {
-	for (;;) {
+	int rc;
+
+	do {
 		uint32_t at = choose ? chosen(g, choose, arg) : round_robin(g);
-		struct port *p;
-		int rc = WR_OK;
 
 		if (at == g->count)
 			return g->ended == g->count ? WR_END : WR_AGAIN;
-		p = &g->ports[at];
-		out->buffer = wr_ring_pop(p->channel);
-		out->channel = at;
-		out->input = p->input;
-		if (WR_UNLIKELY(out->buffer->fragment))
-			rc = assemble(p, &out->buffer);
-		if (rc != WR_AGAIN)
-			return rc;
-	}
+		rc = take(g, at, out);
+	} while (rc == WR_AGAIN);
+	return rc;
+}
+
+int wr_gate_next_from(struct wr_gate *g, uint32_t channel, struct wr_input *out)
+{
+	int rc = WR_AGAIN;
+
+	WR_ASSERT(channel < g->count);
+	while (rc == WR_AGAIN && port_filled(&g->ports[channel]))
+		rc = take(g, channel, out);
+	return rc;
 }
 
 void wr_gate_block(struct wr_gate *g, uint32_t channel)

@@ -32,6 +32,8 @@ uint32_t wr_gate_input(const struct wr_gate *g, uint32_t channel);
  * of their numbers; NULL = round robin. */
 int wr_gate_next(struct wr_gate *g, struct wr_input *out, uint32_t (*choose)(void *arg, uint32_t n),
 		 void *arg);
+/* As wr_gate_next, from this channel; WR_AGAIN until a whole buffer is there. */
+int wr_gate_next_from(struct wr_gate *g, uint32_t channel, struct wr_input *out);
 /* Nothing is taken from a blocked channel, and it wakes nobody. */
 void wr_gate_block(struct wr_gate *g, uint32_t channel);
 void wr_gate_unblock_all(struct wr_gate *g);

@@ -85,18 +85,11 @@ static int on_event(struct wr_task *t, uint32_t channel, const struct wr_elem *e
 	}
 }
 
-static uint32_t choose(void *arg, uint32_t filled)
-{
-	struct wr_world *w = arg;
-
-	return w->channel(w, filled);
-}
-
 /* One buffer: its rows into the first inbox, its events through the valve behind them. */
 static int take_buffer(struct wr_task *t)
 {
 	struct wr_input in;
-	int rc = wr_gate_next(t->gate, &in, t->world ? choose : NULL, t->world);
+	int rc = t->world ? t->world->input(t->world, t->gate, &in) : wr_gate_next(t->gate, &in, NULL, NULL);
 	const uint8_t *p;
 	struct wr_item *item;
 
@@ -209,7 +202,7 @@ static bool may_emit(struct wr_task *t)
 	for (uint32_t i = 0; i < t->writer_count; i++)
 		if (!wr_writer_ready(t->writers[i]))
 			ready &= wr_writer_wait(t->writers[i]);
-	return t->world ? t->world->ready(t->world, ready) : ready;
+	return ready;
 }
 
 /* Processing-time timers that are due. WR_AGAIN: more are due. */
@@ -330,12 +323,22 @@ static void account(struct wr_task *t, uint64_t began_ns, enum wr_step step)
 
 enum wr_step wr_task_step(struct wr_task *t)
 {
-	uint64_t began = wr_clock_ns(t->chain.clock);
-	enum wr_step step = WR_STEP_DONE;
+	enum wr_step step;
+	uint64_t began;
+	bool ready;
 	int rc;
 
 	if (t->done)
 		return WR_STEP_DONE;
+	ready = may_emit(t);
+	if (t->world) {
+		if (t->world->begin && !t->world->begin(t->world, t->gate, ready)) {
+			t->deadline_ns = UINT64_MAX;
+			return WR_STEP_IDLE;
+		}
+		ready = t->world->ready(t->world, ready);
+	}
+	began = wr_clock_ns(t->chain.clock);
 	t->chain.step_until_ns = began + WR_STEP_NS;
 	for (uint32_t i = 0; i < t->chain.stage_count; i++)
 		t->chain.stages[i].step_until_ns = t->chain.step_until_ns;
@@ -343,7 +346,7 @@ enum wr_step wr_task_step(struct wr_task *t)
 	if (rc == WR_OK)
 		rc = read_mail(t);
 	if (rc == WR_OK && !t->done)
-		rc = may_emit(t) ? work(t) : DRAIN_WAIT;
+		rc = ready ? work(t) : DRAIN_WAIT;
 	step = answer(t, rc);
 	t->now_ns = wr_clock_ns(t->chain.clock);
 	if (step < WR_STEP_DONE && flush(t, step) != WR_OK)
@@ -354,6 +357,8 @@ enum wr_step wr_task_step(struct wr_task *t)
 		t->done = true;
 		wr_metric_set(&t->stats.done, 1);
 	}
+	if (t->world && t->world->end && t->world->end(t->world) && step < WR_STEP_DONE)
+		step = step == WR_STEP_ENOUGH ? step : WR_STEP_MORE;
 	return step;
 }
 

@@ -122,9 +122,14 @@ static int64_t sim_wall(struct wr_clock *c)
 	return (int64_t)(c->manual_ns / 1000000);
 }
 
-static uint32_t sim_channel(struct wr_world *w, uint32_t filled)
+static uint32_t choose(void *arg, uint32_t filled)
 {
-	return below((struct sim *)((char *)w - offsetof(struct sim, world)), filled);
+	return below(arg, filled);
+}
+
+static int sim_input(struct wr_world *w, struct wr_gate *gate, struct wr_input *out)
+{
+	return wr_gate_next(gate, out, choose, (char *)w - offsetof(struct sim, world));
 }
 
 static bool sim_ready(struct wr_world *w, bool ready)
@@ -695,7 +700,8 @@ static bool simulate(uint64_t seed, bool trace)
 	wr_clock_manual_init(&s.clock, 1000000000, 0);
 	s.clock.mono_ns = sim_mono;
 	s.clock.wall_ms = sim_wall;
-	s.world = (struct wr_world){&s.clock, sim_channel, sim_ready, sim_mail};
+	s.world =
+	    (struct wr_world){.clock = &s.clock, .ready = sim_ready, .mail = sim_mail, .input = sim_input};
 	s.shape = row_shape();
 	s.buffer_size = 128u << below(&s, 3);
 	s.barriers = one_in(&s, 2);
