@@ -142,6 +142,15 @@ static unsigned pass_idle(struct wr_valve *v, uint32_t input)
 
 /* ---- events ---- */
 
+/* What several steps did to the idleness of the whole, said as one. */
+static unsigned turned(const struct wr_valve *v, bool was, unsigned actions)
+{
+	actions &= ~(unsigned)(WR_VALVE_ACTIVE | WR_VALVE_IDLE);
+	if (was != v->combine.idle)
+		actions |= was ? WR_VALVE_ACTIVE : WR_VALVE_IDLE;
+	return actions;
+}
+
 /* A channel came to the end of time: the others decide, if there are others. */
 static unsigned channel_at_end(struct wr_valve *v, const struct channel *c)
 {
@@ -155,10 +164,7 @@ static unsigned channel_at_end(struct wr_valve *v, const struct channel *c)
 	else
 		side_minimum(v, c->input);
 	actions = pass_watermark(v, c->input) | pass_idle(v, c->input);
-	actions &= ~(unsigned)(WR_VALVE_ACTIVE | WR_VALVE_IDLE);
-	if (was != v->combine.idle)
-		actions |= was ? WR_VALVE_ACTIVE : WR_VALVE_IDLE;
-	return actions;
+	return turned(v, was, actions);
 }
 
 unsigned wr_valve_on_watermark(struct wr_valve *v, uint32_t channel, int64_t watermark)
@@ -221,6 +227,7 @@ unsigned wr_valve_on_active(struct wr_valve *v, uint32_t channel)
 unsigned wr_valve_on_end(struct wr_valve *v, uint32_t channel)
 {
 	struct channel *c = &v->ch[channel];
+	bool was = v->combine.idle;
 	unsigned actions = 0;
 
 	WR_ASSERT(channel < v->count);
@@ -229,6 +236,7 @@ unsigned wr_valve_on_end(struct wr_valve *v, uint32_t channel)
 	if (c->idle)
 		actions |= channel_activate(v, c);
 	actions |= wr_valve_on_watermark(v, channel, WR_TS_MAX);
+	actions = turned(v, was, actions); /* one that was idle may have woken the whole and let it rest again */
 	c->ended = true;
 	if (++v->ended == v->count)
 		actions |= WR_VALVE_END;

@@ -248,32 +248,39 @@ struct model {
 	bool input_idle[2];
 };
 
+static bool model_all_ended(const struct model *m, uint32_t input)
+{
+	for (uint32_t i = 0; i < m->count; i++)
+		if (m->ch[i].input == input && m->ch[i].wm < WR_TS_MAX)
+			return false;
+	return true;
+}
+
+/* All that have not ended are silent. */
 static bool model_all_idle(const struct model *m, uint32_t input)
 {
 	for (uint32_t i = 0; i < m->count; i++)
-		if (m->ch[i].input == input && !m->ch[i].idle)
+		if (m->ch[i].input == input && !m->ch[i].idle && m->ch[i].wm < WR_TS_MAX)
 			return false;
-	return true;
+	return !model_all_ended(m, input);
 }
 
 static void model_settle(struct model *m, uint32_t input, bool flush)
 {
 	int64_t min = WR_TS_MAX, max = WR_TS_NONE, out;
-	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < m->count; i++) {
 		if (m->ch[i].input != input)
 			continue;
-		if (m->ch[i].wm > max)
+		if (m->ch[i].wm > max && m->ch[i].wm < WR_TS_MAX)
 			max = m->ch[i].wm;
 		if (m->ch[i].idle || !m->ch[i].aligned)
 			continue;
-		n++;
 		if (m->ch[i].wm < min)
 			min = m->ch[i].wm;
 	}
 	out = flush ? max : min;
-	if ((n || flush) && out > m->emitted[input])
+	if ((flush || min < WR_TS_MAX || model_all_ended(m, input)) && out > m->emitted[input])
 		m->emitted[input] = out;
 }
 
@@ -281,15 +288,16 @@ static void model_settle(struct model *m, uint32_t input, bool flush)
 static void model_combine(struct model *m)
 {
 	int64_t min = WR_TS_MAX, max = WR_TS_NONE, out;
-	bool idle = true;
+	bool idle = true, any = false;
 
 	for (uint32_t in = 0; in < 2; in++) {
 		bool exists = false;
 
 		for (uint32_t i = 0; i < m->count; i++)
 			exists |= m->ch[i].input == in;
-		if (!exists)
+		if (!exists || m->emitted[in] == WR_TS_MAX)
 			continue;
+		any = true;
 		if (m->emitted[in] > max)
 			max = m->emitted[in];
 		if (m->input_idle[in])
@@ -298,17 +306,23 @@ static void model_combine(struct model *m)
 		if (m->emitted[in] < min)
 			min = m->emitted[in];
 	}
-	out = idle ? max : min;
+	out = idle && any ? max : min;
 	if (out > m->combined)
 		m->combined = out;
 }
 
 static bool model_idle(const struct model *m)
 {
-	for (uint32_t i = 0; i < m->count; i++)
-		if (!m->ch[i].idle)
+	bool any = false;
+
+	for (uint32_t i = 0; i < m->count; i++) {
+		if (m->emitted[m->ch[i].input] == WR_TS_MAX)
+			continue;
+		any = true;
+		if (!m->input_idle[m->ch[i].input])
 			return false;
-	return true;
+	}
+	return any;
 }
 
 static void model_watermark(struct model *m, uint32_t at, int64_t wm)
@@ -319,7 +333,9 @@ static void model_watermark(struct model *m, uint32_t at, int64_t wm)
 		return;
 	m->ch[at].wm = wm;
 	m->ch[at].aligned |= wm >= m->emitted[in];
-	model_settle(m, in, false);
+	model_settle(m, in, wm == WR_TS_MAX && model_all_idle(m, in));
+	model_combine(m);
+	m->input_idle[in] = model_all_idle(m, in);
 	model_combine(m);
 }
 
