@@ -20,7 +20,7 @@ enum {
 	MANY_SUBTASKS = 64,
 	FILLING_BYTES = 512 << 10, /* bound of the buffers that a writer fills at a time */
 	FILLING_BYTES_MANY = 128 << 10,
-	BUFFER_SIZE_MIN = 1024,
+	BUFFER_SIZE_MIN = 256,
 };
 
 static struct wr_mem mem = WR_MEM_INIT("cluster.job");

@@ -203,6 +203,8 @@ int wr_port_event(struct wr_port *p, uint32_t event, int64_t ts, uint64_t payloa
 	for (uint32_t i = 0; i < p->target_count && rc == WR_OK; i++) {
 		const struct wr_target *to = &p->targets[i];
 
+		if (to->writer && event == WR_EV_WATERMARK && ts == WR_TS_MAX)
+			continue; /* END follows, and says it */
 		if (to->writer)
 			rc = wr_writer_event(to->writer, (enum wr_event_type)event, ts, &payload,
 					     with_payload ? sizeof payload : 0);
