@@ -22,7 +22,7 @@
 #define WEIR_VERSION "0.1.0"
 #endif
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130, TICK_MS = 200 };
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130, TICK_MS = 200, SAME_SIGNAL_MS = 50 };
 
 struct verb {
 	const char *name, *operands, *summary, *examples;
@@ -40,15 +40,18 @@ static int complain(int status)
 	return status;
 }
 
+/* A signal that comes twice at once (to the process and to its group) is one wish. */
 static void on_signal(int sig)
 {
+	static _Atomic int64_t last_ms;
 	struct wr_job *j = atomic_load(&running);
+	int64_t now_ms = (int64_t)(wr_clock_ns(wr_clock_system()) / 1000000);
 
 	(void)sig;
-	if (j)
-		wr_job_stop(j);
-	else
+	if (!j)
 		_exit(EXIT_INTERRUPTED);
+	if (now_ms - atomic_exchange(&last_ms, now_ms) > SAME_SIGNAL_MS)
+		wr_job_stop(j);
 }
 
 static void catch_signals(void)

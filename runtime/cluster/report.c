@@ -20,6 +20,7 @@ struct wr_report {
 
 struct totals {
 	int64_t in, out, skipped, blocked_ns, bytes;
+	int64_t watermark; /* the lowest; WR_TS_NONE or WR_TS_MAX: there is none */
 };
 
 struct wr_report *wr_report_new(const struct wr_config *c, struct wr_clock *clock)
@@ -108,12 +109,18 @@ static void add_operator(const struct op_sum *s, bool first, void *arg)
 static struct totals add_up(const struct wr_report *r)
 {
 	const struct wr_plan *p = wr_job_plan(r->job);
-	struct totals t = {0};
+	struct totals t = {.watermark = WR_TS_MAX};
 
 	each_operator(r, add_operator, &t);
 	for (uint32_t v = 0; v < p->vertex_count; v++)
-		for (uint32_t i = 0; i < p->vertices[v].parallelism; i++)
-			t.blocked_ns += wr_metric_get(&wr_task_stats(wr_job_task(r->job, v, i))->blocked_ns);
+		for (uint32_t i = 0; i < p->vertices[v].parallelism; i++) {
+			const struct wr_task_stats *s = wr_task_stats(wr_job_task(r->job, v, i));
+			int64_t watermark = wr_metric_get(&s->watermark);
+
+			t.blocked_ns += wr_metric_get(&s->blocked_ns);
+			if (watermark != WR_TS_NONE && watermark < t.watermark)
+				t.watermark = watermark;
+		}
 	return t;
 }
 
@@ -135,16 +142,19 @@ void wr_report_tick(void *report, bool last)
 	struct wr_report *r = report;
 	uint64_t now = wr_clock_ns(r->clock);
 	struct totals t;
-	char a[16], b[16], c[16], line[200];
+	char a[16], b[16], c[16], lag[48] = "", line[250];
 	double s = (double)(now - r->last_ns) / 1e9;
 
 	if (last || !r->live || s < 0.45)
 		return;
 	t = add_up(r);
-	snprintf(line, sizeof line, "%.0f s · %srecords in (%s/s) · out %s/s · back-pressured %.1f s",
+	if (t.watermark != WR_TS_MAX)
+		snprintf(lag, sizeof lag, " · lag %.1f s",
+			 (double)(wr_clock_ms(r->clock) - t.watermark) / 1e3);
+	snprintf(line, sizeof line, "%.0f s · %srecords in (%s/s) · out %s/s · back-pressured %.1f s%s",
 		 (double)(now - r->start_ns) / 1e9, amount((double)t.in, a, sizeof a),
 		 amount((double)(t.in - r->last_in) / s, b, sizeof b),
-		 amount((double)(t.out - r->last_out) / s, c, sizeof c), (double)t.blocked_ns / 1e9);
+		 amount((double)(t.out - r->last_out) / s, c, sizeof c), (double)t.blocked_ns / 1e9, lag);
 	wr_log_set_live(line);
 	r->last_ns = now;
 	r->last_in = t.in;
