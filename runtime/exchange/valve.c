@@ -236,7 +236,8 @@ unsigned wr_valve_on_end(struct wr_valve *v, uint32_t channel)
 	if (c->idle)
 		actions |= channel_activate(v, c);
 	actions |= wr_valve_on_watermark(v, channel, WR_TS_MAX);
-	actions = turned(v, was, actions); /* one that was idle may have woken the whole and let it rest again */
+	actions =
+	    turned(v, was, actions); /* one that was idle may have woken the whole and let it rest again */
 	c->ended = true;
 	if (++v->ended == v->count)
 		actions |= WR_VALVE_END;

@@ -39,9 +39,9 @@ struct wr_format {
 	void (*free)(void *format);
 };
 
-extern const struct wr_format wr_lines_format;	    /* lines.c */
-extern const struct wr_format wr_csv_format;	    /* csv.c */
-extern const struct wr_format wr_json_format;	    /* json.c */
+extern const struct wr_format wr_lines_format; /* lines.c */
+extern const struct wr_format wr_csv_format;   /* csv.c */
+extern const struct wr_format wr_json_format;  /* json.c */
 
 static inline uint64_t wr_scan_offset(const struct wr_scan *in)
 {

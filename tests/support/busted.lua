@@ -5,4 +5,6 @@ package.path = "tests/?.lua;" .. package.path .. ";/usr/share/lua/5.1/?.lua;/usr
 package.cpath = package.cpath .. ";/usr/lib/" .. jit.arch:gsub("^x64$", "x86_64"):gsub("^arm64$", "aarch64")
   .. "-linux-gnu/lua/5.1/?.so"
 table.insert(arg, 1, "--output=TAP")
+-- Under Lua 5.1 busted ends a failed run by an error without a text.
+require("busted.compatibility").exit = function(code) os.exit(code) end
 require "busted.runner" { standalone = false }
