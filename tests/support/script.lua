@@ -4,17 +4,31 @@ local shell = require "support.shell"
 
 local M = {}
 
+--- Runs a script, alone in a folder that `prepare` may put more into.
+---@param text string
+---@param options? string of the program; %s stands for the folder
+---@param prepare? fun(folder: string)
+---@return string out
+---@return integer code
+---@return string err without the folder's name
+function M.try(text, options, prepare)
+  local folder = shell.folder()
+  local file = assert(io.open(folder .. "/job.lua", "w"))
+  file:write(text)
+  file:close()
+  if prepare then prepare(folder) end
+  local given = (options or ""):gsub("%%s", folder)
+  local out, code, err = shell.run(("%s run %s %s/job.lua"):format(shell.weir, given, folder))
+  shell.remove(folder)
+  return out, code, (err:gsub(folder:gsub("%p", "%%%0") .. "/", ""))
+end
+
 --- Runs a script and gives its output as sorted lines; it must end well.
 ---@param text string
 ---@param options? string of the program
 ---@return string
 function M.run(text, options)
-  local folder = shell.folder()
-  local file = assert(io.open(folder .. "/job.lua", "w"))
-  file:write(text)
-  file:close()
-  local out, code, err = shell.run(shell.weir .. " run " .. (options or "") .. " " .. folder .. "/job.lua")
-  shell.remove(folder)
+  local out, code, err = M.try(text, options)
   if code ~= 0 then error("exit code " .. tostring(code) .. ": " .. err, 2) end
   return shell.sorted(out)
 end

@@ -105,6 +105,16 @@ local function find_module(name, folder)
   return nil, table.concat(tried)
 end
 
+-- Methods of strings: ours cannot be replaced, what the script adds to `string` is found behind them.
+-- Without it ("x").dump and getmetatable("").__index would be the real library.
+local string_metatable = getmetatable ""
+local function close_strings(library)
+  local methods = copy(string)
+  methods.dump = library.dump
+  string_metatable.__index = setmetatable(methods, { __index = library })
+  string_metatable.__metatable = "the metatable of strings is closed to job scripts"
+end
+
 --- Makes the environment that a script at `path` runs in.
 ---@param path string
 ---@return table env
@@ -127,6 +137,7 @@ function M.environment(path)
   }
   env._G = env
   env.string.dump = forbidden "string.dump"
+  close_strings(env.string)
   env.math.random = random
   env.math.randomseed = function() end
   if host.drawing then env.pairs = ordered_pairs end

@@ -1,0 +1,139 @@
+--- Records that fail at each place of a batch and of a chain: what was before and behind arrives once.
+
+local script = require "support.script"
+
+local head = 'local weir = require "weir" local job = weir.job "test"\n'
+local COUNT = 300
+
+-- A chain of three operators, the one at `place` fails for record `at`. Emits what each got through.
+local function chain(kind, place, at)
+  return head .. ([[
+    local KIND, PLACE, AT = %q, %d, %d
+    local s = job:source(weir.sequence { from = 1, to = %d }):map(function(i) return { i = i } end)
+    for k = 1, 3 do
+      local bad = k == PLACE
+      local function check(r) if bad and r.i == AT then error "planted" end end
+      if KIND == "map" then s = s:map(function(r) check(r) return { i = r.i } end)
+      elseif KIND == "filter" then s = s:filter(function(r) check(r) return true end)
+      elseif KIND == "process" then s = s:process(function(ctx, r) check(r) ctx:emit(r) end)
+      else
+        s = s:flat_map(function(r, emit)
+          if bad and r.i == AT then emit { i = -1 } emit { i = -2 } end
+          check(r)
+          emit { i = r.i }
+        end)
+      end
+      s = s:name("op" .. k):uid("op" .. k)
+      if bad then failing = s end
+    end
+    s:sink(weir.print())
+  ]]):format(kind, place, at, COUNT)
+end
+
+local function expected(kind, at)
+  local list = {}
+  for i = 1, COUNT do
+    if i ~= at then list[#list + 1] = ('{"i":%d}'):format(i) end
+  end
+  if kind == "flat_map" then list[#list + 1], list[#list + 2] = '{"i":-1}', '{"i":-2}' end
+  return script.lines(list)
+end
+
+for _, kind in ipairs { "map", "filter", "process", "flat_map" } do
+  describe("a " .. kind .. " that fails for one record", function()
+    for _, at in ipairs { 1, COUNT / 2, COUNT } do
+      for place = 1, 3 do
+        local where = ("record %d in operator %d of three"):format(at, place)
+
+        it("loses and doubles no other under skip: " .. where, function()
+          assert.equal(expected(kind, at), script.run(chain(kind, place, at), "-q --on-error=skip"))
+        end)
+
+        it("sends that one to the dead letters, whole: " .. where, function()
+          local letters = "failing:on_error 'dead_letter':side_output 'dead_letter':map(function(d) return "
+            .. "{ dead = d.record.i, op = d.operator, why = d.error:match 'planted' } end):sink(weir.print())"
+          local lines = {}
+          for line in expected(kind, at):gmatch "[^\n]+" do lines[#lines + 1] = line end
+          lines[#lines + 1] = ('{"dead":%d,"op":"op%d","why":"planted"}'):format(at, place)
+          assert.equal(script.lines(lines), script.run(chain(kind, place, at) .. letters, "-q"))
+        end)
+
+        it("fails the job with place and record: " .. where, function()
+          local _, code, err = script.try(chain(kind, place, at), "-q")
+          assert.equal(1, code)
+          for _, part in ipairs { "operator 'op" .. place .. "' (job.lua:", "in subtask 0: job.lua:6: planted",
+            ('record: {"i":%d}'):format(at), "traceback:\n    job.lua:6: in function 'check'" } do
+            assert.is_truthy(err:find(part, 1, true), part .. " is missing in: " .. err)
+          end
+          assert.is_nil(err:find("lua/weir", 1, true), err)
+        end)
+      end
+    end
+  end)
+end
+
+describe("a timer that fails", function()
+  local text = head .. [[
+    job:source(weir.from { { k = "a", ts = 1 }, { k = "b", ts = 2 }, { k = "c", ts = 3 } })
+      :watermarks(weir.watermark.ascending { field = "ts" }):key_by "k":process(weir.process_function {
+        element = function(ctx, r) ctx:event_timer(r.ts * 10) end,
+        timer = function(ctx, time)
+          ctx:emit { before = time }
+          if ctx:key() == "b" then error "planted" end
+          ctx:emit { after = time }
+        end,
+      }):name "alarm":sink(weir.print())]]
+
+  it("keeps what it emitted before, and the other timers fire, under skip", function()
+    assert.equal(script.lines { '{"before":10}', '{"after":10}', '{"before":20}', '{"before":30}', '{"after":30}' },
+      script.run(text, "-q --on-error=skip"))
+  end)
+
+  it("fails the job with operator and key", function()
+    local _, code, err = script.try(text, "-q")
+    assert.equal(1, code)
+    assert.matches("operator 'alarm' %(job.lua:%d+%) failed in subtask 0: job.lua:7: planted\n  key: \"b\"", err)
+  end)
+end)
+
+describe("an open that fails", function()
+  it("fails the job whatever the policy", function()
+    for _, policy in ipairs { "fail", "skip", "dead_letter" } do
+      local out, code, err = script.try(head .. "job:source(weir.from { { i = 1 } }):process(weir.process_function {\n"
+        .. "open = function() error 'planted' end, element = function(ctx, r) ctx:emit(r) end }):name 'op':sink(weir.print())",
+        "-q --on-error=" .. policy)
+      assert.equal(1, code, err)
+      assert.equal("", out)
+      assert.matches("operator 'op' %(job.lua:%d+%) failed in subtask 0: job.lua:3: planted", err)
+    end
+  end)
+end)
+
+describe("a key that is none", function()
+  local function by_function(made)
+    return head .. "job:source(weir.from { { i = 1 }, { i = 2 }, { i = 3 } }):key_by(function(r) if r.i == 2 then return "
+      .. made .. " end return r.i end):count { emit = 'final' }:sink(weir.print())"
+  end
+
+  for made, why in pairs { ["nil"] = "returned nil", ["0/0"] = "returned NaN", ["{}"] = "returned a table",
+    ["print"] = "returned a function", ["1, 2"] = "returned 2 values for a key of 1" } do
+    it("made by a function fails with the record: " .. made, function()
+      local _, code, err = script.try(by_function(made), "-q")
+      assert.equal(1, code)
+      assert.is_truthy(err:find(why, 1, true), err)
+      assert.is_truthy(err:find('record: {"i":2}', 1, true), err)
+      assert.equal(script.lines { '{"count":1,"key":1}', '{"count":1,"key":3}' }, script.run(by_function(made), "-q --on-error=skip"))
+    end)
+  end
+
+  for value, why in pairs { ["i = 0/0"] = "is NaN", ["i = { 1 }"] = "is a table", ["x = 1"] = "is missing", ["i = weir.null"] = "is null" } do
+    it("in a field fails with the record: " .. value, function()
+      local text = head .. "job:source(weir.from { { i = 1 }, { " .. value .. " }, { i = 3 } }):key_by 'i'"
+        .. ":count { emit = 'final' }:sink(weir.print())"
+      local _, code, err = script.try(text, "-q")
+      assert.equal(1, code)
+      assert.is_truthy(err:find("key field 'i' " .. why .. "\n  record: {", 1, true), err)
+      assert.equal(script.lines { '{"count":1,"i":1}', '{"count":1,"i":3}' }, script.run(text, "-q --on-error=skip"))
+    end)
+  end
+end)

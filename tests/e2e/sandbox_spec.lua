@@ -1,0 +1,116 @@
+--- What of Lua a job's script may use, and what it is told about the rest.
+
+local script = require "support.script"
+
+local head = 'local weir = require "weir" local job = weir.job "test"\n'
+
+-- Runs `body` in a function of a subtask; what it returns is printed.
+local function answer(body, options, prepare)
+  local out, code, err = script.try(head .. "job:source(weir.from { { i = 1 } }):map(function(r)\n"
+    .. "local function run() " .. body .. " end local ok, v = pcall(run) return { ok = ok, v = tostring(v) } end)"
+    .. ":sink(weir.print())", "-q " .. (options or ""), prepare)
+  assert.equal(0, code, err)
+  return out
+end
+
+local function closed(body, words)
+  local out = answer(body)
+  assert.is_truthy(out:find('"ok":false', 1, true), body .. " is open: " .. out)
+  assert.is_truthy(out:find(words, 1, true), body .. ": " .. out)
+end
+
+local function put(folder, name, text)
+  local file = assert(io.open(folder .. "/" .. name, "w"))
+  file:write(text)
+  file:close()
+end
+
+describe("the sandbox", function()
+  it("closes modules that leave Lua, by a message that names the way out", function()
+    for _, name in ipairs { "ffi", "jit", "jit.util", "debug", "weir.internal.codec", "weir.internal.rows" } do
+      closed(("require '%s'"):format(name), ("module '%s' is closed to job scripts; --unsafe opens it"):format(name))
+    end
+  end)
+
+  it("closes files, commands and the environment", function()
+    for _, name in ipairs { "os.execute", "os.exit", "os.remove", "os.rename", "os.getenv", "io.open", "io.popen", "io.write",
+      "dofile", "loadfile", "collectgarbage", "getfenv", "setfenv" } do
+      closed(name .. "('x')", name .. " is closed to job scripts")
+    end
+    assert.matches('"v":"nilnilnil"', answer "return tostring(debug) .. tostring(package) .. tostring(weir_host)")
+  end)
+
+  it("closes bytecode, also by the methods of strings", function()
+    closed("string.dump(run)", "string.dump is closed to job scripts")
+    closed("('').dump(run)", "string.dump is closed to job scripts")
+    assert.matches("bytecode is closed to job scripts", answer "local _, why = load('\\27LJ') return why")
+    assert.matches("bytecode is closed to job scripts",
+      answer "local n = 0 local _, why = load(function() n = n + 1 return n == 1 and '\\27LJ' or nil end) return why")
+  end)
+
+  it("keeps the engine's own string functions out of reach", function()
+    assert.matches("the metatable of strings is closed", answer "return getmetatable('')")
+    closed("setmetatable('', {}).x = 1", "table expected")
+    assert.matches('"v":"ABC"', answer "string.upper = nil return ('abc'):upper()")
+  end)
+
+  it("lets a script add methods to strings", function()
+    assert.matches('"v":"<abc>"', answer "function string.quoted(s) return '<' .. s .. '>' end return ('abc'):quoted()")
+  end)
+
+  it("finds modules beside the script and on --lua-path, and tells where it looked", function()
+    local function modules(folder)
+      put(folder, "near.lua", "return { x = 'near' }")
+      assert(os.execute("mkdir " .. folder .. "/lib"))
+      put(folder, "lib/far.lua", "return { x = 'far' .. require('near').x }")
+    end
+    local text = head .. "local far = require 'far'\n"
+      .. "job:source(weir.from { { i = 1 } }):map(function() return { x = far.x } end):sink(weir.print())"
+    local out, code, err = script.try(text, "-q --lua-path='%s/lib/?.lua'", modules)
+    assert.equal(0, code, err)
+    assert.equal('{"x":"farnear"}\n', out)
+    out, code, err = script.try(text, "-q", modules)
+    assert.equal(2, code)
+    assert.equal("", out)
+    assert.is_truthy(err:find("module 'far' not found; looked for:\n  far.lua", 1, true), err)
+  end)
+
+  it("is open with --unsafe", function()
+    assert.matches('"v":"8"', answer("return require('ffi').sizeof 'double'", "--unsafe"))
+    assert.matches('"v":"function"', answer("return type(os.execute) == type(io.open) and type(debug.getinfo)", "--unsafe"))
+  end)
+
+  it("gives chance by the seed only, and no addresses", function()
+    local body = "return math.random() .. ' ' .. math.random(1000) .. tostring({}) .. tostring(print)"
+    local first = answer(body, "--seed=7")
+    assert.equal(first, answer(body, "--seed=7"))
+    assert.not_equal(first, answer(body, "--seed=8"))
+  end)
+end)
+
+describe("a script that takes too much memory", function()
+  local bottomless = "local t = {} while true do t[#t + 1] = { #t } end"
+
+  it("fails the job with the limit and the option that raises it, whatever the policy", function()
+    for _, policy in ipairs { "fail", "skip", "dead_letter" } do
+      local out, code, err = script.try(head .. "job:source(weir.from { { i = 1 } }):map(function() " .. bottomless
+        .. " end):sink(weir.print())", "-q --lua-memory=16MB --on-error=" .. policy)
+      assert.equal(1, code, err)
+      assert.equal("", out)
+      assert.matches("out of Lua memory: %d+ of 16777216 bytes held;.*raise %-%-lua%-memory", err)
+    end
+  end)
+
+  it("fails so with one huge string too", function()
+    local _, code, err = script.try(head .. "job:source(weir.from { { i = 1 } }):map(function() local t = ('x'):rep(1e6)"
+      .. " while true do t = t .. t end end):sink(weir.print())", "-q --lua-memory=16MB")
+    assert.equal(1, code, err)
+    assert.matches("out of Lua memory", err)
+  end)
+
+  it("is an error of the script while the graph is drawn", function()
+    local _, code, err = script.try(bottomless, "-q --lua-memory=16MB")
+    assert.equal(2, code, err)
+    assert.matches("out of Lua memory", err)
+  end)
+end)
