@@ -36,7 +36,9 @@ struct aggregate {
 	bool final;
 	char as[NAME_MAX_LEN];
 	char field[NAME_MAX_LEN];
-	uint32_t number_shape, integer_shape;  /* scalar shapes of the accumulator */
+	uint32_t number_shape, integer_shape; /* scalar shapes of the accumulator */
+	uint32_t type;			      /* of the numbers so far */
+	bool mixed; /* both types were met, or an integer sum grew beyond its type */
 	struct wr_str names[WR_KEY_PARTS_MAX]; /* of the key fields in the output */
 	char name_room[WR_KEY_PARTS_MAX][NAME_MAX_LEN];
 	uint32_t key_count;
@@ -256,60 +258,63 @@ static void add(struct wr_cell *into, const struct wr_cell *v)
 	into->type = WR_T_F64;
 }
 
-static int update_number(struct wr_stage *s, const struct wr_elem *row, int64_t *ts, struct wr_cell *result)
+/* Where numbers of both types meet, the accumulator of a key may be of either. */
+static int update_mixed(struct wr_stage *s, const struct wr_cell *v, struct wr_cell *result)
+{
+	struct aggregate *a = s->state;
+	const struct wr_sval *old = wr_state_get(s->store, 0);
+	uint8_t *body;
+
+	*result = *v;
+	if (old) {
+		result->type = old->shape == a->integer_shape ? WR_T_I64 : WR_T_F64;
+		memcpy(&result->u64, old->body, 8);
+		add(result, v);
+	}
+	body = wr_state_put(s->store, 0, result->type == WR_T_I64 ? a->integer_shape : a->number_shape, 8);
+	if (!body)
+		return WR_EFATAL;
+	memcpy(body, &result->u64, 8);
+	return !old && a->final ? wr_timer_add(s->store, WR_TIMER_EVENT, INT64_MAX) : WR_OK;
+}
+
+static int update_number(struct wr_stage *s, const struct wr_elem *row, struct wr_cell *result)
 {
 	struct aggregate *a = s->state;
 	struct wr_cell v = {.type = WR_T_F64, .f64 = 1};
-	uint32_t shape;
 	int32_t fresh;
 	uint8_t *body;
 
-	(void)ts;
 	if (a->fn == SUM) {
 		int rc = field_cell(a, wr_shape(wr_elem_shape(row)), wr_elem_body(row), &v);
 
 		if (rc != WR_OK)
 			return rc;
 	}
-	shape = v.type == WR_T_I64 ? a->integer_shape : a->number_shape;
-	body = wr_state_update(s->store, 0, shape, 8, &fresh);
+	if (WR_UNLIKELY(v.type != a->type)) {
+		a->mixed |= a->type != 0;
+		a->type = v.type;
+	}
+	if (WR_UNLIKELY(a->mixed))
+		return update_mixed(s, &v, result);
+	body =
+	    wr_state_update(s->store, 0, v.type == WR_T_I64 ? a->integer_shape : a->number_shape, 8, &fresh);
 	if (!body)
 		return WR_EFATAL;
 	*result = v;
 	if (!fresh) {
-		struct wr_cell acc = {.type = v.type};
-
-		memcpy(&acc.u64, body, 8);
-		add(&acc, &v);
-		*result = acc;
+		result->type = v.type;
+		memcpy(&result->u64, body, 8);
+		add(result, &v);
+		if (WR_UNLIKELY(result->type != v.type)) {
+			a->mixed = true;
+			body = wr_state_put(s->store, 0, a->number_shape, 8);
+			if (!body)
+				return WR_EFATAL;
+		}
 	}
 	memcpy(body, &result->u64, 8);
-	if (WR_UNLIKELY(fresh && a->final))
-		return wr_timer_add(s->store, WR_TIMER_EVENT, INT64_MAX);
-	return WR_OK;
-}
-
-/* A key whose accumulator is of the other number type: carried over before the update. */
-static int carry_over(struct wr_stage *s, const struct wr_elem *row)
-{
-	struct aggregate *a = s->state;
-	const struct wr_sval *old = wr_state_get(s->store, 0);
-	struct wr_cell v, acc = {.type = WR_T_F64};
-	uint8_t *body;
-
-	if (a->fn != SUM || !old ||
-	    field_cell(a, wr_shape(wr_elem_shape(row)), wr_elem_body(row), &v) != WR_OK)
-		return WR_OK;
-	if (old->shape == (v.type == WR_T_I64 ? a->integer_shape : a->number_shape))
-		return WR_OK;
-	acc.type = old->shape == a->integer_shape ? WR_T_I64 : WR_T_F64;
-	memcpy(&acc.u64, old->body, 8);
-	acc.f64 = as_number(&acc);
-	body = wr_state_put(s->store, 0, a->number_shape, 8);
-	if (!body)
-		return WR_EFATAL;
-	memcpy(body, &acc.f64, 8);
-	return WR_OK;
+	return WR_UNLIKELY(fresh && a->final) ? wr_timer_add(s->store, WR_TIMER_EVENT, INT64_MAX) : WR_OK;
 }
 
 static int compare(const struct wr_cell *x, const struct wr_cell *y)
@@ -383,9 +388,7 @@ static int update(struct wr_stage *s, const struct wr_elem *row)
 		rc = update_record(s, row);
 		return rc != WR_OK || a->final ? rc : emit_stored(s, row->ts);
 	}
-	if (a->fn == SUM && (rc = carry_over(s, row)) != WR_OK)
-		return rc;
-	rc = update_number(s, row, NULL, &result);
+	rc = update_number(s, row, &result);
 	return rc != WR_OK || a->final ? rc : emit_number(s, result, row->ts);
 }
 
