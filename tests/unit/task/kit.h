@@ -41,6 +41,7 @@ struct kit {
 	struct wr_target targets[KIT_STAGES + 1];
 	struct wr_port_def ports[KIT_STAGES + 1];
 	struct wr_op_def op[KIT_STAGES];
+	const struct wr_value *options[KIT_STAGES];
 	uint32_t inputs, shape;
 	uint32_t wakes;
 	struct wr_bytes log;
@@ -235,6 +236,7 @@ static inline void kit_start(struct kit *k, uint32_t count, bool out, enum wr_on
 			k->targets[i] = (struct wr_target){.stage = i + 1};
 		k->ports[i] = (struct wr_port_def){.targets = &k->targets[i], .count = 1};
 		stages[i] = (struct wr_stage_def){.ops = &k->ops[i],
+						  .options = k->options[i],
 						  .ports = &k->ports[i],
 						  .port_count = !last || out,
 						  .operators = &k->op[i],
