@@ -180,6 +180,55 @@ static void op_json(const struct op_sum *s, bool first, void *arg)
 			(long long)s->out, (long long)s->skipped);
 }
 
+/* What the writers of a task say together. */
+static void task_writers_json(const struct wr_task *t, struct wr_bytes *out)
+{
+	struct wr_writer_stats sum = {0}, w;
+
+	for (uint32_t i = 0; i < wr_task_writer_count(t); i++) {
+		wr_writer_stats(wr_task_writer(t, i), &w);
+		sum.buffers += w.buffers;
+		sum.pool.limit += w.pool.limit;
+		sum.pool.in_use += w.pool.in_use;
+		sum.pool.overdrafts += w.pool.overdrafts;
+		if (w.queued_max > sum.queued_max)
+			sum.queued_max = w.queued_max;
+	}
+	wr_bytes_printf(out,
+			"\"buffers_out\":%lld,\"pool_buffers\":%u,\"pool_buffers_in_use\":%u,"
+			"\"pool_overdrafts\":%lld,\"queued_buffers\":%u",
+			(long long)sum.buffers, sum.pool.limit, sum.pool.in_use,
+			(long long)sum.pool.overdrafts, sum.queued_max);
+}
+
+static void tasks_json(const struct wr_report *r, struct wr_bytes *out)
+{
+	const struct wr_plan *p = wr_job_plan(r->job);
+	bool first = true;
+
+	for (uint32_t v = 0; v < p->vertex_count; v++)
+		for (uint32_t i = 0; i < p->vertices[v].parallelism; i++) {
+			const struct wr_task *t = wr_job_task(r->job, v, i);
+			const struct wr_task_stats *s = wr_task_stats(t);
+			int64_t watermark = wr_metric_get(&s->watermark);
+
+			wr_bytes_printf(out, "%s{\"name\":", first ? "" : ",");
+			wr_json_string(out, p->vertices[v].name, strlen(p->vertices[v].name));
+			wr_bytes_printf(out,
+					",\"subtask\":%u,\"steps\":%lld,\"busy_ms\":%.3f,"
+					"\"back_pressured_ms\":%.3f,\"buffers_in\":%lld,",
+					i, (long long)wr_metric_get(&s->steps),
+					(double)wr_metric_get(&s->busy_ns) / 1e6,
+					(double)wr_metric_get(&s->blocked_ns) / 1e6,
+					(long long)wr_metric_get(&s->buffers_in));
+			if (watermark != WR_TS_NONE && watermark != WR_TS_MAX)
+				wr_bytes_printf(out, "\"watermark\":%lld,", (long long)watermark);
+			task_writers_json(t, out);
+			wr_bytes_put_u8(out, '}');
+			first = false;
+		}
+}
+
 void wr_report_end(struct wr_report *r, int rc)
 {
 	double s = (double)(wr_clock_ns(r->clock) - r->start_ns) / 1e9;
@@ -202,6 +251,8 @@ void wr_report_end(struct wr_report *r, int rc)
 		    s, (long long)t.in, (long long)t.out, (long long)t.skipped, (long long)t.bytes,
 		    (double)t.blocked_ns / 1e9, (long long)wr_mem_resident_max());
 		each_operator(r, op_json, &out);
+		wr_bytes_printf(&out, "],\"tasks\":[");
+		tasks_json(r, &out);
 		wr_bytes_printf(&out, "]}\n");
 		if (!out.failed)
 			fwrite(out.data, 1, out.len, stderr);
