@@ -17,8 +17,8 @@ end
 
 -- In the program our modules have no line numbers, and their name for a source.
 local function ours(source)
-  return starts(source, "weir.") or source == "weir" or starts(source, root .. "weir/") or starts(source, root .. "weir.lua")
-    or starts(source, library .. "weir/")
+  return starts(source, "weir.") or source == "weir" or starts(source, root .. "weir/")
+    or starts(source, root .. "weir.lua") or starts(source, library .. "weir/")
 end
 
 --- The place in the script that called us, "jobs/x.lua:12"; nil if there is none.

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Random operations on a store against a model that is a plain array, with frozen versions
+ * compared with copies of the model while the store goes on. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "base/rand.h"
+#include "state/store.h"
+#include "state/timers.h"
+
+enum { KEYS = 40, SPACES = 3, USER_KEYS = 8, LIST_MAX = 64, TIMES = 50, MAX_P = 16 };
+enum { S_VALUE, S_LIST, S_MAP, S_TTL };
+
+/* One (key, namespace): a value is its number of 8-byte words, all of them `seed`; 0 words = empty. */
+struct value {
+	uint32_t words;
+	uint64_t seed;
+	int64_t stamp;
+};
+struct slot {
+	struct value value, ttl, list[LIST_MAX], map[USER_KEYS];
+	uint32_t list_count;
+	bool timer[2][TIMES];
+};
+struct model {
+	struct slot slots[KEYS][SPACES];
+};
+
+static const int64_t ttl_ms = 100;
+
+static uint32_t key_bytes(uint32_t k, uint8_t *to)
+{
+	/* short keys lie in the entry, long ones in a block */
+	uint32_t len = k % 2 ? 10 : 40;
+
+	to[0] = 's';
+	to[1] = (uint8_t)(len - 2);
+	memset(to + 2, 'a' + (int)(k % 26), len - 2);
+	memcpy(to + 2, &k, 4);
+	return len;
+}
+
+static void select_slot(struct wr_store *s, uint32_t k, uint32_t space)
+{
+	uint8_t key[64], ns[64];
+	uint32_t len = key_bytes(k, key);
+
+	assert_int_equal(wr_store_set_key(s, key, len, wr_key_hash(key, len)), 0);
+	memset(ns, (int)('A' + space), sizeof ns);
+	if (space)
+		assert_int_equal(wr_store_set_namespace(s, ns, space == 1 ? 3 : 50), 0);
+}
+
+static void fill(uint8_t *body, struct value v)
+{
+	assert_non_null(body);
+	for (uint32_t i = 0; i < v.words; i++)
+		memcpy(body + 8 * i, &v.seed, 8);
+}
+
+static void check(const struct wr_sval *got, struct value want)
+{
+	if (!want.words) {
+		assert_null(got);
+		return;
+	}
+	assert_non_null(got);
+	assert_int_equal(got->len, want.words * 8);
+	assert_int_equal(got->shape, want.words);
+	for (uint32_t i = 0; i < want.words; i++)
+		assert_memory_equal(got->body + 8 * i, &want.seed, 8);
+}
+
+static struct value random_value(struct wr_rand *r)
+{
+	return (struct value){1 + wr_rand_below(r, 2) * wr_rand_below(r, 30), wr_rand_next(r), 0};
+}
+
+static bool alive(struct value v, int64_t now)
+{
+	return v.words && v.stamp + ttl_ms > now; /* S6 */
+}
+
+static uint32_t user_key(uint32_t u, uint8_t *to)
+{
+	uint32_t len = u % 2 ? 5 : 60;
+
+	memset(to, 'k', len);
+	to[0] = 's';
+	to[1] = (uint8_t)(len - 2);
+	to[2] = (uint8_t)u;
+	return len;
+}
+
+static void check_list(struct wr_store *s, const struct slot *m)
+{
+	uint64_t cursor = 0;
+
+	assert_int_equal(wr_list_count(s, S_LIST), m->list_count);
+	for (uint32_t i = 0; i < m->list_count; i++)
+		check(wr_list_next(s, S_LIST, &cursor), m->list[i]);
+	assert_null(wr_list_next(s, S_LIST, &cursor));
+}
+
+static void check_map(struct wr_store *s, const struct slot *m)
+{
+	uint64_t cursor = 0;
+	uint32_t count = 0, seen = 0, klen;
+	const struct wr_sval *v;
+	const uint8_t *key;
+
+	for (uint32_t u = 0; u < USER_KEYS; u++)
+		count += m->map[u].words != 0;
+	assert_int_equal(wr_map_count(s, S_MAP), count);
+	while ((v = wr_map_next(s, S_MAP, &cursor, &key, &klen))) {
+		assert_true(key[2] < USER_KEYS);
+		check(v, m->map[key[2]]);
+		seen++;
+	}
+	assert_int_equal(seen, count);
+}
+
+static void one_operation(struct wr_store *s, struct model *m, struct wr_rand *r, int64_t now)
+{
+	uint32_t k = wr_rand_below(r, KEYS), space = wr_rand_below(r, SPACES),
+		 u = wr_rand_below(r, USER_KEYS);
+	struct slot *slot = &m->slots[k][space];
+	struct value v = random_value(r);
+	uint8_t ukey[64];
+	uint32_t ulen = user_key(u, ukey), kind = wr_rand_below(r, 2), at = wr_rand_below(r, TIMES);
+	int32_t fresh;
+	uint8_t *body;
+
+	select_slot(s, k, space);
+	switch (wr_rand_below(r, 14)) {
+	case 0:
+	case 1:
+		fill(wr_state_put(s, S_VALUE, v.words, v.words * 8), v);
+		slot->value = v;
+		break;
+	case 2: /* in place when length and shape agree, else anew */
+		v.words = slot->value.words ? slot->value.words : v.words;
+		body = wr_state_update(s, S_VALUE, v.words, v.words * 8, &fresh);
+		assert_int_equal(fresh, slot->value.words == 0);
+		if (!fresh)
+			assert_memory_equal(body, &slot->value.seed, 8);
+		fill(body, v);
+		slot->value = v;
+		break;
+	case 3:
+		wr_state_clear(s, S_VALUE);
+		slot->value.words = 0;
+		break;
+	case 4:
+		if (slot->list_count == LIST_MAX)
+			break;
+		fill(wr_list_add(s, S_LIST, v.words, v.words * 8), v);
+		slot->list[slot->list_count++] = v;
+		break;
+	case 5:
+		if (wr_rand_below(r, 4))
+			break;
+		wr_state_clear(s, S_LIST);
+		slot->list_count = 0;
+		break;
+	case 6:
+	case 7:
+		fill(wr_map_put(s, S_MAP, ukey, ulen, v.words, v.words * 8), v);
+		slot->map[u] = v;
+		break;
+	case 8:
+		assert_int_equal(wr_map_remove(s, S_MAP, ukey, ulen), slot->map[u].words != 0);
+		slot->map[u].words = 0;
+		break;
+	case 9:
+		if (wr_rand_below(r, 4))
+			break;
+		wr_state_clear(s, S_MAP);
+		memset(slot->map, 0, sizeof slot->map);
+		break;
+	case 10:
+		fill(wr_state_put(s, S_TTL, v.words, v.words * 8), v);
+		slot->ttl = v;
+		slot->ttl.stamp = now;
+		break;
+	case 11:
+		assert_int_equal(wr_timer_add(s, kind, at), 0);
+		slot->timer[kind][at] = true;
+		break;
+	case 12:
+		wr_timer_remove(s, kind, at);
+		slot->timer[kind][at] = false;
+		break;
+	default:
+		check(wr_state_get(s, S_VALUE), slot->value);
+		check(wr_map_get(s, S_MAP, ukey, ulen), slot->map[u]);
+		check(wr_state_get(s, S_TTL), alive(slot->ttl, now) ? slot->ttl : (struct value){0});
+		if (!alive(slot->ttl, now))
+			slot->ttl.words = 0; /* S7: reading removed it */
+		check_list(s, slot);
+		check_map(s, slot);
+	}
+}
+
+/* Fires what is due: in time order, each once; a callback adds and removes timers that count at once (I4). */
+static void fire(struct wr_store *s, struct model *m, struct wr_rand *r, uint32_t kind, int64_t upto)
+{
+	int64_t time, last = INT64_MIN;
+
+	while (wr_timer_next(s, kind, upto, &time)) {
+		uint32_t klen, nlen, k, space;
+		const uint8_t *key = wr_store_key(s, &klen);
+
+		memcpy(&k, key + 2, 4);
+		wr_store_namespace(s, &nlen);
+		space = nlen == 0 ? 0 : nlen == 3 ? 1 : 2;
+		assert_true(time >= last && time <= upto);
+		assert_true(m->slots[k][space].timer[kind][time]);
+		m->slots[k][space].timer[kind][time] = false;
+		last = time;
+		if (wr_rand_below(r, 5) == 0) {
+			int64_t more = time + wr_rand_below(r, (uint32_t)(TIMES - time));
+
+			assert_int_equal(wr_timer_add(s, kind, more), 0);
+			m->slots[k][space].timer[kind][more] = true;
+		}
+		if (wr_rand_below(r, 5) == 0) {
+			int64_t other = time + wr_rand_below(r, (uint32_t)(TIMES - time));
+
+			wr_timer_remove(s, kind, other);
+			m->slots[k][space].timer[kind][other] = false;
+		}
+	}
+	for (uint32_t k = 0; k < KEYS; k++)
+		for (uint32_t space = 0; space < SPACES; space++)
+			for (int64_t t = 0; t <= upto; t++)
+				assert_false(m->slots[k][space].timer[kind][t]);
+}
+
+struct frozen_check {
+	struct model *m;
+	uint64_t values, lists, maps, ttls, timers;
+};
+
+static struct slot *slot_of(struct model *m, const uint8_t *key, uint32_t ns_len)
+{
+	uint32_t k;
+
+	memcpy(&k, key + 2, 4);
+	return &m->slots[k][ns_len == 0 ? 0 : ns_len == 3 ? 1 : 2];
+}
+
+static int each_item(const struct wr_state_item *item, void *arg)
+{
+	struct frozen_check *c = arg;
+	struct slot *slot = slot_of(c->m, item->key, item->ns_len);
+
+	if (item->state == S_VALUE) {
+		check(item->value, slot->value);
+		c->values++;
+	} else if (item->state == S_LIST) {
+		assert_true(item->position < slot->list_count);
+		check(item->value, slot->list[item->position]);
+		c->lists++;
+	} else if (item->state == S_MAP) {
+		check(item->value, slot->map[item->map_key[2]]);
+		c->maps++;
+	} else {
+		check(item->value, slot->ttl);
+		c->ttls++;
+	}
+	return 0;
+}
+
+static int each_timer(const struct wr_timer_item *item, void *arg)
+{
+	struct frozen_check *c = arg;
+
+	assert_true(slot_of(c->m, item->key, item->ns_len)->timer[item->kind][item->time_ms]);
+	c->timers++;
+	return 0;
+}
+
+/* The version holds exactly what the model held when it was frozen. */
+static void check_frozen(struct wr_frozen *f, struct model *m)
+{
+	struct frozen_check c = {.m = m}, want = {.m = m};
+
+	for (uint32_t k = 0; k < KEYS; k++)
+		for (uint32_t space = 0; space < SPACES; space++) {
+			const struct slot *slot = &m->slots[k][space];
+
+			want.values += slot->value.words != 0;
+			want.ttls += slot->ttl.words != 0;
+			want.lists += slot->list_count;
+			for (uint32_t u = 0; u < USER_KEYS; u++)
+				want.maps += slot->map[u].words != 0;
+			for (uint32_t t = 0; t < TIMES; t++)
+				want.timers += slot->timer[0][t] + slot->timer[1][t];
+		}
+	for (uint32_t group = 0; group < MAX_P; group++) {
+		assert_int_equal(wr_frozen_each(f, group, each_item, &c), 0);
+		assert_int_equal(wr_frozen_timers(f, group, each_timer, &c), 0);
+	}
+	assert_int_equal(c.values, want.values);
+	assert_int_equal(c.lists, want.lists);
+	assert_int_equal(c.maps, want.maps);
+	assert_int_equal(c.ttls, want.ttls);
+	assert_int_equal(c.timers, want.timers);
+}
+
+static struct wr_mem mem = WR_MEM_INIT("test.state");
+
+static struct wr_store *new_store(void)
+{
+	static const struct wr_state_desc states[] = {{"value", WR_STATE_VALUE, 0, 0, false},
+						      {"list", WR_STATE_LIST, 0, 0, false},
+						      {"map", WR_STATE_MAP, 0, 0, false},
+						      {"ttl", WR_STATE_VALUE, 100, WR_TTL_ON_WRITE, false}};
+	struct wr_store_options o = {.operator_uid = "test",
+				     .states = states,
+				     .state_count = 4,
+				     .max_parallelism = MAX_P,
+				     .group_last = MAX_P - 1,
+				     .mem = &mem};
+
+	return wr_store_new(&o);
+}
+
+static void one_run(uint64_t seed)
+{
+	struct wr_rand r = {seed};
+	struct wr_store *s = new_store();
+	struct model *m = calloc(1, sizeof *m), *copies[WR_FROZEN_MAX] = {NULL};
+	struct wr_frozen *frozen[WR_FROZEN_MAX] = {NULL};
+	int64_t now = 1000;
+
+	assert_non_null(s);
+	for (int step = 0; step < 3000; step++) {
+		uint32_t f = wr_rand_below(&r, WR_FROZEN_MAX);
+
+		wr_store_set_now(s, now);
+		one_operation(s, m, &r, now);
+		if (step % 100 == 99)
+			fire(s, m, &r, wr_rand_below(&r, 2), wr_rand_below(&r, TIMES));
+		if (wr_rand_below(&r, 150) == 0 && !frozen[f]) {
+			frozen[f] = wr_store_freeze(s);
+			assert_non_null(frozen[f]);
+			copies[f] = malloc(sizeof *m);
+			memcpy(copies[f], m, sizeof *m);
+		} else if (wr_rand_below(&r, 150) == 0 && frozen[f]) {
+			check_frozen(frozen[f], copies[f]);
+			wr_frozen_unref(frozen[f]);
+			free(copies[f]);
+			frozen[f] = NULL;
+		}
+		now += wr_rand_below(&r, 3);
+	}
+	for (int f = 0; f < WR_FROZEN_MAX; f++)
+		if (frozen[f]) {
+			check_frozen(frozen[f], copies[f]);
+			wr_frozen_unref(frozen[f]);
+			free(copies[f]);
+		}
+	wr_store_free(s);
+	free(m);
+	assert_int_equal(mem.bytes, 0);
+}
+
+static void random_operations_agree_with_a_model_S1_S2_S3_S6_S7_I1_I2_I3_I4(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 60; seed++)
+		one_run(seed);
+}
+
+static void an_entry_without_values_and_timers_is_given_up(void **state)
+{
+	struct wr_store *s = new_store();
+	int64_t time;
+
+	(void)state;
+	select_slot(s, 1, 0);
+	fill(wr_state_put(s, S_VALUE, 1, 8), (struct value){1, 5, 0});
+	assert_int_equal(wr_timer_add(s, WR_TIMER_EVENT, 7), 0);
+	assert_int_equal(wr_store_keys(s), 1);
+	wr_state_clear(s, S_VALUE);
+	assert_int_equal(wr_store_keys(s), 1);
+	assert_int_equal(wr_timer_next(s, WR_TIMER_EVENT, 10, &time), 1);
+	assert_int_equal(wr_timer_next(s, WR_TIMER_EVENT, 10, &time), 0);
+	assert_int_equal(wr_store_keys(s), 0);
+	wr_store_free(s);
+}
+
+static void a_million_keys_are_found_again(void **state)
+{
+	struct wr_store *s = new_store();
+
+	(void)state;
+	for (uint32_t k = 0; k < 1000000; k++) {
+		select_slot(s, k, 0);
+		fill(wr_state_put(s, S_VALUE, 1, 8), (struct value){1, k, 0});
+	}
+	assert_int_equal(wr_store_keys(s), 1000000);
+	for (uint32_t k = 0; k < 1000000; k += 7) {
+		select_slot(s, k, 0);
+		check(wr_state_get(s, S_VALUE), (struct value){1, k, 0});
+	}
+	wr_store_free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(random_operations_agree_with_a_model_S1_S2_S3_S6_S7_I1_I2_I3_I4),
+	    cmocka_unit_test(an_entry_without_values_and_timers_is_given_up),
+	    cmocka_unit_test(a_million_keys_are_found_again),
+	};
+
+	return cmocka_run_group_tests_name("store", tests, NULL, NULL);
+}
