@@ -13,7 +13,7 @@ static void the_player_gives_what_the_recorder_saw(void **state)
 	struct wr_clock real, other;
 	struct wr_recorder rec;
 	struct wr_player p;
-	struct wr_mailbox m = {0};
+	struct wr_mailbox m = {NULL, NULL};
 	uint64_t mono[3];
 	int64_t wall;
 	struct wr_letter *l;
@@ -100,7 +100,7 @@ static void bytes_that_are_no_record_never_read_beyond_their_end(void **state)
 	for (int round = 0; round < 2000; round++) {
 		uint32_t len = noise(&r) % 60;
 		uint8_t *bytes = malloc(len + 1);
-		struct wr_mailbox m = {0};
+		struct wr_mailbox m = {NULL, NULL};
 		struct wr_player p;
 
 		for (uint32_t i = 0; i < len; i++)
