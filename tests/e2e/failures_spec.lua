@@ -137,3 +137,17 @@ describe("a key that is none", function()
     end)
   end
 end)
+
+describe("a reduce that returns nil", function()
+  local text = head .. [[job:source(weir.from { { k = 1 }, { k = 1 } }):key_by "k":reduce(function() end):name "sums":sink(weir.print())]]
+
+  it("is an error of that operator", function()
+    local _, code, err = script.try(text, "-q")
+    assert.equal(1, code)
+    assert.matches("operator 'sums' %(job.lua:2%) failed in subtask 0: the function of reduce returned nil", err)
+  end)
+
+  it("keeps the value it had, under skip", function()
+    assert.equal('{"k":1}\n', script.run(text, "-q --on-error=skip"))
+  end)
+end)

@@ -80,6 +80,32 @@ local cases = {
       timer = function(ctx) ctx:emit { key = ctx:key(), mine = ctx.mine:get() } end,
     }):sink(print)
     keyed:sink(weir.discard())]], { '{"key":"x","mine":"x"}', '{"key":"y","mine":"y"}' } },
+  { "S2: setting a list state to no list is refused and clears nothing",
+    [[once({ l = weir.state.list() }, function(ctx)
+      ctx.l:add(1)
+      local _, why = pcall(ctx.l.set, ctx.l, nil)
+      ctx:emit { left = ctx.l:count(), why = why:match "a list state is set to a list, not to nil" }
+    end)]], { '{"left":1,"why":"a list state is set to a list, not to nil"}' } },
+  { "S5: a map state may be emptied or rewritten while it is iterated",
+    [[once({ m = weir.state.map() }, function(ctx)
+      local sum, removed = 0, 0
+      for i = 1, 100 do ctx.m:put(i, { n = i }) end
+      for k, v in ctx.m:iter() do sum = sum + v.n ctx.m:put(k, { n = v.n, longer = "text" .. k }) end
+      for k in ctx.m:iter() do removed = removed + 1 ctx.m:remove(k) end
+      ctx:emit { sum = sum, removed = removed, left = ctx.m:count() }
+    end)]], { '{"left":0,"removed":100,"sum":5050}' } },
+  { "I10: there are no timers and no key without a keyed stream",
+    [[keyed:sink(weir.discard())
+    job:source(weir.from { { i = 1 } }):process(function(ctx)
+      local timer, key = pcall(ctx.event_timer, ctx, 1), pcall(ctx.key, ctx)
+      ctx:emit { timer = timer, key = key }
+    end):sink(print)]], { '{"key":false,"timer":false}' } },
+  { "I3: a timer's time is a number that is a time",
+    [[once({}, function(ctx)
+      for name, t in pairs { inf = 1 / 0, ninf = -1 / 0, nan = 0 / 0, big = 2 ^ 63, text = "1" } do
+        if pcall(ctx.event_timer, ctx, t) then ctx:emit { taken = name } end
+      end
+    end)]], {} },
   { "K22: watermarks reach side outputs",
     [[local p = job:source(weir.from { { k = "x", ts = 5 } }):watermarks(weir.watermark.ascending { field = "ts" })
       :process(function(ctx, r) ctx:side("out", r) end)
@@ -100,7 +126,39 @@ local cases = {
     keyed:sink(weir.discard())]], { '{"n":3}', '{"n":1}' } },
 }
 
+-- Values with a time to live against a model in a state without one; time comes from the records' pace.
+local ttl = [[
+local weir = require "weir"
+local job = weir.job "test"
+for _, opts in ipairs { { ttl = 3 }, { ttl = 3, ttl_update = "read" } } do
+  job:source(weir.generate { rate = 1000, count = 100, fn = function(i) return { i = i, k = 1 } end }):key_by "k"
+    :process(weir.process_function {
+      state = { v = weir.state.value(opts), m = weir.state.map(opts), at = weir.state.value() },
+      element = function(ctx, r)
+        local at, now, n = ctx.at:get(), ctx:now(), 0
+        local alive = at ~= nil and now < at + opts.ttl
+        for _ in ctx.m:iter() do n = n + 1 end
+        if (ctx.v:get() ~= nil) ~= alive or ctx.m:contains "x" ~= alive or (ctx.m:get "x" ~= nil) ~= alive
+          or n ~= (alive and 1 or 0) or ctx.m:count() ~= n or ctx.m:is_empty() == alive then
+          ctx:emit { i = r.i, should_live = alive }
+        end
+        if alive and opts.ttl_update then ctx.at:set(now) end
+        if not alive or r.i % 5 == 0 then
+          ctx.v:set(r.i)
+          ctx.m:put("x", r.i)
+          ctx.at:set(now)
+        end
+        if r.i == 99 then ctx:emit { done = true } end
+      end,
+    }):sink(weir.print())
+end
+]]
+
 describe("semantics", function()
+  it("S6, S7, S8, S9: state lives until its last write, or read, plus its time to live; is_empty agrees", function()
+    assert.equal(script.lines { '{"done":true}', '{"done":true}' }, script.run(ttl, "-q --buffer-timeout=0"))
+  end)
+
   for _, case in ipairs(cases) do
     it(case[1], function()
       assert.equal(script.lines(case[3]), script.run(head .. case[2]))

@@ -211,8 +211,9 @@ end
 
 local function check_time(t)
   if type(t) == "cdata" and (ffi.istype(border.i64, t) or ffi.istype(border.u64, t)) then return t end
-  if type(t) ~= "number" or t ~= t then
-    error("a timer's time must be a number of milliseconds, not " .. (t ~= t and "NaN" or type(t)), 3)
+  if type(t) ~= "number" then error("a timer's time must be a number of milliseconds, not " .. type(t), 3) end
+  if not (t >= -2 ^ 63 and t < 2 ^ 63) then
+    error("a timer's time must be a number of milliseconds, not " .. (t ~= t and "NaN" or tostring(t)), 3)
   end
   return t
 end

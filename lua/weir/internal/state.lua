@@ -109,7 +109,10 @@ function kinds.reducing(S, i, descriptor)
     add = function(_, v)
       if v == nil then error("cannot add nil to a reducing state", 2) end
       local old = get()
-      if old == nil then set(v) else set(fn(old, v)) end
+      if old == nil then return set(v) end
+      local new = fn(old, v)
+      if new == nil then error("the function of a reducing state returned nil", 2) end
+      set(new)
     end,
     clear = function(_) C.wr_state_clear(S, i) end,
   }
@@ -169,10 +172,15 @@ function kinds.list(S, i, _, known)
     if v == nil then error("cannot add nil to a list state", 2) end -- S2
     write(v)
   end
+  local function check_list(list)
+    if type(list) ~= "table" then error("a list state is set to a list, not to " .. type(list), 3) end
+  end
   function handle.add_all(_, list)
+    check_list(list)
     for k = 1, #list do write(list[k]) end
   end
   function handle.set(_, list)
+    check_list(list)
     C.wr_state_clear(S, i)
     for k = 1, #list do write(list[k]) end
   end
@@ -287,6 +295,12 @@ function M.prepare(stage)
   end
 end
 
+local function reduced(fn, old, rec)
+  local new = fn(old, rec)
+  if new == nil then error("the function of reduce returned nil", 0) end
+  return new
+end
+
 --- Reduce: the running value is state 0. With `emit = "final"` a timer at the end of event time emits.
 function M.prepare_reduce(stage, node)
   local S = stage.store
@@ -299,7 +313,7 @@ function M.prepare_reduce(stage, node)
         C.wr_timer_add(S, 0, LAST)
         set(rec)
       else
-        set(fn(old, rec))
+        set(reduced(fn, old, rec))
       end
       return nil
     end
@@ -308,7 +322,7 @@ function M.prepare_reduce(stage, node)
     stage.reducer = function(fn, rec)
       local old = get()
       local new = rec
-      if old ~= nil then new = fn(old, rec) end
+      if old ~= nil then new = reduced(fn, old, rec) end
       set(new)
       return new
     end
