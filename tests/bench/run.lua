@@ -123,8 +123,12 @@ figure("word_count", function()
   local there = io.open(text)
   if there then there:close() else capture(("%s/words_text %s %d"):format(out, text, n)) end
   for workers, goal in ipairs { "goal: ratio 0.35, aim 0.6", "goal: ratio 0.55, aim 1.0" } do
-    beside(("word_count, %d worker%s"):format(workers, workers > 1 and "s" or ""), n, "ref_word_count " .. text,
-      ("--workers=%d tests/bench/word_count.lua input=%s"):format(workers, text), goal)
+    for _, by in ipairs { "words", "lua" } do
+      local name = ("word_count%s, %d worker%s"):format(by == "lua" and " in Lua" or "", workers,
+        workers > 1 and "s" or "")
+      beside(name, n, "ref_word_count " .. text,
+        ("--workers=%d -p %d tests/bench/word_count.lua input=%s by=%s"):format(workers, workers, text, by), goal)
+    end
   end
 end)
 
