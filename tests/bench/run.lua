@@ -38,13 +38,24 @@ local function reference(command)
   return tonumber(text:match '"ns_per_record":([%d.]+)'), text:match '"checksum":"?([%w.+-]+)'
 end
 
+-- Checksums of several subtasks add up modulo 2^64. They are 16 hexadecimal digits.
+local function checksum_of(text)
+  local sum, count, last = 0ULL, 0, nil
+  for hex in text:gmatch '"checksum":"(%x+)"' do
+    sum = sum + tonumber(hex:sub(1, 8), 16) * 4294967296ULL + tonumber(hex:sub(9), 16)
+    count, last = count + 1, hex
+  end
+  if count < 2 then return last end
+  return ("%08x%08x"):format(tonumber(sum / 4294967296ULL), tonumber(sum % 4294967296ULL))
+end
+
 --- Nanoseconds a record, checksum, megabytes and seconds of a job, from its own summary.
 local function job(command, records)
   local text = capture(("%s/weir run --json %s"):format(build, command))
   local seconds = tonumber(text:match '"seconds":([%d.]+)')
   return {
     ns = seconds * 1e9 / records, seconds = seconds,
-    checksum = text:match '"checksum":"(%w+)"' or text:match '"sum":([%d.e+-]+)',
+    checksum = checksum_of(text) or text:match '"sum":([%d.e+-]+)',
     mb = tonumber(text:match '"resident_bytes_max":(%d+)') / 1e6,
     text = text,
   }
