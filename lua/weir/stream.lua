@@ -435,6 +435,7 @@ end
 ---@field sum? string the sum of a numeric field
 ---@field latency_from? string percentiles (p50_us, p99_us, p999_us, p9999_us, max_us) of the time that passed
 --- since what the field says, in ns of the steady clock: see `due` of weir.generate
+---@field latency_skip? integer records at the start of each subtask whose latency does not count
 
 --- Counts and measures what arrives, and gives one record a subtask when bounded input ends: { rows =, … }.
 ---
@@ -444,6 +445,7 @@ end
 function methods:measure(opts)
   local o = options.check("stream:measure", opts, {
     checksum = options.boolean:optional(), sum = options.string:optional(), latency_from = options.string:optional(),
+    latency_skip = options.integer_in(0, 2 ^ 53):optional(),
   })
   return operator(self, "measure", "measure", { options = o, native = true })
 end

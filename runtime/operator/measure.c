@@ -27,6 +27,7 @@ struct measure {
 	uint64_t rows, checksum;
 	double sum;
 	struct wr_histogram *latency;
+	int64_t latency_skip; /* rows at the start whose latency does not count: the job is warming up */
 };
 
 static int open_(struct wr_stage *s)
@@ -38,6 +39,7 @@ static int open_(struct wr_stage *s)
 	m->check = wr_value_bool(s->options, "checksum", false);
 	m->sum_of.name = wr_value_str(s->options, "sum", NULL);
 	m->from.name = wr_value_str(s->options, "latency_from", NULL);
+	m->latency_skip = wr_value_int(s->options, "latency_skip", 0);
 	if (!m->from.name)
 		return WR_OK;
 	m->latency = wr_histogram_new();
@@ -73,7 +75,7 @@ static int rows(struct wr_stage *s, struct wr_rows *rows)
 			m->checksum += XXH3_64bits(wr_elem_body(row), wr_elem_body_len(row));
 		if (m->sum_of.name && number_at(&m->sum_of, row, &v))
 			m->sum += v;
-		if (m->latency && number_at(&m->from, row, &v))
+		if (m->latency && m->latency_skip-- <= 0 && number_at(&m->from, row, &v))
 			wr_histogram_add(m->latency, now > (uint64_t)v ? now - (uint64_t)v : 0);
 	}
 	return WR_OK;

@@ -19,7 +19,7 @@ job:source(weir.generate {
   })
   :key_by "key"
   :process(count)
-  :measure { latency_from = "due" }
+  :measure { latency_from = "due", latency_skip = tonumber(job.args.skip or 0) }
   :sink(weir.print())
 
 return job

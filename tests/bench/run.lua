@@ -187,7 +187,8 @@ end)
 
 local function latency(rate, options)
   local seconds = math.max(1, 10 * scale)
-  local text = job(("%s tests/bench/latency.lua rate=%d records=%d"):format(options, rate, rate * seconds), 1).text
+  local text = job(("%s tests/bench/latency.lua rate=%d records=%d skip=%d"):format(options, rate,
+    rate * (seconds + 1), rate), 1).text
   local q = {}
   for name, v in text:gmatch '"(%w+)_us":([%d.]+)' do q[name] = tonumber(v) end
   return q
