@@ -277,10 +277,10 @@ forbid {
   name = "no path of a machine",
   wants = function(path) return path ~= "tests/tidy/tidy.lua" end,
   raw = true,
-  patterns = { ["%f[^%z%s\"'(=:](/work/[%w._/-]*)"] = "%s", ["%f[^%z%s\"'(=:](/root/[%w._/-]*)"] = "%s",
+  patterns = { ["%f[^%z%s\"'(=:](/home/[%w._/-]*)"] = "%s", ["%f[^%z%s\"'(=:](/root/[%w._/-]*)"] = "%s",
     ["%f[^%z%s\"'(=:](/home/%l[%w._/-]*)"] = "%s", ["%f[^%z%s\"'(=:](/tmp/%l[%w._/-]*)"] = "%s" },
-  bad = { "jobs/x.lua", 'path = "/work/x"' },
-  good = { "jobs/x.lua", 'path = "books/work/x"' },
+  bad = { "jobs/x.lua", 'path = "/home/x"' },
+  good = { "jobs/x.lua", 'path = "books/home/x"' },
 }
 
 forbid {
