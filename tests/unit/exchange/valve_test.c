@@ -224,6 +224,20 @@ static void the_end_of_an_idle_stream_is_said_as_that_of_an_active_one(void **st
 	wr_valve_free(v);
 }
 
+static void a_channel_at_the_end_of_time_that_says_idle_counts_once(void **state)
+{
+	(void)state;
+	v = wr_valve_new(3);
+	wm(0, 5);
+	wm(1, 7);
+	says(wm(2, 9), WM, 5);
+	says(wm(0, WR_TS_MAX), WM, 7);
+	says(wr_valve_on_idle(v, 0), 0, 7);
+	says(wr_valve_on_idle(v, 1), WM, 9);
+	assert_false(wr_valve_idle(v)); /* channel 2 is active */
+	wr_valve_free(v);
+}
+
 static void a_refused_allocation_gives_no_valve(void **state)
 {
 	(void)state;
@@ -459,6 +473,7 @@ int main(void)
 	    cmocka_unit_test_teardown(an_ended_channel_counts_as_one_at_the_end_of_time, kit_no_leak),
 	    cmocka_unit_test_teardown(the_end_of_an_idle_stream_is_said_as_that_of_an_active_one,
 				      kit_no_leak),
+	    cmocka_unit_test_teardown(a_channel_at_the_end_of_time_that_says_idle_counts_once, kit_no_leak),
 	    cmocka_unit_test_teardown(a_refused_allocation_gives_no_valve, kit_no_leak),
 	    cmocka_unit_test_teardown(random_schedules_agree_with_a_naive_model, kit_no_leak),
 	};
