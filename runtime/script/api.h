@@ -20,6 +20,7 @@ struct wr_lua {
 	struct wr_store *store;	    /* keyed state, or NULL */
 	struct wr_store *broadcast; /* broadcast state, or NULL */
 	struct wr_out **outs;
+	const uint8_t *row; /* the input row being handled */
 	int64_t ts; /* timestamp of the element or timer being handled */
 	int64_t watermark;
 	int64_t now_ms; /* processing time, read once a batch */

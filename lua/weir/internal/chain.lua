@@ -12,6 +12,7 @@ local ffi = require "ffi"
 local border = require "weir.internal.border"
 local rows = require "weir.internal.rows"
 local names = require "weir.internal.names"
+local moves = require "weir.internal.moves"
 local state = require "weir.internal.state"
 local context = require "weir.internal.context"
 
@@ -100,6 +101,7 @@ local function new_chunk(stage, shape, input)
     self.functions[k] = function_of(node, k == 1 and input or 0)
   end
   self.known = names.of_stage(stage, shape, self.functions)
+  self.moves = moves.of_stage(stage, shape, self.functions)
   return self
 end
 
@@ -113,6 +115,8 @@ function Chunk:port_site(k, port)
   local site = rows.site {
     E = E, O = out,
     known = self.known[k],
+    tokens = self.known[k] and self.moves.out[k],
+    whole = function(rec) return moves.whole(rec, self.moves.out[k], stage.L.row) end,
     place = function(text, shape)
       text[#text + 1] = format(
         'local q = O.p if O["end"] - q < n + 16 then q = more(O, n + 16) end ' ..
@@ -225,7 +229,7 @@ end
 function Chunk:loop(shape, wanted)
   local stage = self.stage
   local out = {}
-  local value = rows.decode_text(shape, "b", out, wanted)
+  local value = rows.decode_text(shape, "b", out, wanted, self.moves.root)
   self:add('return function(R)')
   self:add('local base = cast(u8p, R.p)')
   self:add('local off, size = 0, tonumber(R["end"] - R.p)')
@@ -235,6 +239,7 @@ function Chunk:loop(shape, wanted)
   self:add('local tag = h.tag')
   self:add('if band(tag, 0xffffff) ~= %d then break end', shape.id)
   self:add('R.p = base + off')
+  self:add('L.row = base + off')
   self:add('L.ts = h.ts L.kind = band(tag, 0x03000000)')
   if stage.keyed[self.input] then
     self:add('if C.wr_lua_set_key(L, base + off, %d) ~= 0 then bad_key(base + off) else', self.input)
@@ -331,6 +336,7 @@ local function build_loop(stage, input, id)
   local loop = chunk:load(format("weir:%s#%d", stage.name, id))
   stage.chunks[#stage.chunks + 1] = chunk
   stage.partial_of[loop] = partial
+  stage.tokens_of[loop] = chunk.moves.into
   return loop
 end
 
@@ -364,7 +370,7 @@ local luap = ffi.typeof "struct wr_lua *"
 function M.new(L_ptr, plan, nodes)
   local L = ffi.cast(luap, L_ptr)
   local stage = { L = L, plan = plan, name = plan.name, ops = {}, links = {}, chunks = {}, pushes = {},
-    keyed = {}, policies = {}, partial_of = {} }
+    keyed = {}, policies = {}, partial_of = {}, tokens_of = {} }
   local number = {}
   for i, op in ipairs(plan.operators) do
     local node = nodes[op.id]
@@ -404,7 +410,7 @@ function M.new(L_ptr, plan, nodes)
         loop = build_loop(stage, input, id)
         by_shape[id] = loop
       end
-      stage.partial = stage.partial_of[loop]
+      stage.partial, stage.tokens = stage.partial_of[loop], stage.tokens_of[loop]
       loop(R)
       if R.p < R["end"] and C.wr_stage_spent(L.stage) ~= 0 then return 1 end
     end

@@ -6,6 +6,7 @@ local border = require "weir.internal.border"
 local codec = require "weir.internal.codec"
 local rows = require "weir.internal.rows"
 local keys = require "weir.internal.keys"
+local moves = require "weir.internal.moves"
 
 local C = border.C
 local format, concat = string.format, table.concat
@@ -104,10 +105,13 @@ local function current_key(stage)
 end
 
 -- The record as operator k was meant to see it: fields that no function reads are not decoded in the
--- loop, but belong into messages and dead letters.
+-- loop, and those that are only moved are tokens, but both belong into messages and dead letters.
 local function whole(stage, k, rec)
   local R = stage.rows
-  if rec == nil or not R or not (stage.partial and stage.partial[k]) then return rec end
+  if rec == nil or not R then return rec end
+  if not (stage.partial and stage.partial[k]) then
+    return moves.whole(rec, stage.tokens and stage.tokens[k], stage.L.row)
+  end
   return rows.decoder(bit.band(ffi.cast(border.elemp, R.p).tag, 0xffffff))(R.p + 16)
 end
 

@@ -8,12 +8,15 @@
 --- is known before the first record, and the tracer can drop the table.
 ---
 --- A forward abstract interpretation over the bytecode of one function. A register holds
---- SCALAR, UNKNOWN, REC (the record parameter), OUT (the parameter that emits: `emit` or
---- `ctx`), EMIT (ctx.emit), a field of ctx (a handle to state) or a method of one, or the
---- place where a table was made; places that meet in one register become one. A table whose
---- further life cannot be seen (it is stored, passed to a function, merged with something
---- unknown) is *open*: its names are unknown. Everything that is not understood makes open,
---- so the answer errs on the slow side only.
+--- SCALAR, UNKNOWN, REC (the record parameter), the value of a field of it, OUT (the parameter
+--- that emits: `emit` or `ctx`), EMIT (ctx.emit), a field of ctx (a handle to state) or a
+--- method of one, or the place where a table was made; places that meet in one register become
+--- one. A table whose further life cannot be seen (it is stored, passed to a function, merged
+--- with something unknown) is *open*: its names are unknown. Everything that is not understood
+--- makes open, so the answer errs on the slow side only.
+---
+--- The same walk tells which fields are only *moved*: read, and put into a record that goes out,
+--- without anybody looking at the value (`weir.internal.moves`).
 
 local util = require "jit.util"
 local bcnames = require("jit.vmdef").bcnames
@@ -40,6 +43,17 @@ local scalars = set [[NOT UNM LEN ADDVN SUBVN MULVN DIVVN MODVN ADDNV SUBNV MULN
   DIVVV MODVV POW KSTR KSHORT KNUM KPRI CAT KCDATA]]
 -- Compare, then skip the jump behind them or not.
 local compares = set [[ISLT ISGE ISLE ISGT ISEQV ISNEV ISEQS ISNES ISEQN ISNEN ISEQP ISNEP IST ISF]]
+-- Which operands an instruction looks at. Truth and comparison with nil see no difference between strings.
+local looks = {
+  d = set [[UNM LEN]],
+  b = set [[ADDVN SUBVN MULVN DIVVN MODVN ADDNV SUBNV MULNV DIVNV MODNV]],
+  bc = set [[ADDVV SUBVV MULVV DIVVV MODVV POW]],
+  range = set [[CAT]],
+  ad = set [[ISLT ISGE ISLE ISGT ISEQV ISNEV]],
+  a = set [[ISEQS ISNES ISEQN ISNEN]],
+  c = set [[TGETV TGETR TSETV TSETR]],
+  abc = set [[FORI]],
+}
 local unknowns = set [[UGET GGET TGETV TGETB TGETR TGETS]]
 
 local FR2 = 1 -- arguments of a call start behind the frame's slots (GC64)
@@ -50,6 +64,9 @@ local FR2 = 1 -- arguments of a call start behind the frame's slots (GC64)
 ---@field made table<string, true>|nil names of the records made here that go out; nil = open
 ---@field passes boolean the record itself goes out
 ---@field stored table<string, table<string, true>|false> names of what is written to each state; false = any
+---@field seen table<string, true>|nil names of the record whose values are looked at; nil = any
+---@field gives table<string, table<string|false, true>>|nil for each name of `made`: the fields whose values
+--- are moved there; false among them = something else
 
 -- One function: `rec` and `out` are the parameters' registers, or nil. `returns`: what is returned goes out.
 local function analyse(fn, rec, out, returns)
@@ -62,6 +79,9 @@ local function analyse(fn, rec, out, returns)
   local failed = false
   local handles, methods = {}, {} -- interned: { handle = name }, { method = name, of = name }
   local written = {} -- state → list of values
+  local fields, seen = {}, {} -- interned { field = name }; names that are looked at
+  local held = {} -- place → name → set of the values put there
+  local peeked = {} -- places out of which a value was taken again
   local parent = {}
 
   local function find(v)
@@ -71,12 +91,22 @@ local function analyse(fn, rec, out, returns)
 
   local function is_place(v) return type(v) == "number" and v > 0 end
 
+  local function hold(place, name, v)
+    held[place] = held[place] or {}
+    held[place][name] = held[place][name] or {}
+    held[place][name][v] = true
+  end
+
   local function unify(a, b)
     a, b = find(a), find(b)
     if a == b then return a end
     parent[b] = a
     for name in pairs(keys[b]) do keys[a][name] = true end
+    for name, values in pairs(held[b] or {}) do
+      for v in pairs(values) do hold(a, name, v) end
+    end
     open[a] = open[a] or open[b]
+    peeked[a] = peeked[a] or peeked[b]
     return a
   end
 
@@ -87,7 +117,7 @@ local function analyse(fn, rec, out, returns)
     elseif v == OUT or v == EMIT then
       failed = true
     elseif type(v) == "table" then
-      written[v.handle or v.of] = false
+      if v.field then seen[v.field] = true else written[v.handle or v.of] = false end
     elseif is_place(v) then
       open[find(v)] = true
     end
@@ -118,6 +148,7 @@ local function analyse(fn, rec, out, returns)
   -- `handle:set(v)`, `:add(v)` and `:put(k, v)` copy what they are given.
   local function write(name, v)
     if v == REC then reads = nil end -- all of it is kept
+    if type(v) == "table" then escape(v) end
     if written[name] == nil then written[name] = {} end
     if written[name] then table.insert(written[name], v) end
   end
@@ -172,7 +203,23 @@ local function analyse(fn, rec, out, returns)
       for member in pairs(v.lost) do escape(member) end
       return UNKNOWN
     end
+    local function look(r)
+      local v = regs[r]
+      for member in pairs(type(v) == "table" and (v.lost or { [v] = true }) or {}) do
+        if type(member) == "table" and member.field then seen[member.field] = true end
+      end
+    end
     local follow = true
+
+    if looks.d[op] then look(d)
+    elseif looks.b[op] then look(b)
+    elseif looks.bc[op] then look(b) look(c)
+    elseif looks.range[op] then for r = b, c do look(r) end
+    elseif looks.ad[op] then look(a) look(d)
+    elseif looks.a[op] then look(a)
+    elseif looks.c[op] then look(c)
+    elseif looks.abc[op] then look(a) look(a + 1) look(a + 2)
+    end
 
     if op == "MOV" then
       regs[a] = get(d)
@@ -184,6 +231,7 @@ local function analyse(fn, rec, out, returns)
         keys[pc] = {}
         for k in pairs(constant(d)) do
           if type(k) == "string" then keys[pc][k] = true else open[pc] = true end
+          hold(pc, k, SCALAR)
         end
       end
       regs[a] = pc
@@ -192,7 +240,8 @@ local function analyse(fn, rec, out, returns)
       local base = get(b)
       if base == REC then
         if reads then reads[name] = true end
-        regs[a] = UNKNOWN
+        fields[name] = fields[name] or { field = name }
+        regs[a] = fields[name]
       elseif base == OUT then
         if name == "emit" then
           regs[a] = EMIT
@@ -206,16 +255,19 @@ local function analyse(fn, rec, out, returns)
         methods[id] = methods[id] or { method = name, of = base.handle }
         regs[a] = methods[id]
       else
+        if is_place(base) then peeked[find(base)] = true end
         escape(type(base) == "table" and base or UNKNOWN)
         regs[a] = UNKNOWN
       end
     elseif op == "TGETV" or op == "TGETB" or op == "TGETR" then
       if get(b) == REC then reads = nil end
       if get(b) == OUT then failed = true end
+      if is_place(get(b)) then peeked[find(get(b))] = true end
       regs[a] = UNKNOWN
     elseif op == "TSETS" then
-      local base, name = get(b), constant(c)
-      if get(a) ~= SCALAR then escape(get(a)) end
+      local base, name, v = get(b), constant(c), get(a)
+      if is_place(base) then hold(find(base), name, v) end
+      if v ~= SCALAR and not (is_place(base) and type(v) == "table" and v.field) then escape(v) end
       if base == REC then adds[name] = true
       elseif is_place(base) then keys[find(base)][name] = true
       else escape(base) end
@@ -240,7 +292,7 @@ local function analyse(fn, rec, out, returns)
         end
         if fv.method == "set" and args < 2 then written[fv.of] = false end
       else
-        if type(fv) == "table" and fv.method then escape(fv) end
+        if type(fv) == "table" and (fv.method or fv.field) then escape(fv) end
         for i = 0, args - 1 do
           local v = get(from + i)
           local method = v == OUT and i == 0 and type(fv) == "table" and fv.handle -- ctx:event_timer(…)
@@ -311,8 +363,23 @@ local function analyse(fn, rec, out, returns)
   end
   if failed then return nil end
 
+  -- A value put into a table is looked at, if only by those who get the table, unless it just goes out.
+  local function look_into(place)
+    for _, values in pairs(held[place] or {}) do
+      for v in pairs(values) do
+        if type(v) == "table" and v.field then seen[v.field] = true end
+      end
+    end
+  end
+  for place in pairs(held) do
+    if open[find(place)] or peeked[find(place)] then look_into(place) end
+  end
+  for name in pairs(adds) do seen[name] = true end
+
   local result = { reads = reads, adds = not open[REC] and adds or nil, made = {}, passes = false, stored = {} }
+  result.gives = {}
   for v in pairs(sent) do
+    if type(v) == "table" and v.field then seen[v.field] = true end
     if v == UNKNOWN or type(v) == "table" or is_place(v) and open[find(v)] then
       result.made = nil
     elseif v == REC then
@@ -320,10 +387,21 @@ local function analyse(fn, rec, out, returns)
     elseif is_place(v) and result.made then
       for name in pairs(keys[find(v)]) do result.made[name] = true end
     end
+    for name, values in pairs(is_place(v) and held[find(v)] or {}) do
+      result.gives[name] = result.gives[name] or {}
+      for value in pairs(values) do
+        result.gives[name][type(value) == "table" and value.field or false] = true
+      end
+    end
+  end
+  if not result.made then
+    for v in pairs(sent) do look_into(is_place(v) and find(v) or v) end
+    result.gives = nil
   end
   for name, values in pairs(written) do
     local known = {}
     for _, v in ipairs(values or {}) do
+      if is_place(v) then look_into(find(v)) end
       if is_place(v) and known and not open[find(v)] then
         for field in pairs(keys[find(v)]) do known[field] = true end
       elseif v ~= SCALAR then
@@ -332,6 +410,7 @@ local function analyse(fn, rec, out, returns)
     end
     result.stored[name] = values and known or false
   end
+  if reads then result.seen = seen end
   return result
 end
 

@@ -23,6 +23,7 @@ local M = {}
 local SHAPES_PER_SITE = 6   -- beyond, one nullable shape with all fields is tried
 local SHAPES_SEEN_MAX = 64  -- beyond, the tagged encoding
 local INLINE_FIELDS_MAX = 48 -- locals of a Lua function are limited to 200
+M.INLINE_FIELDS_MAX = INLINE_FIELDS_MAX
 
 ---------------------------------------------------------------- shapes
 
@@ -162,7 +163,7 @@ end
 local value_text
 
 -- Text of the value of slot `i` (0-based) in the body whose name is `b`.
-function value_text(shape, i, b, out, unique)
+function value_text(shape, i, b, out)
   local f = shape.fields[i + 1]
   local at = shape.slots_at + 8 * i
   if f.type == T.F64 then return format("cast(f64p, %s + %d)[0]", b, at) end
@@ -176,33 +177,35 @@ function value_text(shape, i, b, out, unique)
   if f.type == T.ROW then
     local nested = b .. "_" .. i
     out[#out + 1] = format("local %s = %s + cast(u32p, %s + %d)[0]", nested, b, b, at)
-    return M.decode_text(M.shape(f.child), nested, out, nil, unique)
+    return M.decode_text(M.shape(f.child), nested, out)
   end
   return format("tagged_get(%s + cast(u32p, %s + %d)[0])", b, b, at)
 end
 
 --- Appends to `out` the statements, and gives the expression, that make the record of `shape` from the
---- body named `b`. `wanted` (a set of names) leaves out fields that nobody reads.
-function M.decode_text(shape, b, out, wanted, unique)
+--- body named `b`. `wanted` (a set of names) leaves out fields that nobody reads; `tokens` (name → token)
+--- stand for fields that are only moved.
+function M.decode_text(shape, b, out, wanted, tokens)
   if shape.count > INLINE_FIELDS_MAX then return format("E.decode(%d, %s)", shape.id, b) end
-  if shape.scalar then return value_text(shape, 0, b, out, unique) end
+  if shape.scalar then return value_text(shape, 0, b, out) end
   local wrapped = shape.index[M.VALUE_FIELD] -- a record that is no table, keyed by a function
-  if wrapped then return value_text(shape, wrapped - 1, b, out, unique) end
+  if wrapped then return value_text(shape, wrapped - 1, b, out) end
   local parts = {}
   for i = shape.hidden, shape.count - 1 do
     local f = shape.fields[i + 1]
     if not wanted or wanted[f.name] then
       local text
+      local token = tokens and tokens[f.name] and tostring(tokens[f.name])
       if shape.nullable then
         local name = format("%s_n%d", b, i)
         local inner = {}
-        local value = value_text(shape, i, b, inner, unique)
+        local value = token or value_text(shape, i, b, inner)
         out[#out + 1] = format("local %s", name)
         out[#out + 1] = format("if band(cast(u32p, %s + %d)[0], %d) == 0 then %s %s = %s end",
           b, 4 * math.floor(i / 32), bit.tobit(bit.lshift(1, i % 32)), concat(inner, " "), name, value)
         text = name
       else
-        text = value_text(shape, i, b, out, unique)
+        text = token or value_text(shape, i, b, out)
       end
       parts[#parts + 1] = format("%s = %s", key_text(f.name), text)
     end
@@ -282,8 +285,8 @@ local function inlinable(shape)
   return true
 end
 
--- Statements that write the body of `shape` at `b`, its values being locals v1…; `n` names the length.
-local function write_text(shape, out, b, strings_at)
+-- Statements that write the body of `shape` at `b`, its values being locals v1…; n1… their lengths.
+local function write_text(shape, out, b, strings_at, tokens)
   for w = 0, shape.slots_at / 8 - 1 do
     local bits = {}
     for i = w * 64, math.min(shape.count, w * 64 + 64) - 1 do bits[#bits + 1] = i end
@@ -310,8 +313,9 @@ local function write_text(shape, out, b, strings_at)
     elseif f.type == T.U64 then line = format("cast(u64p, %s + %d)[0] = %s", b, slot, v)
     elseif f.type == T.NULL then line = format("cast(f64p, %s + %d)[0] = 0", b, slot)
     else
+      local from = tokens[f.name] and format("L.row + (cast(u32p, L.row + %s)[0] + 16)", v) or v
       line = format("cast(u32p, %s + %d)[0] = %s cast(u32p, %s + %d)[0] = n%d copy(%s + %s, %s, n%d)",
-        b, slot, at, b, slot + 4, i, b, at, v, i)
+        b, slot, at, b, slot + 4, i, b, at, from, i)
       if not shape.nullable then at = at .. " + n" .. i end
     end
     if shape.nullable then
@@ -325,11 +329,11 @@ end
 
 -- One branch of a site: `if <is this shape> then <write> return end`.
 local function branch_text(site, shape, names, out)
-  local tests = {}
+  local tests, tokens = {}, site.tokens
   for i = 1, shape.count do
     local f = shape.fields[i]
     local v = shape.scalar and "rec" or names[f.name]
-    local test = test_text(f, v)
+    local test = tokens[f.name] and format('type(%s) == "number"', v) or test_text(f, v)
     if shape.nullable then test = format("(%s == nil or %s)", v, test) end
     tests[#tests + 1] = test
   end
@@ -356,8 +360,9 @@ local function branch_text(site, shape, names, out)
     out[#out + 1] = format("local v%d = %s", i, v)
     if f.type == T.STR then
       any = true
-      out[#out + 1] = shape.nullable and format("local n%d = v%d == nil and 0 or #v%d", i, i, i)
-        or format("local n%d = #v%d", i, i)
+      local len = tokens[f.name] and format("cast(u32p, L.row + (v%d + 4))[0]", i) or format("#v%d", i)
+      out[#out + 1] = shape.nullable and format("local n%d = v%d == nil and 0 or %s", i, i, len)
+        or format("local n%d = %s", i, len)
       length[#length + 1] = "n" .. i
     end
   end
@@ -369,7 +374,7 @@ local function branch_text(site, shape, names, out)
   site.place(out, shape.id)
   if any then out[#out + 1] = "cast(f64p, b + (n - 8))[0] = 0" end -- the padding is zero
   if shape.nullable then out[#out + 1] = format("local at = %d", shape.fixed_len) end
-  write_text(shape, out, "b", shape.nullable and "at" or tostring(shape.fixed_len))
+  write_text(shape, out, "b", shape.nullable and "at" or tostring(shape.fixed_len), tokens)
   site.finish(out)
   out[#out + 1] = "return end"
 end
@@ -537,12 +542,14 @@ end
 --- A place that writes records.
 ---@param options table E (environment), place(out, shape) and finish(out) (text that makes room for `n`
 --- body bytes as `b`, and completes), write(shape, body, …) (the general path), params (text of further
---- parameters, ", a, b"), known (set of all names its records can have, or nil), on_change(put),
+--- parameters, ", a, b"), known (set of all names its records can have, or nil), tokens (names that hold
+--- tokens, `weir.internal.moves`) and whole(rec) (the record without them), on_change(put),
 --- refused(message, rec) (called when a value cannot be in a record)
 function M.site(options)
   local site = {
     shapes = {}, seen = {}, seen_count = 0, known = options.known, place = options.place,
     finish = options.finish, params = options.params or "", tagged = false, fallbacks = 0,
+    tokens = options.tokens or {},
   }
   local E = options.E
 
@@ -577,6 +584,7 @@ function M.site(options)
   end
 
   function site.slow(rec, a, b)
+    if options.tokens then rec = options.whole(rec) end
     local ok, id, body = pcall(M.encode, rec, site.tagged)
     if not ok then return options.refused(id, rec) end
     if site.tagged then
