@@ -20,6 +20,7 @@
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
+#include "record/element.h"
 
 static struct wr_mem mem_buffers = WR_MEM_INIT("exchange.buffers");
 static struct wr_mem mem = WR_MEM_INIT("exchange.pools");
@@ -224,7 +225,7 @@ void wr_buffer_unref(struct wr_buffer *b)
 
 struct wr_buffer *wr_buffer_alone(uint32_t size)
 {
-	struct wr_buffer *b = wr_alloc_aligned(&mem_buffers, 64, sizeof *b + size);
+	struct wr_buffer *b = wr_alloc_aligned(&mem_buffers, 64, sizeof *b + size + WR_ROW_SLACK);
 
 	if (!b)
 		return NULL;
@@ -289,7 +290,7 @@ bool wr_pool_wait(struct wr_pool *pool, uint32_t buffers)
 /* A buffer from the heap. */
 static struct wr_buffer *pool_make(struct wr_pool *pool)
 {
-	struct wr_buffer *b = wr_alloc_aligned(&mem_buffers, 64, sizeof *b + pool->pools->buffer_size);
+	struct wr_buffer *b = wr_alloc_aligned(&mem_buffers, 64, sizeof *b + pool->pools->buffer_size + WR_ROW_SLACK);
 
 	if (!b)
 		return NULL;

@@ -21,6 +21,8 @@ struct wr_elem {
 
 #define WR_TS_NONE INT64_MIN
 #define WR_TS_MAX INT64_MAX /* the watermark that ends event time */
+/* Bytes behind the end of every buffer and page that holds rows: short copies may go beyond a row. */
+#define WR_ROW_SLACK 32
 enum { WR_ELEM_ALIGN = 8, WR_ELEM_HEADER = sizeof(struct wr_elem), WR_SHAPE_MAX = 0xffffff };
 
 /* How a row changes the relation it belongs to. */

@@ -20,13 +20,15 @@ struct wr_lua {
 	struct wr_store *store;	    /* keyed state, or NULL */
 	struct wr_store *broadcast; /* broadcast state, or NULL */
 	struct wr_out **outs;
-	const uint8_t *row; /* the input row being handled */
+	const uint8_t *row; /* the input row being handled, or the next one; NULL between batches */
+	const uint8_t *end; /* of the batch */
+	uint32_t input;	    /* of the batch: 0 or 1 */
+	int32_t left;	    /* rows until the step's time is looked at again */
 	int64_t ts; /* timestamp of the element or timer being handled */
 	int64_t watermark;
 	int64_t now_ms; /* processing time, read once a batch */
 	uint32_t kind;	/* change kind of the current row, << 24 */
 	uint32_t subtask, parallelism;
-	uint32_t step;		   /* rows left before the step's time is looked at again */
 	double counts[64];	   /* rows that entered operator i of this stage in this call */
 	double fallbacks;	   /* rows that had to take the tagged encoding */
 	double lua_ns, collect_ns; /* time in Lua and in its collector; only with `doctor` */
@@ -37,6 +39,8 @@ struct wr_lua {
 int wr_lua_set_key(struct wr_lua *l, const uint8_t *row, uint32_t input);
 /* Text of this thread's last error. */
 const char *wr_lua_error(void);
+/* Nonzero when the step's time is up or an output needs a pause; else sets `left`, by how long rows take. */
+int wr_lua_spent(struct wr_lua *l);
 /* Reads the clock anew: milliseconds of processing time. */
 int64_t wr_lua_now(struct wr_lua *l);
 /* A random number in [0, 1) from the subtask's seed. */

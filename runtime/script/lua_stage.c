@@ -178,15 +178,20 @@ static int stage_call(struct wr_stage *s, struct lua_stage *ls, int args)
 static int stage_rows(struct wr_stage *s, struct wr_rows *rows)
 {
 	struct lua_stage *ls = of(s);
-	lua_State *L = ls->vm->L;
+	int rc;
 
 	ls->shared.now_ms = wr_clock_ms(s->env->clock);
 	ls->shared.watermark = s->watermark;
 	if (s->store)
 		wr_store_set_now(s->store, ls->shared.now_ms);
-	lua_pushvalue(L, ROWS);
-	lua_pushlightuserdata(L, rows);
-	return stage_call(s, ls, 1);
+	ls->shared.row = rows->p;
+	ls->shared.end = rows->end;
+	ls->shared.input = rows->input;
+	lua_pushvalue(ls->vm->L, ROWS);
+	rc = stage_call(s, ls, 0);
+	rows->p = ls->shared.row;
+	ls->shared.row = NULL;
+	return rc;
 }
 
 static int stage_fire(struct wr_stage *s, enum wr_timer_kind kind, int64_t upto_ms)
@@ -283,6 +288,15 @@ int wr_lua_set_key(struct wr_lua *l, const uint8_t *row, uint32_t input)
 	if (WR_UNLIKELY(input == 1) && of(s)->keyer2)
 		k = of(s)->keyer2;
 	return wr_store_set_row(l->store, k, (const struct wr_elem *)row);
+}
+
+/* A look at the clock costs as much as a few rows. */
+int wr_lua_spent(struct wr_lua *l)
+{
+	enum { ROWS_MIN = 64, ROWS_MAX = 512 };
+
+	l->left = ROWS_MIN;
+	return wr_stage_spent(l->stage);
 }
 
 const char *wr_lua_error(void)

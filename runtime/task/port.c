@@ -21,7 +21,7 @@ static struct wr_page *page_take(struct wr_stock *s, uint32_t need)
 	if (need > WR_PAGE_SIZE || !page) {
 		uint32_t cap = need > WR_PAGE_SIZE ? need : WR_PAGE_SIZE;
 
-		page = wr_alloc_aligned(&mem, 64, sizeof *page + cap);
+		page = wr_alloc_aligned(&mem, 64, sizeof *page + cap + WR_ROW_SLACK);
 		if (page)
 			page->cap = cap;
 		return page;

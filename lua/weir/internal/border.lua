@@ -16,6 +16,7 @@ local M = {
   u8p = ffi.typeof "uint8_t *",
   cu8p = ffi.typeof "const uint8_t *",
   u32p = ffi.typeof "uint32_t *",
+  i32p = ffi.typeof "int32_t *",
   i64p = ffi.typeof "int64_t *",
   u64p = ffi.typeof "uint64_t *",
   f64p = ffi.typeof "double *",

@@ -116,10 +116,11 @@ function Chunk:port_site(k, port)
     E = E, O = out,
     known = self.known[k],
     tokens = self.known[k] and self.moves.out[k],
+    from = self.shape,
     whole = function(rec) return moves.whole(rec, self.moves.out[k], stage.L.row) end,
     place = function(text, shape)
       text[#text + 1] = format(
-        'local q = O.p if O["end"] - q < n + 16 then q = more(O, n + 16) end ' ..
+        'local q = O.p if q + (n + 16) > O["end"] then q = more(O, n + 16) end ' ..
         "local h = cast(elemp, q) h.len = n + 16 h.tag = bor(%d, L.kind) h.ts = L.ts local b = q + 16", shape)
     end,
     finish = function(text)
@@ -225,37 +226,35 @@ function Chunk:operator(k)
   self:add("E.pushes[push%d] = %d", k, k)
 end
 
--- The loop over the rows of one shape.
+-- The loop over the rows of one shape. All of a row is in `step`, and the cursor is in C: the loop itself has
+-- nothing in its slots that changes, so a trace that leaves for another branch and comes back has nothing to
+-- restore.
 function Chunk:loop(shape, wanted)
   local stage = self.stage
   local out = {}
   local value = rows.decode_text(shape, "b", out, wanted, self.moves.root)
-  self:add('return function(R)')
-  self:add('local base = cast(u8p, R.p)')
-  self:add('local off, size = 0, tonumber(R["end"] - R.p)')
-  self:add('local left = 64')
-  self:add('while off < size do')
-  self:add('local h = cast(elemp, base + off)')
-  self:add('local tag = h.tag')
-  self:add('if band(tag, 0xffffff) ~= %d then break end', shape.id)
-  self:add('R.p = base + off')
-  self:add('L.row = base + off')
-  self:add('L.ts = h.ts L.kind = band(tag, 0x03000000)')
+  self:add('local function step()')
+  self:add('local row = L.row')
+  self:add('local tag = cast(i32p, row)[1]')
+  self:add('if band(tag, 0xffffff) ~= %d then return false end', shape.id)
+  self:add('L.ts = cast(i64p, row)[1] L.kind = band(tag, 0x03000000)')
   if stage.keyed[self.input] then
-    self:add('if C.wr_lua_set_key(L, base + off, %d) ~= 0 then bad_key(base + off) else', self.input)
+    self:add('if C.wr_lua_set_key(L, row, %d) ~= 0 then bad_key(row) else', self.input)
   else
     self:add('do')
   end
-  self:add('local b = base + off + 16')
+  self:add('local b = row + %d', rows.HEAD)
   self:add(concat(out, "\n"))
   self:add('push1(%s)', value)
   self:add('end')
-  self:add('off = off + h.len')
-  self:add('left = left - 1')
-  self:add('if left == 0 then left = 64 if C.wr_stage_spent(L.stage) ~= 0 then break end end')
+  self:add('row = row + cast(i32p, row)[0]')
+  self:add('L.row = row')
+  self:add('local left = L.left - 1')
+  self:add('L.left = left')
+  self:add('if left < 0 and C.wr_lua_spent(L) ~= 0 then return false end')
+  self:add('return row < L["end"]')
   self:add('end')
-  self:add('R.p = base + off')
-  self:add('end')
+  self:add('return function() local step = step while step() do end end')
 end
 
 -- The loop over due timers. Time of event timers is the output's timestamp; rows that processing-time
@@ -359,7 +358,6 @@ local function build_timers(stage)
   return loop
 end
 
-local rowsp = ffi.typeof "struct wr_rows *"
 local luap = ffi.typeof "struct wr_lua *"
 
 --- Builds the stage and gives the functions that C calls.
@@ -398,21 +396,19 @@ function M.new(L_ptr, plan, nodes)
   local loops = { [0] = {}, [1] = {} }
   local timers
 
-  local function on_rows(ptr)
-    local R = ffi.cast(rowsp, ptr)
-    stage.rows = R
-    local input = R.input
+  local function on_rows()
+    local input = L.input
     local by_shape = loops[input]
-    while R.p < R["end"] do
-      local id = bit.band(ffi.cast(border.elemp, R.p).tag, 0xffffff)
+    while L.row < L["end"] do
+      local id = bit.band(ffi.cast(border.elemp, L.row).tag, 0xffffff)
       local loop = by_shape[id]
       if not loop then
         loop = build_loop(stage, input, id)
         by_shape[id] = loop
       end
       stage.partial, stage.tokens = stage.partial_of[loop], stage.tokens_of[loop]
-      loop(R)
-      if R.p < R["end"] and C.wr_stage_spent(L.stage) ~= 0 then return 1 end
+      loop()
+      if L.row < L["end"] and C.wr_stage_spent(L.stage) ~= 0 then return 1 end
     end
     return 0
   end
@@ -423,7 +419,6 @@ function M.new(L_ptr, plan, nodes)
       timers = build_timers(stage)
     end
     L.kind = 0
-    stage.rows = nil
     return timers(kind, ffi.cast("int64_t *", upto)[0])
   end
 

@@ -107,12 +107,12 @@ end
 -- The record as operator k was meant to see it: fields that no function reads are not decoded in the
 -- loop, and those that are only moved are tokens, but both belong into messages and dead letters.
 local function whole(stage, k, rec)
-  local R = stage.rows
-  if rec == nil or not R then return rec end
+  local row = stage.L.row
+  if rec == nil or row == nil then return rec end
   if not (stage.partial and stage.partial[k]) then
-    return moves.whole(rec, stage.tokens and stage.tokens[k], stage.L.row)
+    return moves.whole(rec, stage.tokens and stage.tokens[k], row)
   end
-  return rows.decoder(bit.band(ffi.cast(border.elemp, R.p).tag, 0xffffff))(R.p + 16)
+  return rows.decoder(bit.band(ffi.cast(border.elemp, row).tag, 0xffffff))(row + rows.HEAD)
 end
 
 -- What the function raised: a text, or any other value as it would be shown in a record.

@@ -14,8 +14,7 @@ local border = require "weir.internal.border"
 local names = require "weir.internal.names"
 local rows = require "weir.internal.rows"
 
-local T = border.T
-local HEAD = 16 -- bytes of an element in front of its body
+local T, HEAD = border.T, rows.HEAD
 
 local M = {}
 
@@ -61,7 +60,8 @@ end
 ---@class weir.internal.Moves
 ---@field root table<string, integer> fields of the input that become tokens, and the token
 ---@field into table<integer, table<string, any>> by operator: names of its input that hold tokens
----@field out table<integer, table<string, any>> by operator: names of its output that hold tokens
+---@field out table<integer, table<string, table<string, true>>> by operator: names of its output that hold
+--- tokens, with the input's fields that each may come from
 
 --- Finds the fields of rows of `shape` that are only moved.
 ---@param stage table

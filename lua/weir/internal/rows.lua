@@ -24,6 +24,9 @@ local SHAPES_PER_SITE = 6   -- beyond, one nullable shape with all fields is tri
 local SHAPES_SEEN_MAX = 64  -- beyond, the tagged encoding
 local INLINE_FIELDS_MAX = 48 -- locals of a Lua function are limited to 200
 M.INLINE_FIELDS_MAX = INLINE_FIELDS_MAX
+local HEAD = 16             -- bytes of an element in front of its body
+M.HEAD = HEAD
+local SHORT = 32            -- WR_ROW_SLACK: what may be copied beyond the end of a row
 
 ---------------------------------------------------------------- shapes
 
@@ -138,7 +141,7 @@ M.VALUE_FIELD = "\1v"
 M.PRELUDE = [[
 local E = ...
 local C, cast, ffistr, copy = E.C, E.cast, E.ffistr, E.copy
-local u8p, u32p, f64p, i64p, u64p, elemp = E.u8p, E.u32p, E.f64p, E.i64p, E.u64p, E.elemp
+local u8p, u32p, i32p, f64p, i64p, u64p, elemp = E.u8p, E.u32p, E.i32p, E.f64p, E.i64p, E.u64p, E.elemp
 local band, bor, lshift, next, type, tonumber, istype = E.band, E.bor, E.lshift, next, type, tonumber, E.istype
 local I64, U64, null, tagged_get, tagged_put, more = E.I64, E.U64, E.null, E.tagged_get, E.tagged_put, E.more
 local L, S, BS = E.L, E.S, E.BS
@@ -153,7 +156,7 @@ function M.environment(L, S, BS)
   end
   return {
     C = C, cast = ffi.cast, ffistr = ffi.string, copy = ffi.copy,
-    u8p = border.u8p, u32p = border.u32p, f64p = border.f64p, i64p = border.i64p,
+    u8p = border.u8p, u32p = border.u32p, i32p = border.i32p, f64p = border.f64p, i64p = border.i64p,
     u64p = border.u64p, elemp = border.elemp, band = bit.band, bor = bit.bor, lshift = bit.lshift,
     istype = istype, I64 = border.i64, U64 = border.u64, null = null,
     tagged_get = codec.decode_raw, tagged_put = codec.encode_value, more = more, L = L, S = S, BS = BS,
@@ -172,14 +175,14 @@ function value_text(shape, i, b, out)
   if f.type == T.U64 then return format("cast(u64p, %s + %d)[0]", b, at) end
   if f.type == T.NULL then return "null" end
   if f.type == T.STR or f.type == T.BYTES then
-    return format("ffistr(%s + cast(u32p, %s + %d)[0], cast(u32p, %s + %d)[0])", b, b, at, b, at + 4)
+    return format("ffistr(%s + cast(i32p, %s + %d)[0], cast(i32p, %s + %d)[0])", b, b, at, b, at + 4)
   end
   if f.type == T.ROW then
     local nested = b .. "_" .. i
-    out[#out + 1] = format("local %s = %s + cast(u32p, %s + %d)[0]", nested, b, b, at)
+    out[#out + 1] = format("local %s = %s + cast(i32p, %s + %d)[0]", nested, b, b, at)
     return M.decode_text(M.shape(f.child), nested, out)
   end
-  return format("tagged_get(%s + cast(u32p, %s + %d)[0])", b, b, at)
+  return format("tagged_get(%s + cast(i32p, %s + %d)[0])", b, b, at)
 end
 
 --- Appends to `out` the statements, and gives the expression, that make the record of `shape` from the
@@ -201,7 +204,7 @@ function M.decode_text(shape, b, out, wanted, tokens)
         local inner = {}
         local value = token or value_text(shape, i, b, inner)
         out[#out + 1] = format("local %s", name)
-        out[#out + 1] = format("if band(cast(u32p, %s + %d)[0], %d) == 0 then %s %s = %s end",
+        out[#out + 1] = format("if band(cast(i32p, %s + %d)[0], %d) == 0 then %s %s = %s end",
           b, 4 * math.floor(i / 32), bit.tobit(bit.lshift(1, i % 32)), concat(inner, " "), name, value)
         text = name
       else
@@ -286,7 +289,7 @@ local function inlinable(shape)
 end
 
 -- Statements that write the body of `shape` at `b`, its values being locals v1…; n1… their lengths.
-local function write_text(shape, out, b, strings_at, tokens)
+local function write_text(shape, out, b, strings_at, tokens, block)
   for w = 0, shape.slots_at / 8 - 1 do
     local bits = {}
     for i = w * 64, math.min(shape.count, w * 64 + 64) - 1 do bits[#bits + 1] = i end
@@ -297,7 +300,7 @@ local function write_text(shape, out, b, strings_at, tokens)
           terms[#terms + 1] = format("(v%d == nil and %d or 0)", i + 1, bit.tobit(bit.lshift(1, i % 32)))
         end
       end
-      out[#out + 1] = format("cast(u32p, %s + %d)[0] = %s", b, w * 8 + half * 4,
+      out[#out + 1] = format("cast(i32p, %s + %d)[0] = %s", b, w * 8 + half * 4,
         #terms == 0 and "0" or #terms == 1 and terms[1] or "bor(" .. concat(terms, ", ") .. ")")
     end
   end
@@ -312,9 +315,9 @@ local function write_text(shape, out, b, strings_at, tokens)
     elseif f.type == T.I64 then line = format("cast(i64p, %s + %d)[0] = %s", b, slot, v)
     elseif f.type == T.U64 then line = format("cast(u64p, %s + %d)[0] = %s", b, slot, v)
     elseif f.type == T.NULL then line = format("cast(f64p, %s + %d)[0] = 0", b, slot)
-    else
-      local from = tokens[f.name] and format("L.row + (cast(u32p, L.row + %s)[0] + 16)", v) or v
-      line = format("cast(u32p, %s + %d)[0] = %s cast(u32p, %s + %d)[0] = n%d copy(%s + %s, %s, n%d)",
+    elseif not block then
+      local from = tokens[f.name] and format("row + (cast(i32p, row + %s)[0] + %d)", v, HEAD) or v
+      line = format("cast(i32p, %s + %d)[0] = %s cast(i32p, %s + %d)[0] = n%d copy(%s + %s, %s, n%d)",
         b, slot, at, b, slot + 4, i, b, at, from, i)
       if not shape.nullable then at = at .. " + n" .. i end
     end
@@ -325,6 +328,45 @@ local function write_text(shape, out, b, strings_at, tokens)
     end
     out[#out + 1] = line
   end
+end
+
+-- Where a record takes exactly the strings of the input row with it, in their order, they are one block of
+-- bytes. Gives for each string field of `shape` the token of the input's field, or nil.
+local function block_of(site, shape)
+  local from, wanted = site.from, {}
+  if not from or from.nullable or shape.nullable or from.count > INLINE_FIELDS_MAX then return nil end
+  for i = from.hidden, from.count - 1 do
+    local f = from.fields[i + 1]
+    if f.type >= T.STR then wanted[#wanted + 1] = i end
+  end
+  if #wanted == 0 or from.hidden > 0 then return nil end
+  local tokens, n = {}, 0
+  for i = 1, shape.count do
+    local f = shape.fields[i]
+    if f.type == T.STR then
+      n = n + 1
+      local roots = site.tokens[f.name]
+      local root = roots and next(roots)
+      if not root or next(roots, root) or from.index[root] ~= (wanted[n] or -1) + 1 then return nil end
+      tokens[i] = HEAD + from.slots_at + 8 * wanted[n]
+    end
+  end
+  return n == #wanted and tokens or nil
+end
+
+-- The strings of the input as one block behind the fixed part; `tail` names its bytes.
+local function write_block(site, shape, block, out)
+  local delta = shape.fixed_len - site.from.fixed_len
+  for i = 1, shape.count do
+    if block[i] then
+      out[#out + 1] = format("cast(i64p, b + %d)[0] = cast(i64p, row + %d)[0] + %d",
+        shape.slots_at + 8 * (i - 1), block[i], delta)
+    end
+  end
+  out[#out + 1] = format("local to, at = b + %d, row + %d", shape.fixed_len, HEAD + site.from.fixed_len)
+  out[#out + 1] = format("if tail <= %d then", SHORT)
+  for w = 0, SHORT - 8, 8 do out[#out + 1] = format("cast(i64p, to + %d)[0] = cast(i64p, at + %d)[0]", w, w) end
+  out[#out + 1] = "else copy(to, at, tail) end"
 end
 
 -- One branch of a site: `if <is this shape> then <write> return end`.
@@ -354,19 +396,24 @@ local function branch_text(site, shape, names, out)
   end
   out[#out + 1] = "if " .. concat(tests, " and ") .. " then"
   local length, any = { tostring(shape.fixed_len) }, false
+  local block = block_of(site, shape)
+  if next(tokens) ~= nil then out[#out + 1] = "local row = L.row" end
   for i = 1, shape.count do
     local f = shape.fields[i]
     local v = shape.scalar and "rec" or names[f.name]
     out[#out + 1] = format("local v%d = %s", i, v)
-    if f.type == T.STR then
+    if f.type == T.STR and not block then
       any = true
-      local len = tokens[f.name] and format("cast(u32p, L.row + (v%d + 4))[0]", i) or format("#v%d", i)
+      local len = tokens[f.name] and format("cast(i32p, row + (v%d + 4))[0]", i) or format("#v%d", i)
       out[#out + 1] = shape.nullable and format("local n%d = v%d == nil and 0 or %s", i, i, len)
         or format("local n%d = %s", i, len)
       length[#length + 1] = "n" .. i
     end
   end
-  if any then
+  if block then
+    out[#out + 1] = format("local tail = cast(i32p, row)[0] - %d", HEAD + site.from.fixed_len)
+    out[#out + 1] = format("local n = tail + %d", shape.fixed_len)
+  elseif any then
     out[#out + 1] = format("local n = band(%s + 7, -8)", concat(length, " + "))
   else
     out[#out + 1] = format("local n = %d", shape.fixed_len)
@@ -374,7 +421,8 @@ local function branch_text(site, shape, names, out)
   site.place(out, shape.id)
   if any then out[#out + 1] = "cast(f64p, b + (n - 8))[0] = 0" end -- the padding is zero
   if shape.nullable then out[#out + 1] = format("local at = %d", shape.fixed_len) end
-  write_text(shape, out, "b", shape.nullable and "at" or tostring(shape.fixed_len), tokens)
+  write_text(shape, out, "b", shape.nullable and "at" or tostring(shape.fixed_len), tokens, block)
+  if block then write_block(site, shape, block, out) end
   site.finish(out)
   out[#out + 1] = "return end"
 end
@@ -543,13 +591,14 @@ end
 ---@param options table E (environment), place(out, shape) and finish(out) (text that makes room for `n`
 --- body bytes as `b`, and completes), write(shape, body, …) (the general path), params (text of further
 --- parameters, ", a, b"), known (set of all names its records can have, or nil), tokens (names that hold
---- tokens, `weir.internal.moves`) and whole(rec) (the record without them), on_change(put),
+--- tokens, `weir.internal.moves`), from (the input's shape) and whole(rec) (the record without tokens),
+--- on_change(put),
 --- refused(message, rec) (called when a value cannot be in a record)
 function M.site(options)
   local site = {
     shapes = {}, seen = {}, seen_count = 0, known = options.known, place = options.place,
     finish = options.finish, params = options.params or "", tagged = false, fallbacks = 0,
-    tokens = options.tokens or {},
+    tokens = options.tokens or {}, from = options.from,
   }
   local E = options.E
 
