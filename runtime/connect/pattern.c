@@ -20,8 +20,9 @@ struct field {
 struct wr_pattern {
 	uint32_t shape, slots_at, fixed_len, len_max, count;
 	struct field fields[FIELDS_MAX];
-	uint8_t *made; /* `distinct` rows, len_max apart; NULL: each row is made when it is asked for */
+	uint8_t *made; /* `distinct` rows, back to back; NULL: each row is made when it is asked for */
 	uint64_t distinct;
+	size_t *starts; /* of them, and the end of the last */
 };
 
 static struct wr_mem mem = WR_MEM_INIT("connect.pattern");
@@ -65,7 +66,7 @@ static uint32_t put_text(uint8_t *to, const struct field *f, uint64_t v)
 	return f->prefix_len + DIGITS_MAX - at;
 }
 
-static void put_due(const struct wr_pattern *p, uint8_t *row, uint64_t due_ns)
+void wr_pattern_due(const struct wr_pattern *p, uint8_t *row, uint64_t due_ns)
 {
 	double ns = (double)due_ns;
 
@@ -100,21 +101,36 @@ static uint32_t make_row(const struct wr_pattern *p, uint8_t *to, uint64_t i)
 	return WR_ELEM_HEADER + len;
 }
 
-uint32_t wr_pattern_put(struct wr_pattern *p, uint8_t *to, uint64_t i, uint64_t due_ns)
+/* How many of the rows from `first` on fit into `room`, `most` at most. */
+static uint32_t fitting(const struct wr_pattern *p, uint64_t first, uint32_t most, size_t room)
 {
-	uint32_t len;
+	uint32_t low = 0, high = most;
 
-	if (p->made) {
-		const uint8_t *row = p->made + i % p->distinct * p->len_max;
+	while (low < high) {
+		uint32_t middle = low + (high - low + 1) / 2;
 
-		len = ((const struct wr_elem *)row)->len;
-		memcpy(to, row, len);
-	} else {
-		len = make_row(p, to, i);
+		if (p->starts[first + middle] - p->starts[first] <= room)
+			low = middle;
+		else
+			high = middle - 1;
 	}
-	if (due_ns)
-		put_due(p, to, due_ns);
-	return len;
+	return low;
+}
+
+uint32_t wr_pattern_run(const struct wr_pattern *p, uint64_t i, uint32_t most, uint8_t *to, size_t room,
+			size_t *len)
+{
+	uint64_t first = p->made ? i % p->distinct : 0, left = p->distinct - first;
+	uint32_t n;
+
+	if (!p->made) {
+		*len = room >= p->len_max ? make_row(p, to, i) : 0;
+		return *len > 0;
+	}
+	n = fitting(p, first, most < left ? most : (uint32_t)left, room);
+	*len = p->starts[first + n] - p->starts[first];
+	memcpy(to, p->made + p->starts[first], *len);
+	return n;
 }
 
 /* Reads one field's rule; the fields come sorted by name. */
@@ -176,11 +192,13 @@ static int make_distinct(struct wr_pattern *p, uint64_t distinct)
 	if (distinct > DISTINCT_MAX)
 		return wr_error_set(WR_EUSER, "a pattern repeats at most %d rows", DISTINCT_MAX);
 	p->made = wr_alloc(&mem, distinct * p->len_max);
-	if (!p->made)
+	p->starts = wr_alloc(&mem, (distinct + 1) * sizeof *p->starts);
+	if (!p->made || !p->starts)
 		return WR_EFATAL;
 	p->distinct = distinct;
+	p->starts[0] = 0;
 	for (uint64_t i = 0; i < distinct; i++)
-		make_row(p, p->made + i * p->len_max, i);
+		p->starts[i + 1] = p->starts[i] + make_row(p, p->made + p->starts[i], i);
 	return WR_OK;
 }
 
@@ -203,6 +221,7 @@ void wr_pattern_free(struct wr_pattern *p)
 	if (!p)
 		return;
 	wr_free(&mem, p->made);
+	wr_free(&mem, p->starts);
 	wr_free(&mem, p);
 }
 

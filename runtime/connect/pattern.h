@@ -19,5 +19,9 @@ struct wr_pattern *wr_pattern_new(const struct wr_value *options);
 void wr_pattern_free(struct wr_pattern *p);
 /* Room that one row needs at most. */
 uint32_t wr_pattern_len_max(const struct wr_pattern *p);
-/* Writes row i; returns its length. */
-uint32_t wr_pattern_put(struct wr_pattern *p, uint8_t *to, uint64_t i, uint64_t due_ns);
+/* Writes rows i, i + 1 … to `to`: at least one if `room` (bytes) is that of the longest row, at most
+ * `most` > 0. Returns how many, and their bytes in *len. */
+uint32_t wr_pattern_run(const struct wr_pattern *p, uint64_t i, uint32_t most, uint8_t *to, size_t room,
+			size_t *len);
+/* Sets the `due` fields of a row that was written. */
+void wr_pattern_due(const struct wr_pattern *p, uint8_t *row, uint64_t due_ns);

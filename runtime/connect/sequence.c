@@ -111,15 +111,29 @@ static int sequence_emit(struct sequence *q, struct wr_out *out, uint32_t n)
 	return WR_OK;
 }
 
+/* The next rows of this subtask that fit into the room at hand, `n` at most. */
+static uint32_t pattern_put(struct sequence *q, struct wr_out *out, uint32_t n)
+{
+	size_t len;
+	uint32_t most = q->stride == 1 && q->ns_each == 0 ? n : 1;
+	uint32_t made = wr_pattern_run(q->pattern, q->next, most, out->p, (size_t)(out->end - out->p), &len);
+
+	if (q->ns_each > 0)
+		wr_pattern_due(q->pattern, out->p, due_ns(q, q->next));
+	out->p += len;
+	out->rows += made;
+	q->next += (uint64_t)made * q->stride;
+	return made;
+}
+
 static int pattern_emit(struct sequence *q, struct wr_out *out, uint32_t n)
 {
 	uint32_t len_max = wr_pattern_len_max(q->pattern);
 
-	for (; n > 0; n--, q->next += q->stride, out->rows++) {
+	while (n > 0) {
 		if (out->end - out->p < len_max && !wr_out_more(out, len_max))
 			return wr_error_code();
-		out->p +=
-		    wr_pattern_put(q->pattern, out->p, q->next, q->ns_each > 0 ? due_ns(q, q->next) : 0);
+		n -= pattern_put(q, out, n);
 	}
 	return WR_OK;
 }

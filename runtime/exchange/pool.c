@@ -290,7 +290,8 @@ bool wr_pool_wait(struct wr_pool *pool, uint32_t buffers)
 /* A buffer from the heap. */
 static struct wr_buffer *pool_make(struct wr_pool *pool)
 {
-	struct wr_buffer *b = wr_alloc_aligned(&mem_buffers, 64, sizeof *b + pool->pools->buffer_size + WR_ROW_SLACK);
+	struct wr_buffer *b =
+	    wr_alloc_aligned(&mem_buffers, 64, sizeof *b + pool->pools->buffer_size + WR_ROW_SLACK);
 
 	if (!b)
 		return NULL;

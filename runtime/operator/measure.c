@@ -19,7 +19,7 @@ static struct wr_mem mem = WR_MEM_INIT("operator.measure");
 struct place {
 	const char *name; /* NULL: not asked for */
 	uint32_t shape;
-	int32_t at;
+	int32_t at; /* bytes behind the start of the body */
 };
 struct measure {
 	bool check;
@@ -46,18 +46,28 @@ static int open_(struct wr_stage *s)
 	return m->latency ? WR_OK : WR_EFATAL;
 }
 
-/* The number in the field, or false where there is none. */
+/* Where the field is in rows of the shape of `row`; negative where there is no such number. */
+static int32_t place_in(struct place *p, const struct wr_elem *row)
+{
+	const struct wr_shape *s;
+
+	if (p->shape == wr_elem_shape(row))
+		return p->at;
+	s = wr_shape(wr_elem_shape(row));
+	p->shape = s->id;
+	p->at = wr_shape_find(s, p->name, (uint32_t)strlen(p->name));
+	if (p->at >= 0)
+		p->at = s->fields[p->at].type == WR_T_F64 ? (int32_t)(s->slots_at + 8 * (uint32_t)p->at) : -1;
+	return p->at;
+}
+
 static bool number_at(struct place *p, const struct wr_elem *row, double *v)
 {
-	const struct wr_shape *s = wr_shape(wr_elem_shape(row));
+	int32_t at = place_in(p, row);
 
-	if (p->shape != s->id) {
-		p->shape = s->id;
-		p->at = wr_shape_find(s, p->name, (uint32_t)strlen(p->name));
-	}
-	if (p->at < 0 || s->fields[p->at].type != WR_T_F64)
+	if (at < 0)
 		return false;
-	*v = wr_row_f64(s, wr_elem_body(row), (uint32_t)p->at);
+	memcpy(v, wr_elem_body(row) + at, 8);
 	return true;
 }
 
@@ -65,19 +75,22 @@ static int rows(struct wr_stage *s, struct wr_rows *rows)
 {
 	struct measure *m = s->state;
 	uint64_t now = m->latency ? wr_clock_ns(s->env->clock) : 0;
-	double v;
+	const uint8_t *p = rows->p;
+	double v, sum = m->sum;
 
-	for (; rows->p < rows->end; rows->p += ((const struct wr_elem *)rows->p)->len) {
-		const struct wr_elem *row = (const struct wr_elem *)rows->p;
+	for (; p < rows->end; p += ((const struct wr_elem *)p)->len) {
+		const struct wr_elem *row = (const struct wr_elem *)p;
 
 		m->rows++;
 		if (m->check)
 			m->checksum += XXH3_64bits(wr_elem_body(row), wr_elem_body_len(row));
 		if (m->sum_of.name && number_at(&m->sum_of, row, &v))
-			m->sum += v;
+			sum += v;
 		if (m->latency && m->latency_skip-- <= 0 && number_at(&m->from, row, &v))
 			wr_histogram_add(m->latency, now > (uint64_t)v ? now - (uint64_t)v : 0);
 	}
+	m->sum = sum;
+	rows->p = p;
 	return WR_OK;
 }
 

@@ -24,7 +24,7 @@ struct wr_lua {
 	const uint8_t *end; /* of the batch */
 	uint32_t input;	    /* of the batch: 0 or 1 */
 	int32_t left;	    /* rows until the step's time is looked at again */
-	int64_t ts; /* timestamp of the element or timer being handled */
+	int64_t ts;	    /* timestamp of the element or timer being handled */
 	int64_t watermark;
 	int64_t now_ms; /* processing time, read once a batch */
 	uint32_t kind;	/* change kind of the current row, << 24 */

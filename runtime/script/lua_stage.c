@@ -26,8 +26,7 @@ struct lua_stage {
 	struct wr_rand rand;
 	uint32_t keyed_inputs; /* bit i: rows of input i have a key */
 	double counted[64];
-	uint64_t out_rows;
-	bool timing; /* in the midst of firing: processing time of this firing */
+	int32_t group; /* rows between two looks at the clock */
 };
 
 static struct lua_stage *of(struct wr_stage *s)
@@ -113,6 +112,7 @@ static int stage_open(struct wr_stage *s)
 	ls->rand = s->env->rand;
 	ls->keyed_inputs = (uint32_t)wr_value_int(s->plan, "keyed_inputs", 3);
 	ls->keyer2 = second_keyer(s);
+	ls->group = 64;
 	ls->shared.stage = s;
 	ls->shared.store = s->store;
 	ls->shared.broadcast = broadcast_store(s);
@@ -290,13 +290,21 @@ int wr_lua_set_key(struct wr_lua *l, const uint8_t *row, uint32_t input)
 	return wr_store_set_row(l->store, k, (const struct wr_elem *)row);
 }
 
-/* A look at the clock costs as much as a few rows. */
+/* A look at the clock costs as much as a few rows: cheap rows are looked at in larger groups, so that about
+ * GROUP_NS pass between two looks. */
 int wr_lua_spent(struct wr_lua *l)
 {
-	enum { ROWS_MIN = 64, ROWS_MAX = 512 };
+	enum { GROUP_NS = 20000, ROWS_MIN = 4, ROWS_MAX = 512 };
+	struct lua_stage *ls = of(l->stage);
+	uint64_t before = l->stage->looked_ns;
+	int spent = wr_stage_spent(l->stage);
 
-	l->left = ROWS_MIN;
-	return wr_stage_spent(l->stage);
+	if (l->stage->looked_ns - before < GROUP_NS)
+		ls->group = ls->group < ROWS_MAX ? ls->group * 2 : ROWS_MAX;
+	else
+		ls->group = ls->group > ROWS_MIN ? ls->group / 2 : ROWS_MIN;
+	l->left = ls->group;
+	return spent;
 }
 
 const char *wr_lua_error(void)

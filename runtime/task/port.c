@@ -237,7 +237,8 @@ uint8_t *wr_out_more(struct wr_out *o, uint32_t need)
 
 int wr_stage_spent(struct wr_stage *s)
 {
-	if (!(s->chain && s->chain->pause) && wr_clock_ns(s->env->clock) < s->step_until_ns)
+	s->looked_ns = wr_clock_ns(s->env->clock);
+	if (!(s->chain && s->chain->pause) && s->looked_ns < s->step_until_ns)
 		return 0;
 	if (s->chain)
 		s->chain->told = true;

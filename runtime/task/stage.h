@@ -125,6 +125,7 @@ struct wr_stage {
 	int64_t deadline_ms;	/* next processing-time timer, INT64_MAX = none; stage sets it */
 	uint64_t wake_ns;	/* a source sets the monotonic time of its next row; UINT64_MAX = none */
 	uint64_t step_until_ns; /* set by the task: end of this step's time */
+	uint64_t looked_ns;	/* when wr_stage_spent last looked at the clock */
 	void *state;		/* the stage's own */
 };
 

@@ -80,6 +80,16 @@ static void expect_row(const uint8_t *row, uint32_t len, uint64_t i, double due)
 	assert_true(user.len >= 2 && user.len <= 3 && user.p[0] == 'u');
 }
 
+/* One row, due at `due_ns`, with room for any; its length. */
+static uint32_t put(const struct wr_pattern *p, uint8_t *to, uint64_t i, uint64_t due_ns)
+{
+	size_t len;
+
+	assert_int_equal(wr_pattern_run(p, i, 1, to, wr_pattern_len_max(p), &len), 1);
+	wr_pattern_due(p, to, due_ns);
+	return (uint32_t)len;
+}
+
 static void a_row_is_a_function_of_its_number_alone(void **state)
 {
 	_Alignas(8) uint8_t a[256], b[256];
@@ -89,12 +99,12 @@ static void a_row_is_a_function_of_its_number_alone(void **state)
 	assert_non_null(p);
 	assert_true(wr_pattern_len_max(p) <= sizeof a);
 	for (uint64_t i = 0; i < 1000; i++) {
-		uint32_t len = wr_pattern_put(p, a, i, 0);
+		uint32_t len = put(p, a, i, 0);
 
 		expect_row(a, len, i, 0);
-		assert_int_equal(wr_pattern_put(q, b, i, 0), len);
+		assert_int_equal(put(q, b, i, 0), len);
 		assert_memory_equal(a, b, len);
-		wr_pattern_put(q, b, i * 31, 0);
+		put(q, b, i * 31, 0);
 	}
 	wr_pattern_free(p);
 	wr_pattern_free(q);
@@ -119,7 +129,7 @@ static void numbers_are_whole_in_text_whatever_their_size(void **state)
 		const struct wr_elem *e = (const struct wr_elem *)row;
 		struct wr_str s;
 
-		wr_pattern_put(p, row, numbers[i], 0);
+		put(p, row, numbers[i], 0);
 		s = wr_row_str(wr_shape(wr_elem_shape(e)), wr_elem_body(e), 0);
 		snprintf(expected, sizeof expected, "x%llu", (unsigned long long)numbers[i]);
 		assert_int_equal(s.len, strlen(expected));
@@ -140,7 +150,7 @@ static void random_fields_use_their_whole_range(void **state)
 		struct wr_str user;
 		unsigned v = 0;
 
-		wr_pattern_put(p, row, i, 0);
+		put(p, row, i, 0);
 		user = wr_row_str(wr_shape(wr_elem_shape(e)), wr_elem_body(e), 2);
 		for (uint32_t k = 1; k < user.len; k++)
 			v = v * 10 + (unsigned)(user.p[k] - '0');
@@ -159,14 +169,39 @@ static void distinct_rows_repeat_and_are_due_anew(void **state)
 
 	(void)state;
 	for (uint64_t i = 0; i < 100; i++) {
-		uint32_t len = wr_pattern_put(few, a, i, 1000 + i);
+		uint32_t len = put(few, a, i, 1000 + i);
 
 		expect_row(a, len, i % 10, (double)(1000 + i));
-		assert_int_equal(wr_pattern_put(all, b, i % 10, 1000 + i), len);
+		assert_int_equal(put(all, b, i % 10, 1000 + i), len);
 		assert_memory_equal(a, b, len);
 	}
 	wr_pattern_free(all);
 	wr_pattern_free(few);
+}
+
+static void a_run_is_the_rows_one_by_one_as_far_as_they_fit(void **state)
+{
+	_Alignas(8) uint8_t run[1024], one[256];
+	struct wr_pattern *p = make(10);
+
+	(void)state;
+	for (size_t room = wr_pattern_len_max(p); room < sizeof run; room += 8) {
+		uint64_t i = room % 23;
+		size_t len, at = 0;
+		uint32_t n = wr_pattern_run(p, i, 8, run, room, &len);
+
+		assert_in_range(n, 1, 8);
+		assert_in_range(len, 1, room);
+		for (uint32_t k = 0; k < n; k++, at += ((const struct wr_elem *)(run + at))->len) {
+			uint32_t row = put(p, one, i + k, 0);
+
+			assert_memory_equal(run + at, one, row);
+		}
+		assert_int_equal(at, len);
+		if (n < 8 && (i + n) % 10 != 0)
+			assert_true(len + put(p, one, i + n, 0) > room);
+	}
+	wr_pattern_free(p);
 }
 
 static void an_allocation_that_fails_is_an_error(void **state)
@@ -199,6 +234,7 @@ int main(void)
 	    cmocka_unit_test(numbers_are_whole_in_text_whatever_their_size),
 	    cmocka_unit_test(random_fields_use_their_whole_range),
 	    cmocka_unit_test(distinct_rows_repeat_and_are_due_anew),
+	    cmocka_unit_test(a_run_is_the_rows_one_by_one_as_far_as_they_fit),
 	    cmocka_unit_test(an_allocation_that_fails_is_an_error),
 	};
 
