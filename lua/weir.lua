@@ -20,10 +20,10 @@ local weir = {
   job = require("weir.job").new,
 
   files = sources.files, stdin = sources.stdin, tcp_lines = sources.tcp_lines,
-  from = sources.from, sequence = sources.sequence, generate = sources.generate,
+  from = sources.from, sequence = sources.sequence, generate = sources.generate, nexmark = sources.nexmark,
 
   print = sinks.print, stdout = sinks.stdout, file_sink = sinks.file_sink, tcp_sink = sinks.tcp_sink,
-  discard = sinks.discard, collect = sinks.collect,
+  discard = sinks.discard, collect = sinks.collect, checksum = sinks.checksum,
 
   lines = formats.lines, json = formats.json, csv = formats.csv,
 

@@ -15,6 +15,7 @@
 #include "cluster/recording.h"
 #include "cluster/report.h"
 #include "connect/connect.h"
+#include "nexmark/nexmark.h"
 #include "operator/operators.h"
 #include "script/script.h"
 
@@ -101,13 +102,14 @@ static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_b
 {
 	const struct wr_kind_list kinds[] = {{wr_script_kinds, wr_script_kinds_count},
 					     {wr_operator_kinds, wr_operator_kinds_count},
-					     {wr_connect_kinds, wr_connect_kinds_count}};
+					     {wr_connect_kinds, wr_connect_kinds_count},
+					     {wr_nexmark_kinds, wr_nexmark_kinds_count}};
 	struct wr_report *report = wr_report_new(c, wr_clock_system());
 	struct wr_job_options o = {
 	    .plan = plan,
 	    .bundle = bundle,
 	    .kinds = kinds,
-	    .kind_lists = 3,
+	    .kind_lists = sizeof kinds / sizeof *kinds,
 	    .enumerators = wr_enumerators,
 	    .enumerator_count = wr_enumerators_count,
 	    .workers = worker_count(c),

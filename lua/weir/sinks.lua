@@ -11,6 +11,8 @@ local M = {}
 ---@field kind string the stage that writes
 ---@field name string
 ---@field options table as in the plan
+---@field steps? table[] native operators in front of it: { kind =, name =, options =, parallelism = }
+---@field parallelism? integer its own, whatever the job's
 local Sink = {}
 Sink.__index = Sink
 
@@ -98,6 +100,34 @@ function M.collect(opts)
   return sink("collect", "collect", options.check("weir.collect", opts, {
     name = options.string:default "collect",
   }, "name"))
+end
+
+---@class weir.ChecksumOptions
+---@field fields string[] what of a record goes in, in order: whole numbers, strings, "#name" for a string's length
+---@field query? integer where the hash of a record begins; default 0
+---@field weight? string a field by which the record's hash is multiplied
+---@field last_of? string of the records with one value of this field only the last goes into the sum
+
+--- Prints one line when bounded input ends, "rows=N sum=HEX": how many records came, and the sum of their hashes,
+--- which depends neither on their order nor on the parallelism. The hash is that of the Nexmark results.
+---
+---   stream:sink(weir.checksum { query = 2, fields = { "auction", "price" } })
+---@param opts weir.ChecksumOptions
+---@return weir.Sink
+function M.checksum(opts)
+  local o = options.check("weir.checksum", opts, {
+    fields = options.list_of(options.string, "a list of field names"),
+    query = options.integer_in(0, 2 ^ 53):default(0),
+    weight = options.string:optional(),
+    last_of = options.string:optional(),
+  }, "fields")
+  local s = sink("print", "print", { format = "raw" })
+  s.steps = {
+    { kind = "checksum", name = "checksum", options = o },
+    { kind = "checksum_total", name = "checksum_total", options = {}, parallelism = 1 },
+  }
+  s.parallelism = 1
+  return s
 end
 
 --- Is `v` a sink?

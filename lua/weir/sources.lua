@@ -190,6 +190,33 @@ function M.generate(opts)
   }
 end
 
+---@class weir.NexmarkOptions
+---@field rate? integer events a second of event time; default 100000
+---@field count? integer how many events; without end if left out
+---@field first? integer number of the first event; default 0
+---@field lite? boolean auctions come without itemName, description, reserve and extra
+---@field from? "generator"|"memory" generated when they are taken (default), or before the job runs: about 230
+--- bytes of memory an event
+
+--- The events of the Nexmark benchmark: persons, auctions and bids as 1 : 3 : 46, with event time and
+--- watermarks. Only a bid has a bidder, only an auction a seller, only a person a name. The stream is a function
+--- of the rate alone, whatever the parallelism.
+---
+---   job:source(weir.nexmark { count = 1e6 }):filter(function(event) return event.bidder ~= nil end)
+---@param opts? weir.NexmarkOptions
+---@return weir.Source
+function M.nexmark(opts)
+  local o = options.check("weir.nexmark", opts, {
+    rate = options.integer_in(1, 1e9):default(100000),
+    count = options.integer_in(0, 1e12):optional(),
+    first = options.integer_in(0, 1e12):default(0),
+    lite = options.boolean:default(false),
+    from = options.one_of("generator", "memory"):default "generator",
+  })
+  if o.from == "memory" and not o.count then where.fail 'weir.nexmark: from = "memory" needs a count' end
+  return source { kind = "nexmark", name = "nexmark", bounded = o.count ~= nil, options = o }
+end
+
 --- Is `v` a source?
 function M.is(v) return getmetatable(v) == Source end
 

@@ -475,7 +475,16 @@ function methods:sink(sink)
   if not sinks.is(sink) then
     fail("stream:sink takes a sink such as weir.print(), not %s", options.shown(sink))
   end
-  local s = operator(self, sink.kind, sink.name, { options = sink.options, native = true, role = "sink" })
+  local last = self
+  for _, step in ipairs(sink.steps or {}) do
+    last = operator(last, step.kind, step.name, {
+      options = step.options, native = true, parallelism = step.parallelism,
+    })
+    last.node.key = nil
+  end
+  local s = operator(last, sink.kind, sink.name, {
+    options = sink.options, native = true, role = "sink", parallelism = sink.parallelism,
+  })
   s.node.key = nil
   return setmetatable({ job = self.job, node = s.node }, Handle)
 end

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include "base/error.h"
 #include "connect/connect.h"
+#include "nexmark/nexmark.h"
 
 enum { STAND_OUT = 64 << 20, STAND_OPTIONS = 16, STAND_LETTERS = 64 };
 
@@ -40,6 +41,9 @@ static inline const struct wr_stage_ops *stand_kind(const char *kind)
 	for (unsigned i = 0; i < wr_connect_kinds_count; i++)
 		if (strcmp(wr_connect_kinds[i].kind, kind) == 0)
 			return wr_connect_kinds[i].ops;
+	for (unsigned i = 0; i < wr_nexmark_kinds_count; i++)
+		if (strcmp(wr_nexmark_kinds[i].kind, kind) == 0)
+			return wr_nexmark_kinds[i].ops;
 	fail_msg("no kind %s", kind);
 	return NULL;
 }

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* source: the events of the benchmark. On the task's thread.
+ *
+ * The stream is cut into blocks of 1,000 events; subtask k of n has every n-th block from the k-th on, so
+ * the set does not depend on the parallelism, and the event numbers alone say where a subtask stands. Rows
+ * carry event time, which ascends; behind each block goes the watermark that it allows.
+ *
+ * Options: rate (events a second of event time), first (number of the first event), count, lite,
+ * from "generator"|"memory".
+ */
+#include <string.h>
+#include "base/error.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "nexmark/memory.h"
+#include "nexmark/nexmark.h"
+#include "nexmark/rows.h"
+
+enum {
+	BLOCK = 1000,	      /* events */
+	STEP_BYTES = 32 << 10 /* of rows, after which poll returns */
+};
+
+struct source {
+	struct wr_nexmark_rows rows;
+	struct wr_nexmark_memory *memory; /* NULL: events are generated */
+	uint64_t next, end;		  /* event numbers */
+	uint64_t skip;			  /* events of other subtasks between two blocks of this one */
+	int64_t watermark;		  /* emitted last */
+};
+
+static struct wr_mem mem = WR_MEM_INIT("nexmark.source");
+
+/* The first event from `n` on that is this subtask's. */
+static uint64_t own(const struct wr_stage_env *env, uint64_t n)
+{
+	uint64_t block = n / BLOCK,
+		 ahead = (env->subtask + env->parallelism - block % env->parallelism) % env->parallelism;
+
+	return ahead ? (block + ahead) * BLOCK : n;
+}
+
+static uint64_t block_end(const struct source *q, uint64_t n)
+{
+	uint64_t end = n - n % BLOCK + BLOCK;
+
+	return end < q->end ? end : q->end;
+}
+
+/* Behind the block that ended at `n`: the next event of this subtask. */
+static uint64_t behind(const struct source *q, uint64_t n)
+{
+	return n % BLOCK == 0 ? n + q->skip : n;
+}
+
+static int remember(struct wr_stage *s, struct source *q)
+{
+	uint64_t start = wr_clock_ns(s->env->clock);
+	int rc = WR_OK;
+
+	q->memory = wr_nexmark_memory_new();
+	if (!q->memory)
+		return WR_EFATAL;
+	for (uint64_t n = q->next; n < q->end && rc == WR_OK; n = behind(q, block_end(q, n)))
+		rc = wr_nexmark_memory_add(q->memory, &q->rows, n, block_end(q, n));
+	if (rc == WR_OK)
+		wr_debug("nexmark", "subtask %u generated its rows in %.3f s", s->env->subtask,
+			 (double)(wr_clock_ns(s->env->clock) - start) / 1e9);
+	return rc;
+}
+
+static int open_(struct wr_stage *s)
+{
+	struct source *q = s->state = wr_zalloc(&mem, sizeof *q);
+	double first = wr_value_num(s->options, "first", 0),
+	       count = wr_value_num(s->options, "count", 0x1p62);
+	int rc;
+
+	if (!q)
+		return WR_EFATAL;
+	q->rows.stream.pool = wr_nexmark_pool_take();
+	if (!q->rows.stream.pool)
+		return WR_EFATAL;
+	q->rows.stream.delay_us = 1e6 / wr_value_num(s->options, "rate", 1e5);
+	q->rows.lite = wr_value_bool(s->options, "lite", false);
+	q->end = (uint64_t)(first + count);
+	q->next = own(s->env, (uint64_t)first);
+	q->skip = (uint64_t)(s->env->parallelism - 1) * BLOCK;
+	q->watermark = WR_TS_NONE;
+	rc = wr_nexmark_rows_init(&q->rows);
+	if (rc == WR_OK && !strcmp(wr_value_str(s->options, "from", "generator"), "memory"))
+		rc = remember(s, q);
+	return rc;
+}
+
+/* Generates from event `from` on, before `to` and up to about a step's bytes; returns where it stopped, or
+ * `from` with the error set. */
+static uint64_t generate(const struct source *q, struct wr_out *out, uint64_t from, uint64_t to)
+{
+	uint8_t row[WR_NEXMARK_ROW_MAX];
+	uint64_t n = from;
+	uint32_t done = 0;
+
+	for (; n < to && done < STEP_BYTES; n++, out->rows++) {
+		uint32_t len;
+
+		if (out->p && out->end - out->p >= WR_NEXMARK_ROW_MAX) {
+			len = wr_nexmark_row(&q->rows, n, out->p);
+		} else {
+			len = wr_nexmark_row(&q->rows, n, row);
+			if ((!out->p || out->end - out->p < len) && !wr_out_more(out, len))
+				return from;
+			memcpy(out->p, row, len);
+		}
+		out->p += len;
+		done += len;
+	}
+	return n;
+}
+
+static int poll_(struct wr_stage *s)
+{
+	struct source *q = s->state;
+	struct wr_out *out = s->outs[0];
+	uint64_t to, at;
+	int64_t watermark;
+
+	if (q->next >= q->end)
+		return WR_END;
+	to = block_end(q, q->next);
+	at = q->memory ? q->next + wr_nexmark_memory_emit(q->memory, out, STEP_BYTES)
+		       : generate(q, out, q->next, to);
+	if (at == q->next)
+		return wr_error_code();
+	q->next = at;
+	if (at < to)
+		return WR_OK;
+	q->next = behind(q, at);
+	watermark = wr_nexmark_ts(&q->rows.stream, at - 1) - 1;
+	if (watermark <= q->watermark)
+		return WR_OK;
+	q->watermark = watermark;
+	return wr_stage_emit_watermark(s, watermark);
+}
+
+static void free_(struct wr_stage *s)
+{
+	struct source *q = s->state;
+
+	if (!q)
+		return;
+	wr_nexmark_memory_free(q->memory);
+	if (q->rows.stream.pool)
+		wr_nexmark_pool_give();
+	wr_free(&mem, q);
+	s->state = NULL;
+}
+
+const struct wr_stage_ops wr_nexmark_source_ops = {
+    .kind = "nexmark", .open = open_, .poll = poll_, .free = free_};
