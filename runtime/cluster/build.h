@@ -12,13 +12,6 @@ struct wr_job_source {
 	uint64_t discover_ns; /* when to look for splits next, UINT64_MAX = not again */
 };
 
-/* A letter on its way from a stage to the coordinator. */
-struct wr_post {
-	struct wr_post *next;
-	uint32_t vertex, subtask, type, len;
-	_Alignas(8) uint8_t payload[];
-};
-
 struct wr_job {
 	struct wr_job_options o;
 	struct wr_arena arena;
@@ -33,9 +26,9 @@ struct wr_job {
 	struct wr_job_source *sources;
 	uint32_t source_count;
 	/* any thread */
-	pthread_mutex_t mutex;
-	struct wr_post *posts, **posts_last;
-	int code; /* first failure */
+	struct wr_mailbox mailbox; /* the coordinator's */
+	pthread_mutex_t mutex;	   /* of the first failure */
+	int code;
 	char *error;
 	_Atomic uint32_t running;
 	_Atomic int stops;   /* asked for by the user: 1 in order, 2 at once */

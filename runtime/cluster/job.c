@@ -49,21 +49,13 @@ void wr_job_post(void *job, uint32_t vertex, uint32_t subtask, uint32_t stage, u
 		 const void *payload, uint32_t len)
 {
 	struct wr_job *j = job;
-	struct wr_post *post = wr_alloc(&mem, sizeof *post + len);
+	struct wr_address who = {vertex, subtask, stage};
+	struct wr_letter *l = wr_letter_new((enum wr_letter_type)type, who, payload, len);
 
-	(void)stage;
-	if (!post) {
+	if (l)
+		wr_mailbox_put(&j->mailbox, l);
+	else
 		remember_failure(j, WR_EFATAL);
-		wr_loop_wake(j->loop);
-		return;
-	}
-	*post = (struct wr_post){.vertex = vertex, .subtask = subtask, .type = type, .len = len};
-	if (len)
-		memcpy(post->payload, payload, len);
-	pthread_mutex_lock(&j->mutex);
-	*j->posts_last = post;
-	j->posts_last = &post->next;
-	pthread_mutex_unlock(&j->mutex);
 	wr_loop_wake(j->loop);
 }
 
@@ -75,15 +67,23 @@ void wr_job_stop(struct wr_job *j)
 
 /* ---- enumerators ---- */
 
+static void to_task(struct wr_job *j, enum wr_letter_type type, struct wr_address who, const void *payload,
+		    uint32_t len)
+{
+	struct wr_letter *l = wr_letter_new(type, who, payload, len);
+
+	if (l)
+		wr_task_post(runner_of(j, who.vertex, who.subtask)->task, l);
+	else
+		remember_failure(j, WR_EFATAL);
+}
+
 static void to_reader(void *arg, uint32_t subtask, uint32_t type, const void *payload, uint32_t len)
 {
 	struct wr_job_source *source = arg;
-	struct wr_letter *l = wr_letter_new(type, 0, payload, len);
+	struct wr_address who = {source->vertex, subtask, 0};
 
-	if (l)
-		wr_task_post(runner_of(source->job, source->vertex, subtask)->task, l);
-	else
-		remember_failure(source->job, WR_EFATAL);
+	to_task(source->job, (enum wr_letter_type)type, who, payload, len);
 }
 
 static const struct wr_enumerator_ops *enumerator_of(const struct wr_job *j, const char *kind)
@@ -141,16 +141,15 @@ static uint64_t discover(struct wr_job *j)
 	return next;
 }
 
-static void deliver(struct wr_job *j, const struct wr_post *post)
+static void deliver(struct wr_job *j, const struct wr_letter *l)
 {
 	for (uint32_t i = 0; i < j->source_count; i++) {
 		struct wr_job_source *s = &j->sources[i];
 		int rc;
 
-		if (s->vertex != post->vertex)
+		if (s->vertex != l->who.vertex)
 			continue;
-		rc = s->enumerator->ops->letter(s->enumerator, post->subtask, post->type, post->payload,
-						post->len);
+		rc = s->enumerator->ops->letter(s->enumerator, l->who.subtask, l->type, l->payload, l->len);
 		if (rc < 0) {
 			wr_error_wrap(rc, "%s", j->o.plan->vertices[s->vertex].name);
 			remember_failure(j, rc);
@@ -158,28 +157,13 @@ static void deliver(struct wr_job *j, const struct wr_post *post)
 	}
 }
 
-static struct wr_post *take_posts(struct wr_job *j)
+static void read_mail(struct wr_job *j)
 {
-	struct wr_post *posts;
+	struct wr_letter *l;
 
-	pthread_mutex_lock(&j->mutex);
-	posts = j->posts;
-	j->posts = NULL;
-	j->posts_last = &j->posts;
-	pthread_mutex_unlock(&j->mutex);
-	return posts;
-}
-
-static void deliver_posts(struct wr_job *j)
-{
-	struct wr_post *post = take_posts(j);
-
-	while (post) {
-		struct wr_post *next = post->next;
-
-		deliver(j, post);
-		wr_free(&mem, post);
-		post = next;
+	while ((l = wr_mailbox_take(&j->mailbox))) {
+		deliver(j, l);
+		wr_letter_free(l);
 	}
 }
 
@@ -190,15 +174,8 @@ static void stop_sources(struct wr_job *j)
 	const struct wr_plan *p = j->o.plan;
 
 	for (uint32_t v = 0; v < p->vertex_count; v++)
-		for (uint32_t i = 0; !p->vertices[v].inputs && i < p->vertices[v].parallelism; i++) {
-			struct wr_letter *l = wr_letter_new(WR_LETTER_STOP, 0, NULL, 0);
-
-			if (!l) {
-				remember_failure(j, WR_EFATAL);
-				return;
-			}
-			wr_task_post(runner_of(j, v, i)->task, l);
-		}
+		for (uint32_t i = 0; !p->vertices[v].inputs && i < p->vertices[v].parallelism; i++)
+			to_task(j, WR_LETTER_STOP, (struct wr_address){v, i, 0}, NULL, 0);
 }
 
 static bool goes_on(struct wr_job *j)
@@ -215,7 +192,7 @@ static void coordinate(struct wr_job *j)
 	while (goes_on(j)) {
 		uint64_t next = discover(j);
 
-		deliver_posts(j);
+		read_mail(j);
 		if (!stopping && (atomic_load(&j->stops) || atomic_load(&j->enough))) {
 			stopping = true;
 			stop_sources(j);
@@ -276,7 +253,6 @@ struct wr_job *wr_job_new(const struct wr_job_options *o)
 	if (!j)
 		return NULL;
 	j->o = *o;
-	j->posts_last = &j->posts;
 	wr_arena_init(&j->arena, &mem);
 	pthread_mutex_init(&j->mutex, NULL);
 	if (job_init(j) == WR_OK)
@@ -313,8 +289,6 @@ static void free_channels(struct wr_job *j)
 
 void wr_job_free(struct wr_job *j)
 {
-	struct wr_post *posts;
-
 	if (!j)
 		return;
 	free_tasks(j);
@@ -323,13 +297,7 @@ void wr_job_free(struct wr_job *j)
 		j->sources[i].enumerator->ops->free(j->sources[i].enumerator);
 	if (j->io)
 		wr_iopool_free(j->io);
-	posts = take_posts(j);
-	while (posts) {
-		struct wr_post *next = posts->next;
-
-		wr_free(&mem, posts);
-		posts = next;
-	}
+	wr_mailbox_deinit(&j->mailbox);
 	wr_sched_free(j->sched);
 	wr_loop_free(j->loop);
 	pthread_mutex_destroy(&j->mutex);

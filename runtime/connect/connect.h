@@ -1,21 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* connect: sources and sinks. A source is an enumerator, pure, one a source, that discovers
  * splits and assigns them, and readers, one a subtask, that hold splits with positions; they
- * talk by letters only. Sinks that may block hand their bytes to an I/O thread. */
+ * talk by letters only (task/letter.h). Sinks that may block hand their bytes to an I/O thread. */
 #pragma once
 #include "record/value.h"
+#include "task/letter.h"
 #include "task/stage.h"
 
 extern const struct wr_stage_kind wr_connect_kinds[];
 extern const unsigned wr_connect_kinds_count;
-
-/* Letters between reader and enumerator; part of the wire format. */
-enum wr_source_letter {
-	WR_LETTER_SPLIT_WANTED = 64, /* reader → enumerator: give me one more */
-	WR_LETTER_SPLIT = 65,	     /* enumerator → reader: payload = one tagged value, the split */
-	WR_LETTER_NO_MORE = 66,	     /* enumerator → reader: all splits are given out */
-	WR_LETTER_SPLIT_DONE = 67,   /* reader → enumerator: payload = the split's id */
-};
 
 /* Called on the coordinator's thread. Decides only; its outgoing letters are appended as actions. */
 struct wr_enumerator;

@@ -11,9 +11,10 @@
 
 struct wr_channel;
 struct wr_channel_ops {
-	/* Takes one reference of `b`. Never blocks, never fails: room is bounded by the producer's pool.
-	 * Producer's thread. */
-	void (*push)(struct wr_channel *c, struct wr_buffer *b);
+	/* Takes one reference of `b`, in any case. Never blocks: room is bounded by the producer's pool.
+	 * WR_EFATAL when the heap refuses what the queue itself needs: then `b` is lost to this channel, and
+	 * the job cannot go on. Producer's thread. */
+	int (*push)(struct wr_channel *c, struct wr_buffer *b);
 	/* Buffers pushed and not yet popped. Any thread. */
 	uint32_t (*queued)(const struct wr_channel *c);
 	/* Drops what is queued. When neither side runs any more. */
@@ -22,9 +23,9 @@ struct wr_channel_ops {
 struct wr_channel {
 	const struct wr_channel_ops *ops;
 };
-static inline void wr_channel_push(struct wr_channel *c, struct wr_buffer *b)
+static inline int wr_channel_push(struct wr_channel *c, struct wr_buffer *b)
 {
-	c->ops->push(c, b);
+	return c->ops->push(c, b);
 }
 
 /* A lock-free queue between two threads (or one); unbounded, since its producer's pool is the bound.

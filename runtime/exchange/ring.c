@@ -16,6 +16,7 @@
  */
 #include <string.h>
 #include "base/assert.h"
+#include "base/error.h"
 #include "base/mem.h"
 #include "exchange/channel.h"
 
@@ -34,8 +35,7 @@ struct ring {
 	_Atomic(struct segment *) spare; /* from the consumer to the producer */
 	/* producer */
 	_Alignas(64) struct segment *tail;
-	struct segment *ahead; /* the segment behind tail, made before it is needed */
-	uint32_t filled;       /* cells of tail that were written */
+	uint32_t filled; /* cells of tail that were written */
 	_Atomic uint32_t pushed;
 	/* consumer */
 	_Alignas(64) struct segment *head;
@@ -86,29 +86,29 @@ static struct segment *segment_take(struct ring *r)
 	return segment_clear(s ? s : wr_alloc(&mem, sizeof *s));
 }
 
-static void ring_push(struct wr_channel *c, struct wr_buffer *b)
+static int ring_push(struct wr_channel *c, struct wr_buffer *b)
 {
 	struct ring *r = ring_of(c);
 	bool asleep;
 
-	if (WR_UNLIKELY(!r->ahead))
-		r->ahead = segment_take(r);
-	count(&r->pushed);
 	if (WR_LIKELY(r->filled < SLOTS)) {
 		asleep = cell_put(&r->tail->cells[r->filled++], b);
 	} else {
-		struct segment *full = r->tail;
+		struct segment *full = r->tail, *next = segment_take(r);
 
-		/* the heap refused 128 bytes at sixteen pushes in a row: the process is at its end */
-		WR_ASSERT(r->ahead);
-		r->tail = r->ahead;
-		r->ahead = NULL;
+		if (WR_UNLIKELY(!next)) {
+			wr_buffer_unref(b);
+			return WR_EFATAL;
+		}
+		r->tail = next;
 		r->filled = 1;
-		atomic_store_explicit(&r->tail->cells[0], (uintptr_t)b, memory_order_relaxed);
-		asleep = cell_put(&full->cells[SLOTS], r->tail);
+		atomic_store_explicit(&next->cells[0], (uintptr_t)b, memory_order_relaxed);
+		asleep = cell_put(&full->cells[SLOTS], next);
 	}
+	count(&r->pushed);
 	if (asleep)
 		wr_notify_fire(&r->wake);
+	return WR_OK;
 }
 
 /* The next cell's buffer, NULL if there is none. */
@@ -161,7 +161,6 @@ static void ring_free(struct wr_channel *c)
 	while ((b = wr_ring_pop(c)))
 		wr_buffer_unref(b);
 	wr_free(&mem, r->spare);
-	wr_free(&mem, r->ahead);
 	wr_free(&mem, r->head);
 	wr_free(&mem, r);
 }

@@ -44,6 +44,7 @@ struct wr_writer {
 	uint32_t custom_shape;
 	int32_t custom_field;
 
+	bool lost; /* a channel refused a buffer */
 	int64_t rows, bytes, buffers;
 };
 
@@ -137,13 +138,19 @@ static void lane_push(struct wr_writer *w, struct lane *l)
 	w->bytes += b->len;
 	w->rows += b->row_count;
 	if (w->partitioning != WR_BROADCAST) {
-		wr_channel_push(l->channel, b);
+		w->lost |= wr_channel_push(l->channel, b) != WR_OK;
 		return;
 	}
 	if (w->channel_count > 1)
 		wr_buffer_ref(b, w->channel_count - 1);
 	for (uint32_t i = 0; i < w->channel_count; i++)
-		wr_channel_push(w->channels[i], b);
+		w->lost |= wr_channel_push(w->channels[i], b) != WR_OK;
+}
+
+int wr_writer_status(const struct wr_writer *w)
+{
+	return WR_LIKELY(!w->lost) ? WR_OK
+				   : wr_error_set(WR_EFATAL, "out of memory for the queue of a channel");
 }
 
 static bool lane_partial(const struct lane *l)
@@ -374,7 +381,7 @@ int wr_writer_event(struct wr_writer *w, enum wr_event_type type, int64_t ts, co
 		b->len += need;
 		lane_push(w, &w->lanes[i]);
 	}
-	return WR_OK;
+	return wr_writer_status(w);
 }
 
 uint64_t wr_writer_flush(struct wr_writer *w, uint64_t now_ns, bool all)

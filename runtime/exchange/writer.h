@@ -70,6 +70,10 @@ int wr_writer_event(struct wr_writer *w, enum wr_event_type type, int64_t ts, co
  * be due, UINT64_MAX if none. */
 uint64_t wr_writer_flush(struct wr_writer *w, uint64_t now_ns, bool all);
 
+/* WR_EFATAL with the error set when the heap refused to queue a buffer, which is lost: the job cannot go on.
+ * To be asked after calls that push. */
+int wr_writer_status(const struct wr_writer *w);
+
 struct wr_writer_stats {
 	int64_t rows, bytes, buffers; /* pushed; a broadcast row counts once */
 	struct wr_pool_stats pool;

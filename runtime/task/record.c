@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include "base/error.h"
+#include "record/value.h"
 
 enum { MONO, WALL };
 enum { INPUT_NONE, INPUT_END, INPUT_CHANNEL };
@@ -122,13 +123,8 @@ static struct wr_player *player_of(struct wr_world *w)
 
 static void skip_letters(struct wr_reader *r, uint64_t count)
 {
-	for (uint64_t i = 0; i < count && !r->bad; i++) {
-		size_t len;
-
-		wr_read_varint(r);
-		wr_read_varint(r);
-		wr_read_str(r, &len);
-	}
+	for (uint64_t i = 0; i < count && !r->bad; i++)
+		r->bad |= wr_value_verify(r) != WR_OK;
 }
 
 /* The next step of the record; false at its end. */

@@ -150,14 +150,14 @@ static int open_stages(struct wr_task *t)
 	return rc;
 }
 
-static int barrier_letter(struct wr_task *t, const struct wr_letter *l)
+static int trigger(struct wr_task *t, const struct wr_letter *l)
 {
-	uint64_t id;
+	struct wr_trigger trigger;
+	int rc = wr_trigger_parse(l->payload, l->len, &trigger);
 
-	if (t->gate || t->input_ended || l->len < sizeof id)
-		return WR_OK;
-	memcpy(&id, l->payload, sizeof id);
-	return wr_inbox_add_event(&t->chain, 0, WR_EV_BARRIER, (int64_t)id, 0);
+	if (rc != WR_OK || t->gate || t->input_ended)
+		return rc;
+	return wr_inbox_add_event(&t->chain, 0, WR_EV_BARRIER, (int64_t)trigger.checkpoint, trigger.options);
 }
 
 static int read_letter(struct wr_task *t, const struct wr_letter *l)
@@ -171,11 +171,15 @@ static int read_letter(struct wr_task *t, const struct wr_letter *l)
 	case WR_LETTER_STOP:
 		t->stopping = true;
 		return WR_OK;
-	case WR_LETTER_BARRIER:
-		return barrier_letter(t, l);
+	case WR_LETTER_TRIGGER:
+		return trigger(t, l);
+	default:
+		break;
 	}
-	WR_ASSERT(l->stage < t->chain.stage_count);
-	s = &t->chain.stages[l->stage];
+	if (l->who.stage >= t->chain.stage_count)
+		return wr_error_set(WR_EUSER, "a letter for stage %u of %u", l->who.stage,
+				    t->chain.stage_count);
+	s = &t->chain.stages[l->who.stage];
 	return s->ops->letter ? s->ops->letter(s, l->type, l->payload, l->len) : WR_OK;
 }
 
@@ -278,11 +282,12 @@ static int flush(struct wr_task *t, enum wr_step step)
 	for (uint32_t i = 0; i < t->port_count && rc == WR_OK; i++)
 		rc = wr_port_release(&t->ports[i]);
 	t->flush_ns = UINT64_MAX;
-	for (uint32_t i = 0; i < t->writer_count; i++) {
+	for (uint32_t i = 0; i < t->writer_count && rc == WR_OK; i++) {
 		uint64_t due = wr_writer_flush(t->writers[i], t->now_ns, false);
 
 		if (due < t->flush_ns)
 			t->flush_ns = due;
+		rc = wr_writer_status(t->writers[i]);
 	}
 	if (t->timeout_us_min != 0)
 		t->flush_look_ns = t->now_ns + FLUSH_NS_MAX;

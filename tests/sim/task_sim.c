@@ -143,7 +143,7 @@ static struct wr_letter *sim_mail(struct wr_world *w, struct wr_mailbox *m)
 	struct sim *s = (struct sim *)((char *)w - offsetof(struct sim, world));
 	struct wr_letter *l = wr_mailbox_take(m);
 
-	if (l && l->type == WR_LETTER_BARRIER)
+	if (l && l->type == WR_LETTER_TRIGGER)
 		s->current->epoch++;
 	return l;
 }
@@ -634,11 +634,16 @@ static bool rest(struct sim *s)
 
 static void send_barrier(struct sim *s)
 {
-	s->barrier++;
+	struct wr_trigger trigger = {.checkpoint = ++s->barrier};
+	struct wr_bytes payload = WR_BYTES_EMPTY;
+
+	wr_trigger_put(&payload, &trigger);
 	for (uint32_t i = 0; i < s->node_count; i++)
 		if (s->vertices[s->nodes[i].vertex].source && !s->nodes[i].done)
 			wr_task_post(s->nodes[i].task,
-				     wr_letter_new(WR_LETTER_BARRIER, 0, &s->barrier, sizeof s->barrier));
+				     wr_letter_new(WR_LETTER_TRIGGER, (struct wr_address){0}, payload.data,
+						   (uint32_t)payload.len));
+	wr_bytes_deinit(&payload);
 }
 
 static void run(struct sim *s)

@@ -110,28 +110,42 @@ static void in_the_long_run_nothing_is_allocated(void **state)
 	c->ops->free(c);
 }
 
-static void a_refused_allocation_is_made_up_for_later(void **state)
+static void a_ring_without_memory_is_an_error(void **state)
 {
-	struct wr_channel *c = ring_make();
-
 	(void)state;
-	for (uint32_t n = 0; n < 100; n++) {
-		struct wr_buffer *b = numbered(n);
-
-		if (n % 3 == 0)
-			wr_mem_fail_at(1);
-		wr_channel_push(c, b);
-		wr_mem_fail_at(0);
-	}
-	for (uint32_t n = 0; n < 100; n++)
-		pop_expect(c, n);
-	c->ops->free(c);
 	for (int n = 1; n <= 2; n++) {
 		wr_mem_fail_at(n);
 		assert_null(wr_ring_new(&bell.notify));
 		assert_int_equal(kit_blocks(), 0);
 	}
 	wr_mem_fail_at(0);
+}
+
+static void a_push_that_the_heap_refuses_is_an_error_and_the_ring_goes_on(void **state)
+{
+	struct wr_channel *c = ring_make();
+	uint32_t refused = 0, out = 0;
+
+	(void)state;
+	for (uint32_t n = 0; n < 100; n++) {
+		struct wr_buffer *b = numbered(n);
+
+		wr_mem_fail_at(1);
+		if (wr_channel_push(c, b) != WR_OK) {
+			assert_int_equal(wr_error_code(), WR_EFATAL);
+			refused++;
+		}
+		wr_mem_fail_at(0);
+		if (n % 20 == 19) /* the queue gets room again */
+			assert_int_equal(wr_channel_push(c, numbered(1000)), WR_OK);
+	}
+	assert_true(refused > 0);
+	assert_int_equal(c->ops->queued(c), 105 - refused);
+	for (struct wr_buffer *b; (b = wr_ring_pop(c)); out++)
+		wr_buffer_unref(b);
+	assert_int_equal(out, 105 - refused);
+	c->ops->free(c);
+	assert_int_equal(kit_blocks(), 0);
 }
 
 /* ---- two threads: a lost wake-up hangs ---- */
@@ -178,8 +192,10 @@ int main(void)
 				      kit_no_leak),
 	    cmocka_unit_test_teardown(a_ring_that_is_freed_gives_back_what_was_queued, kit_no_leak),
 	    cmocka_unit_test_teardown(in_the_long_run_nothing_is_allocated, kit_no_leak),
-	    cmocka_unit_test_teardown(a_refused_allocation_is_made_up_for_later, kit_no_leak),
+	    cmocka_unit_test_teardown(a_ring_without_memory_is_an_error, kit_no_leak),
 	    cmocka_unit_test_teardown(a_sleeping_consumer_is_woken, kit_no_leak),
+	    cmocka_unit_test_teardown(a_push_that_the_heap_refuses_is_an_error_and_the_ring_goes_on,
+				      kit_no_leak),
 	};
 
 	return cmocka_run_group_tests_name("ring", tests, NULL, NULL);

@@ -555,7 +555,7 @@ static void a_refused_allocation_is_an_error_and_leaks_nothing(void **state)
 	kit_put(&rows, (struct kit_row){1, 1, 0}); /* shapes are known from now on */
 	kit_put(&rows, (struct kit_row){2, 2, 1000});
 	open_plain(WR_HASH, 3);
-	for (int n = 1; n < 60; n++) { /* a ring makes up for its own */
+	for (int n = 1; n < 60; n++) {
 		o.pool = wr_pool_new(pools, "second", 10, 3, NULL);
 		wr_mem_fail_at(n);
 		struct wr_writer *second = wr_writer_new(&o);
@@ -572,6 +572,23 @@ static void a_refused_allocation_is_an_error_and_leaks_nothing(void **state)
 	}
 	assert_false(refused);
 	close_all(3);
+}
+
+static void rows_that_a_channel_lost_are_an_error_until_the_end(void **state)
+{
+	(void)state;
+	open_plain(WR_FORWARD, 1);
+	kit_put(&rows, (struct kit_row){1, 1, 0});
+	for (uint32_t n = 0; wr_writer_status(w) == WR_OK; n++) {
+		assert_true(n < 100);
+		assert_int_equal(kit_send(w, &rows), WR_OK);
+		wr_mem_fail_at(1); /* of the queue: the buffers of the pool are there */
+		wr_writer_flush(w, 0, true);
+		wr_mem_fail_at(0);
+	}
+	assert_int_equal(wr_error_code(), WR_EFATAL);
+	assert_int_equal(wr_writer_event(w, WR_EV_END, 0, NULL, 0), WR_EFATAL);
+	close_all(1);
 }
 
 int main(void)
@@ -596,6 +613,7 @@ int main(void)
 	    cmocka_unit_test(a_writer_that_holds_what_it_waits_for_lets_go),
 	    cmocka_unit_test(a_page_keeps_a_pool_of_one_buffer_going),
 	    cmocka_unit_test(a_refused_allocation_is_an_error_and_leaks_nothing),
+	    cmocka_unit_test(rows_that_a_channel_lost_are_an_error_until_the_end),
 	};
 
 	return cmocka_run_group_tests_name("writer", tests, NULL, NULL);

@@ -273,7 +273,7 @@ static void a_cancelled_task_stops_at_once(void **state)
 	(void)state;
 	kit_start(k, 1, true, WR_ON_ERROR_FAIL);
 	kit_send(k, 0, 1, 2);
-	wr_task_post(k->task, wr_letter_new(WR_LETTER_CANCEL, 0, NULL, 0));
+	wr_task_post(k->task, wr_letter_new(WR_LETTER_CANCEL, (struct wr_address){0}, NULL, 0));
 	assert_true(k->wakes > 0);
 	assert_int_equal(wr_task_step(k->task), WR_STEP_DONE);
 	kit_expect_log(k, "");

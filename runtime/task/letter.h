@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* letter: what the coordinator and the tasks say to each other, as plain values.
+ *
+ * A letter holds nothing that another machine could not read: a type, whom it concerns, and a
+ * payload of tagged bytes (record/value.h). Inside the process it is handed over whole: who posts
+ * it gives it away, who takes it frees it. Wire form, one tagged value, six members:
+ *
+ *   [version, type, vertex, subtask, stage, payload]        five integers, then any value; nil = none
+ *
+ * A reader refuses a version that is newer than its own, and types that are none of its version's.
+ */
+#pragma once
+#include <stdint.h>
+#include "base/bytes.h"
+
+enum { WR_LETTER_VERSION = 1 };
+
+/* Part of the wire form: never renumbered, and a new one raises the version. 4 complete, 5 abort and
+ * 6 swap are kept for what follows a trigger and for new functions in a running job. */
+enum wr_letter_type {
+	/* coordinator → task */
+	WR_LETTER_STOP = 1,    /* to a source: end in order, as if the input had ended */
+	WR_LETTER_CANCEL = 2,  /* stop at once, whatever is under way */
+	WR_LETTER_TRIGGER = 3, /* to a source: struct wr_trigger; a barrier behind the rows emitted so far */
+	/* to a stage: between the reader and the enumerator of a source */
+	WR_LETTER_SPLIT_WANTED = 64, /* reader → enumerator: give me one more */
+	WR_LETTER_SPLIT = 65,	     /* enumerator → reader: the split (connect/split.h) */
+	WR_LETTER_NO_MORE = 66,	     /* enumerator → reader: all splits are given out */
+	WR_LETTER_SPLIT_DONE = 67,   /* reader → enumerator: the split's id */
+};
+
+/* The task that a letter goes to, or comes from. */
+struct wr_address {
+	uint32_t vertex, subtask, stage;
+};
+struct wr_letter {
+	struct wr_letter *next; /* mailbox only */
+	enum wr_letter_type type;
+	struct wr_address who;
+	uint32_t len; /* 0 = no payload */
+	_Alignas(8) uint8_t payload[];
+};
+/* Copies the payload: one tagged value, or nothing. NULL with the error set when the heap refuses. */
+struct wr_letter *wr_letter_new(enum wr_letter_type type, struct wr_address who, const void *payload,
+				uint32_t len);
+void wr_letter_free(struct wr_letter *l);
+
+void wr_letter_encode(const struct wr_letter *l, struct wr_bytes *out);
+/* Reads one letter. NULL with WR_EUSER for what is none, or is of a version or type that this program does
+ * not know; WR_EFATAL when the heap refuses. */
+struct wr_letter *wr_letter_decode(struct wr_reader *r);
+
+/* Payload of WR_LETTER_TRIGGER: the list [checkpoint, epoch, options]. */
+struct wr_trigger {
+	uint64_t checkpoint; /* > 0, rises */
+	uint64_t epoch;	     /* by which state is frozen; rises within a lineage of the job */
+	uint64_t options;    /* bits, carried by the barrier */
+};
+void wr_trigger_put(struct wr_bytes *out, const struct wr_trigger *t);
+int wr_trigger_parse(const void *payload, uint32_t len, struct wr_trigger *out); /* WR_EUSER: malformed */
