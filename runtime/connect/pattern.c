@@ -96,7 +96,8 @@ static uint32_t make_row(const struct wr_pattern *p, uint8_t *to, uint64_t i)
 		}
 	}
 	len = (at + 7) & ~7u;
-	memset(body + at, 0, len - at);
+	if (len != at)
+		memset(body + at, 0, len - at);
 	*(struct wr_elem *)to = (struct wr_elem){WR_ELEM_HEADER + len, p->shape, WR_TS_NONE};
 	return WR_ELEM_HEADER + len;
 }

@@ -4,10 +4,10 @@
  * State 0 of the store holds, per key, the accumulator as the body of a row: for count and
  * sum a number, for the others the whole record that won. With `emit = "update"` every input
  * row gives an output row with the running value; with "final" one row a key leaves at the
- * end of the input, by an event timer at the end of time.
+ * end of the input, in a walk over the store.
  *
- * A batch is handled in windows of a few rows: hash and fetch the index, fetch the entries,
- * then update, so that cache misses overlap.
+ * A batch is handled in groups of rows: take the keys, fetch index and entries, then update, so
+ * that cache misses overlap.
  */
 #include <math.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@
 static struct wr_mem mem = WR_MEM_INIT("operator.aggregate");
 
 enum fn { COUNT, SUM, MIN, MAX, MIN_BY, MAX_BY };
-enum { AHEAD = 16, NAME_MAX_LEN = 256 };
+enum { NAME_MAX_LEN = 256, QUICK_ROW_MAX = 176 };
 
 /* Where things are in rows of one shape, and what the output looks like for it. */
 struct layout {
@@ -27,7 +27,7 @@ struct layout {
 	int32_t field;
 	uint32_t out_shape;
 	uint32_t out_count;
-	bool one_string;		      /* the key is one string */
+	uint32_t quick;			      /* type of a key that is one string or one number; else 0 */
 	int32_t source[WR_KEY_PARTS_MAX + 1]; /* output field → key part, or −1: the result */
 };
 
@@ -45,13 +45,9 @@ struct aggregate {
 	struct layout out[2]; /* by type of the result: number, integer */
 	uint32_t field_shape; /* shape of the last row, and where the field is in it */
 	int32_t field_at;
-	/* keys of the rows ahead: bytes are copied, since the keyer gives one at a time */
-	struct {
-		uint64_t hash;
-		uint32_t len;
-		uint8_t bytes[64];
-		bool whole; /* bytes holds the key */
-	} ahead[AHEAD];
+	uint32_t number_at; /* bytes behind the body's start, if it is a number and always there; else 0 */
+	uint64_t walked;    /* cursor of the last emission */
+	struct wr_short_key keys[WR_KEYS_MAX];
 };
 
 static uint32_t scalar_shape(uint32_t type)
@@ -122,7 +118,8 @@ static int layout_find(struct aggregate *a, struct layout *l, const struct wr_ce
 		return wr_error_wrap(WR_EUSER, "result of '%s'", a->as);
 	s = wr_shape(l->out_shape);
 	l->out_count = s->count;
-	l->one_string = a->key_count == 1 && parts[0].type == WR_T_STR;
+	l->quick =
+	    a->key_count == 1 && (parts[0].type == WR_T_STR || parts[0].type == WR_T_F64) ? parts[0].type : 0;
 	for (uint32_t i = 0; i < s->count; i++) {
 		l->source[i] = -1;
 		for (uint32_t k = 0; k < a->key_count; k++)
@@ -144,9 +141,24 @@ static void parts_for_output(struct wr_cell *parts, uint32_t count)
 		}
 }
 
-/* The common case, a key of one string: the row is written as a whole. */
-static uint8_t *quick_row(uint8_t *to, const struct layout *l, const uint8_t *key, uint32_t at, uint32_t n,
-			  uint64_t result, int64_t ts)
+/* The common cases, a key of one string or one number: the row is written as a whole. */
+static uint8_t *quick_number(uint8_t *to, const struct layout *l, const uint8_t *key, uint64_t result,
+			     int64_t ts)
+{
+	int64_t number;
+	double as_f64;
+	uint32_t key_slot = l->source[0] < 0;
+
+	memcpy(&number, key + 1, 8);
+	as_f64 = (double)number;
+	*(struct wr_elem *)to = (struct wr_elem){WR_ELEM_HEADER + 16, l->out_shape, ts};
+	memcpy(to + WR_ELEM_HEADER + 8 * key_slot, &as_f64, 8);
+	memcpy(to + WR_ELEM_HEADER + 8 * !key_slot, &result, 8);
+	return to + WR_ELEM_HEADER + 16;
+}
+
+static uint8_t *quick_string(uint8_t *to, const struct layout *l, const uint8_t *key, uint32_t at, uint32_t n,
+			     uint64_t result, int64_t ts)
 {
 	struct wr_elem *e = (struct wr_elem *)to;
 	uint32_t len = (WR_ELEM_HEADER + 16 + n + 7) & ~7u;
@@ -162,6 +174,15 @@ static uint8_t *quick_row(uint8_t *to, const struct layout *l, const uint8_t *ke
 	return to + len;
 }
 
+/* Integers beyond 2^53 stay integers in records (parts_for_output). */
+static bool number_is_quick(const uint8_t *key)
+{
+	int64_t number;
+
+	memcpy(&number, key + 1, 8);
+	return key[0] == 'i' && number >= -(INT64_C(1) << 53) && number <= INT64_C(1) << 53;
+}
+
 static int emit_number(struct wr_stage *s, struct wr_cell result, int64_t ts)
 {
 	struct aggregate *a = s->state;
@@ -173,12 +194,16 @@ static int emit_number(struct wr_stage *s, struct wr_cell result, int64_t ts)
 	const uint8_t *key = wr_store_key(s->store, &key_len);
 	int rc;
 
-	if (WR_LIKELY(l->one_string && key[0] == 's' && key[1] < 128)) {
-		n = key[1];
-		if (!out->p || (size_t)(out->end - out->p) < n + 40u)
-			if (!wr_out_more(out, n + 40u))
-				return WR_EFATAL;
-		out->p = quick_row(out->p, l, key, 2, n, result.u64, ts);
+	if (!out->p || (size_t)(out->end - out->p) < QUICK_ROW_MAX)
+		if (!wr_out_more(out, QUICK_ROW_MAX))
+			return WR_EFATAL;
+	if (l->quick == WR_T_STR && key[0] == 's' && key[1] < 128) {
+		out->p = quick_string(out->p, l, key, 2, key[1], result.u64, ts);
+		out->rows++;
+		return WR_OK;
+	}
+	if (l->quick == WR_T_F64 && key_len == 9 && number_is_quick(key)) {
+		out->p = quick_number(out->p, l, key, result.u64, ts);
 		out->rows++;
 		return WR_OK;
 	}
@@ -227,6 +252,9 @@ static int field_cell(struct aggregate *a, const struct wr_shape *s, const uint8
 		at = wr_shape_find(s, a->field, (uint32_t)strlen(a->field));
 		a->field_shape = s->id;
 		a->field_at = at;
+		a->number_at = at >= 0 && s->fields[at].type == WR_T_F64 && !s->nullable
+				   ? s->slots_at + 8 * (uint32_t)at + WR_ELEM_HEADER
+				   : 0;
 	}
 	*c = (struct wr_cell){.type = 0};
 	if (at >= 0)
@@ -275,7 +303,7 @@ static int update_mixed(struct wr_stage *s, const struct wr_cell *v, struct wr_c
 	if (!body)
 		return WR_EFATAL;
 	memcpy(body, &result->u64, 8);
-	return !old && a->final ? wr_timer_add(s->store, WR_TIMER_EVENT, INT64_MAX) : WR_OK;
+	return WR_OK;
 }
 
 static int update_number(struct wr_stage *s, const struct wr_elem *row, struct wr_cell *result)
@@ -285,7 +313,9 @@ static int update_number(struct wr_stage *s, const struct wr_elem *row, struct w
 	int32_t fresh;
 	uint8_t *body;
 
-	if (a->fn == SUM) {
+	if (a->fn == SUM && a->number_at && a->field_shape == wr_elem_shape(row)) {
+		memcpy(&v.f64, (const uint8_t *)row + a->number_at, 8);
+	} else if (a->fn == SUM) {
 		int rc = field_cell(a, wr_shape(wr_elem_shape(row)), wr_elem_body(row), &v);
 
 		if (rc != WR_OK)
@@ -314,7 +344,7 @@ static int update_number(struct wr_stage *s, const struct wr_elem *row, struct w
 		}
 	}
 	memcpy(body, &result->u64, 8);
-	return WR_UNLIKELY(fresh && a->final) ? wr_timer_add(s->store, WR_TIMER_EVENT, INT64_MAX) : WR_OK;
+	return WR_OK;
 }
 
 static int compare(const struct wr_cell *x, const struct wr_cell *y)
@@ -344,8 +374,6 @@ static int update_record(struct wr_stage *s, const struct wr_elem *row)
 		if (a->fn == MIN || a->fn == MIN_BY ? order >= 0 : order <= 0)
 			return WR_OK;
 	}
-	if (!old && a->final && (rc = wr_timer_add(s->store, WR_TIMER_EVENT, INT64_MAX)) != WR_OK)
-		return rc;
 	body = wr_state_put(s->store, 0, wr_elem_shape(row), wr_elem_body_len(row));
 	if (!body)
 		return WR_EFATAL;
@@ -402,28 +430,17 @@ static int bad_row(struct wr_stage *s, const struct wr_elem *row, int code)
 	return wr_stage_bad_row(s, 0, row, NULL, 0, NULL, why, code);
 }
 
-/* Keys of up to AHEAD rows from p; gives how many. A row without a key is put aside when its turn comes. */
-static uint32_t look_ahead(struct wr_stage *s, const uint8_t *p, const uint8_t *end)
+static int one_row(struct wr_stage *s, const struct wr_elem *row, const struct wr_short_key *key)
 {
-	struct aggregate *a = s->state;
-	uint32_t n = 0;
+	int rc = WR_OK;
 
-	for (; p < end && n < AHEAD; p += ((const struct wr_elem *)p)->len, n++) {
-		struct wr_key key;
-
-		a->ahead[n].whole = wr_keyer_key(s->keyer, (const struct wr_elem *)p, &key) == WR_OK &&
-				    key.len <= sizeof a->ahead[n].bytes;
-		if (!a->ahead[n].whole)
-			continue;
-		a->ahead[n].hash = key.hash;
-		a->ahead[n].len = key.len;
-		memcpy(a->ahead[n].bytes, key.p, key.len);
-		wr_store_prefetch(s->store, key.hash);
-	}
-	for (uint32_t i = 0; i < n; i++)
-		if (a->ahead[i].whole)
-			wr_store_prefetch_entry(s->store, a->ahead[i].hash);
-	return n;
+	if (WR_LIKELY(key->len > 0))
+		wr_store_set_short(s->store, key);
+	else
+		rc = wr_store_set_row(s->store, s->keyer, row);
+	if (rc == WR_OK)
+		rc = update(s, row);
+	return WR_LIKELY(rc == WR_OK) ? WR_OK : bad_row(s, row, rc);
 }
 
 static int rows(struct wr_stage *s, struct wr_rows *rows)
@@ -432,18 +449,14 @@ static int rows(struct wr_stage *s, struct wr_rows *rows)
 
 	wr_store_set_now(s->store, wr_clock_ms(s->env->clock));
 	while (rows->p < rows->end) {
-		uint32_t n = look_ahead(s, rows->p, rows->end);
+		uint32_t n = wr_keyer_keys(s->keyer, rows->p, rows->end, a->keys);
 
+		wr_store_prefetch(s->store, a->keys, n);
 		for (uint32_t i = 0; i < n; i++) {
 			const struct wr_elem *row = (const struct wr_elem *)rows->p;
-			int rc;
+			int rc = one_row(s, row, &a->keys[i]);
 
-			rc = a->ahead[i].whole ? wr_store_set_key(s->store, a->ahead[i].bytes,
-								  a->ahead[i].len, a->ahead[i].hash)
-					       : wr_store_set_row(s->store, s->keyer, row);
-			if (rc == WR_OK)
-				rc = update(s, row);
-			if (WR_UNLIKELY(rc != WR_OK) && (rc = bad_row(s, row, rc)) != WR_OK)
+			if (WR_UNLIKELY(rc != WR_OK))
 				return rc;
 			rows->p += row->len;
 		}
@@ -453,12 +466,15 @@ static int rows(struct wr_stage *s, struct wr_rows *rows)
 	return WR_OK;
 }
 
+/* S19: with `final` all results leave when the input has ended, at the end of time. */
 static int watermark(struct wr_stage *s, int64_t *wm)
 {
-	int64_t at;
+	struct aggregate *a = s->state;
 
-	for (uint32_t n = 1; wr_timer_next(s->store, WR_TIMER_EVENT, *wm, &at); n++) {
-		int rc = emit_stored(s, WR_TS_MAX); /* S19 */
+	if (!a->final || *wm != WR_TS_MAX)
+		return WR_OK;
+	for (uint32_t n = 1; wr_store_next(s->store, &a->walked); n++) {
+		int rc = emit_stored(s, WR_TS_MAX);
 
 		if (rc != WR_OK)
 			return rc;

@@ -31,6 +31,16 @@ struct wr_key {
 /* WR_OK, or WR_EUSER with "key field 'user' is missing" and the like (no record in the text). */
 int wr_keyer_key(struct wr_keyer *k, const struct wr_elem *row, struct wr_key *out);
 
+/* Keys of rows that follow each other, taken together: the usual kinds at a few ns each. */
+enum { WR_KEYS_MAX = 64, WR_KEY_SHORT = 48 };
+struct wr_short_key {
+	uint64_t hash;
+	uint32_t len; /* 0: the row's key is longer, of another kind, or missing: wr_keyer_key tells */
+	uint8_t bytes[WR_KEY_SHORT]; /* behind the first `len` zero up to byte 24 at least */
+};
+/* Keys of the rows from p on, up to `end` and WR_KEYS_MAX; returns how many rows those were. */
+uint32_t wr_keyer_keys(struct wr_keyer *k, const uint8_t *p, const uint8_t *end, struct wr_short_key *keys);
+
 /* The key alone, from Lua-made parts or tests: appends canonical bytes of one cell. */
 int wr_key_put_cell(struct wr_bytes *out, const struct wr_cell *cell);
 /* Canonical bytes back to cells (strings borrowed); for ctx:key() and savepoint tools. */

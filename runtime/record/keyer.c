@@ -275,3 +275,87 @@ int wr_keyer_key(struct wr_keyer *k, const struct wr_elem *row, struct wr_key *o
 	keyer_end(k, to, out);
 	return WR_OK;
 }
+
+/* The canonical bytes of an integral number; 0 if it is another. */
+static inline uint32_t short_number(uint8_t *to, uint64_t slot)
+{
+	double number;
+	int64_t whole;
+
+	memcpy(&number, &slot, 8);
+	if (!(number >= -0x1p63 && number < 0x1p63))
+		return 0;
+	whole = (int64_t)number;
+	if ((double)whole != number)
+		return 0;
+	to[0] = 'i';
+	memcpy(to + 1, &whole, 8);
+	return 9;
+}
+
+static inline uint32_t short_string(uint8_t *to, uint32_t room, uint64_t slot, const uint8_t *body)
+{
+	uint32_t len = (uint32_t)(slot >> 32);
+
+	if (len > QUICK_LEN_MAX || len + 2 > room)
+		return 0;
+	to[0] = 's';
+	to[1] = (uint8_t)len;
+	memcpy(to + 2, body + (uint32_t)slot, len);
+	return len + 2;
+}
+
+/* Bytes of the key of one row; 0 if it is none of the usual. */
+static inline uint32_t short_key(const struct route *routes, uint32_t count, uint8_t *to, const uint8_t *body)
+{
+	uint32_t len = 0;
+
+	if (count > 1) {
+		to[0] = 't';
+		to[1] = (uint8_t)count;
+		len = 2;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t part = 0;
+		uint64_t slot;
+
+		memcpy(&slot, body + routes[i].steps[0].slot_at, 8);
+		if (routes[i].quick == WR_T_F64 && len + 9 <= WR_KEY_SHORT)
+			part = short_number(to + len, slot);
+		else if (routes[i].quick == WR_T_STR)
+			part = short_string(to + len, WR_KEY_SHORT - len, slot, body);
+		if (part == 0)
+			return 0;
+		len += part;
+	}
+	return len;
+}
+
+static inline uint64_t short_hash(const uint8_t *p, uint32_t len)
+{
+	return len == 9 ? XXH3_64bits(p, 9) : len > 0 ? XXH3_64bits(p, len) : 0;
+}
+
+uint32_t wr_keyer_keys(struct wr_keyer *k, const uint8_t *p, const uint8_t *end, struct wr_short_key *keys)
+{
+	uint32_t n = 0, known = 0, count = k->count;
+	const struct route *routes = NULL;
+
+	for (; p < end && n < WR_KEYS_MAX; p += ((const struct wr_elem *)p)->len, n++) {
+		const struct wr_elem *row = (const struct wr_elem *)p;
+		uint32_t id = wr_elem_shape(row), line = id % KEYER_LINES;
+
+		if (WR_UNLIKELY(id != known)) {
+			if (k->shapes[line] != id)
+				keyer_learn(k, line, id);
+			routes = &k->routes[line * count];
+			known = id;
+		}
+		memset(keys[n].bytes, 0, 24);
+		keys[n].len = short_key(routes, count, keys[n].bytes, wr_elem_body(row));
+	}
+	/* in a loop of its own: a load across bytes that were just stored in parts waits for them */
+	for (uint32_t i = 0; i < n; i++)
+		keys[i].hash = short_hash(keys[i].bytes, keys[i].len);
+	return n;
+}

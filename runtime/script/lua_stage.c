@@ -27,6 +27,10 @@ struct lua_stage {
 	uint32_t keyed_inputs; /* bit i: rows of input i have a key */
 	double counted[64];
 	int32_t group; /* rows between two looks at the clock */
+	/* keys of the rows from key_row on, taken together; key_at of key_count are used up */
+	const uint8_t *key_row;
+	uint32_t key_at, key_count;
+	struct wr_short_key keys[WR_KEYS_MAX];
 };
 
 static struct lua_stage *of(struct wr_stage *s)
@@ -184,6 +188,8 @@ static int stage_rows(struct wr_stage *s, struct wr_rows *rows)
 	ls->shared.watermark = s->watermark;
 	if (s->store)
 		wr_store_set_now(s->store, ls->shared.now_ms);
+	if (rows->p != ls->key_row)
+		ls->key_at = ls->key_count = 0;
 	ls->shared.row = rows->p;
 	ls->shared.end = rows->end;
 	ls->shared.input = rows->input;
@@ -280,14 +286,29 @@ const unsigned wr_script_kinds_count = 1;
 
 /* ---- called by generated code ---- */
 
+static const struct wr_short_key *next_key(struct wr_lua *l, struct wr_keyer *k, const uint8_t *row)
+{
+	struct lua_stage *ls = of(l->stage);
+
+	if (ls->key_at == ls->key_count) {
+		ls->key_count = wr_keyer_keys(k, row, l->end, ls->keys);
+		ls->key_at = 0;
+		wr_store_prefetch(l->store, ls->keys, ls->key_count);
+	}
+	ls->key_row = row + ((const struct wr_elem *)row)->len;
+	return &ls->keys[ls->key_at++];
+}
+
 int wr_lua_set_key(struct wr_lua *l, const uint8_t *row, uint32_t input)
 {
 	struct wr_stage *s = l->stage;
-	struct wr_keyer *k = s->keyer;
+	struct wr_keyer *k = WR_UNLIKELY(input == 1) && of(s)->keyer2 ? of(s)->keyer2 : s->keyer;
+	const struct wr_short_key *key = next_key(l, k, row);
 
-	if (WR_UNLIKELY(input == 1) && of(s)->keyer2)
-		k = of(s)->keyer2;
-	return wr_store_set_row(l->store, k, (const struct wr_elem *)row);
+	if (WR_UNLIKELY(key->len == 0))
+		return wr_store_set_row(l->store, k, (const struct wr_elem *)row);
+	wr_store_set_short(l->store, key);
+	return WR_OK;
 }
 
 /* A look at the clock costs as much as a few rows: cheap rows are looked at in larger groups, so that about

@@ -52,8 +52,8 @@ struct wr_frozen *wr_store_freeze(struct wr_store *s)
 	f->chunk_count = s->chunk_count;
 	f->epoch = s->epoch++;
 	for (uint32_t i = 0; i < s->chunk_count; i++) {
-		f->chunks[i] = s->chunks[i];
-		atomic_fetch_add_explicit(&s->chunks[i]->refs, 1, memory_order_relaxed);
+		f->chunks[i] = s->chunks[i].chunk;
+		atomic_fetch_add_explicit(&s->chunks[i].chunk->refs, 1, memory_order_relaxed);
 	}
 	s->frozen[s->frozen_count++] = f;
 	return f;

@@ -42,23 +42,23 @@ void wr_block_drop(struct wr_store *s, struct block *b)
 
 struct entry *wr_entry_own(struct wr_store *s, uint32_t id)
 {
-	struct chunk *c = s->chunks[id / CHUNK_ENTRIES], *copy;
+	struct chunk_slot *slot = &s->chunks[id / CHUNK_ENTRIES];
+	struct chunk *copy;
 	size_t bytes = (size_t)CHUNK_ENTRIES * s->entry_size;
 
-	if (WR_LIKELY(c->epoch == s->epoch))
-		return entry_in(c, id, s->entry_size);
-	if (atomic_load_explicit(&c->refs, memory_order_acquire) == 1) {
-		c->epoch = s->epoch; /* its versions are closed */
-		return entry_in(c, id, s->entry_size);
+	if (WR_LIKELY(slot->epoch == s->epoch))
+		return entry_in(slot->chunk, id, s->entry_size);
+	if (atomic_load_explicit(&slot->chunk->refs, memory_order_acquire) == 1) {
+		slot->epoch = s->epoch; /* its versions are closed */
+		return entry_in(slot->chunk, id, s->entry_size);
 	}
 	copy = wr_alloc_aligned(s->mem, 64, sizeof *copy + bytes);
 	if (!copy)
 		return NULL;
 	copy->refs = 1;
-	copy->epoch = s->epoch;
-	memcpy(copy->entries, c->entries, bytes);
-	s->chunks[id / CHUNK_ENTRIES] = copy;
-	atomic_fetch_sub_explicit(&c->refs, 1, memory_order_release);
+	memcpy(copy->entries, slot->chunk->entries, bytes);
+	atomic_fetch_sub_explicit(&slot->chunk->refs, 1, memory_order_release);
+	*slot = (struct chunk_slot){copy, s->epoch};
 	return entry_in(copy, id, s->entry_size);
 }
 
@@ -69,7 +69,7 @@ static int chunk_add(struct wr_store *s)
 
 	if (s->chunk_count == s->chunk_cap) {
 		uint32_t cap = s->chunk_cap ? s->chunk_cap * 2 : 4;
-		struct chunk **more = wr_realloc(s->mem, s->chunks, cap * sizeof *more);
+		struct chunk_slot *more = wr_realloc(s->mem, s->chunks, cap * sizeof *more);
 
 		if (!more)
 			return WR_EFATAL;
@@ -80,8 +80,7 @@ static int chunk_add(struct wr_store *s)
 	if (!c)
 		return WR_EFATAL;
 	c->refs = 1;
-	c->epoch = s->epoch;
-	s->chunks[s->chunk_count++] = c;
+	s->chunks[s->chunk_count++] = (struct chunk_slot){c, s->epoch};
 	return WR_OK;
 }
 
@@ -135,7 +134,7 @@ int wr_index_add(struct wr_store *s, uint32_t tag, uint32_t id)
 {
 	uint64_t at;
 
-	if (!s->index || (s->live + 1) * 10 > (s->mask + 1) * 6)
+	if (!s->index || (s->live + 1) * 2 > s->mask + 1)
 		if (index_grow(s) != WR_OK)
 			return WR_EFATAL;
 	for (at = tag & s->mask; s->index[at]; at = (at + 1) & s->mask)
@@ -297,12 +296,12 @@ struct wr_store *wr_store_new(const struct wr_store_options *o)
 	s->group_last = o->group_last;
 	s->epoch = 1;
 	s->key_cap = 512;
-	s->key = wr_alloc(mem, s->key_cap);
+	s->key = s->key_room = wr_alloc(mem, s->key_cap);
 	s->states = wr_zalloc(mem, (o->state_count + 1) * sizeof *s->states);
 	s->uid = wr_strdup(mem, o->operator_uid ? o->operator_uid : "");
 	for (int i = 0; i < 2; i++)
 		s->timers[i] = wr_timers_new(mem);
-	if (!s->key || !s->states || !s->uid || !s->timers[0] || !s->timers[1]) {
+	if (!s->key_room || !s->states || !s->uid || !s->timers[0] || !s->timers[1]) {
 		wr_store_free(s);
 		return NULL;
 	}
@@ -336,7 +335,7 @@ void wr_store_free(struct wr_store *s)
 			cell_free(s, &e->cells[i]);
 	}
 	for (uint32_t i = 0; i < s->chunk_count; i++)
-		wr_free(s->mem, s->chunks[i]);
+		wr_free(s->mem, s->chunks[i].chunk);
 	while (s->retired) {
 		struct block *b = s->retired;
 
@@ -350,7 +349,7 @@ void wr_store_free(struct wr_store *s)
 	wr_free(s->mem, s->chunks);
 	wr_free(s->mem, s->index);
 	wr_free(s->mem, s->states);
-	wr_free(s->mem, s->key);
+	wr_free(s->mem, s->key_room);
 	wr_free(s->mem, s->uid);
 	wr_free(s->mem, s);
 }
@@ -374,24 +373,61 @@ int64_t wr_store_bytes(const struct wr_store *s)
 
 /* ---- current key ---- */
 
-int wr_store_set_key(struct wr_store *s, const uint8_t *key, uint32_t len, uint64_t hash)
+static int key_room(struct wr_store *s, uint32_t len)
 {
-	if (WR_UNLIKELY(len > s->key_cap)) {
-		uint8_t *more = wr_realloc(s->mem, s->key, len * 2);
+	uint8_t *more;
 
-		if (!more)
-			return WR_EFATAL;
+	if (WR_LIKELY(len <= s->key_cap))
+		return WR_OK;
+	more = wr_realloc(s->mem, s->key_room, len * 2);
+	if (!more)
+		return WR_EFATAL;
+	if (s->key == s->key_room)
 		s->key = more;
-		s->key_cap = len * 2;
-	}
-	memcpy(s->key, key, len);
+	s->key_room = more;
+	s->key_cap = len * 2;
+	return WR_OK;
+}
+
+static void key_changed(struct wr_store *s, uint32_t len, uint64_t hash)
+{
 	s->key_len = len;
 	s->ns_len = 0;
 	s->hash = hash;
 	s->has_key = true;
 	s->looked_up = false;
 	s->current = NONE;
+}
+
+int wr_store_set_key(struct wr_store *s, const uint8_t *key, uint32_t len, uint64_t hash)
+{
+	if (key_room(s, len) != WR_OK)
+		return WR_EFATAL;
+	memcpy(s->key_room, key, len);
+	s->key = s->key_room;
+	key_changed(s, len, hash);
 	return WR_OK;
+}
+
+/* Entries of short keys compare as three words: `inside` is zero behind the key. */
+void wr_store_set_short(struct wr_store *s, const struct wr_short_key *key)
+{
+	uint32_t tag = wr_lookup_tag(key->hash);
+
+	s->key = key->bytes;
+	key_changed(s, key->len, key->hash);
+	if (WR_UNLIKELY(!s->index || key->len > KEY_INLINE))
+		return;
+	s->looked_up = true;
+	for (uint64_t at = tag & s->mask; s->index[at]; at = (at + 1) & s->mask) {
+		const struct entry *e = entry_at(s, (uint32_t)s->index[at]);
+
+		if ((uint32_t)(s->index[at] >> 32) != tag || e->key_len != key->len || e->ns_len != 0 ||
+		    e->kind != ENTRY_KEY || memcmp(e->inside, key->bytes, KEY_INLINE) != 0)
+			continue;
+		s->current = (uint32_t)s->index[at];
+		return;
+	}
 }
 
 void wr_store_unset_key(struct wr_store *s)
@@ -415,15 +451,13 @@ const uint8_t *wr_store_key(const struct wr_store *s, uint32_t *len)
 int wr_store_set_namespace(struct wr_store *s, const uint8_t *ns, uint32_t len)
 {
 	WR_ASSERT(s->has_key);
-	if (s->key_len + len > s->key_cap) {
-		uint8_t *more = wr_realloc(s->mem, s->key, (s->key_len + len) * 2);
-
-		if (!more)
-			return WR_EFATAL;
-		s->key = more;
-		s->key_cap = (s->key_len + len) * 2;
+	if (key_room(s, s->key_len + len) != WR_OK)
+		return WR_EFATAL;
+	if (s->key != s->key_room) {
+		memcpy(s->key_room, s->key, s->key_len);
+		s->key = s->key_room;
 	}
-	memcpy(s->key + s->key_len, ns, len);
+	memcpy(s->key_room + s->key_len, ns, len);
 	s->ns_len = len;
 	s->looked_up = false;
 	s->current = NONE;
@@ -448,26 +482,35 @@ int wr_entry_select(struct wr_store *s, uint32_t id)
 	return rc;
 }
 
-void wr_store_prefetch(struct wr_store *s, uint64_t hash)
+void wr_store_prefetch(struct wr_store *s, const struct wr_short_key *keys, uint32_t count)
 {
-	if (s->index)
-		__builtin_prefetch(&s->index[wr_lookup_tag(hash) & s->mask]);
-}
+	enum { NEAR_ANYWAY = 2048 }; /* so few entries stay in the cache by themselves */
 
-void wr_store_prefetch_entry(struct wr_store *s, uint64_t hash)
-{
-	uint64_t slot;
-
-	if (!s->index)
+	if (s->live < NEAR_ANYWAY)
 		return;
-	slot = s->index[wr_lookup_tag(hash) & s->mask];
-	if (slot) {
-		const char *e = (const char *)entry_at(s, (uint32_t)slot);
+	for (uint32_t i = 0; i < count; i++)
+		__builtin_prefetch(&s->index[wr_lookup_tag(keys[i].hash) & s->mask]);
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t tag = wr_lookup_tag(keys[i].hash);
+		uint64_t at = tag & s->mask;
+		const char *e;
 
+		while (s->index[at] && (uint32_t)(s->index[at] >> 32) != tag)
+			at = (at + 1) & s->mask;
+		if (!s->index[at])
+			continue;
+		e = (const char *)entry_at(s, (uint32_t)s->index[at]);
 		__builtin_prefetch(e);
 		__builtin_prefetch(e + 64);
-		__builtin_prefetch(e + 128);
 	}
+}
+
+int wr_store_next(struct wr_store *s, uint64_t *cursor)
+{
+	while (*cursor < s->used)
+		if (entry_at(s, (uint32_t)++ * cursor)->kind == ENTRY_KEY)
+			return wr_entry_select(s, (uint32_t)*cursor) == WR_OK;
+	return 0;
 }
 
 int wr_store_set_row(struct wr_store *s, struct wr_keyer *k, const struct wr_elem *row)

@@ -99,12 +99,16 @@ struct wr_store *wr_store_new(const struct wr_store_options *options);
 void wr_store_free(struct wr_store *s);
 /* Processing time for TTL, in ms; set before a batch. */
 void wr_store_set_now(struct wr_store *s, int64_t now_ms);
-/* Starts to fetch the cache lines of a key that will be set soon: first its place in the index, and, some
- * rows later, the entry that lies there. */
-void wr_store_prefetch(struct wr_store *s, uint64_t hash);
-void wr_store_prefetch_entry(struct wr_store *s, uint64_t hash);
+/* Starts to fetch the cache lines of keys that will be set soon, so that their misses overlap. */
+void wr_store_prefetch(struct wr_store *s, const struct wr_short_key *keys, uint32_t count);
+/* As wr_store_set_key, and looks the entry up at once; `key` (of len > 0) is borrowed until the next key. */
+void wr_store_set_short(struct wr_store *s, const struct wr_short_key *key);
 /* Key of `row` by `keyer`, then as wr_store_set_key. WR_EUSER as wr_keyer_key. */
 int wr_store_set_row(struct wr_store *s, struct wr_keyer *k, const struct wr_elem *row);
+
+/* Makes the next (key, namespace) the current one, in no order; start with *cursor = 0. 0 at the end. Keys
+ * may be changed and removed on the way, but a key that is added may be met or not. */
+int wr_store_next(struct wr_store *s, uint64_t *cursor);
 
 /* Removes up to `entries` expired values; called between batches (background cleanup). */
 void wr_store_expire(struct wr_store *s, uint32_t entries);

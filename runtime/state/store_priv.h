@@ -64,8 +64,12 @@ struct entry {
 
 struct chunk {
 	_Atomic uint32_t refs; /* the store and every frozen version that names it */
-	uint32_t epoch;
 	_Alignas(64) uint8_t entries[];
+};
+/* The owner's view: the epoch beside the pointer, since a look into the chunk's head is a cache miss. */
+struct chunk_slot {
+	struct chunk *chunk;
+	uint32_t epoch;
 };
 
 struct timers;
@@ -83,7 +87,7 @@ struct wr_store {
 	uint64_t mask;
 	uint64_t live; /* entries in the index */
 
-	struct chunk **chunks;
+	struct chunk_slot *chunks;
 	uint32_t chunk_count, chunk_cap;
 	uint32_t used; /* ids given out: 1..used */
 	uint32_t free; /* chain of free ids */
@@ -92,7 +96,8 @@ struct wr_store {
 	/* current key */
 	bool has_key;
 	uint64_t hash;
-	uint8_t *key; /* key, then namespace */
+	const uint8_t *key; /* key, then namespace: in key_room, or borrowed (wr_store_set_short) */
+	uint8_t *key_room;
 	uint32_t key_len, ns_len, key_cap;
 	uint32_t current; /* id, NONE = absent or not looked up */
 	bool looked_up;
@@ -113,7 +118,7 @@ static inline struct entry *entry_in(struct chunk *c, uint32_t id, uint32_t size
 /* For reading. */
 static inline struct entry *entry_at(const struct wr_store *s, uint32_t id)
 {
-	return entry_in(s->chunks[id / CHUNK_ENTRIES], id, s->entry_size);
+	return entry_in(s->chunks[id / CHUNK_ENTRIES].chunk, id, s->entry_size);
 }
 static inline const uint8_t *entry_key(const struct entry *e)
 {

@@ -150,6 +150,16 @@ uint8_t *wr_state_put(struct wr_store *s, uint32_t state, uint32_t shape, uint32
 
 uint8_t *wr_state_update(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len, int32_t *fresh)
 {
+	if (WR_LIKELY(s->looked_up && s->current)) {
+		const struct chunk_slot *slot = &s->chunks[s->current / CHUNK_ENTRIES];
+		struct cell *cell = &entry_in(slot->chunk, s->current, s->entry_size)->cells[state];
+
+		if (WR_LIKELY(slot->epoch == s->epoch && cell->kind == CELL_INSIDE && cell->len == len &&
+			      cell->shape == shape && !s->states[state].ttl_ms)) {
+			*fresh = 0;
+			return cell->body;
+		}
+	}
 	return state_put(s, state, shape, len, fresh);
 }
 
