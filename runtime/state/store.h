@@ -43,6 +43,20 @@ const uint8_t *wr_store_key(const struct wr_store *s, uint32_t *len);
 int wr_store_set_namespace(struct wr_store *s, const uint8_t *ns, uint32_t len);
 const uint8_t *wr_store_namespace(const struct wr_store *s, uint32_t *len);
 
+/* Every kind of state and every timer belongs to one namespace of its key: key and namespace together are
+ * the address, so the same state has a value of its own in each. For windows: 16 bytes (start, end) or 8.
+ * An entry costs about 130 bytes; where a key has many small panes one value with all of them is cheaper. */
+
+/* Clears all states of the current key and namespace; its timers stay. */
+void wr_state_clear_all(struct wr_store *s);
+/* The value in another namespace of the current key; NULL = empty or expired. */
+const struct wr_sval *wr_state_peek(struct wr_store *s, uint32_t state, const uint8_t *ns, uint32_t len);
+/* Moves what `state` holds in namespace `ns` of the current key into the current namespace: a list behind
+ * the elements that are there, a map over its entries, a value if there is none. `ns` is empty afterwards.
+ * WR_OK; WR_AGAIN: both hold a value and nothing was moved (combine them: wr_state_peek, wr_state_put);
+ * WR_EUSER: a list beyond its limit; WR_EFATAL. */
+int wr_state_merge(struct wr_store *s, uint32_t state, const uint8_t *ns, uint32_t len);
+
 /* Value states, and the accumulator of reducing and aggregating states. NULL = empty or expired. */
 const struct wr_sval *wr_state_get(struct wr_store *s, uint32_t state);
 /* Room for a value of `len` bytes (a multiple of 8) of `shape`, replacing the old one; the caller fills

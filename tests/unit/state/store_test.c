@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "base/error.h"
 #include "base/rand.h"
 #include "state/store.h"
 #include "state/timers.h"
@@ -124,6 +125,36 @@ static void check_map(struct wr_store *s, const struct slot *m)
 	assert_int_equal(seen, count);
 }
 
+/* Session windows grow together: what another namespace of the key holds comes into the current one. */
+static void merge(struct wr_store *s, struct model *m, uint32_t k, uint32_t space, uint32_t other,
+		  uint32_t state)
+{
+	struct slot *to = &m->slots[k][space], *from = &m->slots[k][other];
+	uint32_t len = other == 0 ? 0 : other == 1 ? 3 : 50;
+	bool both = to->value.words && from->value.words;
+	uint8_t ns[64];
+
+	memset(ns, (int)('A' + other), sizeof ns);
+	if (space == other || (state == S_LIST && to->list_count + from->list_count > LIST_MAX))
+		return;
+	if (state == S_VALUE)
+		check(wr_state_peek(s, S_VALUE, ns, len), from->value);
+	assert_int_equal(wr_state_merge(s, state, ns, len), state == S_VALUE && both ? WR_AGAIN : WR_OK);
+	if (state == S_VALUE && !both && from->value.words) {
+		to->value = from->value;
+		from->value.words = 0;
+	} else if (state == S_LIST) {
+		memcpy(to->list + to->list_count, from->list, from->list_count * sizeof *from->list);
+		to->list_count += from->list_count;
+		from->list_count = 0;
+	} else if (state == S_MAP) {
+		for (uint32_t u = 0; u < USER_KEYS; u++)
+			if (from->map[u].words)
+				to->map[u] = from->map[u];
+		memset(from->map, 0, sizeof from->map);
+	}
+}
+
 static void one_operation(struct wr_store *s, struct model *m, struct wr_rand *r, int64_t now)
 {
 	uint32_t k = wr_rand_below(r, KEYS), space = wr_rand_below(r, SPACES),
@@ -136,7 +167,7 @@ static void one_operation(struct wr_store *s, struct model *m, struct wr_rand *r
 	uint8_t *body;
 
 	select_slot(s, k, space);
-	switch (wr_rand_below(r, 14)) {
+	switch (wr_rand_below(r, 16)) {
 	case 0:
 	case 1:
 		fill(wr_state_put(s, S_VALUE, v.words, v.words * 8), v);
@@ -194,6 +225,16 @@ static void one_operation(struct wr_store *s, struct model *m, struct wr_rand *r
 	case 12:
 		wr_timer_remove(s, kind, at);
 		slot->timer[kind][at] = false;
+		break;
+	case 13:
+		merge(s, m, k, space, wr_rand_below(r, SPACES), wr_rand_below(r, 3));
+		break;
+	case 14:
+		if (wr_rand_below(r, 8))
+			break;
+		wr_state_clear_all(s);
+		slot->value.words = slot->ttl.words = slot->list_count = 0;
+		memset(slot->map, 0, sizeof slot->map);
 		break;
 	default:
 		check(wr_state_get(s, S_VALUE), slot->value);
