@@ -103,7 +103,8 @@ function M.collect(opts)
 end
 
 ---@class weir.ChecksumOptions
----@field fields string[] what of a record goes in, in order: whole numbers, strings, "#name" for a string's length
+---@field fields string[] what of a record goes in, in order: whole numbers, strings, "#name" for a string's length,
+--- "name*1000" for a number times 1000, rounded
 ---@field query? integer where the hash of a record begins; default 0
 ---@field weight? string a field by which the record's hash is multiplied
 ---@field last_of? string of the records with one value of this field only the last goes into the sum

@@ -4,12 +4,14 @@
  * gives the text "rows=N sum=HEX". On the task's thread.
  *
  * Options: query, from which a row's hash begins; fields, the columns that go into it in order, "#name" for
- * the length of a string; weight, a field by which a row's hash is multiplied; last_of, a field of whose
- * every value only the last row counts in the sum (a query that corrects its results).
+ * the length of a string, "name*1000" for a number times 1000, rounded; weight, a field by which a row's hash
+ * is multiplied; last_of, a field of whose every value only the last row counts in the sum (a query that
+ * corrects its results).
  */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/error.h"
 #include "base/mem.h"
@@ -23,8 +25,9 @@ static struct wr_mem mem = WR_MEM_INIT("nexmark.checksum");
 struct column {
 	const char *name;
 	uint32_t name_len;
-	bool length; /* of the string, instead of the string */
-	uint32_t at; /* in rows of the last shape */
+	bool length;  /* of the string, instead of the string */
+	double times; /* what the number is multiplied by before it is rounded; 0: it is whole */
+	uint32_t at;  /* in rows of the last shape */
 };
 
 /* Hash of the last row of each value of the field `last_of`; linear, since such results are few. */
@@ -44,9 +47,11 @@ struct checksum {
 static struct column column(const char *name)
 {
 	struct column c = {.name = name, .length = name && name[0] == '#'};
+	const char *times = name ? strchr(name, '*') : NULL;
 
 	c.name += c.length;
-	c.name_len = name ? (uint32_t)strlen(c.name) : 0;
+	c.name_len = name ? (uint32_t)(times ? times - c.name : (ptrdiff_t)strlen(c.name)) : 0;
+	c.times = times ? strtod(times + 1, NULL) : 0;
 	return c;
 }
 
@@ -114,6 +119,8 @@ static int value_of(const struct column *c, const struct wr_shape *shape, const 
 	switch (type) {
 	case WR_T_F64:
 		number = wr_row_f64(shape, row, c->at);
+		if (c->times)
+			number = nearbyint(number * c->times);
 		*v = (uint64_t)(int64_t)number;
 		if (!(fabs(number) < 0x1p63) || (double)(int64_t)number != number)
 			return wr_error_set(WR_EUSER, "field '%s' is %g: a checksum takes whole numbers",

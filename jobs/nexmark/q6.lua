@@ -1,0 +1,52 @@
+--- q6: what did the last ten auctions of each seller go for on average?
+---
+---   weir run jobs/nexmark/q6.lua count=1000000 sink=checksum
+---
+--- Shows: a ring of the last n in a state. Which auctions are the last ten depends on the order in which they
+--- close, so winning bids wait until event time has passed them, and go in the order of expiry and id.
+local weir = require "weir"
+local nexmark = require "nexmark"
+local winning = require "winning"
+
+local job = weir.job { name = "q6" }
+local events = nexmark.events(job)
+
+local auctions = nexmark.auctions(events):map(function(auction)
+  return { id = auction.id, seller = auction.seller, dateTime = auction.dateTime, expires = auction.expires }
+end)
+local bids = nexmark.bids(events):map(function(bid)
+  return { auction = bid.auction, price = bid.price, dateTime = bid.dateTime }
+end)
+
+local sold = auctions:key_by("id"):connect(bids:key_by("auction"))
+  :process(winning.bids(function(auction, bid)
+    return { auction = auction.id, seller = auction.seller, price = bid.price, expires = auction.expires }
+  end))
+  :uid "winning"
+
+local last_ten = weir.process_function {
+  state = { waiting = weir.state.list(), ring = weir.state.value() },
+  element = function(ctx, sale)
+    ctx.waiting:add(sale)
+    ctx:event_timer(sale.expires)
+  end,
+  timer = function(ctx, time)
+    local now, later = {}, {}
+    for sale in ctx.waiting:iter() do table.insert(sale.expires <= time and now or later, sale) end
+    table.sort(now, function(a, b) return a.auction < b.auction end)
+    ctx.waiting:set(later)
+    local ring = ctx.ring:get() or {}
+    for _, sale in ipairs(now) do
+      table.insert(ring, sale.price)
+      if #ring > 10 then table.remove(ring, 1) end
+      local sum = 0
+      for _, price in ipairs(ring) do sum = sum + price end
+      ctx:emit { seller = sale.seller, average = math.floor(sum / #ring) }
+    end
+    ctx.ring:set(ring)
+  end,
+}
+
+local averages = sold:key_by("seller"):process(last_ten):uid "last_ten"
+
+return nexmark.sink(job, averages, { query = 6, fields = { "seller", "average" } })
