@@ -94,13 +94,26 @@ static void put_number(uint8_t *to, uint32_t shape, double value)
 	memcpy(to + sizeof head, &value, sizeof value);
 }
 
-static int sequence_emit(struct sequence *q, struct wr_out *out, uint32_t n)
+/* Room for a row: WR_OK, WR_AGAIN when the step should end first, or an error. */
+static int room(struct wr_stage *s, struct wr_out *out, uint32_t len)
 {
+	if (out->end - out->p >= len)
+		return WR_OK;
+	if (wr_stage_spent(s))
+		return WR_AGAIN;
+	return wr_out_more(out, len) ? WR_OK : wr_error_code();
+}
+
+static int sequence_emit(struct wr_stage *s, struct sequence *q, uint32_t n)
+{
+	struct wr_out *out = s->outs[0];
+
 	while (n > 0) {
+		int rc = room(s, out, SEQUENCE_ROW);
 		uint32_t fit;
 
-		if (out->end - out->p < SEQUENCE_ROW && !wr_out_more(out, SEQUENCE_ROW))
-			return wr_error_code();
+		if (rc != WR_OK)
+			return rc;
 		fit = (uint32_t)((out->end - out->p) / SEQUENCE_ROW);
 		fit = fit < n ? fit : n;
 		for (uint32_t i = 0; i < fit; i++, q->next += q->stride, out->p += SEQUENCE_ROW)
@@ -126,14 +139,16 @@ static uint32_t pattern_put(struct sequence *q, struct wr_out *out, uint32_t n)
 	return made;
 }
 
-static int pattern_emit(struct sequence *q, struct wr_out *out, uint32_t n)
+static int pattern_emit(struct wr_stage *s, struct sequence *q, uint32_t n)
 {
 	uint32_t len_max = wr_pattern_len_max(q->pattern);
 
 	while (n > 0) {
-		if (out->end - out->p < len_max && !wr_out_more(out, len_max))
-			return wr_error_code();
-		n -= pattern_put(q, out, n);
+		int rc = room(s, s->outs[0], len_max);
+
+		if (rc != WR_OK)
+			return rc;
+		n -= pattern_put(q, s->outs[0], n);
 	}
 	return WR_OK;
 }
@@ -146,8 +161,10 @@ static int sequence_poll(struct wr_stage *s)
 
 	if (due == 0)
 		return q->next >= q->count ? WR_END : WR_AGAIN;
-	rc = q->pattern ? pattern_emit(q, s->outs[0], due) : sequence_emit(q, s->outs[0], due);
-	return rc != WR_OK || q->next < q->count ? rc : WR_END;
+	rc = q->pattern ? pattern_emit(s, q, due) : sequence_emit(s, q, due);
+	if (rc < 0)
+		return rc;
+	return q->next < q->count ? WR_OK : WR_END;
 }
 
 static void sequence_free(struct wr_stage *s)

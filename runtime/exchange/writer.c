@@ -243,15 +243,9 @@ static inline int first_lane(struct wr_writer *w, const struct wr_elem *row, uin
 	return WR_OK;
 }
 
-static inline int hash_lane(struct wr_writer *w, const struct wr_elem *row, uint32_t *lane)
+static inline uint32_t lane_of_key(const struct wr_writer *w, uint64_t hash)
 {
-	struct wr_key key;
-	int rc = wr_keyer_key(w->keyer, row, &key);
-
-	if (WR_LIKELY(rc == WR_OK))
-		*lane = w->group_lanes[w->group_mask ? key.hash & w->group_mask
-						     : wr_key_group(key.hash, w->max_parallelism)];
-	return rc;
+	return w->group_lanes[w->group_mask ? hash & w->group_mask : wr_key_group(hash, w->max_parallelism)];
 }
 
 static inline int next_lane(struct wr_writer *w, const struct wr_elem *row, uint32_t *lane)
@@ -293,6 +287,14 @@ static inline int custom_lane(struct wr_writer *w, const struct wr_elem *row, ui
 
 /* ---- rows ---- */
 
+/* Copies a row to its lane, or lets the job decide on one that has none. */
+static inline int row_put(struct wr_writer *w, const struct wr_elem *row, uint32_t lane, int rc)
+{
+	if (WR_LIKELY(rc == WR_OK))
+		return lane_row(w, &w->lanes[lane], row);
+	return w->on_bad_row ? w->on_bad_row(w->arg, row, rc) : rc;
+}
+
 static inline __attribute__((always_inline)) int
 rows_by(struct wr_writer *w, const uint8_t *p, const uint8_t *end,
 	int (*choose)(struct wr_writer *w, const struct wr_elem *row, uint32_t *lane))
@@ -302,13 +304,33 @@ rows_by(struct wr_writer *w, const uint8_t *p, const uint8_t *end,
 		uint32_t lane = 0;
 		int rc = choose(w, row, &lane);
 
-		if (WR_LIKELY(rc == WR_OK))
-			rc = lane_row(w, &w->lanes[lane], row);
-		else if (w->on_bad_row)
-			rc = w->on_bad_row(w->arg, row, rc);
+		rc = row_put(w, row, lane, rc);
 		if (WR_UNLIKELY(rc != WR_OK))
 			return rc;
 		p += row->len;
+	}
+	return WR_OK;
+}
+
+/* The keys of a group of rows first, then their copies: a copy waits for a line that another core has, and a
+ * hash would wait for the copy behind which its bytes were stored. */
+static int rows_by_hash(struct wr_writer *w, const uint8_t *p, const uint8_t *end)
+{
+	struct wr_short_key keys[WR_KEYS_MAX];
+
+	while (p < end) {
+		uint32_t n = wr_keyer_keys(w->keyer, p, end, keys);
+
+		for (uint32_t i = 0; i < n; i++) {
+			const struct wr_elem *row = (const struct wr_elem *)p;
+			struct wr_key key = {.hash = keys[i].hash};
+			int rc = WR_LIKELY(keys[i].len) ? WR_OK : wr_keyer_key(w->keyer, row, &key);
+
+			rc = row_put(w, row, rc == WR_OK ? lane_of_key(w, key.hash) : 0, rc);
+			if (WR_UNLIKELY(rc != WR_OK))
+				return rc;
+			p += row->len;
+		}
 	}
 	return WR_OK;
 }
@@ -319,7 +341,7 @@ int wr_writer_rows(struct wr_writer *w, const uint8_t *p, const uint8_t *end)
 		return rows_by(w, p, end, first_lane);
 	switch (w->partitioning) {
 	case WR_HASH:
-		return rows_by(w, p, end, hash_lane);
+		return rows_by_hash(w, p, end);
 	case WR_SHUFFLE:
 		return rows_by(w, p, end, random_lane);
 	case WR_CUSTOM:
