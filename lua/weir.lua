@@ -33,6 +33,8 @@ local weir = {
 
   state = require "weir.state",
   watermark = require "weir.watermark",
+  window = require "weir.window",
+  agg = require "weir.agg",
   text = require "weir.text",
   pairs = require("weir.pairs").pairs,
   duration = require("weir.duration").ms,

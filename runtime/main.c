@@ -18,6 +18,7 @@
 #include "nexmark/nexmark.h"
 #include "operator/operators.h"
 #include "script/script.h"
+#include "window/window.h"
 
 #ifndef WEIR_VERSION
 #define WEIR_VERSION "0.1.0"
@@ -103,6 +104,7 @@ static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_b
 	const struct wr_kind_list kinds[] = {{wr_script_kinds, wr_script_kinds_count},
 					     {wr_operator_kinds, wr_operator_kinds_count},
 					     {wr_connect_kinds, wr_connect_kinds_count},
+					     {wr_window_kinds, wr_window_kinds_count},
 					     {wr_nexmark_kinds, wr_nexmark_kinds_count}};
 	struct wr_report *report = wr_report_new(c, wr_clock_system());
 	struct wr_job_options o = {

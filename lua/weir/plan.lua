@@ -178,11 +178,13 @@ end
 
 local stateful_kinds = {
   process = true, co_process = true, broadcast_process = true, reduce = true, aggregate = true,
+  window = true,
 }
 
 local function describe_key(stage, node)
-  if not stateful_kinds[node.kind] or not (node.key or node.key2) then return end
+  if not stateful_kinds[node.kind] or not (node.key or node.key2 or node.all) then return end
   stage.states = fingerprint.states(node)
+  if node.all then return end
   if node.inputs2 and not (node.key and node.key2) then
     stage.key = (node.key or node.key2).names
     stage.keyed_inputs = node.key and 1 or 2

@@ -12,6 +12,7 @@ local sinks = require "weir.sinks"
 local suggest = require "weir.suggest"
 local watermark = require "weir.watermark"
 local where = require "weir.where"
+local windowed = require "weir.windowed"
 
 local fail = where.fail
 local M = {}
@@ -41,6 +42,7 @@ end
 local Stream = { __index = M.strict("stream", methods) }
 local Connected = { __index = M.strict("connected streams", connected) }
 local Handle = { __index = M.strict("sink", settings) }
+local Windowed = { __index = M.strict("windowed stream", windowed.methods) }
 
 ---------------------------------------------------------------- drawing
 
@@ -318,6 +320,33 @@ methods.min_by = of_field("min_by", true)
 ---@return weir.Stream
 methods.max_by = of_field("max_by", true)
 
+---------------------------------------------------------------- windows
+
+--- Groups the records of each key into windows; what they give is said by `aggregate`, `count`, `sum` and the
+--- like of the windowed stream.
+---
+---   stream:key_by("user"):window(weir.window.tumbling "1m"):aggregate { n = weir.agg.count() }
+---@param assigner weir.WindowAssigner
+---@return weir.WindowedStream
+function methods:window(assigner)
+  if not self.key then
+    fail("stream:window works per key, and this stream has none: put :key_by(…) before it, or take window_all")
+  end
+  return setmetatable(windowed.new("stream:window", self.key, assigner, function(kind, verb, fields)
+    return operator(self, kind, verb, fields)
+  end), Windowed)
+end
+
+--- Windows over all records, whatever their key, in one subtask (W16).
+---@param assigner weir.WindowAssigner
+---@return weir.WindowedStream
+function methods:window_all(assigner)
+  return setmetatable(windowed.new("stream:window_all", false, assigner, function(kind, verb, fields)
+    fields.single = true
+    return operator(view(self, self.inputs), kind, verb, fields)
+  end), Windowed)
+end
+
 ---------------------------------------------------------------- several streams
 
 local function need_stream(method, stream, what)
@@ -367,7 +396,7 @@ function methods:side_output(tag)
   if not node then
     fail 'stream:side_output belongs to an operator: call it on the stream that the operator gave'
   end
-  local emits = node.kind:match "process$" or node.kind:match "flat_map$"
+  local emits = node.kind:match "process$" or node.kind:match "flat_map$" or tag == node.late
   if not emits and tag ~= "dead_letter" then
     fail('stream:side_output: operator "%s" has no side output "%s": only process functions and flat_map emit '
       .. "to one", node.name, tag)
@@ -586,5 +615,6 @@ end
 guarded("stream", methods, Stream)
 guarded("connected", connected, Connected)
 guarded("sink", settings, Handle)
+guarded("windowed", windowed.methods, Windowed)
 
 return M

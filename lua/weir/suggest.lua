@@ -50,4 +50,18 @@ function M.hint(name, names)
   return "; there is " .. table.concat(sorted, ", ")
 end
 
+--- A module that raises at the script's line for names it does not have: "weir.window has no tumblin".
+---@param name string of the module
+---@param module table
+---@return table module
+function M.strict(name, module)
+  return setmetatable(module, {
+    __index = function(_, key)
+      local names = {}
+      for known in pairs(module) do names[#names + 1] = known end
+      require("weir.where").fail("%s has no %s%s", name, tostring(key), M.hint(key, names))
+    end,
+  })
+end
+
 return M

@@ -296,12 +296,12 @@ static int make_store(struct making *m, const struct wr_plan_stage *ps, struct w
 				     .max_parallelism = v->max_parallelism,
 				     .mem = &mem_state};
 
-	if (!ps->key)
+	if (!ps->state_count && !ps->key)
 		return WR_OK;
 	wr_key_group_range(v->max_parallelism, v->parallelism, m->subtask, &o.group_first, &o.group_last);
 	d->store = wr_store_new(&o);
-	d->keyer = wr_keyer_new(ps->key, ps->key_count);
-	return d->store && d->keyer ? WR_OK : WR_EFATAL;
+	d->keyer = ps->key ? wr_keyer_new(ps->key, ps->key_count) : NULL;
+	return d->store && (d->keyer || !ps->key) ? WR_OK : WR_EFATAL;
 }
 
 static int make_stage(struct making *m, const struct wr_plan_stage *ps, uint32_t stage,

@@ -19,7 +19,7 @@ struct wr_report {
 };
 
 struct totals {
-	int64_t in, out, skipped, blocked_ns, bytes;
+	int64_t in, out, skipped, late, late_dropped, blocked_ns, bytes;
 	int64_t watermark; /* the lowest; WR_TS_NONE or WR_TS_MAX: there is none */
 };
 
@@ -50,7 +50,7 @@ void wr_report_watch(struct wr_report *r, struct wr_job *j)
 /* One operator, summed over its subtasks. */
 struct op_sum {
 	const char *name;
-	int64_t in, out, bytes_in, bytes_out, skipped, late;
+	int64_t in, out, bytes_in, bytes_out, skipped, late, late_dropped;
 	bool source, sink;
 };
 
@@ -71,6 +71,7 @@ static struct op_sum op_sum(const struct wr_job *j, uint32_t vertex, uint32_t st
 		sum.bytes_out += wr_metric_get(&o->bytes_out);
 		sum.skipped += wr_metric_get(&o->skipped);
 		sum.late += wr_metric_get(&o->late);
+		sum.late_dropped += wr_metric_get(&o->late_dropped);
 	}
 	return sum;
 }
@@ -97,6 +98,8 @@ static void add_operator(const struct op_sum *s, bool first, void *arg)
 
 	(void)first;
 	t->skipped += s->skipped;
+	t->late += s->late;
+	t->late_dropped += s->late_dropped;
 	if (s->source) {
 		t->in += s->out;
 		t->bytes += s->bytes_out;
@@ -167,6 +170,8 @@ static void op_text(const struct op_sum *s, bool first, void *arg)
 	fprintf(stderr, "  %-28s %12lld in %12lld out", s->name, (long long)s->in, (long long)s->out);
 	if (s->skipped)
 		fprintf(stderr, " %9lld skipped", (long long)s->skipped);
+	if (s->late)
+		fprintf(stderr, " %9lld late, %lld dropped", (long long)s->late, (long long)s->late_dropped);
 	fputc('\n', stderr);
 }
 
@@ -176,8 +181,10 @@ static void op_json(const struct op_sum *s, bool first, void *arg)
 
 	wr_bytes_printf(out, "%s{\"name\":", first ? "" : ",");
 	wr_json_string(out, s->name, strlen(s->name));
-	wr_bytes_printf(out, ",\"in\":%lld,\"out\":%lld,\"skipped\":%lld}", (long long)s->in,
-			(long long)s->out, (long long)s->skipped);
+	wr_bytes_printf(out,
+			",\"in\":%lld,\"out\":%lld,\"skipped\":%lld,\"late\":%lld,\"late_dropped\":%lld}",
+			(long long)s->in, (long long)s->out, (long long)s->skipped, (long long)s->late,
+			(long long)s->late_dropped);
 }
 
 /* What the writers of a task say together. */
@@ -243,13 +250,15 @@ void wr_report_end(struct wr_report *r, int rc)
 		wr_bytes_printf(
 		    &out,
 		    "{\"status\":\"%s\",\"seconds\":%.3f,\"records_in\":%lld,\"records_out\":%lld,"
-		    "\"skipped\":%lld,\"bytes\":%lld,\"back_pressured_seconds\":%.3f,"
+		    "\"skipped\":%lld,\"late\":%lld,\"late_dropped\":%lld,\"bytes\":%lld,\"back_pressured_"
+		    "seconds\":%.3f,"
 		    "\"resident_bytes_max\":%lld,\"operators\":[",
 		    rc < 0	   ? "failed"
 		    : rc == WR_END ? "interrupted"
 				   : "done",
-		    s, (long long)t.in, (long long)t.out, (long long)t.skipped, (long long)t.bytes,
-		    (double)t.blocked_ns / 1e9, (long long)wr_mem_resident_max());
+		    s, (long long)t.in, (long long)t.out, (long long)t.skipped, (long long)t.late,
+		    (long long)t.late_dropped, (long long)t.bytes, (double)t.blocked_ns / 1e9,
+		    (long long)wr_mem_resident_max());
 		each_operator(r, op_json, &out);
 		wr_bytes_printf(&out, "],\"tasks\":[");
 		tasks_json(r, &out);
@@ -268,6 +277,9 @@ void wr_report_end(struct wr_report *r, int rc)
 			(double)wr_mem_resident_max() / 1e6);
 		if (t.skipped)
 			fprintf(stderr, ", %lld skipped", (long long)t.skipped);
+		if (t.late)
+			fprintf(stderr, ", %lld late (%lld dropped)", (long long)t.late,
+				(long long)t.late_dropped);
 		if (t.blocked_ns)
 			fprintf(stderr, ", back-pressured %.3f s", (double)t.blocked_ns / 1e9);
 		fputc('\n', stderr);

@@ -85,7 +85,9 @@ enum wr_on_error { WR_ON_ERROR_FAIL, WR_ON_ERROR_SKIP, WR_ON_ERROR_DEAD_LETTER }
 struct wr_op_stats {
 	const char *name; /* operator's name */
 	const char *uid;
-	wr_metric rows_in, rows_out, bytes_in, bytes_out, skipped, late;
+	wr_metric rows_in, rows_out, bytes_in, bytes_out, skipped;
+	wr_metric late;		/* rows that came too late */
+	wr_metric late_dropped; /* those of them that nobody reads */
 };
 
 /* What a stage knows of the world; filled by the task before open. */

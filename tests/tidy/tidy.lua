@@ -8,7 +8,7 @@
 
 local rows = {
   { "base" }, { "record" }, { "exchange", "state", "checkpoint", "stream" }, { "task" }, { "format" },
-  { "script", "connect", "operator", "nexmark" }, { "cluster" }, { "main.c" },
+  { "script", "connect", "operator", "window", "nexmark" }, { "cluster" }, { "main.c" },
 }
 local row_of = {}
 for i, row in ipairs(rows) do

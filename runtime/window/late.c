@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* late: see late.h. */
+#include "window/late.h"
+#include <inttypes.h>
+#include "base/error.h"
+#include "base/log.h"
+
+void wr_late_init(struct wr_late *l, struct wr_stage *s)
+{
+	const char *tag = wr_value_str(s->options, "late", NULL);
+	uint32_t count = 0;
+	const struct wr_value *outs = s->plan ? wr_value_list(s->plan, "outs", &count) : NULL;
+
+	*l = (struct wr_late){0};
+	for (uint32_t i = 0; tag && i < count && i < s->out_count; i++)
+		if (!strcmp(wr_value_str(&outs[i], "tag", ""), tag))
+			l->out = s->outs[i];
+}
+
+static void say(struct wr_late *l, struct wr_stage *s, const struct wr_elem *row)
+{
+	struct wr_bytes text = WR_BYTES_EMPTY;
+
+	l->said = true;
+	wr_row_json_short(row, 400, &text);
+	wr_bytes_put_u8(&text, 0);
+	if (wr_bytes_status(&text) == WR_OK)
+		wr_warn(s->env->task,
+			"operator \"%s\" drops late records, this is the first: time %" PRId64
+			", watermark %" PRId64 "; record: %s",
+			s->ops_stats[0].name, row->ts, s->watermark, (const char *)text.data);
+	wr_bytes_deinit(&text);
+}
+
+int wr_late_row(struct wr_late *l, struct wr_stage *s, const struct wr_elem *row)
+{
+	struct wr_out *out = l->out;
+
+	wr_metric_add(&s->ops_stats[0].late, 1);
+	if (!out) {
+		wr_metric_add(&s->ops_stats[0].late_dropped, 1);
+		if (!l->said)
+			say(l, s, row);
+		return WR_OK;
+	}
+	if ((!out->p || (size_t)(out->end - out->p) < row->len) && !wr_out_more(out, row->len))
+		return WR_EFATAL;
+	memcpy(out->p, row, row->len);
+	out->p += row->len;
+	out->rows++;
+	return WR_OK;
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* panes: see panes.h. */
+#include "window/panes.h"
+#include "base/assert.h"
+#include "base/error.h"
+
+static struct wr_mem mem = WR_MEM_INIT("window.panes");
+
+enum { STATE = 0, ROW_HEAD = 8 /* the slot that says where the bytes are */, PANES_MIN = 4 };
+
+struct head {
+	int64_t next;	  /* end of the next window to fire */
+	int64_t flip;	  /* panes before it have their suffix; INT64_MIN: the stacks are to be built */
+	int64_t back_end; /* panes in [flip, back_end) are in back */
+	uint32_t first, count;
+	uint64_t back[];
+};
+
+struct pane {
+	int64_t start;
+	uint64_t acc[]; /* then, if slices are shared, the suffix */
+};
+
+/* The panes of a value in place. */
+struct view {
+	uint8_t *data;
+	struct head *head; /* NULL: tumbling */
+	uint8_t *panes;	   /* of the first one */
+	uint32_t count, cap;
+};
+
+int wr_panes_init(struct wr_panes *p, struct wr_store *store, const struct wr_accums *accums,
+		  const struct wr_slicing *slicing)
+{
+	struct wr_field_spec f = {"", 0, WR_T_BYTES, 0};
+
+	*p = (struct wr_panes){.store = store, .accums = accums, .slicing = slicing};
+	p->shared = slicing->kind != WR_TUMBLING;
+	p->head_len = p->shared ? (uint32_t)sizeof(struct head) + 8 * accums->slots : 0;
+	p->pane_len = 8 + 8 * accums->slots * (p->shared ? 2 : 1);
+	p->shape = wr_shape_intern(&f, 1, 0, 1);
+	p->sum = wr_zalloc(&mem, 8 * ((size_t)accums->slots + 1));
+	return p->shape && p->sum ? WR_OK : WR_EFATAL;
+}
+
+void wr_panes_deinit(struct wr_panes *p)
+{
+	wr_bytes_deinit(&p->scratch);
+	wr_free(&mem, p->sum);
+}
+
+/* ---- the value ---- */
+
+static struct view view_of(const struct wr_panes *p, uint8_t *body, uint32_t len)
+{
+	struct view v = {.data = body + ROW_HEAD};
+
+	v.panes = v.data;
+	v.cap = v.count = (len - ROW_HEAD - p->head_len) / p->pane_len;
+	if (p->shared) {
+		v.head = (struct head *)v.data;
+		v.count = v.head->count;
+		v.panes += p->head_len + (size_t)v.head->first * p->pane_len;
+	}
+	return v;
+}
+
+static struct pane *pane_at(const struct wr_panes *p, const struct view *v, uint32_t i)
+{
+	return (struct pane *)(v->panes + (size_t)i * p->pane_len);
+}
+
+static bool look(struct wr_panes *p, struct view *v)
+{
+	const struct wr_sval *value = wr_state_get(p->store, STATE);
+
+	if (!value)
+		return false;
+	*v = view_of(p, (uint8_t *)value->body, value->len);
+	return true;
+}
+
+/* For changing what is there; the value exists. */
+static bool own(struct wr_panes *p, struct view *v)
+{
+	const struct wr_sval *value = wr_state_get(p->store, STATE);
+	uint32_t len = value->len;
+	int32_t fresh;
+	uint8_t *body = wr_state_update(p->store, STATE, p->shape, len, &fresh);
+
+	if (!body)
+		return false;
+	WR_ASSERT(!fresh);
+	*v = view_of(p, body, len);
+	return true;
+}
+
+/* The value with room for `cap` panes, holding what it held. */
+static bool resize(struct wr_panes *p, const struct view *old, uint32_t cap, struct view *v)
+{
+	uint32_t data_len = p->head_len + cap * p->pane_len, kept = 0;
+	uint64_t slot = ROW_HEAD | (uint64_t)data_len << 32;
+	uint8_t *body;
+
+	p->scratch.len = 0;
+	if (old) {
+		wr_bytes_put(&p->scratch, old->data, p->head_len);
+		wr_bytes_put(&p->scratch, old->panes, (size_t)old->count * p->pane_len);
+		if (wr_bytes_status(&p->scratch) != WR_OK)
+			return false;
+		kept = (uint32_t)p->scratch.len;
+	}
+	body = wr_state_put(p->store, STATE, p->shape, ROW_HEAD + data_len);
+	if (!body)
+		return false;
+	memcpy(body, &slot, sizeof slot);
+	if (kept)
+		memcpy(body + ROW_HEAD, p->scratch.data, kept);
+	memset(body + ROW_HEAD + kept, 0, data_len - kept);
+	if (p->shared) {
+		struct head *head = (struct head *)(body + ROW_HEAD);
+
+		if (!old)
+			head->next = head->flip = head->back_end = WR_NO_WINDOW;
+		head->first = 0;
+	}
+	*v = view_of(p, body, ROW_HEAD + data_len);
+	return true;
+}
+
+/* Index of the first pane that does not start before `start`; records are mostly for the last ones. */
+static uint32_t lower_bound(const struct wr_panes *p, const struct view *v, int64_t start)
+{
+	uint32_t low = 0, high = v->count;
+
+	for (uint32_t n = 0; n < 4 && high > 0; n++, high--)
+		if (pane_at(p, v, high - 1)->start < start)
+			return high;
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (pane_at(p, v, middle)->start < start)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Room behind the panes that are there. */
+static bool reserve(struct wr_panes *p, bool there, struct view *v)
+{
+	uint32_t cap;
+
+	if (!there)
+		return resize(p, NULL, p->shared ? PANES_MIN : 1, v);
+	if (!p->shared)
+		return resize(p, v, v->count + 1, v);
+	if (v->head->first + v->count < v->cap)
+		return own(p, v);
+	cap = v->count * 2 < v->cap ? v->cap : v->cap * 2;
+	return resize(p, v, cap, v);
+}
+
+uint64_t *wr_panes_at(struct wr_panes *p, int64_t start, bool *fresh)
+{
+	struct view v = {0};
+	bool there = look(p, &v);
+	uint32_t at = there ? lower_bound(p, &v, start) : 0;
+	struct pane *pane;
+
+	*fresh = !there || at == v.count || pane_at(p, &v, at)->start != start;
+	if (*fresh ? !reserve(p, there, &v) : !own(p, &v))
+		return NULL;
+	pane = pane_at(p, &v, at);
+	if (*fresh) {
+		if (p->shared)
+			v.count = v.head->count++;
+		else
+			v.count--;
+		memmove((uint8_t *)pane + p->pane_len, pane, (size_t)(v.count - at) * p->pane_len);
+		memset(pane, 0, p->pane_len);
+		pane->start = start;
+	}
+	if (p->shared && start < v.head->back_end)
+		v.head->flip = INT64_MIN;
+	return pane->acc;
+}
+
+const uint64_t *wr_panes_find(struct wr_panes *p, int64_t start)
+{
+	struct view v;
+	uint32_t at;
+
+	if (!look(p, &v))
+		return NULL;
+	at = lower_bound(p, &v, start);
+	return at < v.count && pane_at(p, &v, at)->start == start ? pane_at(p, &v, at)->acc : NULL;
+}
+
+bool wr_panes_start(struct wr_panes *p, uint32_t n, int64_t *start)
+{
+	struct view v;
+
+	if (!look(p, &v) || n >= v.count)
+		return false;
+	*start = pane_at(p, &v, n)->start;
+	return true;
+}
+
+int wr_panes_drop(struct wr_panes *p, uint32_t count)
+{
+	struct view v;
+
+	if (!count || !look(p, &v))
+		return WR_OK;
+	WR_ASSERT(count <= v.count);
+	if (count == v.count) {
+		wr_state_clear(p->store, STATE);
+		return WR_OK;
+	}
+	if (!p->shared) {
+		v.panes += (size_t)count * p->pane_len;
+		v.count -= count;
+		return resize(p, &v, v.count, &v) ? WR_OK : WR_EFATAL;
+	}
+	if (!own(p, &v))
+		return WR_EFATAL;
+	v.head->first += count;
+	v.head->count -= count;
+	return WR_OK;
+}
+
+/* ---- sums of windows ---- */
+
+/* to = acc, then what follows it. */
+static void add_up(const struct wr_panes *p, uint64_t *to, const uint64_t *acc, const uint64_t *following)
+{
+	memmove(to, acc, 8 * (size_t)p->accums->slots);
+	if (following)
+		wr_accums_merge(p->accums, to, following);
+}
+
+static void build_front(const struct wr_panes *p, const struct view *v, int64_t start, int64_t end)
+{
+	uint32_t low = lower_bound(p, v, start), at = lower_bound(p, v, end), slots = p->accums->slots;
+	const uint64_t *following = NULL;
+
+	while (at-- > low) {
+		struct pane *pane = pane_at(p, v, at);
+
+		add_up(p, pane->acc + slots, pane->acc, following);
+		following = pane->acc + slots;
+	}
+	memset(v->head->back, 0, 8 * (size_t)slots);
+	v->head->flip = v->head->back_end = end;
+}
+
+const uint64_t *wr_panes_window(struct wr_panes *p, int64_t start, int64_t end)
+{
+	uint32_t slots = p->accums->slots, at;
+	struct view v;
+
+	if (!own(p, &v))
+		return NULL;
+	if (start >= v.head->flip)
+		build_front(p, &v, start, end);
+	for (at = lower_bound(p, &v, v.head->back_end); at < v.count; at++) {
+		const struct pane *pane = pane_at(p, &v, at);
+
+		if (pane->start >= end)
+			break;
+		wr_accums_merge(p->accums, v.head->back, pane->acc);
+	}
+	v.head->back_end = end;
+	at = lower_bound(p, &v, start);
+	if (at < v.count && pane_at(p, &v, at)->start < v.head->flip)
+		add_up(p, p->sum, pane_at(p, &v, at)->acc + slots, v.head->back);
+	else
+		memcpy(p->sum, v.head->back, 8 * (size_t)slots);
+	return p->sum;
+}
+
+const uint64_t *wr_panes_sum(struct wr_panes *p, int64_t start, int64_t end)
+{
+	struct view v;
+
+	memset(p->sum, 0, 8 * (size_t)p->accums->slots);
+	if (!look(p, &v))
+		return p->sum;
+	for (uint32_t at = lower_bound(p, &v, start); at < v.count; at++) {
+		const struct pane *pane = pane_at(p, &v, at);
+
+		if (pane->start >= end)
+			break;
+		wr_accums_merge(p->accums, p->sum, pane->acc);
+	}
+	return p->sum;
+}
+
+int64_t wr_panes_next(struct wr_panes *p)
+{
+	struct view v;
+	bool there = look(p, &v);
+
+	WR_ASSERT(there && p->shared);
+	return v.head->next;
+}
+
+int wr_panes_set_next(struct wr_panes *p, int64_t end)
+{
+	struct view v;
+
+	if (!own(p, &v))
+		return WR_EFATAL;
+	v.head->next = end;
+	return WR_OK;
+}

@@ -1,0 +1,81 @@
+--- Windows as they are drawn: what is refused, and what the plan says.
+
+local draw = require "support.draw"
+
+local head = 'local s = job:source(weir.from { { k = "a", ts = 1 } }) local w = weir.window local keyed = s:key_by "k" '
+
+local function error_of(text) return (draw.error(head .. text):gsub("^job.lua:1: ", "")) end
+
+local mistakes = {
+  { "stream:window needs a key", 's:window(w.tumbling "1s"):count()',
+    "stream:window works per key, and this stream has none: put :key_by(…) before it, or take window_all" },
+  { "stream:window takes a window", 'keyed:window "10s"',
+    'stream:window: its argument must be a window such as weir.window.tumbling "10s", not "10s"' },
+  { "F: a window of size zero", 'w.tumbling "0s"',
+    'weir.window.tumbling: option "size" must be a positive duration such as "10s", "1h30m" or 500 (ms), not "0s"' },
+  { "a misspelled option", 'w.tumbling { siez = "1s" }',
+    'weir.window.tumbling: unknown option "siez"; did you mean "size"?' },
+  { "a misspelled window", 'w.tumblin "1s"', 'weir.window has no tumblin; did you mean "tumbling"?' },
+  { "W3: an offset of the size", 'w.tumbling { size = "10s", offset = "-10s" }',
+    "weir.window.tumbling: the offset -10s must be smaller than 10s" },
+  { "W7: an offset of the slide", 'w.sliding { size = "10s", slide = "2s", offset = "2s" }',
+    "weir.window.sliding: the offset 2s must be smaller than 2s" },
+  { "W7: a record in more than ten million windows", 'w.sliding { size = "3h", slide = 1 }',
+    "weir.window.sliding: a record would be in 10800000 windows, more than 10000000: take a larger slide" },
+  { "a cumulative window whose step does not divide it", 'w.cumulative { size = "10s", step = "3s" }',
+    "weir.window.cumulative: the size 10s must be a multiple of the step 3s" },
+  { "L14: a negative lateness", 'keyed:window(w.tumbling "1s"):allowed_lateness(-1)',
+    'windowed:allowed_lateness: the lateness must be a duration such as "10s", "1h30m" or 500 (ms), not -1' },
+  { "an aggregate that is not called", 'keyed:window(w.tumbling "1s"):aggregate { sum = weir.agg.sum }',
+    'windowed:aggregate: "sum" must be an aggregate such as weir.agg.sum "amount", not the function itself: call it' },
+  { "an aggregate alone", 'keyed:window(w.tumbling "1s"):aggregate(weir.agg.count())',
+    "windowed:aggregate takes a table of aggregates, { n = weir.agg.count() }, not one alone" },
+  { "no aggregates", 'keyed:window(w.tumbling "1s"):aggregate {}',
+    "windowed:aggregate: no aggregates: { n = weir.agg.count() }" },
+  { "an aggregate called like the key", 'keyed:window(w.tumbling "1s"):aggregate { k = weir.agg.count() }',
+    'windowed:aggregate: "k" is the name of a key field, which each result has: take another' },
+  { "an aggregate called window_end", 'keyed:window(w.tumbling "1s"):count "window_end"',
+    'windowed:count: "window_end" is the name of a field that each result has' },
+  { "a misspelled method", 'keyed:window(w.tumbling "1s"):agregate {}',
+    'windowed stream has no method "agregate"; did you mean "aggregate"?' },
+}
+
+describe("a window", function()
+  for _, case in ipairs(mistakes) do
+    it("refuses " .. case[1], function()
+      local message = error_of(case[2])
+      if case[3] then assert.equal(case[3], message) end
+    end)
+  end
+
+  it("of declared aggregates is a stage of its own, with the key's names and the tag of late records", function()
+    local plan = draw.plan(head .. [[
+      local r = keyed:window(w.sliding { size = "10s", slide = "3s", offset = 500 }):allowed_lateness "1s"
+        :late_to "old":aggregate { total = weir.agg.sum "x", n = weir.agg.count() }
+      r:sink(weir.print()) r:side_output "old":sink(weir.discard())]])
+    local stage = plan.vertices[2].stages[1]
+    assert.equal("window", stage.kind)
+    assert.same({ "k" }, stage.key)
+    assert.same({ { name = "value", kind = "value" } }, stage.states)
+    assert.same({
+      window = "sliding", size = 10000, slide = 3000, offset = 500, time = "event", on_end = "fire",
+      lateness = 1000, late = "old", key_as = { "k" },
+      aggregates = { { as = "n", fn = "count" }, { as = "total", fn = "sum", field = "x" } },
+    }, stage.options)
+    assert.equal("old", stage.outs[2].tag)
+  end)
+
+  it("over all records has one subtask, whatever the job's parallelism (W16)", function()
+    local plan = draw.plan(head .. 's:window_all(w.tumbling "1s"):count():sink(weir.print())', { parallelism = 4 })
+    local found
+    for _, vertex in ipairs(plan.vertices) do
+      for _, stage in ipairs(vertex.stages) do
+        if stage.kind == "window" then
+          found = vertex
+          assert.is_nil(stage.key)
+        end
+      end
+    end
+    assert.equal(1, found.parallelism)
+  end)
+end)

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* timed: windows against a model that lists every window of every record. */
+#include "support/window_rig.h"
+#include <math.h>
+
+enum { KEYS = 4, RECORDS = 600, WINDOWS = 200000 };
+
+/* ---- the model ---- */
+
+struct window {
+	int key;
+	int64_t start, end;
+	double n, sum, min, max, squares;
+	bool fired;
+};
+
+struct model {
+	int kind; /* 0 tumbling, 1 sliding, 2 cumulative */
+	int64_t size, slide, offset, lateness, watermark;
+	struct window *windows;
+	int count;
+	struct window *expected; /* of one step, in order */
+	int expected_count;
+	int late;
+};
+
+static void expect(struct model *m, const struct window *w)
+{
+	m->expected[m->expected_count++] = *w;
+}
+
+static struct window *find(struct model *m, int key, int64_t start, int64_t end)
+{
+	for (int i = 0; i < m->count; i++)
+		if (m->windows[i].key == key && m->windows[i].start == start && m->windows[i].end == end)
+			return &m->windows[i];
+	assert_true(m->count < WINDOWS);
+	m->windows[m->count] = (struct window){key, start, end, 0, 0, INFINITY, -INFINITY, 0, false};
+	return &m->windows[m->count++];
+}
+
+/* Adds to one window unless it is late; true if it took the record. */
+static bool give(struct model *m, int key, int64_t start, int64_t end, double v)
+{
+	struct window *w;
+
+	if (m->watermark != WR_TS_NONE && end - 1 + m->lateness <= m->watermark)
+		return false;
+	w = find(m, key, start, end);
+	w->n++;
+	w->sum += v;
+	w->squares += v * v;
+	w->min = fmin(w->min, v);
+	w->max = fmax(w->max, v);
+	if (m->watermark != WR_TS_NONE && end - 1 <= m->watermark) {
+		w->fired = true;
+		expect(m, w); /* L5 */
+	}
+	return true;
+}
+
+static void model_row(struct model *m, int key, double v, int64_t ts)
+{
+	int64_t step = m->kind == 1 ? m->slide : m->size;
+	bool taken = false;
+
+	for (int64_t start = m->offset + (ts / step + 2) * step; start > ts - m->size;
+	     start -= step) { /* W6 */
+		if (start > ts)
+			continue;
+		if (m->kind != 2)
+			taken |= give(m, key, start, start + m->size, v);
+		for (int64_t end = start + m->size; m->kind == 2 && end > ts; end -= m->slide)
+			taken |= give(m, key, start, end, v);
+	}
+	if (!taken && m->watermark != WR_TS_NONE && ts + m->lateness <= m->watermark)
+		m->late++;
+}
+
+static int by_end(const void *a, const void *b)
+{
+	const struct window *x = a, *y = b;
+
+	return x->end != y->end ? (x->end > y->end) - (x->end < y->end) : x->key - y->key;
+}
+
+static void model_watermark(struct model *m, int64_t wm)
+{
+	m->watermark = wm;
+	for (int i = 0; i < m->count; i++)
+		if (!m->windows[i].fired && m->windows[i].end - 1 <= wm) {
+			m->windows[i].fired = true;
+			expect(m, &m->windows[i]);
+		}
+}
+
+/* ---- comparing ---- */
+
+static void check_row(const struct wr_elem *e, const struct window *w)
+{
+	assert_int_equal((int)rig_field(e, "k"), w->key);
+	assert_int_equal((int64_t)rig_field(e, "window_start"), w->start);
+	assert_int_equal((int64_t)rig_field(e, "window_end"), w->end);
+	assert_int_equal(e->ts, w->end - 1);
+	assert_true(rig_field(e, "count") == w->n);
+	assert_true(rig_field(e, "sum") == w->sum);
+	assert_true(rig_field(e, "min") == w->min);
+	assert_true(rig_field(e, "max") == w->max);
+	assert_true(rig_field(e, "avg") == w->sum / w->n);
+	assert_true(fabs(rig_field(e, "stddev") -
+			 sqrt(fmax(0, w->squares / w->n - (w->sum / w->n) * (w->sum / w->n)))) < 1e-5);
+}
+
+/* Rows that one watermark gave: in order of time; among equal times in any order of keys. */
+static void check(struct rig *r, struct model *m, bool sorted)
+{
+	const struct wr_elem *rows[1000];
+	int n = 0;
+	int64_t before = INT64_MIN;
+
+	for (const uint8_t *p = r->rooms[0]; p < r->outs[0].p; p += ((const struct wr_elem *)p)->len) {
+		assert_true(n < 1000);
+		rows[n++] = (const struct wr_elem *)p;
+	}
+	assert_int_equal(n, m->expected_count);
+	if (sorted)
+		qsort(m->expected, (size_t)n, sizeof *m->expected, by_end);
+	for (int i = 0; i < n; i++) {
+		int found = -1;
+
+		assert_true(!sorted || rows[i]->ts >= before);
+		before = rows[i]->ts;
+		for (int k = sorted ? 0 : i; k < (sorted ? n : i + 1); k++)
+			if (m->expected[k].end == (int64_t)rig_field(rows[i], "window_end") &&
+			    m->expected[k].key == (int)rig_field(rows[i], "k"))
+				found = k;
+		assert_true(found >= 0);
+		check_row(rows[i], &m->expected[found]);
+	}
+	m->expected_count = 0;
+	rig_clear(r);
+}
+
+static void run(int kind, int64_t size, int64_t slide, int64_t offset, int64_t lateness, uint64_t seed)
+{
+	static const char *const kinds[] = {"tumbling", "sliding", "cumulative"};
+	struct wr_rand rand = {seed};
+	struct rig *r = rig_new(true);
+	struct model m = {.kind = kind,
+			  .size = size,
+			  .slide = slide,
+			  .offset = offset,
+			  .lateness = lateness,
+			  .watermark = WR_TS_NONE};
+	int64_t now = -300, wm = WR_TS_NONE;
+	uint64_t late_rows = 0;
+
+	m.windows = calloc(WINDOWS, sizeof *m.windows);
+	m.expected = calloc(WINDOWS, sizeof *m.expected);
+	rig_option(r, "window", rig_text(kinds[kind]));
+	rig_option(r, "size", rig_number((double)size));
+	rig_option(r, "slide", rig_number((double)slide));
+	rig_option(r, "offset", rig_number((double)offset));
+	rig_option(r, "lateness", rig_number((double)lateness));
+	rig_open(r);
+	for (int i = 0; i < RECORDS; i++) {
+		int key = (int)wr_rand_below(&rand, KEYS);
+		int64_t ts = now - (int64_t)wr_rand_below(&rand, 30);
+		double v = (double)wr_rand_below(&rand, 1000) - 500;
+
+		now += (int64_t)wr_rand_below(&rand, 4) + (wr_rand_below(&rand, 50) == 0 ? 100 : 0);
+		model_row(&m, key, v, ts);
+		assert_int_equal(rig_row(r, key, v, ts), WR_OK);
+		late_rows += r->outs[1].rows;
+		check(r, &m, false);
+		if (wr_rand_below(&rand, 8) == 0 && now - 12 > wm) {
+			wm = now - 12;
+			model_watermark(&m, wm);
+			rig_watermark(r, wm);
+			check(r, &m, true);
+		}
+	}
+	model_watermark(&m, INT64_MAX);
+	rig_watermark(r, INT64_MAX);
+	check(r, &m, true);
+	assert_int_equal(wr_metric_get(&r->stats.late), m.late);
+	assert_int_equal(wr_metric_get(&r->stats.late_dropped), 0);
+	assert_int_equal(late_rows, m.late);
+	assert_int_equal(wr_store_keys(r->stage.store), 0); /* nothing is left behind */
+	free(m.windows);
+	free(m.expected);
+	rig_free(r);
+}
+
+static void w1_w2_l1_l5_l12_tumbling_windows_agree_with_the_model(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		run(0, 7, 7, 0, 0, seed);
+		run(0, 7, 7, 3, 0, seed);
+		run(0, 20, 20, -5, 13, seed);
+		run(0, 1, 1, 0, 40, seed);
+	}
+}
+
+static void w6_l4_sliding_windows_agree_with_the_model_also_where_size_is_no_multiple_of_slide(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		run(1, 20, 5, 0, 0, seed);
+		run(1, 20, 5, 2, 9, seed);
+		run(1, 20, 7, -3, 0, seed);
+		run(1, 23, 7, 0, 30, seed);
+		run(1, 100, 3, 1, 0, seed);
+		run(1, 5, 5, 0, 0, seed);
+	}
+}
+
+static void w8_l3_records_between_two_sliding_windows_are_skipped_and_late_only_if_old(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		run(1, 5, 12, 0, 0, seed);
+		run(1, 5, 12, 4, 8, seed);
+	}
+}
+
+static void q6_cumulative_windows_fire_all_their_steps_once_begun(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		run(2, 20, 5, 0, 0, seed);
+		run(2, 60, 3, 7, 0, seed);
+		run(2, 20, 5, 1, 14, seed);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(w1_w2_l1_l5_l12_tumbling_windows_agree_with_the_model),
+	    cmocka_unit_test(
+		w6_l4_sliding_windows_agree_with_the_model_also_where_size_is_no_multiple_of_slide),
+	    cmocka_unit_test(w8_l3_records_between_two_sliding_windows_are_skipped_and_late_only_if_old),
+	    cmocka_unit_test(q6_cumulative_windows_fire_all_their_steps_once_begun),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
