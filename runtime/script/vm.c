@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "script/embed.h"
+#include "script/tables.h"
 
 static struct wr_mem mem = WR_MEM_INIT("script.lua");
 enum { HEAP_FLOOR = 12 << 20 };
@@ -145,6 +146,7 @@ static int vm_prepare(lua_State *L)
 	lua_pushlightuserdata(L, vm);
 	lua_setfield(L, LUA_REGISTRYINDEX, "weir.vm");
 	luaL_openlibs(L);
+	wr_tables_open(L);
 
 	/* loaders: 1 preload, 2 the embedded modules; those that search the disk are kept aside */
 	lua_getglobal(L, "package");
@@ -166,6 +168,7 @@ static int vm_prepare(lua_State *L)
 	lua_setglobal(L, "weir_api");
 
 	lua_newtable(L);
+	wr_tables_host(L);
 	lua_pushcfunction(L, host_file);
 	lua_setfield(L, -2, "file");
 	lua_pushcfunction(L, host_add);

@@ -33,6 +33,7 @@ M.T = {
 M.SHAPE_ANY = 1
 M.TS_NONE = -0x8000000000000000LL
 M.DEPTH_MAX = 64
+M.FIELDS_MAX = 4096
 
 --- Text of this thread's last C error.
 function M.error_text()

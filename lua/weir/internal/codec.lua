@@ -9,7 +9,9 @@ local copy, ffistr, istype = ffi.copy, ffi.string, ffi.istype
 local u8p, cu8p, f64p, i64p, u64p = border.u8p, border.cu8p, border.f64p, border.i64p, border.u64p
 local i64, u64 = border.i64, border.u64
 local band = bit.band
-local type, next, tostring, floor = type, next, tostring, math.floor
+local type, tostring, floor = type, tostring, math.floor
+local host = weir_host -- luacheck: ignore
+local all_keys, list_length = host.keys, host.list_length
 local sort = table.sort
 
 local DEPTH_MAX = border.DEPTH_MAX
@@ -66,21 +68,6 @@ local function put_string(s)
   len = len + n
 end
 
---- Is `t` a list: keys exactly 1..n? Gives n, or nil.
-local function list_length(t)
-  local n = #t
-  local count = 0
-  for k in next, t do
-    if type(k) ~= "number" then return nil end
-    count = count + 1
-  end
-  if count ~= n then return nil end
-  for i = 1, n do
-    if t[i] == nil then return nil end
-  end
-  return n
-end
-
 -- Where in the record we are, for messages: "user.items[3]".
 local path = {}
 local function path_text(depth)
@@ -124,13 +111,8 @@ local function put_table(t, depth)
       put_value(t[i], depth + 1)
     end
   else
-    local names, count, other = {}, 0, false
-    for k in next, t do
-      count = count + 1
-      names[count] = k
-      if type(k) ~= "string" then other = true end
-    end
-    if not other then
+    local names, count, record = all_keys(t)
+    if record then
       sort(names)
       put_u8(11)
       put_varint(count)
@@ -211,7 +193,7 @@ function M.encode_value(v, depth)
   len = 0
   local ok, err = pcall(put_value, v, depth or 0)
   if not ok then
-    for k in next, open do open[k] = nil end
+    open = {}
     error(err, 0)
   end
   return ffistr(base, len)
@@ -299,5 +281,7 @@ function M.decode_value(s)
   return v
 end
 
+--- Is a table a list: keys exactly 1..n? Gives n, or nil.
+---@type fun(t: table): integer?
 M.list_length = list_length
 return M

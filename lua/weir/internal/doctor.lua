@@ -23,8 +23,7 @@ local hints = {
   { "bytecode FNEW", "a function is made for each record; make it once, outside, and pass what it needs" },
   { "bytecode UCLO", "a closure is made for each record; make the function once, outside" },
   { "bytecode VARG", "variable arguments in a hot loop; name the arguments" },
-  { "bytecode ISNEXT", "pairs is not compiled; keep a list, or name the fields" },
-  { "bytecode ITERN", "pairs is not compiled; keep a list, or name the fields" },
+  { "bytecode ISNEXT", false }, -- becomes a plain loop when it first runs
   { "string.gmatch", "patterns are not compiled; weir.text.words splits without them" },
   { "string.gsub", "patterns are not compiled; string.find with plain = true and string.sub are" },
   { "string.match", "patterns are not compiled; string.find with plain = true and string.sub are" },

@@ -17,6 +17,8 @@ local null = codec.null
 local istype = ffi.istype
 local format, concat = string.format, table.concat
 local type, next, sort = type, next, table.sort
+local host = weir_host -- luacheck: ignore
+local all_keys, count_fields = host.keys, host.count
 
 local M = {}
 
@@ -101,13 +103,13 @@ local ROW_DEPTH_MAX = 4
 -- Shape of a table whose keys are all strings; nil if it is none (a map, too deep, no shape left).
 function shape_of_table(t, depth)
   if depth > ROW_DEPTH_MAX then return nil end
-  local fields = {}
-  for k, v in next, t do
-    if type(k) ~= "string" then return nil end
-    local ty, child = type_of(v, depth)
-    fields[#fields + 1] = { name = k, type = ty, child = child }
+  local fields, count, record = all_keys(t)
+  if not record or count == 0 or count > border.FIELDS_MAX then return nil end
+  for i = 1, count do
+    local name = fields[i]
+    local ty, child = type_of(t[name], depth)
+    fields[i] = { name = name, type = ty, child = child }
   end
-  if #fields == 0 or #fields > 4096 then return nil end
   local id = intern(fields, false, false)
   if id == 0 then return nil end
   return id
@@ -142,7 +144,7 @@ M.PRELUDE = [[
 local E = ...
 local C, cast, ffistr, copy = E.C, E.cast, E.ffistr, E.copy
 local u8p, u32p, i32p, f64p, i64p, u64p, elemp = E.u8p, E.u32p, E.i32p, E.f64p, E.i64p, E.u64p, E.elemp
-local band, bor, lshift, next, type, tonumber, istype = E.band, E.bor, E.lshift, next, type, tonumber, E.istype
+local band, bor, lshift, type, tonumber, istype = E.band, E.bor, E.lshift, type, tonumber, E.istype
 local I64, U64, null, tagged_get, tagged_put, more = E.I64, E.U64, E.null, E.tagged_get, E.tagged_put, E.more
 local L, S, BS = E.L, E.S, E.BS
 ]]
@@ -387,11 +389,9 @@ local function branch_text(site, shape, names, out)
     elseif shape.nullable then
       local terms = {}
       for i = 1, shape.count do terms[i] = format("(%s == nil and 0 or 1)", names[shape.fields[i].name]) end
-      tests[#tests + 1] = format("fields(rec) == %s", concat(terms, " + "))
+      tests[#tests + 1] = format("count == %s", concat(terms, " + "))
     else
-      -- exactly these fields: as many as the shape has, found by walking, unrolled
-      tests[#tests + 1] = format("has%d(rec)", shape.count)
-      site.counters[shape.count] = true
+      tests[#tests + 1] = format("count == %d", shape.count)
     end
   end
   out[#out + 1] = "if " .. concat(tests, " and ") .. " then"
@@ -427,15 +427,6 @@ local function branch_text(site, shape, names, out)
   out[#out + 1] = "return end"
 end
 
-local function counter_text(n)
-  local lines = { format("local function has%d(t) local k = next(t)", n) }
-  for _ = 1, n - 1 do
-    lines[#lines + 1] = "if k == nil then return false end k = next(t, k)"
-  end
-  lines[#lines + 1] = "return k ~= nil and next(t, k) == nil end"
-  return concat(lines, " ")
-end
-
 -- The text of a site's function for the shapes it knows.
 local function site_text(site)
   local body, names, declared = {}, {}, {}
@@ -460,33 +451,24 @@ local function site_text(site)
     sort(extra)
     for _, name in ipairs(extra) do name_of(name) end
   end
-  site.counters = {}
   for _, shape in ipairs(scalars) do branch_text(site, shape, names, body) end
   if #records > 0 then
     body[#body + 1] = 'if type(rec) == "table" then'
     for _, name in ipairs(declared) do
       body[#body + 1] = format("local %s = rec%s", names[name], key_text(name))
     end
+    if not site.known then body[#body + 1] = "local count = fields(rec)" end
     for _, shape in ipairs(records) do branch_text(site, shape, names, body) end
     body[#body + 1] = "end"
   end
-  local counters = {}
-  for n in next, site.counters do counters[#counters + 1] = counter_text(n) end
   return concat({
     M.PRELUDE,
     "local slow, fields, O = E.slow, E.fields, E.O",
-    concat(counters, "\n"),
     "return function(rec" .. site.params .. ")",
     concat(body, "\n"),
     "return slow(rec" .. site.params .. ")",
     "end",
   }, "\n")
-end
-
-local function count_fields(t)
-  local n = 0
-  for _ in next, t do n = n + 1 end
-  return n
 end
 
 -- All fields of all shapes in one nullable shape; nil if a name has two types.
@@ -555,7 +537,7 @@ local function body_of(shape, rec, depth)
       ffi.copy(b + part.at, part.bytes, #part.bytes)
     end
   end
-  return ffi.string(b, len)
+  return ffi.string(hold, len)
 end
 
 local any_shape
@@ -580,7 +562,7 @@ function M.encode(rec, tagged)
   cast(border.u32p, b)[0] = any_shape.fixed_len
   cast(border.u32p, b)[1] = #bytes
   ffi.copy(b + any_shape.fixed_len, bytes, #bytes)
-  return border.SHAPE_ANY, ffi.string(b, len)
+  return border.SHAPE_ANY, ffi.string(hold, len)
 end
 
 ---@class weir.internal.Site
