@@ -17,7 +17,7 @@ static uint32_t map_tag(const struct wr_store *s, uint32_t owner, uint32_t state
 
 static uint32_t map_find(struct wr_store *s, uint32_t owner, uint32_t state, const uint8_t *key, uint32_t len)
 {
-	return wr_index_find(s, map_tag(s, owner, state, key, len), ENTRY_MAP, (uint16_t)state, owner, key,
+	return wr_entry_find(s, map_tag(s, owner, state, key, len), ENTRY_MAP, (uint16_t)state, owner, key,
 			     len, NULL, 0);
 }
 
@@ -99,7 +99,7 @@ uint8_t *wr_map_put(struct wr_store *s, uint32_t state, const uint8_t *key, uint
 	c = o ? &o->cells[state] : NULL;
 	last = c && c->kind == CELL_MAP ? wr_entry_own(s, c->map.last) : NULL;
 	e->lookup = map_tag(s, owner, state, key, klen);
-	if (!o || (c->kind == CELL_MAP && !last) || wr_index_add(s, e->lookup, id) != WR_OK) {
+	if (!o || (c->kind == CELL_MAP && !last) || wr_index_add(&s->index, e->lookup, id) != WR_OK) {
 		if (klen > KEY_INLINE)
 			wr_free(s->mem, e->address);
 		e->kind = ENTRY_FREE;

@@ -84,39 +84,17 @@ static int chunk_add(struct wr_store *s)
 	return WR_OK;
 }
 
-static int index_grow(struct wr_store *s)
-{
-	uint64_t slots = s->index ? (s->mask + 1) * 2 : 64, mask = slots - 1;
-	uint64_t *more = wr_zalloc(s->mem, slots * sizeof *more);
-
-	if (!more)
-		return WR_EFATAL;
-	for (uint64_t i = 0; s->index && i <= s->mask; i++) {
-		uint64_t at;
-
-		if (!s->index[i])
-			continue;
-		for (at = (s->index[i] >> 32) & mask; more[at]; at = (at + 1) & mask)
-			;
-		more[at] = s->index[i];
-	}
-	wr_free(s->mem, s->index);
-	s->index = more;
-	s->mask = mask;
-	return WR_OK;
-}
-
-uint32_t wr_index_find(const struct wr_store *s, uint32_t tag, uint16_t kind, uint16_t state, uint32_t owner,
+uint32_t wr_entry_find(const struct wr_store *s, uint32_t tag, uint16_t kind, uint16_t state, uint32_t owner,
 		       const uint8_t *key, uint32_t key_len, const uint8_t *tail, uint32_t tail_len)
 {
-	if (!s->index)
-		return NONE;
-	for (uint64_t at = tag & s->mask; s->index[at]; at = (at + 1) & s->mask) {
+	struct index_table t = wr_index_table(&s->index, tag);
+
+	for (uint64_t at = tag & t.mask; t.slots[at]; at = (at + 1) & t.mask) {
 		const struct entry *e;
-		uint32_t id = (uint32_t)s->index[at];
+		uint32_t id = (uint32_t)t.slots[at];
 		const uint8_t *mine;
 
-		if ((uint32_t)(s->index[at] >> 32) != tag)
+		if ((uint32_t)(t.slots[at] >> 32) != tag)
 			continue;
 		e = entry_at(s, id);
 		if (e->key_len != key_len || e->ns_len != tail_len || e->kind != kind)
@@ -128,44 +106,6 @@ uint32_t wr_index_find(const struct wr_store *s, uint32_t tag, uint16_t kind, ui
 			return id;
 	}
 	return NONE;
-}
-
-int wr_index_add(struct wr_store *s, uint32_t tag, uint32_t id)
-{
-	uint64_t at;
-
-	if (!s->index || (s->live + 1) * 2 > s->mask + 1)
-		if (index_grow(s) != WR_OK)
-			return WR_EFATAL;
-	for (at = tag & s->mask; s->index[at]; at = (at + 1) & s->mask)
-		;
-	s->index[at] = (uint64_t)tag << 32 | id;
-	s->live++;
-	return WR_OK;
-}
-
-/* Removal by shifting back, so that there are no tombstones. */
-static void index_remove(struct wr_store *s, uint32_t tag, uint32_t id)
-{
-	uint64_t at = tag & s->mask, hole;
-
-	while ((uint32_t)s->index[at] != id)
-		at = (at + 1) & s->mask;
-	hole = at;
-	for (;;) {
-		uint64_t home;
-
-		at = (at + 1) & s->mask;
-		if (!s->index[at])
-			break;
-		home = (s->index[at] >> 32) & s->mask;
-		if (((at - home) & s->mask) >= ((at - hole) & s->mask)) {
-			s->index[hole] = s->index[at];
-			hole = at;
-		}
-	}
-	s->index[hole] = 0;
-	s->live--;
 }
 
 /* A fresh entry with its address; not yet in the index. */
@@ -219,7 +159,7 @@ void wr_entry_free(struct wr_store *s, uint32_t id)
 
 	if (!e)
 		return; /* no memory for the copy: the entry stays, empty */
-	index_remove(s, e->lookup, id);
+	wr_index_remove(&s->index, e->lookup, id);
 	if (e->kind == ENTRY_KEY)
 		s->keys--;
 	if (e->key_len + e->ns_len > KEY_INLINE)
@@ -244,7 +184,7 @@ uint32_t wr_entry_current(struct wr_store *s, bool make)
 		hash = XXH3_64bits_withSeed(ns, s->ns_len, hash);
 	if (!s->looked_up) {
 		s->current =
-		    wr_index_find(s, wr_lookup_tag(hash), ENTRY_KEY, 0, 0, s->key, s->key_len, ns, s->ns_len);
+		    wr_entry_find(s, wr_lookup_tag(hash), ENTRY_KEY, 0, 0, s->key, s->key_len, ns, s->ns_len);
 		s->looked_up = true;
 		if (s->current || !make)
 			return s->current;
@@ -256,7 +196,7 @@ uint32_t wr_entry_current(struct wr_store *s, bool make)
 	e->hash = s->hash;
 	e->lookup = wr_lookup_tag(hash);
 	e->kind = ENTRY_KEY;
-	if (wr_index_add(s, e->lookup, s->current) != WR_OK) {
+	if (wr_index_add(&s->index, e->lookup, s->current) != WR_OK) {
 		e->kind = ENTRY_FREE;
 		e->next = s->free;
 		s->free = s->current;
@@ -301,7 +241,8 @@ struct wr_store *wr_store_new(const struct wr_store_options *o)
 	s->uid = wr_strdup(mem, o->operator_uid ? o->operator_uid : "");
 	for (int i = 0; i < 2; i++)
 		s->timers[i] = wr_timers_new(mem);
-	if (!s->key_room || !s->states || !s->uid || !s->timers[0] || !s->timers[1]) {
+	if (wr_index_init(&s->index, mem) != WR_OK || !s->key_room || !s->states || !s->uid ||
+	    !s->timers[0] || !s->timers[1]) {
 		wr_store_free(s);
 		return NULL;
 	}
@@ -347,7 +288,7 @@ void wr_store_free(struct wr_store *s)
 	wr_timers_free(s->timers[0]);
 	wr_timers_free(s->timers[1]);
 	wr_free(s->mem, s->chunks);
-	wr_free(s->mem, s->index);
+	wr_index_deinit(&s->index);
 	wr_free(s->mem, s->states);
 	wr_free(s->mem, s->key_room);
 	wr_free(s->mem, s->uid);
@@ -413,19 +354,20 @@ int wr_store_set_key(struct wr_store *s, const uint8_t *key, uint32_t len, uint6
 void wr_store_set_short(struct wr_store *s, const struct wr_short_key *key)
 {
 	uint32_t tag = wr_lookup_tag(key->hash);
+	struct index_table t = wr_index_table(&s->index, tag);
 
 	s->key = key->bytes;
 	key_changed(s, key->len, key->hash);
-	if (WR_UNLIKELY(!s->index || key->len > KEY_INLINE))
+	if (WR_UNLIKELY(key->len > KEY_INLINE))
 		return;
 	s->looked_up = true;
-	for (uint64_t at = tag & s->mask; s->index[at]; at = (at + 1) & s->mask) {
-		const struct entry *e = entry_at(s, (uint32_t)s->index[at]);
+	for (uint64_t at = tag & t.mask; t.slots[at]; at = (at + 1) & t.mask) {
+		const struct entry *e = entry_at(s, (uint32_t)t.slots[at]);
 
-		if ((uint32_t)(s->index[at] >> 32) != tag || e->key_len != key->len || e->ns_len != 0 ||
+		if ((uint32_t)(t.slots[at] >> 32) != tag || e->key_len != key->len || e->ns_len != 0 ||
 		    e->kind != ENTRY_KEY || memcmp(e->inside, key->bytes, KEY_INLINE) != 0)
 			continue;
-		s->current = (uint32_t)s->index[at];
+		s->current = (uint32_t)t.slots[at];
 		return;
 	}
 }
@@ -486,20 +428,21 @@ void wr_store_prefetch(struct wr_store *s, const struct wr_short_key *keys, uint
 {
 	enum { NEAR_ANYWAY = 2048 }; /* so few entries stay in the cache by themselves */
 
-	if (s->live < NEAR_ANYWAY)
+	if (s->index.live < NEAR_ANYWAY)
 		return;
 	for (uint32_t i = 0; i < count; i++)
-		__builtin_prefetch(&s->index[wr_lookup_tag(keys[i].hash) & s->mask]);
+		wr_index_prefetch(&s->index, wr_lookup_tag(keys[i].hash));
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t tag = wr_lookup_tag(keys[i].hash);
-		uint64_t at = tag & s->mask;
+		struct index_table t = wr_index_table(&s->index, tag);
+		uint64_t at = tag & t.mask;
 		const char *e;
 
-		while (s->index[at] && (uint32_t)(s->index[at] >> 32) != tag)
-			at = (at + 1) & s->mask;
-		if (!s->index[at])
+		while (t.slots[at] && (uint32_t)(t.slots[at] >> 32) != tag)
+			at = (at + 1) & t.mask;
+		if (!t.slots[at])
 			continue;
-		e = (const char *)entry_at(s, (uint32_t)s->index[at]);
+		e = (const char *)entry_at(s, (uint32_t)t.slots[at]);
 		__builtin_prefetch(e);
 		__builtin_prefetch(e + 64);
 	}

@@ -9,6 +9,7 @@
  * current epoch may be seen by a frozen version and is copied before its first change.
  */
 #pragma once
+#include "state/index.h"
 #include "state/store.h"
 #include "state/timers.h"
 
@@ -83,9 +84,7 @@ struct wr_store {
 	char *uid;
 	int64_t now_ms;
 
-	uint64_t *index; /* lookup tag << 32 | id */
-	uint64_t mask;
-	uint64_t live; /* entries in the index */
+	struct index index; /* by lookup tag */
 
 	struct chunk_slot *chunks;
 	uint32_t chunk_count, chunk_cap;
@@ -136,9 +135,8 @@ struct block *wr_block_new(struct wr_store *s, uint32_t cap);
 void wr_block_drop(struct wr_store *s, struct block *b);
 
 /* Id of the entry with this address, or NONE. Map entries: `key` is the user key, `tail` is empty. */
-uint32_t wr_index_find(const struct wr_store *s, uint32_t tag, uint16_t kind, uint16_t state, uint32_t owner,
+uint32_t wr_entry_find(const struct wr_store *s, uint32_t tag, uint16_t kind, uint16_t state, uint32_t owner,
 		       const uint8_t *key, uint32_t key_len, const uint8_t *tail, uint32_t tail_len);
-int wr_index_add(struct wr_store *s, uint32_t tag, uint32_t id);
 /* A fresh entry with its address, not yet in the index; NONE when memory is gone. */
 uint32_t wr_entry_new(struct wr_store *s, const uint8_t *key, uint32_t key_len, const uint8_t *tail,
 		      uint32_t tail_len);

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* index: adding, removing, growing; see index.h. */
+#include "state/index.h"
+
+#include "base/error.h"
+
+enum {
+	SLOTS_FIRST = 64,
+	AT_ONCE = 4096,	   /* so small a table moves in one go */
+	MOVED_AN_ADD = 32, /* slots: a table has moved long before the next one is half full */
+};
+
+int wr_index_init(struct index *x, struct wr_mem *mem)
+{
+	*x = (struct index){.mem = mem,
+			    .table = {wr_zalloc(mem, SLOTS_FIRST * sizeof(uint64_t)), SLOTS_FIRST - 1}};
+	return x->table.slots ? WR_OK : WR_EFATAL;
+}
+
+void wr_index_deinit(struct index *x)
+{
+	wr_free(x->mem, x->table.slots);
+	wr_free(x->mem, x->old.slots);
+}
+
+static void put(struct index_table t, uint64_t slot)
+{
+	uint64_t at = slot >> 32 & t.mask;
+
+	while (t.slots[at])
+		at = (at + 1) & t.mask;
+	t.slots[at] = slot;
+}
+
+/* Moves `slots` slots of the old table and the rest of the last one's cluster. Entries that were added
+ * since may go round its end. */
+static void move(struct index *x, uint64_t slots)
+{
+	uint64_t until = x->old_moved + slots, size = x->old.mask + 1;
+
+	for (uint64_t slot = 1; slot || (x->old_moved < until && x->old_moved < size);) {
+		uint64_t *from = &x->old.slots[(x->old_first + x->old_moved++) & x->old.mask];
+
+		slot = *from;
+		if (slot)
+			put(x->table, slot);
+		*from = 0;
+	}
+	if (x->old_moved < size)
+		return;
+	wr_free(x->mem, x->old.slots);
+	x->old.slots = NULL;
+}
+
+static int grow(struct index *x)
+{
+	uint64_t size = (x->table.mask + 1) * 2;
+	uint64_t *slots = wr_zalloc(x->mem, size * sizeof *slots);
+
+	if (!slots)
+		return WR_EFATAL;
+	if (x->old.slots)
+		move(x, size);
+	x->old = x->table;
+	x->table = (struct index_table){slots, size - 1};
+	x->old_moved = 0;
+	for (x->old_first = 0; x->old.slots[x->old_first++];)
+		;
+	if (size <= AT_ONCE)
+		move(x, size);
+	return WR_OK;
+}
+
+int wr_index_add(struct index *x, uint32_t tag, uint32_t id)
+{
+	if ((x->live + 1) * 2 > x->table.mask + 1 && grow(x) != WR_OK)
+		return WR_EFATAL;
+	if (x->old.slots)
+		move(x, MOVED_AN_ADD);
+	put(wr_index_table(x, tag), (uint64_t)tag << 32 | id);
+	x->live++;
+	return WR_OK;
+}
+
+/* By shifting back, so that there are no tombstones. */
+void wr_index_remove(struct index *x, uint32_t tag, uint32_t id)
+{
+	struct index_table t = wr_index_table(x, tag);
+	uint64_t at = tag & t.mask, hole;
+
+	while ((uint32_t)t.slots[at] != id)
+		at = (at + 1) & t.mask;
+	hole = at;
+	for (;;) {
+		uint64_t home;
+
+		at = (at + 1) & t.mask;
+		if (!t.slots[at])
+			break;
+		home = t.slots[at] >> 32 & t.mask;
+		if (((at - home) & t.mask) >= ((at - hole) & t.mask)) {
+			t.slots[hole] = t.slots[at];
+			hole = at;
+		}
+	}
+	t.slots[hole] = 0;
+	x->live--;
+}
