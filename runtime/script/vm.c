@@ -233,6 +233,8 @@ struct wr_vm *wr_vm_new(struct wr_bundle *bundle, bool drawing, int64_t bytes_ma
 		wr_vm_free(vm);
 		return NULL;
 	}
+	/* a heap keeps the pages of its highest peak: until rows flow the collector goes round and round */
+	lua_gc(vm->L, LUA_GCSETPAUSE, 105);
 	lua_gc(vm->L, LUA_GCSETSTEPMUL, 400);
 	lua_gc(vm->L, LUA_GCRESTART, 0);
 	return vm;

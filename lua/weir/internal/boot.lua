@@ -2,6 +2,8 @@
 --- Where C enters Lua: drawing a job, building a stage, the verbs.
 
 local host = weir_host -- luacheck: ignore
+local ffi = require "ffi"
+local border = require "weir.internal.border"
 local codec = require "weir.internal.codec"
 
 local M = {}
@@ -91,18 +93,55 @@ local function watched(entry)
   end
 end
 
+-- What functions may ask of `weir` while rows flow. All else draws the graph.
+local at_run_time = { version = true, text = true, pairs = true, null = true }
+
+-- A subtask has drawn its graph for the functions in it and never draws again: what did it makes room, and
+-- is loaded anew should a function ask for it after all.
+local function shed(job)
+  for name in pairs(job) do
+    if name ~= "args" and name ~= "name" then job[name] = nil end
+  end
+  setmetatable(job, nil)
+  local api = package.loaded.weir
+  for name in pairs(api or {}) do
+    if not at_run_time[name] then api[name] = nil end
+  end
+  for name in pairs(package.loaded) do
+    if name == "weir" or name:find "^weir%.%a+$" and name ~= "weir.null" then package.loaded[name] = nil end
+  end
+  if api then
+    setmetatable(api, { __index = function(_, name) return require("weir")[name] end })
+  end
+  collectgarbage()
+end
+
+-- Runs the script for the functions of a stage: its operators by id.
+local function draw_again(operators)
+  local job = run_script()
+  local difference = require("weir.fingerprint").verify(operators, job)
+  if difference then error(script_name() .. ": " .. difference, 0) end
+  local nodes = {}
+  for _, op in ipairs(operators) do nodes[op.id] = job.nodes[op.id] end
+  shed(job)
+  return nodes
+end
+
+-- Time and chance of a subtask, for what the sandbox answers.
+local function connect(shared)
+  local L = ffi.cast("struct wr_lua *", shared)
+  require("weir.internal.sandbox").connect(function() return tonumber(L.now_ms) end,
+    function() return border.C.wr_lua_random(L) end)
+end
+
 --- Builds the stage of a subtask: the entry functions that C calls.
 ---@param shared userdata `struct wr_lua *`
 ---@param plan_bytes string the stage's part of the plan
 function M.stage(shared, plan_bytes)
   local plan = codec.decode_value(plan_bytes)
-  local chain = require "weir.internal.chain"
-  local world = require("weir.internal.context").world(shared)
-  require("weir.internal.sandbox").connect(world.now_ms, world.random)
-  local job = run_script()
-  local difference = require("weir.fingerprint").verify(plan.operators, job)
-  if difference then error(script_name() .. ": " .. difference, 0) end
-  local entry = chain.new(shared, plan, job.nodes)
+  connect(shared)
+  local nodes = draw_again(plan.operators)
+  local entry = require("weir.internal.chain").new(shared, plan, nodes)
   if settings().doctor then watched(entry) end
   return entry
 end

@@ -35,6 +35,9 @@ M.TS_NONE = -0x8000000000000000LL
 M.DEPTH_MAX = 64
 M.FIELDS_MAX = 4096
 
+--- What `weir.internal.names` found out, by function.
+M.analyses = setmetatable({}, { __mode = "k" })
+
 --- Text of this thread's last C error.
 function M.error_text()
   return ffi.string(ffi.C.wr_lua_error())

@@ -11,9 +11,6 @@
 local ffi = require "ffi"
 local border = require "weir.internal.border"
 local rows = require "weir.internal.rows"
-local names = require "weir.internal.names"
-local moves = require "weir.internal.moves"
-local state = require "weir.internal.state"
 local context = require "weir.internal.context"
 
 local C = border.C
@@ -89,6 +86,14 @@ local function subst(text, k)
   return (text:gsub("{K}", tostring(k)))
 end
 
+-- What reads bytecode is large, and a chain is built a few times in the life of a subtask: loaded for that,
+-- and dropped after it.
+local function names() return require "weir.internal.names" end
+local function moves() return require "weir.internal.moves" end
+local function drop_readers()
+  for _, name in ipairs { "weir.internal.names", "weir.internal.moves", "jit.util" } do package.loaded[name] = nil end
+end
+
 -- `names.of_output` says which field names the records of an operator can have, if that is known;
 -- then a site need not count the fields of every record.
 local function new_chunk(stage, shape, input)
@@ -100,8 +105,8 @@ local function new_chunk(stage, shape, input)
   for k, node in ipairs(stage.ops) do
     self.functions[k] = function_of(node, k == 1 and input or 0)
   end
-  self.known = names.of_stage(stage, shape, self.functions)
-  self.moves = moves.of_stage(stage, shape, self.functions)
+  self.known = names().of_stage(stage, shape, self.functions)
+  self.moves = moves().of_stage(stage, shape, self.functions)
   return self
 end
 
@@ -117,7 +122,7 @@ function Chunk:port_site(k, port)
     known = self.known[k],
     tokens = self.known[k] and self.moves.out[k],
     from = self.shape,
-    whole = function(rec) return moves.whole(rec, self.moves.out[k], stage.L.row) end,
+    whole = function(rec) return moves().whole(rec, self.moves.out[k], stage.L.row) end,
     place = function(text, shape)
       text[#text + 1] = format(
         'local q = O.p if q + (n + 16) > O["end"] then q = more(O, n + 16) end ' ..
@@ -290,7 +295,8 @@ function Chunk:load(name)
     return context.new(stage, k, out, side, self.input)
   end
   E.new_reduce = function() return stage.reducer end
-  E.select_key, E.select_channel = state.select_key, state.select_channel
+  E.select_key = function(...) return require("weir.internal.state").select_key(...) end
+  E.select_channel = function(...) return require("weir.internal.state").select_channel(...) end
   E.bad_key = stage.bad_key
   for i, site in ipairs(self.sites) do E["put" .. i] = site.put end
 
@@ -313,6 +319,7 @@ function Chunk:load(name)
   local entry = loaded(E)
   self.setters = {}
   for i = 1, #self.sites do self.setters[i] = E["set" .. i] end
+  drop_readers()
   return entry
 end
 
@@ -330,7 +337,7 @@ local function build_loop(stage, input, id)
   local chunk = new_chunk(stage, shape, input)
   chunk:operator(1)
   chunk:close_head()
-  local wanted, partial = names.wanted(stage, chunk.functions)
+  local wanted, partial = names().wanted(stage, chunk.functions)
   chunk:loop(shape, wanted)
   local loop = chunk:load(format("weir:%s#%d", stage.name, id))
   stage.chunks[#stage.chunks + 1] = chunk
@@ -342,7 +349,7 @@ end
 local function build_timers(stage)
   local chunk = new_chunk(stage, nil, 0)
   local node = stage.ops[1]
-  chunk.known[1] = names.of_timer(node.fn)
+  chunk.known[1] = names().of_timer(node.fn)
   chunk:operator(1)
   chunk:close_head()
   local fn = stage.timer or node.fn.timer
@@ -391,7 +398,7 @@ function M.new(L_ptr, plan, nodes)
   stage.store = L.store ~= nil and L.store or nil
   stage.broadcast = L.broadcast ~= nil and L.broadcast or nil
   context.errors(stage)
-  state.prepare(stage)
+  if stage.store or stage.broadcast then require("weir.internal.state").prepare(stage) end
 
   local loops = { [0] = {}, [1] = {} }
   local timers

@@ -6,7 +6,6 @@ local border = require "weir.internal.border"
 local codec = require "weir.internal.codec"
 local rows = require "weir.internal.rows"
 local keys = require "weir.internal.keys"
-local moves = require "weir.internal.moves"
 
 local C = border.C
 local format, concat = string.format, table.concat
@@ -110,7 +109,7 @@ local function whole(stage, k, rec)
   local row = stage.L.row
   if rec == nil or row == nil then return rec end
   if not (stage.partial and stage.partial[k]) then
-    return moves.whole(rec, stage.tokens and stage.tokens[k], row)
+    return require("weir.internal.moves").whole(rec, stage.tokens and stage.tokens[k], row)
   end
   return rows.decoder(bit.band(ffi.cast(border.elemp, row).tag, 0xffffff))(row + rows.HEAD)
 end
@@ -202,16 +201,6 @@ function M.errors(stage)
 end
 
 ---------------------------------------------------------------- ctx
-
---- Time and chance of a subtask, for what the sandbox answers.
----@param shared userdata `struct wr_lua *`
-function M.world(shared)
-  local L = ffi.cast("struct wr_lua *", shared)
-  return {
-    now_ms = function() return tonumber(L.now_ms) end,
-    random = function() return C.wr_lua_random(L) end,
-  }
-end
 
 local function check_time(t)
   if type(t) == "cdata" and (ffi.istype(border.i64, t) or ffi.istype(border.u64, t)) then return t end

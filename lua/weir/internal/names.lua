@@ -18,6 +18,7 @@
 --- The same walk tells which fields are only *moved*: read, and put into a record that goes out,
 --- without anybody looking at the value (`weir.internal.moves`).
 
+local border = require "weir.internal.border"
 local util = require "jit.util"
 local bcnames = require("jit.vmdef").bcnames
 package.loaded["jit.vmdef"] = nil -- the rest of it is large, and every subtask has a Lua state
@@ -421,7 +422,9 @@ local roles = { -- registers of the record and of what emits; does the returned 
 roles.co_map, roles.co_flat_map, roles.co_process = roles.map, roles.flat_map, roles.process
 roles.broadcast_process = roles.process
 
-local cache = setmetatable({}, { __mode = "k" })
+-- Kept elsewhere, since this module is dropped when a chain is built and its functions cannot be read again
+-- once they are compiled.
+local cache = border.analyses
 
 --- What is known of function `fn` of an operator of `kind`; nil if nothing. Must be asked before the
 --- function has run often: compiled loops are no longer readable.

@@ -7,7 +7,6 @@ local ffi = require "ffi"
 local border = require "weir.internal.border"
 local rows = require "weir.internal.rows"
 local keys = require "weir.internal.keys"
-local names = require "weir.internal.names"
 
 local C = border.C
 local format, concat = string.format, table.concat
@@ -273,7 +272,7 @@ function M.prepare(stage)
     if node.kind == "reduce" then
       M.prepare_reduce(stage, node)
     else
-      local known = type(fn) == "table" and names.of_states(node.kind, fn) or {}
+      local known = type(fn) == "table" and require("weir.internal.names").of_states(node.kind, fn) or {}
       for i, entry in ipairs(plan.states or {}) do
         local descriptor = type(fn) == "table" and fn.state and fn.state[entry.name]
         if descriptor then
