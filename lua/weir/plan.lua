@@ -136,6 +136,17 @@ local function new_stage(vertex, graph, id)
   return stage
 end
 
+-- Watermarks that are aligned bid their source wait, so they must be in one chain with it.
+local function check_alignment(graph)
+  for id, node in ipairs(graph.job.nodes) do
+    local head = graph.job.nodes[graph.vertex_of[id].head]
+    if node.options.align and head.role ~= "source" then
+      where.fail_at(node.where, 'operator "%s": align is about a source, and there is none in its chain: put '
+        .. ":watermarks(…) directly behind the source, with its parallelism", node.name)
+    end
+  end
+end
+
 -- Every operator gets its vertex and its stage; readers come behind what they read.
 local function place(job, settled, links)
   local graph = {
@@ -365,6 +376,7 @@ function M.make(job, given)
   local settled = settle(job, given)
   local links = links_of(job, settled)
   local graph = place(job, settled, links)
+  check_alignment(graph)
   graph.format = given.format
   local edges, bounded = {}, true
   for _, link in ipairs(links) do

@@ -31,9 +31,12 @@ local max_line = options.bytes:default(16 * 2 ^ 20)
 ---@field every? weir.Duration with `watch`: how often the folder is scanned besides; default 10 s
 ---@field compression? "auto"|"none"|"gzip"|"zstd" default auto: by the first bytes
 ---@field split_size? integer|string files larger than this are shared among subtasks; default "16MiB"
+---@field interleave? integer splits that a subtask reads side by side, a batch of each in turn; default 1
+---@field timestamp? "modified" records have the time at which their file was changed last
 ---@field max_line? integer|string a longer line is malformed input; default "16MiB"
 
---- Files: every byte is read once, whatever the parallelism. Lines become { line =, path =, offset = }.
+--- Files: every byte is read once, whatever the parallelism. Lines become { line =, path =, offset = }. With
+--- `interleave` and aligned watermarks behind it, files that are each sorted by time give a stream that nearly is.
 ---
 ---   job:source(weir.files { path = "books/*.txt" })
 ---   job:source(weir.files { path = "inbox", watch = true, format = weir.json() })
@@ -47,6 +50,8 @@ function M.files(opts)
     every = duration.positive:optional(),
     compression = options.one_of("auto", "none", "gzip", "zstd"):default "auto",
     split_size = options.bytes:default(16 * 2 ^ 20),
+    interleave = options.integer_in(1, 256):default(1),
+    timestamp = options.one_of "modified":optional(),
     max_line = max_line,
   }, "path")
   if o.every and not o.watch then where.fail 'weir.files: option "every" needs watch = true' end

@@ -1,8 +1,13 @@
 -- SPDX-License-Identifier: Apache-2.0
 --- Watermark strategies: where event time comes from, and when a stream has surely passed it.
+---
+--- Directly behind a source (or behind maps and filters on it) a strategy works for each split on its own, each
+--- file for example, and the stream's watermark is the lowest of those that are not idle. Timestamps are ms since
+--- 1970; a record that has none, or one in a year before 1 or behind 9999, is a failed record: see `on_error`.
 
 local options = require "weir.options"
 local duration = require "weir.duration"
+local where = require "weir.where"
 
 local M = {}
 
@@ -10,25 +15,59 @@ local M = {}
 local Strategy = {}
 Strategy.__index = Strategy
 
+local align = options.type('a table { drift = "1m", group = "name" }', function(v)
+  if type(v) ~= "table" then return false end
+  local o = options.check("align", v, { drift = duration.positive, group = options.string:default "default" })
+  return true, o
+end)
+
 local common = {
-  field = options.string:optional(),
   idle_after = duration.positive:optional(),
-  every = duration.positive:default(200),
+  every = duration.not_negative:default(200),
+  align = align:optional(),
+}
+local stamped = {
+  field = options.string:optional(),
+  unit = options.one_of("ms", "us", "ns", "s"):optional(),
+  format = options.one_of "iso8601":optional(),
+  ahead_max = duration.not_negative:optional(),
 }
 
-local function strategy(what, opts, delay)
-  local o = options.check(what, opts, {
-    field = common.field, idle_after = common.idle_after, every = common.every, delay = delay,
-  }, "field")
-  o.delay = o.delay or 0
+local function declared(...)
+  local out = {}
+  for _, each in ipairs { ... } do
+    for name, kind in pairs(each) do out[name] = kind end
+  end
+  return out
+end
+
+local function strategy(what, o)
+  if o.every == 0 and (o.idle_after or o.align) then
+    where.fail('%s: option "%s" needs watermarks now and then: every must not be 0', what,
+      o.idle_after and "idle_after" or "align")
+  end
+  if o.unit and o.format then
+    where.fail("%s: a time is a number with a unit or a text with a format, not both", what)
+  end
+  if (o.unit or o.format) and not o.field then
+    where.fail('%s: option "%s" is about a field: name it with field = "…"', what, o.unit and "unit" or "format")
+  end
   return setmetatable(o, Strategy)
 end
 
 ---@class weir.WatermarkOptions
----@field field? string holds a record's time, in ms since 1970; left out: the time the record has already
+---@field field? string holds a record's time; left out: the time that it has already
+---@field unit? "ms"|"us"|"ns"|"s" of a number in the field, since 1970; default ms
+---@field format? "iso8601" the field is a text such as "2026-11-21T10:30:00.5+01:00"; without a zone it is UTC
+---@field ahead_max? weir.Duration a record whose time is further ahead of the clock is a failed record
 ---@field delay? weir.Duration how far out of order records may be; the watermark is max time − delay − 1
----@field idle_after? weir.Duration without records for so long the stream no longer holds others back
----@field every? weir.Duration how often a watermark is sent; default 200 ms
+---@field idle_after? weir.Duration without records for so long a split no longer holds the others back
+---@field every? weir.Duration how often a watermark is sent; default 200 ms; 0: only at the end
+---@field align? weir.AlignOptions keeps sources together that are not equally fast
+
+---@class weir.AlignOptions
+---@field drift weir.Duration in event time: what is further ahead of the group's slowest source waits
+---@field group? string the sources that are kept together; default "default"
 
 --- Records may be late by up to `delay`.
 ---
@@ -36,7 +75,9 @@ end
 ---@param opts weir.WatermarkOptions
 ---@return weir.WatermarkStrategy
 function M.bounded(opts)
-  return strategy("weir.watermark.bounded", opts, duration.not_negative)
+  local what = "weir.watermark.bounded"
+  local o = options.check(what, opts, declared(common, stamped, { delay = duration.not_negative:default(0) }), "field")
+  return strategy(what, o)
 end
 
 --- Times never go back: bounded with a delay of 0.
@@ -45,11 +86,26 @@ end
 ---@param opts weir.WatermarkOptions
 ---@return weir.WatermarkStrategy
 function M.ascending(opts)
-  return strategy("weir.watermark.ascending", opts, nil)
+  local what = "weir.watermark.ascending"
+  local o = options.check(what, opts, declared(common, stamped), "field")
+  o.delay = 0
+  return strategy(what, o)
+end
+
+--- Ingestion time: a record's time is the clock's when it comes to this place, and the watermark follows the
+--- clock, whether records come or not.
+---
+---   stream:watermarks(weir.watermark.ingestion())
+---@param opts? { every?: weir.Duration }
+---@return weir.WatermarkStrategy
+function M.ingestion(opts)
+  local o = options.check("weir.watermark.ingestion", opts, { every = common.every }, "every")
+  o.ingestion = true
+  return setmetatable(o, Strategy)
 end
 
 --- No watermarks: those from upstream stop here, all but the last at the end of the input. Records keep the
---- times they have.
+--- times they have. It is what jobs in processing time use.
 ---@return weir.WatermarkStrategy
 function M.none()
   return setmetatable({ none = true }, Strategy)

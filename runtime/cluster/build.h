@@ -2,6 +2,7 @@
 /* build: from a plan to tasks. Inside cluster/ only. */
 #pragma once
 #include <pthread.h>
+#include "cluster/alignment.h"
 #include "cluster/job.h"
 
 /* A source's enumerator, and where its letters go. */
@@ -25,6 +26,7 @@ struct wr_job {
 	uint32_t task_count;
 	struct wr_job_source *sources;
 	uint32_t source_count;
+	struct wr_alignment *alignment;
 	/* any thread */
 	struct wr_mailbox mailbox; /* the coordinator's */
 	pthread_mutex_t mutex;	   /* of the first failure */

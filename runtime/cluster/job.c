@@ -86,6 +86,19 @@ static void to_reader(void *arg, uint32_t subtask, uint32_t type, const void *pa
 	to_task(source->job, (enum wr_letter_type)type, who, payload, len);
 }
 
+static void to_marker(void *job, struct wr_address who, int64_t allowed)
+{
+	struct wr_job *j = job;
+	struct wr_bytes payload = WR_BYTES_EMPTY;
+
+	wr_time_put(&payload, allowed);
+	if (wr_bytes_status(&payload) == WR_OK)
+		to_task(j, WR_LETTER_ALLOWED, who, payload.data, (uint32_t)payload.len);
+	else
+		remember_failure(j, WR_EFATAL);
+	wr_bytes_deinit(&payload);
+}
+
 static const struct wr_enumerator_ops *enumerator_of(const struct wr_job *j, const char *kind)
 {
 	for (unsigned i = 0; i < j->o.enumerator_count; i++)
@@ -143,6 +156,13 @@ static uint64_t discover(struct wr_job *j)
 
 static void deliver(struct wr_job *j, const struct wr_letter *l)
 {
+	if (l->type == WR_LETTER_PROGRESS) {
+		int rc = wr_alignment_letter(j->alignment, l);
+
+		if (rc < 0)
+			remember_failure(j, rc);
+		return;
+	}
 	for (uint32_t i = 0; i < j->source_count; i++) {
 		struct wr_job_source *s = &j->sources[i];
 		int rc;
@@ -243,6 +263,9 @@ static int job_init(struct wr_job *j)
 	if (!j->loop || !j->io || !j->sched)
 		return WR_EFATAL;
 	rc = wr_job_build(j);
+	j->alignment = rc == WR_OK ? wr_alignment_new(j->o.plan, to_marker, j) : NULL;
+	if (rc == WR_OK && !j->alignment)
+		return WR_EFATAL;
 	return rc == WR_OK ? make_sources(j) : rc;
 }
 
@@ -298,6 +321,7 @@ void wr_job_free(struct wr_job *j)
 	if (j->io)
 		wr_iopool_free(j->io);
 	wr_mailbox_deinit(&j->mailbox);
+	wr_alignment_free(j->alignment);
 	wr_sched_free(j->sched);
 	wr_loop_free(j->loop);
 	pthread_mutex_destroy(&j->mutex);

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* files: the reader of a files source, one a subtask, on the task's thread. Asks the
- * enumerator (files_enumerator.c) for splits, reads them one after another, reports each.
+ * enumerator (files_enumerator.c) for splits, reads up to `interleave` of them side by side, a
+ * batch of each in turn, and reports each that is done. What is behind it in its chain hears where
+ * the rows of each split are (stage.h), and may have one held back that is ahead of the others.
  *
  * Options of the source: path = glob, folder or list of them; format and those of
  * format/intake.h; compression = "none" reads packed files as they are; watch, split_size:
- * files_enumerator.c. A split that cannot be read is a
- * bad row of the source, so on_error decides whether the job goes on without it.
+ * files_enumerator.c; interleave; timestamp = "modified": rows carry their file's time. A split that
+ * cannot be read is a bad row of the source, so on_error decides whether the job goes on without it.
+ *
+ *   split:  queued ──a lane is free──▶ read (or held) ──its end──▶ done
  */
+#include <sys/stat.h>
 #include "base/assert.h"
 #include "connect/connect.h"
 #include "format/intake.h"
@@ -19,12 +24,21 @@ struct queued {
 	struct wr_split split;
 };
 
-struct files {
+struct lane { /* one split that is read */
 	struct wr_intake *intake;
-	struct queued *first, **last; /* first: the one that is read, if the intake is busy */
-	bool asked;		      /* SPLIT_WANTED is on its way */
+	struct queued *at; /* NULL: the lane is free */
+	uint32_t number;   /* of the split, for those behind */
+	bool held;
+};
+
+struct files {
+	struct lane *lanes;
+	uint32_t lane_count, turn;    /* turn: the lane of the last rows */
+	uint32_t numbers;	      /* splits begun */
+	struct queued *first, **last; /* not begun */
+	uint32_t asked;		      /* SPLIT_WANTED without an answer yet */
 	bool no_more;
-	bool unpack;
+	bool unpack, modified;
 };
 
 static struct wr_mem files_mem = WR_MEM_INIT("connect.files");
@@ -32,13 +46,22 @@ static struct wr_mem files_mem = WR_MEM_INIT("connect.files");
 static int files_open(struct wr_stage *s)
 {
 	struct files *f = s->state = wr_zalloc(&files_mem, sizeof *f);
+	uint32_t lanes = (uint32_t)wr_value_int(s->options, "interleave", 1);
 
 	if (!f)
 		return WR_EFATAL;
 	f->last = &f->first;
 	f->unpack = strcmp(wr_value_str(s->options, "compression", "auto"), "none") != 0;
-	f->intake = wr_intake_new(s, true);
-	return f->intake ? WR_OK : wr_error_code();
+	f->modified = strcmp(wr_value_str(s->options, "timestamp", ""), "modified") == 0;
+	f->lanes = wr_zalloc(&files_mem, lanes * sizeof *f->lanes);
+	if (!f->lanes)
+		return WR_EFATAL;
+	for (f->lane_count = 0; f->lane_count < lanes; f->lane_count++) {
+		f->lanes[f->lane_count].intake = wr_intake_new(s, true);
+		if (!f->lanes[f->lane_count].intake)
+			return wr_error_code();
+	}
+	return WR_OK;
 }
 
 static void post(struct wr_stage *s, uint32_t type, const void *payload, uint32_t len)
@@ -46,15 +69,20 @@ static void post(struct wr_stage *s, uint32_t type, const void *payload, uint32_
 	s->env->post(s->env->post_arg, s->env->vertex, s->env->subtask, s->index, type, payload, len);
 }
 
-static void queued_drop(struct files *f)
+static void queued_free(struct queued *q)
+{
+	wr_arena_deinit(&q->arena);
+	wr_free(&files_mem, q);
+}
+
+static struct queued *queued_take(struct files *f)
 {
 	struct queued *q = f->first;
 
 	f->first = q->next;
 	if (!f->first)
 		f->last = &f->first;
-	wr_arena_deinit(&q->arena);
-	wr_free(&files_mem, q);
+	return q;
 }
 
 static int files_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, uint32_t len)
@@ -63,7 +91,7 @@ static int files_letter(struct wr_stage *s, uint32_t type, const uint8_t *payloa
 	struct queued *q;
 	int rc;
 
-	f->asked = false;
+	f->asked -= f->asked > 0;
 	if (type == WR_LETTER_NO_MORE)
 		f->no_more = true;
 	if (type != WR_LETTER_SPLIT)
@@ -78,74 +106,142 @@ static int files_letter(struct wr_stage *s, uint32_t type, const uint8_t *payloa
 	return rc;
 }
 
-/* The split at hand is done with. */
-static void split_done(struct wr_stage *s, struct files *f)
+/* ---- splits ---- */
+
+/* The split of a lane is done with. */
+static int split_done(struct wr_stage *s, struct lane *l)
 {
 	struct wr_bytes id = WR_BYTES_EMPTY;
+	int rc = wr_stage_emit_split(s, WR_SPLIT_END, l->number, NULL);
 
-	wr_value_put_i64(&id, (int64_t)f->first->split.id);
+	wr_value_put_i64(&id, (int64_t)l->at->split.id);
 	post(s, WR_LETTER_SPLIT_DONE, id.data, (uint32_t)id.len);
 	wr_bytes_deinit(&id);
-	queued_drop(f);
+	queued_free(l->at);
+	l->at = NULL;
+	l->held = false;
+	return rc;
 }
 
-static int unreadable(struct wr_stage *s, struct files *f)
+static int unreadable(struct wr_stage *s, struct lane *l)
 {
 	struct wr_bytes text = WR_BYTES_EMPTY;
-	int rc;
+	int rc, done;
 
 	wr_bytes_printf(&text, "%s", wr_error_text());
 	wr_bytes_put_u8(&text, 0);
 	rc = wr_bytes_status(&text);
 	if (rc == WR_OK)
-		rc = wr_stage_bad_row(s, 0, NULL, "", 0, f->first->split.path, (const char *)text.data,
-				      WR_EUSER);
+		rc =
+		    wr_stage_bad_row(s, 0, NULL, "", 0, l->at->split.path, (const char *)text.data, WR_EUSER);
 	wr_bytes_deinit(&text);
-	split_done(s, f);
-	return rc;
+	done = split_done(s, l);
+	return rc == WR_OK ? done : rc;
 }
 
-/* Begins the next split. WR_OK, or WR_AGAIN: none here, WR_END: none any more. */
-static int next_split(struct wr_stage *s, struct files *f)
+static int64_t time_of(const struct files *f, const char *path)
+{
+	struct stat st;
+
+	if (!f->modified || stat(path, &st) != 0)
+		return WR_TS_NONE;
+	return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+}
+
+/* Puts the next split into a free lane. */
+static int begin(struct wr_stage *s, struct files *f, struct lane *l)
 {
 	const struct wr_split *split;
 	struct wr_feed *feed;
+	int rc;
 
-	if (!f->first) {
-		if (f->no_more)
-			return WR_END;
-		if (!f->asked)
-			post(s, WR_LETTER_SPLIT_WANTED, NULL, 0);
-		f->asked = true;
-		return WR_AGAIN;
-	}
-	split = &f->first->split;
+	l->at = queued_take(f);
+	l->number = ++f->numbers;
+	split = &l->at->split;
+	rc = wr_stage_emit_split(s, WR_SPLIT_BEGIN, l->number, split->path);
+	if (rc != WR_OK)
+		return rc;
+	f->turn = (uint32_t)(l - f->lanes);
 	feed = wr_file_feed_open(split->path, split->from > 0 ? split->from - 1 : 0,
 				 f->unpack && split->to == UINT64_MAX);
 	if (!feed)
-		return wr_error_code() == WR_EFATAL ? WR_EFATAL : unreadable(s, f);
-	wr_intake_begin(f->intake, &(struct wr_stream){feed, split->path, split->from, split->to});
+		return wr_error_code() == WR_EFATAL ? WR_EFATAL : unreadable(s, l);
+	wr_intake_begin(l->intake, &(struct wr_stream){feed, split->path, split->from, split->to,
+						       time_of(f, split->path)});
 	return WR_OK;
+}
+
+/* Gives every free lane a split, or asks for one. */
+static int fill_lanes(struct wr_stage *s, struct files *f)
+{
+	uint32_t empty = 0;
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < f->lane_count && rc == WR_OK; i++) {
+		while (!f->lanes[i].at && f->first && rc == WR_OK)
+			rc = begin(s, f, &f->lanes[i]);
+		empty += !f->lanes[i].at;
+	}
+	for (; f->asked < empty && !f->no_more; f->asked++)
+		post(s, WR_LETTER_SPLIT_WANTED, NULL, 0);
+	return rc;
+}
+
+/* ---- rows ---- */
+
+/* The next lane with a split that is not held. WR_AGAIN: none, WR_END: nothing is left to be read. */
+static int next_lane(struct files *f, uint32_t *lane)
+{
+	bool busy = false;
+
+	for (uint32_t i = 1; i <= f->lane_count; i++) {
+		uint32_t at = (f->turn + i) % f->lane_count;
+
+		busy |= f->lanes[at].at != NULL;
+		if (f->lanes[at].at && !f->lanes[at].held) {
+			*lane = at;
+			return WR_OK;
+		}
+	}
+	return busy || f->first || !f->no_more ? WR_AGAIN : WR_END;
+}
+
+/* A batch of a lane. */
+static int read_lane(struct wr_stage *s, struct files *f, uint32_t lane)
+{
+	struct lane *l = &f->lanes[lane];
+	int rc = lane != f->turn ? wr_stage_emit_split(s, WR_SPLIT_AT, l->number, NULL) : WR_OK;
+
+	f->turn = lane;
+	if (rc == WR_OK)
+		rc = wr_intake_poll(l->intake);
+	return rc == WR_END ? split_done(s, l) : rc;
 }
 
 static int files_poll(struct wr_stage *s)
 {
 	struct files *f = s->state;
 	uint64_t before = s->outs[0]->rows;
+	uint32_t lane;
 	int rc;
 
 	do {
-		if (!wr_intake_busy(f->intake)) {
-			rc = next_split(s, f);
-			continue;
-		}
-		rc = wr_intake_poll(f->intake);
-		if (rc != WR_END)
-			return rc;
-		split_done(s, f);
-		rc = WR_OK;
+		rc = fill_lanes(s, f);
+		if (rc == WR_OK)
+			rc = next_lane(f, &lane);
+		if (rc == WR_OK)
+			rc = read_lane(s, f, lane);
 	} while (rc == WR_OK && s->outs[0]->rows == before && !wr_stage_spent(s));
-	return rc == WR_AGAIN && s->outs[0]->rows != before ? WR_OK : rc;
+	return (rc == WR_AGAIN || rc == WR_END) && s->outs[0]->rows != before ? WR_OK : rc;
+}
+
+static void files_hold(struct wr_stage *s, uint32_t number, bool held)
+{
+	struct files *f = s->state;
+
+	for (uint32_t i = 0; i < f->lane_count; i++)
+		if (f->lanes[i].at && f->lanes[i].number == number)
+			f->lanes[i].held = held;
 }
 
 static void files_free(struct wr_stage *s)
@@ -154,12 +250,21 @@ static void files_free(struct wr_stage *s)
 
 	if (!f)
 		return;
-	wr_intake_free(f->intake);
+	for (uint32_t i = 0; i < f->lane_count; i++) {
+		wr_intake_free(f->lanes[i].intake);
+		if (f->lanes[i].at)
+			queued_free(f->lanes[i].at);
+	}
 	while (f->first)
-		queued_drop(f);
+		queued_free(queued_take(f));
+	wr_free(&files_mem, f->lanes);
 	wr_free(&files_mem, f);
 	s->state = NULL;
 }
 
-const struct wr_stage_ops wr_files_ops = {
-    .kind = "files", .open = files_open, .poll = files_poll, .letter = files_letter, .free = files_free};
+const struct wr_stage_ops wr_files_ops = {.kind = "files",
+					  .open = files_open,
+					  .poll = files_poll,
+					  .letter = files_letter,
+					  .hold = files_hold,
+					  .free = files_free};

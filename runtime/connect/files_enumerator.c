@@ -39,7 +39,7 @@ struct files_enumerator {
 	struct wr_split *splits;
 	uint32_t first, count, size;
 	uint64_t next_id;
-	bool *waits; /* by subtask: asked and got nothing yet */
+	uint32_t *waits; /* by subtask: how often it asked and got nothing yet */
 };
 
 static struct wr_mem enumerator_mem = WR_MEM_INIT("connect.enumerator");
@@ -147,7 +147,8 @@ static int serve(struct files_enumerator *e, uint32_t subtask)
 
 	if (e->count == 0 && e->complete)
 		e->post(e->arg, subtask, WR_LETTER_NO_MORE, NULL, 0);
-	e->waits[subtask] = e->count == 0 && !e->complete;
+	else if (e->count == 0)
+		e->waits[subtask]++;
 	if (e->count == 0)
 		return WR_OK;
 	for (uint32_t n = batch(e); n > 0 && rc == WR_OK; n--)
@@ -172,9 +173,16 @@ static int enumerator_discover(struct wr_enumerator *base, int64_t *next_ms)
 	int rc = wr_discovery_look(e->discovery, add_file, e, next_ms);
 
 	e->complete = *next_ms < 0;
-	for (uint32_t i = 0; i < e->parallelism && rc == WR_OK; i++)
-		if (e->waits[i])
+	for (bool served = true; served && rc == WR_OK;) {
+		served = false;
+		for (uint32_t i = 0; i < e->parallelism && rc == WR_OK; i++) {
+			if (!e->waits[i] || (e->count == 0 && !e->complete))
+				continue;
+			e->waits[i]--;
 			rc = serve(e, i);
+			served = true;
+		}
+	}
 	return rc;
 }
 

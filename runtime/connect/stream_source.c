@@ -53,7 +53,7 @@ static int start(struct wr_stage *s, struct wr_feed *feed)
 		wr_feed_free(feed);
 		return wr_error_code();
 	}
-	wr_intake_begin(t->intake, &(struct wr_stream){feed, t->name, 0, UINT64_MAX});
+	wr_intake_begin(t->intake, &(struct wr_stream){feed, t->name, 0, UINT64_MAX, WR_TS_NONE});
 	return WR_OK;
 }
 

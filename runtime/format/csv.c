@@ -351,7 +351,7 @@ static int emit_record(struct csv *f, struct wr_scan *in, size_t len)
 	to = row_len ? wr_scan_row(in, row_len) : NULL;
 	if (!to)
 		return wr_error_code();
-	wr_row_write(to, row_len, f->shape, WR_INSERT, WR_TS_NONE, f->cells);
+	wr_row_write(to, row_len, f->shape, WR_INSERT, in->ts, f->cells);
 	return WR_OK;
 }
 

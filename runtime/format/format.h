@@ -22,6 +22,7 @@ struct wr_scan {
 	uint64_t stop;		/* a record that starts here or behind is another's; UINT64_MAX = none */
 	bool last;		/* nothing comes behind `end` */
 	size_t record_max;	/* bytes of a record, its line end not counted */
+	int64_t ts;		/* of the rows; WR_TS_NONE = they have none */
 	int64_t budget;		/* bytes of rows that may still be emitted in this poll */
 	struct wr_str path;	/* p NULL: rows have no path (standard input, sockets) */
 	struct wr_stage *stage;

@@ -110,6 +110,7 @@ void wr_intake_begin(struct wr_intake *in, const struct wr_stream *stream)
 	in->scan.p = in->scan.end = in->scan.start = in->window;
 	in->scan.start_offset = stream->from > 0 ? stream->from - 1 : 0;
 	in->scan.stop = stream->stop;
+	in->scan.ts = stream->ts;
 	in->scan.last = false;
 	in->scan.path = (struct wr_str){stream->path, (uint32_t)strlen(stream->path)};
 	in->format->begin(in->format_state);

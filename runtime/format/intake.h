@@ -23,6 +23,7 @@ struct wr_stream {
 	const char *path;     /* borrowed until the end; for messages, and for rows if they have a path */
 	uint64_t from;
 	uint64_t stop; /* UINT64_MAX = to the end */
+	int64_t ts;    /* of its rows; WR_TS_NONE = they have none */
 };
 void wr_intake_begin(struct wr_intake *in, const struct wr_stream *stream);
 /* About a buffer of rows. WR_OK, WR_AGAIN (the feed has nothing now), WR_END (this stream is done; rows may

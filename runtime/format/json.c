@@ -88,7 +88,7 @@ static int emit_value(struct json *f, struct wr_scan *in, size_t len)
 	before = out->p;
 	rc = flatten(f);
 	if (rc == WR_OK)
-		rc = wr_learner_row(f->learner, f->nodes, WR_TS_NONE, out);
+		rc = wr_learner_row(f->learner, f->nodes, in->ts, out);
 	in->budget -= (int64_t)(out->p > before ? (size_t)(out->p - before) : len);
 	if (rc == WR_EUSER && out->rows == rows)
 		return wr_scan_bad(in, len, wr_error_text());

@@ -54,7 +54,7 @@ static int emit_line(const struct lines *f, struct wr_scan *in, uint32_t len)
 	uint32_t path_len = f->with_path ? in->path.len : 0;
 	uint32_t row_len = (f->fixed + len + path_len + 7) & ~7u;
 	uint32_t at = f->fixed - WR_ELEM_HEADER;
-	struct wr_elem head = {row_len, f->shape, WR_TS_NONE};
+	struct wr_elem head = {row_len, f->shape, in->ts};
 	double offset = (double)wr_scan_offset(in);
 	uint64_t slots[3] = {string_slot(at, len), 0, string_slot(at + len, path_len)};
 	uint8_t *to = wr_scan_row(in, row_len);

@@ -1,29 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* watermarks: event time from a field of the record, and watermarks that lag behind it
- * (bounded out-of-orderness, K1–K3): the largest timestamp so far, minus the delay, minus 1.
- * With `none` records pass as they are, and there are no watermarks.
+ * (bounded out-of-orderness, K1–K3): the largest timestamp of a split so far, minus the delay,
+ * minus 1; the minimum over the splits (time/marker.h). Strategies in Lua: script/.
  *
  * Watermarks of upstream are swallowed; only the end of time passes (K5). They are emitted
- * every `every` ms of processing time, and once more at the end (K6).
+ * every `every` ms of steady time (0: never, K7), and once more at the end (K6).
+ *
+ * `none`: records pass as they are, and there are no watermarks. `ingestion`: a record's time is
+ * the clock's when it comes, and the watermark follows the clock, whether records come or not; when
+ * the clock is set back, time stands still until it has caught up.
  */
-#include <math.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include "base/assert.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "operator/operators.h"
+#include "time/marker.h"
+#include "time/stamp.h"
 
 static struct wr_mem mem = WR_MEM_INIT("operator.watermarks");
 
+enum strategy { BOUNDED, NONE, INGESTION };
+enum { AHEAD_MS = 86400000 }; /* a record so far before the clock is worth a word */
+
 struct watermarks {
-	const char *field; /* NULL: the records have timestamps already */
-	uint32_t field_len;
-	int64_t delay_ms, idle_ms, every_ms;
-	int64_t max_ts, emitted;
-	uint32_t shape; /* of the last row, and where the field is in it */
-	int32_t at;
-	bool none, idle;
-	int64_t active_ms; /* processing time of the last batch */
+	enum strategy strategy;
+	struct wr_stamp stamp;
+	struct wr_marker *marker;
+	int64_t delay_ms;
+	int64_t now_ms; /* processing time of this batch; never back */
+	bool warned;	/* of a record that is far ahead of the clock */
 };
 
 static int open_(struct wr_stage *s)
@@ -33,134 +40,171 @@ static int open_(struct wr_stage *s)
 	if (!w)
 		return WR_EFATAL;
 	s->state = w;
-	w->field = wr_value_str(s->options, "field", NULL);
-	w->field_len = w->field ? (uint32_t)strlen(w->field) : 0;
+	wr_stamp_init(&w->stamp, s->options);
+	w->strategy = wr_value_bool(s->options, "none", false)	      ? NONE
+		      : wr_value_bool(s->options, "ingestion", false) ? INGESTION
+								      : BOUNDED;
 	w->delay_ms = wr_value_int(s->options, "delay", 0);
-	w->idle_ms = wr_value_int(s->options, "idle_after", 0);
-	w->none = wr_value_bool(s->options, "none", false);
-	w->every_ms = w->none ? 0 : wr_value_int(s->options, "every", 200);
-	w->max_ts = WR_TS_NONE;
-	w->emitted = WR_TS_NONE;
-	w->active_ms = wr_clock_ms(s->env->clock);
-	if (w->every_ms > 0)
-		s->deadline_ms = w->active_ms + w->every_ms;
+	w->now_ms = wr_clock_ms(s->env->clock);
+	if (w->strategy == NONE)
+		return WR_OK;
+	w->marker = s->marker = wr_marker_new(s);
+	return w->marker ? WR_OK : WR_EFATAL;
+}
+
+/* What the timestamps of a part come to; WR_TS_NONE before the first. */
+static int64_t watermark_of(const struct watermarks *w, const struct wr_part *p)
+{
+	if (w->strategy == INGESTION)
+		return w->now_ms - 1;
+	return p->max_ts < WR_TS_NONE + w->delay_ms + 2 ? WR_TS_NONE : p->max_ts - w->delay_ms - 1;
+}
+
+static void mark(struct watermarks *w, bool idle_too)
+{
+	for (uint32_t i = 0; i < w->marker->count; i++)
+		if (idle_too || !w->marker->marks[i].idle)
+			wr_marker_mark(w->marker, i, watermark_of(w, &w->marker->parts[i]));
+}
+
+static void read_clock(struct wr_stage *s, struct watermarks *w)
+{
+	int64_t now_ms = wr_clock_ms(s->env->clock);
+
+	if (now_ms > w->now_ms)
+		w->now_ms = now_ms;
+}
+
+static void warn_ahead(struct wr_stage *s, struct watermarks *w, int64_t ts)
+{
+	w->warned = true;
+	wr_warn(s->env->task,
+		"operator \"%s\": a record's time is %" PRId64
+		" h ahead of the clock, and takes the watermark "
+		"with it: records behind it will be late; ahead_max = \"1h\" would refuse it",
+		s->ops_stats[0].name, (ts - w->now_ms) / 3600000);
+}
+
+static int time_of(struct wr_stage *s, struct watermarks *w, const struct wr_elem *row, int64_t *ts)
+{
+	char why[256];
+
+	if (w->strategy == INGESTION) {
+		*ts = w->now_ms;
+		return WR_OK;
+	}
+	if (wr_stamp_of(&w->stamp, row, w->now_ms, ts) == WR_OK)
+		return WR_OK;
+	snprintf(why, sizeof why, "%s", wr_error_text());
+	*ts = WR_TS_NONE;
+	return wr_stage_bad_row(s, 0, row, NULL, 0, NULL, why, WR_EUSER);
+}
+
+static int copy_row(struct wr_out *out, const struct wr_elem *row, int64_t ts)
+{
+	struct wr_elem *copy;
+
+	if (((size_t)(out->end - out->p) < row->len || !out->p) && !wr_out_more(out, row->len))
+		return WR_EFATAL;
+	copy = (struct wr_elem *)out->p;
+	memcpy(copy, row, row->len);
+	copy->ts = ts;
+	out->p += row->len;
+	out->rows++;
 	return WR_OK;
 }
 
-static int emit(struct wr_stage *s, struct watermarks *w)
+static int pass(struct wr_stage *s, struct wr_rows *rows)
 {
-	int64_t wm;
+	int rc = WR_OK;
 
-	if (w->none || w->max_ts < WR_TS_NONE + w->delay_ms + 2)
-		return WR_OK;
-	wm = w->max_ts - w->delay_ms - 1;
-	if (wm <= w->emitted)
-		return WR_OK;
-	w->emitted = wm;
-	return wr_stage_emit_watermark(s, wm);
-}
-
-/* The row's timestamp from the field, or an error. */
-static int timestamp_of(struct watermarks *w, const struct wr_elem *row, int64_t *ts)
-{
-	const struct wr_shape *s = wr_shape(wr_elem_shape(row));
-	struct wr_cell c;
-
-	if (!w->field) {
-		*ts = row->ts;
-		if (*ts == WR_TS_NONE && !w->none)
-			return wr_error_set(WR_EUSER, "the record has no timestamp; name a field");
-		return WR_OK;
-	}
-	if (w->shape != s->id) {
-		w->shape = s->id;
-		w->at = wr_shape_find(s, w->field, w->field_len);
-	}
-	if (w->at < 0)
-		return wr_error_set(WR_EUSER, "timestamp field '%s' is missing", w->field);
-	c = wr_row_get(s, wr_elem_body(row), (uint32_t)w->at);
-	if (c.type == WR_T_I64 && c.i64 > -(INT64_C(1) << 62) && c.i64 < INT64_C(1) << 62) {
-		*ts = c.i64;
-	} else if (c.type == WR_T_F64 && fabs(c.f64) < 0x1p62) {
-		*ts = (int64_t)floor(c.f64);
-	} else if (!c.type) {
-		return wr_error_set(WR_EUSER, "timestamp field '%s' is missing", w->field);
-	} else {
-		return wr_error_set(WR_EUSER, "timestamp field '%s' is no number of milliseconds", w->field);
-	}
-	return WR_OK;
+	for (; rows->p < rows->end && rc == WR_OK; rows->p += ((const struct wr_elem *)rows->p)->len)
+		rc = copy_row(s->outs[0], (const struct wr_elem *)rows->p,
+			      ((const struct wr_elem *)rows->p)->ts);
+	return rc;
 }
 
 static int rows(struct wr_stage *s, struct wr_rows *rows)
 {
 	struct watermarks *w = s->state;
-	struct wr_out *out = s->outs[0];
+	int64_t max_ts;
+	int rc;
 
-	w->active_ms = wr_clock_ms(s->env->clock);
-	if (w->idle && rows->p < rows->end) { /* K10 as decided: active before its first record */
-		w->idle = false;
-		wr_stage_emit_idle(s, false);
-	}
-	for (; rows->p < rows->end; rows->p += ((const struct wr_elem *)rows->p)->len) {
+	if (w->strategy == NONE)
+		return pass(s, rows);
+	if (rows->p == rows->end) /* a buffer of events only: no activity */
+		return WR_OK;
+	read_clock(s, w);
+	rc = wr_marker_rows(w->marker);
+	max_ts = w->marker->parts[w->marker->at].max_ts;
+	while (rows->p < rows->end && rc == WR_OK) {
 		const struct wr_elem *row = (const struct wr_elem *)rows->p;
-		struct wr_elem *copy;
 		int64_t ts;
 
-		if (timestamp_of(w, row, &ts) != WR_OK) {
-			char why[256];
-			int rc;
-
-			snprintf(why, sizeof why, "%s", wr_error_text());
-			rc = wr_stage_bad_row(s, 0, row, NULL, 0, NULL, why, WR_EUSER);
-			if (rc != WR_OK)
-				return rc;
+		rc = time_of(s, w, row, &ts);
+		if (rc != WR_OK)
+			break;
+		rows->p += row->len;
+		if (ts == WR_TS_NONE)
 			continue;
-		}
-		if ((size_t)(out->end - out->p) < row->len || !out->p)
-			if (!wr_out_more(out, row->len))
-				return WR_EFATAL;
-		copy = (struct wr_elem *)out->p;
-		memcpy(copy, row, row->len);
-		copy->ts = ts;
-		out->p += row->len;
-		out->rows++;
-		if (ts > w->max_ts)
-			w->max_ts = ts;
+		rc = copy_row(s->outs[0], row, ts);
+		if (ts > max_ts)
+			max_ts = ts;
 	}
-	return w->every_ms > 0 ? WR_OK : emit(s, w);
+	if (max_ts > w->now_ms && max_ts - w->now_ms > AHEAD_MS && !w->warned)
+		warn_ahead(s, w, max_ts);
+	w->marker->parts[w->marker->at].max_ts = max_ts;
+	wr_marker_ahead(w->marker, watermark_of(w, &w->marker->parts[w->marker->at]));
+	return rc;
 }
 
-static int time_(struct wr_stage *s, int64_t now_ms)
+static int tick(struct wr_stage *s, uint64_t now_ns)
 {
 	struct watermarks *w = s->state;
-	int rc = emit(s, w);
 
-	if (now_ms == INT64_MAX) {
-		s->deadline_ms = INT64_MAX;
-		return rc;
-	}
-	if (rc == WR_OK && w->idle_ms && !w->idle && now_ms - w->active_ms > w->idle_ms) {
-		w->idle = true;
-		rc = wr_stage_emit_idle(s, true);
-	}
-	s->deadline_ms = now_ms + w->every_ms;
-	return rc;
+	read_clock(s, w);
+	mark(w, false);
+	return wr_marker_tick(w->marker, now_ns);
+}
+
+static int split(struct wr_stage *s, enum wr_split_word word, uint32_t number, const char *name)
+{
+	struct watermarks *w = s->state;
+
+	return w->marker ? wr_marker_split(w->marker, word, number, name) : WR_OK;
+}
+
+static int letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, uint32_t len)
+{
+	struct watermarks *w = s->state;
+
+	return w->marker ? wr_marker_letter(w->marker, type, payload, len) : WR_OK;
 }
 
 static int watermark(struct wr_stage *s, int64_t *wm)
 {
-	int rc = WR_OK;
+	struct watermarks *w = s->state;
 
-	if (*wm == WR_TS_MAX)
-		rc = emit(s, s->state);
-	else
+	if (*wm != WR_TS_MAX) {
 		*wm = WR_TS_NONE;
-	return rc;
+		return WR_OK;
+	}
+	if (!w->marker)
+		return WR_OK;
+	read_clock(s, w);
+	mark(w, true);
+	return wr_marker_end(w->marker);
 }
 
 static void free_(struct wr_stage *s)
 {
-	wr_free(&mem, s->state);
+	struct watermarks *w = s->state;
+
+	if (!w)
+		return;
+	wr_marker_free(w->marker);
+	s->marker = NULL;
+	wr_free(&mem, w);
 	s->state = NULL;
 }
 
@@ -169,7 +213,9 @@ const struct wr_stage_ops wr_watermarks_ops = {
     .open = open_,
     .rows = rows,
     .watermark = watermark,
-    .time = time_,
+    .tick = tick,
+    .split = split,
+    .letter = letter,
     .free = free_,
     .own_time = true,
 };

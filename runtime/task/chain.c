@@ -13,12 +13,12 @@ int wr_stage_sync(struct wr_stage *s)
 	return rc;
 }
 
-static int stage_event(struct wr_stage *s, uint32_t event, int64_t ts, uint64_t payload)
+static int stage_event(struct wr_stage *s, uint32_t event, int64_t ts, uint64_t payload, const char *text)
 {
 	int rc = WR_OK;
 
 	for (uint32_t i = 0; i < s->out_count && rc == WR_OK; i++)
-		rc = wr_port_event((struct wr_port *)s->outs[i], event, ts, payload);
+		rc = wr_port_event((struct wr_port *)s->outs[i], event, ts, payload, text);
 	return rc;
 }
 
@@ -37,7 +37,7 @@ static int pass_watermark(struct wr_stage *s, int64_t wm)
 	t->passed[s->index] = wm;
 	if (s->index == 0)
 		wr_metric_set(&t->stats.watermark, wm);
-	return stage_event(s, WR_EV_WATERMARK, wm, 0);
+	return stage_event(s, WR_EV_WATERMARK, wm, 0, NULL);
 }
 
 int wr_stage_emit_watermark(struct wr_stage *s, int64_t wm)
@@ -47,7 +47,30 @@ int wr_stage_emit_watermark(struct wr_stage *s, int64_t wm)
 
 int wr_stage_emit_idle(struct wr_stage *s, bool idle)
 {
-	return stage_event(s, idle ? WR_EV_IDLE : WR_EV_ACTIVE, 0, 0);
+	return stage_event(s, idle ? WR_EV_IDLE : WR_EV_ACTIVE, 0, 0, NULL);
+}
+
+int wr_stage_emit_split(struct wr_stage *s, enum wr_split_word word, uint32_t number, const char *name)
+{
+	return stage_event(s, WR_EV_SPLIT, number, word, name);
+}
+
+void wr_stage_hold(struct wr_stage *s, uint32_t number, bool held)
+{
+	struct wr_stage *source = &s->chain->stages[0];
+
+	if (source->ops->hold && number > 0)
+		source->ops->hold(source, number, held);
+	else
+		s->chain->held = held;
+}
+
+uint64_t wr_stage_running_ns(const struct wr_stage *s)
+{
+	const struct wr_task *t = task_of((struct wr_stage *)(uintptr_t)s);
+	uint64_t now = t->chain.step_until_ns - WR_STEP_NS, blocked = (uint64_t)t->stats.blocked_ns;
+
+	return now - blocked - (t->blocked_ns ? now - t->blocked_ns : 0);
 }
 
 static int on_rows(struct wr_stage *s, struct wr_item *item)
@@ -123,7 +146,15 @@ static int on_end(struct wr_stage *s)
 	if (rc != WR_OK)
 		return rc;
 	task_of(s)->ended++;
-	return stage_event(s, WR_EV_END, 0, 0);
+	return stage_event(s, WR_EV_END, 0, 0, NULL);
+}
+
+static int on_split(struct wr_stage *s, const struct wr_item *item)
+{
+	int rc = s->ops->split(s, (enum wr_split_word)item->payload, (uint32_t)item->ts, item->text);
+	int synced = rc >= 0 ? wr_stage_sync(s) : WR_OK;
+
+	return synced == WR_OK ? rc : synced;
 }
 
 static int on_item(struct wr_stage *s, struct wr_item *item)
@@ -135,12 +166,16 @@ static int on_item(struct wr_stage *s, struct wr_item *item)
 		return on_watermark(s, item);
 	case WR_EV_END:
 		return on_end(s);
+	case WR_EV_SPLIT:
+		if (s->ops->split)
+			return on_split(s, item);
+		break;
 	case WR_EV_IDLE:
 	case WR_EV_ACTIVE:
 		if (s->ops->own_time)
 			return WR_OK;
 	}
-	return stage_event(s, item->event, item->ts, item->payload);
+	return stage_event(s, item->event, item->ts, item->payload, item->text);
 }
 
 static bool time_is_up(struct wr_task *t)

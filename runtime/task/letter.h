@@ -27,6 +27,9 @@ enum wr_letter_type {
 	WR_LETTER_SPLIT = 65,	     /* enumerator → reader: the split (connect/split.h) */
 	WR_LETTER_NO_MORE = 66,	     /* enumerator → reader: all splits are given out */
 	WR_LETTER_SPLIT_DONE = 67,   /* reader → enumerator: the split's id */
+	/* between what makes watermarks and the alignment of sources; payload: ms of event time */
+	WR_LETTER_PROGRESS = 68, /* task → coordinator: its watermark; INT64_MAX: idle or ended */
+	WR_LETTER_ALLOWED = 69,	 /* coordinator → task: how far it may be */
 };
 
 /* The task that a letter goes to, or comes from. */

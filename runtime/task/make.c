@@ -56,6 +56,7 @@ static int stage_init(struct wr_task *t, const struct wr_task_def *def, uint32_t
 	s->watermark = WR_TS_NONE;
 	s->deadline_ms = INT64_MAX;
 	s->wake_ns = UINT64_MAX;
+	s->tick_ns = UINT64_MAX;
 	t->passed[i] = WR_TS_NONE;
 	s->ops_count = d->operator_count;
 	s->ops_stats = wr_arena_alloc(&t->arena, (d->operator_count + 1) * sizeof *s->ops_stats);

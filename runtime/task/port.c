@@ -100,6 +100,7 @@ void wr_inbox_drop(struct wr_chain *c, uint32_t stage)
 	}
 	if (item->buffer)
 		wr_buffer_unref(item->buffer);
+	wr_free(&mem, item->text);
 	item->next = c->stock.items;
 	c->stock.items = item;
 }
@@ -195,8 +196,23 @@ int wr_port_release(struct wr_port *p)
 	return rc;
 }
 
-int wr_port_event(struct wr_port *p, uint32_t event, int64_t ts, uint64_t payload)
+static int deliver_event(struct wr_chain *c, uint32_t stage, const struct wr_item *event, const char *text)
 {
+	struct wr_item *item = wr_inbox_add(c, stage);
+
+	if (!item)
+		return WR_EFATAL;
+	item->event = event->event;
+	item->ts = event->ts;
+	item->payload = event->payload;
+	if (text)
+		item->text = wr_strdup(&mem, text);
+	return text && !item->text ? WR_EFATAL : WR_OK;
+}
+
+int wr_port_event(struct wr_port *p, uint32_t event, int64_t ts, uint64_t payload, const char *text)
+{
+	const struct wr_item item = {.event = event, .ts = ts, .payload = payload};
 	bool with_payload = event == WR_EV_BARRIER || event == WR_EV_LATENCY;
 	int rc = wr_port_release(p);
 
@@ -205,11 +221,13 @@ int wr_port_event(struct wr_port *p, uint32_t event, int64_t ts, uint64_t payloa
 
 		if (to->writer && event == WR_EV_WATERMARK && ts == WR_TS_MAX)
 			continue; /* END follows, and says it */
+		if (to->writer && event == WR_EV_SPLIT)
+			continue;
 		if (to->writer)
 			rc = wr_writer_event(to->writer, (enum wr_event_type)event, ts, &payload,
 					     with_payload ? sizeof payload : 0);
 		else
-			rc = wr_inbox_add_event(p->chain, to->stage, event, ts, payload);
+			rc = deliver_event(p->chain, to->stage, &item, text);
 	}
 	return rc;
 }

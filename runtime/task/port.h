@@ -20,16 +20,21 @@ struct wr_page {
 	_Alignas(64) uint8_t data[];
 };
 
+/* Stays in its chain: what a source says of its splits (ts = number, payload = word). Others are those of
+ * record/element.h. */
+enum { WR_EV_SPLIT = 64 };
+
 /* Rows (event = 0) on their way to a stage, or one event. Holds a page or a buffer, or none. */
 struct wr_item {
 	struct wr_item *next;
-	uint32_t event; /* enum wr_event_type, 0 = rows */
+	uint32_t event; /* enum wr_event_type or WR_EV_SPLIT, 0 = rows */
 	uint32_t input;
 	int64_t ts;	  /* of an event */
 	uint64_t payload; /* of a latency marker or barrier */
 	struct wr_page *page;
 	struct wr_buffer *buffer;
 	const uint8_t *p, *end;
+	char *text; /* name of a split, or NULL; owned */
 	uint32_t rows;
 	bool timers_fired; /* watermark at the end of time: processing timers went first */
 };
@@ -79,6 +84,7 @@ struct wr_chain {
 	bool pause; /* an output went beyond its bound: stages stop between two rows */
 	bool told;  /* a stage was told to stop: remembered, since asked again the answer may have changed */
 	bool moved; /* a stage that stopped had handled something */
+	bool held;  /* the source is not polled: it is ahead of others */
 };
 
 /* Delivers what was written; the room stays. */
@@ -87,8 +93,9 @@ int wr_port_sync(struct wr_port *p);
 int wr_port_release(struct wr_port *p);
 /* Gives the room back with what is in it. */
 void wr_port_discard(struct wr_port *p);
-/* An event behind everything written to the port, to all its targets. */
-int wr_port_event(struct wr_port *p, uint32_t event, int64_t ts, uint64_t payload);
+/* An event behind everything written to the port, to all its targets; `text` (of a split, else NULL) is
+ * copied. */
+int wr_port_event(struct wr_port *p, uint32_t event, int64_t ts, uint64_t payload, const char *text);
 
 /* Appends to the inbox of `stage`; NULL with the error set. The caller fills it. */
 struct wr_item *wr_inbox_add(struct wr_chain *c, uint32_t stage);

@@ -48,6 +48,13 @@ int wr_stage_spent(struct wr_stage *s);
 #include "state/store.h"
 #include "state/timers.h"
 
+/* Where a source is in its splits; said in order with its rows. */
+enum wr_split_word {
+	WR_SPLIT_BEGIN, /* a new one */
+	WR_SPLIT_AT,	/* the rows that follow are of this one */
+	WR_SPLIT_END,	/* it has no more rows */
+};
+
 struct wr_stage_ops {
 	const char *kind; /* as named in the plan: "lua", "aggregate", "files", "print" … */
 	/* Once, before anything else, on the task's thread. */
@@ -65,6 +72,13 @@ struct wr_stage_ops {
 	int (*watermark)(struct wr_stage *s, int64_t *wm);
 	/* Processing time is `now_ms`: fires due timers. Next deadline through s->deadline_ms. */
 	int (*time)(struct wr_stage *s, int64_t now_ms);
+	/* The steady clock reached s->tick_ns, which the stage sets anew. Unlike `time` it does not follow
+	 * the wall clock when that jumps, and it says nothing at the end of input. */
+	int (*tick)(struct wr_stage *s, uint64_t now_ns);
+	/* What a source of the chain says of its splits; `name` is borrowed. NULL: passed on. */
+	int (*split)(struct wr_stage *s, enum wr_split_word word, uint32_t number, const char *name);
+	/* A source: no rows of this split until further notice. NULL: the task does not poll it meanwhile. */
+	void (*hold)(struct wr_stage *s, uint32_t number, bool held);
 	/* A letter for this stage (splits, end of commits …); payload borrowed. */
 	int (*letter)(struct wr_stage *s, uint32_t type, const uint8_t *payload, uint32_t len);
 	/* All input was handled and the last watermark passed: emit what is left. WR_AGAIN: call again when
@@ -107,6 +121,7 @@ struct wr_stage_env {
 };
 
 struct wr_chain; /* task/port.h */
+struct wr_marker;
 
 struct wr_stage {
 	const struct wr_stage_ops *ops;
@@ -123,12 +138,14 @@ struct wr_stage {
 	struct wr_op_stats *ops_stats; /* one per operator */
 	uint32_t ops_count;
 	enum wr_on_error on_error;
-	int64_t watermark;	/* the task's current watermark, WR_TS_NONE before the first */
-	int64_t deadline_ms;	/* next processing-time timer, INT64_MAX = none; stage sets it */
-	uint64_t wake_ns;	/* a source sets the monotonic time of its next row; UINT64_MAX = none */
-	uint64_t step_until_ns; /* set by the task: end of this step's time */
-	uint64_t looked_ns;	/* when wr_stage_spent last looked at the clock */
-	void *state;		/* the stage's own */
+	int64_t watermark;	  /* the task's current watermark, WR_TS_NONE before the first */
+	int64_t deadline_ms;	  /* next processing-time timer, INT64_MAX = none; stage sets it */
+	uint64_t tick_ns;	  /* steady time of the next tick, UINT64_MAX = none; stage sets it */
+	uint64_t wake_ns;	  /* a source sets the monotonic time of its next row; UINT64_MAX = none */
+	uint64_t step_until_ns;	  /* set by the task: end of this step's time */
+	uint64_t looked_ns;	  /* when wr_stage_spent last looked at the clock */
+	void *state;		  /* the stage's own */
+	struct wr_marker *marker; /* time/marker.h: of a stage that makes watermarks, or NULL */
 };
 
 /* Puts a row that failed aside: counts it for operator `op`, logs a sample, and under `dead_letter` sends
@@ -140,6 +157,13 @@ int wr_stage_bad_row(struct wr_stage *s, uint32_t op, const struct wr_elem *row,
 /* Emits one event of a source or watermark assigner behind the rows written so far on all ports. */
 int wr_stage_emit_watermark(struct wr_stage *s, int64_t wm);
 int wr_stage_emit_idle(struct wr_stage *s, bool idle);
+/* A source says where it is in its splits; heard by the stages behind it in its chain, never by others.
+ * `number` counts splits up from 1 in this subtask; copies `name` (of BEGIN, for people). */
+int wr_stage_emit_split(struct wr_stage *s, enum wr_split_word word, uint32_t number, const char *name);
+/* Bids the source of this chain be still, as a whole (number 0) or with one split, or go on. */
+void wr_stage_hold(struct wr_stage *s, uint32_t number, bool held);
+/* Steady time, but for the times in which the task was held up by its outputs (K9). */
+uint64_t wr_stage_running_ns(const struct wr_stage *s);
 
 /* A kind of stage; the lists of script/, operator/ and connect/ are handed to the job by main. */
 struct wr_stage_kind {

@@ -142,6 +142,8 @@ static int poll_source(struct wr_task *t)
 	if (t->stopping)
 		return end_source(t);
 	s->wake_ns = UINT64_MAX;
+	if (t->chain.held)
+		return WR_AGAIN;
 	t->chain.pause = false;
 	rc = s->ops->poll(s);
 	synced = rc >= 0 ? wr_stage_sync(s) : WR_OK;
@@ -223,9 +225,17 @@ static bool may_emit(struct wr_task *t)
 	return ready;
 }
 
-/* Processing-time timers that are due. WR_AGAIN: more are due. */
+static int tick(struct wr_stage *s, uint64_t now_ns)
+{
+	int rc = s->ops->tick(s, now_ns), synced = rc >= 0 ? wr_stage_sync(s) : WR_OK;
+
+	return synced == WR_OK ? rc : synced;
+}
+
+/* Ticks and processing-time timers that are due. WR_AGAIN: more are due. */
 static int fire_timers(struct wr_task *t)
 {
+	uint64_t now_ns = t->chain.step_until_ns - WR_STEP_NS;
 	int64_t now_ms = INT64_MIN;
 	int rc = WR_OK;
 
@@ -233,6 +243,10 @@ static int fire_timers(struct wr_task *t)
 		struct wr_stage *s = &t->chain.stages[i];
 		int synced;
 
+		if (s->tick_ns <= now_ns)
+			rc = tick(s, now_ns);
+		if (rc != WR_OK)
+			return rc;
 		if (s->deadline_ms == INT64_MAX || !s->ops->time)
 			continue;
 		if (now_ms == INT64_MIN)
@@ -319,6 +333,8 @@ static uint64_t next_deadline(struct wr_task *t)
 
 		if (s->wake_ns < at)
 			at = s->wake_ns;
+		if (s->tick_ns < at)
+			at = s->tick_ns;
 		if (s->deadline_ms == INT64_MAX)
 			continue;
 		if (wall == INT64_MIN)

@@ -8,17 +8,19 @@ local M = {}
 ---@param text string
 ---@param options? string of the program; %s stands for the folder
 ---@param prepare? fun(folder: string)
+---@param args? string of the script; %s stands for the folder
 ---@return string out
 ---@return integer code
 ---@return string err without the folder's name
-function M.try(text, options, prepare)
+function M.try(text, options, prepare, args)
   local folder = shell.folder()
   local file = assert(io.open(folder .. "/job.lua", "w"))
   file:write(text)
   file:close()
   if prepare then prepare(folder) end
   local given = (options or ""):gsub("%%s", folder)
-  local out, code, err = shell.run(("%s run %s %s/job.lua"):format(shell.weir, given, folder))
+  local behind = (args or ""):gsub("%%s", folder)
+  local out, code, err = shell.run(("%s run %s %s/job.lua %s"):format(shell.weir, given, folder, behind))
   shell.remove(folder)
   return out, code, (err:gsub(folder:gsub("%p", "%%%0") .. "/", ""))
 end

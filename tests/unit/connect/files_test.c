@@ -7,13 +7,13 @@
 #include "base/fault.h"
 #include "unit/connect/crew.h"
 
-static double split_size, line_max;
+static double split_size, line_max, lanes;
 static const char *pattern, *compression;
 
 static void lines_options(struct stand *st)
 {
 	stand_options(st, "s:path", in_folder(pattern), "n:split_size", split_size, "n:max_line", line_max,
-		      "s:compression", compression, NULL);
+		      "s:compression", compression, "n:interleave", lanes, NULL);
 	/* the path has to outlive the call */
 	st->items[0].str.p = strdup(st->items[0].str.p);
 }
@@ -34,6 +34,7 @@ static int setup(void **state)
 {
 	split_size = 1 << 20;
 	line_max = 1 << 20;
+	lanes = 1;
 	pattern = "*.txt";
 	compression = "auto";
 	bad_rows = 0;
@@ -136,6 +137,7 @@ static void each_line_once(uint32_t parallelism, uint64_t seed)
 	char text[2000], name[16];
 
 	split_size = 1 + wr_rand_below(&r, 60);
+	lanes = 1 + wr_rand_below(&r, 4);
 	for (uint32_t i = 0; i < 6; i++) {
 		size_t len = wr_rand_below(&r, 4) ? wr_rand_below(&r, sizeof text) : wr_rand_below(&r, 3);
 
@@ -158,6 +160,62 @@ static void test_each_line_is_read_once_at_any_parallelism(void **state)
 	for (uint64_t seed = 0; seed < 40; seed++)
 		for (size_t i = 0; i < 3; i++)
 			each_line_once(parallelisms[i], seed);
+}
+
+static char *splits_of(struct stand *st)
+{
+	wr_bytes_put_u8(&st->splits, 0);
+	st->splits.len = 0;
+	return (char *)st->splits.data;
+}
+
+static void test_splits_are_told_where_their_rows_are(void **state)
+{
+	struct crew *c;
+	struct stand *st;
+
+	(void)state;
+	lanes = 2;
+	file_text("a.txt", "1\n");
+	file_text("b.txt", "2\n");
+	file_text("c.txt", "3\n");
+	c = lines_crew(1, WR_ON_ERROR_FAIL);
+	st = c->stands[0];
+	assert_int_equal(crew_look(c), WR_OK);
+	assert_int_equal(crew_run(c), WR_END);
+	assert_string_equal(splits_of(st), "begin 1 a.txt, begin 2 b.txt, at 1, end 1, at 2, end 2, "
+					   "begin 3 c.txt, end 3, ");
+	crew_done(c);
+}
+
+static void test_a_split_that_is_held_waits_and_the_others_go_on(void **state)
+{
+	struct crew *c;
+	struct stand *st;
+
+	(void)state;
+	lanes = 2;
+	file_text("a.txt", "1\n");
+	file_text("b.txt", "2\n");
+	c = lines_crew(1, WR_ON_ERROR_FAIL);
+	st = c->stands[0];
+	assert_int_equal(crew_look(c), WR_OK);
+	assert_int_equal(stand_poll(st), WR_AGAIN);
+	crew_deliver(c, st);
+	st->stage.step_until_ns = 0; /* a poll begins the splits and reads one of them */
+	assert_int_equal(stand_poll(st), WR_OK);
+	st->stage.ops->hold(&st->stage, 2, true);
+	st->text.len = 0;
+	for (int i = 0; i < 5; i++) {
+		stand_poll(st);
+		crew_deliver(c, st);
+	}
+	assert_int_equal(stand_poll(st), WR_AGAIN);
+	assert_null(strstr(stand_text(st), "b.txt"));
+	st->stage.ops->hold(&st->stage, 2, false);
+	assert_int_equal(crew_run(c), WR_END);
+	assert_non_null(strstr(stand_text(st), "b.txt"));
+	crew_done(c);
 }
 
 static void test_a_line_longer_than_many_splits_is_read_once(void **state)
@@ -538,6 +596,8 @@ int main(void)
 	    FILES_TEST(test_a_line_written_in_place_is_the_row_that_cells_make),
 	    FILES_TEST(test_each_line_is_read_once_at_any_parallelism),
 	    FILES_TEST(test_a_line_longer_than_many_splits_is_read_once),
+	    FILES_TEST(test_splits_are_told_where_their_rows_are),
+	    FILES_TEST(test_a_split_that_is_held_waits_and_the_others_go_on),
 	    FILES_TEST(test_a_line_beyond_the_limit_is_a_bad_row_and_the_next_is_read),
 	    FILES_TEST(test_a_line_far_beyond_the_window_is_one_bad_row),
 	    FILES_TEST(test_a_bad_line_fails_the_source_with_file_and_offset),

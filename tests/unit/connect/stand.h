@@ -33,6 +33,7 @@ struct stand {
 	struct wr_bytes text;			    /* rows that were taken, as JSON lines */
 	struct stand_letter letters[STAND_LETTERS]; /* sent by the stage, not yet delivered */
 	uint32_t letter_count;
+	struct wr_bytes splits; /* "begin 1 a.txt, at 1, end 1, " */
 	bool open;
 };
 
@@ -123,6 +124,7 @@ static inline struct stand *stand_new(const char *kind, uint32_t subtask, uint32
 				      .watermark = WR_TS_NONE,
 				      .deadline_ms = INT64_MAX,
 				      .wake_ns = UINT64_MAX,
+				      .tick_ns = UINT64_MAX,
 				      .step_until_ns = UINT64_MAX};
 	return st;
 }
@@ -138,6 +140,7 @@ static inline void stand_free(struct stand *st)
 	if (st->open && st->stage.ops->free)
 		st->stage.ops->free(&st->stage);
 	wr_bytes_deinit(&st->text);
+	wr_bytes_deinit(&st->splits);
 	free(st->buffer);
 	free(st);
 }
@@ -193,6 +196,16 @@ uint8_t *wr_out_more(struct wr_out *o, uint32_t need)
 int wr_stage_spent(struct wr_stage *s)
 {
 	return s->step_until_ns == 0;
+}
+int wr_stage_emit_split(struct wr_stage *s, enum wr_split_word word, uint32_t number, const char *name)
+{
+	static const char *const words[] = {"begin", "at", "end"};
+	struct stand *st = s->env->post_arg;
+	const char *slash = name ? strrchr(name, '/') : NULL;
+
+	wr_bytes_printf(&st->splits, "%s %u%s%s, ", words[word], number, name ? " " : "",
+			slash ? slash + 1 : "");
+	return WR_OK;
 }
 int wr_stage_bad_row(struct wr_stage *s, uint32_t op, const struct wr_elem *row, const void *raw,
 		     size_t raw_len, const char *origin, const char *error, int code)

@@ -163,6 +163,22 @@ static inline int kit_end(struct wr_stage *s)
 	return WR_OK;
 }
 
+/* A letter to the coordinator: logs "name>type:number". */
+static inline void kit_post(void *arg, uint32_t vertex, uint32_t subtask, uint32_t stage, uint32_t type,
+			    const void *payload, uint32_t len)
+{
+	struct kit *k = arg;
+	int64_t v = 0;
+
+	(void)vertex, (void)subtask;
+	if (len == 1 + sizeof v) /* one tagged integer */
+		memcpy(&v, (const uint8_t *)payload + 1, sizeof v);
+	if (v == WR_TS_MAX)
+		kit_log(k, "%s>%u:max ", k->stages[stage].name, type);
+	else
+		kit_log(k, "%s>%u:%lld ", k->stages[stage].name, type, (long long)v);
+}
+
 static inline struct wr_writer *kit_writer(struct kit *k, struct wr_channel **c,
 					   const struct wr_notify *ready, uint32_t buffers)
 {
@@ -218,6 +234,7 @@ static inline void kit_start(struct kit *k, uint32_t count, bool out, enum wr_on
 					  .parallelism = 1,
 					  .clock = &k->clock,
 					  .wake = wake,
+					  .post = kit_post,
 					  .post_arg = k},
 				  .stages = stages,
 				  .stage_count = count,

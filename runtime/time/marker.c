@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* marker: watermarks of a stream of splits; see marker.h. */
+#include "time/marker.h"
+
+#include "base/assert.h"
+#include "base/error.h"
+#include "time/align.h"
+
+enum { NS_PER_MS = 1000000, PARTS_MIN = 4 };
+
+static struct wr_mem mem = WR_MEM_INIT("time.markers");
+
+/* ---- parts ---- */
+
+static int add_part(struct wr_marker *m, uint32_t number, const char *name)
+{
+	char *copy = NULL;
+
+	if (m->count == m->cap) {
+		uint32_t cap = m->cap ? 2 * m->cap : PARTS_MIN;
+		struct wr_part *parts = wr_realloc(&mem, m->parts, cap * sizeof *parts);
+		struct wr_combine_part *marks;
+
+		if (!parts)
+			return WR_EFATAL;
+		m->parts = parts;
+		marks = wr_realloc(&mem, m->marks, cap * sizeof *marks);
+		if (!marks)
+			return WR_EFATAL;
+		m->marks = m->combine.parts = marks;
+		m->cap = cap;
+	}
+	if (name) {
+		copy = wr_strdup(&mem, name);
+		if (!copy)
+			return WR_EFATAL;
+	}
+	m->parts[m->count++] =
+	    (struct wr_part){.number = number, .max_ts = WR_TS_NONE, .reach = WR_TS_NONE, .name = copy};
+	wr_combine_add(&m->combine);
+	return WR_OK;
+}
+
+/* The last part takes its place, as in the combination. */
+static void remove_part(struct wr_marker *m, uint32_t part)
+{
+	if (m->parts[part].held)
+		wr_stage_hold(m->stage, m->parts[part].number, false);
+	wr_free(&mem, m->parts[part].name);
+	m->parts[part] = m->parts[--m->count];
+	wr_combine_remove(&m->combine, part);
+}
+
+static uint32_t find_part(const struct wr_marker *m, uint32_t number)
+{
+	uint32_t i = 0;
+
+	while (i < m->count && m->parts[i].number != number)
+		i++;
+	return i;
+}
+
+/* ---- life ---- */
+
+struct wr_marker *wr_marker_new(struct wr_stage *s)
+{
+	struct wr_marker *m = wr_zalloc(&mem, sizeof *m);
+
+	if (!m)
+		return NULL;
+	m->stage = s;
+	m->every_ns = (uint64_t)wr_value_int(s->options, "every", 200) * NS_PER_MS;
+	m->idle_ns = (uint64_t)wr_value_int(s->options, "idle_after", 0) * NS_PER_MS;
+	m->aligned = wr_value_get(s->options, "align") != NULL;
+	m->allowed = m->reported = WR_TS_NONE;
+	wr_combine_init(&m->combine, NULL);
+	if (add_part(m, 0, NULL) != WR_OK) {
+		wr_marker_free(m);
+		return NULL;
+	}
+	if (m->every_ns)
+		s->tick_ns = wr_clock_ns(s->env->clock) + m->every_ns;
+	return m;
+}
+
+void wr_marker_free(struct wr_marker *m)
+{
+	if (!m)
+		return;
+	for (uint32_t i = 0; i < m->count; i++)
+		wr_free(&mem, m->parts[i].name);
+	wr_free(&mem, m->parts);
+	wr_free(&mem, m->marks);
+	wr_free(&mem, m);
+}
+
+/* ---- saying ---- */
+
+int wr_marker_send(struct wr_marker *m)
+{
+	bool idle = m->combine.idle;
+	int rc = WR_OK;
+
+	if (m->idle && !idle) {
+		m->idle = false;
+		rc = wr_stage_emit_idle(m->stage, false);
+	}
+	if (rc == WR_OK)
+		rc = wr_stage_emit_watermark(m->stage, m->combine.watermark);
+	if (rc == WR_OK && idle && !m->idle) {
+		m->idle = true;
+		rc = wr_stage_emit_idle(m->stage, true);
+	}
+	return rc;
+}
+
+int wr_marker_split(struct wr_marker *m, enum wr_split_word word, uint32_t number, const char *name)
+{
+	uint32_t part, none = find_part(m, 0);
+	int rc = WR_OK;
+
+	if (word == WR_SPLIT_BEGIN) {
+		rc = add_part(m, number, name);
+		if (rc == WR_OK && none < m->count - 1)
+			remove_part(m, none);
+	} else if (word == WR_SPLIT_END) {
+		if (m->count == 1)
+			rc = add_part(m, 0, NULL);
+		part = find_part(m, number);
+		WR_ASSERT(part < m->count);
+		if (rc == WR_OK)
+			remove_part(m, part);
+		m->at = 0;
+	}
+	if (word != WR_SPLIT_END) {
+		m->at = find_part(m, number);
+		WR_ASSERT(rc != WR_OK || m->at < m->count);
+	}
+	return rc == WR_OK && word != WR_SPLIT_AT ? wr_marker_send(m) : rc;
+}
+
+int wr_marker_rows(struct wr_marker *m)
+{
+	m->parts[m->at].rows = true;
+	if (!m->marks[m->at].idle)
+		return WR_OK;
+	wr_combine_idle(&m->combine, m->at, false);
+	return wr_marker_send(m);
+}
+
+void wr_marker_mark(struct wr_marker *m, uint32_t part, int64_t watermark)
+{
+	WR_ASSERT(part < m->count);
+	if (watermark > m->marks[part].watermark)
+		wr_combine_watermark(&m->combine, part, watermark);
+}
+
+/* ---- alignment ---- */
+
+static void hold(struct wr_marker *m, uint32_t part, bool held)
+{
+	struct wr_part *p = &m->parts[part];
+
+	if (p->held == held)
+		return;
+	p->held = held;
+	p->silent_ns = 0;
+	wr_stage_hold(m->stage, p->number, held);
+}
+
+void wr_marker_ahead(struct wr_marker *m, int64_t watermark)
+{
+	struct wr_part *p = &m->parts[m->at];
+
+	if (watermark > p->reach)
+		p->reach = watermark;
+	if (m->aligned && p->reach > m->allowed)
+		hold(m, m->at, true);
+}
+
+static void report(struct wr_marker *m, int64_t watermark)
+{
+	const struct wr_stage *s = m->stage;
+	struct wr_bytes payload = WR_BYTES_EMPTY;
+
+	if (!m->aligned || watermark == m->reported)
+		return;
+	m->reported = watermark;
+	wr_time_put(&payload, watermark);
+	if (wr_bytes_status(&payload) == WR_OK)
+		s->env->post(s->env->post_arg, s->env->vertex, s->env->subtask, s->index, WR_LETTER_PROGRESS,
+			     payload.data, (uint32_t)payload.len);
+	wr_bytes_deinit(&payload);
+}
+
+int wr_marker_letter(struct wr_marker *m, uint32_t type, const uint8_t *payload, uint32_t len)
+{
+	int rc;
+
+	if (type != WR_LETTER_ALLOWED)
+		return WR_OK;
+	rc = wr_time_parse(payload, len, &m->allowed);
+	if (rc != WR_OK)
+		return rc;
+	for (uint32_t i = 0; i < m->count; i++)
+		if (m->parts[i].held && m->parts[i].reach <= m->allowed)
+			hold(m, i, false);
+	return WR_OK;
+}
+
+/* ---- ticks ---- */
+
+/* K8: quiet since the tick before last, and for longer than idle_after since then. */
+static bool fell_silent(struct wr_marker *m, struct wr_part *p, uint64_t running_ns)
+{
+	if (p->rows || p->held) {
+		p->rows = false;
+		p->silent_ns = 0;
+		return false;
+	}
+	if (!p->silent_ns) {
+		p->silent_ns = running_ns;
+		return false;
+	}
+	return running_ns - p->silent_ns > m->idle_ns;
+}
+
+int wr_marker_tick(struct wr_marker *m, uint64_t now_ns)
+{
+	uint64_t running_ns = m->idle_ns ? wr_stage_running_ns(m->stage) : 0;
+	int rc;
+
+	for (uint32_t i = 0; m->idle_ns && i < m->count; i++)
+		if (!m->marks[i].idle && fell_silent(m, &m->parts[i], running_ns))
+			wr_combine_idle(&m->combine, i, true);
+	rc = wr_marker_send(m);
+	report(m, m->combine.idle ? WR_TS_MAX : m->combine.watermark);
+	m->stage->tick_ns = now_ns + m->every_ns;
+	return rc;
+}
+
+int wr_marker_end(struct wr_marker *m)
+{
+	m->stage->tick_ns = UINT64_MAX;
+	report(m, WR_TS_MAX);
+	return wr_marker_send(m);
+}

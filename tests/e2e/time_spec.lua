@@ -1,0 +1,214 @@
+--- Event time as a script sees it: strategies, timestamps that are none, sources that are kept together. Rows of
+--- the list of semantics are named by their number.
+
+local script = require "support.script"
+
+-- Three records; `probe` tells at which watermarks the timers of one key fire, and each record's time.
+local head = [[
+local weir = require "weir"
+local job = weir.job "test"
+local print = weir.print()
+local function events(list) return job:source(weir.from(list)) end
+local three = { { ts = 10 }, { ts = 30 }, { ts = 20 } }
+local function probe(stream, timers)
+  stream:key_by(function() return 1 end):process(weir.process_function {
+    state = { set = weir.state.value() },
+    element = function(ctx)
+      if ctx.set:get() then return end
+      ctx.set:set(true)
+      for _, t in ipairs(timers) do ctx:event_timer(t) end
+    end,
+    timer = function(ctx, t)
+      local wm = ctx:watermark()
+      ctx:emit { timer = t, wm = wm > 1e18 and "max" or wm, ts = ctx:timestamp() }
+    end,
+  }):sink(print)
+end
+local function times(stream)
+  stream:process(function(ctx) ctx:emit { ts = ctx:timestamp() or "none" } end):sink(print)
+end
+]]
+
+local good = {
+  { "K1: the watermark is the largest time, less the delay, less one",
+    [[probe(events(three):watermarks(weir.watermark.bounded { field = "ts", delay = 5 }), { 24, 25 })]],
+    { '{"timer":24,"ts":24,"wm":24}', '{"timer":25,"ts":25,"wm":"max"}' } },
+  { "K2: without a delay it is the largest time less one",
+    [[probe(events(three):watermarks(weir.watermark.ascending { field = "ts" }), { 29, 30 })]],
+    { '{"timer":29,"ts":29,"wm":29}', '{"timer":30,"ts":30,"wm":"max"}' } },
+  { "K5: what is assigned again in mid-stream counts alone",
+    [[probe(events { { ts = 1e6, at = 7 } }:watermarks(weir.watermark.ascending { field = "ts" })
+      :map(function(r) return r end):watermarks(weir.watermark.ascending { field = "at" }), { 6, 7 })]],
+    { '{"timer":6,"ts":6,"wm":6}', '{"timer":7,"ts":7,"wm":"max"}' } },
+  { "K5: none in mid-stream lets the end of time pass only",
+    [[probe(events(three):watermarks(weir.watermark.ascending { field = "ts" }):watermarks(weir.watermark.none()),
+      { 5 })]], { '{"timer":5,"ts":5,"wm":"max"}' } },
+  { "K6, K7: with every = 0 the end says the one watermark there is",
+    [[probe(events(three):watermarks(weir.watermark.bounded { field = "ts", every = 0 }), { 29, 30 })]],
+    { '{"timer":29,"ts":29,"wm":29}', '{"timer":30,"ts":30,"wm":"max"}' } },
+  { "K27: a source that ends ends event time",
+    [[probe(events(three), { 10, 8e14 })]],
+    { '{"timer":10,"ts":10,"wm":"max"}', '{"timer":800000000000000,"ts":800000000000000,"wm":"max"}' } },
+  { "times in seconds, microseconds and nanoseconds are made milliseconds",
+    [[times(events { { t = 1.5 } }:watermarks(weir.watermark.ascending { field = "t", unit = "s" }))
+    times(events { { t = 2999 } }:watermarks(weir.watermark.ascending { field = "t", unit = "us" }))
+    times(events { { t = 3000000LL } }:watermarks(weir.watermark.ascending { field = "t", unit = "ns" }))]],
+    { '{"ts":1500}', '{"ts":2}', '{"ts":3}' } },
+  { "ISO 8601 texts are times",
+    [[times(events { { t = "1970-01-01T01:00:00.25+01:00" }, { t = "1970-01-02" } }
+      :watermarks(weir.watermark.ascending { field = "t", format = "iso8601" }))]],
+    { '{"ts":250}', '{"ts":86400000}' } },
+  { "a path leads to a time in a nested record",
+    [[times(events { { at = { start = 5 } } }:watermarks(weir.watermark.ascending { field = "at.start" }))]],
+    { '{"ts":5}' } },
+  { "times before 1970 are negative, and timers of them fire in order",
+    [[probe(events { { ts = -20 }, { ts = -10 } }:watermarks(weir.watermark.ascending { field = "ts" }), { -11, -10 })]],
+    { '{"timer":-11,"ts":-11,"wm":-11}', '{"timer":-10,"ts":-10,"wm":"max"}' } },
+  { "times go through shuffles and unions",
+    [[local a = events { { ts = 1 } }:watermarks(weir.watermark.ascending { field = "ts" })
+    local b = events { { ts = 2 } }:watermarks(weir.watermark.ascending { field = "ts" })
+    times(a:union(b, events { { ts = 3 } }):rebalance():map(function(r) return r end):parallelism(2):shuffle())]],
+    { '{"ts":1}', '{"ts":2}', '{"ts":"none"}' } },
+  { "ingestion time is the clock's, and the watermark follows it",
+    [[events { {} }:watermarks(weir.watermark.ingestion())
+      :process(function(ctx) ctx:emit { near = math.abs(ctx:timestamp() - ctx:now()) < 60000 } end):sink(print)]],
+    { '{"near":true}' } },
+}
+
+-- What is no time: the error with policy fail, and what comes out when such records are skipped.
+local bad = {
+  { "a record without a time", [[{ x = 1 }]], "", "timestamp field 'ts' is missing" },
+  { "a text where a number is declared", [[{ ts = "noon" }]], "", 'is the text "noon", not a number; format = "iso8601"' },
+  { "a text that is no time", [[{ ts = "noon" }]], ', format = "iso8601"', 'is "noon", which is no ISO 8601 time' },
+  { "NaN", [[{ ts = 0 / 0 }]], "", "timestamp field 'ts' is NaN" },
+  { "an infinite time", [[{ ts = 1 / 0 }]], "", "timestamp field 'ts' is infinite" },
+  { "a time in the year 40,000", [[{ ts = 1.2001e15 }]], "", "is in the year 39999: is it in another unit?" },
+  { "a time far in the future, if that is bounded", [[{ ts = 2e14 }]], ', ahead_max = "1h"',
+    "ms ahead of the clock, and ahead_max is 3600000 ms" },
+}
+
+local function bad_job(record, options)
+  local time = options:find "iso" and '"1970-01-01"' or "5"
+  return head .. ([[times(events { %s, { ts = %s } }:watermarks(weir.watermark.ascending { field = "ts"%s }))
+    return job]]):format(record, time, options)
+end
+
+-- Mistakes that are found while the job is drawn.
+local refused = {
+  { "a negative delay", [[weir.watermark.bounded { field = "ts", delay = -1 }]], 'option "delay" must be a duration' },
+  { "a unit and a format", [[weir.watermark.bounded { field = "ts", unit = "s", format = "iso8601" }]],
+    "a time is a number with a unit or a text with a format, not both" },
+  { "a unit without a field", [[weir.watermark.bounded { unit = "s" }]], 'option "unit" is about a field' },
+  { "idleness without an interval", [[weir.watermark.bounded { field = "ts", every = 0, idle_after = 5 }]],
+    'option "idle_after" needs watermarks now and then' },
+  { "an unknown unit", [[weir.watermark.bounded { field = "ts", unit = "m" }]], 'must be one of "ms", "us", "ns", "s"' },
+  { "alignment without a drift", [[weir.watermark.bounded { field = "ts", align = {} }]], 'option "drift" is missing' },
+}
+
+-- Two sources, one a hundred times as fast; gives how far the fast one came before the slow one, in ms.
+local spread = [[
+local weir = require "weir"
+local job = weir.job "test"
+local function source(name, step, rate)
+  return job:source(weir.generate { count = 30000 / step, rate = rate, fn = function(n) return { s = name, ts = n * step } end })
+    :watermarks(weir.watermark.ascending { field = "ts", every = 10 %s })
+end
+source("fast", 1):union(source("slow", 100, 500)):key_by(function() return 1 end):process(weir.process_function {
+  state = { slow = weir.state.value(), ahead = weir.state.value() },
+  element = function(ctx, r)
+    if r.s == "slow" then return ctx.slow:set(r.ts) end
+    local ahead = r.ts - (ctx.slow:get() or 0)
+    if ahead > (ctx.ahead:get() or 0) then ctx.ahead:set(ahead) end
+    if r.ts == 29999 then ctx:emit { ahead = ctx.ahead:get() } end
+  end,
+}):sink(weir.print())
+return job
+]]
+
+local function ahead(align)
+  local out = script.run(spread:format(align), "-q --workers=1 --buffer-timeout=0")
+  return tonumber(out:match '"ahead":(%d+)')
+end
+
+describe("event time", function()
+  for _, case in ipairs(good) do
+    it(case[1], function() assert.equal(script.lines(case[3]), script.run(head .. case[2] .. "\nreturn job", "-q")) end)
+  end
+
+  for _, case in ipairs(bad) do
+    it("fails the job for " .. case[1], function()
+      local _, code, err = script.try(bad_job(case[2], case[3]), "-q")
+      assert.equal(1, code)
+      assert.is_truthy(err:find(case[4], 1, true), err)
+    end)
+
+    it("leaves out under skip " .. case[1], function()
+      local out, code, err = script.try(bad_job(case[2], case[3]), "--on-error=skip")
+      assert.equal(0, code)
+      assert.equal(case[3]:find "iso" and '{"ts":0}\n' or '{"ts":5}\n', out)
+      assert.is_truthy(err:find("1 skipped", 1, true), err)
+    end)
+  end
+
+  for _, case in ipairs(refused) do
+    it("refuses " .. case[1], function()
+      local out, code, err = script.try(head .. "times(events(three):watermarks(" .. case[2] .. "))\nreturn job")
+      assert.equal(2, code)
+      assert.equal("", out)
+      assert.is_truthy(err:find(case[3], 1, true), err)
+    end)
+  end
+
+  it("says once that a record from the future takes the watermark along", function()
+    local _, code, err = script.try(head .. [[times(events { { ts = 2e14 }, { ts = 2.1e14 } }
+      :watermarks(weir.watermark.ascending { field = "ts" })) return job]], "-q")
+    assert.equal(0, code)
+    assert.equal(1, select(2, err:gsub("ahead of the clock, and takes the watermark with it", "")), err)
+  end)
+
+  it("may be the time at which a file was changed", function()
+    local text = head .. [[times(job:source(weir.files { path = job.args.path, timestamp = "modified" })
+      :watermarks(weir.watermark.ascending())) return job]]
+    local out = script.try(text, "-q", function(folder)
+      local file = assert(io.open(folder .. "/in.txt", "w"))
+      file:write "a\nb\n"
+      file:close()
+      os.execute("touch -d @86400.5 " .. folder .. "/in.txt")
+    end, "path=%s/in.txt")
+    assert.equal('{"ts":86400500}\n{"ts":86400500}\n', out)
+  end)
+
+  it("of interleaved files sorted by time is hardly out of order", function()
+    local text = head .. [[local last, worst = 0, 0
+    job:source(weir.files { path = job.args.path, format = weir.json(), interleave = 4 })
+      :watermarks(weir.watermark.ascending { field = "ts", align = { drift = 10 }, every = 1 })
+      :process(function(ctx, r) ctx:emit { ts = r.ts } end):sink(print) return job]]
+    local out = script.try(text, "-q", function(folder)
+      for f = 1, 4 do
+        local file = assert(io.open(folder .. "/" .. f .. ".json", "w"))
+        for n = 1, 5000 do file:write(('{"ts":%d,"pad":"%s"}\n'):format(n * 4 + f, ("x"):rep(60))) end
+        file:close()
+      end
+    end, "path=%s/*.json")
+    local count, top, back = 0, 0, 0
+    for ts in out:gmatch '"ts":(%d+)' do
+      ts = tonumber(ts)
+      count, back, top = count + 1, math.max(back, top - ts), math.max(top, ts)
+    end
+    assert.equal(20000, count)
+    assert.is_true(back < 8000, back) -- one after another they would be 20,000 out of order
+  end)
+
+  it("K25, K26: keeps a source that is a hundred times as fast within the drift", function()
+    local free, aligned = ahead "", ahead ', align = { drift = "2s" }'
+    assert.is_true(aligned < 6000, aligned) -- the drift, a batch of about a second, and what is on its way
+    assert.is_true(free > aligned, free)
+  end)
+
+  it("refuses alignment that is not in a chain with its source", function()
+    local _, code, err = script.try(head .. [[times(events(three):rebalance():map(function(r) return r end)
+      :parallelism(2):watermarks(weir.watermark.ascending { field = "ts", align = { drift = 1 } })) return job]])
+    assert.equal(2, code)
+    assert.is_truthy(err:find("align is about a source, and there is none in its chain", 1, true), err)
+  end)
+end)
