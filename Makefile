@@ -151,9 +151,9 @@ $(eval $(call test_program,fuzz,-fsanitize=fuzzer,))
 .SECONDARY:
 
 # The references of the benchmark stand alone: C as fast as it can be made, on this machine.
-$B/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) $B/stamp/flags
+$B/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) $(wildcard runtime/nexmark/*.h) runtime/nexmark/pool.c $B/stamp/flags
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O3 -march=native -g -o $@ $< -lm -lpthread $(shell pkg-config --cflags --libs libxxhash 2>/dev/null)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O3 -march=native -g -Iruntime -Itests -o $@ $< -lm -lpthread $(shell pkg-config --cflags --libs libxxhash 2>/dev/null)
 
 unit-build: $(UNIT)
 sim-build: $(SIM)

@@ -23,7 +23,7 @@ const struct wr_nexmark_pool *wr_nexmark_pool_take(void)
 {
 	pthread_mutex_lock(&lock);
 	if (!pool) {
-		pool = wr_alloc_aligned(&mem, 64, sizeof *pool);
+		pool = wr_alloc_aligned(&mem, _Alignof(struct wr_nexmark_pool), sizeof *pool);
 		if (pool)
 			wr_nexmark_pool_fill(pool);
 	}

@@ -16,9 +16,11 @@ enum {
 	WR_NEXMARK_POWERS = 1024,
 };
 
+/* Two cache lines. */
 struct wr_nexmark_channel {
+	_Alignas(128) uint32_t name_len;
+	uint32_t url_len;
 	char name[WR_NEXMARK_CHANNEL_MAX], url[WR_NEXMARK_URL_MAX];
-	uint32_t name_len, url_len;
 };
 
 struct wr_nexmark_pool {

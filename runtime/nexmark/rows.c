@@ -66,35 +66,47 @@ static void put_place(uint8_t *slot, uint32_t at, uint32_t len)
 	memcpy(slot, &place, sizeof place);
 }
 
-static uint32_t put_bid(const struct wr_nexmark_rows *x, uint64_t n, uint8_t *to)
+static uint32_t put_bid(const struct wr_nexmark_rows *x, const struct wr_nexmark_bid *b, uint8_t *to)
 {
 	const struct wr_nexmark_pool *pool = x->stream.pool;
-	const struct wr_nexmark_channel *channel;
+	const struct wr_nexmark_channel *channel = &pool->channels[b->channel];
 	uint8_t *body = to + sizeof(struct wr_elem);
-	struct wr_nexmark_bid b;
-	struct wr_elem head;
-	uint32_t extra_at, url_at, end, len;
+	uint32_t extra_at = BID_FIXED + channel->name_len, url_at = extra_at + b->extra.len;
+	uint32_t end = url_at + channel->url_len, len = (end + 7) & ~7u;
+	struct wr_elem head = {(uint32_t)sizeof head + len, x->bid, b->ts};
 
-	wr_nexmark_bid(&x->stream, n, &b);
-	channel = &pool->channels[b.channel];
-	extra_at = BID_FIXED + channel->name_len;
-	url_at = extra_at + b.extra.len;
-	end = url_at + channel->url_len;
-	len = (end + 7) & ~7u;
+	memcpy(to, &head, sizeof head);
+	put_number(body, b->auction);
+	put_number(body + 8, b->bidder);
+	put_place(body + 16, BID_FIXED, channel->name_len);
+	put_number(body + 24, b->ts);
+	put_place(body + 32, extra_at, b->extra.len);
+	put_number(body + 40, b->price);
+	put_place(body + 48, url_at, channel->url_len);
 	memcpy(body + BID_FIXED, channel->name, WR_NEXMARK_CHANNEL_MAX);
-	memcpy(body + extra_at, pool->text + b.extra.at, WR_NEXMARK_EXTRA_MAX);
+	memcpy(body + extra_at, pool->text + b->extra.at, WR_NEXMARK_EXTRA_MAX);
 	memcpy(body + url_at, channel->url, WR_NEXMARK_URL_MAX);
 	memset(body + end, 0, 8);
-	put_number(body, b.auction);
-	put_number(body + 8, b.bidder);
-	put_place(body + 16, BID_FIXED, channel->name_len);
-	put_number(body + 24, b.ts);
-	put_place(body + 32, extra_at, b.extra.len);
-	put_number(body + 40, b.price);
-	put_place(body + 48, url_at, channel->url_len);
-	head = (struct wr_elem){(uint32_t)sizeof head + len, x->bid, b.ts};
-	memcpy(to, &head, sizeof head);
 	return head.len;
+}
+
+/* All bids are made before the first is written, so that what they need of the pool comes meanwhile. */
+uint32_t wr_nexmark_bid_rows(const struct wr_nexmark_rows *x, uint64_t n, uint32_t count, uint8_t *to)
+{
+	const struct wr_nexmark_pool *pool = x->stream.pool;
+	struct wr_nexmark_bid bids[WR_NEXMARK_BIDS];
+	uint32_t len = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		wr_nexmark_bid(&x->stream, n + i, &bids[i]);
+		__builtin_prefetch(&pool->channels[bids[i].channel]);
+		__builtin_prefetch(&pool->channels[bids[i].channel].url[64]);
+		__builtin_prefetch(pool->text + bids[i].extra.at);
+		__builtin_prefetch(pool->text + bids[i].extra.at + 63);
+	}
+	for (uint32_t i = 0; i < count; i++)
+		len += put_bid(x, &bids[i], to + len);
+	return len;
 }
 
 static struct wr_cell number(int64_t v)
@@ -184,7 +196,7 @@ uint32_t wr_nexmark_row(const struct wr_nexmark_rows *x, uint64_t n, uint8_t *to
 {
 	switch (wr_nexmark_kind_of(n)) {
 	case WR_NEXMARK_BID:
-		return put_bid(x, n, to);
+		return wr_nexmark_bid_rows(x, n, 1, to);
 	case WR_NEXMARK_AUCTION:
 		return put_auction(x, n, to);
 	default:

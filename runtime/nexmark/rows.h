@@ -16,10 +16,12 @@ struct wr_nexmark_rows {
 	uint32_t bid, auction, person; /* shapes */
 };
 
-/* Bytes that must be free where a row is written; more than any row has. */
-enum { WR_NEXMARK_ROW_MAX = 1024 };
+/* Bytes that must be free where a row, or each of several, is written; more than any row has. */
+enum { WR_NEXMARK_ROW_MAX = 1024, WR_NEXMARK_BID_MAX = 288, WR_NEXMARK_BIDS = 16 };
 
 /* Interns the shapes. `x->stream` and `x->lite` are set. */
 int wr_nexmark_rows_init(struct wr_nexmark_rows *x);
 /* Writes event `n` at `to`; returns its length. */
 uint32_t wr_nexmark_row(const struct wr_nexmark_rows *x, uint64_t n, uint8_t *to);
+/* Writes `count` events from `n` on, all of them bids and at most WR_NEXMARK_BIDS; returns their length. */
+uint32_t wr_nexmark_bid_rows(const struct wr_nexmark_rows *x, uint64_t n, uint32_t count, uint8_t *to);

@@ -93,6 +93,16 @@ static int open_(struct wr_stage *s)
 	return rc;
 }
 
+/* How many events from `n` on, before `to`, are bids and fit in `room`; at most what is written at once. */
+static uint32_t bids_at(uint64_t n, uint64_t to, size_t room)
+{
+	uint32_t rest = (uint32_t)(n % WR_NEXMARK_GROUP), count = WR_NEXMARK_GROUP - rest;
+
+	count = count < WR_NEXMARK_BIDS ? count : WR_NEXMARK_BIDS;
+	count = count < to - n ? count : (uint32_t)(to - n);
+	return wr_nexmark_kind_of(n) == WR_NEXMARK_BID && room >= count * WR_NEXMARK_BID_MAX ? count : 0;
+}
+
 /* Generates from event `from` on, before `to` and up to about a step's bytes; returns where it stopped, or
  * `from` with the error set. */
 static uint64_t generate(const struct source *q, struct wr_out *out, uint64_t from, uint64_t to)
@@ -101,19 +111,24 @@ static uint64_t generate(const struct source *q, struct wr_out *out, uint64_t fr
 	uint64_t n = from;
 	uint32_t done = 0;
 
-	for (; n < to && done < STEP_BYTES; n++, out->rows++) {
-		uint32_t len;
+	while (n < to && done < STEP_BYTES) {
+		size_t room = out->p ? (size_t)(out->end - out->p) : 0;
+		uint32_t count = bids_at(n, to, room), len;
 
-		if (out->p && out->end - out->p >= WR_NEXMARK_ROW_MAX) {
+		if (count) {
+			len = wr_nexmark_bid_rows(&q->rows, n, count, out->p);
+		} else if (count = 1, room >= WR_NEXMARK_ROW_MAX) {
 			len = wr_nexmark_row(&q->rows, n, out->p);
 		} else {
 			len = wr_nexmark_row(&q->rows, n, row);
-			if ((!out->p || out->end - out->p < len) && !wr_out_more(out, len))
+			if (room < len && !wr_out_more(out, len))
 				return from;
 			memcpy(out->p, row, len);
 		}
 		out->p += len;
+		out->rows += count;
 		done += len;
+		n += count;
 	}
 	return n;
 }
