@@ -45,7 +45,7 @@ FUZZ    := $(patsubst tests/%.c,$B/%,$(wildcard tests/fuzz/*_fuzz.c))
 REF     := $(patsubst tests/%.c,$B/%,$(wildcard tests/bench/*.c))
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test unit spec e2e sim fuzz bench tidy format lint docs mutants install clean help \
+.PHONY: all demo test unit spec e2e sim fuzz bench bench-nexmark tidy format lint docs mutants install clean help \
 	deps demo-run unit-build spec-build e2e-build sim-build fuzz-build bench-build FORCE
 .DELETE_ON_ERROR:
 
@@ -86,6 +86,8 @@ format:					## format all C files
 	@find runtime tests -name '*.[ch]' -o -name '*.cc' | xargs clang-format -i
 bench: bench-build			## measure against hand-written C: table, JSON lines and plot in build/bench
 	@luajit tests/bench/run.lua $B $(FIGURES)
+bench-nexmark: bench-build		## measure the Nexmark queries beside plain C (QUERIES="0 5" EVENTS=4e6 ROUNDS=3)
+	@luajit tests/bench/nexmark.lua $B $(QUERIES)
 docs:					## write docs/api.md from the annotations in lua/ and stdlib/
 	@luajit packaging/docs.lua docs/api.md lua stdlib
 
@@ -100,7 +102,7 @@ clean:					## remove what was built
 	rm -rf build build-*
 
 help:					## this list
-	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
 	@echo "  BUILD=release|debug|asan|ubsan|tsan  each in a folder of its own; CC=gcc|clang; MARCH=-march=native"
 
 # ---- how things are made ----

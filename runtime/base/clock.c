@@ -5,13 +5,23 @@
 #include <stdio.h>
 #include <time.h>
 
-static uint64_t system_mono(struct wr_clock *c)
+static uint64_t ns_of(clockid_t clock)
 {
 	struct timespec t;
 
-	(void)c;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t system_mono(struct wr_clock *c)
+{
+	(void)c;
+	return ns_of(CLOCK_MONOTONIC);
+}
+
+uint64_t wr_clock_thread_ns(void)
+{
+	return ns_of(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static int64_t system_wall(struct wr_clock *c)

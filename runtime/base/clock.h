@@ -17,6 +17,9 @@ struct wr_clock *wr_clock_system(void);
 void wr_clock_manual_init(struct wr_clock *c, uint64_t mono_ns, int64_t wall_ms);
 void wr_clock_advance(struct wr_clock *c, uint64_t ns);
 
+/* Nanoseconds that the calling thread has used of a processor: what work costs, whoever else is running. */
+uint64_t wr_clock_thread_ns(void);
+
 /* "2026-11-21T07:50:00.123Z" of milliseconds since 1970 (ISO 8601, UTC; years 0 to 9999). */
 enum { WR_CLOCK_TEXT = 25 };
 void wr_clock_text(int64_t ms, char out[WR_CLOCK_TEXT]);

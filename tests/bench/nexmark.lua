@@ -1,0 +1,139 @@
+--- nexmark: the Nexmark queries, in million events a second of CPU time and of wall time.
+--- usage: luajit tests/bench/nexmark.lua BUILD-FOLDER [QUERY…]   (ROUNDS=3 EVENTS=4e6 RATE=100000 in the environment)
+---
+--- The goals are for generated events: the reference's share of making them is its larger part.
+---
+--- For each query: C is the reference, one thread, with the same lite generator; Weir runs with one worker and
+--- parallelism 1, then with two and two. "generated" makes the events as they are taken; "memory" replays events
+--- made before, and their making is not counted. Reference and job take turns, and each figure is the median of
+--- its rounds. A checksum that differs from C's is an error. Prints a table; JSON lines go to
+--- BUILD-FOLDER/bench/nexmark.json.
+
+local build = arg[1] or "build"
+local rounds = tonumber(os.getenv "ROUNDS" or 3)
+local events = tonumber(os.getenv "EVENTS" or 4e6)
+local rate = tonumber(os.getenv "RATE" or 100000)
+local out = build .. "/bench"
+local failed = false
+
+-- Shares of the reference that are asked for, per CPU second, and for some a number as well.
+local goals = {
+  [0] = { share = 0.4 }, [1] = { share = 0.4 }, [2] = { share = 0.4 }, [3] = { share = 0.3 }, [4] = { share = 0.3 },
+  [5] = { share = 0.3, rate = 10 }, [7] = { share = 0.3 }, [8] = { share = 0.3 },
+  [11] = { share = 0.3, rate = 10 }, [12] = { share = 0.3, rate = 10 },
+}
+
+local function capture(command)
+  local pipe = assert(io.popen("{ " .. command .. '; } 2>&1; echo "status $?"'))
+  local text = pipe:read "*a"
+  pipe:close()
+  local status = tonumber(text:match "status (%d+)\n$")
+  if status ~= 0 then error(("%s\nfailed with status %d:\n%s"):format(command, status, text), 0) end
+  return text
+end
+
+local function median(list)
+  table.sort(list)
+  local n = #list
+  return n % 2 == 1 and list[(n + 1) / 2] or (list[n / 2] + list[n / 2 + 1]) / 2
+end
+
+--- Wall and CPU seconds and the result, "rows=N sum=HEX", of the reference.
+local function reference(query, from)
+  local text = capture(("%s/ref_nexmark %d %d %d %s"):format(out, query, events, rate, from))
+  return {
+    wall = tonumber(text:match '"seconds":([%d.]+)'), cpu = tonumber(text:match '"cpu_seconds":([%d.]+)'),
+    result = ("rows=%s sum=%s"):format(text:match '"rows":(%d+)', text:match '"sum":"(%x+)"'),
+  }
+end
+
+-- What replayed rows cost to make: the longest of the subtasks, and the CPU time of all.
+local function making(text)
+  local wall, cpu = 0, 0
+  for w, c in text:gmatch "made its rows in ([%d.]+) s, CPU ([%d.]+) s" do
+    wall, cpu = math.max(wall, tonumber(w)), cpu + tonumber(c)
+  end
+  return wall, cpu
+end
+
+--- The same of a job; times are those of the whole process, but for the making of replayed rows.
+local function job(query, from, parallelism)
+  local text = capture(("bash -c \"TIMEFORMAT='took %%R %%U %%S'; time %s/weir run --json --log-level debug "
+    .. "--workers %d -p %d jobs/nexmark/q%d.lua count=%d rate=%d lite=true from=%s sink=checksum\"")
+    :format(build, parallelism, parallelism, query, events, rate, from))
+  local user, sys = text:match "took [%d.]+ ([%d.]+) ([%d.]+)"
+  local making_wall, making_cpu = making(text)
+  return {
+    wall = tonumber(text:match '"seconds":([%d.]+)') - making_wall, cpu = user + sys - making_cpu,
+    result = text:match "rows=%d+ sum=%x+",
+  }
+end
+
+local function million_a_second(seconds) return events / seconds / 1e6 end
+
+--- Medians of the rounds of one kind of run: million events a second of CPU and of wall time.
+local function rates(runs)
+  local cpu, wall = {}, {}
+  for i, run in ipairs(runs) do cpu[i], wall[i] = million_a_second(run.cpu), million_a_second(run.wall) end
+  return { cpu = median(cpu), wall = median(wall), result = runs[1].result }
+end
+
+-- q12 gives any number of rows, by the clock.
+local function agree(query, a, b)
+  if query == 12 then a, b = a:match "sum=.*", b:match "sum=.*" end
+  return a == b
+end
+
+local function verdict(query, from, c, one)
+  local goal = goals[query]
+  if not c then return "", nil end
+  local share = one.cpu / c.cpu
+  if from == "memory" then return ("%5.2f"):format(share), share end
+  local met = share >= goal.share and one.cpu >= (goal.rate or 0)
+  local asked = ("goal %.1f%s"):format(goal.share, goal.rate and (", %d M/s"):format(goal.rate) or "")
+  return ("%5.2f  %s%s"):format(share, asked, met and "" or "  MISSED"), share
+end
+
+local json
+
+local function measure(query, from)
+  local runs = { c = {}, one = {}, two = {} }
+  for i = 1, rounds do
+    runs.c[i] = goals[query] and reference(query, from == "memory" and from or "")
+    runs.one[i] = job(query, from, 1)
+    runs.two[i] = job(query, from, 2)
+  end
+  local c, one, two = goals[query] and rates(runs.c), rates(runs.one), rates(runs.two)
+  local note, share = verdict(query, from, c, one)
+  if c and not agree(query, c.result, one.result) or not agree(query, one.result, two.result) then
+    failed = true
+    note = ("RESULTS DIFFER: C %s, one %s, two %s"):format(c and c.result, one.result, two.result)
+  end
+  print(("q%-3d %-9s %7s | %7.2f %7.2f | %7.2f %7.2f %6.2f | %s"):format(query, from,
+    c and ("%.2f"):format(c.cpu) or "", one.cpu, one.wall, two.cpu, two.wall, two.wall / one.wall, note))
+  json:write(('{"query":%d,"from":"%s","c":%.3f,"cpu_1":%.3f,"wall_1":%.3f,"cpu_2":%.3f,"wall_2":%.3f,"share":%.3f}\n')
+    :format(query, from, c and c.cpu or 0, one.cpu, one.wall, two.cpu, two.wall, share or 0))
+end
+
+local queries = {}
+for i = 2, #arg do queries[#queries + 1] = tonumber(arg[i]) end
+if #queries == 0 then
+  for query = 0, 22 do
+    local file = io.open(("jobs/nexmark/q%d.lua"):format(query))
+    if file then
+      file:close()
+      queries[#queries + 1] = query
+    end
+  end
+end
+
+print(("%d events, %d a second of event time, lite; million events a second"):format(events, rate))
+print "                        C |  one worker     |  two workers            | C's share"
+print "query               CPU s |   CPU s  wall s |   CPU s  wall s  times |"
+json = assert(io.open(out .. "/nexmark.json", "w"))
+for _, query in ipairs(queries) do
+  measure(query, "generator")
+  measure(query, "memory")
+end
+json:close()
+os.exit(failed and 1 or 0)
