@@ -3,58 +3,439 @@
 ---
 ---   stream:key_by("user"):window(weir.window.tumbling "1m")
 ---     :aggregate { n = weir.agg.count(), total = weir.agg.sum "amount", top = weir.agg.max "amount" }
+---
+--- Your own is a table of functions over an accumulator, which may be any value that a record may hold:
+---
+---   longest = {
+---     init = function() return { text = "" } end,
+---     add = function(acc, rec) if #rec.text > #acc.text then acc.text = rec.text end return acc end,
+---     merge = function(a, b) return #a.text >= #b.text and a or b end,  -- windows that merge need it
+---     result = function(acc) return acc.text end,
+---   }
 
 local options = require "weir.options"
 local suggest = require "weir.suggest"
 
+local floor, sqrt = math.floor, math.sqrt
 local M = {}
 
 ---@class weir.Aggregate
----@field fn string
----@field field? string
+---@field add fun(acc: any, rec: any): any acc is nil for the first record if there is no init
+---@field init? fun(): any
+---@field merge? fun(a: any, b: any): any
+---@field result? fun(acc: any): any
+---@field fn? string its name in C, if windows of it run there
 local Aggregate = {}
-Aggregate.__index = Aggregate
 
-local function of_field(fn)
-  return function(field)
-    options.value("weir.agg." .. fn, "the field", field, options.string)
-    return setmetatable({ fn = fn, field = field, native = true }, Aggregate)
-  end
+local function aggregate(a) return setmetatable(a, Aggregate) end
+
+--- An aggregate from a table of functions, checked; what is one already is given back; else nil.
+---@private
+function M.of(what, a)
+  if getmetatable(a) == Aggregate then return a end
+  if type(a) ~= "table" then return nil end
+  return aggregate(options.check(what, a, {
+    init = options.fn:optional(), add = options.fn, merge = options.fn:optional(), result = options.fn:optional(),
+  }))
 end
+
+--- Is it an aggregate of this module?
+---@private
+function M.is(v) return getmetatable(v) == Aggregate end
+
+---------------------------------------------------------------- fields
+
+-- A field of a record, also by a path: "user.id".
+local function get(rec, field)
+  if type(rec) ~= "table" then return nil end
+  local v = rec[field]
+  if v ~= nil or not field:find(".", 1, true) then return v end
+  for name in field:gmatch "[^.]+" do
+    if type(rec) ~= "table" then return nil end
+    rec = rec[name]
+  end
+  return rec
+end
+
+local function number(rec, field)
+  local v = get(rec, field)
+  if type(v) == "number" or type(v) == "cdata" then return v end
+  local null = require "weir.null"
+  error(("field '%s' is %s"):format(field, v == nil and "missing" or v == null and "null" or "no number"), 0)
+end
+
+local function need_field(name, field)
+  return options.value("weir.agg." .. name, "the field", field, options.string)
+end
+
+---------------------------------------------------------------- numbers
+
+local function plus(a, b) return a + b end
 
 --- How many records.
 ---@return weir.Aggregate
 function M.count()
-  return setmetatable({ fn = "count", native = true }, Aggregate)
+  return aggregate { fn = "count", init = function() return 0 end, add = function(n) return n + 1 end, merge = plus }
 end
 
 --- The sum of a numeric field; of integers exact.
 ---@param field string
 ---@return weir.Aggregate
-M.sum = of_field "sum"
+function M.sum(field)
+  need_field("sum", field)
+  return aggregate {
+    fn = "sum", field = field, merge = plus,
+    add = function(acc, rec)
+      local v = number(rec, field)
+      if acc == nil then return v end
+      return acc + v
+    end,
+  }
+end
 
 --- The mean of a numeric field.
 ---@param field string
 ---@return weir.Aggregate
-M.avg = of_field "avg"
+function M.avg(field)
+  need_field("avg", field)
+  return aggregate {
+    fn = "avg", field = field,
+    init = function() return { n = 0, sum = 0 } end,
+    add = function(acc, rec)
+      acc.n, acc.sum = acc.n + 1, acc.sum + tonumber(number(rec, field))
+      return acc
+    end,
+    merge = function(a, b) return { n = a.n + b.n, sum = a.sum + b.sum } end,
+    result = function(acc) return acc.sum / acc.n end,
+  }
+end
+
+local function extreme(name, better)
+  return function(field)
+    need_field(name, field)
+    return aggregate {
+      fn = name, field = field,
+      add = function(acc, rec)
+        local v = number(rec, field)
+        if acc == nil or better(v, acc) then return v end
+        return acc
+      end,
+      merge = function(a, b) return better(b, a) and b or a end,
+    }
+  end
+end
+
+local function less(a, b) return a < b end
+local function more(a, b) return a > b end
 
 --- The smallest value of a numeric field.
 ---@param field string
 ---@return weir.Aggregate
-M.min = of_field "min"
+M.min = extreme("min", less)
 
 --- The largest value of a numeric field.
 ---@param field string
 ---@return weir.Aggregate
-M.max = of_field "max"
+M.max = extreme("max", more)
 
 --- The standard deviation of a numeric field, of all records (not a sample): 0 for one record.
 ---@param field string
 ---@return weir.Aggregate
-M.stddev = of_field "stddev"
+function M.stddev(field)
+  need_field("stddev", field)
+  return aggregate {
+    fn = "stddev", field = field,
+    init = function() return { n = 0, mean = 0, m2 = 0 } end,
+    add = function(acc, rec)
+      local v = tonumber(number(rec, field))
+      local distance = v - acc.mean
+      acc.n = acc.n + 1
+      acc.mean = acc.mean + distance / acc.n
+      acc.m2 = acc.m2 + distance * (v - acc.mean)
+      return acc
+    end,
+    merge = function(a, b)
+      local n, distance = a.n + b.n, b.mean - a.mean
+      return {
+        n = n, mean = a.mean + distance * b.n / n, m2 = a.m2 + b.m2 + distance * distance * a.n * b.n / n,
+      }
+    end,
+    result = function(acc) return sqrt(acc.m2 / acc.n) end,
+  }
+end
 
---- Is it an aggregate of this module?
----@private
-function M.is(v) return getmetatable(v) == Aggregate end
+---------------------------------------------------------------- records and values
+
+-- A field of the record, or all of it. A missing field is nothing to remember.
+local function picked(rec, field)
+  if not field then return rec end
+  return get(rec, field)
+end
+
+local function optional_field(name, field)
+  if field ~= nil then need_field(name, field) end
+end
+
+--- The first record that arrived, or its value of a field.
+---@param field? string
+---@return weir.Aggregate
+function M.first(field)
+  optional_field("first", field)
+  return aggregate {
+    add = function(acc, rec)
+      if acc ~= nil then return acc end
+      return picked(rec, field)
+    end,
+    merge = function(a) return a end,
+  }
+end
+
+--- The last record that arrived, or its value of a field.
+---@param field? string
+---@return weir.Aggregate
+function M.last(field)
+  optional_field("last", field)
+  return aggregate {
+    add = function(acc, rec)
+      local v = picked(rec, field)
+      if v == nil then return acc end
+      return v
+    end,
+    merge = function(_, b) return b end,
+  }
+end
+
+local function extreme_by(name, better)
+  return function(field)
+    need_field(name, field)
+    return aggregate {
+      add = function(acc, rec)
+        local v = get(rec, field)
+        if v == nil then error(("field '%s' is missing"):format(field), 0) end
+        if acc == nil or better(v, get(acc, field)) then return rec end
+        return acc
+      end,
+      merge = function(a, b) return better(get(b, field), get(a, field)) and b or a end,
+    }
+  end
+end
+
+--- The record with the smallest value of a field, a number or a string; of equal ones the first.
+---@param field string
+---@return weir.Aggregate
+M.min_by = extreme_by("min_by", less)
+
+--- The record with the largest value of a field; of equal ones the first.
+---@param field string
+---@return weir.Aggregate
+M.max_by = extreme_by("max_by", more)
+
+local function appended(a, b)
+  for i = 1, #b do a[#a + 1] = b[i] end
+  return a
+end
+
+--- All records in a list, or their values of a field.
+---@param field? string
+---@return weir.Aggregate
+function M.collect(field)
+  optional_field("collect", field)
+  return aggregate {
+    init = function() return {} end,
+    add = function(acc, rec)
+      acc[#acc + 1] = picked(rec, field)
+      return acc
+    end,
+    merge = appended,
+  }
+end
+
+--- The values of a field as one text.
+---@param field string
+---@param separator? string default ","
+---@return weir.Aggregate
+function M.string_agg(field, separator)
+  need_field("string_agg", field)
+  separator = options.value("weir.agg.string_agg", "the separator", separator or ",", options.text)
+  local collect = M.collect(field)
+  return aggregate {
+    init = collect.init, add = collect.add, merge = appended,
+    result = function(acc)
+      local texts = {}
+      for i = 1, #acc do texts[i] = tostring(acc[i]):gsub(type(acc[i]) == "cdata" and "U?LL$" or "^$", "") end
+      return table.concat(texts, separator)
+    end,
+  }
+end
+
+--- The n records with the largest values of a field, largest first; of equal ones the first.
+---@param n integer
+---@param field string
+---@return weir.Aggregate
+function M.top(n, field)
+  options.value("weir.agg.top", "the count", n, options.integer_in(1, 10000))
+  need_field("top", field)
+  local function insert(acc, rec)
+    local v = get(rec, field)
+    if v == nil then error(("field '%s' is missing"):format(field), 0) end
+    local at = #acc + 1
+    while at > 1 and v > get(acc[at - 1], field) do at = at - 1 end
+    if at <= n then
+      table.insert(acc, at, rec)
+      acc[n + 1] = nil
+    end
+    return acc
+  end
+  return aggregate {
+    init = function() return {} end, add = insert,
+    merge = function(a, b)
+      for i = 1, #b do insert(a, b[i]) end
+      return a
+    end,
+  }
+end
+
+-- A table with string keys alone would be a record, and field names that are data cost a shape each. No
+-- value of a field is this one: numbers that are not finite are not in JSON or CSV.
+local FORCE_MAP = -math.huge
+
+--- How many different values a field has, exactly: keeps each of them. Missing values do not count.
+---@param field string
+---@return weir.Aggregate
+function M.distinct(field)
+  need_field("distinct", field)
+  return aggregate {
+    init = function() return { n = 0, seen = { [FORCE_MAP] = true } } end,
+    add = function(acc, rec)
+      local v = get(rec, field)
+      if type(v) == "cdata" then v = tostring(v) end
+      if v == nil or acc.seen[v] then return acc end
+      acc.seen[v] = true
+      acc.n = acc.n + 1
+      return acc
+    end,
+    merge = function(a, b)
+      for v in pairs(b.seen) do
+        if not a.seen[v] then
+          a.seen[v] = true
+          a.n = a.n + 1
+        end
+      end
+      return a
+    end,
+    result = function(acc) return acc.n end,
+  }
+end
+
+---------------------------------------------------------------- sketches
+
+-- Buckets whose bounds grow by GAMMA: a quantile is within 1 % of the true value.
+local GAMMA = 1.02
+local LOG_GAMMA = math.log(GAMMA)
+local OFFSET = 1e6 -- keeps numbers of buckets above zero; the buckets of negative values are below it
+
+local function bucket_of(v)
+  if v == 0 then return 0 end
+  local i = math.ceil(math.log(math.abs(v)) / LOG_GAMMA)
+  return v > 0 and i + OFFSET or -(i + OFFSET)
+end
+
+local function value_of(bucket)
+  if bucket == 0 then return 0 end
+  local v = 2 * GAMMA ^ (math.abs(bucket) - OFFSET) / (GAMMA + 1)
+  return bucket > 0 and v or -v
+end
+
+--- A quantile of a numeric field, to within 1 % of its value, from a sketch of a few hundred counters.
+---@param field string
+---@param q number 0 to 1: 0.5 is the median
+---@return weir.Aggregate
+function M.quantile(field, q)
+  need_field("quantile", field)
+  options.value("weir.agg.quantile", "the quantile", q,
+    options.type("a number from 0 to 1", function(v) return type(v) == "number" and v >= 0 and v <= 1, v end))
+  return aggregate {
+    init = function() return { n = 0, buckets = {} } end,
+    add = function(acc, rec)
+      local bucket = bucket_of(tonumber(number(rec, field)))
+      acc.n = acc.n + 1
+      acc.buckets[bucket] = (acc.buckets[bucket] or 0) + 1
+      return acc
+    end,
+    merge = function(a, b)
+      for bucket, n in pairs(b.buckets) do a.buckets[bucket] = (a.buckets[bucket] or 0) + n end
+      a.n = a.n + b.n
+      return a
+    end,
+    result = function(acc)
+      local values = {}
+      for bucket, n in pairs(acc.buckets) do values[#values + 1] = { value_of(bucket), n } end
+      table.sort(values, function(x, y) return x[1] < y[1] end)
+      local rank, seen = floor(q * (acc.n - 1)), 0
+      for _, each in ipairs(values) do
+        seen = seen + each[2]
+        if seen > rank then return each[1] end
+      end
+    end,
+  }
+end
+
+--- The median of a numeric field: weir.agg.quantile(field, 0.5).
+---@param field string
+---@return weir.Aggregate
+function M.median(field)
+  return M.quantile(need_field("median", field), 0.5)
+end
+
+local REGISTERS = 1024 -- of a HyperLogLog: an error of 1.04 / sqrt(REGISTERS), about 3 %
+
+-- 32 bits of a hash of a scalar, in plain arithmetic: FNV-1a over its text, then a finisher.
+local function hash_of(v)
+  local text = type(v) .. tostring(v)
+  local h = 2166136261
+  for i = 1, #text do
+    h = bit.bxor(h, text:byte(i))
+    h = bit.tobit(bit.lshift(h, 24) + h * 403)
+  end
+  h = bit.bxor(h, bit.rshift(h, 16))
+  h = bit.tobit(bit.band(h, 0xffff) * 0x85eb + bit.lshift(bit.band(bit.rshift(h, 16) * 0x85eb, 0xffff), 16))
+  h = bit.bxor(h, bit.rshift(h, 13))
+  h = bit.tobit(bit.band(h, 0xffff) * 0xc2b3 + bit.lshift(bit.band(bit.rshift(h, 16) * 0xc2b3, 0xffff), 16))
+  return bit.bxor(h, bit.rshift(h, 16)) % 2 ^ 32
+end
+
+--- About how many different values a field has: within some 3 %, from a sketch of 1,024 registers.
+---@param field string
+---@return weir.Aggregate
+function M.distinct_approx(field)
+  need_field("distinct_approx", field)
+  return aggregate {
+    init = function() return {} end,
+    add = function(acc, rec)
+      local v = get(rec, field)
+      if v == nil then return acc end
+      local h = hash_of(v)
+      local register, rest, rank = h % REGISTERS, floor(h / REGISTERS), 1
+      while rank <= 22 and rest % 2 == 0 do rest, rank = floor(rest / 2), rank + 1 end
+      if rank > (acc[register] or 0) then acc[register] = rank end
+      return acc
+    end,
+    merge = function(a, b)
+      for register, rank in pairs(b) do
+        if rank > (a[register] or 0) then a[register] = rank end
+      end
+      return a
+    end,
+    result = function(acc)
+      local sum, used = 0, 0
+      for _, rank in pairs(acc) do sum, used = sum + 2 ^ -rank, used + 1 end
+      local estimate = 0.7213 / (1 + 1.079 / REGISTERS) * REGISTERS * REGISTERS / (sum + REGISTERS - used)
+      if estimate <= 2.5 * REGISTERS and used < REGISTERS then
+        estimate = REGISTERS * math.log(REGISTERS / (REGISTERS - used))
+      end
+      return floor(estimate + 0.5)
+    end,
+  }
+end
 
 return suggest.strict("weir.agg", M)

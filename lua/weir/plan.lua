@@ -22,7 +22,7 @@ local M = {}
 
 local lua_kinds = {
   map = true, filter = true, flat_map = true, process = true, reduce = true, co_map = true, co_flat_map = true,
-  co_process = true, broadcast_process = true, key_select = true, partition_fn = true,
+  co_process = true, broadcast_process = true, key_select = true, partition_fn = true, window_process = true,
 }
 
 -- A fused stage is one Lua function, and that holds at most 200 locals: some for itself, up to six for each
@@ -122,7 +122,7 @@ local function locals_of(graph, id)
 end
 
 local function fuses(graph, stage, from, to)
-  return stage.lua and lua_kinds[graph.job.nodes[to].kind]
+  return stage.lua and lua_kinds[graph.job.nodes[to].kind] and not graph.job.nodes[to].all
     and stage.locals + locals_of(graph, to) <= STAGE_LOCALS_MAX
     and graph.settled[from].on_error == graph.settled[to].on_error
     and not stands_alone(graph, from) and not stands_alone(graph, to)
@@ -189,7 +189,7 @@ end
 
 local stateful_kinds = {
   process = true, co_process = true, broadcast_process = true, reduce = true, aggregate = true,
-  window = true,
+  window = true, window_process = true,
 }
 
 local function describe_key(stage, node)

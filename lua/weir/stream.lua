@@ -396,7 +396,8 @@ function methods:side_output(tag)
   if not node then
     fail 'stream:side_output belongs to an operator: call it on the stream that the operator gave'
   end
-  local emits = node.kind:match "process$" or node.kind:match "flat_map$" or tag == node.late
+  local emits = tag == node.late or node.emits or node.kind:match "flat_map$"
+    or node.emits == nil and node.kind:match "process$"
   if not emits and tag ~= "dead_letter" then
     fail('stream:side_output: operator "%s" has no side output "%s": only process functions and flat_map emit '
       .. "to one", node.name, tag)

@@ -48,6 +48,8 @@ double wr_lua_random(struct wr_lua *l);
 /* Policy for a row that failed in operator `op` (index in the stage). 0 = go on, else stop with it. */
 int wr_lua_bad_row(struct wr_lua *l, uint32_t op, const uint8_t *record, uint32_t record_len,
 		   const char *error, uint32_t error_len);
+/* A record came too late for operator `op`; `dropped`: nobody reads it. */
+void wr_lua_late(struct wr_lua *l, uint32_t op, uint32_t dropped);
 /* One line in the log, with the operator's task. */
 void wr_lua_note(struct wr_lua *l, const char *text);
 /* A processing-time timer was added. */

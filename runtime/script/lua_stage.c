@@ -356,6 +356,12 @@ int wr_lua_bad_row(struct wr_lua *l, uint32_t op, const uint8_t *record, uint32_
 	return wr_stage_bad_row(l->stage, op, row, NULL, 0, NULL, text, WR_EUSER);
 }
 
+void wr_lua_late(struct wr_lua *l, uint32_t op, uint32_t dropped)
+{
+	wr_metric_add(&l->stage->ops_stats[op].late, 1);
+	wr_metric_add(&l->stage->ops_stats[op].late_dropped, dropped);
+}
+
 void wr_lua_note(struct wr_lua *l, const char *text)
 {
 	wr_warn(l->stage->env->task, "%s", text);

@@ -56,10 +56,12 @@ out{K}(v)]],
 bodies.co_map, bodies.co_flat_map = bodies.map, bodies.flat_map
 bodies.co_process, bodies.broadcast_process = bodies.process, bodies.process
 bodies.partition_fn = bodies.key_select
+bodies.window_process = bodies.process
 
 -- The function that operator `node` runs for input `input` (0, 1) or nil for its timer.
 local function function_of(node, input)
   local fn = node.fn
+  if node.kind == "window_process" then return require("weir.internal.window").take end
   if type(fn) ~= "table" then return fn end
   if node.kind == "broadcast_process" then
     if input == 1 then return fn.broadcast end
@@ -208,6 +210,9 @@ function Chunk:operator(k)
   elseif node.kind == "process" or node.kind == "co_process" or node.kind == "broadcast_process" then
     self:add("local ctx%d = new_ctx(%d, out%d, side%d)", k, k, k, k)
     self:add("E.ctx%d = ctx%d", k, k)
+  elseif node.kind == "window_process" then
+    self:add("local ctx%d = E.new_window(%d, out%d, side%d)", k, k, k, k)
+    self:add("E.ctx%d = ctx%d", k, k)
   elseif node.kind == "reduce" then
     self:add("local reduce%d = new_reduce(%d)", k, k)
     self:add("E.ctx%d = { emit = function(_, v) out%d(v) end }", k, k)
@@ -266,6 +271,7 @@ end
 -- timers emit have none (I8).
 function Chunk:timers()
   local guarded = self.stage.guarded
+  local kind = self.stage.ops[1].kind == "window_process" and ", kind" or ""
   self:add('local time = E.time')
   self:add('local timer = E.timer')
   self:add('return function(kind, upto)')
@@ -274,10 +280,10 @@ function Chunk:timers()
   self:add('local t = tonumber(time[0])')
   self:add('if kind == 0 then L.ts = time[0] else L.ts = E.TS_NONE end')
   if guarded then
-    self:add('local ok, v = pcall(timer, E.timer_ctx, t)')
+    self:add('local ok, v = pcall(timer, E.timer_ctx, t%s)', kind)
     self:add('if not ok then failed(1, v, nil) end')
   else
-    self:add('timer(E.timer_ctx, t)')
+    self:add('timer(E.timer_ctx, t%s)', kind)
   end
   self:add('left = left - 1')
   self:add('if left == 0 then left = 32 if C.wr_stage_spent(L.stage) ~= 0 then return 1 end end')
@@ -294,6 +300,7 @@ function Chunk:load(name)
   E.new_ctx = function(k, out, side)
     return context.new(stage, k, out, side, self.input)
   end
+  E.new_window = function(k, out, side) return require("weir.internal.window").new(stage, k, out, side) end
   E.new_reduce = function() return stage.reducer end
   E.select_key = function(...) return require("weir.internal.state").select_key(...) end
   E.select_channel = function(...) return require("weir.internal.state").select_channel(...) end
@@ -399,6 +406,7 @@ function M.new(L_ptr, plan, nodes)
   stage.broadcast = L.broadcast ~= nil and L.broadcast or nil
   context.errors(stage)
   if stage.store or stage.broadcast then require("weir.internal.state").prepare(stage) end
+  if stage.ops[1].kind == "window_process" then stage.timer = require("weir.internal.window").timer end
 
   local loops = { [0] = {}, [1] = {} }
   local timers
