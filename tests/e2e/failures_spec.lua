@@ -116,7 +116,7 @@ describe("a key that is none", function()
   end
 
   for made, why in pairs { ["nil"] = "returned nil", ["0/0"] = "returned NaN", ["{}"] = "returned a table",
-    ["print"] = "returned a function", ["1, 2"] = "returned 2 values for a key of 1" } do
+    ["print"] = "returned a function", ["1, 2"] = "returned more than 1 value" } do
     it("made by a function fails with the record: " .. made, function()
       local _, code, err = script.try(by_function(made), "-q")
       assert.equal(1, code)

@@ -1,6 +1,37 @@
 --- Records of all kinds through compiled chains, held against a model in plain Lua, and loops over tables.
 
+local jobs = require "support.record_jobs"
 local script = require "support.script"
+local shell = require "support.shell"
+
+jit.off() -- the model is interpreted
+
+local COUNT = 120
+local SEEDS = tonumber(os.getenv "SEEDS" or 1) -- for each kind of job and parallelism
+
+-- The results of a job as sorted lines.
+local function results(kind, seed, p)
+  local out, code, err = script.try('return require("support.record_jobs").draw()',
+    "-q --workers 2 --lua-path 'tests/?.lua'", nil, ("kind=%d seed=%d count=%d p=%d"):format(kind, seed, COUNT, p))
+  if code ~= 0 then error(("seed %d: exit code %d: %s"):format(seed, code, err)) end
+  return shell.sorted(out)
+end
+
+for kind, job in ipairs(jobs) do
+  describe("random records through " .. job.name, function()
+    for p = 1, 4 do
+      it("come out as in the model, with parallelism " .. p, function()
+        for i = 1, SEEDS do
+          local seed = (i - 1) * 4 + p + kind
+          local expected, got = script.lines(jobs.expected(kind, seed, COUNT, p)), results(kind, seed, p)
+          if expected ~= got then
+            error(("kind %d, seed %d: %d bytes instead of %d"):format(kind, seed, #got, #expected))
+          end
+        end
+      end)
+    end
+  end)
+end
 
 describe("a loop over a table", function()
   -- LuaJIT issue 827: after its loop was given up by the compiler, pairs ended early and in silence.

@@ -47,15 +47,27 @@ out{K}(v)]],
     guarded = "local ok, v = pcall(reduce{K}, f{K}, rec)",
     after = "if v ~= nil then out{K}(v) end",
   },
-  key_select = {
-    call = "local ok, v = true, select{K}(f{K}, rec)",
-    guarded = "local ok, v = pcall(select{K}, f{K}, rec)",
-    after = "if v ~= nil then out{K}(v) end",
+  key_select = { -- {H}: the parts of the key
+    call = "local ok, {H}, more = true, f{K}(rec)",
+    guarded = "local ok, {H}, more = pcall(f{K}, rec)",
+    failure = "h1",
+    after = [[if more ~= nil then
+return misuse({K}, more_parts({N}), rec)
+end
+out{K}(rec, {H})]],
+  },
+  partition_fn = {
+    call = "local ok, h1 = true, f{K}(rec, {N})",
+    guarded = "local ok, h1 = pcall(f{K}, rec, {N})",
+    failure = "h1",
+    after = [[if type(h1) ~= "number" or h1 % 1 ~= 0 or h1 < 0 or h1 >= {N} then
+return misuse({K}, no_channel(h1, {N}), rec)
+end
+out{K}(rec, h1)]],
   },
 }
 bodies.co_map, bodies.co_flat_map = bodies.map, bodies.flat_map
 bodies.co_process, bodies.broadcast_process = bodies.process, bodies.process
-bodies.partition_fn = bodies.key_select
 bodies.window_process = bodies.process
 
 -- The function that operator `node` runs for input `input` (0, 1) or nil for its timer.
@@ -84,8 +96,28 @@ M.function_of = function_of
 local Chunk = {}
 Chunk.__index = Chunk
 
-local function subst(text, k)
-  return (text:gsub("{K}", tostring(k)))
+local function subst(text, k, more)
+  return (text:gsub("{K}", tostring(k)):gsub("{(%u)}", more or {}))
+end
+
+-- What the function of an operator gives beside its record, to go into hidden fields of the row.
+local function hidden_of(stage, k)
+  local kind, parts = stage.ops[k].kind, (stage.ops[k].options or {}).parts
+  if kind == "key_select" then
+    return require("weir.internal.hidden").key_fields(parts), { N = tostring(parts) }
+  elseif kind == "partition_fn" then
+    return require("weir.internal.hidden").channel_field(), { N = tostring(stage.plan.operators[k].channels or 1) }
+  end
+end
+
+local function no_channel(channel, n)
+  return format("partition function returned %s; it must return a whole number from 0 to %d", tostring(channel),
+    n - 1)
+end
+
+local function more_parts(n)
+  return format("key_by function returned more than %d value%s; key_by(fn, \"name\", …) names each part", n,
+    n == 1 and "" or "s")
 end
 
 -- What reads bytecode is large, and a chain is built a few times in the life of a subtask: loaded for that,
@@ -112,8 +144,8 @@ local function new_chunk(stage, shape, input)
   return self
 end
 
--- A site that writes to port `port` what operator k emits.
-function Chunk:port_site(k, port)
+-- A site that writes to port `port` what operator k emits, with its hidden fields as further parameters.
+function Chunk:port_site(k, port, hidden, parameters)
   local stage = self.stage
   local number = #self.sites + 1
   local out = stage.L.outs[port]
@@ -122,6 +154,8 @@ function Chunk:port_site(k, port)
   local site = rows.site {
     E = E, O = out,
     known = self.known[k],
+    hidden = hidden,
+    params = parameters ~= "" and ", " .. parameters or nil,
     tokens = self.known[k] and self.moves.out[k],
     from = self.shape,
     whole = function(rec) return moves().whole(rec, self.moves.out[k], stage.L.row) end,
@@ -171,6 +205,11 @@ function Chunk:operator(k)
   E["f" .. k] = self.functions[k]
   self:add("local f%d = E.f%d", k, k)
 
+  local hidden, words = hidden_of(stage, k)
+  local parameters = {}
+  for i = 1, hidden and hidden.count or 0 do parameters[i] = "h" .. i end
+  local beside = concat(parameters, ", ")
+  local values = hidden and "v, " .. beside or "v"
   local tags = {}
   for _, link in ipairs(stage.links[k]) do
     local tag = link.tag or ""
@@ -179,13 +218,13 @@ function Chunk:operator(k)
       self:operator(link.to)
       table.insert(tags[tag], format("push%d(v)", link.to))
     else
-      local number = self:port_site(k, link.port)
+      local number = self:port_site(k, link.port, tag == "" and hidden or nil, beside)
       self:add("local put%d = E.put%d", number, number)
-      table.insert(tags[tag], format("put%d(v)", number))
+      table.insert(tags[tag], format("put%d(%s)", number, tag == "" and values or "v"))
     end
   end
 
-  self:add("local function out%d(v)", k)
+  self:add("local function out%d(%s)", k, values)
   self:add(concat(tags[""] or {}, " "))
   self:add("end")
   local side = {}
@@ -216,22 +255,19 @@ function Chunk:operator(k)
   elseif node.kind == "reduce" then
     self:add("local reduce%d = new_reduce(%d)", k, k)
     self:add("E.ctx%d = { emit = function(_, v) out%d(v) end }", k, k)
-  elseif node.kind == "key_select" then
-    self:add("local select%d = E.select_key(%d)", k, node.options.parts)
-  elseif node.kind == "partition_fn" then
-    self:add("local select%d = E.select_channel(%d)", k, stage.plan.operators[k].channels or 1)
   end
 
   local body = bodies[node.kind]
+  if words then words.H = beside end
   self:add("local function push%d(rec)", k)
   self:add("L.counts[%d] = L.counts[%d] + 1", k - 1, k - 1)
   if stage.guarded then
-    self:add(subst(body.guarded, k))
-    self:add("if not ok then return failed(%d, v, rec) end", k)
+    self:add(subst(body.guarded, k, words))
+    self:add("if not ok then return failed(%d, %s, rec) end", k, body.failure or "v")
   else
-    self:add(subst(body.call, k))
+    self:add(subst(body.call, k, words))
   end
-  if body.after then self:add(subst(body.after, k)) end
+  if body.after then self:add(subst(body.after, k, words)) end
   self:add("end")
   self:add("E.pushes[push%d] = %d", k, k)
 end
@@ -302,8 +338,7 @@ function Chunk:load(name)
   end
   E.new_window = function(k, out, side) return require("weir.internal.window").new(stage, k, out, side) end
   E.new_reduce = function() return stage.reducer end
-  E.select_key = function(...) return require("weir.internal.state").select_key(...) end
-  E.select_channel = function(...) return require("weir.internal.state").select_channel(...) end
+  E.no_channel, E.more_parts = no_channel, more_parts
   E.bad_key = stage.bad_key
   for i, site in ipairs(self.sites) do E["put" .. i] = site.put end
 
@@ -316,6 +351,7 @@ function Chunk:load(name)
     "local pcall = pcall",
     "local failed, misuse, unknown_tag, bad_key = E.failed, E.misuse, E.unknown_tag, E.bad_key",
     "local new_ctx, new_reduce = E.new_ctx, E.new_reduce",
+    "local no_channel, more_parts = E.no_channel, E.more_parts",
     concat(self.head, "\n"),
     concat(setters, "\n"),
     concat(self.lines, "\n"),

@@ -12,7 +12,7 @@ local band = bit.band
 local type, tostring, floor = type, tostring, math.floor
 local host = weir_host -- luacheck: ignore
 local all_keys, list_length = host.keys, host.list_length
-local sort = table.sort
+local sort, byte = table.sort, string.byte
 
 local DEPTH_MAX = border.DEPTH_MAX
 
@@ -118,8 +118,9 @@ local function put_table(t, depth)
       put_varint(count)
       for i = 1, count do
         local k = names[i]
-        put_string(k)
         path[depth + 1] = k
+        if byte(k) == 1 then refuse(depth + 1, "a field whose name begins with the byte 1") end
+        put_string(k)
         put_value(t[k], depth + 1)
       end
     else

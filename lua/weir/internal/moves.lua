@@ -30,14 +30,14 @@ local function output(known, kind, tokens, others, bad)
   end
   for name in pairs(known.seen) do spoil(name) end
   local out, plain = {}, {}
-  if kind == "filter" or known.passes then
+  if names.passing[kind] or known.passes then
     for name, roots in pairs(tokens) do
       if not known.seen[name] then out[name] = roots end
     end
     for name in pairs(others) do plain[name] = true end
     for name in pairs(known.adds or {}) do plain[name] = true end
   end
-  for name, origins in pairs(kind ~= "filter" and known.gives or {}) do
+  for name, origins in pairs(not names.passing[kind] and known.gives or {}) do
     local roots, mixed = {}, plain[name]
     for origin in pairs(origins) do
       if not origin or not tokens[origin] then mixed = true end

@@ -419,8 +419,13 @@ local roles = { -- registers of the record and of what emits; does the returned 
   map = { rec = 0, returns = true }, filter = { rec = 0 }, flat_map = { rec = 0, out = 1 },
   process = { rec = 1, out = 0 },
 }
+roles.key_select, roles.partition_fn = roles.filter, roles.filter
 roles.co_map, roles.co_flat_map, roles.co_process = roles.map, roles.flat_map, roles.process
 roles.broadcast_process = roles.process
+
+-- Kinds whose functions give no record: their input goes on.
+local passing = { filter = true, key_select = true, partition_fn = true }
+M.passing = passing
 
 -- Kept elsewhere, since this module is dropped when a chain is built and its functions cannot be read again
 -- once they are compiled.
@@ -497,7 +502,7 @@ end
 local function output_names(kind, fn, input)
   local known = M.of(kind, fn)
   if not known then return nil end
-  if kind == "filter" then return union(input, known.adds) end
+  if passing[kind] then return union(input, known.adds) end
   if known.passes then return union(known.made, union(input, known.adds)) end
   return known.made
 end
@@ -535,7 +540,7 @@ function M.wanted(stage, functions)
     local known = M.of(kind, functions[k])
     if not known or not known.reads or not known.adds then return false end
     for name in pairs(known.reads) do wanted[name] = true end
-    if kind ~= "filter" and not known.passes then return true end
+    if not passing[kind] and not known.passes then return true end
     for _, link in ipairs(stage.links[k]) do
       if not link.to or not walk(link.to) then return false end
     end

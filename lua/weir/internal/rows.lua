@@ -16,7 +16,7 @@ local C, T = border.C, border.T
 local null = codec.null
 local istype = ffi.istype
 local format, concat = string.format, table.concat
-local type, next, sort = type, next, table.sort
+local type, next, sort, byte = type, next, table.sort, string.byte
 local host = weir_host -- luacheck: ignore
 local all_keys, count_fields = host.keys, host.count
 
@@ -77,6 +77,9 @@ end
 
 local shape_of_table
 
+local NOTHING = {}
+local HIDDEN = 1 -- first byte of the names that the engine gives to fields of its own
+
 -- Type and child shape of one value; nil when it cannot be in a row of its own type (then tagged).
 local function type_of(v, depth)
   local ty = type(v)
@@ -100,15 +103,21 @@ end
 -- Deep records are tagged from here on: their shapes would be trees that hardly ever repeat.
 local ROW_DEPTH_MAX = 4
 
--- Shape of a table whose keys are all strings; nil if it is none (a map, too deep, no shape left).
-function shape_of_table(t, depth)
+-- Shape of a table whose keys are all strings, with the hidden fields of `extra`; nil if it is none (a map, too
+-- deep, no shape left, or to be refused when it is encoded).
+function shape_of_table(t, depth, extra)
   if depth > ROW_DEPTH_MAX then return nil end
   local fields, count, record = all_keys(t)
   if not record or count == 0 or count > border.FIELDS_MAX then return nil end
   for i = 1, count do
     local name = fields[i]
+    local first = byte(name) or 0
+    if first == HIDDEN or extra and first < HIDDEN then return nil end -- hidden fields lead their shape
     local ty, child = type_of(t[name], depth)
     fields[i] = { name = name, type = ty, child = child }
+  end
+  for name, v in next, extra or NOTHING do
+    fields[#fields + 1] = { name = name, type = (type_of(v, depth)), child = 0 }
   end
   local id = intern(fields, false, false)
   if id == 0 then return nil end
@@ -136,8 +145,21 @@ local function key_text(name)
 end
 M.key_text = key_text
 
---- Hidden field that holds a keyed record which is not a table with string keys.
+--- Field of a row with hidden fields that holds the whole record, where it has no fields or too many shapes.
 M.VALUE_FIELD = "\1v"
+
+-- Shape of a row that holds the record `extra[M.VALUE_FIELD]` as one value beside hidden fields.
+local function wrapped_shape(extra, tagged)
+  local fields = {}
+  for name, v in next, extra do
+    local ty, child = type_of(v, 1)
+    if tagged and type(v) == "table" and v ~= null then ty, child = T.ANY, 0 end
+    fields[#fields + 1] = { name = name, type = ty, child = child }
+  end
+  local id = intern(fields, false, false)
+  if id == 0 then error(border.error_text(), 0) end
+  return id
+end
 
 -- The names that generated text may use; the chunk begins with M.PRELUDE.
 M.PRELUDE = [[
@@ -163,6 +185,22 @@ function M.environment(L, S, BS)
     istype = istype, I64 = border.i64, U64 = border.u64, null = null,
     tagged_get = codec.decode_raw, tagged_put = codec.encode_value, more = more, L = L, S = S, BS = BS,
   }
+end
+
+local generated = {}
+
+--- The function that generated text gives, made with the environment E. It is kept as long as the state,
+--- also when another takes its place.
+---@param text string
+---@param name string
+---@param E table
+---@return function
+function M.generate(text, name, E)
+  local chunk, err = loadstring(text, name)
+  if not chunk then error("generated text does not load: " .. err .. "\n" .. text) end
+  local fn = chunk(E)
+  generated[#generated + 1] = fn
+  return fn
 end
 
 local value_text
@@ -261,7 +299,7 @@ function M.decoder(id)
   local text = M.PRELUDE .. "return function(b)\n" .. concat(out, "\n") .. "\nreturn " .. value .. "\nend"
   local E = M.environment()
   E.decode = M.decode
-  known = assert(loadstring(text, "=decode"))(E)
+  known = M.generate(text, "=decode", E)
   decoders[id] = known
   return known
 end
@@ -374,14 +412,16 @@ end
 -- One branch of a site: `if <is this shape> then <write> return end`.
 local function branch_text(site, shape, names, out)
   local tests, tokens = {}, site.tokens
+  local hidden = site.hidden and site.hidden.names or NOTHING
   for i = 1, shape.count do
     local f = shape.fields[i]
     local v = shape.scalar and "rec" or names[f.name]
     local test = tokens[f.name] and format('type(%s) == "number"', v) or test_text(f, v)
-    if shape.nullable then test = format("(%s == nil or %s)", v, test) end
+    if hidden[f.name] and f.type == T.F64 then test = format("%s and %s == %s", test, v, v) end -- NaN is no key
+    if shape.nullable and not hidden[f.name] then test = format("(%s == nil or %s)", v, test) end
     tests[#tests + 1] = test
   end
-  if not shape.scalar then
+  if not shape.scalar and not shape.index[M.VALUE_FIELD] then
     if site.known then
       for name, v in next, names do
         if not shape.index[name] then tests[#tests + 1] = v .. " == nil" end
@@ -389,9 +429,9 @@ local function branch_text(site, shape, names, out)
     elseif shape.nullable then
       local terms = {}
       for i = 1, shape.count do terms[i] = format("(%s == nil and 0 or 1)", names[shape.fields[i].name]) end
-      tests[#tests + 1] = format("count == %s", concat(terms, " + "))
+      tests[#tests + 1] = format("count + %d == %s", shape.hidden, concat(terms, " + "))
     else
-      tests[#tests + 1] = format("count == %d", shape.count)
+      tests[#tests + 1] = format("count == %d", shape.count - shape.hidden)
     end
   end
   out[#out + 1] = "if " .. concat(tests, " and ") .. " then"
@@ -436,9 +476,13 @@ local function site_text(site)
       declared[#declared + 1] = name
     end
   end
+  local whole = { [M.VALUE_FIELD] = "rec" }
+  for name, parameter in next, site.hidden and site.hidden.names or NOTHING do
+    names[name], whole[name] = parameter, parameter
+  end
   local scalars, records = {}, {}
   for _, shape in ipairs(site.shapes) do
-    if shape.scalar then
+    if shape.scalar or shape.index[M.VALUE_FIELD] then
       scalars[#scalars + 1] = shape
     else
       records[#records + 1] = shape
@@ -451,7 +495,7 @@ local function site_text(site)
     sort(extra)
     for _, name in ipairs(extra) do name_of(name) end
   end
-  for _, shape in ipairs(scalars) do branch_text(site, shape, names, body) end
+  for _, shape in ipairs(scalars) do branch_text(site, shape, whole, body) end
   if #records > 0 then
     body[#body + 1] = 'if type(rec) == "table" then'
     for _, name in ipairs(declared) do
@@ -475,7 +519,7 @@ end
 local function union(list)
   local types, fields = {}, {}
   for _, shape in ipairs(list) do
-    if shape.scalar then return nil end
+    if shape.scalar or shape.index[M.VALUE_FIELD] then return nil end
     for i = 1, shape.count do
       local f = shape.fields[i]
       if types[f.name] == nil then
@@ -491,15 +535,22 @@ local function union(list)
   return id ~= 0 and M.shape(id) or nil
 end
 
+-- Value of the field in a record with hidden fields.
+local function value_of(shape, name, rec, extra)
+  if shape.scalar then return rec end
+  local v = extra and extra[name]
+  if v == nil then v = rec[name] end
+  return v
+end
+
 -- Generic writer of a learned shape: values by name, strings and tagged bytes measured first.
 -- `depth`: levels of the record above its fields.
-local function body_of(shape, rec, depth)
+local function body_of(shape, rec, depth, extra)
   local at = shape.fixed_len
   local parts = {}
   for i = 1, shape.count do
     local f = shape.fields[i]
-    local v = rec
-    if not shape.scalar then v = rec[f.name] end
+    local v = value_of(shape, f.name, rec, extra)
     if v ~= nil then
       local bytes
       if f.type == T.STR then bytes = v
@@ -520,8 +571,7 @@ local function body_of(shape, rec, depth)
   local b = cast(border.u8p, hold)
   for i = 1, shape.count do
     local f = shape.fields[i]
-    local v = rec
-    if not shape.scalar then v = rec[f.name] end
+    local v = value_of(shape, f.name, rec, extra)
     local slot = b + shape.slots_at + 8 * (i - 1)
     if v == nil then
       local w = cast(border.u32p, b) + math.floor((i - 1) / 32)
@@ -542,11 +592,26 @@ end
 
 local any_shape
 
+-- The body of a record beside hidden fields, whatever it is.
+local function encode_beside(rec, tagged, extra)
+  local id = not tagged and type(rec) == "table" and rec ~= null and shape_of_table(rec, 1, extra)
+  if id then
+    local ok, body = pcall(body_of, M.shape(id), rec, 1, extra)
+    if ok then return id, body end
+  end
+  codec.encode_value(rec) -- refuses what cannot be in a record, by the way from its root
+  extra[M.VALUE_FIELD] = rec
+  id = wrapped_shape(extra, tagged)
+  return id, body_of(M.shape(id), NOTHING, 0, extra)
+end
+
 --- The body of any record as a string, with the id of its shape: the general path.
 ---@param rec any
 ---@param tagged? boolean do not learn, use the tagged encoding
+---@param extra? table<string, any> hidden fields beside those of the record
 ---@return integer shape, string body
-function M.encode(rec, tagged)
+function M.encode(rec, tagged, extra)
+  if extra then return encode_beside(rec, tagged, extra) end
   local id = not tagged and M.learn(rec) or nil
   if id then
     local ok, body = pcall(body_of, M.shape(id), rec, M.shape(id).scalar and 0 or 1)
@@ -574,13 +639,14 @@ end
 --- body bytes as `b`, and completes), write(shape, body, …) (the general path), params (text of further
 --- parameters, ", a, b"), known (set of all names its records can have, or nil), tokens (names that hold
 --- tokens, `weir.internal.moves`), from (the input's shape) and whole(rec) (the record without tokens),
---- on_change(put),
+--- hidden (fields that the engine adds: names (name → parameter), count, and fields(…), which gives the fields
+--- of the parameters' values or nil and why not), on_change(put),
 --- refused(message, rec) (called when a value cannot be in a record)
 function M.site(options)
   local site = {
     shapes = {}, seen = {}, seen_count = 0, known = options.known, place = options.place,
     finish = options.finish, params = options.params or "", tagged = false, fallbacks = 0,
-    tokens = options.tokens or {}, from = options.from,
+    tokens = options.tokens or {}, from = options.from, hidden = options.hidden,
   }
   local E = options.E
 
@@ -588,7 +654,7 @@ function M.site(options)
     E.fields = count_fields
     E.slow = site.slow
     E.O = options.O
-    site.put = assert(loadstring(site_text(site), "=encode"))(E)
+    site.put = M.generate(site_text(site), "=encode", E)
     options.on_change(site.put)
   end
 
@@ -614,9 +680,12 @@ function M.site(options)
     end
   end
 
-  function site.slow(rec, a, b)
+  function site.slow(rec, a, b, ...)
     if options.tokens then rec = options.whole(rec) end
-    local ok, id, body = pcall(M.encode, rec, site.tagged)
+    local extra, bad
+    if options.hidden then extra, bad = options.hidden.fields(a, b, ...) end
+    if bad then return options.refused(bad, rec) end
+    local ok, id, body = pcall(M.encode, rec, site.tagged, extra)
     if not ok then return options.refused(id, rec) end
     if site.tagged then
       site.fallbacks = site.fallbacks + 1

@@ -36,7 +36,7 @@ local function reader(on_change)
           shape_id, concat(out, "\n"), value)
       end
       text[#text + 1] = "return general(p)\nend"
-      on_change(assert(loadstring(concat(text, "\n"), "=state"))(E))
+      on_change(rows.generate(concat(text, "\n"), "=state", E))
     end
     return rows.decoder(id)(ffi.cast(border.u8p, p.body))
   end
@@ -325,65 +325,6 @@ function M.prepare_reduce(stage, node)
       set(new)
       return new
     end
-  end
-end
-
----------------------------------------------------------------- keys made by functions
-
-local HIDDEN = {}
-for i = 1, 16 do HIDDEN[i] = "\1" .. i end
-
-local function with_key(parts, rec, ...)
-  local n = select("#", ...)
-  local copy = {}
-  if n ~= parts then
-    error(format("key_by function returned %d value%s for a key of %d; key_by(fn, \"name\", …) names each part",
-      n, n == 1 and "" or "s", parts), 0)
-  end
-  if type(rec) == "table" and next(rec) ~= nil and rec[1] == nil then
-    for k, v in next, rec do
-      if type(k) ~= "string" then
-        copy = { [rows.VALUE_FIELD] = rec }
-        break
-      end
-      copy[k] = v
-    end
-  else
-    copy[rows.VALUE_FIELD] = rec
-  end
-  for i = 1, n do
-    local k = select(i, ...)
-    if k == nil or k ~= k then
-      error("key_by function returned " .. (k == nil and "nil" or "NaN") .. (n > 1 and " as part " .. i or ""), 0)
-    end
-    local ty = type(k)
-    if ty ~= "string" and ty ~= "number" and ty ~= "boolean" and ty ~= "cdata" then
-      error("key_by function returned a " .. ty .. "; a key is a string, number, integer or boolean", 0)
-    end
-    copy[HIDDEN[i]] = k
-  end
-  return copy
-end
-
---- The record with its key of so many parts in hidden fields, on its way to a hash edge.
-function M.select_key(parts)
-  return function(fn, rec)
-    return with_key(parts, rec, fn(rec))
-  end
-end
-
---- The record with its channel in a hidden field, on its way to a custom edge of n channels.
-function M.select_channel(n)
-  return function(fn, rec)
-    local channel = fn(rec, n)
-    if type(channel) ~= "number" or channel ~= math.floor(channel) or channel < 0 or channel >= n then
-      error(format("partition function returned %s; it must return a whole number from 0 to %d",
-        tostring(channel), n - 1), 0)
-    end
-    local copy = with_key(1, rec, channel)
-    copy[HIDDEN[1]] = nil
-    copy["\1p"] = channel
-    return copy
   end
 end
 
