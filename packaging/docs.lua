@@ -30,9 +30,12 @@ end
 
 local function parse_block(lines)
   local doc = { text = {}, params = {}, returns = {}, fields = {} }
+  local last -- a parameter or field, whose words may go on in the lines behind it
   for _, line in ipairs(lines) do
     local tag, rest = line:match "^@(%a+)%s*(.*)$"
-    if not tag then
+    if not tag and last then
+      last.text = last.text .. " " .. line:gsub("^ ", "")
+    elseif not tag then
       doc.text[#doc.text + 1] = (line:gsub("^ ", ""))
     elseif tag == "class" then
       doc.class, doc.about = rest:match "^([%w_.]+)[^%s]*%s*(.*)$"
@@ -41,11 +44,13 @@ local function parse_block(lines)
     elseif tag == "param" then
       local name, more = rest:match "^(%S+)%s+(.*)$"
       local type, text = split_type(more)
-      doc.params[#doc.params + 1] = { name = name, type = type, text = text }
+      last = { name = name, type = type, text = text }
+      doc.params[#doc.params + 1] = last
     elseif tag == "field" then
       local name, more = rest:match "^(%S+)%s+(.*)$"
       local type, text = split_type(more)
-      doc.fields[#doc.fields + 1] = { name = name, type = type, text = text }
+      last = { name = name, type = type, text = text }
+      doc.fields[#doc.fields + 1] = last
     elseif tag == "return" then
       doc.returns[#doc.returns + 1] = rest
     elseif tag == "alias" then

@@ -7,8 +7,10 @@ local state = require "weir.state"
 local M = {}
 
 ---@class weir.Context What a process function sees beside the record; declared states are fields of it
----@field emit fun(self, record: any) sends a record on
+---@field emit fun(self, record: any, time?: number) sends a record on; `time` (ms) replaces its event time
 ---@field side fun(self, tag: string, record: any) sends a record to a side output
+---@field late fun(self, record: any, tag?: string) counts a late record, says the first one in the log, and sends
+--- it to the side output `tag` if that is read
 ---@field timestamp fun(self): number? event time of the record or timer in ms; nil if it has none
 ---@field now fun(self): number processing time in ms
 ---@field watermark fun(self): number? the operator's event time in ms; nil before the first watermark

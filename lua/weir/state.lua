@@ -136,7 +136,7 @@ end
 
 local taken = {}
 for _, name in ipairs {
-  "emit", "side", "timestamp", "now", "watermark", "key", "kind", "event_timer", "delete_event_timer",
+  "emit", "side", "late", "timestamp", "now", "watermark", "key", "kind", "event_timer", "delete_event_timer",
   "processing_timer", "delete_processing_timer", "subtask", "parallelism", "random",
 } do taken[name] = true end
 

@@ -202,13 +202,11 @@ end
 
 ---------------------------------------------------------------- ctx
 
-local function check_time(t)
+local function check_time(t, what)
   if type(t) == "cdata" and (ffi.istype(border.i64, t) or ffi.istype(border.u64, t)) then return t end
-  if type(t) ~= "number" then error("a timer's time must be a number of milliseconds, not " .. type(t), 3) end
-  if not (t >= -2 ^ 63 and t < 2 ^ 63) then
-    error("a timer's time must be a number of milliseconds, not " .. (t ~= t and "NaN" or tostring(t)), 3)
-  end
-  return t
+  if type(t) == "number" and t >= -2 ^ 63 and t < 2 ^ 63 then return t end
+  error(format("%s must be a number of milliseconds, not %s", what or "a timer's time",
+    t ~= t and "NaN" or type(t) == "number" and tostring(t) or type(t)), 3)
 end
 
 -- What an operator may use before it has seen a record.
@@ -241,11 +239,28 @@ function M.new(stage, k, out, side, input)
   local node = stage.ops[k]
   local ctx = base_context(stage)
 
-  function ctx.emit(_, rec)
+  function ctx.emit(_, rec, ts)
     if rec == nil then error("cannot emit nil", 2) end
+    if ts == nil then return out(rec) end
+    local before = L.ts
+    L.ts = check_time(ts, "a record's time")
     out(rec)
+    L.ts = before
   end
   function ctx.side(_, tag, rec) side(tag, rec) end
+  local read_tags = {}
+  for _, link in ipairs(stage.links[k]) do read_tags[link.tag or ""] = true end
+  local said_late
+  function ctx.late(_, rec, tag)
+    local read = tag ~= nil and read_tags[tag] == true
+    C.wr_lua_late(L, k - 1, read and 0 or 1)
+    if read then return side(tag, rec) end
+    if not said_late then
+      said_late = true
+      stage.note(format("operator '%s' drops late records, this is the first: time %.0f, watermark %.0f; record: %s",
+        node.name, tonumber(L.ts), tonumber(L.watermark), M.show(rec)))
+    end
+  end
   function ctx.timestamp()
     local ts = L.ts
     if ts == border.TS_NONE then return nil end

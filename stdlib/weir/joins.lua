@@ -1,0 +1,327 @@
+-- SPDX-License-Identifier: Apache-2.0
+--- Joins of two keyed streams, as functions for `a:connect(b):key_by(…):process(…)`.
+---
+---   local joins = require "weir.joins"
+---   orders:connect(payments):key_by "order"
+---     :process(joins.interval { lower = "0s", upper = "1h", kind = "left" })
+---
+--- Time is event time: every record needs a timestamp, so both streams have `:watermarks(…)`. A result is
+--- what `join(left, right)` gives, by default { left =, right = }; nil gives no result.
+
+local weir = require "weir"
+local options = require "weir.options"
+local duration = require "weir.duration"
+local where = require "weir.where"
+
+local max = math.max
+
+local M = {}
+
+local function both(left, right) return { left = left, right = right } end
+
+local kinds = options.one_of("inner", "left", "right", "full")
+local tag = options.string:optional()
+
+local function time_of(ctx)
+  return ctx:timestamp() or error("a join needs event time: put :watermarks(…) on both streams", 0)
+end
+
+local function is_late(ctx, time)
+  local watermark = ctx:watermark()
+  return watermark ~= nil and time < watermark
+end
+
+-- Buffers: a map state from a time to the records of that time, each { rec =, met = }.
+local function add(buffer, time, rec, met)
+  local list = buffer:get(time) or {}
+  list[#list + 1] = { rec = rec, met = met }
+  buffer:put(time, list)
+end
+
+---------------------------------------------------------------- interval
+
+---@class weir.joins.IntervalOptions
+---@field lower weir.Duration the right record's time is at least the left one's plus this (may be negative)
+---@field upper weir.Duration … and at most the left one's plus this
+---@field lower_exclusive? boolean default false
+---@field upper_exclusive? boolean default false
+---@field kind? "inner"|"left"|"right"|"full" left and right: records without a partner come with nil for it, once
+--- no partner can come any more; default inner
+---@field join? fun(left: any, right: any): any
+---@field late_to? string side output for records behind the watermark; without it they are counted and dropped
+
+-- Meets the other side's records in [from, to]; tells if there were any.
+local function meet(ctx, buffer, from, to, time, deliver, mark)
+  local found = false
+  for other, list in buffer:iter() do
+    if other >= from and other <= to then
+      found = true
+      for _, entry in ipairs(list) do
+        deliver(ctx, entry.rec, max(time, other))
+        entry.met = true
+      end
+      if mark then buffer:put(other, list) end
+    end
+  end
+  return found
+end
+
+--- Pairs of records whose times are near each other: left.time + lower ≤ right.time ≤ left.time + upper. A
+--- result has the later of the two times.
+---@param opts weir.joins.IntervalOptions
+---@return weir.ProcessFunction
+function M.interval(opts)
+  local o = options.check("joins.interval", opts, {
+    lower = duration.any, upper = duration.any,
+    lower_exclusive = options.boolean:optional(), upper_exclusive = options.boolean:optional(),
+    kind = kinds:default "inner", join = options.fn:default(both), late_to = tag,
+  })
+  if o.lower > o.upper then where.fail("joins.interval: lower is above upper") end
+  local lower = o.lower_exclusive and o.lower + 1 or o.lower
+  local upper = o.upper_exclusive and o.upper - 1 or o.upper
+  local left_stays, right_stays = max(upper, 0), max(-lower, 0)
+  local alone_left = o.kind == "left" or o.kind == "full"
+  local alone_right = o.kind == "right" or o.kind == "full"
+  local mark = o.kind ~= "inner"
+
+  local function emit(ctx, left, right, time)
+    local result = o.join(left, right)
+    if result ~= nil then ctx:emit(result, time) end
+  end
+
+  -- What had no partner goes out alone when its time in the buffer is over.
+  local function drop(ctx, buffer, time, alone, swap)
+    local list = buffer:get(time)
+    if not list then return end
+    for _, entry in ipairs(alone and list or {}) do
+      if not entry.met then
+        if swap then emit(ctx, nil, entry.rec, time) else emit(ctx, entry.rec, nil, time) end
+      end
+    end
+    buffer:remove(time)
+  end
+
+  return weir.co_process_function {
+    state = { left = weir.state.map(), right = weir.state.map() },
+    element1 = function(ctx, rec)
+      local time = time_of(ctx)
+      if is_late(ctx, time) then return ctx:late(rec, o.late_to) end
+      local met = meet(ctx, ctx.right, time + lower, time + upper, time,
+        function(c, other, at) emit(c, rec, other, at) end, mark)
+      add(ctx.left, time, rec, met)
+      ctx:event_timer(time + left_stays)
+    end,
+    element2 = function(ctx, rec)
+      local time = time_of(ctx)
+      if is_late(ctx, time) then return ctx:late(rec, o.late_to) end
+      local met = meet(ctx, ctx.left, time - upper, time - lower, time,
+        function(c, other, at) emit(c, other, rec, at) end, mark)
+      add(ctx.right, time, rec, met)
+      ctx:event_timer(time + right_stays)
+    end,
+    timer = function(ctx, time)
+      drop(ctx, ctx.left, time - left_stays, alone_left, false)
+      drop(ctx, ctx.right, time - right_stays, alone_right, true)
+    end,
+  }
+end
+
+---------------------------------------------------------------- windows
+
+---@class weir.joins.CogroupOptions
+---@field size weir.Duration of the windows
+---@field slide? weir.Duration sliding windows; default: tumbling, slide = size
+---@field offset? weir.Duration of the windows' starts; default 0
+---@field lateness? weir.Duration a window takes records, and is made again, so long after its end; default 0
+---@field late_to? string side output for records all of whose windows are over
+---@field fn fun(left: any[], right: any[], emit: fun(record: any), window: { from: number, to: number })
+
+local cogroup_options = {
+  size = duration.positive, slide = duration.positive:optional(), offset = duration.any:default(0),
+  lateness = duration.not_negative:default(0), late_to = tag,
+}
+
+-- Both sides of a window are lists in maps by the window's start; a timer at its last ms makes it.
+local function cogroup(o)
+  local size, slide = o.size, o.slide or o.size
+
+  local function make(ctx, from)
+    local window = { from = from, to = from + size }
+    o.fn(ctx.left:get(from) or {}, ctx.right:get(from) or {}, function(rec)
+      ctx:emit(rec, window.to - 1)
+    end, window)
+  end
+
+  local function take(name)
+    return function(ctx, rec)
+      local time, watermark = time_of(ctx), ctx:watermark()
+      local late, any = true, false
+      local from = time - (time - o.offset) % slide
+      while from > time - size do
+        any = true
+        if not watermark or from + size - 1 + o.lateness > watermark then
+          late = false
+          local list = ctx[name]:get(from) or {}
+          list[#list + 1] = rec
+          ctx[name]:put(from, list)
+          ctx:event_timer(from + size - 1 + o.lateness)
+          if watermark and from + size - 1 <= watermark then make(ctx, from) else ctx:event_timer(from + size - 1) end
+        end
+        from = from - slide
+      end
+      if late and any then ctx:late(rec, o.late_to) end
+    end
+  end
+
+  return weir.co_process_function {
+    state = { left = weir.state.map(), right = weir.state.map() },
+    element1 = take "left",
+    element2 = take "right",
+    timer = function(ctx, time)
+      local from, over = time + 1 - size, time + 1 - size - o.lateness
+      if (from - o.offset) % slide == 0 and (ctx.left:contains(from) or ctx.right:contains(from)) then
+        make(ctx, from)
+      end
+      if (over - o.offset) % slide == 0 then
+        ctx.left:remove(over)
+        ctx.right:remove(over)
+      end
+    end,
+  }
+end
+
+--- Windows of both streams: `fn` gets the records of each side (perhaps none, J8) when a window ends.
+---@param opts weir.joins.CogroupOptions
+---@return weir.ProcessFunction
+function M.cogroup(opts)
+  local declared = { fn = options.fn }
+  for name, kind in pairs(cogroup_options) do declared[name] = kind end
+  return cogroup(options.check("joins.cogroup", opts, declared))
+end
+
+---@class weir.joins.WindowOptions
+---@field size weir.Duration of the windows
+---@field slide? weir.Duration sliding windows; default: tumbling
+---@field offset? weir.Duration default 0
+---@field lateness? weir.Duration default 0
+---@field late_to? string
+---@field kind? "inner"|"left"|"right"|"full" default inner
+---@field join? fun(left: any, right: any): any
+
+--- All pairs of records that share a window; with kind left, right or full also those of a window that has
+--- none of the other side.
+---@param opts weir.joins.WindowOptions
+---@return weir.ProcessFunction
+function M.window(opts)
+  local declared = { kind = kinds:default "inner", join = options.fn:default(both) }
+  for name, kind in pairs(cogroup_options) do declared[name] = kind end
+  local o = options.check("joins.window", opts, declared)
+  local alone_left = o.kind == "left" or o.kind == "full"
+  local alone_right = o.kind == "right" or o.kind == "full"
+  o.fn = function(left, right, emit)
+    local function send(l, r)
+      local result = o.join(l, r)
+      if result ~= nil then emit(result) end
+    end
+    for _, l in ipairs(left) do
+      for _, r in ipairs(right) do send(l, r) end
+      if #right == 0 and alone_left then send(l, nil) end
+    end
+    if #left == 0 and alone_right then
+      for _, r in ipairs(right) do send(nil, r) end
+    end
+  end
+  return cogroup(o)
+end
+
+---------------------------------------------------------------- versions
+
+---@class weir.joins.TemporalOptions
+---@field kind? "inner"|"left" left: also records before the first version; default inner
+---@field join? fun(left: any, right: any): any
+---@field late_to? string side output for records behind the watermark
+
+--- The right stream is a table of versions: each left record meets the version that was valid at its time,
+--- the right record with the greatest time up to its own. Left records wait until the watermark has passed
+--- their time, so that no version can come in between.
+---@param opts? weir.joins.TemporalOptions
+---@return weir.ProcessFunction
+function M.temporal(opts)
+  local o = options.check("joins.temporal", opts, {
+    kind = options.one_of("inner", "left"):default "inner", join = options.fn:default(both), late_to = tag,
+  })
+
+  local function newest(versions, time)
+    local best
+    for at in versions:iter() do
+      if at <= time and (not best or at > best) then best = at end
+    end
+    return best
+  end
+
+  return weir.co_process_function {
+    state = { waiting = weir.state.map(), versions = weir.state.map() },
+    element1 = function(ctx, rec)
+      local time = time_of(ctx)
+      if is_late(ctx, time) then return ctx:late(rec, o.late_to) end
+      add(ctx.waiting, time, rec)
+      ctx:event_timer(time)
+    end,
+    element2 = function(ctx, rec)
+      local time = time_of(ctx)
+      if is_late(ctx, time) then return ctx:late(rec, o.late_to) end
+      ctx.versions:put(time, rec)
+      ctx:event_timer(time)
+    end,
+    timer = function(ctx, time)
+      local valid = newest(ctx.versions, time)
+      local version = valid and ctx.versions:get(valid)
+      for _, entry in ipairs(ctx.waiting:get(time) or {}) do
+        if version ~= nil or o.kind == "left" then
+          local result = o.join(entry.rec, version)
+          if result ~= nil then ctx:emit(result) end
+        end
+      end
+      ctx.waiting:remove(time)
+      -- no left record can ask for what was valid before
+      for _, at in ipairs(ctx.versions:keys()) do
+        if valid and at < valid then ctx.versions:remove(at) end
+      end
+    end,
+  }
+end
+
+---------------------------------------------------------------- all with all
+
+---@class weir.joins.RegularOptions
+---@field ttl? weir.Duration a record is forgotten so long after it came (processing time); default: never
+---@field join? fun(left: any, right: any): any
+
+--- Every pair of records with the same key, whenever they came. Without a `ttl` both streams are kept for
+--- ever. Needs no event time.
+---@param opts? weir.joins.RegularOptions
+---@return weir.ProcessFunction
+function M.regular(opts)
+  local o = options.check("joins.regular", opts, {
+    ttl = duration.positive:optional(), join = options.fn:default(both),
+  })
+  return weir.co_process_function {
+    state = { left = weir.state.list { ttl = o.ttl }, right = weir.state.list { ttl = o.ttl } },
+    element1 = function(ctx, rec)
+      ctx.left:add(rec)
+      for other in ctx.right:iter() do
+        local result = o.join(rec, other)
+        if result ~= nil then ctx:emit(result) end
+      end
+    end,
+    element2 = function(ctx, rec)
+      ctx.right:add(rec)
+      for other in ctx.left:iter() do
+        local result = o.join(other, rec)
+        if result ~= nil then ctx:emit(result) end
+      end
+    end,
+  }
+end
+
+return M

@@ -1,0 +1,258 @@
+--- The library on the public API (stdlib/): joins, what one does with the records of a key, patterns. Each
+--- result is held against one that was made from all records at once.
+
+local script = require "support.script"
+
+local head = [[
+local weir = require "weir"
+local joins, keyed, patterns = require "weir.joins", require "weir.keyed", require "weir.patterns"
+local job = weir.job "test"
+local function source(list, delay)
+  return job:source(weir.from(list)):watermarks(weir.watermark.bounded { field = "ts", delay = delay or "1h" })
+end
+]]
+
+local function literal(list)
+  local out = {}
+  for i, r in ipairs(list) do
+    local fields = {}
+    for k, v in pairs(r) do fields[#fields + 1] = ("%s=%s"):format(k, type(v) == "string" and ("%q"):format(v) or v) end
+    out[i] = "{" .. table.concat(fields, ",") .. "}"
+  end
+  return "{" .. table.concat(out, ",") .. "}"
+end
+
+local seed = 7
+local function random(n)
+  seed = (seed * 16807) % 2147483647
+  return seed % n
+end
+
+local function records(n, name)
+  local list = {}
+  for i = 1, n do list[i] = { k = "k" .. random(4), ts = random(2000), [name] = i } end
+  return list
+end
+
+local left, right = records(60, "l"), records(60, "r")
+local pair = "join = function(l, r) return { l = l and l.l, r = r and r.r } end"
+
+local function line(l, r)
+  local parts = {}
+  if l then parts[1] = ('"l":%d'):format(l.l) end
+  if r then parts[#parts + 1] = ('"r":%d'):format(r.r) end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+-- Lines of a join, from a test of pairs.
+local function joined(kind, meets)
+  local lines, met = {}, {}
+  for _, l in ipairs(left) do
+    for _, r in ipairs(right) do
+      if l.k == r.k and meets(l, r) then
+        lines[#lines + 1] = line(l, r)
+        met[l], met[r] = true, true
+      end
+    end
+  end
+  for _, l in ipairs((kind == "left" or kind == "full") and left or {}) do
+    if not met[l] then lines[#lines + 1] = line(l) end
+  end
+  for _, r in ipairs((kind == "right" or kind == "full") and right or {}) do
+    if not met[r] then lines[#lines + 1] = line(nil, r) end
+  end
+  return script.lines(lines)
+end
+
+local function run_join(call, options)
+  return script.run(head .. ("source(%s):connect(source(%s)):key_by 'k':process(%s):sink(weir.print())"):format(
+    literal(left), literal(right), call), "-q " .. (options or ""))
+end
+
+for _, kind in ipairs { "inner", "left", "right", "full" } do
+  describe("a join of kind " .. kind, function()
+    for _, p in ipairs { 1, 3 } do
+      it("by interval gives the pairs whose times are near, at parallelism " .. p, function()
+        assert.equal(joined(kind, function(l, r) return r.ts >= l.ts - 50 and r.ts <= l.ts + 120 end),
+          run_join(("joins.interval { lower = -50, upper = 120, kind = %q, %s }"):format(kind, pair), "-p " .. p))
+      end)
+    end
+
+    it("J3: by interval has exclusive bounds when asked", function()
+      assert.equal(joined(kind, function(l, r) return r.ts > l.ts - 50 and r.ts < l.ts + 120 end),
+        run_join(("joins.interval { lower = -50, upper = 120, lower_exclusive = true, upper_exclusive = true, "
+          .. "kind = %q, %s }"):format(kind, pair)))
+    end)
+
+    it("by window gives the pairs of a window", function()
+      assert.equal(joined(kind, function(l, r) return math.floor(l.ts / 100) == math.floor(r.ts / 100) end),
+        run_join(("joins.window { size = 100, kind = %q, %s }"):format(kind, pair)))
+    end)
+  end)
+end
+
+describe("an interval join", function()
+  it("J4: gives the later of the two times to a result", function()
+    local out = script.run(head .. [[
+      source { { k = "a", ts = 500, l = 1 } }:connect(source { { k = "a", ts = 300, r = 1 }, { k = "a", ts = 700, r = 2 } })
+        :key_by "k":process(joins.interval { lower = -1000, upper = 1000, join = function(l, r) return { r = r.r } end })
+        :process(function(ctx, rec) ctx:emit { r = rec.r, ts = ctx:timestamp() } end):sink(weir.print())
+    ]], "-q")
+    assert.equal('{"r":1,"ts":500}\n{"r":2,"ts":700}\n', out)
+  end)
+
+  it("J1, J2: counts records behind the watermark, and gives them to a side output", function()
+    -- paced, so that watermarks pass between; however slow the machine is, the last record is late or joined
+    local out, code, err = script.try(head .. [[
+      local function times() return job:source(weir.generate { count = 12, rate = 20,
+        fn = function(i) return { k = "a", ts = i == 11 and 10 or i * 1000 } end })
+        :watermarks(weir.watermark.ascending { field = "ts" }) end
+      local j = times():connect(times()):key_by "k":process(joins.interval {
+        lower = 0, upper = 0, late_to = "late", join = function(l) return { joined = l.ts } end })
+      j:sink(weir.print())
+      j:side_output "late":sink(weir.print())
+    ]])
+    assert.equal(0, code)
+    local _, joined_count = out:gsub('"joined"', "")
+    local _, late_count = out:gsub('"k":"a","ts":10', "")
+    assert.is_true(joined_count == 12 and late_count == 0 or joined_count == 11 and late_count == 2
+      or joined_count == 11 and late_count == 1, out)
+    assert.equal(late_count > 0, err:find(late_count .. " late, 0 dropped", 1, true) ~= nil, err)
+  end)
+
+  it("J5: fails where a record has no time", function()
+    local _, code, err = script.try(head .. [[
+      local a, b = job:source(weir.from { { k = 1 } }), job:source(weir.from { { k = 1 } })
+      a:connect(b):key_by "k":process(joins.interval { lower = 0, upper = 0 }):sink(weir.print())
+    ]], "-q")
+    assert.equal(1, code)
+    assert.is_truthy(err:find("a join needs event time", 1, true), err)
+  end)
+
+  it("refuses bounds that cross, at the script's line", function()
+    local _, code, err = script.try(head .. "\njoins.interval { lower = 5, upper = 1 }", "-q")
+    assert.equal(2, code)
+    assert.is_truthy(err:find("job.lua:8: joins.interval: lower is above upper", 1, true), err)
+  end)
+end)
+
+describe("sliding windows of a cogroup", function()
+  it("J8: give both sides, an empty one too", function()
+    local lines = {}
+    for k = 0, 3 do
+      for from = -200, 2000, 100 do
+        local l, r = 0, 0
+        for _, rec in ipairs(left) do
+          if rec.k == "k" .. k and rec.ts >= from and rec.ts < from + 300 then l = l + 1 end
+        end
+        for _, rec in ipairs(right) do
+          if rec.k == "k" .. k and rec.ts >= from and rec.ts < from + 300 then r = r + 1 end
+        end
+        if l + r > 0 then lines[#lines + 1] = ('{"from":%d,"l":%d,"r":%d}'):format(from, l, r) end
+      end
+    end
+    assert.equal(script.lines(lines), run_join(
+      "joins.cogroup { size = 300, slide = 100, fn = function(l, r, emit, w) emit { l = #l, r = #r, from = w.from } end }"))
+  end)
+end)
+
+describe("a temporal join", function()
+  for _, kind in ipairs { "inner", "left" } do
+    it("gives each record the version of its time: " .. kind, function()
+      local lines = {}
+      for _, l in ipairs(left) do
+        local best
+        for _, r in ipairs(right) do -- of equal times the last one counts
+          if r.k == l.k and r.ts <= l.ts and (not best or r.ts >= best.ts) then best = r end
+        end
+        if best or kind == "left" then lines[#lines + 1] = line(l, best) end
+      end
+      assert.equal(script.lines(lines), run_join(("joins.temporal { kind = %q, %s }"):format(kind, pair)))
+    end)
+  end
+end)
+
+describe("a regular join", function()
+  it("gives all pairs of a key", function()
+    assert.equal(joined("inner", function() return true end), run_join("joins.regular { " .. pair .. " }", "-p 2"))
+  end)
+end)
+
+---------------------------------------------------------------- keyed
+
+local function run_keyed(list, call)
+  return script.run(head .. ("source(%s):key_by 'k':process(%s):sink(weir.print())"):format(literal(list), call), "-q")
+end
+
+describe("weir.keyed", function()
+  it("deduplicate keeps the first record of a key", function()
+    assert.equal('{"k":"a","ts":1,"v":1}\n{"k":"b","ts":2,"v":2}\n', run_keyed(
+      { { k = "a", ts = 1, v = 1 }, { k = "b", ts = 2, v = 2 }, { k = "a", ts = 3, v = 3 } }, "keyed.deduplicate()"))
+  end)
+
+  it("deduplicate keeps the last record of each stretch of time", function()
+    assert.equal('{"k":"a","ts":3,"v":3}\n{"k":"a","ts":70,"v":5}\n', run_keyed(
+      { { k = "a", ts = 1, v = 1 }, { k = "a", ts = 70, v = 5 }, { k = "a", ts = 3, v = 3 }, { k = "a", ts = 2, v = 2 } },
+      "keyed.deduplicate { keep = 'last', within = 60 }"))
+  end)
+
+  it("top keeps the n best, the earlier first of equals", function()
+    assert.equal(table.concat({
+      '{"top":[{"k":"a","ts":1,"v":5}]}',
+      '{"top":[{"k":"a","ts":3,"v":9},{"k":"a","ts":1,"v":5}]}',
+      '{"top":[{"k":"a","ts":3,"v":9},{"k":"a","ts":5,"v":6}]}',
+    }, "\n") .. "\n", run_keyed({ { k = "a", ts = 1, v = 5 }, { k = "a", ts = 3, v = 9 }, { k = "a", ts = 4, v = 5 },
+      { k = "a", ts = 5, v = 6 } }, "keyed.top { n = 2, by = 'v' }"))
+  end)
+
+  it("last gives the last n records with each", function()
+    assert.equal('[1,2]\n[1]\n[2,3]\n', script.run(head .. ("source(%s):key_by 'k':process(keyed.last(2))"
+      .. ":map(function(r) local v = {} for i, x in ipairs(r.last) do v[i] = x.v end return v end)"
+      .. ":sink(weir.print())"):format(
+        literal { { k = "a", ts = 1, v = 1 }, { k = "a", ts = 2, v = 2 }, { k = "a", ts = 3, v = 3 } }), "-q"))
+  end)
+
+  it("sessionize marks records with the start of their session", function()
+    assert.equal('{"session":10,"v":1}\n{"session":10,"v":2}\n{"session":41,"v":3}\n', script.run(head
+      .. ("source(%s):key_by 'k':process(keyed.sessionize { gap = 10 })"):format(
+        literal { { k = "a", ts = 10, v = 1 }, { k = "a", ts = 20, v = 2 }, { k = "a", ts = 41, v = 3 } })
+      .. ":map(function(r) return { v = r.v, session = r.session } end):sink(weir.print())", "-q"))
+  end)
+
+  it("fill repeats the last record up to the next one", function()
+    assert.equal('{"filled":true,"k":"a","ts":0,"v":1}\n{"filled":true,"k":"a","ts":0,"v":1}\n{"k":"a","ts":0,"v":1}\n'
+      .. '{"k":"a","ts":30,"v":2}\n', run_keyed({ { k = "a", ts = 0, v = 1 }, { k = "a", ts = 30, v = 2 } },
+        "keyed.fill { every = 10 }"))
+  end)
+
+  it("rate divides the change by the time", function()
+    assert.equal('{"k":"a","rate":5,"ts":2000,"v":20}\n', run_keyed(
+      { { k = "a", ts = 0, v = 10 }, { k = "a", ts = 2000, v = 20 } }, "keyed.rate 'v'"))
+  end)
+
+  it("names the function and the line of a wrong option", function()
+    local _, code, err = script.try(head .. "\nkeyed.top { n = 0, by = 'v' }", "-q")
+    assert.equal(2, code)
+    assert.is_truthy(err:find('job.lua:8: keyed.top: option "n" must be a whole number from 1 to 10000, not 0', 1, true), err)
+  end)
+end)
+
+---------------------------------------------------------------- patterns
+
+describe("patterns.followed_by", function()
+  local steps = "steps = { function(r) return r.v == 1 end, function(r, a) return r.v == 2 and r.ts > a.ts end }"
+
+  it("matches steps in order, others in between, and the next attempt behind it", function()
+    assert.equal('{"a":10,"b":30}\n{"a":40,"b":50}\n', run_keyed({
+      { k = "a", ts = 5, v = 2 }, { k = "a", ts = 10, v = 1 }, { k = "a", ts = 20, v = 3 }, { k = "a", ts = 30, v = 2 },
+      { k = "a", ts = 35, v = 2 }, { k = "a", ts = 40, v = 1 }, { k = "a", ts = 50, v = 2 },
+    }, "patterns.followed_by { " .. steps .. ", within = 100, match = function(a, b) return { a = a.ts, b = b.ts } end }"))
+  end)
+
+  it("gives what was not completed in time to a side output", function()
+    assert.equal('{"begun":10}\n', script.run(head .. ("local s = source(%s):key_by 'k'"
+      .. ":process(patterns.followed_by { %s, within = 15, timeout_to = 'timeout' }) s:sink(weir.print()) "
+      .. "s:side_output 'timeout':map(function(r) return { begun = r.matched[1].ts } end):sink(weir.print())"):format(
+        literal { { k = "a", ts = 10, v = 1 }, { k = "a", ts = 26, v = 2 } }, steps), "-q"))
+  end)
+end)
