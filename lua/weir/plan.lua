@@ -23,6 +23,7 @@ local M = {}
 local lua_kinds = {
   map = true, filter = true, flat_map = true, process = true, reduce = true, co_map = true, co_flat_map = true,
   co_process = true, broadcast_process = true, key_select = true, partition_fn = true, window_process = true,
+  watermark_fn = true,
 }
 
 -- A fused stage is one Lua function, and that holds at most 200 locals: some for itself, up to six for each
@@ -103,8 +104,10 @@ end
 
 ---------------------------------------------------------------- vertices and stages
 
--- Rows that fail in a stage leave by one port: an operator whose dead letters are read has a stage alone.
+-- Rows that fail in a stage leave by one port: an operator whose dead letters are read has a stage alone. So has
+-- one that makes watermarks, which is a stage of its own kind.
 local function stands_alone(graph, id)
+  if graph.job.nodes[id].kind == "watermark_fn" then return true end
   if graph.settled[id].on_error ~= "dead_letter" then return false end
   for _, link in ipairs(graph.out[id]) do
     if link.tag == "dead_letter" then return true end
@@ -306,14 +309,15 @@ local function describe_stage(graph, stage)
     operators[i] = describe_operator(graph, graph.job.nodes[id])
   end
   local described = {
-    kind = stage.lua and "lua" or node.kind,
+    kind = node.kind == "watermark_fn" and "lua_watermarks" or stage.lua and "lua" or node.kind,
     name = tree_name(graph, node.id, function(link) return graph.stage_of[link.to] == stage end),
     operators = operators,
     on_error = graph.settled[node.id].on_error,
     outs = outs,
   }
   if stage.lua then
-    described.options = { root = node.id, links = links, on_end = node.options.on_end }
+    described.options = node.kind == "watermark_fn" and without_meta(node.options) or { on_end = node.options.on_end }
+    described.options.root, described.options.links = node.id, links
   elseif node.kind == "values" then
     described.options = copy(node.options)
   else

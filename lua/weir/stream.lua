@@ -457,7 +457,9 @@ function methods:watermarks(strategy)
   options.value("stream:watermarks", "its argument", strategy, watermark.type)
   local o = {}
   for k, v in pairs(strategy) do o[k] = v end
-  return operator(self, "watermarks", "watermarks", { options = o, native = true })
+  local fn = o.fn or o.new and { new = o.new }
+  o.fn, o.new = nil, nil
+  return operator(self, fn and "watermark_fn" or "watermarks", "watermarks", { fn = fn, options = o, native = not fn })
 end
 
 ---@class weir.MeasureOptions

@@ -92,6 +92,45 @@ function M.ascending(opts)
   return strategy(what, o)
 end
 
+---@class weir.PunctuatedOptions: weir.WatermarkOptions
+---@field fn fun(record: any, time: number): number? the watermark behind this record, or nil for none
+
+--- Watermarks that records carry: `fn` sees each record and its time, and gives the watermark that follows it, or
+--- nil. It goes out at once, behind the record.
+---
+---   stream:watermarks(weir.watermark.punctuated { field = "ts", fn = function(rec, time)
+---     if rec.last_of_batch then return time end
+---   end })
+---@param opts weir.PunctuatedOptions|fun(record: any, time: number): number?
+---@return weir.WatermarkStrategy
+function M.punctuated(opts)
+  local what = "weir.watermark.punctuated"
+  return strategy(what, options.check(what, opts, declared(common, stamped, { fn = options.fn }), "fn"))
+end
+
+---@class weir.WatermarkGenerator
+---@field on_event? fun(self, record: any, time: number, emit: fun(watermark: number)) sees each record
+---@field on_periodic? fun(self, emit: fun(watermark: number)) every `every`, while its split is not idle
+
+---@class weir.PeriodicOptions: weir.WatermarkOptions
+---@field new fun(): weir.WatermarkGenerator makes a generator, one for each split
+
+--- Watermarks of an object of your own, one for each split.
+---
+---   stream:watermarks(weir.watermark.periodic { field = "ts", every = "1s", new = function()
+---     return {
+---       max = -math.huge,
+---       on_event = function(self, rec, time) self.max = math.max(self.max, time) end,
+---       on_periodic = function(self, emit) if self.max > 0 then emit(self.max - 5000) end end,
+---     }
+---   end })
+---@param opts weir.PeriodicOptions
+---@return weir.WatermarkStrategy
+function M.periodic(opts)
+  local what = "weir.watermark.periodic"
+  return strategy(what, options.check(what, opts, declared(common, stamped, { new = options.fn }), "new"))
+end
+
 --- Ingestion time: a record's time is the clock's when it comes to this place, and the watermark follows the
 --- clock, whether records come or not.
 ---

@@ -11,13 +11,11 @@
  * the clock is set back, time stands still until it has caught up.
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include "base/error.h"
 #include "base/log.h"
 #include "operator/operators.h"
 #include "time/marker.h"
-#include "time/stamp.h"
 
 static struct wr_mem mem = WR_MEM_INIT("operator.watermarks");
 
@@ -26,7 +24,6 @@ enum { AHEAD_MS = 86400000 }; /* a record so far before the clock is worth a wor
 
 struct watermarks {
 	enum strategy strategy;
-	struct wr_stamp stamp;
 	struct wr_marker *marker;
 	int64_t delay_ms;
 	int64_t now_ms; /* processing time of this batch; never back */
@@ -40,7 +37,6 @@ static int open_(struct wr_stage *s)
 	if (!w)
 		return WR_EFATAL;
 	s->state = w;
-	wr_stamp_init(&w->stamp, s->options);
 	w->strategy = wr_value_bool(s->options, "none", false)	      ? NONE
 		      : wr_value_bool(s->options, "ingestion", false) ? INGESTION
 								      : BOUNDED;
@@ -85,19 +81,13 @@ static void warn_ahead(struct wr_stage *s, struct watermarks *w, int64_t ts)
 		s->ops_stats[0].name, (ts - w->now_ms) / 3600000);
 }
 
-static int time_of(struct wr_stage *s, struct watermarks *w, const struct wr_elem *row, int64_t *ts)
+static int time_of(struct watermarks *w, const struct wr_elem *row, int64_t *ts)
 {
-	char why[256];
-
 	if (w->strategy == INGESTION) {
 		*ts = w->now_ms;
 		return WR_OK;
 	}
-	if (wr_stamp_of(&w->stamp, row, w->now_ms, ts) == WR_OK)
-		return WR_OK;
-	snprintf(why, sizeof why, "%s", wr_error_text());
-	*ts = WR_TS_NONE;
-	return wr_stage_bad_row(s, 0, row, NULL, 0, NULL, why, WR_EUSER);
+	return wr_marker_stamp(w->marker, row, w->now_ms, ts);
 }
 
 static int copy_row(struct wr_out *out, const struct wr_elem *row, int64_t ts)
@@ -141,7 +131,7 @@ static int rows(struct wr_stage *s, struct wr_rows *rows)
 		const struct wr_elem *row = (const struct wr_elem *)rows->p;
 		int64_t ts;
 
-		rc = time_of(s, w, row, &ts);
+		rc = time_of(w, row, &ts);
 		if (rc != WR_OK)
 			break;
 		rows->p += row->len;

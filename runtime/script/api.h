@@ -29,6 +29,7 @@ struct wr_lua {
 	int64_t now_ms; /* processing time, read once a batch */
 	uint32_t kind;	/* change kind of the current row, << 24 */
 	uint32_t subtask, parallelism;
+	uint32_t split;		   /* of the rows, for watermark strategies */
 	double counts[64];	   /* rows that entered operator i of this stage in this call */
 	double fallbacks;	   /* rows that had to take the tagged encoding */
 	double lua_ns, collect_ns; /* time in Lua and in its collector; only with `doctor` */
@@ -52,6 +53,13 @@ int wr_lua_bad_row(struct wr_lua *l, uint32_t op, const uint8_t *record, uint32_
 void wr_lua_late(struct wr_lua *l, uint32_t op, uint32_t dropped);
 /* One line in the log, with the operator's task. */
 void wr_lua_note(struct wr_lua *l, const char *text);
+/* Watermark strategies: takes the time of the row at hand; 0 with `ts` set, 1: the row was refused and that
+ * is dealt with, or an error code. */
+int wr_lua_stamp(struct wr_lua *l);
+/* The row at hand goes on, with `ts`. 0, or an error code. */
+int wr_lua_pass(struct wr_lua *l);
+/* A watermark of the split goes behind it. 0, or an error code. */
+int wr_lua_mark(struct wr_lua *l, double watermark);
 /* A processing-time timer was added. */
 void wr_lua_timer_added(struct wr_lua *l, int64_t time_ms);
 #endif

@@ -14,10 +14,18 @@
 #include "script/lua_stage.h"
 #include "script/vm.h"
 
-enum { ROWS = 1, TIMERS, OPEN, CLOSE, DESCRIBE, LAST = DESCRIBE }; /* stack slots of the entry functions */
+enum {
+	ROWS = 1,
+	TIMERS,
+	OPEN,
+	CLOSE,
+	PERIODIC,
+	DESCRIBE,
+	LAST = DESCRIBE
+}; /* stack slots of the entry functions */
 
 static struct wr_mem mem = WR_MEM_INIT("script.stage");
-static const char *const entry_names[] = {NULL, "rows", "timers", "open", "close", "describe"};
+static const char *const entry_names[] = {NULL, "rows", "timers", "open", "close", "periodic", "describe"};
 
 struct lua_stage {
 	struct wr_lua shared; /* read and written by the generated code */
@@ -256,6 +264,26 @@ static int stage_end(struct wr_stage *s)
 	return wr_vm_call(ls->vm, 0, 0, DESCRIBE);
 }
 
+struct wr_lua *wr_lua_stage_shared(struct wr_stage *s)
+{
+	return &of(s)->shared;
+}
+
+int wr_lua_stage_periodic(struct wr_stage *s, uint32_t split, bool gone, double *watermark, bool *any)
+{
+	lua_State *L = of(s)->vm->L;
+	int rc;
+
+	lua_pushvalue(L, PERIODIC);
+	lua_pushinteger(L, (lua_Integer)split);
+	lua_pushboolean(L, gone);
+	rc = wr_vm_call(of(s)->vm, 2, 1, DESCRIBE);
+	*any = rc == WR_OK && lua_isnumber(L, -1);
+	*watermark = *any ? lua_tonumber(L, -1) : 0;
+	lua_settop(L, LAST);
+	return rc;
+}
+
 static void stage_free(struct wr_stage *s)
 {
 	struct lua_stage *ls = of(s);
@@ -281,8 +309,9 @@ const struct wr_stage_ops wr_lua_stage_ops = {
     .free = stage_free,
 };
 
-const struct wr_stage_kind wr_script_kinds[] = {{"lua", &wr_lua_stage_ops}};
-const unsigned wr_script_kinds_count = 1;
+const struct wr_stage_kind wr_script_kinds[] = {{"lua", &wr_lua_stage_ops},
+						{"lua_watermarks", &wr_lua_watermarks_ops}};
+const unsigned wr_script_kinds_count = 2;
 
 /* ---- called by generated code ---- */
 

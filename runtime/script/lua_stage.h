@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lua_stage: the stage kind "lua". */
+/* lua_stage: the stage kind "lua", and what the kind "lua_watermarks" (watermark_stage.c) has of it.
+ * Task's thread. */
 #pragma once
 #include "script/script.h"
 
 extern const struct wr_stage_ops wr_lua_stage_ops;
+extern const struct wr_stage_ops wr_lua_watermarks_ops; /* watermark_stage.c */
+
+/* What generated code shares with the stage. */
+struct wr_lua *wr_lua_stage_shared(struct wr_stage *s);
+/* The user's object of a split at a tick: *watermark and *any say what it gave. `gone`: the split has ended,
+ * the object is dropped. */
+int wr_lua_stage_periodic(struct wr_stage *s, uint32_t split, bool gone, double *watermark, bool *any);

@@ -2,6 +2,7 @@
 /* marker: watermarks of a stream of splits; see marker.h. */
 #include "time/marker.h"
 
+#include <stdio.h>
 #include "base/assert.h"
 #include "base/error.h"
 #include "time/align.h"
@@ -69,6 +70,7 @@ struct wr_marker *wr_marker_new(struct wr_stage *s)
 	if (!m)
 		return NULL;
 	m->stage = s;
+	wr_stamp_init(&m->stamp, s->options);
 	m->every_ns = (uint64_t)wr_value_int(s->options, "every", 200) * NS_PER_MS;
 	m->idle_ns = (uint64_t)wr_value_int(s->options, "idle_after", 0) * NS_PER_MS;
 	m->aligned = wr_value_get(s->options, "align") != NULL;
@@ -146,6 +148,17 @@ int wr_marker_rows(struct wr_marker *m)
 		return WR_OK;
 	wr_combine_idle(&m->combine, m->at, false);
 	return wr_marker_send(m);
+}
+
+int wr_marker_stamp(struct wr_marker *m, const struct wr_elem *row, int64_t now_ms, int64_t *ts)
+{
+	char why[256];
+
+	if (wr_stamp_of(&m->stamp, row, now_ms, ts) == WR_OK)
+		return WR_OK;
+	snprintf(why, sizeof why, "%s", wr_error_text());
+	*ts = WR_TS_NONE;
+	return wr_stage_bad_row(m->stage, 0, row, NULL, 0, NULL, why, WR_EUSER);
 }
 
 void wr_marker_mark(struct wr_marker *m, uint32_t part, int64_t watermark)

@@ -20,6 +20,7 @@
 #include "exchange/combine.h"
 #include "task/letter.h"
 #include "task/stage.h"
+#include "time/stamp.h"
 
 struct wr_part {
 	uint32_t number; /* of the split, 0 = none */
@@ -33,6 +34,7 @@ struct wr_part {
 
 struct wr_marker {
 	struct wr_stage *stage;
+	struct wr_stamp stamp;
 	uint64_t every_ns, idle_ns; /* 0 = none */
 	struct wr_part *parts;
 	struct wr_combine_part *marks; /* by part: watermark and idleness */
@@ -45,7 +47,7 @@ struct wr_marker {
 	int64_t reported; /* to it */
 };
 
-/* Options of the stage: every, idle_after (ms), align. NULL with the error set. */
+/* Options of the stage: every, idle_after (ms), align, and those of stamp.h. NULL with the error set. */
 struct wr_marker *wr_marker_new(struct wr_stage *s);
 void wr_marker_free(struct wr_marker *m);
 
@@ -53,6 +55,9 @@ void wr_marker_free(struct wr_marker *m);
 int wr_marker_split(struct wr_marker *m, enum wr_split_word word, uint32_t number, const char *name);
 /* Rows of part `at` are about to be handled. */
 int wr_marker_rows(struct wr_marker *m);
+/* The row's time, by the options. WR_OK with *ts = WR_TS_NONE: it has none, and on_error let it pass; an
+ * error to stop with. */
+int wr_marker_stamp(struct wr_marker *m, const struct wr_elem *row, int64_t now_ms, int64_t *ts);
 /* The strategy's watermark of a part; one that does not rise changes nothing (K3). A part that has one is
  * active (K12). Nothing is sent yet. */
 void wr_marker_mark(struct wr_marker *m, uint32_t part, int64_t watermark);

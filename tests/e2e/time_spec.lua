@@ -24,6 +24,9 @@ local function probe(stream, timers)
     end,
   }):sink(print)
 end
+local function watermarks(stream)
+  stream:process(function(ctx, r) ctx:emit { ts = r.ts, wm = ctx:watermark() or "none" } end):sink(print)
+end
 local function times(stream)
   stream:process(function(ctx) ctx:emit { ts = ctx:timestamp() or "none" } end):sink(print)
 end
@@ -36,6 +39,26 @@ local good = {
   { "K2: without a delay it is the largest time less one",
     [[probe(events(three):watermarks(weir.watermark.ascending { field = "ts" }), { 29, 30 })]],
     { '{"timer":29,"ts":29,"wm":29}', '{"timer":30,"ts":30,"wm":"max"}' } },
+  { "K3: a watermark that would go back is not sent",
+    [[watermarks(events(three):watermarks(weir.watermark.punctuated { field = "ts", fn = function(_, t) return t end }))]],
+    { '{"ts":10,"wm":"none"}', '{"ts":30,"wm":10}', '{"ts":20,"wm":30}' } },
+  { "K4, K14: a watermark that a record carries follows it at once",
+    [[watermarks(events { { ts = 10 }, { ts = 30, name = "mark" }, { ts = 20 } }:watermarks(weir.watermark.punctuated {
+      field = "ts", fn = function(r, t) if r.name == "mark" then return t - 1 end end }))]],
+    { '{"ts":10,"wm":"none"}', '{"ts":30,"wm":"none"}', '{"ts":20,"wm":29}' } },
+  { "K6: at the end an object is asked once more",
+    [[probe(events(three):watermarks(weir.watermark.periodic { field = "ts", every = "1h", new = function()
+      return {
+        max = 0,
+        on_event = function(self, _, t) self.max = math.max(self.max, t) end,
+        on_periodic = function(self, emit) emit(self.max - 7) end,
+      }
+    end }), { 23, 24 })]], { '{"timer":23,"ts":23,"wm":23}', '{"timer":24,"ts":24,"wm":"max"}' } },
+  { "an object may send at once, too, and has the time of the field",
+    [[watermarks(events(three):map(function(r) return { ts = r.ts, s = r.ts / 1000 } end)
+      :watermarks(weir.watermark.periodic { field = "s", unit = "s", new = function()
+        return { on_event = function(_, r, t, emit) emit(t - 1) emit(t - 2) end }
+      end }))]], { '{"ts":10,"wm":"none"}', '{"ts":30,"wm":9}', '{"ts":20,"wm":29}' } },
   { "K5: what is assigned again in mid-stream counts alone",
     [[probe(events { { ts = 1e6, at = 7 } }:watermarks(weir.watermark.ascending { field = "ts" })
       :map(function(r) return r end):watermarks(weir.watermark.ascending { field = "at" }), { 6, 7 })]],
@@ -203,6 +226,43 @@ describe("event time", function()
     local free, aligned = ahead "", ahead ', align = { drift = "2s" }'
     assert.is_true(aligned < 6000, aligned) -- the drift, a batch of about a second, and what is on its way
     assert.is_true(free > aligned, free)
+  end)
+
+  it("has an object of its own for each split", function()
+    local text = head .. [[local count = 0
+    watermarks(job:source(weir.files { path = job.args.path, format = weir.json() })
+      :watermarks(weir.watermark.periodic { field = "ts", new = function()
+        count = count + 1
+        local number = count
+        return { on_event = function(_, _, _, emit) emit(number) end }
+      end })) return job]]
+    local out = script.try(text, "-q", function(folder)
+      for _, name in ipairs { "a", "b" } do
+        local file = assert(io.open(folder .. "/" .. name .. ".json", "w"))
+        file:write '{"ts":5}\n{"ts":6}\n'
+        file:close()
+      end
+    end, "path=%s/*.json")
+    assert.equal('{"ts":5,"wm":"none"}\n{"ts":6,"wm":1}\n{"ts":5,"wm":1}\n{"ts":6,"wm":2}\n', out)
+  end)
+
+  for what, value in pairs { text = '"soon"', NaN = "0 / 0", ["a table"] = "{}" } do
+    it("fails for a watermark that is " .. what .. ", or skips the record", function()
+      local text = head .. ([[watermarks(events { { ts = 1 }, { ts = 2 } }:watermarks(
+        weir.watermark.punctuated { field = "ts", fn = function(r) if r.ts == 1 then return %s end end })) return job]])
+        :format(value)
+      local _, code, err = script.try(text, "-q")
+      assert.equal(1, code)
+      assert.is_truthy(err:find("a watermark must be a number of milliseconds, not", 1, true), err)
+      assert.equal('{"ts":2,"wm":"none"}\n', (script.try(text, "-q --on-error=skip")))
+    end)
+  end
+
+  it("refuses an object without functions", function()
+    local _, code, err = script.try(head .. [[times(events(three):watermarks(weir.watermark.periodic { field = "ts",
+      new = function() return {} end })) return job]], "-q")
+    assert.equal(1, code)
+    assert.is_truthy(err:find("new must give an object with on_event or on_periodic, or both", 1, true), err)
   end)
 
   it("refuses alignment that is not in a chain with its source", function()

@@ -66,6 +66,10 @@ end
 out{K}(rec, h1)]],
   },
 }
+bodies.watermark_fn = {
+  call = "mark{K}(f{K}, rec)",
+  guarded = "local ok, v = pcall(mark{K}, f{K}, rec)",
+}
 bodies.co_map, bodies.co_flat_map = bodies.map, bodies.flat_map
 bodies.co_process, bodies.broadcast_process = bodies.process, bodies.process
 bodies.window_process = bodies.process
@@ -255,6 +259,8 @@ function Chunk:operator(k)
   elseif node.kind == "reduce" then
     self:add("local reduce%d = new_reduce(%d)", k, k)
     self:add("E.ctx%d = { emit = function(_, v) out%d(v) end }", k, k)
+  elseif node.kind == "watermark_fn" then
+    self:add("local mark%d = E.mark", k)
   end
 
   local body = bodies[node.kind]
@@ -339,6 +345,7 @@ function Chunk:load(name)
   E.new_window = function(k, out, side) return require("weir.internal.window").new(stage, k, out, side) end
   E.new_reduce = function() return stage.reducer end
   E.no_channel, E.more_parts = no_channel, more_parts
+  E.mark = stage.mark
   E.bad_key = stage.bad_key
   for i, site in ipairs(self.sites) do E["put" .. i] = site.put end
 
@@ -444,6 +451,9 @@ function M.new(L_ptr, plan, nodes)
   if stage.store or stage.broadcast then require("weir.internal.state").prepare(stage) end
   if stage.ops[1].kind == "window_process" then stage.timer = require("weir.internal.window").timer end
 
+  local marks = plan.kind == "lua_watermarks" and require("weir.internal.marks").new(stage) or {}
+  stage.mark = marks.mark
+
   local loops = { [0] = {}, [1] = {} }
   local timers
 
@@ -491,6 +501,7 @@ function M.new(L_ptr, plan, nodes)
 
   return {
     rows = on_rows, timers = on_timers, open = on_open, close = on_close,
+    periodic = marks.periodic or function() end,
     describe = function(err) return context.describe(stage, err) end,
     stage = stage,
   }

@@ -418,7 +418,7 @@ end
 
 local roles = { -- registers of the record and of what emits; does the returned value go out?
   map = { rec = 0, returns = true }, filter = { rec = 0 }, flat_map = { rec = 0, out = 1 },
-  process = { rec = 1, out = 0 },
+  process = { rec = 1, out = 0 }, watermark_fn = { rec = 0 },
 }
 roles.key_select, roles.partition_fn = roles.filter, roles.filter
 roles.co_map, roles.co_flat_map, roles.co_process = roles.map, roles.flat_map, roles.process
