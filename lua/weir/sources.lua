@@ -50,7 +50,7 @@ function M.files(opts)
     every = duration.positive:optional(),
     compression = options.one_of("auto", "none", "gzip", "zstd"):default "auto",
     split_size = options.bytes:default(16 * 2 ^ 20),
-    interleave = options.integer_in(1, 256):default(1),
+    interleave = options.integer_in(1, 256):optional(),
     timestamp = options.one_of "modified":optional(),
     max_line = max_line,
   }, "path")
