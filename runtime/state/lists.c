@@ -21,7 +21,7 @@ uint8_t *wr_list_add(struct wr_store *s, uint32_t state, uint32_t shape, uint32_
 		return NULL;
 	c = &e->cells[state];
 	b = c->kind == CELL_LIST ? c->block : NULL;
-	if (!b || b->epoch != s->epoch || b->cap - b->used < need) {
+	if (!b || wr_shared(s, b->epoch) || b->cap - b->used < need) {
 		uint64_t cap = b ? (uint64_t)b->cap * (b->cap - b->used < need ? 2 : 1) : 128;
 		struct block *more;
 

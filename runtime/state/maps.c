@@ -100,11 +100,7 @@ uint8_t *wr_map_put(struct wr_store *s, uint32_t state, const uint8_t *key, uint
 	last = c && c->kind == CELL_MAP ? wr_entry_own(s, c->map.last) : NULL;
 	e->lookup = map_tag(s, owner, state, key, klen);
 	if (!o || (c->kind == CELL_MAP && !last) || wr_index_add(&s->index, e->lookup, id) != WR_OK) {
-		if (klen > KEY_INLINE)
-			wr_free(s->mem, e->address);
-		e->kind = ENTRY_FREE;
-		e->next = s->free;
-		s->free = id;
+		wr_entry_unmake(s, id);
 		return NULL;
 	}
 	e->hash = o->hash;

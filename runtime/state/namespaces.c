@@ -40,7 +40,7 @@ static int append_list(struct wr_store *s, struct cell *to, struct cell *from)
 	uint32_t need = from->block->used;
 	struct block *b = to->block;
 
-	if (b->epoch != s->epoch || b->cap - b->used < need) {
+	if (wr_shared(s, b->epoch) || b->cap - b->used < need) {
 		uint64_t cap = (uint64_t)b->used + need;
 		struct block *more;
 

@@ -12,24 +12,31 @@ static struct wr_mem mem_default = WR_MEM_INIT("state");
 
 /* ---- blocks ---- */
 
-struct block *wr_block_new(struct wr_store *s, uint32_t cap)
+static struct block *block_make(struct wr_store *s, uint32_t cap)
 {
 	struct block *b = wr_alloc(s->mem, sizeof *b + cap);
 
-	if (!b)
+	if (!b) {
+		s->failed = true;
 		return NULL;
+	}
 	b->epoch = s->epoch;
 	b->cap = cap;
 	b->used = 0;
 	return b;
 }
 
-/* No frozen version that is open sees what was made in the current epoch. */
+struct block *wr_block_new(struct wr_store *s, uint32_t cap)
+{
+	s->outside = true;
+	return block_make(s, cap);
+}
+
 void wr_block_drop(struct wr_store *s, struct block *b)
 {
 	if (!b)
 		return;
-	if (!s->frozen_count || b->epoch == s->epoch) {
+	if (!wr_shared(s, b->epoch)) {
 		wr_free(s->mem, b);
 		return;
 	}
@@ -40,47 +47,60 @@ void wr_block_drop(struct wr_store *s, struct block *b)
 
 /* ---- entries ---- */
 
-struct entry *wr_entry_own(struct wr_store *s, uint32_t id)
+struct entry *wr_entry_copy(struct wr_store *s, uint32_t id)
 {
-	struct chunk_slot *slot = &s->chunks[id / CHUNK_ENTRIES];
-	struct chunk *copy;
+	struct chunk *c = atomic_load_explicit(&s->chunks[id / CHUNK_ENTRIES], memory_order_relaxed), *copy;
 	size_t bytes = (size_t)CHUNK_ENTRIES * s->entry_size;
 
-	if (WR_LIKELY(slot->epoch == s->epoch))
-		return entry_in(slot->chunk, id, s->entry_size);
-	if (atomic_load_explicit(&slot->chunk->refs, memory_order_acquire) == 1) {
-		slot->epoch = s->epoch; /* its versions are closed */
-		return entry_in(slot->chunk, id, s->entry_size);
-	}
+	if (WR_LIKELY(!wr_shared(s, c->epoch)))
+		return entry_in(c, id, s->entry_size);
 	copy = wr_alloc_aligned(s->mem, 64, sizeof *copy + bytes);
-	if (!copy)
+	if (!copy) {
+		s->failed = true;
 		return NULL;
-	copy->refs = 1;
-	memcpy(copy->entries, slot->chunk->entries, bytes);
-	atomic_fetch_sub_explicit(&slot->chunk->refs, 1, memory_order_release);
-	*slot = (struct chunk_slot){copy, s->epoch};
+	}
+	memcpy(copy->entries, c->entries, bytes);
+	copy->older = c;
+	copy->epoch = s->epoch;
+	wr_frozen_count(s, (int64_t)bytes);
+	atomic_store_explicit(&s->chunks[id / CHUNK_ENTRIES], copy, memory_order_release);
+	c->retired_epoch = s->epoch;
+	c->retired = s->retired_chunks;
+	s->retired_chunks = c;
 	return entry_in(copy, id, s->entry_size);
+}
+
+/* A version may go on reading the table it knew: what it looks for is reachable from there. */
+static int chunk_table_grow(struct wr_store *s)
+{
+	uint32_t cap = s->chunk_cap ? s->chunk_cap * 2 : 4;
+	struct block *more = block_make(s, cap * (uint32_t)sizeof *s->chunks);
+
+	if (!more)
+		return WR_EFATAL;
+	if (s->chunk_table)
+		memcpy(more->data, s->chunk_table->data, s->chunk_count * sizeof *s->chunks);
+	wr_block_drop(s, s->chunk_table);
+	s->chunk_table = more;
+	s->chunks = (void *)more->data;
+	s->chunk_cap = cap;
+	return WR_OK;
 }
 
 static int chunk_add(struct wr_store *s)
 {
-	size_t bytes = (size_t)CHUNK_ENTRIES * s->entry_size;
 	struct chunk *c;
 
-	if (s->chunk_count == s->chunk_cap) {
-		uint32_t cap = s->chunk_cap ? s->chunk_cap * 2 : 4;
-		struct chunk_slot *more = wr_realloc(s->mem, s->chunks, cap * sizeof *more);
-
-		if (!more)
-			return WR_EFATAL;
-		s->chunks = more;
-		s->chunk_cap = cap;
-	}
-	c = wr_alloc_aligned(s->mem, 64, sizeof *c + bytes);
-	if (!c)
+	if (s->chunk_count == s->chunk_cap && chunk_table_grow(s) != WR_OK)
 		return WR_EFATAL;
-	c->refs = 1;
-	s->chunks[s->chunk_count++] = (struct chunk_slot){c, s->epoch};
+	c = wr_alloc_aligned(s->mem, 64, sizeof *c + (size_t)CHUNK_ENTRIES * s->entry_size);
+	if (!c) {
+		s->failed = true;
+		return WR_EFATAL;
+	}
+	c->older = NULL;
+	c->epoch = s->epoch;
+	atomic_store_explicit(&s->chunks[s->chunk_count++], c, memory_order_release);
 	return WR_OK;
 }
 
@@ -139,7 +159,6 @@ uint32_t wr_entry_new(struct wr_store *s, const uint8_t *key, uint32_t key_len, 
 	else
 		s->used = id;
 	memset(e, 0, s->entry_size);
-	e->timer_last[0] = e->timer_last[1] = INT64_MIN;
 	e->key_len = key_len;
 	e->ns_len = tail_len;
 	to = e->inside;
@@ -151,6 +170,17 @@ uint32_t wr_entry_new(struct wr_store *s, const uint8_t *key, uint32_t key_len, 
 	if (tail_len)
 		memcpy(to + key_len, tail, tail_len);
 	return id;
+}
+
+void wr_entry_unmake(struct wr_store *s, uint32_t id)
+{
+	struct entry *e = entry_at(s, id);
+
+	if (e->key_len + e->ns_len > KEY_INLINE)
+		wr_free(s->mem, e->address);
+	e->kind = ENTRY_FREE;
+	e->next = s->free;
+	s->free = id;
 }
 
 void wr_entry_free(struct wr_store *s, uint32_t id)
@@ -197,9 +227,7 @@ uint32_t wr_entry_current(struct wr_store *s, bool make)
 	e->lookup = wr_lookup_tag(hash);
 	e->kind = ENTRY_KEY;
 	if (wr_index_add(&s->index, e->lookup, s->current) != WR_OK) {
-		e->kind = ENTRY_FREE;
-		e->next = s->free;
-		s->free = s->current;
+		wr_entry_unmake(s, s->current);
 		s->current = NONE;
 		return NONE;
 	}
@@ -211,7 +239,7 @@ void wr_entry_release(struct wr_store *s, uint32_t id)
 {
 	const struct entry *e = entry_at(s, id);
 
-	if (e->kind != ENTRY_KEY || e->timers)
+	if (e->kind != ENTRY_KEY || e->timers[0] || e->timers[1])
 		return;
 	for (uint32_t i = 0; i < s->state_count; i++)
 		if (e->cells[i].kind != CELL_EMPTY)
@@ -230,7 +258,7 @@ struct wr_store *wr_store_new(const struct wr_store_options *o)
 		return NULL;
 	s->mem = mem;
 	s->state_count = o->state_count;
-	s->entry_size = (uint32_t)(sizeof(struct entry) + o->state_count * sizeof(struct cell));
+	s->entry_size = (uint32_t)(sizeof(struct entry) + o->state_count * sizeof(struct cell) + 63) & ~63u;
 	s->max_parallelism = o->max_parallelism;
 	s->group_first = o->group_first;
 	s->group_last = o->group_last;
@@ -249,6 +277,7 @@ struct wr_store *wr_store_new(const struct wr_store_options *o)
 	for (uint32_t i = 0; i < o->state_count; i++) {
 		s->states[i] = o->states[i];
 		s->states[i].name = wr_strdup(mem, o->states[i].name);
+		s->has_ttl |= o->states[i].ttl_ms != 0;
 	}
 	return s;
 }
@@ -259,36 +288,38 @@ static void cell_free(struct wr_store *s, struct cell *c)
 		wr_free(s->mem, c->block);
 }
 
-void wr_store_free(struct wr_store *s)
+/* Blocks of all entries; stores of short keys and small values have none and are not walked. */
+static void blocks_free(struct wr_store *s)
 {
-	if (!s)
-		return;
-	wr_store_sweep(s);
-	WR_ASSERT(s->frozen_count == 0);
-	for (uint32_t id = 1; id <= s->used; id++) {
+	for (uint32_t id = 1; s->outside && id <= s->used; id++) {
 		struct entry *e = entry_at(s, id);
 
 		if (e->kind == ENTRY_FREE)
 			continue;
 		if (e->key_len + e->ns_len > KEY_INLINE)
 			wr_free(s->mem, e->address);
-		for (uint32_t i = 0; i < s->state_count; i++)
+		if (e->kind == ENTRY_KEY)
+			wr_timers_drop(s, e);
+		for (uint32_t i = 0; i < (e->kind == ENTRY_KEY ? s->state_count : 1); i++)
 			cell_free(s, &e->cells[i]);
 	}
-	for (uint32_t i = 0; i < s->chunk_count; i++)
-		wr_free(s->mem, s->chunks[i].chunk);
-	while (s->retired) {
-		struct block *b = s->retired;
+}
 
-		s->retired = b->retired;
-		wr_free(s->mem, b);
-	}
+void wr_store_free(struct wr_store *s)
+{
+	if (!s)
+		return;
+	wr_store_sweep(s);
+	WR_ASSERT(s->frozen_count == 0 && !s->retired && !s->retired_chunks);
+	blocks_free(s);
 	for (uint32_t i = 0; s->states && i < s->state_count; i++)
 		wr_free(s->mem, (void *)s->states[i].name);
 	wr_timers_free(s->timers[0]);
 	wr_timers_free(s->timers[1]);
-	wr_free(s->mem, s->chunks);
 	wr_index_deinit(&s->index);
+	for (uint32_t i = 0; i < s->chunk_count; i++)
+		wr_free(s->mem, s->chunks[i]);
+	wr_free(s->mem, s->chunk_table);
 	wr_free(s->mem, s->states);
 	wr_free(s->mem, s->key_room);
 	wr_free(s->mem, s->uid);
@@ -298,8 +329,13 @@ void wr_store_free(struct wr_store *s)
 void wr_store_set_now(struct wr_store *s, int64_t now_ms)
 {
 	s->now_ms = now_ms;
-	if (WR_UNLIKELY(s->frozen_count || s->retired))
+	if (WR_UNLIKELY(s->frozen_count || s->retired || s->retired_chunks))
 		wr_store_sweep(s);
+}
+
+int wr_store_status(const struct wr_store *s)
+{
+	return s->failed ? wr_error_set(WR_EFATAL, "no memory for the state of '%s'", s->uid) : WR_OK;
 }
 
 uint64_t wr_store_keys(const struct wr_store *s)

@@ -111,6 +111,9 @@ struct wr_store_options {
 /* The memory backend. Other backends give the same struct with another table of functions. */
 struct wr_store *wr_store_new(const struct wr_store_options *options);
 void wr_store_free(struct wr_store *s);
+/* WR_EFATAL once memory was refused to any call, also to one that has no answer (a value that was to be
+ * cleared is still there): looked at after a batch, and the task fails. */
+int wr_store_status(const struct wr_store *s);
 /* Processing time for TTL, in ms; set before a batch. */
 void wr_store_set_now(struct wr_store *s, int64_t now_ms);
 /* Starts to fetch the cache lines of keys that will be set soon, so that their misses overlap. */

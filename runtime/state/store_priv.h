@@ -5,10 +5,16 @@
  *
  * An entry is one (key, namespace), or one (key, namespace, map state, user key): entries of
  * a map are chained from their owner's cell, so a map of three and one of ten million work
- * alike. Chunks and blocks carry the epoch in which they were made: what is older than the
- * current epoch may be seen by a frozen version and is copied before its first change.
+ * alike. An entry also holds its timers, so that whoever has the entry has them.
+ *
+ * Chunks and blocks carry the epoch in which they were made: what is not newer than the newest
+ * open version may be seen by it and is copied before its first change. A chunk that was copied
+ * stays reachable as `older` of its copy, and gone things wait until no open version sees them.
+ * Freezing itself touches nothing of this.
  */
 #pragma once
+#include <stdatomic.h>
+#include <string.h>
 #include "state/index.h"
 #include "state/store.h"
 #include "state/timers.h"
@@ -26,9 +32,10 @@ struct block {
 	uint32_t cap; /* bytes behind this header */
 	struct block *retired;
 	uint32_t retired_epoch;
-	uint32_t used; /* lists: bytes of elements; else of the value */
+	uint32_t used; /* lists: bytes of elements; timers: times before the first; else of the value */
 	uint8_t data[];
 };
+_Static_assert(sizeof(struct block) % 8 == 0, "times and pointers lie in blocks");
 
 enum cell_kind { CELL_EMPTY, CELL_INSIDE, CELL_BLOCK, CELL_LIST, CELL_MAP };
 
@@ -48,29 +55,37 @@ struct cell {
 
 enum { ENTRY_FREE = 0, ENTRY_KEY = 1, ENTRY_MAP = 2 };
 
+/* What is needed to find an entry lies in its first cache line. */
 struct entry {
-	uint64_t hash;	 /* of the key: decides the key group */
-	uint32_t lookup; /* tag in the index, of the whole address */
-	uint32_t key_len, ns_len;
+	uint64_t hash;	      /* of the key: decides the key group */
+	uint32_t lookup;      /* tag in the index, of the whole address */
 	uint16_t kind, state; /* ENTRY_MAP: the map's state */
+	uint32_t key_len, ns_len;
 	union {
-		uint8_t inside[KEY_INLINE];
-		struct block *address; /* key, then namespace or user key */
+		uint8_t inside[KEY_INLINE]; /* padded with zeros */
+		struct block *address;	    /* key, then namespace or user key */
 	};
-	uint32_t next, prev, owner; /* ENTRY_MAP: the chain; free: next free */
-	uint32_t timers;
-	int64_t timer_last[2]; /* last registered time: re-registering it costs nothing */
+	union {
+		struct {
+			uint32_t timers[2]; /* number of timers of each kind */
+			union timer_set {
+				int64_t time_ms;     /* of the only one */
+				struct block *times; /* of more: int64_t each, ascending */
+			} timer[2];
+		};
+		struct {
+			uint32_t next, prev, owner; /* ENTRY_MAP: the chain; free: next free */
+		};
+	};
 	struct cell cells[];
 };
+_Static_assert(sizeof(struct entry) == 72, "an entry with one state is two cache lines");
 
 struct chunk {
-	_Atomic uint32_t refs; /* the store and every frozen version that names it */
+	struct chunk *older; /* content before it was copied; kept while a version sees it */
+	struct chunk *retired;
+	uint32_t epoch, retired_epoch;
 	_Alignas(64) uint8_t entries[];
-};
-/* The owner's view: the epoch beside the pointer, since a look into the chunk's head is a cache miss. */
-struct chunk_slot {
-	struct chunk *chunk;
-	uint32_t epoch;
 };
 
 struct timers;
@@ -86,7 +101,8 @@ struct wr_store {
 
 	struct index index; /* by lookup tag */
 
-	struct chunk_slot *chunks;
+	struct block *chunk_table; /* of chunk pointers: versions read it while the owner replaces them */
+	_Atomic(struct chunk *) *chunks; /* its data */
 	uint32_t chunk_count, chunk_cap;
 	uint32_t used; /* ids given out: 1..used */
 	uint32_t free; /* chain of free ids */
@@ -101,10 +117,15 @@ struct wr_store {
 	uint32_t current; /* id, NONE = absent or not looked up */
 	bool looked_up;
 
-	uint32_t epoch;
+	uint32_t epoch;	      /* from 1 */
+	uint32_t newest_open; /* epoch of the newest open version, 0 = none is open */
 	struct wr_frozen *frozen[WR_FROZEN_MAX];
 	uint32_t frozen_count;
 	struct block *retired;
+	struct chunk *retired_chunks;
+	bool outside; /* an entry may hold blocks */
+	bool has_ttl;
+	bool failed;	    /* memory was refused */
 	uint32_t expire_at; /* cursor of the background cleanup */
 
 	struct timers *timers[2];
@@ -117,7 +138,8 @@ static inline struct entry *entry_in(struct chunk *c, uint32_t id, uint32_t size
 /* For reading. */
 static inline struct entry *entry_at(const struct wr_store *s, uint32_t id)
 {
-	return entry_in(s->chunks[id / CHUNK_ENTRIES].chunk, id, s->entry_size);
+	return entry_in(atomic_load_explicit(&s->chunks[id / CHUNK_ENTRIES], memory_order_relaxed), id,
+			s->entry_size);
 }
 static inline const uint8_t *entry_key(const struct entry *e)
 {
@@ -128,6 +150,12 @@ static inline const uint8_t *entry_key(const struct entry *e)
 static inline uint32_t wr_lookup_tag(uint64_t hash)
 {
 	return (uint32_t)(hash >> 32);
+}
+
+/* Whether a change in place would be seen by an open version. */
+static inline bool wr_shared(const struct wr_store *s, uint32_t epoch)
+{
+	return epoch <= s->newest_open;
 }
 
 /* A block of the current epoch; NULL when memory is gone. Dropping keeps it while a version may see it. */
@@ -141,6 +169,8 @@ uint32_t wr_entry_find(const struct wr_store *s, uint32_t tag, uint16_t kind, ui
 uint32_t wr_entry_new(struct wr_store *s, const uint8_t *key, uint32_t key_len, const uint8_t *tail,
 		      uint32_t tail_len);
 void wr_entry_free(struct wr_store *s, uint32_t id);
+/* Takes back an entry that did not get into the index. */
+void wr_entry_unmake(struct wr_store *s, uint32_t id);
 
 /* S6: inclusive, and safe against overflow. */
 bool wr_expired(const struct wr_store *s, uint32_t state, int64_t stamp_ms);
@@ -156,8 +186,12 @@ uint8_t *wr_cell_put(struct wr_store *s, struct cell *c, uint32_t shape, uint32_
 void wr_map_drop(struct wr_store *s, struct cell *c);
 void wr_map_unlink(struct wr_store *s, uint32_t owner, uint32_t state, uint32_t id);
 
-/* For writing: its chunk is of the current epoch afterwards. NULL when memory is gone. */
-struct entry *wr_entry_own(struct wr_store *s, uint32_t id);
+struct entry *wr_entry_copy(struct wr_store *s, uint32_t id);
+/* For writing: no open version sees its chunk afterwards. NULL when memory is gone. */
+static inline struct entry *wr_entry_own(struct wr_store *s, uint32_t id)
+{
+	return WR_LIKELY(!s->newest_open) ? entry_at(s, id) : wr_entry_copy(s, id);
+}
 /* The entry of the current address; with `make` it is made. NONE: absent, or no memory. */
 uint32_t wr_entry_current(struct wr_store *s, bool make);
 /* Gives the entry up if it holds neither value nor timer. */
@@ -165,14 +199,24 @@ void wr_entry_release(struct wr_store *s, uint32_t id);
 /* Makes the entry's address the current one. */
 int wr_entry_select(struct wr_store *s, uint32_t id);
 
+/* Bytes copied on behalf of the newest open version. */
+void wr_frozen_count(struct wr_store *s, int64_t bytes);
 /* Gives back what closed versions held; owner's thread, at a batch edge. */
 void wr_store_sweep(struct wr_store *s);
 
 struct timers *wr_timers_new(struct wr_mem *mem);
 void wr_timers_free(struct timers *t);
-/* A flat copy of all timers of a kind for a frozen version: (entry id, time) pairs. */
-struct timer_pair {
-	uint32_t id;
-	int64_t time_ms;
-};
-struct timer_pair *wr_timers_copy(struct wr_store *s, int kind, uint64_t *count);
+/* Gives up the blocks of an entry's timers; the store is freed. */
+void wr_timers_drop(struct wr_store *s, struct entry *e);
+/* The n-th time of a kind, ascending. */
+static inline int64_t timer_at(const struct entry *e, uint32_t kind, uint32_t n)
+{
+	int64_t time_ms = e->timer[kind].time_ms;
+
+	if (e->timers[kind] > 1) {
+		const struct block *b = e->timer[kind].times;
+
+		memcpy(&time_ms, b->data + 8 * (size_t)(b->used + n), 8);
+	}
+	return time_ms;
+}

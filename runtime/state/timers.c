@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* timers: per kind a set of (entry, time), which is the truth, and buckets by time, which
- * give the order: a heap of distinct times, each with the entries that were registered for
- * it. Removing a timer takes it out of the set; its place in the bucket is skipped when its
- * time comes. Most jobs register few distinct times for many keys, or one key's same time
- * again and again: the latter is seen in the entry (timer_last) and costs nothing.
+/* timers: which timers there are is in the entries, so that freezing the entries freezes them; in
+ * what order they are due is in buckets, one a distinct time, in a heap, each with the ids of the
+ * entries that asked for it.
+ *
+ * An entry has one time of a kind in place, more in a sorted block. Removing a timer takes it out of
+ * its entry; its place in the bucket is skipped when its time comes, and a bucket of mostly
+ * such places is made anew. Rejected: one set over (entry, time), which cost a cache miss a
+ * timer and had to be copied whole at a freeze.
  */
+#include <stdlib.h>
 #include "base/assert.h"
 #include "base/error.h"
 #include "state/store_priv.h"
@@ -13,22 +17,24 @@ struct bucket {
 	int64_t time_ms;
 	uint32_t *ids;
 	uint32_t count, cap, taken; /* [taken, count) are left */
+	uint32_t live;		    /* timers among them */
 	uint32_t next_free;
 };
 
 struct timers {
 	struct wr_mem *mem;
-	/* set: open addressing; id 0 = empty */
-	struct timer_pair *set;
-	uint64_t mask, count;
+	uint64_t count;
 	/* buckets, found by time through an open-addressing index (0 = empty, else bucket + 1) */
 	struct bucket *buckets;
 	uint32_t bucket_count, bucket_cap, bucket_free;
+	uint32_t last; /* bucket of the last timer added + 1: times repeat */
 	uint32_t *index;
-	uint32_t index_mask, index_used;
+	uint32_t index_mask;
 	uint32_t *heap; /* bucket numbers, by time */
 	uint32_t heap_count;
 };
+
+enum { TIMES_MIN = 6, STALE_MIN = 64, NEAR = 16 };
 
 static uint64_t mix(uint64_t v)
 {
@@ -54,74 +60,133 @@ void wr_timers_free(struct timers *t)
 	wr_free(t->mem, t->buckets);
 	wr_free(t->mem, t->index);
 	wr_free(t->mem, t->heap);
-	wr_free(t->mem, t->set);
 	wr_free(t->mem, t);
 }
 
-/* ---- the set ---- */
+/* ---- the times of an entry ---- */
 
-static uint64_t set_home(const struct timers *t, uint32_t id, int64_t time_ms)
+static int64_t *times_of(struct block *b)
 {
-	return mix(((uint64_t)id << 32) ^ (uint64_t)time_ms) & t->mask;
+	return (int64_t *)b->data + b->used;
 }
 
-static int set_grow(struct timers *t)
+/* Position of the first time that is not before time_ms. */
+static uint32_t times_find(const struct entry *e, uint32_t kind, int64_t time_ms)
 {
-	struct timer_pair *old = t->set, *set;
-	uint64_t slots = old ? (t->mask + 1) * 2 : 64, was = old ? t->mask + 1 : 0;
+	uint32_t from = 0, to = e->timers[kind];
 
-	set = wr_zalloc(t->mem, slots * sizeof *set);
-	if (!set)
-		return WR_EFATAL;
-	t->set = set;
-	t->mask = slots - 1;
-	for (uint64_t i = 0; i < was; i++) {
-		uint64_t at;
+	if (to && timer_at(e, kind, to - 1) < time_ms)
+		return to;
+	while (from < to) {
+		uint32_t middle = from + (to - from) / 2;
 
-		if (!old[i].id)
-			continue;
-		for (at = set_home(t, old[i].id, old[i].time_ms); set[at].id; at = (at + 1) & t->mask)
-			;
-		set[at] = old[i];
+		if (timer_at(e, kind, middle) < time_ms)
+			from = middle + 1;
+		else
+			to = middle;
 	}
-	wr_free(t->mem, old);
+	return from;
+}
+
+static bool times_has(const struct entry *e, uint32_t kind, int64_t time_ms)
+{
+	uint32_t at;
+
+	if (e->timers[kind] <= 1)
+		return e->timers[kind] && e->timer[kind].time_ms == time_ms;
+	at = times_find(e, kind, time_ms);
+	return at < e->timers[kind] && timer_at(e, kind, at) == time_ms;
+}
+
+/* The block of times with room for one more behind them, not shared with a version. NULL: no memory. */
+static struct block *times_room(struct wr_store *s, struct entry *e, uint32_t kind)
+{
+	uint32_t count = e->timers[kind];
+	struct block *b = count > 1 ? e->timer[kind].times : NULL, *more;
+
+	if (b && !wr_shared(s, b->epoch)) {
+		if ((b->used + count + 1) * UINT64_C(8) <= b->cap)
+			return b;
+		if (b->used >= count) { /* half of it is gone: to the front */
+			memmove(b->data, times_of(b), count * sizeof(int64_t));
+			b->used = 0;
+			return b;
+		}
+	}
+	if (count >= UINT32_MAX / 16) {
+		wr_error_set(WR_EUSER, "more than %u timers of one key", UINT32_MAX / 16);
+		return NULL;
+	}
+	more = wr_block_new(s, (count < TIMES_MIN / 2 ? TIMES_MIN : 2 * count) * (uint32_t)sizeof(int64_t));
+	if (!more)
+		return NULL;
+	for (uint32_t i = 0; i < count; i++)
+		times_of(more)[i] = timer_at(e, kind, i);
+	wr_block_drop(s, b);
+	return more;
+}
+
+static int times_add(struct wr_store *s, struct entry *e, uint32_t kind, int64_t time_ms)
+{
+	uint32_t count = e->timers[kind], at = times_find(e, kind, time_ms);
+
+	if (count) {
+		struct block *b = times_room(s, e, kind);
+		int64_t *times;
+
+		if (!b)
+			return wr_error_code();
+		times = times_of(b);
+		memmove(times + at + 1, times + at, (count - at) * sizeof *times);
+		times[at] = time_ms;
+		e->timer[kind].times = b;
+	} else {
+		e->timer[kind].time_ms = time_ms;
+	}
+	e->timers[kind]++;
 	return WR_OK;
 }
 
-/* Slot of the pair, or of the empty place where it would go. */
-static uint64_t set_slot(const struct timers *t, uint32_t id, int64_t time_ms)
+/* Takes out a time that is there. WR_EFATAL: no memory for a copy that no version sees; it stays. */
+static int times_remove(struct wr_store *s, struct entry *e, uint32_t kind, int64_t time_ms)
 {
-	uint64_t at = set_home(t, id, time_ms);
+	uint32_t count = e->timers[kind], at;
+	struct block *b = e->timer[kind].times;
+	int64_t *times;
 
-	while (t->set[at].id && (t->set[at].id != id || t->set[at].time_ms != time_ms))
-		at = (at + 1) & t->mask;
-	return at;
+	if (count == 1) {
+		e->timers[kind] = 0;
+		return WR_OK;
+	}
+	at = times_find(e, kind, time_ms);
+	if (count == 2) {
+		int64_t other = timer_at(e, kind, 1 - at);
+
+		wr_block_drop(s, b);
+		e->timer[kind].time_ms = other;
+		e->timers[kind] = 1;
+		return WR_OK;
+	}
+	if (wr_shared(s, b->epoch)) {
+		b = times_room(s, e, kind);
+		if (!b)
+			return WR_EFATAL;
+		e->timer[kind].times = b;
+	}
+	times = times_of(b);
+	if (at == 0)
+		b->used++;
+	else
+		memmove(times + at, times + at + 1, (count - at - 1) * sizeof *times);
+	e->timers[kind]--;
+	return WR_OK;
 }
 
-static bool set_remove(struct timers *t, uint32_t id, int64_t time_ms)
+void wr_timers_drop(struct wr_store *s, struct entry *e)
 {
-	uint64_t at, hole;
-
-	if (!t->set)
-		return false;
-	hole = at = set_slot(t, id, time_ms);
-	if (!t->set[at].id)
-		return false;
-	for (;;) {
-		uint64_t home;
-
-		at = (at + 1) & t->mask;
-		if (!t->set[at].id)
-			break;
-		home = set_home(t, t->set[at].id, t->set[at].time_ms);
-		if (((at - home) & t->mask) >= ((at - hole) & t->mask)) {
-			t->set[hole] = t->set[at];
-			hole = at;
-		}
-	}
-	t->set[hole].id = 0;
-	t->count--;
-	return true;
+	for (uint32_t kind = 0; kind < 2; kind++)
+		if (e->timers[kind] > 1)
+			wr_free(s->mem, e->timer[kind].times);
 }
 
 /* ---- buckets ---- */
@@ -198,11 +263,15 @@ static struct bucket *bucket_for(struct timers *t, int64_t time_ms)
 	uint32_t *slot, n;
 	struct bucket *b;
 
+	if (t->last && t->buckets[t->last - 1].time_ms == time_ms)
+		return &t->buckets[t->last - 1];
 	if (t->heap_count == t->bucket_cap && buckets_grow(t) != WR_OK)
 		return NULL;
 	slot = index_slot(t, time_ms);
-	if (*slot)
+	if (*slot) {
+		t->last = *slot;
 		return &t->buckets[*slot - 1];
+	}
 	if (t->bucket_free) {
 		n = t->bucket_free - 1;
 		t->bucket_free = t->buckets[n].next_free;
@@ -212,8 +281,8 @@ static struct bucket *bucket_for(struct timers *t, int64_t time_ms)
 	}
 	b = &t->buckets[n];
 	b->time_ms = time_ms;
-	b->count = b->taken = 0;
-	*slot = n + 1;
+	b->count = b->taken = b->live = 0;
+	t->last = *slot = n + 1;
 	t->heap[t->heap_count++] = n;
 	heap_up(t, t->heap_count - 1);
 	return b;
@@ -225,6 +294,7 @@ static void bucket_drop(struct timers *t)
 	uint32_t n = t->heap[0], at, hole;
 	struct bucket *b = &t->buckets[n];
 
+	t->last = 0;
 	hole = at = (uint32_t)(index_slot(t, b->time_ms) - t->index);
 	for (;;) {
 		uint32_t home;
@@ -249,6 +319,47 @@ static void bucket_drop(struct timers *t)
 	t->bucket_free = n + 1;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Leaves one place for each timer of the bucket: those whose timers were removed go. */
+static void bucket_compact(const struct wr_store *s, struct bucket *b, uint32_t kind)
+{
+	uint32_t kept = 0;
+
+	memmove(b->ids, b->ids + b->taken, (b->count - b->taken) * sizeof *b->ids);
+	b->count -= b->taken;
+	b->taken = 0;
+	qsort(b->ids, b->count, sizeof *b->ids, compare_ids);
+	for (uint32_t i = 0; i < b->count; i++) {
+		const struct entry *e = entry_at(s, b->ids[i]);
+
+		if ((!kept || b->ids[kept - 1] != b->ids[i]) && e->kind == ENTRY_KEY &&
+		    times_has(e, kind, b->time_ms))
+			b->ids[kept++] = b->ids[i];
+	}
+	b->count = kept;
+	WR_ASSERT(b->count == b->live);
+}
+
+static int bucket_room(struct timers *t, struct bucket *b)
+{
+	uint32_t cap = b->cap ? b->cap * 2 : 4, *ids;
+
+	if (WR_LIKELY(b->count < b->cap))
+		return WR_OK;
+	ids = wr_realloc(t->mem, b->ids, cap * sizeof *ids);
+	if (!ids)
+		return WR_EFATAL;
+	b->ids = ids;
+	b->cap = cap;
+	return WR_OK;
+}
+
 /* ---- the contract ---- */
 
 int wr_timer_add(struct wr_store *s, uint32_t kind, int64_t time_ms)
@@ -257,62 +368,70 @@ int wr_timer_add(struct wr_store *s, uint32_t kind, int64_t time_ms)
 	uint32_t id = wr_entry_current(s, true);
 	struct bucket *b;
 	struct entry *e;
-	uint64_t at;
+	int rc;
 
 	if (!id)
 		return WR_EFATAL;
-	if (entry_at(s, id)->timer_last[kind] == time_ms && time_ms != INT64_MIN)
+	if (times_has(entry_at(s, id), kind, time_ms))
 		return WR_OK;
 	e = wr_entry_own(s, id);
-	if (!e)
+	b = e ? bucket_for(t, time_ms) : NULL;
+	if (!b || bucket_room(t, b) != WR_OK)
 		return WR_EFATAL;
-	if (!t->set || (t->count + 1) * 10 > (t->mask + 1) * 6)
-		if (set_grow(t) != WR_OK)
-			return WR_EFATAL;
-	at = set_slot(t, id, time_ms);
-	if (t->set[at].id) {
-		e->timer_last[kind] = time_ms;
-		return WR_OK;
-	}
-	b = bucket_for(t, time_ms);
-	if (!b)
-		return WR_EFATAL;
-	if (b->count == b->cap) {
-		uint32_t cap = b->cap ? b->cap * 2 : 4;
-		uint32_t *ids = wr_realloc(t->mem, b->ids, cap * sizeof *ids);
-
-		if (!ids)
-			return WR_EFATAL;
-		b->ids = ids;
-		b->cap = cap;
-	}
+	rc = times_add(s, e, kind, time_ms);
+	if (rc != WR_OK)
+		return rc;
 	b->ids[b->count++] = id;
-	t->set[at] = (struct timer_pair){id, time_ms};
+	b->live++;
 	t->count++;
-	e->timers++;
-	e->timer_last[kind] = time_ms;
 	return WR_OK;
 }
 
-/* The set has lost a timer of the entry. */
-static void entry_lost(struct wr_store *s, uint32_t kind, uint32_t id, int64_t time_ms)
+/* Takes the timer out of its entry, which has it. */
+static int timer_take(struct wr_store *s, uint32_t kind, uint32_t id, struct bucket *b)
 {
 	struct entry *e = wr_entry_own(s, id);
 
-	WR_ASSERT(e && e->timers);
-	e->timers--;
-	if (e->timer_last[kind] == time_ms)
-		e->timer_last[kind] = INT64_MIN;
+	if (!e || times_remove(s, e, kind, b->time_ms) != WR_OK)
+		return WR_EFATAL;
+	b->live--;
+	s->timers[kind]->count--;
+	return WR_OK;
+}
+
+/* The earliest bucket has timers, or there is none. */
+static void heap_trim(struct timers *t)
+{
+	while (t->heap_count && !t->buckets[t->heap[0]].live)
+		bucket_drop(t);
 }
 
 void wr_timer_remove(struct wr_store *s, uint32_t kind, int64_t time_ms)
 {
+	struct timers *t = s->timers[kind];
 	uint32_t id = wr_entry_current(s, false);
+	struct bucket *b;
 
-	if (!id || !set_remove(s->timers[kind], id, time_ms))
+	if (!id || !times_has(entry_at(s, id), kind, time_ms))
 		return;
-	entry_lost(s, kind, id, time_ms);
+	b = bucket_for(t, time_ms);
+	if (!b || timer_take(s, kind, id, b) != WR_OK)
+		return;
+	if (b->count - b->taken > 2 * b->live + STALE_MIN)
+		bucket_compact(s, b, kind);
+	heap_trim(t);
 	wr_entry_release(s, id);
+}
+
+/* Entries of timers that are due soon. */
+static void bring_near(const struct wr_store *s, const struct bucket *b)
+{
+	if (b->taken + NEAR < b->count) {
+		const char *e = (const char *)entry_at(s, b->ids[b->taken + NEAR]);
+
+		__builtin_prefetch(e);
+		__builtin_prefetch(e + 64);
+	}
 }
 
 int wr_timer_next(struct wr_store *s, uint32_t kind, int64_t upto_ms, int64_t *time_ms)
@@ -324,21 +443,26 @@ int wr_timer_next(struct wr_store *s, uint32_t kind, int64_t upto_ms, int64_t *t
 		wr_entry_release(s, s->current);
 	while (t->heap_count) {
 		struct bucket *b = &t->buckets[t->heap[0]];
+		const struct entry *e;
 		uint32_t id;
 
 		if (b->time_ms > upto_ms)
 			return 0;
-		if (b->taken == b->count) {
-			bucket_drop(t);
-			continue;
+		WR_ASSERT(b->taken < b->count);
+		bring_near(s, b);
+		id = b->ids[b->taken];
+		e = entry_at(s, id);
+		if (e->kind == ENTRY_KEY && times_has(e, kind, b->time_ms)) {
+			int rc = wr_entry_select(s, id);
+
+			if (rc != WR_OK || (rc = timer_take(s, kind, id, b)) != WR_OK)
+				return rc;
+			b->taken++;
+			*time_ms = b->time_ms;
+			heap_trim(t);
+			return 1;
 		}
-		id = b->ids[b->taken++];
-		if (!set_remove(t, id, b->time_ms))
-			continue;
-		*time_ms = b->time_ms;
-		entry_lost(s, kind, id, b->time_ms);
-		wr_entry_select(s, id);
-		return 1;
+		b->taken++;
 	}
 	return 0;
 }
@@ -347,24 +471,10 @@ int64_t wr_timer_earliest(const struct wr_store *s, enum wr_timer_kind kind)
 {
 	const struct timers *t = s->timers[kind];
 
-	return t->heap_count && t->count ? t->buckets[t->heap[0]].time_ms : INT64_MAX;
+	return t->count ? t->buckets[t->heap[0]].time_ms : INT64_MAX;
 }
 
 uint64_t wr_timer_count(const struct wr_store *s, enum wr_timer_kind kind)
 {
 	return s->timers[kind]->count;
-}
-
-struct timer_pair *wr_timers_copy(struct wr_store *s, int kind, uint64_t *count)
-{
-	struct timers *t = s->timers[kind];
-	struct timer_pair *copy = wr_alloc(s->mem, (t->count + 1) * sizeof *copy);
-
-	*count = 0;
-	if (!copy)
-		return NULL;
-	for (uint64_t i = 0; t->set && i <= t->mask; i++)
-		if (t->set[i].id)
-			copy[(*count)++] = t->set[i];
-	return copy;
 }

@@ -3,7 +3,8 @@
  *
  * Registering twice fires once; deleting a missing timer does nothing (I2). Timers are
  * due when time <= now (I1), in time order (I3). An entry with timers stays in the store
- * although it holds no value. Timers are part of a frozen version. Same thread as the store.
+ * although it holds no value. A time in the middle of n others of its key costs a move of n / 2. Timers are
+ * part of a frozen version. Same thread as the store.
  */
 #ifndef WR_STATE_TIMERS_H
 #define WR_STATE_TIMERS_H
@@ -16,8 +17,8 @@ enum wr_timer_kind { WR_TIMER_EVENT = 0, WR_TIMER_PROCESSING = 1 };
 int wr_timer_add(struct wr_store *s, uint32_t kind, int64_t time_ms);
 void wr_timer_remove(struct wr_store *s, uint32_t kind, int64_t time_ms);
 /* Takes the earliest timer with time <= upto_ms: sets the store's current key and namespace to the
- * timer's, *time_ms to its time, and gives 1; 0 when none is due. A timer added or removed by the
- * callback counts at once (I4). */
+ * timer's, *time_ms to its time, and gives 1; 0 when none is due; WR_EFATAL when memory is gone: the timer
+ * stays. A timer added or removed by the callback counts at once (I4). */
 int wr_timer_next(struct wr_store *s, uint32_t kind, int64_t upto_ms, int64_t *time_ms);
 
 #ifndef WR_CDEF

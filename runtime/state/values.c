@@ -74,7 +74,7 @@ uint8_t *wr_cell_put(struct wr_store *s, struct cell *c, uint32_t shape, uint32_
 		c->shape = shape;
 		return c->body;
 	}
-	if (c->kind == CELL_BLOCK && c->block->epoch == s->epoch && c->block->cap >= len + sizeof *v &&
+	if (c->kind == CELL_BLOCK && !wr_shared(s, c->block->epoch) && c->block->cap >= len + sizeof *v &&
 	    c->block->cap <= 2 * (len + sizeof *v)) {
 		v = (struct wr_sval *)c->block->data;
 		if (fresh && v->len == len && v->shape == shape)
@@ -151,10 +151,9 @@ uint8_t *wr_state_put(struct wr_store *s, uint32_t state, uint32_t shape, uint32
 uint8_t *wr_state_update(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len, int32_t *fresh)
 {
 	if (WR_LIKELY(s->looked_up && s->current)) {
-		const struct chunk_slot *slot = &s->chunks[s->current / CHUNK_ENTRIES];
-		struct cell *cell = &entry_in(slot->chunk, s->current, s->entry_size)->cells[state];
+		struct cell *cell = &entry_at(s, s->current)->cells[state];
 
-		if (WR_LIKELY(slot->epoch == s->epoch && cell->kind == CELL_INSIDE && cell->len == len &&
+		if (WR_LIKELY(!s->newest_open && cell->kind == CELL_INSIDE && cell->len == len &&
 			      cell->shape == shape && !s->states[state].ttl_ms)) {
 			*fresh = 0;
 			return cell->body;

@@ -318,7 +318,8 @@ function Chunk:timers()
   self:add('local timer = E.timer')
   self:add('return function(kind, upto)')
   self:add('local left = 32')
-  self:add('while C.wr_timer_next(S, kind, upto, time) ~= 0 do')
+  self:add('local due = C.wr_timer_next(S, kind, upto, time)')
+  self:add('while due > 0 do')
   self:add('local t = tonumber(time[0])')
   self:add('if kind == 0 then L.ts = time[0] else L.ts = E.TS_NONE end')
   if guarded then
@@ -329,7 +330,9 @@ function Chunk:timers()
   end
   self:add('left = left - 1')
   self:add('if left == 0 then left = 32 if C.wr_stage_spent(L.stage) ~= 0 then return 1 end end')
+  self:add('due = C.wr_timer_next(S, kind, upto, time)')
   self:add('end')
+  self:add('if due < 0 then error(E.error_text(), 0) end')
   self:add('return 0')
   self:add('end')
 end
@@ -337,6 +340,7 @@ end
 function Chunk:load(name)
   local E, stage = self.E, self.stage
   E.pushes = stage.pushes
+  E.error_text = border.error_text
   E.decode = rows.decode
   E.failed, E.misuse, E.unknown_tag = stage.failed, stage.misuse, stage.unknown_tag
   E.new_ctx = function(k, out, side)

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Frozen versions: read by another thread while the owner writes, and when memory runs out. What a version
+ * holds is compared by a sum over all its items, taken when it was frozen. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "base/error.h"
+#include "base/rand.h"
+#include "state/store.h"
+#include "state/timers.h"
+
+enum { MAX_P = 8, VALUE = 0, LIST = 1, MAP = 2 };
+
+static struct wr_mem mem = WR_MEM_INIT("test.frozen");
+
+static struct wr_store *new_store(void)
+{
+	static const struct wr_state_desc states[] = {{"value", WR_STATE_VALUE, 0, 0, false},
+						      {"list", WR_STATE_LIST, 0, 0, false},
+						      {"map", WR_STATE_MAP, 0, 0, false}};
+	struct wr_store_options o = {.operator_uid = "test",
+				     .states = states,
+				     .state_count = 3,
+				     .max_parallelism = MAX_P,
+				     .group_last = MAX_P - 1,
+				     .mem = &mem};
+
+	return wr_store_new(&o);
+}
+
+static int select_key(struct wr_store *s, uint32_t k)
+{
+	uint8_t key[64] = {'i'};
+	uint32_t len = k % 3 ? 9 : 40;
+
+	memcpy(key + 1, &k, 4);
+	if (wr_store_set_key(s, key, len, wr_key_hash(key, len)) != WR_OK)
+		return WR_EFATAL;
+	return k % 5 ? WR_OK : wr_store_set_namespace(s, (const uint8_t *)"window", 6);
+}
+
+static void put(uint8_t *body, uint32_t words, uint64_t seed)
+{
+	for (uint32_t i = 0; body && i < words; i++)
+		memcpy(body + 8 * i, &seed, 8);
+}
+
+static void random_write(struct wr_store *s, struct wr_rand *r, uint32_t keys)
+{
+	uint64_t seed = wr_rand_next(r);
+	uint32_t words = 1 + wr_rand_below(r, 8), op = wr_rand_below(r, 12);
+	uint8_t user[9] = {'i', (uint8_t)wr_rand_below(r, 6)};
+	int64_t time = wr_rand_below(r, 40);
+
+	if (select_key(s, wr_rand_below(r, keys)) != WR_OK)
+		return;
+	if (op < 3)
+		put(wr_state_put(s, VALUE, words, words * 8), words, seed);
+	else if (op == 3)
+		wr_state_clear(s, wr_rand_below(r, 3));
+	else if (op == 4)
+		put(wr_list_add(s, LIST, words, words * 8), words, seed);
+	else if (op == 5)
+		put(wr_map_put(s, MAP, user, sizeof user, words, words * 8), words, seed);
+	else if (op == 6)
+		wr_map_remove(s, MAP, user, sizeof user);
+	else if (op < 10)
+		wr_timer_add(s, op % 2, time);
+	else if (op == 10)
+		wr_timer_remove(s, time % 2, time);
+	else if (wr_rand_below(r, 20) == 0)
+		while (wr_timer_next(s, 0, time, &time) > 0)
+			;
+}
+
+static int sum_item(const struct wr_state_item *item, void *arg)
+{
+	uint64_t h = wr_key_hash(item->key, item->key_len + item->ns_len);
+
+	h = h * 31 + item->state + item->position;
+	if (item->map_key)
+		h ^= wr_key_hash(item->map_key, item->map_key_len);
+	*(uint64_t *)arg += h * wr_key_hash(item->value->body, item->value->len);
+	return WR_OK;
+}
+
+static int sum_timer(const struct wr_timer_item *item, void *arg)
+{
+	uint64_t h = wr_key_hash(item->key, item->key_len + item->ns_len);
+
+	*(uint64_t *)arg += h * (uint64_t)(item->time_ms * 2 + item->kind + 1);
+	return WR_OK;
+}
+
+static uint64_t sum_of(struct wr_frozen *f)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t group = 0; group < MAX_P; group++) {
+		wr_frozen_each(f, group, sum_item, &sum);
+		wr_frozen_timers(f, group, sum_timer, &sum);
+	}
+	return sum;
+}
+
+struct reader {
+	struct wr_frozen *f;
+	uint64_t sum;
+};
+
+static void *read_version(void *arg)
+{
+	struct reader *r = arg;
+
+	r->sum = sum_of(r->f);
+	wr_frozen_unref(r->f);
+	return NULL;
+}
+
+static void another_thread_reads_a_version_while_the_owner_writes(void **state)
+{
+	enum { KEYS = 3000, ROUNDS = 12 };
+	struct wr_rand r = {7};
+	struct wr_store *s = new_store();
+
+	(void)state;
+	for (int i = 0; i < 4 * KEYS; i++)
+		random_write(s, &r, KEYS);
+	for (int round = 0; round < ROUNDS; round++) {
+		struct reader readers[2];
+		pthread_t threads[2];
+		uint64_t sums[2];
+
+		for (int i = 0; i < 2; i++) {
+			readers[i].f = wr_store_freeze(s);
+			assert_non_null(readers[i].f);
+			sums[i] = sum_of(readers[i].f);
+			assert_int_equal(pthread_create(&threads[i], NULL, read_version, &readers[i]), 0);
+			for (int n = 0; n < KEYS; n++)
+				random_write(s, &r, KEYS + 200 * (uint32_t)round);
+		}
+		for (int i = 0; i < 2; i++) {
+			pthread_join(threads[i], NULL);
+			assert_int_equal(readers[i].sum, sums[i]);
+		}
+		wr_store_set_now(s, round);
+	}
+	wr_store_free(s);
+	assert_int_equal(mem.bytes, 0);
+}
+
+/* The version that is open keeps what it held, nothing leaks, and the store says that it failed. */
+static void a_failing_allocation_is_said_and_hurts_no_version(void **state)
+{
+	enum { KEYS = 600, FAILURES = 300 };
+	uint32_t said = 0;
+
+	(void)state;
+	for (int64_t n = 1; n <= FAILURES; n++) {
+		struct wr_rand r = {(uint64_t)n};
+		struct wr_store *s = new_store();
+		struct wr_frozen *f;
+		uint64_t sum;
+
+		assert_non_null(s);
+		for (int i = 0; i < 500; i++)
+			random_write(s, &r, KEYS);
+		f = wr_store_freeze(s);
+		assert_non_null(f);
+		sum = sum_of(f);
+		wr_mem_fail_at(n / 8 + 1);
+		for (int i = 0; i < 1000; i++)
+			random_write(s, &r, KEYS);
+		wr_mem_fail_at(0);
+		said += wr_store_status(s) != WR_OK;
+		for (int i = 0; i < 500; i++)
+			random_write(s, &r, KEYS);
+		assert_int_equal(sum_of(f), sum);
+		wr_frozen_unref(f);
+		wr_store_set_now(s, 1);
+		f = wr_store_freeze(s);
+		sum = sum_of(f);
+		assert_int_equal(sum_of(f), sum);
+		wr_frozen_unref(f);
+		wr_store_free(s);
+		assert_int_equal(mem.bytes, 0);
+	}
+	assert_true(said > FAILURES / 2);
+}
+
+static void a_store_that_cannot_be_made_leaves_nothing(void **state)
+{
+	(void)state;
+	for (int64_t n = 1; n < 40; n++) {
+		struct wr_store *s;
+
+		wr_mem_fail_at(n);
+		s = new_store();
+		wr_mem_fail_at(0);
+		if (s)
+			wr_store_free(s);
+		assert_int_equal(mem.bytes, 0);
+	}
+}
+
+/* Freezing and forgetting copies nothing; what is written afterwards is copied by the chunk, once. */
+static void freezing_copies_nothing_until_something_is_written(void **state)
+{
+	enum { KEYS = 20000 };
+	struct wr_store *s = new_store();
+	struct wr_frozen *f;
+	int64_t before, copied;
+
+	(void)state;
+	for (uint32_t k = 0; k < KEYS; k++) {
+		assert_int_equal(select_key(s, k), WR_OK);
+		assert_int_equal(wr_timer_add(s, 0, k), WR_OK);
+	}
+	before = mem.bytes;
+	f = wr_store_freeze(s);
+	assert_true(mem.bytes - before < 1024);
+	assert_int_equal(wr_frozen_copied(f), 0);
+	assert_int_equal(select_key(s, 1), WR_OK);
+	put(wr_state_put(s, VALUE, 1, 8), 1, 5);
+	copied = wr_frozen_copied(f);
+	assert_true(copied > 0);
+	put(wr_state_put(s, VALUE, 1, 8), 1, 6);
+	assert_int_equal(wr_frozen_copied(f), copied);
+	wr_frozen_unref(f);
+	wr_store_set_now(s, 1);
+	assert_true(mem.bytes - before < 1024);
+	wr_store_free(s);
+	assert_int_equal(mem.bytes, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(another_thread_reads_a_version_while_the_owner_writes),
+	    cmocka_unit_test(a_failing_allocation_is_said_and_hurts_no_version),
+	    cmocka_unit_test(a_store_that_cannot_be_made_leaves_nothing),
+	    cmocka_unit_test(freezing_copies_nothing_until_something_is_written),
+	};
+
+	return cmocka_run_group_tests_name("frozen", tests, NULL, NULL);
+}
