@@ -24,7 +24,7 @@
 #define WEIR_VERSION "0.1.0"
 #endif
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130, TICK_MS = 200, SAME_SIGNAL_MS = 50 };
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130, TICK_MS = 200, SAME_SIGNAL_MS = 50, PATIENCE_S = 1 };
 
 struct verb {
 	const char *name, *operands, *summary, *examples;
@@ -42,26 +42,43 @@ static int complain(int status)
 	return status;
 }
 
-/* A signal that comes twice at once (to the process and to its group) is one wish. */
+/* A task did not return from the script's function after the second signal: nothing else can end it. */
+static void on_patience_end(int sig)
+{
+	static const char text[] = "weir: stopped while a function of the script was still running\n";
+	ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+
+	(void)sig;
+	(void)written;
+	_exit(EXIT_INTERRUPTED);
+}
+
+/* The first signal ends the job in order, the second at once. A signal that comes twice at once (to the
+ * process and to its group) is one wish. */
 static void on_signal(int sig)
 {
 	static _Atomic int64_t last_ms;
+	static _Atomic int wishes;
 	struct wr_job *j = atomic_load(&running);
-	int64_t now_ms = (int64_t)(wr_clock_ns(wr_clock_system()) / 1000000);
+	int64_t now_ms = (int64_t)(wr_clock_ns(wr_clock_system()) / 1000000), before = atomic_load(&last_ms);
 
 	(void)sig;
 	if (!j)
 		_exit(EXIT_INTERRUPTED);
-	if (now_ms - atomic_exchange(&last_ms, now_ms) > SAME_SIGNAL_MS)
-		wr_job_stop(j);
+	if (now_ms - before <= SAME_SIGNAL_MS || !atomic_compare_exchange_strong(&last_ms, &before, now_ms))
+		return;
+	wr_job_stop(j);
+	if (atomic_fetch_add(&wishes, 1) == 1)
+		alarm(PATIENCE_S);
 }
 
 static void catch_signals(void)
 {
-	struct sigaction sa = {.sa_handler = on_signal};
+	struct sigaction sa = {.sa_handler = on_signal}, end = {.sa_handler = on_patience_end};
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGALRM, &end, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 

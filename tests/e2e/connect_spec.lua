@@ -126,6 +126,18 @@ describe("sources and sinks", function()
     assert.equal(130, code, err)
   end)
 
+  it("end at the second signal though a function of the script never returns", function()
+    local _, code, err = run([[
+      job:source(weir.from { 1, 2 }):map(function(n)
+        if n == 1 then error "the first" end
+        while true do n = n + 1 end
+      end):on_error "skip":sink(weir.discard())]],
+      { before = "{", behind = [[>out 2>err & }; job=$!
+        until grep -q "the first" err; do :; done
+        while kill -INT $job 2>/dev/null; do :; done & wait $job; code=$?; cat err >&2; exit $code]] })
+    assert.equal(130, code, err)
+  end)
+
   it("say that no file is there", function()
     local _, code, err = run [[job:source(weir.files "nothing/*.txt"):sink(weir.print())]]
     assert.equal(1, code)
