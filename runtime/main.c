@@ -24,7 +24,14 @@
 #define WEIR_VERSION "0.1.0"
 #endif
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130, TICK_MS = 200, SAME_SIGNAL_MS = 50, PATIENCE_S = 1 };
+enum {
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_INTERRUPTED = 130,
+	TICK_MS = 200,
+	SAME_SIGNAL_MS = 50,
+	PATIENCE_S = 1
+};
 
 struct verb {
 	const char *name, *operands, *summary, *examples;
