@@ -52,7 +52,7 @@ describe("a plan", function()
               on_error = "fail",
               options = {
                 path = { "books/*.txt" }, format = "lines", watch = false, compression = "auto",
-                split_size = 16777216, max_line = 16777216, interleave = 1,
+                split_size = 16777216, max_line = 16777216,
               },
               outs = { { tag = "", targets = { { stage = 1 } } } },
             },
