@@ -238,12 +238,10 @@ local function checked(what, self, aggregates)
   return list
 end
 
-local native_windows = { tumbling = true, sliding = true, cumulative = true }
-
 -- Can the window run in C?
 local function is_native(self, list, process)
   local w = self.window
-  if process or self.firing or self.dropping or not w.native or not native_windows[w.kind] then return false end
+  if process or self.firing or self.dropping or not w.native then return false end
   for _, each in ipairs(list) do
     if not each.aggregate.fn then return false end
   end
@@ -259,7 +257,7 @@ local function native(self, verb, list)
   return self.operator("window", verb, {
     native = true, states = "value", late = self.late, all = not self.key,
     options = {
-      window = w.kind, size = w.size, slide = w.slide, offset = w.offset, time = w.time, on_end = w.on_end,
+      window = w.kind, gap = w.gap, size = w.size, slide = w.slide, offset = w.offset, time = w.time, on_end = w.on_end,
       lateness = self.lateness, late = self.late, aggregates = declared, key_as = self.key and self.key.as or {},
     },
   })

@@ -64,6 +64,8 @@ const struct wr_sval *wr_state_get(struct wr_store *s, uint32_t state);
 uint8_t *wr_state_put(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len);
 /* As wr_state_put, but keeps the old body if length and shape agree (update in place); *fresh = 1 if not. */
 uint8_t *wr_state_update(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len, int32_t *fresh);
+/* The value that is there, for changing its body in place; NULL: empty or expired, or memory is gone. */
+struct wr_sval *wr_state_edit(struct wr_store *s, uint32_t state);
 /* Clears value, list or map of the current key and namespace. */
 void wr_state_clear(struct wr_store *s, uint32_t state);
 

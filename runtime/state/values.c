@@ -162,6 +162,26 @@ uint8_t *wr_state_update(struct wr_store *s, uint32_t state, uint32_t shape, uin
 	return state_put(s, state, shape, len, fresh);
 }
 
+struct wr_sval *wr_state_edit(struct wr_store *s, uint32_t state)
+{
+	const struct wr_sval *v = wr_state_get(s, state);
+	struct entry *e;
+	struct cell *c;
+	int32_t fresh;
+
+	if (!v)
+		return NULL;
+	e = wr_entry_own(s, s->current);
+	if (!e)
+		return NULL;
+	c = &e->cells[state];
+	if (WR_UNLIKELY(c->kind == CELL_BLOCK && c->block->epoch != s->epoch))
+		if (!wr_cell_put(s, c, v->shape, v->len, &fresh))
+			return NULL;
+	c->stamp_ms = s->now_ms;
+	return (struct wr_sval *)wr_cell_value(c);
+}
+
 void wr_state_clear(struct wr_store *s, uint32_t state)
 {
 	uint32_t id = wr_entry_current(s, false);

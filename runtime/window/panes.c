@@ -83,15 +83,11 @@ static bool look(struct wr_panes *p, struct view *v)
 /* For changing what is there; the value exists. */
 static bool own(struct wr_panes *p, struct view *v)
 {
-	const struct wr_sval *value = wr_state_get(p->store, STATE);
-	uint32_t len = value->len;
-	int32_t fresh;
-	uint8_t *body = wr_state_update(p->store, STATE, p->shape, len, &fresh);
+	struct wr_sval *value = wr_state_edit(p->store, STATE);
 
-	if (!body)
+	if (!value)
 		return false;
-	WR_ASSERT(!fresh);
-	*v = view_of(p, body, len);
+	*v = view_of(p, value->body, value->len);
 	return true;
 }
 

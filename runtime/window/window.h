@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* window: windows with declared aggregates and the default trigger, on rows, without Lua.
  *
- *   timed     tumbling, sliding and cumulative windows of event or processing time
+ *   timed     tumbling, sliding and cumulative windows
+ *   sessions  windows that end when a key is silent
  *
  * What is beyond that (own assigners, triggers, evictors, process functions) is the same operator
  * in Lua: lua/weir/internal/window.lua; the planner decides (lua/weir/window.lua). Both hold their
