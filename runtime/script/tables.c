@@ -25,13 +25,18 @@ static int tables_pairs(lua_State *L)
 	return 3;
 }
 
-/* count(t): the number of its entries. */
+/* count(t): the number of its entries; -1 if it has a metatable, so that reading it by name may give others.
+ */
 static int tables_count(lua_State *L)
 {
 	int n = 0;
 
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 1);
+	if (lua_getmetatable(L, 1)) {
+		lua_pushinteger(L, -1);
+		return 1;
+	}
 	lua_pushnil(L);
 	for (; lua_next(L, 1); n++)
 		lua_pop(L, 1);

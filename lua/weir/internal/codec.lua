@@ -74,8 +74,11 @@ local function path_text(depth)
   local parts = {}
   for i = 1, depth do
     local k = path[i]
-    if type(k) == "number" then
+    local ty = type(k)
+    if ty == "number" then
       parts[#parts + 1] = "[" .. k .. "]"
+    elseif ty ~= "string" and ty ~= "boolean" and ty ~= "cdata" then
+      parts[#parts + 1] = "[" .. ty .. "]" -- addresses differ from run to run
     elseif i == 1 then
       parts[#parts + 1] = tostring(k)
     else
@@ -147,6 +150,7 @@ function M.put_map(t, keys, count, depth)
   put_varint(count)
   for i = 1, count do
     local e = pairs_[i]
+    if i > 1 and e.bytes == pairs_[i - 1].bytes then refuse(depth, "a map with two keys " .. tostring(e.key)) end
     reserve(#e.bytes)
     copy(base + len, e.bytes, #e.bytes)
     len = len + #e.bytes

@@ -44,7 +44,8 @@ function M.show(v, limit)
       for i, k in ipairs(names) do
         if i > 1 then put "," end
         if not n then
-          walk(type(k) == "string" and k or tostring(k), depth + 1)
+          local kt = type(k)
+          walk(kt == "string" and k or (kt == "number" or kt == "boolean") and tostring(k) or kt, depth + 1)
           put ":"
         end
         walk(x[k], depth + 1)

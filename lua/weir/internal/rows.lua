@@ -643,6 +643,9 @@ end
 --- of the parameters' values or nil and why not), on_change(put),
 --- refused(message, rec) (called when a value cannot be in a record)
 function M.site(options)
+  for name in next, options.known or NOTHING do
+    if byte(name) == HIDDEN then options.known = nil end -- counted, and refused
+  end
   local site = {
     shapes = {}, seen = {}, seen_count = 0, known = options.known, place = options.place,
     finish = options.finish, params = options.params or "", tagged = false, fallbacks = 0,
