@@ -18,6 +18,7 @@
 #include "nexmark/nexmark.h"
 #include "operator/operators.h"
 #include "script/script.h"
+#include "task/metrics.h"
 #include "window/window.h"
 
 #ifndef WEIR_VERSION
@@ -142,6 +143,7 @@ static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_b
 	    .buffer_size = (uint32_t)wr_config_int(c, "buffer-size"),
 	    .timeout_us = wr_config_int(c, "buffer-timeout"),
 	    .buffer_bytes_max = wr_config_int(c, "buffer-pool"),
+	    .marker_every_us = wr_config_int(c, "latency-interval"),
 	    .spin = wr_config_bool(c, "spin"),
 	    .clock = wr_clock_system(),
 	    .tick = wr_report_tick,
@@ -160,8 +162,9 @@ static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_b
 		job = wr_job_new(&o);
 		rc = job ? WR_OK : wr_error_code();
 	}
-	if (job) {
-		wr_report_watch(report, job);
+	if (job)
+		rc = wr_report_watch(report, job);
+	if (job && rc == WR_OK) {
 		atomic_store(&running, job);
 		rc = wr_job_run(job);
 		atomic_store(&running, NULL);
@@ -267,7 +270,8 @@ static const struct verb verbs[] = {
     {"doctor", "[options] job.lua [key=value …]", "run a job and say why its script is slow",
      "  weir doctor job.lua >/dev/null\n", verb_doctor},
     {"version", "", "show the version", "  weir version --json\n", verb_version},
-    {"help", "[verb]", "show help", "  weir help run\n", verb_help},
+    {"help", "[verb | metrics]", "show help, or what is measured", "  weir help run\n  weir help metrics\n",
+     verb_help},
     {"lua", "FILE [arguments]", "run a Lua file with the modules that travel in this program",
      "  weir lua script.lua a b\n", verb_lua},
 };
@@ -341,13 +345,28 @@ static void help_man(void)
 	wr_bytes_deinit(&options);
 }
 
+/* What the summary, the live line and --json are made from. */
+static void help_metrics(bool json)
+{
+	struct wr_bytes text = WR_BYTES_EMPTY;
+
+	(json ? wr_metrics_catalogue_json : wr_metrics_catalogue)(wr_task_tables, wr_task_tables_count,
+								  &text);
+	if (text.len)
+		fwrite(text.data, 1, text.len, stdout);
+	wr_bytes_deinit(&text);
+}
+
 static int verb_help(struct wr_config *c, int argc, char **argv)
 {
 	const struct verb *v = argc > 0 ? find_verb(argv[0]) : NULL;
 
-	(void)c;
 	if (argc > 0 && !strcmp(argv[0], "man")) {
 		help_man();
+		return 0;
+	}
+	if (argc > 0 && !strcmp(argv[0], "metrics")) {
+		help_metrics(wr_config_bool(c, "json"));
 		return 0;
 	}
 	if (argc > 0 && !v)

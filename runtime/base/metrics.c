@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* metrics: log-linear histograms (bucket of v: 64 steps per power of two, exact below 64), and the
- * registry that lists what there is to be read. The registry's mutex is taken when a set comes, goes or
- * is shown; values are written and read past it. */
+/* metrics: log-linear histograms (bucket of v: 64 steps per power of two, exact below 64), the registry of
+ * what there is to be read, and the catalogue of what there may be. The registry's mutex is taken when a set
+ * comes, goes or is read; values are written past it. */
 #include "base/metrics.h"
 
 #include <pthread.h>
 #include "base/assert.h"
+
 #include "base/error.h"
 
 enum { STEPS_LOG = 6, STEPS = 1 << STEPS_LOG, BUCKETS = (64 - STEPS_LOG + 1) * STEPS };
@@ -112,23 +113,35 @@ const struct wr_quantile wr_quantiles[] = {{"p50", 0.5},  {"p90", 0.9},	    {"p9
 					   {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999}};
 const int wr_quantiles_count = sizeof wr_quantiles / sizeof *wr_quantiles;
 
+void wr_histogram_json(const struct wr_histogram *h, struct wr_bytes *out)
+{
+	wr_bytes_printf(out, "{\"count\":%llu,\"mean\":%.1f", (unsigned long long)wr_histogram_count(h),
+			wr_histogram_mean(h));
+	for (int q = 0; q < wr_quantiles_count; q++)
+		wr_bytes_printf(out, ",\"%s\":%llu", wr_quantiles[q].name,
+				(unsigned long long)wr_histogram_at(h, wr_quantiles[q].q));
+	wr_bytes_printf(out, ",\"max\":%llu}", (unsigned long long)wr_histogram_max(h));
+}
+
 /* ---- registry ---- */
 
-struct item {
-	struct item *next;
-	const struct wr_metric_def *def;
-	const wr_metric *value;
-	const struct wr_histogram *histogram;
-};
 struct wr_metric_set {
 	struct wr_metrics *owner;
 	struct wr_metric_set *next, *prev;
-	struct item *first, **end;
-	char *name;
+	struct wr_metric_owner of;
+	void (*read)(void *arg, struct wr_metric_reading *r);
+	void *arg;
 };
 struct wr_metrics {
 	pthread_mutex_t mutex;
 	struct wr_metric_set *first, *last;
+};
+struct wr_metric_reading {
+	struct wr_metric_entry entry; /* the next one, as far as it is known */
+	uint64_t now_ns;
+	int64_t now_ms;
+	void (*each)(const struct wr_metric_entry *e, void *arg);
+	void *arg;
 };
 
 struct wr_metrics *wr_metrics_new(void)
@@ -149,18 +162,17 @@ void wr_metrics_free(struct wr_metrics *m)
 	wr_free(&mem, m);
 }
 
-struct wr_metric_set *wr_metric_set_new(struct wr_metrics *m, const char *name)
+struct wr_metric_set *wr_metric_set_new(struct wr_metrics *m, struct wr_metric_owner owner,
+					void (*read)(void *arg, struct wr_metric_reading *r), void *arg)
 {
 	struct wr_metric_set *s = wr_zalloc(&mem, sizeof *s);
 
-	if (s)
-		s->name = wr_strdup(&mem, name);
-	if (!s || !s->name) {
-		wr_free(&mem, s);
+	if (!s)
 		return NULL;
-	}
 	s->owner = m;
-	s->end = &s->first;
+	s->of = owner;
+	s->read = read;
+	s->arg = arg;
 	pthread_mutex_lock(&m->mutex);
 	s->prev = m->last;
 	*(m->last ? &m->last->next : &m->first) = s;
@@ -179,114 +191,165 @@ void wr_metric_set_free(struct wr_metric_set *s)
 	*(s->prev ? &s->prev->next : &m->first) = s->next;
 	*(s->next ? &s->next->prev : &m->last) = s->prev;
 	pthread_mutex_unlock(&m->mutex);
-	while (s->first) {
-		struct item *next = s->first->next;
-
-		wr_free(&mem, s->first);
-		s->first = next;
-	}
-	wr_free(&mem, s->name);
 	wr_free(&mem, s);
 }
 
-static int set_add(struct wr_metric_set *s, const struct wr_metric_def *def, const wr_metric *value,
-		   const struct wr_histogram *h)
-{
-	struct item *item = wr_zalloc(&mem, sizeof *item);
+/* ---- reading ---- */
 
-	if (!item)
-		return WR_EFATAL;
-	*item = (struct item){.def = def, .value = value, .histogram = h};
-	pthread_mutex_lock(&s->owner->mutex);
-	for (struct item *i = s->first; i; i = i->next)
-		WR_ASSERT(i->def != def);
-	*s->end = item;
-	s->end = &item->next;
-	pthread_mutex_unlock(&s->owner->mutex);
-	return WR_OK;
+void wr_metric_tell(struct wr_metric_reading *r, const struct wr_metric_def *def, int64_t value)
+{
+	if (value == WR_METRIC_NONE)
+		return;
+	r->entry.def = def;
+	r->entry.value = value;
+	r->entry.histogram = NULL;
+	r->each(&r->entry, r->arg);
 }
 
-int wr_metric_set_value(struct wr_metric_set *s, const struct wr_metric_def *def, const wr_metric *value)
+void wr_metric_tell_histogram(struct wr_metric_reading *r, const struct wr_metric_def *def,
+			      const struct wr_histogram *h)
 {
-	WR_ASSERT(def->kind != WR_HISTOGRAM && value);
-	return set_add(s, def, value, NULL);
+	r->entry.def = def;
+	r->entry.histogram = h;
+	r->each(&r->entry, r->arg);
 }
 
-int wr_metric_set_histogram(struct wr_metric_set *s, const struct wr_metric_def *def,
-			    const struct wr_histogram *h)
+void wr_metric_part(struct wr_metric_reading *r, const char *kind, const char *name, uint64_t id)
 {
-	WR_ASSERT(def->kind == WR_HISTOGRAM && h);
-	return set_add(s, def, NULL, h);
+	r->entry.kind = kind;
+	r->entry.part = name;
+	r->entry.id = id;
 }
 
-void wr_metrics_each(struct wr_metrics *m, void (*each)(const struct wr_metric_entry *e, void *arg),
-		     void *arg)
+uint64_t wr_metric_now_ns(const struct wr_metric_reading *r)
 {
+	return r->now_ns;
+}
+
+int64_t wr_metric_now_ms(const struct wr_metric_reading *r)
+{
+	return r->now_ms;
+}
+
+void wr_metrics_each(struct wr_metrics *m, struct wr_clock *clock,
+		     void (*each)(const struct wr_metric_entry *e, void *arg), void *arg)
+{
+	struct wr_metric_reading r = {
+	    .now_ns = wr_clock_ns(clock), .now_ms = wr_clock_ms(clock), .each = each, .arg = arg};
+
 	pthread_mutex_lock(&m->mutex);
 	for (struct wr_metric_set *s = m->first; s; s = s->next) {
-		for (struct item *i = s->first; i; i = i->next) {
-			struct wr_metric_entry e = {s->name, i->def, i->value, i->histogram};
-
-			each(&e, arg);
-		}
+		r.entry = (struct wr_metric_entry){.owner = &s->of};
+		s->read(s->arg, &r);
 	}
 	pthread_mutex_unlock(&m->mutex);
 }
 
-static void text_entry(const struct wr_metric_entry *e, void *arg)
-{
-	struct wr_bytes *out = arg;
+/* ---- JSON ---- */
 
-	wr_bytes_printf(out, "%s %s ", e->set, e->def->name);
-	if (e->value) {
-		wr_bytes_printf(out, "%lld %s\n", (long long)wr_metric_get(e->value), e->def->unit);
-		return;
+struct json {
+	struct wr_bytes *out;
+	const struct wr_metric_owner *owner; /* whose braces are open */
+	const char *kind;		     /* whose bracket is open, NULL: none */
+	uint64_t id;
+};
+
+/* Closes what is open down to the owner's braces. */
+static void json_close_parts(struct json *j)
+{
+	if (j->kind)
+		wr_bytes_printf(j->out, "}]");
+	j->kind = NULL;
+}
+
+static void json_close(struct json *j)
+{
+	json_close_parts(j);
+	if (j->owner)
+		wr_bytes_put_u8(j->out, '}');
+}
+
+static void json_name(struct json *j, const char *name)
+{
+	wr_bytes_printf(j->out, "{\"name\":");
+	wr_bytes_put_json(j->out, name, strlen(name));
+}
+
+static void json_open(struct json *j, const struct wr_metric_entry *e)
+{
+	if (j->owner != e->owner) {
+		json_close(j);
+		wr_bytes_printf(j->out, j->owner ? "," : "");
+		j->owner = e->owner;
+		json_name(j, e->owner->name);
+		wr_bytes_printf(j->out, ",\"subtask\":%u", e->owner->index);
 	}
-	wr_bytes_printf(out, "count %llu mean %.1f", (unsigned long long)wr_histogram_count(e->histogram),
-			wr_histogram_mean(e->histogram));
-	for (int i = 0; i < wr_quantiles_count; i++)
-		wr_bytes_printf(out, " %s %llu", wr_quantiles[i].name,
-				(unsigned long long)wr_histogram_at(e->histogram, wr_quantiles[i].q));
-	wr_bytes_printf(out, " max %llu %s\n", (unsigned long long)wr_histogram_max(e->histogram),
-			e->def->unit);
-}
-
-void wr_metrics_text(struct wr_metrics *m, struct wr_bytes *out)
-{
-	wr_metrics_each(m, text_entry, out);
-}
-
-static void json_item(const struct item *i, struct wr_bytes *out)
-{
-	wr_bytes_put_json(out, i->def->name, strlen(i->def->name));
-	if (i->value) {
-		wr_bytes_printf(out, ":%lld", (long long)wr_metric_get(i->value));
+	if (!e->kind || (j->kind == e->kind && j->id == e->id))
 		return;
+	if (j->kind == e->kind) {
+		wr_bytes_printf(j->out, "},");
+	} else {
+		json_close_parts(j);
+		wr_bytes_printf(j->out, ",\"%s\":[", e->kind);
 	}
-	wr_bytes_printf(out, ":{\"count\":%llu,\"mean\":%.1f",
-			(unsigned long long)wr_histogram_count(i->histogram),
-			wr_histogram_mean(i->histogram));
-	for (int q = 0; q < wr_quantiles_count; q++)
-		wr_bytes_printf(out, ",\"%s\":%llu", wr_quantiles[q].name,
-				(unsigned long long)wr_histogram_at(i->histogram, wr_quantiles[q].q));
-	wr_bytes_printf(out, ",\"max\":%llu}", (unsigned long long)wr_histogram_max(i->histogram));
+	json_name(j, e->part);
+	j->kind = e->kind;
+	j->id = e->id;
 }
 
-void wr_metrics_json(struct wr_metrics *m, struct wr_bytes *out)
+static void json_entry(const struct wr_metric_entry *e, void *arg)
 {
-	const char *between = "{";
+	struct json *j = arg;
 
-	pthread_mutex_lock(&m->mutex);
-	for (struct wr_metric_set *s = m->first; s; s = s->next, between = ",") {
-		wr_bytes_printf(out, "%s", between);
-		wr_bytes_put_json(out, s->name, strlen(s->name));
-		wr_bytes_printf(out, ":{");
-		for (struct item *i = s->first; i; i = i->next) {
-			json_item(i, out);
-			wr_bytes_printf(out, "%s", i->next ? "," : "");
+	json_open(j, e);
+	wr_bytes_printf(j->out, ",\"%s\":", e->def->name);
+	if (e->histogram)
+		wr_histogram_json(e->histogram, j->out);
+	else
+		wr_bytes_printf(j->out, "%lld", (long long)e->value);
+}
+
+void wr_metrics_json(struct wr_metrics *m, struct wr_clock *clock, struct wr_bytes *out)
+{
+	struct json j = {.out = out};
+
+	wr_bytes_put_u8(out, '[');
+	wr_metrics_each(m, clock, json_entry, &j);
+	json_close(&j);
+	wr_bytes_put_u8(out, ']');
+}
+
+/* ---- catalogue ---- */
+
+static const char *const kinds[] = {
+    [WR_COUNTER] = "counter", [WR_GAUGE] = "gauge", [WR_HISTOGRAM] = "histogram"};
+
+void wr_metrics_catalogue(const struct wr_metric_table *tables, unsigned count, struct wr_bytes *out)
+{
+	for (unsigned t = 0; t < count; t++) {
+		wr_bytes_printf(out, "%s%s\n", t ? "\n" : "", tables[t].of);
+		for (unsigned i = 0; i < tables[t].count; i++) {
+			const struct wr_metric_def *d = &tables[t].defs[i];
+
+			wr_bytes_printf(out, "  %-20s %-9s %-8s %s\n", d->name, kinds[d->kind], d->unit,
+					d->help);
 		}
-		wr_bytes_printf(out, "}");
 	}
-	wr_bytes_printf(out, "%s", m->first ? "}" : "{}");
-	pthread_mutex_unlock(&m->mutex);
+}
+
+void wr_metrics_catalogue_json(const struct wr_metric_table *tables, unsigned count, struct wr_bytes *out)
+{
+	const char *between = "[";
+
+	for (unsigned t = 0; t < count; t++)
+		for (unsigned i = 0; i < tables[t].count; i++, between = ",") {
+			const struct wr_metric_def *d = &tables[t].defs[i];
+
+			wr_bytes_printf(
+			    out, "%s{\"of\":\"%s\",\"name\":\"%s\",\"kind\":\"%s\",\"unit\":\"%s\",\"help\":",
+			    between, tables[t].of, d->name, kinds[d->kind], d->unit);
+			wr_bytes_put_json(out, d->help, strlen(d->help));
+			wr_bytes_put_u8(out, '}');
+		}
+	wr_bytes_printf(out, "]\n");
 }

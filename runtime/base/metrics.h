@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* metrics: counters, gauges and histograms, each declared once with unit and sentence.
  *
- * A value is written by one thread (relaxed, no lock) and read by any. A set belongs to
- * one subtask; a registry lists sets for the summary, the live line and --json.
+ * A value is written by one thread (relaxed, no lock) and read by any. A registry lists them
+ * for the summary, the live line and --json.
  */
 #pragma once
 #include <stdatomic.h>
 #include <stdint.h>
 #include "base/bytes.h"
+#include "base/clock.h"
 
 enum wr_metric_kind { WR_COUNTER, WR_GAUGE, WR_HISTOGRAM };
 
@@ -55,33 +56,61 @@ static inline int64_t wr_metric_get(const wr_metric *m)
 
 /* ---- registry: what there is to be read, by subtask ---- */
 
-/* A registry lists the sets of one job; a set lists the values of one subtask (or of the process). The values
- * stay where their writer has them, so that being listed costs nothing: a set only borrows their addresses.
- * All functions may be called from any thread; a set's values must live until the set is freed. */
+/* A registry lists the sets of one job, a set the values of one subtask. Values stay where their writer has
+ * them: a set has a function that reads them when somebody asks, so being listed costs the writer nothing,
+ * and what must be reckoned (a lag, the length of a queue) is reckoned then. All functions may be called
+ * from any thread; `arg` must live until the set is freed. */
 struct wr_metrics;
 struct wr_metric_set;
+struct wr_metric_reading;	 /* of one set, under way */
+#define WR_METRIC_NONE INT64_MIN /* a value that is not there is not told */
+
 struct wr_metrics *wr_metrics_new(void);
 void wr_metrics_free(struct wr_metrics *m); /* all sets must be freed before */
 
-/* A set called `name` ("count[2]"), listed behind the others; NULL with the error set. */
-struct wr_metric_set *wr_metric_set_new(struct wr_metrics *m, const char *name);
+/* Who is measured: subtask `index` of the task `name`, which is the `group`-th of its job. */
+struct wr_metric_owner {
+	const char *name;
+	uint32_t group, index;
+};
+/* Listed behind the others; the name is borrowed. NULL with the error set. */
+struct wr_metric_set *wr_metric_set_new(struct wr_metrics *m, struct wr_metric_owner owner,
+					void (*read)(void *arg, struct wr_metric_reading *r), void *arg);
 void wr_metric_set_free(struct wr_metric_set *s);
-/* Lists a counter or gauge, or a histogram, as `def`, which lives as long as the program. A set holds a
- * def once (assert). WR_EFATAL without memory. */
-int wr_metric_set_value(struct wr_metric_set *s, const struct wr_metric_def *def, const wr_metric *value);
-int wr_metric_set_histogram(struct wr_metric_set *s, const struct wr_metric_def *def,
-			    const struct wr_histogram *h);
 
-struct wr_metric_entry {
-	const char *set; /* "count[2]"; borrowed during the call */
+/* For a set's `read`: tells one value. Those told first are the owner's own. */
+void wr_metric_tell(struct wr_metric_reading *r, const struct wr_metric_def *def, int64_t value);
+void wr_metric_tell_histogram(struct wr_metric_reading *r, const struct wr_metric_def *def,
+			      const struct wr_histogram *h);
+/* What is told from here on is of a part of the owner: number `id` among those of its kind ("operators"),
+ * which follow one another. */
+void wr_metric_part(struct wr_metric_reading *r, const char *kind, const char *name, uint64_t id);
+uint64_t wr_metric_now_ns(const struct wr_metric_reading *r); /* when it is read: monotonic */
+int64_t wr_metric_now_ms(const struct wr_metric_reading *r);  /* and of the wall */
+
+struct wr_metric_entry { /* borrowed during the call */
+	const struct wr_metric_owner *owner;
+	const char *kind, *part; /* NULL: the owner's own */
+	uint64_t id;
 	const struct wr_metric_def *def;
-	const wr_metric *value;		      /* counters, gauges */
+	int64_t value;			      /* counters, gauges */
 	const struct wr_histogram *histogram; /* histograms */
 };
 /* Calls `each` for every value, set by set in order; it must not call the registry. */
-void wr_metrics_each(struct wr_metrics *m, void (*each)(const struct wr_metric_entry *e, void *arg),
-		     void *arg);
-/* Lines "count[2] rows_in 17 rows"; histograms as "… count 9 mean 1.5 p50 1 … p99.99 4 max 4 ns". */
-void wr_metrics_text(struct wr_metrics *m, struct wr_bytes *out);
-/* {"count[2]":{"rows_in":17,"latency":{"count":9,…,"p99.99":4,"max":4}}} */
-void wr_metrics_json(struct wr_metrics *m, struct wr_bytes *out);
+void wr_metrics_each(struct wr_metrics *m, struct wr_clock *clock,
+		     void (*each)(const struct wr_metric_entry *e, void *arg), void *arg);
+/* [{"name":"count","subtask":0,"steps":9,"operators":[{"name":"count","rows_in":17},…]},…] */
+void wr_metrics_json(struct wr_metrics *m, struct wr_clock *clock, struct wr_bytes *out);
+/* {"count":9,"mean":1.5,"p50":1,…,"p99.99":4,"max":4} */
+void wr_histogram_json(const struct wr_histogram *h, struct wr_bytes *out);
+
+/* ---- catalogue: what there may be to be read ---- */
+
+/* Metrics of one kind of owner or part; each is declared once. */
+struct wr_metric_table {
+	const char *of; /* "operators" */
+	const struct wr_metric_def *defs;
+	unsigned count;
+};
+void wr_metrics_catalogue(const struct wr_metric_table *tables, unsigned count, struct wr_bytes *out);
+void wr_metrics_catalogue_json(const struct wr_metric_table *tables, unsigned count, struct wr_bytes *out);

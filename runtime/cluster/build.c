@@ -13,6 +13,7 @@
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
+#include "task/metrics.h"
 
 enum {
 	ON_THE_WAY = 8,	     /* buffers of a writer beside those being filled, in a job of few subtasks */
@@ -365,6 +366,23 @@ static void making_drop(struct making *m, struct wr_stage_def *stages)
 	wr_gate_free(m->def.gate);
 }
 
+static int list_task(struct wr_job *j, uint32_t vertex, uint32_t subtask)
+{
+	struct wr_metric_owner owner = {j->o.plan->vertices[vertex].name, vertex, subtask};
+	struct wr_metric_set *set =
+	    wr_metric_set_new(j->metrics, owner, wr_task_tell, j->runners[vertex][subtask].task);
+
+	if (!set)
+		return WR_EFATAL;
+	j->sets[j->set_count++] = set;
+	return WR_OK;
+}
+
+uint64_t wr_job_source_id(const struct wr_plan_vertex *v)
+{
+	return wr_key_hash((const uint8_t *)v->uid, (uint32_t)strlen(v->uid));
+}
+
 static int make_task(struct wr_job *j, uint32_t vertex, uint32_t subtask)
 {
 	const struct wr_plan_vertex *v = &j->o.plan->vertices[vertex];
@@ -381,6 +399,8 @@ static int make_task(struct wr_job *j, uint32_t vertex, uint32_t subtask)
 	m.def.stages = stages;
 	m.def.stage_count = v->stage_count;
 	m.def.timeout_us_min = INT64_MAX;
+	m.def.marker_every_ns = (uint64_t)j->o.marker_every_us * 1000;
+	m.def.source_id = wr_job_source_id(v);
 	m.def.world = j->o.world ? j->o.world(j->o.world_arg, vertex, subtask) : NULL;
 	if (v->inputs) {
 		m.def.gate = make_gate(j, vertex, subtask);
@@ -393,7 +413,7 @@ static int make_task(struct wr_job *j, uint32_t vertex, uint32_t subtask)
 		return rc;
 	}
 	m.runner->task = wr_task_new(&m.def);
-	return m.runner->task ? WR_OK : WR_EFATAL;
+	return m.runner->task ? list_task(j, vertex, subtask) : WR_EFATAL;
 }
 
 int wr_job_build(struct wr_job *j)
@@ -402,7 +422,9 @@ int wr_job_build(struct wr_job *j)
 	int rc = make_runners(j);
 
 	j->edges = room(j, p->edge_count, sizeof *j->edges);
-	if (!j->edges)
+	j->sets = room(j, j->task_count, sizeof(struct wr_metric_set *));
+	j->metrics = wr_metrics_new();
+	if (!j->edges || !j->sets || !j->metrics)
 		return WR_EFATAL;
 	for (uint32_t i = 0; i < p->edge_count && rc == WR_OK; i++)
 		rc = make_channels(j, i);

@@ -314,6 +314,9 @@ void wr_job_free(struct wr_job *j)
 {
 	if (!j)
 		return;
+	for (uint32_t i = 0; i < j->set_count; i++)
+		wr_metric_set_free(j->sets[i]);
+	wr_metrics_free(j->metrics);
 	free_tasks(j);
 	free_channels(j);
 	for (uint32_t i = 0; i < j->source_count; i++)
@@ -335,9 +338,9 @@ const struct wr_plan *wr_job_plan(const struct wr_job *j)
 	return j->o.plan;
 }
 
-const struct wr_task *wr_job_task(const struct wr_job *j, uint32_t vertex, uint32_t subtask)
+struct wr_metrics *wr_job_metrics(const struct wr_job *j)
 {
-	return runner_of(j, vertex, subtask)->task;
+	return j->metrics;
 }
 
 int64_t wr_job_buffer_bytes(const struct wr_job *j)

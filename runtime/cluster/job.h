@@ -31,6 +31,7 @@ struct wr_job_options {
 	uint32_t buffer_size;
 	int64_t timeout_us;	  /* of edges that do not say their own */
 	int64_t buffer_bytes_max; /* bound of all buffers, 0 = what the sum says */
+	int64_t marker_every_us;  /* sources emit latency markers this often, 0 = never */
 	struct wr_clock *clock;
 	/* Called by wr_job_run every tick_ms, and once at the end; may be NULL. */
 	void (*tick)(void *arg, bool last);
@@ -53,7 +54,9 @@ void wr_job_free(struct wr_job *j);
  * handlers. */
 void wr_job_stop(struct wr_job *j);
 const struct wr_plan *wr_job_plan(const struct wr_job *j);
-/* For metrics, as long as the job lives. */
-const struct wr_task *wr_job_task(const struct wr_job *j, uint32_t vertex, uint32_t subtask);
+/* What all subtasks tell of themselves; a set's group is its vertex. As long as the job lives. */
+struct wr_metrics *wr_job_metrics(const struct wr_job *j);
+/* By which a latency marker says that it comes from this source. */
+uint64_t wr_job_source_id(const struct wr_plan_vertex *v);
 /* Sum of what the pools may hold, in bytes. */
 int64_t wr_job_buffer_bytes(const struct wr_job *j);

@@ -1,26 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* report: live line and summary. */
+/* report: live line and summary, from the registry of metrics. */
 #include "cluster/report.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/assert.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "task/metrics.h"
 
+static const double LIVE_S = 0.45; /* between two live lines at least */
 static struct wr_mem mem = WR_MEM_INIT("cluster.report");
 
+/* One operator, summed over its subtasks. */
+struct op_sum {
+	const char *name;
+	int64_t values[WR_OP_METRICS];
+	bool source, sink;
+};
+/* Markers from a source to a sink, over all subtasks. */
+struct pair {
+	struct pair *next;
+	const char *source, *sink;
+	uint64_t source_id;
+	uint32_t vertex; /* of the sink */
+	struct wr_histogram *histogram;
+};
 struct wr_report {
 	struct wr_clock *clock;
 	struct wr_job *job;
 	bool live, json, quiet;
 	uint64_t start_ns, last_ns;
 	int64_t last_in, last_out;
+	struct op_sum *ops; /* vertex by vertex, in the order of the chains */
+	uint32_t op_count;
+	uint32_t *first_op; /* by vertex */
+	struct pair *pairs; /* only at the end */
 };
 
 struct totals {
 	int64_t in, out, skipped, late, late_dropped, blocked_ns, bytes;
-	int64_t watermark; /* the lowest; WR_TS_NONE or WR_TS_MAX: there is none */
+	int64_t watermark; /* the lowest; WR_TS_MAX: there is none */
 };
 
 struct wr_report *wr_report_new(const struct wr_config *c, struct wr_clock *clock)
@@ -37,95 +58,167 @@ struct wr_report *wr_report_new(const struct wr_config *c, struct wr_clock *cloc
 	return r;
 }
 
+static void drop_pairs(struct wr_report *r)
+{
+	for (struct pair *p; (p = r->pairs);) {
+		r->pairs = p->next;
+		wr_histogram_free(p->histogram);
+		wr_free(&mem, p);
+	}
+}
+
 void wr_report_free(struct wr_report *r)
 {
+	if (!r)
+		return;
+	drop_pairs(r);
+	wr_free(&mem, r->ops);
+	wr_free(&mem, r->first_op);
 	wr_free(&mem, r);
 }
 
-void wr_report_watch(struct wr_report *r, struct wr_job *j)
-{
-	r->job = j;
-}
-
-/* One operator, summed over its subtasks. */
-struct op_sum {
-	const char *name;
-	int64_t in, out, bytes_in, bytes_out, skipped, late, late_dropped;
-	bool source, sink;
-};
-
-static struct op_sum op_sum(const struct wr_job *j, uint32_t vertex, uint32_t stage, uint32_t op)
-{
-	const struct wr_plan_vertex *v = &wr_job_plan(j)->vertices[vertex];
-	const struct wr_plan_stage *s = &v->stages[stage];
-	struct op_sum sum = {.name = s->operators[op].name,
-			     .source = !v->inputs && stage == 0 && op == 0,
-			     .sink = s->out_count == 0};
-
-	for (uint32_t i = 0; i < v->parallelism; i++) {
-		const struct wr_op_stats *o = &wr_task_stage(wr_job_task(j, vertex, i), stage)->ops_stats[op];
-
-		sum.in += wr_metric_get(&o->rows_in);
-		sum.out += wr_metric_get(&o->rows_out);
-		sum.bytes_in += wr_metric_get(&o->bytes_in);
-		sum.bytes_out += wr_metric_get(&o->bytes_out);
-		sum.skipped += wr_metric_get(&o->skipped);
-		sum.late += wr_metric_get(&o->late);
-		sum.late_dropped += wr_metric_get(&o->late_dropped);
-	}
-	return sum;
-}
-
-static void each_operator(const struct wr_report *r,
-			  void (*each)(const struct op_sum *s, bool first, void *arg), void *arg)
+static void list_operators(struct wr_report *r)
 {
 	const struct wr_plan *p = wr_job_plan(r->job);
-	bool first = true;
+	struct op_sum *op = r->ops;
+
+	for (uint32_t v = 0; v < p->vertex_count; v++) {
+		const struct wr_plan_vertex *vertex = &p->vertices[v];
+
+		r->first_op[v] = (uint32_t)(op - r->ops);
+		for (uint32_t s = 0; s < vertex->stage_count; s++)
+			for (uint32_t k = 0; k < vertex->stages[s].operator_count; k++)
+				*op++ = (struct op_sum){.name = vertex->stages[s].operators[k].name,
+							.source = !vertex->inputs && s == 0 && k == 0,
+							.sink = vertex->stages[s].out_count == 0};
+	}
+}
+
+int wr_report_watch(struct wr_report *r, struct wr_job *j)
+{
+	const struct wr_plan *p = wr_job_plan(j);
 
 	for (uint32_t v = 0; v < p->vertex_count; v++)
 		for (uint32_t s = 0; s < p->vertices[v].stage_count; s++)
-			for (uint32_t k = 0; k < p->vertices[v].stages[s].operator_count; k++) {
-				struct op_sum sum = op_sum(r->job, v, s, k);
-
-				each(&sum, first, arg);
-				first = false;
-			}
+			r->op_count += p->vertices[v].stages[s].operator_count;
+	r->ops = wr_zalloc(&mem, (r->op_count + 1) * sizeof *r->ops);
+	r->first_op = wr_zalloc(&mem, (p->vertex_count + 1) * sizeof *r->first_op);
+	if (!r->ops || !r->first_op)
+		return WR_EFATAL;
+	r->job = j;
+	list_operators(r);
+	return WR_OK;
 }
 
-static void add_operator(const struct op_sum *s, bool first, void *arg)
-{
-	struct totals *t = arg;
+/* ---- adding up ---- */
 
-	(void)first;
-	t->skipped += s->skipped;
-	t->late += s->late;
-	t->late_dropped += s->late_dropped;
-	if (s->source) {
-		t->in += s->out;
-		t->bytes += s->bytes_out;
-	}
-	if (s->sink)
-		t->out += s->in;
+struct adding {
+	struct wr_report *report;
+	struct totals *totals;
+};
+
+static void add_operator(struct wr_report *r, const struct wr_metric_entry *e)
+{
+	uint32_t at = r->first_op[e->owner->group] + (uint32_t)e->id;
+
+	WR_ASSERT(at < r->op_count);
+	r->ops[at].values[e->def - wr_op_metrics] += e->value;
+}
+
+static void add_entry(const struct wr_metric_entry *e, void *arg)
+{
+	struct adding *a = arg;
+
+	if (e->kind && !strcmp(e->kind, "operators"))
+		add_operator(a->report, e);
+	else if (e->def == wr_task_blocked)
+		a->totals->blocked_ns += e->value;
+	else if (e->def == wr_task_watermark && e->value < a->totals->watermark)
+		a->totals->watermark = e->value;
 }
 
 /* Records in: what sources emitted; out: what entered sinks. */
-static struct totals add_up(const struct wr_report *r)
+static struct totals add_up(struct wr_report *r)
 {
-	const struct wr_plan *p = wr_job_plan(r->job);
 	struct totals t = {.watermark = WR_TS_MAX};
+	struct adding a = {r, &t};
 
-	each_operator(r, add_operator, &t);
-	for (uint32_t v = 0; v < p->vertex_count; v++)
-		for (uint32_t i = 0; i < p->vertices[v].parallelism; i++) {
-			const struct wr_task_stats *s = wr_task_stats(wr_job_task(r->job, v, i));
-			int64_t watermark = wr_metric_get(&s->watermark);
+	for (uint32_t i = 0; i < r->op_count; i++)
+		memset(r->ops[i].values, 0, sizeof r->ops[i].values);
+	wr_metrics_each(wr_job_metrics(r->job), r->clock, add_entry, &a);
+	for (uint32_t i = 0; i < r->op_count; i++) {
+		const struct op_sum *o = &r->ops[i];
 
-			t.blocked_ns += wr_metric_get(&s->blocked_ns);
-			if (watermark != WR_TS_NONE && watermark < t.watermark)
-				t.watermark = watermark;
-		}
+		t.in += o->source ? o->values[WR_OP_ROWS_OUT] : 0;
+		t.bytes += o->source ? o->values[WR_OP_BYTES_OUT] : 0;
+		t.out += o->sink ? o->values[WR_OP_ROWS_IN] : 0;
+		t.skipped += o->values[WR_OP_SKIPPED];
+		t.late += o->values[WR_OP_LATE];
+		t.late_dropped += o->values[WR_OP_LATE_DROPPED];
+	}
 	return t;
 }
+
+/* ---- latencies ---- */
+
+static const char *source_name(const struct wr_report *r, uint64_t id)
+{
+	const struct wr_plan *p = wr_job_plan(r->job);
+
+	for (uint32_t v = 0; v < p->vertex_count; v++)
+		if (!p->vertices[v].inputs && wr_job_source_id(&p->vertices[v]) == id)
+			return p->vertices[v].stages[0].operators[0].name;
+	return "?";
+}
+
+static void add_pair(const struct wr_metric_entry *e, void *arg)
+{
+	struct wr_report *r = arg;
+	struct pair *p = r->pairs;
+
+	if (e->def != &wr_latency_metric)
+		return;
+	while (p && (p->source_id != e->id || p->vertex != e->owner->group || strcmp(p->sink, e->part)))
+		p = p->next;
+	if (!p) {
+		struct wr_histogram *h = wr_histogram_new();
+
+		p = h ? wr_alloc(&mem, sizeof *p) : NULL;
+		if (!p) {
+			wr_histogram_free(h);
+			return;
+		}
+		*p = (struct pair){r->pairs, source_name(r, e->id), e->part, e->id, e->owner->group, h};
+		r->pairs = p;
+	}
+	wr_histogram_merge(p->histogram, e->histogram);
+}
+
+static void pairs_text(const struct wr_report *r)
+{
+	for (const struct pair *p = r->pairs; p; p = p->next) {
+		fprintf(stderr, "  latency %s → %s:", p->source, p->sink);
+		for (int i = 0; i < wr_quantiles_count; i++)
+			fprintf(stderr, " %s %.1f", wr_quantiles[i].name,
+				(double)wr_histogram_at(p->histogram, wr_quantiles[i].q) / 1e3);
+		fprintf(stderr, " µs (%llu markers)\n", (unsigned long long)wr_histogram_count(p->histogram));
+	}
+}
+
+static void pairs_json(const struct wr_report *r, struct wr_bytes *out)
+{
+	for (const struct pair *p = r->pairs; p; p = p->next) {
+		wr_bytes_printf(out, "%s{\"source\":", p == r->pairs ? "" : ",");
+		wr_json_string(out, p->source, strlen(p->source));
+		wr_bytes_printf(out, ",\"sink\":");
+		wr_json_string(out, p->sink, strlen(p->sink));
+		wr_bytes_printf(out, ",\"latency_ns\":");
+		wr_histogram_json(p->histogram, out);
+		wr_bytes_put_u8(out, '}');
+	}
+}
+
+/* ---- the live line ---- */
 
 static const char *amount(double v, char *to, size_t size)
 {
@@ -148,7 +241,7 @@ void wr_report_tick(void *report, bool last)
 	char a[16], b[16], c[16], lag[48] = "", line[250];
 	double s = (double)(now - r->last_ns) / 1e9;
 
-	if (last || !r->live || s < 0.45)
+	if (last || !r->live || s < LIVE_S)
 		return;
 	t = add_up(r);
 	if (t.watermark != WR_TS_MAX)
@@ -164,125 +257,92 @@ void wr_report_tick(void *report, bool last)
 	r->last_out = t.out;
 }
 
-static void op_text(const struct op_sum *s, bool first, void *arg)
+/* ---- the summary ---- */
+
+static void op_text(const struct op_sum *s)
 {
-	(void)first, (void)arg;
-	fprintf(stderr, "  %-28s %12lld in %12lld out", s->name, (long long)s->in, (long long)s->out);
-	if (s->skipped)
-		fprintf(stderr, " %9lld skipped", (long long)s->skipped);
-	if (s->late)
-		fprintf(stderr, " %9lld late, %lld dropped", (long long)s->late, (long long)s->late_dropped);
+	const int64_t *v = s->values;
+
+	fprintf(stderr, "  %-28s %12lld in %12lld out", s->name, (long long)v[WR_OP_ROWS_IN],
+		(long long)v[WR_OP_ROWS_OUT]);
+	if (v[WR_OP_SKIPPED])
+		fprintf(stderr, " %9lld skipped", (long long)v[WR_OP_SKIPPED]);
+	if (v[WR_OP_LATE])
+		fprintf(stderr, " %9lld late, %lld dropped", (long long)v[WR_OP_LATE],
+			(long long)v[WR_OP_LATE_DROPPED]);
 	fputc('\n', stderr);
 }
 
-static void op_json(const struct op_sum *s, bool first, void *arg)
+static void op_json(const struct op_sum *s, bool first, struct wr_bytes *out)
 {
-	struct wr_bytes *out = arg;
+	const int64_t *v = s->values;
 
 	wr_bytes_printf(out, "%s{\"name\":", first ? "" : ",");
 	wr_json_string(out, s->name, strlen(s->name));
-	wr_bytes_printf(out,
-			",\"in\":%lld,\"out\":%lld,\"skipped\":%lld,\"late\":%lld,\"late_dropped\":%lld}",
-			(long long)s->in, (long long)s->out, (long long)s->skipped, (long long)s->late,
-			(long long)s->late_dropped);
+	wr_bytes_printf(
+	    out, ",\"in\":%lld,\"out\":%lld,\"skipped\":%lld,\"late\":%lld,\"late_dropped\":%lld}",
+	    (long long)v[WR_OP_ROWS_IN], (long long)v[WR_OP_ROWS_OUT], (long long)v[WR_OP_SKIPPED],
+	    (long long)v[WR_OP_LATE], (long long)v[WR_OP_LATE_DROPPED]);
 }
 
-/* What the writers of a task say together. */
-static void task_writers_json(const struct wr_task *t, struct wr_bytes *out)
+static void summary_json(struct wr_report *r, const struct totals *t, const char *status, double seconds)
 {
-	struct wr_writer_stats sum = {0}, w;
+	struct wr_bytes out = WR_BYTES_EMPTY;
 
-	for (uint32_t i = 0; i < wr_task_writer_count(t); i++) {
-		wr_writer_stats(wr_task_writer(t, i), &w);
-		sum.buffers += w.buffers;
-		sum.pool.limit += w.pool.limit;
-		sum.pool.in_use += w.pool.in_use;
-		sum.pool.overdrafts += w.pool.overdrafts;
-		if (w.queued_max > sum.queued_max)
-			sum.queued_max = w.queued_max;
-	}
-	wr_bytes_printf(out,
-			"\"buffers_out\":%lld,\"pool_buffers\":%u,\"pool_buffers_in_use\":%u,"
-			"\"pool_overdrafts\":%lld,\"queued_buffers\":%u",
-			(long long)sum.buffers, sum.pool.limit, sum.pool.in_use,
-			(long long)sum.pool.overdrafts, sum.queued_max);
+	wr_bytes_printf(&out,
+			"{\"status\":\"%s\",\"seconds\":%.3f,\"records_in\":%lld,\"records_out\":%lld,"
+			"\"skipped\":%lld,\"late\":%lld,\"late_dropped\":%lld,\"bytes\":%lld,"
+			"\"back_pressured_seconds\":%.3f,\"resident_bytes_max\":%lld,\"operators\":[",
+			status, seconds, (long long)t->in, (long long)t->out, (long long)t->skipped,
+			(long long)t->late, (long long)t->late_dropped, (long long)t->bytes,
+			(double)t->blocked_ns / 1e9, (long long)wr_mem_resident_max());
+	for (uint32_t i = 0; i < r->op_count; i++)
+		op_json(&r->ops[i], i == 0, &out);
+	wr_bytes_printf(&out, "],\"latencies\":[");
+	pairs_json(r, &out);
+	wr_bytes_printf(&out, "],\"tasks\":");
+	wr_metrics_json(wr_job_metrics(r->job), r->clock, &out);
+	wr_bytes_printf(&out, "}\n");
+	if (!out.failed)
+		fwrite(out.data, 1, out.len, stderr);
+	wr_bytes_deinit(&out);
 }
 
-static void tasks_json(const struct wr_report *r, struct wr_bytes *out)
+static void summary_text(const struct wr_report *r, const struct totals *t, const char *status,
+			 double seconds)
 {
-	const struct wr_plan *p = wr_job_plan(r->job);
-	bool first = true;
+	char a[16], b[16];
 
-	for (uint32_t v = 0; v < p->vertex_count; v++)
-		for (uint32_t i = 0; i < p->vertices[v].parallelism; i++) {
-			const struct wr_task *t = wr_job_task(r->job, v, i);
-			const struct wr_task_stats *s = wr_task_stats(t);
-			int64_t watermark = wr_metric_get(&s->watermark);
-
-			wr_bytes_printf(out, "%s{\"name\":", first ? "" : ",");
-			wr_json_string(out, p->vertices[v].name, strlen(p->vertices[v].name));
-			wr_bytes_printf(out,
-					",\"subtask\":%u,\"steps\":%lld,\"busy_ms\":%.3f,"
-					"\"back_pressured_ms\":%.3f,\"buffers_in\":%lld,",
-					i, (long long)wr_metric_get(&s->steps),
-					(double)wr_metric_get(&s->busy_ns) / 1e6,
-					(double)wr_metric_get(&s->blocked_ns) / 1e6,
-					(long long)wr_metric_get(&s->buffers_in));
-			if (watermark != WR_TS_NONE && watermark != WR_TS_MAX)
-				wr_bytes_printf(out, "\"watermark\":%lld,", (long long)watermark);
-			task_writers_json(t, out);
-			wr_bytes_put_u8(out, '}');
-			first = false;
-		}
+	fprintf(stderr, "%s: %srecords in, %sout, %.3f s", status, amount((double)t->in, a, sizeof a),
+		amount((double)t->out, b, sizeof b), seconds);
+	fprintf(stderr, " (%s/s), %.1f MB peak memory",
+		amount(seconds > 0 ? (double)t->in / seconds : 0, a, sizeof a),
+		(double)wr_mem_resident_max() / 1e6);
+	if (t->skipped)
+		fprintf(stderr, ", %lld skipped", (long long)t->skipped);
+	if (t->late)
+		fprintf(stderr, ", %lld late (%lld dropped)", (long long)t->late, (long long)t->late_dropped);
+	if (t->blocked_ns)
+		fprintf(stderr, ", back-pressured %.3f s", (double)t->blocked_ns / 1e9);
+	fputc('\n', stderr);
+	for (uint32_t i = 0; i < r->op_count; i++)
+		op_text(&r->ops[i]);
+	pairs_text(r);
 }
 
 void wr_report_end(struct wr_report *r, int rc)
 {
 	double s = (double)(wr_clock_ns(r->clock) - r->start_ns) / 1e9;
-	struct totals t = add_up(r);
-	char a[16], b[16];
+	struct totals t;
 
+	if (!r->job)
+		return;
+	t = add_up(r);
+	wr_metrics_each(wr_job_metrics(r->job), r->clock, add_pair, r);
 	if (r->live)
 		wr_log_set_live(NULL);
-	if (r->json) {
-		struct wr_bytes out = WR_BYTES_EMPTY;
-
-		wr_bytes_printf(
-		    &out,
-		    "{\"status\":\"%s\",\"seconds\":%.3f,\"records_in\":%lld,\"records_out\":%lld,"
-		    "\"skipped\":%lld,\"late\":%lld,\"late_dropped\":%lld,\"bytes\":%lld,\"back_pressured_"
-		    "seconds\":%.3f,"
-		    "\"resident_bytes_max\":%lld,\"operators\":[",
-		    rc < 0	   ? "failed"
-		    : rc == WR_END ? "interrupted"
-				   : "done",
-		    s, (long long)t.in, (long long)t.out, (long long)t.skipped, (long long)t.late,
-		    (long long)t.late_dropped, (long long)t.bytes, (double)t.blocked_ns / 1e9,
-		    (long long)wr_mem_resident_max());
-		each_operator(r, op_json, &out);
-		wr_bytes_printf(&out, "],\"tasks\":[");
-		tasks_json(r, &out);
-		wr_bytes_printf(&out, "]}\n");
-		if (!out.failed)
-			fwrite(out.data, 1, out.len, stderr);
-		wr_bytes_deinit(&out);
-	} else if (!r->quiet) {
-		fprintf(stderr, "%s: %srecords in, %sout, %.3f s",
-			rc < 0	       ? "failed"
-			: rc == WR_END ? "stopped"
-				       : "done",
-			amount((double)t.in, a, sizeof a), amount((double)t.out, b, sizeof b), s);
-		fprintf(stderr, " (%s/s), %.1f MB peak memory",
-			amount(s > 0 ? (double)t.in / s : 0, a, sizeof a),
-			(double)wr_mem_resident_max() / 1e6);
-		if (t.skipped)
-			fprintf(stderr, ", %lld skipped", (long long)t.skipped);
-		if (t.late)
-			fprintf(stderr, ", %lld late (%lld dropped)", (long long)t.late,
-				(long long)t.late_dropped);
-		if (t.blocked_ns)
-			fprintf(stderr, ", back-pressured %.3f s", (double)t.blocked_ns / 1e9);
-		fputc('\n', stderr);
-		each_operator(r, op_text, NULL);
-	}
+	if (r->json)
+		summary_json(r, &t, rc < 0 ? "failed" : rc == WR_END ? "interrupted" : "done", s);
+	else if (!r->quiet)
+		summary_text(r, &t, rc < 0 ? "failed" : rc == WR_END ? "stopped" : "done", s);
 }

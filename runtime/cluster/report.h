@@ -8,8 +8,8 @@
 struct wr_report;
 struct wr_report *wr_report_new(const struct wr_config *c, struct wr_clock *clock);
 void wr_report_free(struct wr_report *r);
-/* The job to be watched; before wr_job_run. */
-void wr_report_watch(struct wr_report *r, struct wr_job *j);
+/* The job to be watched; before wr_job_run. WR_EFATAL without memory. */
+int wr_report_watch(struct wr_report *r, struct wr_job *j);
 void wr_report_tick(void *report, bool last); /* as wr_job_options.tick */
 /* The summary; `rc` as wr_job_run gave it. */
 void wr_report_end(struct wr_report *r, int rc);

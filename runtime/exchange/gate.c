@@ -55,6 +55,12 @@ uint32_t wr_gate_input(const struct wr_gate *g, uint32_t channel)
 	return g->ports[channel].input;
 }
 
+uint32_t wr_gate_queued(const struct wr_gate *g, uint32_t channel)
+{
+	WR_ASSERT(channel < g->count);
+	return g->ports[channel].channel->ops->queued(g->ports[channel].channel);
+}
+
 static bool port_filled(const struct port *p)
 {
 	return !p->blocked && !p->ended && !wr_ring_empty(p->channel);

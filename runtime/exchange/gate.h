@@ -39,4 +39,6 @@ void wr_gate_block(struct wr_gate *g, uint32_t channel);
 void wr_gate_unblock_all(struct wr_gate *g);
 /* WR_EV_END came out of it: nothing will follow. Once a channel. */
 void wr_gate_end(struct wr_gate *g, uint32_t channel);
+/* Buffers that wait in a channel. Any thread. */
+uint32_t wr_gate_queued(const struct wr_gate *g, uint32_t channel);
 bool wr_gate_has_input(const struct wr_gate *g); /* an open channel is filled */

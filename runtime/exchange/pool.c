@@ -43,9 +43,9 @@ struct wr_pool {
 	struct wr_notify ready;
 	/* owner's thread */
 	struct wr_buffer *free;
-	uint32_t made;	/* buffers in existence */
-	uint32_t spare; /* of these in `free` */
-	int64_t overdrafts;
+	uint32_t made;		      /* buffers in existence */
+	uint32_t spare;		      /* of these in `free` */
+	wr_metric in_use, overdrafts; /* read by any thread */
 	/* any thread */
 	_Alignas(64) _Atomic uintptr_t returned;
 	_Atomic int64_t left;
@@ -237,6 +237,11 @@ struct wr_buffer *wr_buffer_alone(uint32_t size)
 
 /* ---- taking: the owner ---- */
 
+static uint32_t pool_used(const struct wr_pool *pool)
+{
+	return pool->made - pool->spare;
+}
+
 /* Takes over what came back; what was overdrawn is freed. Leaves WAITING as it is. */
 static void pool_drain(struct wr_pool *pool)
 {
@@ -256,11 +261,7 @@ static void pool_drain(struct wr_pool *pool)
 			pool->spare++;
 		}
 	}
-}
-
-static uint32_t pool_used(const struct wr_pool *pool)
-{
-	return pool->made - pool->spare;
+	wr_metric_set(&pool->in_use, pool_used(pool));
 }
 
 bool wr_pool_has(struct wr_pool *pool, uint32_t buffers)
@@ -309,7 +310,7 @@ struct wr_buffer *wr_pool_take(struct wr_pool *pool, bool event)
 	if (!pool->free || pool_used(pool) >= bound)
 		pool_drain(pool);
 	if (pool_used(pool) >= bound)
-		pool->overdrafts++;
+		wr_metric_add(&pool->overdrafts, 1);
 	b = pool->free;
 	if (b) {
 		pool->free = b->next;
@@ -317,6 +318,7 @@ struct wr_buffer *wr_pool_take(struct wr_pool *pool, bool event)
 	} else if (!(b = pool_make(pool))) {
 		return NULL;
 	}
+	wr_metric_set(&pool->in_use, pool_used(pool));
 	b->next = NULL;
 	b->rows_len = b->len = b->row_count = b->fragment = 0;
 	atomic_store_explicit(&b->refs, 1, memory_order_relaxed);
@@ -327,6 +329,6 @@ void wr_pool_stats(const struct wr_pool *pool, struct wr_pool_stats *out)
 {
 	out->limit = pool->limit;
 	out->reserve = pool->reserve;
-	out->in_use = pool_used(pool);
-	out->overdrafts = pool->overdrafts;
+	out->in_use = (uint32_t)wr_metric_get(&pool->in_use);
+	out->overdrafts = wr_metric_get(&pool->overdrafts);
 }

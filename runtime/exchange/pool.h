@@ -8,6 +8,7 @@
  */
 #pragma once
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "base/notify.h"
 #include "exchange/buffer.h"
 
@@ -42,5 +43,5 @@ struct wr_pool_stats {
 	uint32_t in_use;    /* taken, and not seen to be back */
 	int64_t overdrafts; /* buffers ever taken beyond the limit, or for rows out of the reserve */
 };
-/* Owner's thread. */
+/* Any thread: numbers may be a moment old. */
 void wr_pool_stats(const struct wr_pool *pool, struct wr_pool_stats *out);

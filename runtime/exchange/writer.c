@@ -44,8 +44,10 @@ struct wr_writer {
 	uint32_t custom_shape;
 	int32_t custom_field;
 
-	bool lost; /* a channel refused a buffer */
-	int64_t rows, bytes, buffers;
+	uint32_t marker_lane; /* where the next latency marker goes */
+	bool lost;	      /* a channel refused a buffer */
+	const char *name;
+	wr_metric rows, bytes, buffers; /* read by any thread */
 };
 
 /* ---- life ---- */
@@ -91,6 +93,7 @@ struct wr_writer *wr_writer_new(const struct wr_writer_options *o)
 	WR_ASSERT(o->channel_count > 0);
 	if (!w)
 		return NULL;
+	w->name = o->name;
 	w->partitioning = o->partitioning;
 	w->pool = o->pool;
 	w->channel_count = o->channel_count;
@@ -134,9 +137,9 @@ static void lane_push(struct wr_writer *w, struct lane *l)
 
 	l->buffer = NULL;
 	l->since_ns = 0;
-	w->buffers++;
-	w->bytes += b->len;
-	w->rows += b->row_count;
+	wr_metric_add(&w->buffers, 1);
+	wr_metric_add(&w->bytes, b->len);
+	wr_metric_add(&w->rows, b->row_count);
 	if (w->partitioning != WR_BROADCAST) {
 		w->lost |= wr_channel_push(l->channel, b) != WR_OK;
 		return;
@@ -381,29 +384,45 @@ void wr_writer_commit(struct wr_writer *w, uint8_t *upto, uint32_t rows)
 
 /* ---- events and time ---- */
 
+static int lane_event(struct wr_writer *w, struct lane *l, enum wr_event_type type, int64_t ts,
+		      const void *payload, uint32_t payload_len)
+{
+	uint32_t need = WR_ELEM_HEADER + ((payload_len + 7) & ~7u);
+	struct wr_buffer *b = lane_buffer(w, l, need, true);
+	uint8_t *at;
+
+	if (!b)
+		return WR_EFATAL;
+	WR_ASSERT(need <= b->size - b->len);
+	at = b->data + b->len;
+	wr_event_put(at, type, ts);
+	if (payload_len) {
+		((struct wr_elem *)at)->len = need;
+		memset(at + need - 8, 0, 8);
+		memcpy(at + WR_ELEM_HEADER, payload, payload_len);
+	}
+	b->len += need;
+	lane_push(w, l);
+	return WR_OK;
+}
+
 int wr_writer_event(struct wr_writer *w, enum wr_event_type type, int64_t ts, const void *payload,
 		    uint32_t payload_len)
 {
-	uint32_t need = WR_ELEM_HEADER + ((payload_len + 7) & ~7u);
+	int rc = WR_OK;
 
-	for (uint32_t i = 0; i < w->lane_count; i++) {
-		struct wr_buffer *b = lane_buffer(w, &w->lanes[i], need, true);
-		uint8_t *at;
+	for (uint32_t i = 0; i < w->lane_count && rc == WR_OK; i++)
+		rc = lane_event(w, &w->lanes[i], type, ts, payload, payload_len);
+	return rc == WR_OK ? wr_writer_status(w) : rc;
+}
 
-		if (!b)
-			return WR_EFATAL;
-		WR_ASSERT(need <= b->size - b->len);
-		at = b->data + b->len;
-		wr_event_put(at, type, ts);
-		if (payload_len) {
-			((struct wr_elem *)at)->len = need;
-			memset(at + need - 8, 0, 8);
-			memcpy(at + WR_ELEM_HEADER, payload, payload_len);
-		}
-		b->len += need;
-		lane_push(w, &w->lanes[i]);
-	}
-	return wr_writer_status(w);
+int wr_writer_marker(struct wr_writer *w, int64_t ts, const void *payload, uint32_t payload_len)
+{
+	int rc = lane_event(w, &w->lanes[w->marker_lane], WR_EV_LATENCY, ts, payload, payload_len);
+
+	if (++w->marker_lane == w->lane_count)
+		w->marker_lane = 0;
+	return rc == WR_OK ? wr_writer_status(w) : rc;
 }
 
 uint64_t wr_writer_flush(struct wr_writer *w, uint64_t now_ns, bool all)
@@ -460,12 +479,17 @@ bool wr_writer_wait(struct wr_writer *w)
 	return wr_pool_wait(w->pool, w->want);
 }
 
+const char *wr_writer_name(const struct wr_writer *w)
+{
+	return w->name;
+}
+
 void wr_writer_stats(const struct wr_writer *w, struct wr_writer_stats *out)
 {
 	memset(out, 0, sizeof *out);
-	out->rows = w->rows;
-	out->bytes = w->bytes;
-	out->buffers = w->buffers;
+	out->rows = wr_metric_get(&w->rows);
+	out->bytes = wr_metric_get(&w->bytes);
+	out->buffers = wr_metric_get(&w->buffers);
 	wr_pool_stats(w->pool, &out->pool);
 	for (uint32_t i = 0; i < w->channel_count; i++) {
 		uint32_t n = w->channels[i]->ops->queued(w->channels[i]);

@@ -25,7 +25,7 @@ enum wr_partitioning {
 };
 
 struct wr_writer_options {
-	const char *name; /* for messages: "word_count.flat_map -> count" */
+	const char *name; /* borrowed: "word_count.flat_map -> count" */
 	enum wr_partitioning partitioning;
 	struct wr_channel **channels; /* copied; the channels are borrowed */
 	uint32_t channel_count;
@@ -65,6 +65,9 @@ void wr_writer_commit(struct wr_writer *w, uint8_t *upto, uint32_t rows);
  * multiple of 8 and must fit a buffer. WR_EFATAL when the heap refuses. */
 int wr_writer_event(struct wr_writer *w, enum wr_event_type type, int64_t ts, const void *payload,
 		    uint32_t payload_len);
+/* A latency marker, to one channel after the other: all would be as many as there are ways through the job.
+ */
+int wr_writer_marker(struct wr_writer *w, int64_t ts, const void *payload, uint32_t payload_len);
 /* Pushes partly filled buffers whose time is up (timeout 0, or `all`: every one). The time of a buffer
  * begins at the first flush that sees it; `now_ns` is monotonic. Gives the time of the next flush that will
  * be due, UINT64_MAX if none. */
@@ -74,9 +77,12 @@ uint64_t wr_writer_flush(struct wr_writer *w, uint64_t now_ns, bool all);
  * To be asked after calls that push. */
 int wr_writer_status(const struct wr_writer *w);
 
+const char *wr_writer_name(const struct wr_writer *w);
+
 struct wr_writer_stats {
 	int64_t rows, bytes, buffers; /* pushed; a broadcast row counts once */
 	struct wr_pool_stats pool;
 	uint32_t queued_max; /* longest channel queue now, in buffers */
 };
+/* Any thread: numbers may be a moment old. */
 void wr_writer_stats(const struct wr_writer *w, struct wr_writer_stats *out);

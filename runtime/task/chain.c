@@ -2,6 +2,7 @@
 /* chain: rows and events through the stages of a task, from inbox to inbox. */
 #include "base/assert.h"
 #include "base/error.h"
+#include "task/latency.h"
 #include "task/task_priv.h"
 
 int wr_stage_sync(struct wr_stage *s)
@@ -68,9 +69,9 @@ void wr_stage_hold(struct wr_stage *s, uint32_t number, bool held)
 uint64_t wr_stage_running_ns(const struct wr_stage *s)
 {
 	const struct wr_task *t = task_of((struct wr_stage *)(uintptr_t)s);
-	uint64_t now = t->chain.step_until_ns - WR_STEP_NS, blocked = (uint64_t)t->stats.blocked_ns;
+	uint64_t now = t->chain.step_until_ns - WR_STEP_NS;
 
-	return now - blocked - (t->blocked_ns ? now - t->blocked_ns : 0);
+	return now - (uint64_t)wr_metric_get(&t->stats.blocked_ns);
 }
 
 static int on_rows(struct wr_stage *s, struct wr_item *item)
@@ -157,6 +158,18 @@ static int on_split(struct wr_stage *s, const struct wr_item *item)
 	return synced == WR_OK ? rc : synced;
 }
 
+/* At a sink, which has no output but for what failed, its way is over. */
+static int on_marker(struct wr_stage *s, const struct wr_item *item)
+{
+	uint64_t now;
+
+	if (s->out_count > (s->dead_letter >= 0))
+		return stage_event(s, item->event, item->ts, item->payload, NULL);
+	now = wr_clock_ns(s->env->clock);
+	return wr_latency_add(task_of(s), s->index, item->payload,
+			      now > (uint64_t)item->ts ? now - (uint64_t)item->ts : 0);
+}
+
 static int on_item(struct wr_stage *s, struct wr_item *item)
 {
 	switch (item->event) {
@@ -170,6 +183,8 @@ static int on_item(struct wr_stage *s, struct wr_item *item)
 		if (s->ops->split)
 			return on_split(s, item);
 		break;
+	case WR_EV_LATENCY:
+		return on_marker(s, item);
 	case WR_EV_IDLE:
 	case WR_EV_ACTIVE:
 		if (s->ops->own_time)

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
+#include "task/latency.h"
 #include "task/task_priv.h"
 
 static struct wr_mem mem = WR_MEM_INIT("task.tasks");
@@ -100,7 +101,10 @@ static int task_init(struct wr_task *t, const struct wr_task_def *def)
 	}
 	if (rc == WR_OK && t->gate) {
 		t->valve = wr_valve_new(wr_gate_count(t->gate));
-		rc = t->valve ? WR_OK : WR_EFATAL;
+		t->channels = zeroed(t, wr_gate_count(t->gate) * sizeof *t->channels);
+		rc = t->valve && t->channels ? WR_OK : WR_EFATAL;
+		for (uint32_t i = 0; t->channels && i < wr_gate_count(t->gate); i++)
+			wr_metric_set(&t->channels[i].watermark, WR_TS_NONE);
 		for (uint32_t i = 0; t->valve && i < wr_gate_count(t->gate); i++)
 			wr_valve_input(t->valve, i, wr_gate_input(t->gate, i));
 	}
@@ -139,6 +143,9 @@ struct wr_task *wr_task_new(const struct wr_task_def *def)
 	t->chain.clock = t->env.clock;
 	t->gate = def->gate;
 	t->timeout_us_min = def->timeout_us_min;
+	t->marker_every_ns = def->gate ? 0 : def->marker_every_ns;
+	t->source_id = def->source_id;
+	t->marker_ns = t->marker_every_ns ? wr_clock_ns(t->env.clock) + t->marker_every_ns : UINT64_MAX;
 	t->flush_ns = t->deadline_ns = UINT64_MAX;
 	wr_metric_set(&t->stats.watermark, WR_TS_NONE);
 	t->writers = wr_arena_alloc(&t->arena, (def->writer_count + 1) * sizeof *t->writers);
@@ -183,6 +190,7 @@ void wr_task_free(struct wr_task *t)
 		wr_writer_free(t->writers[i]);
 	wr_gate_free(t->gate);
 	wr_valve_free(t->valve);
+	wr_latency_deinit(t);
 	wr_stock_deinit(&c->stock);
 	wr_mailbox_deinit(&t->mailbox);
 	wr_arena_deinit(&t->arena);
@@ -209,14 +217,4 @@ uint32_t wr_task_stage_count(const struct wr_task *t)
 const struct wr_stage *wr_task_stage(const struct wr_task *t, uint32_t i)
 {
 	return &t->chain.stages[i];
-}
-
-uint32_t wr_task_writer_count(const struct wr_task *t)
-{
-	return t->writer_count;
-}
-
-const struct wr_writer *wr_task_writer(const struct wr_task *t, uint32_t i)
-{
-	return t->writers[i];
 }

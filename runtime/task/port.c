@@ -213,7 +213,7 @@ static int deliver_event(struct wr_chain *c, uint32_t stage, const struct wr_ite
 int wr_port_event(struct wr_port *p, uint32_t event, int64_t ts, uint64_t payload, const char *text)
 {
 	const struct wr_item item = {.event = event, .ts = ts, .payload = payload};
-	bool with_payload = event == WR_EV_BARRIER || event == WR_EV_LATENCY;
+	bool with_payload = event == WR_EV_BARRIER;
 	int rc = wr_port_release(p);
 
 	for (uint32_t i = 0; i < p->target_count && rc == WR_OK; i++) {
@@ -223,7 +223,9 @@ int wr_port_event(struct wr_port *p, uint32_t event, int64_t ts, uint64_t payloa
 			continue; /* END follows, and says it */
 		if (to->writer && event == WR_EV_SPLIT)
 			continue;
-		if (to->writer)
+		if (to->writer && event == WR_EV_LATENCY)
+			rc = wr_writer_marker(to->writer, ts, &payload, sizeof payload);
+		else if (to->writer)
 			rc = wr_writer_event(to->writer, (enum wr_event_type)event, ts, &payload,
 					     with_payload ? sizeof payload : 0);
 		else

@@ -59,6 +59,7 @@ static int on_channel_end(struct wr_task *t, uint32_t channel)
 {
 	int rc;
 
+	wr_metric_set(&t->channels[channel].watermark, WR_TS_MAX);
 	wr_gate_end(t->gate, channel);
 	t->channels_ended++;
 	rc = align(t);
@@ -71,10 +72,13 @@ static int on_event(struct wr_task *t, uint32_t channel, const struct wr_elem *e
 
 	switch (wr_event_type(e)) {
 	case WR_EV_WATERMARK:
+		wr_metric_set(&t->channels[channel].watermark, e->ts);
 		return valve_actions(t, wr_valve_on_watermark(t->valve, channel, e->ts));
 	case WR_EV_IDLE:
+		wr_metric_set(&t->channels[channel].idle, 1);
 		return valve_actions(t, wr_valve_on_idle(t->valve, channel));
 	case WR_EV_ACTIVE:
+		wr_metric_set(&t->channels[channel].idle, 0);
 		return valve_actions(t, wr_valve_on_active(t->valve, channel));
 	case WR_EV_END:
 		return on_channel_end(t, channel);
@@ -131,7 +135,19 @@ static int end_source(struct wr_task *t)
 	int rc = wr_inbox_add_event(&t->chain, 0, WR_EV_WATERMARK, WR_TS_MAX, 0);
 
 	t->input_ended = true;
+	t->marker_ns = UINT64_MAX;
 	return rc == WR_OK ? wr_inbox_add_event(&t->chain, 0, WR_EV_END, 0, 0) : rc;
+}
+
+/* Says when it was due, so that a source that is held up shows in what it measures. */
+static int emit_marker(struct wr_task *t)
+{
+	int rc = wr_inbox_add_event(&t->chain, 0, WR_EV_LATENCY, (int64_t)t->marker_ns, t->source_id);
+
+	t->marker_ns += t->marker_every_ns;
+	if (t->marker_ns <= t->now_ns)
+		t->marker_ns = t->now_ns + t->marker_every_ns;
+	return rc;
 }
 
 static int poll_source(struct wr_task *t)
@@ -141,6 +157,8 @@ static int poll_source(struct wr_task *t)
 
 	if (t->stopping)
 		return end_source(t);
+	if (t->now_ns >= t->marker_ns)
+		return emit_marker(t);
 	s->wake_ns = UINT64_MAX;
 	if (t->chain.held)
 		return WR_AGAIN;
@@ -324,7 +342,7 @@ static int flush(struct wr_task *t, enum wr_step step)
 
 static uint64_t next_deadline(struct wr_task *t)
 {
-	uint64_t at = t->flush_ns;
+	uint64_t at = t->flush_ns < t->marker_ns ? t->flush_ns : t->marker_ns;
 	int64_t wall = INT64_MIN;
 
 	for (uint32_t i = 0; i < t->chain.stage_count; i++) {
@@ -347,13 +365,25 @@ static uint64_t next_deadline(struct wr_task *t)
 	return at;
 }
 
+/* The time since the last step goes to what that one said. */
+static void account_rest(struct wr_task *t, uint64_t now_ns)
+{
+	struct wr_task_stats *s = &t->stats;
+	enum wr_step said = (enum wr_step)wr_metric_get(&s->rest);
+
+	if (wr_metric_get(&s->steps))
+		wr_metric_add(said == WR_STEP_IDLE	? &s->idle_ns
+			      : said == WR_STEP_BLOCKED ? &s->blocked_ns
+							: &s->waiting_ns,
+			      (int64_t)(now_ns - t->now_ns));
+}
+
 static void account(struct wr_task *t, uint64_t began_ns, enum wr_step step)
 {
 	wr_metric_add(&t->stats.steps, 1);
 	wr_metric_add(&t->stats.busy_ns, (int64_t)(t->now_ns - began_ns));
-	if (t->blocked_ns)
-		wr_metric_add(&t->stats.blocked_ns, (int64_t)(began_ns - t->blocked_ns));
-	t->blocked_ns = step == WR_STEP_BLOCKED ? t->now_ns : 0;
+	wr_metric_set(&t->stats.rest, step);
+	wr_metric_set(&t->stats.rest_since_ns, (int64_t)t->now_ns);
 }
 
 enum wr_step wr_task_step(struct wr_task *t)
@@ -374,6 +404,8 @@ enum wr_step wr_task_step(struct wr_task *t)
 		ready = t->world->ready(t->world, ready);
 	}
 	began = wr_clock_ns(t->chain.clock);
+	account_rest(t, began);
+	t->now_ns = began;
 	t->chain.step_until_ns = began + WR_STEP_NS;
 	for (uint32_t i = 0; i < t->chain.stage_count; i++)
 		t->chain.stages[i].step_until_ns = t->chain.step_until_ns;
@@ -388,10 +420,8 @@ enum wr_step wr_task_step(struct wr_task *t)
 		step = answer(t, WR_EFATAL);
 	t->deadline_ns = step == WR_STEP_IDLE || step == WR_STEP_BLOCKED ? next_deadline(t) : UINT64_MAX;
 	account(t, began, step);
-	if (step >= WR_STEP_DONE) {
+	if (step >= WR_STEP_DONE)
 		t->done = true;
-		wr_metric_set(&t->stats.done, 1);
-	}
 	if (t->world && t->world->end && t->world->end(t->world) && step < WR_STEP_DONE)
 		step = step == WR_STEP_ENOUGH ? step : WR_STEP_MORE;
 	return step;

@@ -59,16 +59,22 @@ struct wr_task_def {
 	struct wr_gate *gate;	    /* taken; NULL for a source */
 	struct wr_writer **writers; /* taken; the array is copied */
 	uint32_t writer_count;
-	int64_t timeout_us_min; /* shortest buffer timeout of the writers */
-	struct wr_world *world; /* borrowed; NULL = the system's clock and round robin */
+	int64_t timeout_us_min;	  /* shortest buffer timeout of the writers */
+	uint64_t marker_every_ns; /* a source emits latency markers this often, 0 = never */
+	uint64_t source_id;	  /* what its markers say of where they come from */
+	struct wr_world *world;	  /* borrowed; NULL = the system's clock and round robin */
 };
 
-/* Written by the task's thread, read by any. */
+/* Written by the task's thread, read by any; what they mean is said in task/metrics.c. */
 struct wr_task_stats {
-	wr_metric busy_ns, blocked_ns, steps;
-	wr_metric watermark; /* WR_TS_NONE before the first */
+	wr_metric steps, busy_ns, blocked_ns, idle_ns, waiting_ns;
+	wr_metric rest, rest_since_ns; /* between two steps: what the last one said, and when */
+	wr_metric watermark;	       /* WR_TS_NONE before the first */
 	wr_metric buffers_in;
-	wr_metric done;
+};
+struct wr_channel_stats {
+	wr_metric watermark; /* WR_TS_NONE before the first */
+	wr_metric idle;
 };
 
 struct wr_task;
@@ -87,6 +93,3 @@ const struct wr_stage_env *wr_task_env(const struct wr_task *t);
 const struct wr_task_stats *wr_task_stats(const struct wr_task *t);
 uint32_t wr_task_stage_count(const struct wr_task *t);
 const struct wr_stage *wr_task_stage(const struct wr_task *t, uint32_t i);
-uint32_t wr_task_writer_count(const struct wr_task *t);
-/* For metrics, from any thread: numbers may be a moment old. */
-const struct wr_writer *wr_task_writer(const struct wr_task *t, uint32_t i);

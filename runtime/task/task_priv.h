@@ -20,6 +20,7 @@ struct wr_task {
 	struct wr_world *world;
 	struct wr_arena arena;
 	int64_t timeout_us_min;
+	uint64_t marker_every_ns, source_id;
 	struct wr_mailbox mailbox;
 	/* state */
 	struct wr_valve *valve;
@@ -35,12 +36,14 @@ struct wr_task {
 	uint64_t barrier_payload;
 	uint32_t barriers; /* channels that have brought it */
 	uint32_t channels_ended;
-	uint64_t now_ns;     /* last reading of the clock */
-	uint64_t blocked_ns; /* since when the task is blocked, 0 = it is not */
-	uint64_t flush_ns;   /* when the writers want to be flushed next */
+	uint64_t now_ns;   /* last reading of the clock */
+	uint64_t flush_ns; /* when the writers want to be flushed next */
 	uint64_t flush_look_ns;
 	uint64_t deadline_ns;
+	uint64_t marker_ns; /* when a source's next latency marker is due, UINT64_MAX = none is */
 	struct wr_task_stats stats;
+	struct wr_channel_stats *channels; /* of the gate */
+	_Atomic(struct wr_latency *) latencies;
 };
 
 /* Handles what lies in the inboxes, the last stage first. WR_OK: they are empty. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* metrics: histograms against sorted values, and the registry's texts. */
+/* metrics: histograms against sorted values, the registry and the catalogue. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -149,21 +149,28 @@ static void *write_values(void *arg)
 	return NULL;
 }
 
+static void tell_shared(void *arg, struct wr_metric_reading *r)
+{
+	struct shared *s = arg;
+
+	wr_metric_tell(r, &rows_in, wr_metric_get(&s->rows));
+	wr_metric_tell_histogram(r, &latency, s->h);
+}
+
 static void values_may_be_read_while_they_are_written(void **state)
 {
 	struct shared s = {wr_histogram_new(), 0, 0};
 	struct wr_metrics *m = wr_metrics_new();
-	struct wr_metric_set *set = wr_metric_set_new(m, "busy");
+	struct wr_metric_set *set =
+	    wr_metric_set_new(m, (struct wr_metric_owner){"busy", 0, 0}, tell_shared, &s);
 	pthread_t writer;
 
 	(void)state;
-	wr_metric_set_value(set, &rows_in, &s.rows);
-	wr_metric_set_histogram(set, &latency, s.h);
 	assert_int_equal(pthread_create(&writer, NULL, write_values, &s), 0);
 	do {
 		struct wr_bytes text = WR_BYTES_EMPTY;
 
-		wr_metrics_text(m, &text);
+		wr_metrics_json(m, wr_clock_system(), &text);
 		assert_true(wr_histogram_at(s.h, 0.5) <= 50000);
 		wr_bytes_deinit(&text);
 	} while (!atomic_load(&s.done));
@@ -174,63 +181,104 @@ static void values_may_be_read_while_they_are_written(void **state)
 	wr_histogram_free(s.h);
 }
 
-static void expect(void (*print)(struct wr_metrics *, struct wr_bytes *), struct wr_metrics *m,
-		   const char *text)
+/* A task with two operators and an output, and nothing of what is not there. */
+static void tell_task(void *arg, struct wr_metric_reading *r)
+{
+	wr_metric_tell(r, &rows_in, *(int64_t *)arg);
+	wr_metric_tell(r, &queued, WR_METRIC_NONE);
+	wr_metric_part(r, "operators", "map", 0);
+	wr_metric_tell(r, &rows_in, 1);
+	wr_metric_tell(r, &queued, -2);
+	wr_metric_part(r, "operators", "map", 1);
+	wr_metric_tell(r, &rows_in, 3);
+	wr_metric_part(r, "outputs", "a \"b\"", 1);
+	wr_metric_tell(r, &queued, (int64_t)wr_metric_now_ns(r) + wr_metric_now_ms(r));
+}
+
+static void tell_histogram(void *arg, struct wr_metric_reading *r)
+{
+	wr_metric_part(r, "latencies", "print", 77);
+	wr_metric_tell_histogram(r, &latency, arg);
+}
+
+static void expect_json(struct wr_metrics *m, const char *text)
 {
 	struct wr_bytes out = WR_BYTES_EMPTY;
+	struct wr_clock clock;
 
-	print(m, &out);
+	wr_clock_manual_init(&clock, 5, 6);
+	wr_metrics_json(m, &clock, &out);
 	wr_bytes_put_u8(&out, 0);
 	assert_string_equal((char *)out.data, text);
 	wr_bytes_deinit(&out);
 }
 
-static void the_registry_lists_sets_in_order_as_text_and_as_json(void **state)
+static void the_registry_reads_sets_in_order_with_their_parts(void **state)
 {
 	struct wr_metrics *m = wr_metrics_new();
-	struct wr_metric_set *a = wr_metric_set_new(m, "map[0]"), *b = wr_metric_set_new(m, "say \"hi\""), *c;
 	struct wr_histogram *h = wr_histogram_new();
-	wr_metric rows = 0, wait = -3, other = 9;
+	int64_t rows = 17;
+	struct wr_metric_set *a =
+	    wr_metric_set_new(m, (struct wr_metric_owner){"map", 0, 0}, tell_task, &rows);
+	struct wr_metric_set *b =
+	    wr_metric_set_new(m, (struct wr_metric_owner){"map", 0, 1}, tell_histogram, h);
 
 	(void)state;
-	assert_int_equal(wr_metric_set_value(a, &rows_in, &rows), WR_OK);
-	assert_int_equal(wr_metric_set_value(a, &queued, &wait), WR_OK);
-	assert_int_equal(wr_metric_set_histogram(b, &latency, h), WR_OK);
-	wr_metric_add(&rows, 17);
 	wr_histogram_add(h, 4);
 	wr_histogram_add(h, 5);
-	expect(wr_metrics_text, m,
-	       "map[0] rows_in 17 rows\nmap[0] queued -3 buffers\n"
-	       "say \"hi\" latency count 2 mean 4.5 p50 4 p90 5 p95 5 p99 5 p99.9 5 p99.99 5 max 5 ns\n");
-	expect(wr_metrics_json, m,
-	       "{\"map[0]\":{\"rows_in\":17,\"queued\":-3},\"say "
-	       "\\\"hi\\\"\":{\"latency\":{\"count\":2,\"mean\":4.5,"
-	       "\"p50\":4,\"p90\":5,\"p95\":5,\"p99\":5,\"p99.9\":5,\"p99.99\":5,\"max\":5}}}");
+	expect_json(m, "[{\"name\":\"map\",\"subtask\":0,\"rows_in\":17,\"operators\":["
+		       "{\"name\":\"map\",\"rows_in\":1,\"queued\":-2},{\"name\":\"map\",\"rows_in\":3}],"
+		       "\"outputs\":[{\"name\":\"a \\\"b\\\"\",\"queued\":11}]},"
+		       "{\"name\":\"map\",\"subtask\":1,\"latencies\":[{\"name\":\"print\",\"latency\":"
+		       "{\"count\":2,\"mean\":4.5,\"p50\":4,\"p90\":5,\"p95\":5,\"p99\":5,\"p99.9\":5,"
+		       "\"p99.99\":5,\"max\":5}}]}]");
 	wr_metric_set_free(a);
-	c = wr_metric_set_new(m, "last");
-	wr_metric_set_value(c, &rows_in, &other);
 	wr_metric_set_free(b);
-	expect(wr_metrics_text, m, "last rows_in 9 rows\n");
-	wr_metric_set_free(c);
 	wr_metric_set_free(NULL);
-	expect(wr_metrics_text, m, "");
-	expect(wr_metrics_json, m, "{}");
+	expect_json(m, "[]");
 	wr_metrics_free(m);
 	wr_metrics_free(NULL);
 	wr_histogram_free(h);
 }
 
+static void the_catalogue_says_name_kind_unit_and_meaning(void **state)
+{
+	static const struct wr_metric_def defs[] = {{"rows_in", WR_COUNTER, "rows", "Rows that came in."},
+						    {"queued", WR_GAUGE, "buffers", "Buffers that wait."}};
+	static const struct wr_metric_table tables[] = {{"tasks", defs, 2}, {"others", defs, 1}};
+	struct wr_bytes text = WR_BYTES_EMPTY, json = WR_BYTES_EMPTY;
+
+	(void)state;
+	wr_metrics_catalogue(tables, 2, &text);
+	wr_metrics_catalogue_json(tables, 1, &json);
+	wr_bytes_put_u8(&text, 0);
+	wr_bytes_put_u8(&json, 0);
+	assert_string_equal((char *)text.data,
+			    "tasks\n"
+			    "  rows_in              counter   rows     Rows that came in.\n"
+			    "  queued               gauge     buffers  Buffers that wait.\n"
+			    "\nothers\n"
+			    "  rows_in              counter   rows     Rows that came in.\n");
+	assert_string_equal(
+	    (char *)json.data,
+	    "[{\"of\":\"tasks\",\"name\":\"rows_in\",\"kind\":\"counter\",\"unit\":\"rows\",\"help\":\"Rows "
+	    "that came in.\"},{\"of\":\"tasks\",\"name\":\"queued\",\"kind\":\"gauge\",\"unit\":\"buffers\","
+	    "\"help\":\"Buffers that wait.\"}]\n");
+	wr_bytes_deinit(&text);
+	wr_bytes_deinit(&json);
+}
+
 static void a_refusal_leaves_nothing_listed(void **state)
 {
-	wr_metric rows = 0;
+	int64_t rows = 0;
 
 	(void)state;
 	for (struct failing f = failing_begin(); failing_next(&f);) {
 		struct wr_metrics *m = wr_metrics_new();
-		struct wr_metric_set *set = m ? wr_metric_set_new(m, "x") : NULL;
+		struct wr_metric_owner owner = {"x", 0, 0};
+		struct wr_metric_set *set = m ? wr_metric_set_new(m, owner, tell_task, &rows) : NULL;
 		struct wr_histogram *h = wr_histogram_new();
-		bool all = set && h && wr_metric_set_value(set, &rows_in, &rows) == WR_OK &&
-			   wr_metric_set_histogram(set, &latency, h) == WR_OK;
+		bool all = set && h;
 
 		wr_metric_set_free(set);
 		wr_metrics_free(m);
@@ -248,7 +296,8 @@ int main(void)
 	    cmocka_unit_test(the_ends_of_the_range_have_buckets),
 	    cmocka_unit_test(merging_is_adding_all),
 	    cmocka_unit_test(values_may_be_read_while_they_are_written),
-	    cmocka_unit_test(the_registry_lists_sets_in_order_as_text_and_as_json),
+	    cmocka_unit_test(the_registry_reads_sets_in_order_with_their_parts),
+	    cmocka_unit_test(the_catalogue_says_name_kind_unit_and_meaning),
 	    cmocka_unit_test(a_refusal_leaves_nothing_listed),
 	};
 

@@ -574,6 +574,30 @@ static void a_refused_allocation_is_an_error_and_leaks_nothing(void **state)
 	close_all(3);
 }
 
+static void a_marker_goes_to_one_channel_after_the_other(void **state)
+{
+	uint64_t payload = 9;
+
+	(void)state;
+	open_plain(WR_HASH, 3);
+	for (uint32_t i = 0; i < 7; i++) {
+		assert_int_equal(wr_writer_marker(w, i, &payload, sizeof payload), WR_OK);
+		for (uint32_t c = 0; c < 3; c++) {
+			struct wr_buffer *b = wr_ring_pop(channels[c]);
+
+			assert_int_equal(b != NULL, c == i % 3);
+			if (!b)
+				continue;
+			assert_int_equal(wr_event_type((struct wr_elem *)b->data), WR_EV_LATENCY);
+			assert_int_equal(((struct wr_elem *)b->data)->ts, i);
+			assert_memory_equal(wr_elem_body((struct wr_elem *)b->data), &payload,
+					    sizeof payload);
+			wr_buffer_unref(b);
+		}
+	}
+	close_all(3);
+}
+
 static void rows_that_a_channel_lost_are_an_error_until_the_end(void **state)
 {
 	(void)state;
@@ -613,6 +637,7 @@ int main(void)
 	    cmocka_unit_test(a_writer_that_holds_what_it_waits_for_lets_go),
 	    cmocka_unit_test(a_page_keeps_a_pool_of_one_buffer_going),
 	    cmocka_unit_test(a_refused_allocation_is_an_error_and_leaks_nothing),
+	    cmocka_unit_test(a_marker_goes_to_one_channel_after_the_other),
 	    cmocka_unit_test(rows_that_a_channel_lost_are_an_error_until_the_end),
 	};
 
