@@ -158,18 +158,18 @@ static bool reserve(struct wr_panes *p, bool there, struct view *v)
 	return resize(p, v, cap, v);
 }
 
-uint64_t *wr_panes_at(struct wr_panes *p, int64_t start, bool *fresh)
+uint64_t *wr_panes_at(struct wr_panes *p, int64_t start, int64_t due, bool *fresh, bool *sooner)
 {
 	struct view v = {0};
-	bool there = look(p, &v);
+	bool there = own(p, &v);
 	uint32_t at = there ? lower_bound(p, &v, start) : 0;
-	struct pane *pane;
+	struct pane *pane = there ? pane_at(p, &v, at) : NULL;
 
-	*fresh = !there || at == v.count || pane_at(p, &v, at)->start != start;
-	if (*fresh ? !reserve(p, there, &v) : !own(p, &v))
-		return NULL;
-	pane = pane_at(p, &v, at);
-	if (*fresh) {
+	*sooner = *fresh = false;
+	if (WR_UNLIKELY(!there || at == v.count || pane->start != start)) {
+		if ((!there && look(p, &v)) || !reserve(p, there, &v))
+			return NULL;
+		pane = pane_at(p, &v, at);
 		if (p->shared)
 			v.count = v.head->count++;
 		else
@@ -177,6 +177,11 @@ uint64_t *wr_panes_at(struct wr_panes *p, int64_t start, bool *fresh)
 		memmove((uint8_t *)pane + p->pane_len, pane, (size_t)(v.count - at) * p->pane_len);
 		memset(pane, 0, p->pane_len);
 		pane->start = start;
+		*fresh = true;
+		*sooner =
+		    p->shared && due != WR_NO_WINDOW && (v.head->next == WR_NO_WINDOW || due < v.head->next);
+		if (*sooner)
+			v.head->next = due;
 	}
 	if (p->shared && start < v.head->back_end)
 		v.head->flip = INT64_MIN;
@@ -194,37 +199,23 @@ const uint64_t *wr_panes_find(struct wr_panes *p, int64_t start)
 	return at < v.count && pane_at(p, &v, at)->start == start ? pane_at(p, &v, at)->acc : NULL;
 }
 
-bool wr_panes_start(struct wr_panes *p, uint32_t n, int64_t *start)
+int wr_panes_drop(struct wr_panes *p, int64_t keep)
 {
 	struct view v;
+	uint32_t gone = 0;
 
-	if (!look(p, &v) || n >= v.count)
-		return false;
-	*start = pane_at(p, &v, n)->start;
-	return true;
-}
-
-int wr_panes_drop(struct wr_panes *p, uint32_t count)
-{
-	struct view v;
-
-	if (!count || !look(p, &v))
+	WR_ASSERT(!p->shared);
+	if (!look(p, &v))
 		return WR_OK;
-	WR_ASSERT(count <= v.count);
-	if (count == v.count) {
+	while (gone < v.count && pane_at(p, &v, gone)->start < keep)
+		gone++;
+	if (gone == v.count) {
 		wr_state_clear(p->store, STATE);
 		return WR_OK;
 	}
-	if (!p->shared) {
-		v.panes += (size_t)count * p->pane_len;
-		v.count -= count;
-		return resize(p, &v, v.count, &v) ? WR_OK : WR_EFATAL;
-	}
-	if (!own(p, &v))
-		return WR_EFATAL;
-	v.head->first += count;
-	v.head->count -= count;
-	return WR_OK;
+	v.panes += (size_t)gone * p->pane_len;
+	v.count -= gone;
+	return !gone || resize(p, &v, v.count, &v) ? WR_OK : WR_EFATAL;
 }
 
 /* ---- sums of windows ---- */
@@ -252,29 +243,71 @@ static void build_front(const struct wr_panes *p, const struct view *v, int64_t 
 	v->head->flip = v->head->back_end = end;
 }
 
-const uint64_t *wr_panes_window(struct wr_panes *p, int64_t start, int64_t end)
+/* The sum of the window that fires, by the two stacks. */
+static void sum_window(struct wr_panes *p, const struct view *v, int64_t start, int64_t end)
 {
 	uint32_t slots = p->accums->slots, at;
-	struct view v;
 
-	if (!own(p, &v))
-		return NULL;
-	if (start >= v.head->flip)
-		build_front(p, &v, start, end);
-	for (at = lower_bound(p, &v, v.head->back_end); at < v.count; at++) {
-		const struct pane *pane = pane_at(p, &v, at);
+	if (start >= v->head->flip)
+		build_front(p, v, start, end);
+	for (at = lower_bound(p, v, v->head->back_end); at < v->count; at++) {
+		const struct pane *pane = pane_at(p, v, at);
 
 		if (pane->start >= end)
 			break;
-		wr_accums_merge(p->accums, v.head->back, pane->acc);
+		wr_accums_merge(p->accums, v->head->back, pane->acc);
 	}
-	v.head->back_end = end;
-	at = lower_bound(p, &v, start);
-	if (at < v.count && pane_at(p, &v, at)->start < v.head->flip)
-		add_up(p, p->sum, pane_at(p, &v, at)->acc + slots, v.head->back);
+	v->head->back_end = end;
+	at = lower_bound(p, v, start);
+	if (at < v->count && pane_at(p, v, at)->start < v->head->flip)
+		add_up(p, p->sum, pane_at(p, v, at)->acc + slots, v->head->back);
 	else
-		memcpy(p->sum, v.head->back, 8 * (size_t)slots);
-	return p->sum;
+		memcpy(p->sum, v->head->back, 8 * (size_t)slots);
+}
+
+/* The first window behind the one that ends at `end` that holds a pane. */
+static int64_t next_window(const struct wr_panes *p, const struct view *v, int64_t end)
+{
+	const struct wr_slicing *s = p->slicing;
+	int64_t next = WR_NO_WINDOW;
+
+	for (uint32_t i = 0; i < v->count && next == WR_NO_WINDOW; i++) {
+		int64_t start = pane_at(p, v, i)->start;
+
+		if (s->kind == WR_SLIDING && start >= end + s->slide - s->size && start < end)
+			return end + s->slide; /* what nearly always is */
+		next = wr_window_after(s, wr_slice_of(s, start), end);
+	}
+	return next;
+}
+
+int wr_panes_fire(struct wr_panes *p, int64_t start, int64_t end, int64_t keep, const uint64_t **sum,
+		  int64_t *next)
+{
+	struct view v;
+	uint32_t gone = 0;
+
+	*sum = NULL;
+	*next = WR_NO_WINDOW;
+	if (!own(p, &v))
+		return look(p, &v) ? WR_EFATAL : WR_OK;
+	if (v.head->next == end) {
+		sum_window(p, &v, start, end);
+		*sum = p->sum;
+	}
+	while (gone < v.count && pane_at(p, &v, gone)->start < keep)
+		gone++;
+	if (gone == v.count) {
+		wr_state_clear(p->store, STATE);
+		return WR_OK;
+	}
+	v.head->first += gone;
+	v.head->count -= gone;
+	v.panes += (size_t)gone * p->pane_len;
+	v.count -= gone;
+	if (*sum)
+		v.head->next = *next = next_window(p, &v, end);
+	return WR_OK;
 }
 
 const uint64_t *wr_panes_sum(struct wr_panes *p, int64_t start, int64_t end)
@@ -292,23 +325,4 @@ const uint64_t *wr_panes_sum(struct wr_panes *p, int64_t start, int64_t end)
 		wr_accums_merge(p->accums, p->sum, pane->acc);
 	}
 	return p->sum;
-}
-
-int64_t wr_panes_next(struct wr_panes *p)
-{
-	struct view v;
-	bool there = look(p, &v);
-
-	WR_ASSERT(there && p->shared);
-	return v.head->next;
-}
-
-int wr_panes_set_next(struct wr_panes *p, int64_t end)
-{
-	struct view v;
-
-	if (!own(p, &v))
-		return WR_EFATAL;
-	v.head->next = end;
-	return WR_OK;
 }

@@ -30,7 +30,7 @@ struct wr_panes {
 	bool shared;
 	uint32_t head_len, pane_len;
 	struct wr_bytes scratch;
-	uint64_t *sum; /* result of wr_panes_sum and wr_panes_window */
+	uint64_t *sum; /* result of wr_panes_sum and wr_panes_fire */
 };
 
 /* Borrows all; WR_EFATAL when memory is gone (deinit all the same). */
@@ -38,21 +38,20 @@ int wr_panes_init(struct wr_panes *p, struct wr_store *store, const struct wr_ac
 		  const struct wr_slicing *slicing);
 void wr_panes_deinit(struct wr_panes *p);
 
-/* The accumulator of the slice that starts at `start`, for writing; *fresh = 1: it was made, empty. Valid
- * until the next call. NULL: no memory. */
-uint64_t *wr_panes_at(struct wr_panes *p, int64_t start, bool *fresh);
+/* The accumulator of the slice that starts at `start`, for writing; *fresh: it was made, empty. Valid until
+ * the next call. Shared slices: `due` is the end of the next window to fire that holds a new slice (or
+ * WR_NO_WINDOW), and *sooner says that the key fires then for the first time or sooner than so far. NULL: no
+ * memory. */
+uint64_t *wr_panes_at(struct wr_panes *p, int64_t start, int64_t due, bool *fresh, bool *sooner);
 /* The same for reading; NULL: there is none. */
 const uint64_t *wr_panes_find(struct wr_panes *p, int64_t start);
-/* Start of the n-th pane, by time; false behind the last one. */
-bool wr_panes_start(struct wr_panes *p, uint32_t n, int64_t *start);
-/* Takes the first `count` panes out; the last one takes the value with it. */
-int wr_panes_drop(struct wr_panes *p, uint32_t count);
+/* Tumbling windows: drops the panes that start before `keep`. */
+int wr_panes_drop(struct wr_panes *p, int64_t keep);
 
-/* For shared slices: the sum of the panes in [start, end) for the window that fires now; windows are asked
- * for in the order of their ends. NULL: no memory. */
-const uint64_t *wr_panes_window(struct wr_panes *p, int64_t start, int64_t end);
-/* The same by adding them up, for any window. */
+/* For shared slices, when the window [start, end) may be due: *sum is what it adds up to (NULL: it is not the
+ * window the key waits for), panes that start before `keep` are dropped, and *next is the end of the next
+ * window to fire (WR_NO_WINDOW: none, or it stays). */
+int wr_panes_fire(struct wr_panes *p, int64_t start, int64_t end, int64_t keep, const uint64_t **sum,
+		  int64_t *next);
+/* The sum of the panes in [start, end) by adding them up, for any window. */
 const uint64_t *wr_panes_sum(struct wr_panes *p, int64_t start, int64_t end);
-/* End of the next window of this key that is to fire; WR_NO_WINDOW: none. The value must be there. */
-int64_t wr_panes_next(struct wr_panes *p);
-int wr_panes_set_next(struct wr_panes *p, int64_t end);

@@ -35,7 +35,7 @@ static int find_shape(struct wr_result *r, const struct wr_cell *cells, uint32_t
 		f[i] = (struct wr_field_spec){names[i].p, names[i].len, cells[i].type, 0};
 		r->types[i] = cells[i].type;
 	}
-	r->count = 0;
+	r->count = r->fixed_len = 0;
 	r->shape = wr_shape_intern(f, count, 0, 0);
 	if (!r->shape)
 		return wr_error_wrap(WR_EUSER, "result of a window");
@@ -43,6 +43,10 @@ static int find_shape(struct wr_result *r, const struct wr_cell *cells, uint32_t
 	for (uint32_t i = 0; i < count; i++)
 		r->place_of[i] = (uint32_t)wr_shape_find(s, names[i].p, names[i].len);
 	r->count = count;
+	r->fixed_len = WR_ELEM_HEADER + s->fixed_len;
+	for (uint32_t i = 0; i < count; i++)
+		if (cells[i].type > WR_T_U64)
+			r->fixed_len = 0;
 	return WR_OK;
 }
 
@@ -60,8 +64,14 @@ static int gather(struct wr_result *r, const uint8_t *key, uint32_t key_len, con
 		  int64_t start, int64_t end, struct wr_cell *cells)
 {
 	uint32_t n = 0;
-	int rc = r->key_count ? wr_key_parts(key, key_len, cells, &n) : WR_OK;
+	int rc = WR_OK;
 
+	if (r->key_count == 1 && key[0] == 'i') { /* what wr_key_parts would give */
+		cells[n++].type = WR_T_I64;
+		memcpy(&cells[0].i64, key + 1, 8);
+	} else if (r->key_count) {
+		rc = wr_key_parts(key, key_len, cells, &n);
+	}
 	WR_ASSERT(rc != WR_OK || n == r->key_count);
 	for (uint32_t i = 0; i < n; i++)
 		as_number(&cells[i]);
@@ -88,6 +98,17 @@ int wr_result_emit(struct wr_result *r, struct wr_out *out, const uint8_t *key, 
 		rc = find_shape(r, cells, count);
 	if (rc != WR_OK)
 		return rc;
+	if (r->fixed_len) {
+		if ((!out->p || (size_t)(out->end - out->p) < r->fixed_len) &&
+		    !wr_out_more(out, r->fixed_len))
+			return WR_EFATAL;
+		*(struct wr_elem *)out->p = (struct wr_elem){r->fixed_len, r->shape, ts};
+		for (uint32_t i = 0; i < count; i++)
+			memcpy(out->p + WR_ELEM_HEADER + 8 * r->place_of[i], &cells[i].u64, 8);
+		out->p += r->fixed_len;
+		out->rows++;
+		return WR_OK;
+	}
 	for (uint32_t i = 0; i < count; i++)
 		placed[r->place_of[i]] = cells[i];
 	len = wr_row_len(wr_shape(r->shape), placed);

@@ -17,6 +17,7 @@ struct wr_result {
 	const struct wr_accums *accums;
 	bool bounds; /* window_start and window_end are fields */
 	uint32_t shape, count;
+	uint32_t fixed_len;			 /* of a row whose fields are all numbers; else 0 */
 	uint32_t types[WR_RESULT_FIELDS_MAX];	 /* of the cells, in our order */
 	uint32_t place_of[WR_RESULT_FIELDS_MAX]; /* our order → the shape's */
 };

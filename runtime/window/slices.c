@@ -56,6 +56,13 @@ int64_t wr_window_after(const struct wr_slicing *s, struct wr_slice slice, int64
 	return first <= last ? first : WR_NO_WINDOW;
 }
 
+int64_t wr_window_keep(const struct wr_slicing *s, int64_t ts)
+{
+	int64_t step = s->kind == WR_CUMULATIVE ? s->size : s->slide;
+
+	return align(ts - s->size, step, s->offset) + step;
+}
+
 int64_t wr_window_start(const struct wr_slicing *s, int64_t end)
 {
 	return s->kind == WR_CUMULATIVE ? align(end - 1, s->size, s->offset) : end - s->size;

@@ -39,5 +39,7 @@ int64_t wr_window_last(const struct wr_slicing *s, struct wr_slice slice);
 int64_t wr_window_next(const struct wr_slicing *s, int64_t end);
 /* The end of the first window behind time `ts` (end > ts) that holds the slice; WR_NO_WINDOW if none. */
 int64_t wr_window_after(const struct wr_slicing *s, struct wr_slice slice, int64_t ts);
+/* The start of the first window that ends behind `ts`: slices before it are in no window that does. */
+int64_t wr_window_keep(const struct wr_slicing *s, int64_t ts);
 /* Where the window that ends at `end` begins. */
 int64_t wr_window_start(const struct wr_slicing *s, int64_t end);

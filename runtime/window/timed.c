@@ -21,6 +21,9 @@ struct timed {
 	struct wr_panes panes;
 	struct wr_slice slice; /* of the last row, and the end of the last window that holds it */
 	int64_t slice_last;
+	int64_t due, due_slice, due_watermark; /* see due_of: what it gave, and for what */
+	int64_t fire_at, fire_start,
+	    keep; /* the timers that fire now, their window's start, slices to keep */
 };
 
 static int timed_open(struct wr_window *w)
@@ -41,6 +44,7 @@ static int timed_open(struct wr_window *w)
 	t->slicing.offset = wr_value_int(s->options, "offset", 0);
 	WR_ASSERT(t->slicing.size > 0 && t->slicing.slide > 0);
 	t->slice = (struct wr_slice){INT64_MAX, INT64_MIN};
+	t->due_slice = t->fire_at = INT64_MIN;
 	return wr_panes_init(&t->panes, s->store, &w->accums, &t->slicing);
 }
 
@@ -69,41 +73,47 @@ static int fire_again(struct wr_window *w, struct timed *t, const uint64_t *acc)
 	return rc;
 }
 
-/* A slice was begun: the key's next firing, and when the slice goes. */
-static int new_pane(struct wr_window *w, struct timed *t)
+/* The end of the first window behind the watermark that holds the slice at hand. */
+static int64_t due_of(const struct wr_window *w, struct timed *t)
 {
-	int64_t wm = w->event ? w->stage->watermark : WR_TS_NONE, next, due;
-	int rc;
+	int64_t wm = w->event ? w->stage->watermark : WR_TS_NONE;
 
-	if (w->lateness) {
-		rc = wr_window_timer(w, t->slice_last - 1 + w->lateness);
-		if (rc != WR_OK)
-			return rc;
+	if (t->due_watermark != wm || t->due_slice != t->slice.start) {
+		t->due_watermark = wm;
+		t->due_slice = t->slice.start;
+		t->due = wr_window_after(&t->slicing, t->slice, wm == WR_TS_NONE ? wm : wm + 1);
 	}
-	if (!t->panes.shared)
-		return t->slice_last - 1 > wm ? wr_window_timer(w, t->slice_last - 1) : WR_OK;
-	due = wr_window_after(&t->slicing, t->slice, wm == WR_TS_NONE ? wm : wm + 1);
-	next = wr_panes_next(&t->panes);
-	if (due == WR_NO_WINDOW || (next != WR_NO_WINDOW && next <= due))
-		return WR_OK;
-	rc = wr_panes_set_next(&t->panes, due);
-	return rc == WR_OK ? wr_window_timer(w, due - 1) : rc;
+	return t->due;
+}
+
+/* Timers of a slice that was begun: the key's next firing, and when the slice goes. */
+static int new_pane(struct wr_window *w, struct timed *t, bool sooner)
+{
+	int64_t wm = w->event ? w->stage->watermark : WR_TS_NONE;
+	int rc = WR_OK;
+
+	if (w->lateness)
+		rc = wr_window_timer(w, t->slice_last - 1 + w->lateness);
+	if (rc == WR_OK && (t->panes.shared ? sooner : t->slice_last - 1 > wm))
+		rc = wr_window_timer(w, t->panes.shared ? t->due - 1 : t->slice_last - 1);
+	return rc;
 }
 
 static int add(struct wr_window *w, struct timed *t)
 {
-	bool fresh;
-	uint64_t *acc = wr_panes_at(&t->panes, t->slice.start, &fresh);
+	bool fresh, sooner;
+	int64_t due = t->panes.shared ? due_of(w, t) : WR_NO_WINDOW;
+	uint64_t *acc = wr_panes_at(&t->panes, t->slice.start, due, &fresh, &sooner);
 	int rc = WR_OK;
 
 	if (!acc)
 		return WR_EFATAL;
 	wr_accums_add(&w->accums, acc);
 	if (WR_UNLIKELY(fresh))
-		rc = new_pane(w, t);
-	if (WR_UNLIKELY(w->lateness && wr_window_first(&t->slicing, t->slice) - 1 <= w->stage->watermark) &&
-	    rc == WR_OK)
-		rc = fire_again(w, t, fresh ? wr_panes_find(&t->panes, t->slice.start) : acc);
+		rc = new_pane(w, t, sooner);
+	if (WR_UNLIKELY(w->lateness) && rc == WR_OK &&
+	    wr_window_first(&t->slicing, t->slice) - 1 <= w->stage->watermark)
+		rc = fire_again(w, t, wr_panes_find(&t->panes, t->slice.start));
 	return rc;
 }
 
@@ -144,64 +154,34 @@ static int timed_take(struct wr_window *w, const struct wr_elem *row, const stru
 
 /* ---- firing ---- */
 
-/* Panes that no window needs at time `at`. */
-static int drop_panes(const struct wr_window *w, struct timed *t, int64_t at)
-{
-	uint32_t n = 0;
-	int64_t start;
-
-	while (wr_panes_start(&t->panes, n, &start) &&
-	       wr_window_last(&t->slicing, wr_slice_of(&t->slicing, start)) - 1 + w->lateness <= at)
-		n++;
-	return wr_panes_drop(&t->panes, n);
-}
-
 static int fire_own(struct wr_window *w, struct timed *t, int64_t at)
 {
 	const uint64_t *acc = wr_panes_find(&t->panes, at + 1 - t->slicing.size);
 	int rc = acc ? emit(w, t, acc, at + 1) : WR_OK;
 
-	return rc == WR_OK ? drop_panes(w, t, at) : rc;
-}
-
-/* The window after the one that fired, of those that hold a pane. */
-static int schedule(struct wr_window *w, struct timed *t, int64_t at)
-{
-	int64_t start, end = WR_NO_WINDOW;
-	int rc;
-
-	for (uint32_t n = 0; end == WR_NO_WINDOW && wr_panes_start(&t->panes, n, &start); n++)
-		end = wr_window_after(&t->slicing, wr_slice_of(&t->slicing, start), at + 1);
-	rc = wr_panes_set_next(&t->panes, end);
-	return rc == WR_OK && end != WR_NO_WINDOW ? wr_window_timer(w, end - 1) : rc;
+	return rc == WR_OK ? wr_panes_drop(&t->panes, t->keep) : rc;
 }
 
 static int fire_shared(struct wr_window *w, struct timed *t, int64_t at)
 {
-	int64_t start;
-	bool due;
-	int rc = WR_OK;
+	const uint64_t *sum;
+	int64_t next;
+	int rc = wr_panes_fire(&t->panes, t->fire_start, at + 1, t->keep, &sum, &next);
 
-	if (!wr_panes_start(&t->panes, 0, &start))
-		return WR_OK;
-	due = wr_panes_next(&t->panes) - 1 == at;
-	if (due) {
-		const uint64_t *sum =
-		    wr_panes_window(&t->panes, wr_window_start(&t->slicing, at + 1), at + 1);
-
-		rc = sum ? emit(w, t, sum, at + 1) : WR_EFATAL;
-	}
-	if (rc == WR_OK)
-		rc = drop_panes(w, t, at);
-	if (rc == WR_OK && due && wr_panes_start(&t->panes, 0, &start))
-		rc = schedule(w, t, at);
-	return rc;
+	if (rc == WR_OK && sum)
+		rc = wr_window_emit(w, sum, t->fire_start, at + 1);
+	return rc == WR_OK && next != WR_NO_WINDOW ? wr_window_timer(w, next - 1) : rc;
 }
 
 static int timed_fire(struct wr_window *w, int64_t at)
 {
 	struct timed *t = w->state;
 
+	if (t->fire_at != at) {
+		t->fire_at = at;
+		t->fire_start = wr_window_start(&t->slicing, at + 1);
+		t->keep = wr_window_keep(&t->slicing, at + 1 - w->lateness);
+	}
 	return t->panes.shared ? fire_shared(w, t, at) : fire_own(w, t, at);
 }
 
