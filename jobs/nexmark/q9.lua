@@ -13,7 +13,7 @@ local function both(auction, bid)
     id = auction.id, itemName = auction.itemName, description = auction.description,
     initialBid = auction.initialBid, reserve = auction.reserve, dateTime = auction.dateTime,
     expires = auction.expires, seller = auction.seller, category = auction.category, extra = auction.extra,
-    auction = bid.auction, bidder = bid.bidder, price = bid.price, bid_dateTime = bid.dateTime,
+    auction = auction.id, bidder = bid.bidder, price = bid.price, bid_dateTime = bid.dateTime,
     bid_extra = bid.extra,
   }
 end

@@ -1,27 +1,18 @@
 --- winning: the winning bid of each auction, which q4, q6 and q9 build on.
 ---
 --- An auction is open from its dateTime to its expires, both included; the highest bid in that time wins, of
---- equal ones the earliest. It is known when event time passes `expires`. Bids may come before their auction
---- does, and then wait until event time has passed them: without an auction by then, theirs is over.
+--- equal ones the earliest. It is known when event time passes `expires`. A bid may come before its auction
+--- does: it waits until event time has passed it, and without an auction by then its auction is over. Most bids
+--- that are too late come soon after the end, so an auction is remembered for as long as it was open.
 local weir = require "weir"
 
 local M = {}
 
-local function better(bid, best)
-  return not best or bid.price > best.price or bid.price == best.price and bid.dateTime < best.dateTime
-end
+-- When an auction is forgotten.
+local function forgotten(auction) return 2 * auction.expires - auction.dateTime + 1 end
 
-local function offer(ctx, auction, bid)
-  if bid.dateTime < auction.dateTime or bid.dateTime > auction.expires then return end
-  if better(bid, ctx.best:get()) then ctx.best:set(bid) end
-end
-
--- Has event time passed all bids that wait?
-local function over(ctx, time)
-  for bid in ctx.early:iter() do
-    if bid.dateTime > time then return false end
-  end
-  return true
+local function wins(price, time, best)
+  return not best or price > best.price or price == best.price and time < best.dateTime
 end
 
 --- A function for auctions:connect(bids) keyed by the auction. `result(auction, bid)` makes what is emitted.
@@ -31,27 +22,38 @@ function M.bids(result)
     element1 = function(ctx, auction)
       ctx.auction:set(auction)
       ctx:event_timer(auction.expires)
-      for bid in ctx.early:iter() do offer(ctx, auction, bid) end
+      for bid in ctx.early:iter() do
+        local price, time = bid.price, bid.dateTime
+        if time >= auction.dateTime and time <= auction.expires and wins(price, time, ctx.best:get()) then
+          ctx.best:set { price = price, dateTime = time, bidder = bid.bidder, extra = bid.extra }
+        end
+      end
       ctx.early:clear()
     end,
     element2 = function(ctx, bid)
       local auction = ctx.auction:get()
-      if auction then
-        offer(ctx, auction, bid)
-      else
-        ctx.early:add(bid)
-        ctx:event_timer(bid.dateTime)
+      local price, time = bid.price, bid.dateTime
+      if not auction then
+        ctx.early:add { price = price, dateTime = time, bidder = bid.bidder, extra = bid.extra }
+        ctx:event_timer(time)
+      elseif time >= auction.dateTime and time <= auction.expires and wins(price, time, ctx.best:get()) then
+        ctx.best:set { price = price, dateTime = time, bidder = bid.bidder, extra = bid.extra }
       end
     end,
     timer = function(ctx, time)
       local auction = ctx.auction:get()
       if not auction then
-        if over(ctx, time) then ctx.early:clear() end
-      elseif time >= auction.expires then
+        for bid in ctx.early:iter() do
+          if bid.dateTime > time then return end
+        end
+        ctx.early:clear()
+      elseif time == auction.expires then
         local best = ctx.best:get()
         if best then ctx:emit(result(auction, best)) end
-        ctx.auction:clear()
         ctx.best:clear()
+        ctx:event_timer(forgotten(auction))
+      elseif time == forgotten(auction) then
+        ctx.auction:clear()
       end
     end,
   }

@@ -461,7 +461,19 @@ function M.new(L_ptr, plan, nodes)
   local loops = { [0] = {}, [1] = {} }
   local timers
 
+  -- While loops and sites are still learned, the tracer cannot follow the way of a record as a whole, so it
+  -- begins at the functions inside. Those traces would cut the loop's for ever: they are dropped, and as the
+  -- loop is the first to be hot again, it is traced around them.
+  local generation = 0
+  local function retrace()
+    if rows.generation ~= generation then
+      generation = rows.generation
+      jit.flush()
+    end
+  end
+
   local function on_rows()
+    retrace()
     local input = L.input
     local by_shape = loops[input]
     while L.row < L["end"] do
@@ -483,6 +495,7 @@ function M.new(L_ptr, plan, nodes)
       if not (stage.timer or type(stage.ops[1].fn) == "table" and stage.ops[1].fn.timer) then return 0 end
       timers = build_timers(stage)
     end
+    retrace()
     L.kind = 0
     return timers(kind, ffi.cast("int64_t *", upto)[0])
   end

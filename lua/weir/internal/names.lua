@@ -302,6 +302,15 @@ local function analyse(fn, rec, out, returns)
         end
       end
       for r = a, info.stackslots do regs[r] = UNKNOWN end -- results; what lay behind is dead
+    elseif op == "CALLM" then -- the last arguments are what another call gave
+      local fv = get(a)
+      if fv == OUT then return nil end
+      if fv == EMIT then send(UNKNOWN) elseif type(fv) == "table" then escape(fv) end
+      for r = a + 1 + FR2, a + c + FR2 do
+        if get(r) == OUT and fv ~= EMIT and type(fv) ~= "table" then return nil end
+        if get(r) ~= SCALAR and get(r) ~= OUT then escape(get(r)) end
+      end
+      for r = a, info.stackslots do regs[r] = UNKNOWN end
     elseif op == "RET0" then
       follow = false
     elseif op == "RET1" then

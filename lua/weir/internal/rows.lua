@@ -189,6 +189,9 @@ end
 
 local generated = {}
 
+--- How many texts were generated so far.
+M.generation = 0
+
 --- The function that generated text gives, made with the environment E. It is kept as long as the state,
 --- also when another takes its place.
 ---@param text string
@@ -196,6 +199,7 @@ local generated = {}
 ---@param E table
 ---@return function
 function M.generate(text, name, E)
+  M.generation = M.generation + 1
   local chunk, err = loadstring(text, name)
   if not chunk then error("generated text does not load: " .. err .. "\n" .. text) end
   local fn = chunk(E)
