@@ -157,6 +157,12 @@ $B/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) $(wildcard runtime/nexma
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O3 -march=native -g -Iruntime -Itests -o $@ $< -lm -lpthread $(shell pkg-config --cflags --libs libxxhash 2>/dev/null)
 
+# The benchmark of state has both sides in one program.
+$B/bench/state_ops: tests/bench/state_ops.c $(wildcard tests/bench/*.h) $(OBJ) $B/stamp/link
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -march=native -c $< -o $@.o
+	$(CXX) $(LDFLAGS) -o $@ $@.o $(OBJ) $(LDLIBS)
+
 unit-build: $(UNIT)
 sim-build: $(SIM)
 fuzz-build: $(FUZZ)

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* index: adding, removing, growing; see index.h. */
+#include <sys/mman.h>
 #include "state/index.h"
 
 #include "base/error.h"
 
 enum {
 	SLOTS_FIRST = 64,
-	AT_ONCE = 4096,	   /* so small a table moves in one go */
-	MOVED_AN_ADD = 32, /* slots: a table has moved long before the next one is half full */
+	AT_ONCE = 4096,		 /* so small a table moves in one go */
+	MOVED_AN_ADD = 32,	 /* slots: a table has moved long before the next one is half full */
+	GIVEN_AT_ONCE = 1 << 16, /* slots: half a megabyte */
+	PAGE = 4096,
 };
 
 int wr_index_init(struct index *x, struct wr_mem *mem)
@@ -32,6 +35,22 @@ static void put(struct index_table t, uint64_t slot)
 	t.slots[at] = slot;
 }
 
+/* Pages of what has moved go back to the system at once: a table of a hundred megabytes that is freed as a
+ * whole stops the task for ten milliseconds. Where something is put there again, it begins as zeros. */
+static void give_back(struct index *x)
+{
+	uint64_t first = (x->old_first + x->old_given) & x->old.mask, count = x->old_moved - x->old_given;
+	uintptr_t from, to;
+
+	if (count > x->old.mask + 1 - first)
+		count = x->old.mask + 1 - first;
+	from = ((uintptr_t)&x->old.slots[first] + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+	to = (uintptr_t)&x->old.slots[first + count] & ~(uintptr_t)(PAGE - 1);
+	if (from < to)
+		madvise((void *)from, to - from, MADV_DONTNEED);
+	x->old_given += count;
+}
+
 /* Moves `slots` slots of the old table and the rest of the last one's cluster. Entries that were added
  * since may go round its end. */
 static void move(struct index *x, uint64_t slots)
@@ -46,8 +65,11 @@ static void move(struct index *x, uint64_t slots)
 			put(x->table, slot);
 		*from = 0;
 	}
-	if (x->old_moved < size)
+	if (x->old_moved < size) {
+		if (x->old_moved - x->old_given >= GIVEN_AT_ONCE)
+			give_back(x);
 		return;
+	}
 	wr_free(x->mem, x->old.slots);
 	x->old.slots = NULL;
 }
@@ -63,7 +85,7 @@ static int grow(struct index *x)
 		move(x, size);
 	x->old = x->table;
 	x->table = (struct index_table){slots, size - 1};
-	x->old_moved = 0;
+	x->old_moved = x->old_given = 0;
 	for (x->old_first = 0; x->old.slots[x->old_first++];)
 		;
 	if (size <= AT_ONCE)

@@ -20,6 +20,7 @@ struct index {
 	struct wr_mem *mem;
 	struct index_table table, old; /* old.slots is NULL while nothing moves */
 	uint64_t old_first, old_moved; /* slots of the old table that have moved: from where, how many */
+	uint64_t old_given;	       /* of them, whose pages went back to the system */
 	uint64_t live;
 };
 

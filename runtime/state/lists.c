@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lists: elements one behind another in a block: stamp, then a value padded to 8. */
+/* lists: elements one behind another in a block: stamp, then a value padded to 8. Expired ones are skipped,
+ * and left out whenever the list moves to another block or the background cleanup comes by. */
 #include "base/assert.h"
 #include "base/error.h"
 #include "state/store_priv.h"
@@ -7,6 +8,68 @@
 static uint32_t element_len(const struct wr_sval *v)
 {
 	return 8 + (uint32_t)sizeof *v + v->len;
+}
+
+/* Bytes of the elements that have not expired, and how many they are. */
+static uint32_t live_bytes(const struct wr_store *s, uint32_t state, const struct block *b, uint32_t *count)
+{
+	uint32_t bytes = 0;
+
+	*count = 0;
+	for (uint32_t at = 0, len; at < b->used; at += len) {
+		int64_t stamp;
+
+		len = element_len((const struct wr_sval *)(b->data + at + 8));
+		memcpy(&stamp, b->data + at, 8);
+		if (wr_expired(s, state, stamp))
+			continue;
+		bytes += len;
+		++*count;
+	}
+	return bytes;
+}
+
+/* Copies what has not expired; `to` may be `from`. */
+static void copy_live(const struct wr_store *s, uint32_t state, struct block *to, const struct block *from)
+{
+	uint32_t used = 0, until = from->used;
+
+	for (uint32_t at = 0, len; at < until; at += len) {
+		int64_t stamp;
+
+		len = element_len((const struct wr_sval *)(from->data + at + 8));
+		memcpy(&stamp, from->data + at, 8);
+		if (wr_expired(s, state, stamp))
+			continue;
+		memmove(to->data + used, from->data + at, len);
+		used += len;
+	}
+	to->used = used;
+}
+
+/* Gives the list a block of its own with what has not expired and room for `need` bytes. */
+static int list_renew(struct wr_store *s, uint32_t state, struct cell *c, uint32_t need)
+{
+	struct block *b = c->kind == CELL_LIST ? c->block : NULL, *more;
+	uint64_t cap = 128, live = 0;
+	uint32_t count = 0;
+
+	if (b)
+		live = live_bytes(s, state, b, &count);
+	while (cap < live + need || (need && cap < live + live / 2))
+		cap *= 2;
+	if (cap > UINT32_MAX)
+		return wr_error_set(WR_EUSER, "a list state of more than 2 GB");
+	more = wr_block_new(s, (uint32_t)cap);
+	if (!more)
+		return WR_EFATAL;
+	if (b)
+		copy_live(s, state, more, b);
+	wr_block_drop(s, b);
+	c->kind = CELL_LIST;
+	c->block = more;
+	c->count = count;
+	return WR_OK;
 }
 
 uint8_t *wr_list_add(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len)
@@ -20,28 +83,10 @@ uint8_t *wr_list_add(struct wr_store *s, uint32_t state, uint32_t shape, uint32_
 	if (!e)
 		return NULL;
 	c = &e->cells[state];
-	b = c->kind == CELL_LIST ? c->block : NULL;
-	if (!b || wr_shared(s, b->epoch) || b->cap - b->used < need) {
-		uint64_t cap = b ? (uint64_t)b->cap * (b->cap - b->used < need ? 2 : 1) : 128;
-		struct block *more;
-
-		while (cap < (b ? b->used : 0) + (uint64_t)need)
-			cap *= 2;
-		if (cap > UINT32_MAX) {
-			wr_error_set(WR_EUSER, "a list state of more than 4 GB");
+	if (c->kind != CELL_LIST || wr_shared(s, c->block->epoch) || c->block->cap - c->block->used < need)
+		if (list_renew(s, state, c, need) != WR_OK)
 			return NULL;
-		}
-		more = wr_block_new(s, (uint32_t)cap);
-		if (!more)
-			return NULL;
-		if (b) {
-			memcpy(more->data, b->data, b->used);
-			more->used = b->used;
-			wr_block_drop(s, b);
-		}
-		c->kind = CELL_LIST;
-		c->block = b = more;
-	}
+	b = c->block;
 	memcpy(b->data + b->used, &s->now_ms, 8);
 	v = (struct wr_sval *)(b->data + b->used + 8);
 	v->len = len;
@@ -49,6 +94,29 @@ uint8_t *wr_list_add(struct wr_store *s, uint32_t state, uint32_t shape, uint32_
 	b->used += need;
 	c->count++;
 	return v->body;
+}
+
+int wr_list_expire(struct wr_store *s, uint32_t id, uint32_t state)
+{
+	struct cell *c = &entry_at(s, id)->cells[state];
+	uint32_t count, live = live_bytes(s, state, c->block, &count);
+	struct entry *e;
+
+	if (count == c->count)
+		return WR_OK;
+	e = wr_entry_own(s, id);
+	if (!e)
+		return WR_EFATAL;
+	c = &e->cells[state];
+	if (!count) {
+		wr_cell_clear(s, c);
+	} else if (wr_shared(s, c->block->epoch) || live < c->block->cap / 4) {
+		return list_renew(s, state, c, 0);
+	} else {
+		copy_live(s, state, c->block, c->block);
+		c->count = count;
+	}
+	return WR_OK;
 }
 
 const struct wr_sval *wr_list_next(struct wr_store *s, uint32_t state, uint64_t *cursor)

@@ -8,6 +8,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+enum { EXPIRED_A_BATCH = 16 }; /* entries that the cleanup looks at between two batches */
+
 static struct wr_mem mem_default = WR_MEM_INIT("state");
 
 /* ---- blocks ---- */
@@ -328,6 +330,12 @@ void wr_store_free(struct wr_store *s)
 
 void wr_store_set_now(struct wr_store *s, int64_t now_ms)
 {
+	if (s->has_key && s->current)
+		wr_entry_release(s, s->current); /* the callback of the last timer may have left it empty */
+	if (WR_UNLIKELY(s->has_ttl && now_ms != s->now_ms)) {
+		s->now_ms = now_ms;
+		wr_store_expire(s, EXPIRED_A_BATCH);
+	}
 	s->now_ms = now_ms;
 	if (WR_UNLIKELY(s->frozen_count || s->retired || s->retired_chunks))
 		wr_store_sweep(s);

@@ -116,7 +116,8 @@ void wr_store_free(struct wr_store *s);
 /* WR_EFATAL once memory was refused to any call, also to one that has no answer (a value that was to be
  * cleared is still there): looked at after a batch, and the task fails. */
 int wr_store_status(const struct wr_store *s);
-/* Processing time for TTL, in ms; set before a batch. */
+/* Processing time for TTL, in ms; set before a batch. Also the edge at which versions that are closed give
+ * back what they held and expired state is removed, a few entries at a time: no key is current afterwards. */
 void wr_store_set_now(struct wr_store *s, int64_t now_ms);
 /* Starts to fetch the cache lines of keys that will be set soon, so that their misses overlap. */
 void wr_store_prefetch(struct wr_store *s, const struct wr_short_key *keys, uint32_t count);
@@ -129,7 +130,7 @@ int wr_store_set_row(struct wr_store *s, struct wr_keyer *k, const struct wr_ele
  * may be changed and removed on the way, but a key that is added may be met or not. */
 int wr_store_next(struct wr_store *s, uint64_t *cursor);
 
-/* Removes up to `entries` expired values; called between batches (background cleanup). */
+/* Looks at the next `entries` entries and removes what has expired; between batches. */
 void wr_store_expire(struct wr_store *s, uint32_t entries);
 uint64_t wr_store_keys(const struct wr_store *s); /* entries: (key, namespace) pairs with state or timers */
 int64_t wr_store_bytes(const struct wr_store *s);

@@ -182,6 +182,8 @@ const struct wr_sval *wr_entry_get(struct wr_store *s, uint32_t id, uint32_t cel
 /* Room for a body in an owned cell. With `fresh` the old bytes stay when length and shape agree (*fresh = 0).
  */
 uint8_t *wr_cell_put(struct wr_store *s, struct cell *c, uint32_t shape, uint32_t len, int32_t *fresh);
+/* Leaves the expired elements of a list out; all of them gone, its cell is empty. */
+int wr_list_expire(struct wr_store *s, uint32_t id, uint32_t state);
 /* Gives up all entries of a map; and one of them. */
 void wr_map_drop(struct wr_store *s, struct cell *c);
 void wr_map_unlink(struct wr_store *s, uint32_t owner, uint32_t state, uint32_t id);

@@ -196,41 +196,42 @@ void wr_state_clear(struct wr_store *s, uint32_t state)
 	wr_entry_release(s, id);
 }
 
+/* Expired values and list elements of one (key, namespace). */
+static int entry_expire(struct wr_store *s, uint32_t id)
+{
+	for (uint32_t i = 0; i < s->state_count; i++) {
+		const struct cell *c = &entry_at(s, id)->cells[i];
+		struct entry *own;
+
+		if (c->kind == CELL_LIST && s->states[i].ttl_ms && wr_list_expire(s, id, i) != WR_OK)
+			return WR_EFATAL;
+		if ((c->kind != CELL_INSIDE && c->kind != CELL_BLOCK) || !wr_expired(s, i, c->stamp_ms))
+			continue;
+		own = wr_entry_own(s, id);
+		if (!own)
+			return WR_EFATAL;
+		wr_cell_clear(s, &own->cells[i]);
+	}
+	wr_entry_release(s, id);
+	return WR_OK;
+}
+
 void wr_store_expire(struct wr_store *s, uint32_t entries)
 {
-	bool any = false;
-
-	for (uint32_t i = 0; i < s->state_count; i++)
-		any |= s->states[i].ttl_ms != 0;
-	if (!any || !s->used)
+	if (!s->has_ttl || !s->used)
 		return;
 	wr_store_unset_key(s);
-	while (entries--) {
+	for (; entries; entries--) {
 		uint32_t id = s->expire_at = s->expire_at >= s->used ? 1 : s->expire_at + 1;
 		const struct entry *e = entry_at(s, id);
-		struct entry *own;
 
 		if (e->kind == ENTRY_MAP && wr_expired(s, e->state, e->cells[0].stamp_ms)) {
 			uint32_t owner = e->owner;
 
 			wr_map_unlink(s, owner, e->state, id);
 			wr_entry_release(s, owner);
-			continue;
+		} else if (e->kind == ENTRY_KEY && entry_expire(s, id) != WR_OK) {
+			return;
 		}
-		if (e->kind != ENTRY_KEY)
-			continue;
-		for (uint32_t i = 0; i < s->state_count; i++) {
-			const struct cell *c = &e->cells[i];
-
-			if ((c->kind != CELL_INSIDE && c->kind != CELL_BLOCK) ||
-			    !wr_expired(s, i, c->stamp_ms))
-				continue;
-			own = wr_entry_own(s, id);
-			if (!own)
-				return;
-			wr_cell_clear(s, &own->cells[i]);
-			e = own;
-		}
-		wr_entry_release(s, id);
 	}
 }

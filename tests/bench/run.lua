@@ -159,6 +159,31 @@ figure("process", function()
   end
 end)
 
+figure("state", function()
+  for _, keys in ipairs { 1e3, 1e6, 1e7 } do
+    local n, names, times = math.max(1000, scaled(keys >= 1e7 and keys or 5e6)), {}, {}
+    for _ = 1, rounds do
+      local text = capture(("%s/state_ops %d %d"):format(out, math.min(keys, n), n))
+      for name, rest in text:gmatch '"operation":"([^"]+)"([^\n]+)' do
+        if not times[name] then
+          names[#names + 1] = name
+          times[name] = { weir = {}, c = {} }
+        end
+        local t = times[name]
+        t.weir[#t.weir + 1] = tonumber(rest:match '"weir_ns":([%d.]+)')
+        t.c[#t.c + 1] = tonumber(rest:match '"c_ns":([%d.]+)')
+      end
+    end
+    for _, name in ipairs(names) do
+      local w, c = median(times[name].weir), #times[name].c > 0 and median(times[name].c) or nil
+      report(("state %s, %g keys"):format(name, math.min(keys, n)), {
+        weir = ("%.1f ns"):format(w), c = c and ("%.1f ns"):format(c), ratio = c and ("%.2f"):format(c / w),
+        weir_ns = w, c_ns = c, c_by_weir = c and c / w, records = n,
+      })
+    end
+  end
+end)
+
 figure("hand_over", function()
   for _, kb in ipairs { 4, 32, 256 } do
     local rows_per_buffer = kb * 32

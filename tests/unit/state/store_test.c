@@ -28,6 +28,7 @@ struct slot {
 	bool timer[2][TIMES];
 };
 struct model {
+	int64_t now;
 	struct slot slots[KEYS][SPACES];
 };
 
@@ -310,7 +311,7 @@ static int each_item(const struct wr_state_item *item, void *arg)
 	} else if (item->state == S_MAP) {
 		check(item->value, slot->map[item->map_key[2]]);
 		c->maps++;
-	} else {
+	} else if (alive(slot->ttl, c->m->now)) { /* others may have been cleaned up or not */
 		check(item->value, slot->ttl);
 		c->ttls++;
 	}
@@ -336,7 +337,7 @@ static void check_frozen(struct wr_frozen *f, struct model *m)
 			const struct slot *slot = &m->slots[k][space];
 
 			want.values += slot->value.words != 0;
-			want.ttls += slot->ttl.words != 0;
+			want.ttls += alive(slot->ttl, m->now);
 			want.lists += slot->list_count;
 			for (uint32_t u = 0; u < USER_KEYS; u++)
 				want.maps += slot->map[u].words != 0;
@@ -384,7 +385,7 @@ static void one_run(uint64_t seed)
 	for (int step = 0; step < 3000; step++) {
 		uint32_t f = wr_rand_below(&r, WR_FROZEN_MAX);
 
-		wr_store_set_now(s, now);
+		wr_store_set_now(s, m->now = now);
 		one_operation(s, m, &r, now);
 		if (step % 100 == 99)
 			fire(s, m, &r, wr_rand_below(&r, 2), wr_rand_below(&r, TIMES));
@@ -437,6 +438,63 @@ static void an_entry_without_values_and_timers_is_given_up(void **state)
 	wr_store_free(s);
 }
 
+static int count_item(const struct wr_state_item *item, void *arg)
+{
+	assert_true(item->value->len == 8);
+	++*(uint32_t *)arg;
+	return 0;
+}
+
+static uint32_t items_in_version(struct wr_store *s)
+{
+	struct wr_frozen *f = wr_store_freeze(s);
+	uint32_t n = 0;
+
+	assert_non_null(f);
+	for (uint32_t group = 0; group < MAX_P; group++)
+		assert_int_equal(wr_frozen_each(f, group, count_item, &n), 0);
+	wr_frozen_unref(f);
+	return n;
+}
+
+static void expired_list_elements_give_their_room_back_S6(void **state)
+{
+	enum { EARLY = 1000, LATE = 10, LIST = 0 };
+	static const struct wr_state_desc states[] = {{"list", WR_STATE_LIST, 100, 0, false}};
+	struct wr_store_options o = {.states = states,
+				     .state_count = 1,
+				     .max_parallelism = MAX_P,
+				     .group_last = MAX_P - 1,
+				     .mem = &mem};
+	struct wr_store *s = wr_store_new(&o);
+	uint64_t cursor = 0;
+	int64_t full;
+
+	(void)state;
+	wr_store_set_now(s, 1);
+	select_slot(s, 1, 0);
+	for (uint32_t i = 0; i < EARLY; i++)
+		fill(wr_list_add(s, LIST, 1, 8), (struct value){1, i, 0});
+	full = mem.bytes;
+	wr_store_set_now(s, 50);
+	select_slot(s, 1, 0);
+	for (uint32_t i = 0; i < LATE; i++)
+		fill(wr_list_add(s, LIST, 1, 8), (struct value){1, EARLY + i, 0});
+	assert_int_equal(items_in_version(s), EARLY + LATE);
+	wr_store_set_now(s, 101); /* the early ones have expired, and a version is closed */
+	assert_int_equal(items_in_version(s), LATE);
+	wr_store_set_now(s, 102);
+	assert_true(mem.bytes < full);
+	select_slot(s, 1, 0);
+	assert_int_equal(wr_list_count(s, LIST), LATE);
+	for (uint32_t i = 0; i < LATE; i++)
+		check(wr_list_next(s, LIST, &cursor), (struct value){1, EARLY + i, 0});
+	wr_store_set_now(s, 150);
+	assert_int_equal(wr_store_keys(s), 0);
+	wr_store_free(s);
+	assert_int_equal(mem.bytes, 0);
+}
+
 static void a_million_keys_are_found_again(void **state)
 {
 	struct wr_store *s = new_store();
@@ -459,6 +517,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(random_operations_agree_with_a_model_S1_S2_S3_S6_S7_I1_I2_I3_I4),
 	    cmocka_unit_test(an_entry_without_values_and_timers_is_given_up),
+	    cmocka_unit_test(expired_list_elements_give_their_room_back_S6),
 	    cmocka_unit_test(a_million_keys_are_found_again),
 	};
 
