@@ -3,8 +3,9 @@
  *
  * A *layout* is a record's names and types in the order in which they came, and where each
  * stands in the interned shape. Layouts are found by comparison with the one that was seen
- * last at the same place (`hint`), else by hash. Nested records are finished first, because
- * their shapes are types of the outer one.
+ * last at the same place, else by hash. Nested records are finished first, because their
+ * shapes are types of the outer one. A place that has met several shapes tries one for all
+ * of them (family.h).
  */
 #include <stdlib.h>
 #include <xxhash.h>
@@ -12,22 +13,31 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "format/family.h"
 #include "format/learn.h"
 
 enum {
 	LAYOUTS_MAX = 512, /* of 16384 shapes of the process: leaves room for others */
 	LAYOUT_SLOTS = 2 * LAYOUTS_MAX,
+	SEEN_MAX = 24, /* shapes of a place; at 6, 12 and 24 a family is tried */
 	TYPES = WR_T_ANY + 1,
 	TAGGED_MAX = 1 << 30
 };
 
 struct layout;
+/* Where records come from: the top of a stream, or a field of nested records. */
+struct place {
+	struct layout *hint;		/* what was seen here last */
+	struct wr_family *family;	/* all records have its shape; NULL: each has one of its own */
+	const struct wr_shape **shapes; /* SEEN_MAX, those seen here */
+	uint32_t seen;
+};
 struct member {
 	const char *name;
 	uint32_t name_len;
 	uint32_t type, child;
-	int32_t slot;	     /* in the shape; -1: the name comes again, and the last wins */
-	struct layout *hint; /* nested: what was seen here last */
+	int32_t slot; /* in the shape; -1: the name comes again, and the last wins */
+	struct place place;
 };
 struct layout {
 	uint64_t hash;
@@ -39,8 +49,8 @@ struct layout {
 struct wr_learner {
 	struct layout *slots[LAYOUT_SLOTS]; /* open addressing by hash */
 	uint32_t layouts;
-	bool told;		 /* that records travel in the fallback shape */
-	struct layout *hint;	 /* of the top */
+	bool told; /* that records travel in the fallback shape */
+	struct place top;
 	uint32_t scalars[TYPES]; /* shape ids, 0 = not asked for yet */
 	struct wr_arena kept;	 /* layouts */
 	struct wr_arena row;	 /* what one row needs while it is built */
@@ -274,28 +284,49 @@ static struct layout *layout_learn(struct wr_learner *l, struct part *parts, uin
 				    parts[i].cell.type,
 				    parts[i].cell.child,
 				    parts[i].last ? wr_shape_find(y->shape, name, n->key_len) : -1,
-				    NULL};
+				    {0}};
 	}
 	l->layouts++;
 	return y;
 }
 
-static struct layout *layout_of(struct wr_learner *l, struct part *parts, uint32_t count,
-				struct layout **hint)
+/* Remembers the shape of a record at a place, and tries a family where there are several. */
+static void place_note(struct wr_learner *l, struct place *place, const struct wr_shape *shape)
+{
+	uint32_t i = 0;
+
+	if (place->seen == SEEN_MAX)
+		return;
+	if (!place->shapes)
+		place->shapes = wr_arena_alloc(&l->kept, SEEN_MAX * sizeof *place->shapes);
+	if (!place->shapes)
+		return;
+	while (i < place->seen && place->shapes[i] != shape)
+		i++;
+	if (i < place->seen)
+		return;
+	place->shapes[place->seen++] = shape;
+	if (place->seen == SEEN_MAX || place->seen == SEEN_MAX / 2 || place->seen == SEEN_MAX / 4)
+		place->family = wr_family_new(&l->kept, place->shapes, place->seen);
+}
+
+static struct layout *layout_of(struct wr_learner *l, struct part *parts, uint32_t count, struct place *place)
 {
 	uint64_t hash;
 	uint32_t i;
 
-	if (*hint && layout_fits(*hint, parts, count))
-		return *hint;
+	if (place->hint && layout_fits(place->hint, parts, count))
+		return place->hint;
 	hash = layout_hash(parts, count);
 	i = (uint32_t)hash & (LAYOUT_SLOTS - 1);
 	while (l->slots[i] && !(l->slots[i]->hash == hash && layout_fits(l->slots[i], parts, count)))
 		i = (i + 1) & (LAYOUT_SLOTS - 1);
 	if (!l->slots[i])
 		l->slots[i] = layout_learn(l, parts, count, hash);
-	if (l->slots[i])
-		*hint = l->slots[i];
+	if (l->slots[i]) {
+		place->hint = l->slots[i];
+		place_note(l, place, place->hint->shape);
+	}
 	return l->slots[i];
 }
 
@@ -307,17 +338,17 @@ struct shaped {
 	struct wr_cell *cells;
 };
 
-static int shape_record(struct wr_learner *l, const struct wr_node *n, struct layout **hint,
+static int shape_record(struct wr_learner *l, const struct wr_node *n, struct place *place,
 			struct shaped *out);
 
 /* The record as a nested body in the row's arena. */
-static int nested_cell(struct wr_learner *l, const struct wr_node *n, struct layout **hint,
+static int nested_cell(struct wr_learner *l, const struct wr_node *n, struct place *place,
 		       struct wr_cell *cell)
 {
 	struct shaped r;
 	uint32_t len;
 	uint8_t *to;
-	int rc = shape_record(l, n, hint, &r);
+	int rc = shape_record(l, n, place, &r);
 
 	if (rc != WR_OK)
 		return rc;
@@ -336,12 +367,11 @@ static int nested_cell(struct wr_learner *l, const struct wr_node *n, struct lay
 	return WR_OK;
 }
 
-static int make_cell(struct wr_learner *l, const struct wr_node *n, struct layout **hint,
-		     struct wr_cell *cell)
+static int make_cell(struct wr_learner *l, const struct wr_node *n, struct place *place, struct wr_cell *cell)
 {
 	switch (n->type) {
 	case WR_T_ROW:
-		return nested_cell(l, n, hint, cell);
+		return nested_cell(l, n, place, cell);
 	case WR_T_LIST:
 	case WR_T_MAP:
 		return tagged_cell(l, n, n->type, cell);
@@ -355,35 +385,126 @@ static int make_cell(struct wr_learner *l, const struct wr_node *n, struct layou
 	}
 }
 
+static int check_name(const struct wr_node *n)
+{
+	if (n->key_len > 0 && n->key[0] == '\x01')
+		return wr_error_set(WR_EUSER, "a field's name may not begin with the byte 1");
+	return WR_OK;
+}
+
 static int make_parts(struct wr_learner *l, const struct wr_node *n, struct layout *guess, struct part *parts)
 {
 	const struct wr_node *m = n + 1;
 	int rc = WR_OK;
 
 	for (uint32_t i = 0; i < n->len && rc == WR_OK; i++) {
-		struct layout *none = NULL;
+		struct place none = {.seen = SEEN_MAX};
 
-		if (m->key_len > 0 && m->key[0] == '\x01')
-			return wr_error_set(WR_EUSER, "a field's name may not begin with the byte 1");
+		rc = check_name(m);
+		if (rc != WR_OK)
+			return rc;
 		parts[i].node = m;
-		rc = make_cell(l, m, guess && i < guess->count ? &guess->members[i].hint : &none,
+		rc = make_cell(l, m, guess && i < guess->count ? &guess->members[i].place : &none,
 			       &parts[i].cell);
 		m = m->type == WR_T_ROW || m->type == WR_T_LIST ? skip(m) : m + 1;
 	}
 	return rc;
 }
 
-static int shape_record(struct wr_learner *l, const struct wr_node *n, struct layout **hint,
+/* The place of records in a family's field: in a family from the start. NULL when the heap refuses. */
+static struct place *family_place(struct wr_learner *l, struct wr_family_member *m)
+{
+	struct place *place = m->nested;
+
+	if (place)
+		return place;
+	place = wr_arena_alloc(&l->kept, sizeof *place);
+	if (!place)
+		return NULL;
+	*place = (struct place){0};
+	if (m->spec.type == WR_T_ROW) {
+		const struct wr_shape *shape = wr_shape(m->spec.child);
+
+		place->family = wr_family_new(&l->kept, &shape, 1);
+	}
+	m->nested = place;
+	return place;
+}
+
+/* The member of a record as a cell of the family; widens it where it does not fit. WR_END: it has ended. */
+static int family_cell(struct wr_learner *l, struct wr_family *f, const struct wr_node *n, int32_t *before,
+		       struct wr_cell *cells)
+{
+	int32_t slot = wr_family_slot(f, *before, n->key, n->key_len);
+	struct wr_family_member *m = slot >= 0 ? wr_family_member(f, slot) : NULL;
+	struct place none = {.seen = SEEN_MAX}, *place = m ? family_place(l, m) : &none;
+	struct wr_cell cell;
+	int rc;
+
+	if (!place)
+		return WR_EFATAL;
+	if (m && f->shape->fields[slot].type == WR_T_ANY) {
+		rc = tagged_cell(l, n, WR_T_ANY, &cells[slot]);
+		*before = slot;
+		return rc;
+	}
+	rc = make_cell(l, n, place, &cell);
+	if (rc != WR_OK)
+		return rc;
+	if (!m || f->shape->fields[slot].type != cell.type || f->shape->fields[slot].child != cell.child)
+		return wr_family_widen(f, &l->kept, n->key, n->key_len, cell.type, cell.child) ? WR_OK
+											       : WR_END;
+	cells[slot] = cell;
+	*before = slot;
+	return WR_OK;
+}
+
+/* A record in the shape of its place's family. WR_END: the family has ended. */
+static int family_record(struct wr_learner *l, const struct wr_node *n, struct wr_family *f,
+			 struct shaped *out)
+{
+	int rc = WR_OK;
+
+	do {
+		const struct wr_node *m = n + 1;
+		int32_t before = -1;
+
+		out->shape = f->shape;
+		out->cells = wr_arena_alloc(&l->row, f->shape->count * sizeof *out->cells);
+		if (!out->cells)
+			return WR_EFATAL;
+		memset(out->cells, 0, f->shape->count * sizeof *out->cells);
+		for (uint32_t i = 0; i < n->len && rc == WR_OK; i++) {
+			rc = check_name(m);
+			if (rc == WR_OK)
+				rc = family_cell(l, f, m, &before, out->cells);
+			m = m->type == WR_T_ROW || m->type == WR_T_LIST ? skip(m) : m + 1;
+		}
+		if (rc == WR_OK && f->changed && !wr_family_settle(f, n->len))
+			rc = WR_END;
+	} while (rc == WR_OK && out->shape != f->shape);
+	return rc;
+}
+
+static int shape_record(struct wr_learner *l, const struct wr_node *n, struct place *place,
 			struct shaped *out)
 {
-	struct part *parts = wr_arena_alloc(&l->row, (n->len + 1ull) * sizeof *parts);
+	struct part *parts;
 	struct layout *y;
 	int rc;
 
+	if (place->family) {
+		rc = family_record(l, n, place->family, out);
+		if (rc != WR_END)
+			return rc;
+		place->family = NULL;
+		place->seen = SEEN_MAX;
+	}
+	parts = wr_arena_alloc(&l->row, (n->len + 1ull) * sizeof *parts);
 	if (!parts)
 		return WR_EFATAL;
-	rc = make_parts(l, n, *hint, parts);
-	y = rc == WR_OK ? layout_of(l, parts, n->len, hint) : NULL;
+	rc = make_parts(l, n, place->hint, parts);
+	y = rc == WR_OK ? layout_of(l, parts, n->len, place) : NULL;
 	out->shape = y ? y->shape : NULL;
 	if (!y)
 		return rc;
@@ -433,7 +554,7 @@ int wr_learner_row(struct wr_learner *l, const struct wr_node *nodes, int64_t ts
 		rc = make_cell(l, nodes, NULL, &cell);
 		return rc == WR_OK ? emit_scalar(l, &cell, ts, out) : rc;
 	}
-	rc = shape_record(l, nodes, &l->hint, &r);
+	rc = shape_record(l, nodes, &l->top, &r);
 	if (rc != WR_OK)
 		return rc;
 	if (r.shape)

@@ -168,6 +168,52 @@ static void test_shapes_that_explode_fall_back(void **state)
 	stand_free(st);
 }
 
+/* Fields `prefix`0 …, each there or not, of one type or (the third) of several. */
+static void optional_fields(struct wr_rand *r, int count, const char *prefix, struct wr_bytes *text)
+{
+	static const char *const mixed[] = {"null", "1.5", "\"x\"", "[1]", "{\"a\":1}"};
+
+	for (int i = 0; i < count; i++) {
+		const char *between = text->data[text->len - 1] == '{' ? "" : ",";
+
+		if (wr_rand_below(r, 2))
+			continue;
+		if (i == 2)
+			wr_bytes_printf(text, "%s\"%s%d\":%s", between, prefix, i,
+					mixed[wr_rand_below(r, 5)]);
+		else if (i % 2)
+			wr_bytes_printf(text, "%s\"%s%d\":%u", between, prefix, i, wr_rand_below(r, 1000));
+		else
+			wr_bytes_printf(text, "%s\"%s%d\":\"s%u\"", between, prefix, i,
+					wr_rand_below(r, 1000));
+	}
+}
+
+/* 2^13 combinations: a shape for each would end in tagged values. */
+static void test_optional_fields_share_one_shape_with_missing_fields(void **state)
+{
+	struct wr_rand r = {5};
+	struct stand *st = text_stand("json");
+	struct wr_bytes text = WR_BYTES_EMPTY;
+	uint32_t shapes = wr_shape_count();
+
+	(void)state;
+	for (int i = 0; i < 5000; i++) {
+		wr_bytes_printf(&text, "{\"a\":%d", i);
+		optional_fields(&r, 10, "f", &text);
+		wr_bytes_printf(&text, ",\"nested\":{");
+		optional_fields(&r, 3, "n", &text);
+		wr_bytes_printf(&text, "}}\n");
+	}
+	assert_int_equal(text_in(st, (char *)text.data, text.len, 5000, 1), WR_END);
+	assert_int_equal(bad_rows, 0);
+	assert_int_equal(st->text.len, text.len);
+	assert_memory_equal(st->text.data, text.data, text.len);
+	assert_true(wr_shape_count() - shapes < 60);
+	wr_bytes_deinit(&text);
+	stand_free(st);
+}
+
 static void test_an_object_with_more_fields_than_a_shape_may_have(void **state)
 {
 	struct wr_bytes text = WR_BYTES_EMPTY;
@@ -273,6 +319,7 @@ int main(void)
 	    cmocka_unit_test(test_hidden_names_are_refused),
 	    cmocka_unit_test(test_depth_is_bounded),
 	    cmocka_unit_test(test_shapes_that_explode_fall_back),
+	    cmocka_unit_test(test_optional_fields_share_one_shape_with_missing_fields),
 	    cmocka_unit_test(test_an_object_with_more_fields_than_a_shape_may_have),
 	    cmocka_unit_test(test_random_values_come_out_as_they_went_in),
 	    cmocka_unit_test(test_memory_that_is_refused_is_an_error_and_no_crash),
