@@ -67,6 +67,11 @@ static inline uint8_t *wr_scan_row(struct wr_scan *in, uint32_t len)
 	return p;
 }
 
+/* Formats with a record a line: calls `each` for every line at in->p, its '\n' not counted, as `rows` above
+ * has it. Lines that are too long are put aside. */
+int wr_scan_lines(struct wr_scan *in, int (*each)(void *format, struct wr_scan *in, size_t len),
+		  void *format);
+
 /* The record of `len` bytes at in->p is bad: hands it to the stage's on_error with file and offset.
  * Does not move in->p. WR_OK: go on behind it. */
 int wr_scan_bad(struct wr_scan *in, size_t len, const char *reason);

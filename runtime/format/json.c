@@ -95,30 +95,14 @@ static int emit_value(struct json *f, struct wr_scan *in, size_t len)
 	return rc;
 }
 
+static int json_line(void *format, struct wr_scan *in, size_t len)
+{
+	return is_blank(in->p, len) ? WR_OK : emit_value(format, in, len);
+}
+
 static int json_rows(void *format, struct wr_scan *in)
 {
-	struct json *f = format;
-	int rc = WR_OK;
-
-	while (in->p < in->end && rc == WR_OK) {
-		const uint8_t *lf;
-		size_t len;
-
-		if (wr_scan_offset(in) >= in->stop)
-			return WR_END;
-		if (in->budget <= 0)
-			return WR_AGAIN;
-		lf = memchr(in->p, '\n', (size_t)(in->end - in->p));
-		if (!lf && !in->last)
-			return WR_OK;
-		len = (size_t)((lf ? lf : in->end) - in->p);
-		if (len > in->record_max)
-			rc = wr_scan_too_long(in, len);
-		else if (!is_blank(in->p, len))
-			rc = emit_value(f, in, len);
-		in->p = lf ? lf + 1 : in->end;
-	}
-	return rc;
+	return wr_scan_lines(in, json_line, format);
 }
 
 const struct wr_format wr_json_format = {"json", json_make, json_begin, json_rows, json_free};

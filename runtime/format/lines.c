@@ -71,9 +71,18 @@ static int emit_line(const struct lines *f, struct wr_scan *in, uint32_t len)
 	return WR_OK;
 }
 
+static int one_line(void *format, struct wr_scan *in, size_t len)
+{
+	return emit_line(format, in, (uint32_t)(len > 0 && in->p[len - 1] == '\r' ? len - 1 : len));
+}
+
 static int lines_rows(void *format, struct wr_scan *in)
 {
-	const struct lines *f = format;
+	return wr_scan_lines(in, one_line, format);
+}
+
+int wr_scan_lines(struct wr_scan *in, int (*each)(void *format, struct wr_scan *in, size_t len), void *format)
+{
 	int rc = WR_OK;
 
 	while (in->p < in->end && rc == WR_OK) {
@@ -88,9 +97,7 @@ static int lines_rows(void *format, struct wr_scan *in)
 		if (!lf && !in->last)
 			return WR_OK;
 		len = (size_t)((lf ? lf : in->end) - in->p);
-		if (lf && len > 0 && lf[-1] == '\r')
-			len--;
-		rc = len > in->record_max ? wr_scan_too_long(in, len) : emit_line(f, in, (uint32_t)len);
+		rc = len > in->record_max ? wr_scan_too_long(in, len) : each(format, in, len);
 		in->p = lf ? lf + 1 : in->end;
 	}
 	return rc;
