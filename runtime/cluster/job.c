@@ -343,6 +343,18 @@ struct wr_metrics *wr_job_metrics(const struct wr_job *j)
 	return j->metrics;
 }
 
+const struct wr_task *wr_job_task(const struct wr_job *j, uint32_t vertex, uint32_t subtask)
+{
+	return runner_of(j, vertex, subtask)->task;
+}
+
+bool wr_job_connected(const struct wr_job *j, uint32_t edge, uint32_t from, uint32_t to)
+{
+	uint32_t tos = j->o.plan->vertices[j->o.plan->edges[edge].to].parallelism;
+
+	return j->edges[edge][from * tos + to] != NULL;
+}
+
 int64_t wr_job_buffer_bytes(const struct wr_job *j)
 {
 	return j->buffer_bytes;

@@ -9,6 +9,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "task/metrics.h"
+#include "cluster/time_report.h"
+
+#define EXPLAIN_NS UINT64_C(10000000000) /* between two reports of --explain-time */
 
 static const double LIVE_S = 0.45; /* between two live lines at least */
 static struct wr_mem mem = WR_MEM_INIT("cluster.report");
@@ -30,8 +33,8 @@ struct pair {
 struct wr_report {
 	struct wr_clock *clock;
 	struct wr_job *job;
-	bool live, json, quiet;
-	uint64_t start_ns, last_ns;
+	bool live, json, quiet, explain_time;
+	uint64_t start_ns, last_ns, explained_ns;
 	int64_t last_in, last_out;
 	struct op_sum *ops; /* vertex by vertex, in the order of the chains */
 	uint32_t op_count;
@@ -53,8 +56,9 @@ struct wr_report *wr_report_new(const struct wr_config *c, struct wr_clock *cloc
 	r->clock = clock;
 	r->json = wr_config_bool(c, "json");
 	r->quiet = wr_config_bool(c, "quiet");
+	r->explain_time = wr_config_bool(c, "explain-time");
 	r->live = !r->quiet && !r->json && isatty(STDERR_FILENO);
-	r->start_ns = r->last_ns = wr_clock_ns(clock);
+	r->start_ns = r->last_ns = r->explained_ns = wr_clock_ns(clock);
 	return r;
 }
 
@@ -233,20 +237,45 @@ static const char *amount(double v, char *to, size_t size)
 	return to;
 }
 
+static void explain_time(struct wr_report *r, uint64_t now_ns, bool ended)
+{
+	struct wr_bytes out = WR_BYTES_EMPTY;
+
+	r->explained_ns = now_ns;
+	wr_time_report(r->job, r->clock, ended, &out);
+	if (wr_bytes_status(&out) == WR_OK)
+		fwrite(out.data, 1, out.len, stderr);
+	wr_bytes_deinit(&out);
+}
+
+/* " · lag 3.2 s (held by files [2/2])" */
+static void lag_text(const struct wr_report *r, int64_t watermark, char *to, size_t size)
+{
+	char holder[100];
+	int n;
+
+	to[0] = 0;
+	if (watermark == WR_TS_MAX)
+		return;
+	n = snprintf(to, size, " · lag %.1f s", (double)(wr_clock_ms(r->clock) - watermark) / 1e3);
+	if (wr_time_holder(r->job, holder, sizeof holder))
+		snprintf(to + n, size - (size_t)n, " (held by %s)", holder);
+}
+
 void wr_report_tick(void *report, bool last)
 {
 	struct wr_report *r = report;
 	uint64_t now = wr_clock_ns(r->clock);
 	struct totals t;
-	char a[16], b[16], c[16], lag[48] = "", line[250];
+	char a[16], b[16], c[16], lag[160], line[360];
 	double s = (double)(now - r->last_ns) / 1e9;
 
+	if (r->explain_time && !last && now - r->explained_ns >= EXPLAIN_NS)
+		explain_time(r, now, false);
 	if (last || !r->live || s < LIVE_S)
 		return;
 	t = add_up(r);
-	if (t.watermark != WR_TS_MAX)
-		snprintf(lag, sizeof lag, " · lag %.1f s",
-			 (double)(wr_clock_ms(r->clock) - t.watermark) / 1e3);
+	lag_text(r, t.watermark, lag, sizeof lag);
 	snprintf(line, sizeof line, "%.0f s · %srecords in (%s/s) · out %s/s · back-pressured %.1f s%s",
 		 (double)(now - r->start_ns) / 1e9, amount((double)t.in, a, sizeof a),
 		 amount((double)(t.in - r->last_in) / s, b, sizeof b),
@@ -345,4 +374,6 @@ void wr_report_end(struct wr_report *r, int rc)
 		summary_json(r, &t, rc < 0 ? "failed" : rc == WR_END ? "interrupted" : "done", s);
 	else if (!r->quiet)
 		summary_text(r, &t, rc < 0 ? "failed" : rc == WR_END ? "stopped" : "done", s);
+	if (r->explain_time)
+		explain_time(r, wr_clock_ns(r->clock), true);
 }

@@ -78,6 +78,16 @@ static void *zeroed(struct wr_task *t, size_t bytes)
 	return p ? memset(p, 0, bytes) : NULL;
 }
 
+static int hold_init(struct wr_task *t, uint32_t channels)
+{
+	struct wr_hold_part *parts = wr_arena_alloc(&t->arena, channels * sizeof *parts);
+
+	if (!parts)
+		return WR_EFATAL;
+	wr_hold_init(&t->hold, parts, channels, wr_clock_ns(t->chain.clock));
+	return WR_OK;
+}
+
 static int task_init(struct wr_task *t, const struct wr_task_def *def)
 {
 	uint32_t n = def->stage_count, at = 0;
@@ -101,12 +111,11 @@ static int task_init(struct wr_task *t, const struct wr_task_def *def)
 	}
 	if (rc == WR_OK && t->gate) {
 		t->valve = wr_valve_new(wr_gate_count(t->gate));
-		t->channels = zeroed(t, wr_gate_count(t->gate) * sizeof *t->channels);
-		rc = t->valve && t->channels ? WR_OK : WR_EFATAL;
-		for (uint32_t i = 0; t->channels && i < wr_gate_count(t->gate); i++)
-			wr_metric_set(&t->channels[i].watermark, WR_TS_NONE);
+		rc = t->valve ? WR_OK : WR_EFATAL;
 		for (uint32_t i = 0; t->valve && i < wr_gate_count(t->gate); i++)
 			wr_valve_input(t->valve, i, wr_gate_input(t->gate, i));
+		if (rc == WR_OK)
+			rc = hold_init(t, wr_gate_count(t->gate));
 	}
 	return rc;
 }
@@ -207,6 +216,11 @@ const struct wr_stage_env *wr_task_env(const struct wr_task *t)
 const struct wr_task_stats *wr_task_stats(const struct wr_task *t)
 {
 	return &t->stats;
+}
+
+const struct wr_hold *wr_task_hold(const struct wr_task *t)
+{
+	return t->gate ? &t->hold : NULL;
 }
 
 uint32_t wr_task_stage_count(const struct wr_task *t)

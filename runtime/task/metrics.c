@@ -67,12 +67,14 @@ static const struct wr_metric_def output_metrics[OUTPUT_METRICS] = {
     [OUT_OVERDRAFTS] = {"pool_overdrafts", WR_COUNTER, "buffers", "Buffers taken beyond the pool's limit."},
 };
 
-enum input_metric { IN_QUEUED, IN_WATERMARK, IN_WATERMARK_LAG, IN_IDLE, INPUT_METRICS };
+enum input_metric { IN_QUEUED, IN_WATERMARK, IN_WATERMARK_LAG, IN_IDLE, IN_HELD, INPUT_METRICS };
 static const struct wr_metric_def input_metrics[INPUT_METRICS] = {
     [IN_QUEUED] = {"queued_buffers", WR_GAUGE, "buffers", "Buffers that wait in the channel."},
     [IN_WATERMARK] = {"watermark", WR_GAUGE, "ms", "Last watermark that came through it."},
     [IN_WATERMARK_LAG] = {"watermark_lag_ms", WR_GAUGE, "ms", "How far that is behind the clock."},
     [IN_IDLE] = {"idle", WR_GAUGE, "0 or 1", "1 while the channel's sender says that it is idle."},
+    [IN_HELD] = {"held_ns", WR_COUNTER, "ns",
+		 "Time for which its watermark was the one that held others back."},
 };
 
 const struct wr_metric_def wr_latency_metric = {
@@ -162,7 +164,7 @@ static void tell_output(const struct wr_writer *w, uint64_t id, struct wr_metric
 
 static void tell_input(const struct wr_task *t, uint32_t channel, struct wr_metric_reading *r)
 {
-	const struct wr_channel_stats *c = &t->channels[channel];
+	const struct wr_hold_part *c = &t->hold.parts[channel];
 	int64_t watermark = wr_metric_get(&c->watermark);
 
 	wr_metric_part(r, "inputs", wr_gate_input(t->gate, channel) ? "second" : "first", channel);
@@ -170,6 +172,7 @@ static void tell_input(const struct wr_task *t, uint32_t channel, struct wr_metr
 	wr_metric_tell(r, &input_metrics[IN_WATERMARK], told_watermark(watermark));
 	wr_metric_tell(r, &input_metrics[IN_WATERMARK_LAG], lag(watermark, r));
 	wr_metric_tell(r, &input_metrics[IN_IDLE], wr_metric_get(&c->idle));
+	wr_metric_tell(r, &input_metrics[IN_HELD], wr_hold_ns(&t->hold, channel, wr_metric_now_ns(r)));
 }
 
 void wr_task_tell(void *task, struct wr_metric_reading *r)

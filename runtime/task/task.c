@@ -30,6 +30,18 @@ static int valve_actions(struct wr_task *t, unsigned actions)
 	return rc;
 }
 
+/* What the valve made of an event of `channel`. */
+static int on_time(struct wr_task *t, uint32_t channel, unsigned actions)
+{
+	uint64_t now_ns = t->chain.step_until_ns - WR_STEP_NS;
+	int64_t watermark;
+	bool idle, aligned;
+
+	wr_valve_channel(t->valve, channel, &watermark, &idle, &aligned);
+	wr_hold_set(&t->hold, channel, watermark, idle, now_ns);
+	return valve_actions(t, actions);
+}
+
 /* A barrier goes on when all channels that still run have brought it; until then those that have are
  * blocked. An ended channel counts as one that has (C4). */
 static int align(struct wr_task *t)
@@ -59,11 +71,10 @@ static int on_channel_end(struct wr_task *t, uint32_t channel)
 {
 	int rc;
 
-	wr_metric_set(&t->channels[channel].watermark, WR_TS_MAX);
 	wr_gate_end(t->gate, channel);
 	t->channels_ended++;
 	rc = align(t);
-	return rc == WR_OK ? valve_actions(t, wr_valve_on_end(t->valve, channel)) : rc;
+	return rc == WR_OK ? on_time(t, channel, wr_valve_on_end(t->valve, channel)) : rc;
 }
 
 static int on_event(struct wr_task *t, uint32_t channel, const struct wr_elem *e)
@@ -72,14 +83,11 @@ static int on_event(struct wr_task *t, uint32_t channel, const struct wr_elem *e
 
 	switch (wr_event_type(e)) {
 	case WR_EV_WATERMARK:
-		wr_metric_set(&t->channels[channel].watermark, e->ts);
-		return valve_actions(t, wr_valve_on_watermark(t->valve, channel, e->ts));
+		return on_time(t, channel, wr_valve_on_watermark(t->valve, channel, e->ts));
 	case WR_EV_IDLE:
-		wr_metric_set(&t->channels[channel].idle, 1);
-		return valve_actions(t, wr_valve_on_idle(t->valve, channel));
+		return on_time(t, channel, wr_valve_on_idle(t->valve, channel));
 	case WR_EV_ACTIVE:
-		wr_metric_set(&t->channels[channel].idle, 0);
-		return valve_actions(t, wr_valve_on_active(t->valve, channel));
+		return on_time(t, channel, wr_valve_on_active(t->valve, channel));
 	case WR_EV_END:
 		return on_channel_end(t, channel);
 	case WR_EV_BARRIER:

@@ -15,6 +15,7 @@
  */
 #pragma once
 #include "exchange/gate.h"
+#include "exchange/hold.h"
 #include "task/mailbox.h"
 #include "task/port.h"
 #include "task/world.h"
@@ -72,10 +73,6 @@ struct wr_task_stats {
 	wr_metric watermark;	       /* WR_TS_NONE before the first */
 	wr_metric buffers_in;
 };
-struct wr_channel_stats {
-	wr_metric watermark; /* WR_TS_NONE before the first */
-	wr_metric idle;
-};
 
 struct wr_task;
 /* NULL with the error set; then everything taken was freed. */
@@ -91,5 +88,7 @@ void wr_task_post(struct wr_task *t, struct wr_letter *l);
 
 const struct wr_stage_env *wr_task_env(const struct wr_task *t);
 const struct wr_task_stats *wr_task_stats(const struct wr_task *t);
+/* Of the input channels, in the order of the gate; NULL for a source. Any thread. */
+const struct wr_hold *wr_task_hold(const struct wr_task *t);
 uint32_t wr_task_stage_count(const struct wr_task *t);
 const struct wr_stage *wr_task_stage(const struct wr_task *t, uint32_t i);

@@ -24,11 +24,12 @@ struct wr_task {
 	struct wr_mailbox mailbox;
 	/* state */
 	struct wr_valve *valve;
-	int64_t *passed;  /* by stage: last watermark that left it */
-	uint32_t opened;  /* stages whose open was called */
-	uint32_t ended;	  /* stages that END has passed */
-	bool stopping;	  /* a source ends at its next turn */
-	bool input_ended; /* END is in the chain */
+	struct wr_hold hold; /* of the valve's channels */
+	int64_t *passed;     /* by stage: last watermark that left it */
+	uint32_t opened;     /* stages whose open was called */
+	uint32_t ended;	     /* stages that END has passed */
+	bool stopping;	     /* a source ends at its next turn */
+	bool input_ended;    /* END is in the chain */
 	bool done;
 	bool *closed; /* by stage: wants no more rows; those that come are dropped */
 	bool enough, enough_said;
@@ -42,7 +43,6 @@ struct wr_task {
 	uint64_t deadline_ns;
 	uint64_t marker_ns; /* when a source's next latency marker is due, UINT64_MAX = none is */
 	struct wr_task_stats stats;
-	struct wr_channel_stats *channels; /* of the gate */
 	_Atomic(struct wr_latency *) latencies;
 };
 

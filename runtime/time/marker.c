@@ -75,13 +75,15 @@ struct wr_marker *wr_marker_new(struct wr_stage *s)
 	m->idle_ns = (uint64_t)wr_value_int(s->options, "idle_after", 0) * NS_PER_MS;
 	m->aligned = wr_value_get(s->options, "align") != NULL;
 	m->allowed = m->reported = WR_TS_NONE;
+	m->looked_ns = wr_clock_ns(s->env->clock);
+	pthread_mutex_init(&m->mutex, NULL);
 	wr_combine_init(&m->combine, NULL);
 	if (add_part(m, 0, NULL) != WR_OK) {
 		wr_marker_free(m);
 		return NULL;
 	}
 	if (m->every_ns)
-		s->tick_ns = wr_clock_ns(s->env->clock) + m->every_ns;
+		s->tick_ns = m->looked_ns + m->every_ns;
 	return m;
 }
 
@@ -93,6 +95,7 @@ void wr_marker_free(struct wr_marker *m)
 		wr_free(&mem, m->parts[i].name);
 	wr_free(&mem, m->parts);
 	wr_free(&mem, m->marks);
+	pthread_mutex_destroy(&m->mutex);
 	wr_free(&mem, m);
 }
 
@@ -238,6 +241,50 @@ static bool fell_silent(struct wr_marker *m, struct wr_part *p, uint64_t running
 	return running_ns - p->silent_ns > m->idle_ns;
 }
 
+static uint32_t lowest_part(const struct wr_marker *m)
+{
+	uint32_t at = m->count;
+
+	for (uint32_t i = 0; i < m->count; i++)
+		if (!m->marks[i].idle && (at == m->count || m->marks[i].watermark < m->marks[at].watermark))
+			at = i;
+	return at;
+}
+
+/* Tells others which part is the lowest, and adds the time since the last tick to it. */
+static void show(struct wr_marker *m, uint64_t now_ns)
+{
+	uint32_t low = lowest_part(m), idle = 0;
+	uint64_t passed = now_ns - m->looked_ns;
+
+	m->looked_ns = now_ns;
+	for (uint32_t i = 0; i < m->count; i++)
+		idle += m->marks[i].idle;
+	pthread_mutex_lock(&m->mutex);
+	m->view.count = m->count;
+	m->view.idle = idle;
+	m->view.now = (struct wr_lowest){.watermark = WR_TS_NONE};
+	if (low < m->count) {
+		struct wr_part *p = &m->parts[low];
+
+		p->lowest_ns += passed;
+		snprintf(m->view.now.name, sizeof m->view.now.name, "%s", p->name ? p->name : "");
+		m->view.now.watermark = m->marks[low].watermark;
+		m->view.now.held = p->held;
+		m->view.now.ns = p->lowest_ns;
+		if (p->lowest_ns >= m->view.longest.ns)
+			m->view.longest = m->view.now;
+	}
+	pthread_mutex_unlock(&m->mutex);
+}
+
+void wr_marker_look(struct wr_marker *m, struct wr_marker_view *out)
+{
+	pthread_mutex_lock(&m->mutex);
+	*out = m->view;
+	pthread_mutex_unlock(&m->mutex);
+}
+
 int wr_marker_tick(struct wr_marker *m, uint64_t now_ns)
 {
 	uint64_t running_ns = m->idle_ns ? wr_stage_running_ns(m->stage) : 0;
@@ -246,6 +293,7 @@ int wr_marker_tick(struct wr_marker *m, uint64_t now_ns)
 	for (uint32_t i = 0; m->idle_ns && i < m->count; i++)
 		if (!m->marks[i].idle && fell_silent(m, &m->parts[i], running_ns))
 			wr_combine_idle(&m->combine, i, true);
+	show(m, now_ns);
 	rc = wr_marker_send(m);
 	report(m, m->combine.idle ? WR_TS_MAX : m->combine.watermark);
 	m->stage->tick_ns = now_ns + m->every_ns;

@@ -17,6 +17,7 @@
  * On the task's thread; the stage calls, and sets stage.tick_ns by wr_marker_tick.
  */
 #pragma once
+#include <pthread.h>
 #include "exchange/combine.h"
 #include "task/letter.h"
 #include "task/stage.h"
@@ -28,8 +29,22 @@ struct wr_part {
 	int64_t reach;	 /* what its rows come to, as far as it is known; for alignment */
 	bool rows;	 /* there were some since the last tick */
 	bool held;
+	uint64_t lowest_ns; /* how long it was the lowest */
 	uint64_t silent_ns; /* running time at which the silence was seen, 0 = it was not */
 	char *name;
+};
+
+/* What others are told of the splits of a marker: the one that is lowest, and the one that was for longest.
+ */
+struct wr_lowest {
+	char name[256]; /* "" = the stream has no splits */
+	int64_t watermark;
+	bool held;   /* for alignment */
+	uint64_t ns; /* for how long it was the lowest */
+};
+struct wr_marker_view {
+	struct wr_lowest now, longest;
+	uint32_t count, idle; /* splits under way, and how many of them are idle */
 };
 
 struct wr_marker {
@@ -43,8 +58,11 @@ struct wr_marker {
 	struct wr_combine combine;
 	bool idle; /* as it was said */
 	bool aligned;
-	int64_t allowed;  /* WR_TS_NONE before the coordinator's first word */
-	int64_t reported; /* to it */
+	int64_t allowed;    /* WR_TS_NONE before the coordinator's first word */
+	int64_t reported;   /* to it */
+	uint64_t looked_ns; /* at the last tick */
+	pthread_mutex_t mutex;
+	struct wr_marker_view view; /* under the mutex */
 };
 
 /* Options of the stage: every, idle_after (ms), align, and those of stamp.h. NULL with the error set. */
@@ -69,5 +87,7 @@ void wr_marker_ahead(struct wr_marker *m, int64_t watermark);
 int wr_marker_tick(struct wr_marker *m, uint64_t now_ns);
 /* The input is at its end, behind the last marks (K6). */
 int wr_marker_end(struct wr_marker *m);
+/* As of the last tick. Any thread. */
+void wr_marker_look(struct wr_marker *m, struct wr_marker_view *out);
 /* A letter of the coordinator (task/letter.h). */
 int wr_marker_letter(struct wr_marker *m, uint32_t type, const uint8_t *payload, uint32_t len);

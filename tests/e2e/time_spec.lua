@@ -265,6 +265,15 @@ describe("event time", function()
     assert.is_truthy(err:find("new must give an object with on_event or on_periodic, or both", 1, true), err)
   end)
 
+  it("says with --explain-time who held the watermarks back", function()
+    local text = spread:format(""):gsub("step } end }%)", "step } end }):uid(name)")
+      :gsub('source%("fast", 1%)', 'source("fast", 1, 100000)')
+    local _, code, err = script.try(text, "--explain-time --workers=1 --buffer-timeout=0")
+    assert.equal(0, code)
+    assert.is_truthy(err:find("process → print %[1/1%]: at the end of time\n    held back %d+%.%d s by "
+      .. "generate → generate_fn → watermarks → key_by %[1/1%] %(slow%.source%)"), err)
+  end)
+
   it("refuses alignment that is not in a chain with its source", function()
     local _, code, err = script.try(head .. [[times(events(three):rebalance():map(function(r) return r end)
       :parallelism(2):watermarks(weir.watermark.ascending { field = "ts", align = { drift = 1 } })) return job]])
