@@ -436,6 +436,7 @@ function M.timeout(other, opts)
       ctx.at:clear()
     end
     if inner.clear then inner.clear(ctx.inner[1]) end
+    ctx.inner[1].clear_states()
   end
   function t.element(ctx, rec, time)
     local said = inner.element(ctx.inner[1], rec, time)

@@ -127,7 +127,6 @@ function M.new(stage, k, out, side)
   end
 
   -- The contexts of a trigger and of those inside it.
-  local trigger_states = {}
   local function trigger_context(t, prefix)
     local ctx = base()
     function ctx.event_timer(_, at) enter_window() add_timer(0, check_time(at)) end
@@ -136,10 +135,13 @@ function M.new(stage, k, out, side)
     function ctx.delete_processing_timer(_, at) enter_window() C.wr_timer_remove(S, 1, check_time(at)) end
     for name in next, t.state or {} do
       ctx[name] = in_namespace(handles[prefix .. name], enter_window)
-      trigger_states[#trigger_states + 1] = { prefix = prefix, name = name, handle = handles[prefix .. name] }
     end
     ctx.inner = {}
     for i, inner in ipairs(t.inner or {}) do ctx.inner[i] = trigger_context(inner, prefix .. i .. ".") end
+    function ctx.clear_states()
+      for name in next, t.state or {} do ctx[name]:clear() end
+      for _, inner in ipairs(ctx.inner) do inner.clear_states() end
+    end
     return ctx
   end
   local trigger_ctx = trigger_context(trigger, "trigger.")
@@ -154,8 +156,8 @@ function M.new(stage, k, out, side)
 
   local function clear_trigger()
     if trigger.clear then trigger.clear(trigger_ctx) end
+    trigger_ctx.clear_states()
     enter_window()
-    for _, each in ipairs(trigger_states) do each.handle:clear() end
   end
 
   local ctx = base()
@@ -482,9 +484,7 @@ function M.new(stage, k, out, side)
     if merging then retire(ws, we) end
   end
 
-  local function timer(t, kind)
-    local n = ffi.cast("const double *", C.wr_store_namespace(S, klen))
-    ws, we = n[0], n[1]
+  local function on_timer(t, kind)
     cs, ce = ws, we
     if merging then
       local set = load_set()
@@ -499,6 +499,16 @@ function M.new(stage, k, out, side)
       obey(trigger.processing_time and trigger.processing_time(trigger_ctx, t))
     end
     if kind == cleanup_kind and t == cleanup_time(we) then clear_all() end -- L8, L9
+  end
+
+  local function timer(t, kind)
+    local n = ffi.cast("const double *", C.wr_store_namespace(S, klen))
+    ws, we = n[0], n[1]
+    local s, e = ws, we
+    on_timer(t, kind)
+    -- the timer's own entry is the current one again, so that the store drops it if nothing is left in it
+    enter(s, e)
+    C.wr_state_get(S, contents_state)
   end
 
   return { take = take, timer = timer }
