@@ -39,22 +39,26 @@ static void account_register(struct wr_mem *mem)
 	while (!atomic_compare_exchange_weak(&accounts, &head, mem));
 }
 
-static void *account_add(struct wr_mem *mem, void *p, size_t bytes)
+void wr_mem_charge(struct wr_mem *mem, int64_t bytes)
 {
-	int64_t size, now, max;
+	int64_t now, max;
 
-	if (WR_UNLIKELY(!p)) {
-		wr_error_nomem(bytes, mem->name);
-		return NULL;
-	}
 	if (WR_UNLIKELY(!atomic_load_explicit(&mem->registered, memory_order_relaxed)))
 		account_register(mem);
-	size = (int64_t)malloc_usable_size(p);
-	now = atomic_fetch_add_explicit(&mem->bytes, size, memory_order_relaxed) + size;
+	now = atomic_fetch_add_explicit(&mem->bytes, bytes, memory_order_relaxed) + bytes;
 	max = atomic_load_explicit(&mem->bytes_max, memory_order_relaxed);
 	while (now > max && !atomic_compare_exchange_weak_explicit(
 				&mem->bytes_max, &max, now, memory_order_relaxed, memory_order_relaxed))
 		;
+}
+
+static void *account_add(struct wr_mem *mem, void *p, size_t bytes)
+{
+	if (WR_UNLIKELY(!p)) {
+		wr_error_nomem(bytes, mem->name);
+		return NULL;
+	}
+	wr_mem_charge(mem, (int64_t)malloc_usable_size(p));
 	atomic_fetch_add_explicit(&mem->blocks, 1, memory_order_relaxed);
 	return p;
 }

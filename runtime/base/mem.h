@@ -36,6 +36,8 @@ char *wr_strdup(struct wr_mem *mem, const char *s);
 char *wr_strndup(struct wr_mem *mem, const char *s, size_t len);
 /* NULL is fine. `mem` must be the account of the allocation. */
 void wr_free(struct wr_mem *mem, void *p);
+/* Memory that came by another door, such as a library's own: `bytes` more are held, or given back. */
+void wr_mem_charge(struct wr_mem *mem, int64_t bytes);
 
 /* The n-th next allocation of the process fails, once (0 = never): the fault point "mem.alloc". */
 void wr_mem_fail_at(int64_t n);

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "cluster/footprint.h"
 #include "task/metrics.h"
 #include "cluster/time_report.h"
 
@@ -33,7 +34,7 @@ struct pair {
 struct wr_report {
 	struct wr_clock *clock;
 	struct wr_job *job;
-	bool live, json, quiet, explain_time;
+	bool live, json, quiet, explain_time, memory;
 	uint64_t start_ns, last_ns, explained_ns;
 	int64_t last_in, last_out;
 	struct op_sum *ops; /* vertex by vertex, in the order of the chains */
@@ -57,6 +58,7 @@ struct wr_report *wr_report_new(const struct wr_config *c, struct wr_clock *cloc
 	r->json = wr_config_bool(c, "json");
 	r->quiet = wr_config_bool(c, "quiet");
 	r->explain_time = wr_config_bool(c, "explain-time");
+	r->memory = wr_config_bool(c, "memory");
 	r->live = !r->quiet && !r->json && isatty(STDERR_FILENO);
 	r->start_ns = r->last_ns = r->explained_ns = wr_clock_ns(clock);
 	return r;
@@ -331,6 +333,10 @@ static void summary_json(struct wr_report *r, const struct totals *t, const char
 	pairs_json(r, &out);
 	wr_bytes_printf(&out, "],\"tasks\":");
 	wr_metrics_json(wr_job_metrics(r->job), r->clock, &out);
+	if (r->memory) {
+		wr_bytes_put_u8(&out, ',');
+		wr_footprint_json(&out);
+	}
 	wr_bytes_printf(&out, "}\n");
 	if (!out.failed)
 		fwrite(out.data, 1, out.len, stderr);
@@ -357,6 +363,8 @@ static void summary_text(const struct wr_report *r, const struct totals *t, cons
 	for (uint32_t i = 0; i < r->op_count; i++)
 		op_text(&r->ops[i]);
 	pairs_text(r);
+	if (r->memory)
+		wr_footprint_text();
 }
 
 void wr_report_end(struct wr_report *r, int rc)

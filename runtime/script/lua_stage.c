@@ -68,8 +68,7 @@ static int stage_boot(struct wr_stage *s, struct lua_stage *ls)
 	rc = wr_vm_call(ls->vm, 2, 1, 0);
 	if (rc != WR_OK)
 		return rc;
-	lua_gc(L, LUA_GCCOLLECT,
-	       0); /* what was needed to get here: many subtasks never allocate much again */
+	wr_vm_trim(ls->vm);
 	for (int i = ROWS; i <= LAST; i++)
 		lua_getfield(L, 1, entry_names[i]);
 	lua_remove(L, 1);

@@ -13,29 +13,12 @@
 #include "script/tables.h"
 
 static struct wr_mem mem = WR_MEM_INIT("script.lua");
-enum { HEAP_FLOOR = 12 << 20 };
+static _Atomic int states; /* of this process */
 
-/* LuaJIT's own allocator, with a bound in front of it: faster than malloc for small objects. */
-static void *vm_alloc(void *ud, void *p, size_t old, size_t want)
-{
-	struct wr_vm *vm = ud;
-	int64_t grow = (int64_t)want - (int64_t)old;
-	void *q;
-
-	if (WR_UNLIKELY(grow > 0 && vm->bytes_max && vm->bytes + grow > vm->bytes_max))
-		return NULL;
-	q = vm->alloc(vm->alloc_ud, p, old, want);
-	if (WR_LIKELY(q || want == 0))
-		vm->bytes += grow;
-	return q;
-}
-
-/* The account follows at batch edges, so that the atomic is off the hot path. */
-static void vm_account(struct wr_vm *vm, int64_t bytes)
-{
-	atomic_fetch_add_explicit(&mem.bytes, bytes - vm->accounted, memory_order_relaxed);
-	vm->accounted = bytes;
-}
+enum {
+	HEAP_FLOOR = 12 << 20,	    /* of a state, before a cycle of the collector */
+	HEAP_FLOOR_ALL = 256 << 20, /* of all states together */
+};
 
 /* package.loaders entry: modules inside the binary. */
 static int load_embedded(lua_State *L)
@@ -217,16 +200,15 @@ struct wr_vm *wr_vm_new(struct wr_bundle *bundle, bool drawing, int64_t bytes_ma
 		return NULL;
 	vm->bundle = bundle;
 	vm->drawing = drawing;
-	vm->bytes_max = bytes_max;
-	vm->L = luaL_newstate();
+	vm->heap = (struct wr_heap){.mem = &mem, .bytes_max = bytes_max};
+	vm->L = lua_newstate(wr_heap_alloc, &vm->heap);
 	if (!vm->L) {
+		wr_heap_deinit(&vm->heap);
 		wr_free(&mem, vm);
 		wr_error_set(WR_EFATAL, "no memory for a Lua state");
 		return NULL;
 	}
-	vm->alloc = lua_getallocf(vm->L, &vm->alloc_ud);
-	vm->bytes = (int64_t)lua_gc(vm->L, LUA_GCCOUNT, 0) * 1024 + lua_gc(vm->L, LUA_GCCOUNTB, 0);
-	lua_setallocf(vm->L, vm_alloc, vm);
+	atomic_fetch_add_explicit(&states, 1, memory_order_relaxed);
 	lua_gc(vm->L, LUA_GCSTOP, 0);
 	if (lua_cpcall(vm->L, vm_prepare, vm)) {
 		wr_error_set(WR_EFATAL, "Lua state: %s", lua_tostring(vm->L, -1));
@@ -244,9 +226,9 @@ void wr_vm_free(struct wr_vm *vm)
 {
 	if (!vm)
 		return;
-	lua_setallocf(vm->L, vm->alloc, vm->alloc_ud);
 	lua_close(vm->L);
-	vm_account(vm, 0);
+	wr_heap_deinit(&vm->heap);
+	atomic_fetch_sub_explicit(&states, 1, memory_order_relaxed);
 	wr_free(&mem, vm);
 }
 
@@ -289,7 +271,7 @@ int wr_vm_call(struct wr_vm *vm, int args, int results, int handler)
 		    WR_EUSER,
 		    "out of Lua memory: %lld of %lld bytes held; the script keeps too much, or raise "
 		    "--lua-memory",
-		    (long long)vm->bytes, (long long)vm->bytes_max);
+		    (long long)vm->heap.bytes, (long long)vm->heap.bytes_max);
 	else
 		wr_error_set(WR_EUSER, "%s", text ? text : "(an error object that is no text)");
 	lua_pop(vm->L, 1);
@@ -298,11 +280,21 @@ int wr_vm_call(struct wr_vm *vm, int args, int results, int handler)
 
 /* The collector steps as the script allocates; here it is told how far the heap may grow until the next
  * cycle: to twice what is alive, but at least to HEAP_FLOOR. Short-lived strings dominate, and one that is
- * still interned when it comes again costs no allocation. */
+ * still interned when it comes again costs no allocation. Where many states share the memory each gets less.
+ */
 void wr_vm_collect(struct wr_vm *vm)
 {
-	int64_t pause = 100 * HEAP_FLOOR / (vm->bytes > 0 ? vm->bytes : 1);
+	int64_t share = HEAP_FLOOR_ALL / atomic_load_explicit(&states, memory_order_relaxed);
+	bool many = share < HEAP_FLOOR;
+	int64_t least = many ? 150 : 200, bytes = vm->heap.bytes;
+	int64_t pause = 100 * (many ? share : HEAP_FLOOR) / (bytes > 0 ? bytes : 1);
 
-	lua_gc(vm->L, LUA_GCSETPAUSE, pause < 200 ? 200 : pause > 10000 ? 10000 : (int)pause);
-	vm_account(vm, vm->bytes);
+	lua_gc(vm->L, LUA_GCSETPAUSE, pause < least ? (int)least : pause > 10000 ? 10000 : (int)pause);
+}
+
+void wr_vm_trim(struct wr_vm *vm)
+{
+	wr_vm_collect(vm);
+	lua_gc(vm->L, LUA_GCCOLLECT, 0);
+	wr_heap_trim(&vm->heap);
 }

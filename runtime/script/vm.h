@@ -7,13 +7,11 @@
 #pragma once
 #include <lua.h>
 #include "script/bundle.h"
+#include "script/heap.h"
 
 struct wr_vm {
 	lua_State *L;
-	int64_t bytes, bytes_max; /* held now; the bound (0 = none) */
-	int64_t accounted;	  /* what the memory account knows of */
-	lua_Alloc alloc;	  /* LuaJIT's own */
-	void *alloc_ud;
+	struct wr_heap heap;
 	struct wr_bundle *bundle; /* borrowed; NULL for plain `weir lua` */
 	bool drawing;		  /* files may be read and are added to the bundle */
 };
@@ -29,5 +27,7 @@ int wr_vm_disk_loaders(struct wr_vm *vm);
 int wr_vm_function(struct wr_vm *vm, const char *module, const char *name);
 /* Protected call; `handler` is the stack index of a message handler or 0. WR_EUSER with the message. */
 int wr_vm_call(struct wr_vm *vm, int args, int results, int handler);
-/* At a batch edge: sets the collector's pace and tells the memory account. */
+/* Collects everything that is not needed any more, and gives its memory back. */
+void wr_vm_trim(struct wr_vm *vm);
+/* At a batch edge: sets the collector's pace. */
 void wr_vm_collect(struct wr_vm *vm);

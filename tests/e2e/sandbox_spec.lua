@@ -88,6 +88,20 @@ describe("the sandbox", function()
   end)
 end)
 
+describe("what draws the graph", function()
+  it("comes back for a function that uses it while records flow", function()
+    assert.matches('"v":"1500 true"', answer "return weir.duration '1500ms' .. ' ' .. tostring(weir.state.value() ~= nil)")
+    assert.matches('"v":"function"', answer "return type(require('weir.watermark').ascending)")
+    assert.matches('"v":"null a"', answer "return tostring(weir.null) .. ' ' .. ('a b'):match '%a'")
+    assert.matches("weir has no filess; did you mean", answer "return weir.filess")
+  end)
+
+  it("leaves the job its name and arguments", function()
+    assert.matches('"v":"test"', answer "return job.name .. (job.args.x or '')")
+    closed("return job:source(weir.from {})", "source")
+  end)
+end)
+
 describe("a script that takes too much memory", function()
   local bottomless = "local t = {} while true do t[#t + 1] = { #t } end"
 

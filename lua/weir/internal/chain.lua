@@ -132,6 +132,13 @@ local function drop_readers()
   for _, name in ipairs { "weir.internal.names", "weir.internal.moves", "jit.util" } do package.loaded[name] = nil end
 end
 
+-- Many subtasks never allocate much again, so that what building took would stay: collected, unless the script
+-- holds so much that looking through it takes longer than building did.
+local SMALL_HEAP_KB = 4096
+local function collect_building()
+  if collectgarbage "count" < SMALL_HEAP_KB then collectgarbage() end
+end
+
 -- `names.of_output` says which field names the records of an operator can have, if that is known;
 -- then a site need not count the fields of every record.
 local function new_chunk(stage, shape, input)
@@ -367,12 +374,13 @@ function Chunk:load(name)
     concat(setters, "\n"),
     concat(self.lines, "\n"),
   }, "\n")
-  self.text = text
+  if stage.keep_text then stage.text = text end
   local loaded, err = loadstring(text, "=" .. name)
   if not loaded then error("generated chain does not load: " .. err .. "\n" .. text) end
   local entry = loaded(E)
   self.setters = {}
   for i = 1, #self.sites do self.setters[i] = E["set" .. i] end
+  self.head, self.lines = nil, nil
   drop_readers()
   return entry
 end
@@ -394,7 +402,6 @@ local function build_loop(stage, input, id)
   local wanted, partial = names().wanted(stage, chunk.functions)
   chunk:loop(shape, wanted)
   local loop = chunk:load(format("weir:%s#%d", stage.name, id))
-  stage.chunks[#stage.chunks + 1] = chunk
   stage.partial_of[loop] = partial
   stage.tokens_of[loop] = chunk.moves.into
   return loop
@@ -415,7 +422,6 @@ local function build_timers(stage)
   -- the context is made while the chunk runs
   local loop = chunk:load(format("weir:%s#timers", stage.name))
   E.timer_ctx = E.ctx1
-  stage.chunks[#stage.chunks + 1] = chunk
   return loop
 end
 
@@ -428,7 +434,7 @@ local luap = ffi.typeof "struct wr_lua *"
 ---@return table entry {rows, timers, open}
 function M.new(L_ptr, plan, nodes)
   local L = ffi.cast(luap, L_ptr)
-  local stage = { L = L, plan = plan, name = plan.name, ops = {}, links = {}, chunks = {}, pushes = {},
+  local stage = { L = L, plan = plan, name = plan.name, ops = {}, links = {}, pushes = {},
     keyed = {}, policies = {}, partial_of = {}, tokens_of = {} }
   local number = {}
   for i, op in ipairs(plan.operators) do
@@ -482,6 +488,7 @@ function M.new(L_ptr, plan, nodes)
       if not loop then
         loop = build_loop(stage, input, id)
         by_shape[id] = loop
+        collect_building()
       end
       stage.partial, stage.tokens = stage.partial_of[loop], stage.tokens_of[loop]
       loop()
@@ -494,6 +501,7 @@ function M.new(L_ptr, plan, nodes)
     if not timers then
       if not (stage.timer or type(stage.ops[1].fn) == "table" and stage.ops[1].fn.timer) then return 0 end
       timers = build_timers(stage)
+      collect_building()
     end
     retrace()
     L.kind = 0
@@ -526,8 +534,9 @@ end
 
 --- The text of the loop that rows of shape `id` will take, for `weir check --explain`.
 function M.text(stage, input, id)
+  stage.keep_text = true
   build_loop(stage, input, id)
-  return stage.chunks[#stage.chunks].text
+  return stage.text
 end
 
 return M

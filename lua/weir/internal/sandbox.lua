@@ -173,10 +173,7 @@ function M.environment(path)
       error(("module '%s' is closed to job scripts; --unsafe opens it"):format(name), 2)
     end
     if name == "bit" or name == "string" or name == "table" or name == "math" then return env[name] end
-    if host.embedded(name) then
-      loaded[name] = require(name)
-      return loaded[name]
-    end
+    if host.embedded(name) then return require(name) end
     if loading[name] then error(("module '%s' requires itself"):format(name), 2) end
     local text, where = find_module(name, folder)
     if not text then error(("module '%s' not found%s"):format(name, where and "; looked for:" .. where or ""), 2) end

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* heap: the memory of one Lua state.
+ *
+ * Lua tells the size of what it gives back, so objects need no headers: those up to 256
+ * bytes lie in pages of one size each, larger ones come from base/mem.h. After a
+ * collection the pages without objects go back to all (script/pages.h), which LuaJIT's own
+ * allocator does not do: a subtask keeps what it needs, not what it needed to start.
+ */
+#pragma once
+#include "script/pages.h"
+
+enum { WR_HEAP_CLASSES = 12 };
+
+/* One thread at a time; all zero but for the first two is an empty heap. */
+struct wr_heap {
+	struct wr_mem *mem;		       /* the account */
+	int64_t bytes_max;		       /* the bound; 0 = none */
+	int64_t bytes;			       /* held by Lua now */
+	struct wr_slab *open[WR_HEAP_CLASSES]; /* pages with room, the one in use first */
+};
+
+/* As lua_Alloc asks for; `heap` is a struct wr_heap *. NULL beyond the bound or when the system refuses. */
+void *wr_heap_alloc(void *heap, void *p, size_t old, size_t want);
+/* Gives back the pages that hold nothing. */
+void wr_heap_trim(struct wr_heap *h);
+/* After everything was given back. */
+void wr_heap_deinit(struct wr_heap *h);

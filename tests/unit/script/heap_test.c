@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* heap: random operations of a Lua state against a model that knows what each block holds. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+#include "base/rand.h"
+#include "script/heap.h"
+
+enum { BLOCKS = 3000 };
+
+static struct wr_mem mem = WR_MEM_INIT("test.heap");
+
+struct block {
+	uint8_t *p;
+	size_t size;
+	uint8_t with;
+};
+
+static void block_check(const struct block *b, size_t upto)
+{
+	for (size_t i = 0; i < upto; i++)
+		assert_int_equal(b->p[i], b->with);
+}
+
+static void block_set(struct wr_heap *h, struct block *b, size_t size, uint8_t with)
+{
+	size_t same = size < b->size ? size : b->size;
+
+	block_check(b, b->size);
+	b->p = wr_heap_alloc(h, b->p, b->size, size);
+	assert_true((b->p != NULL) == (size != 0));
+	assert_int_equal((uintptr_t)b->p % 16, 0);
+	block_check(b, same);
+	b->size = size;
+	b->with = with;
+	if (size)
+		memset(b->p, with, size);
+}
+
+/* Mostly small, as Lua's objects are. */
+static size_t random_size(struct wr_rand *r)
+{
+	switch (wr_rand_below(r, 8)) {
+	case 0:
+		return 0;
+	case 1:
+		return 1 + wr_rand_below(r, 20000);
+	case 2:
+		return 200 + wr_rand_below(r, 100);
+	default:
+		return 1 + wr_rand_below(r, 130);
+	}
+}
+
+static void blocks_keep_what_is_in_them(void **state)
+{
+	static struct block blocks[BLOCKS];
+	struct wr_heap h = {.mem = &mem};
+	struct wr_rand r = {11};
+	int64_t sum = 0;
+
+	(void)state;
+	for (int i = 0; i < 300000; i++) {
+		struct block *b = &blocks[wr_rand_below(&r, BLOCKS)];
+		size_t size = random_size(&r);
+
+		sum += (int64_t)size - (int64_t)b->size;
+		block_set(&h, b, size, (uint8_t)i);
+		assert_int_equal(h.bytes, sum);
+	}
+	assert_true(mem.bytes >= sum);
+	for (int i = 0; i < BLOCKS; i++)
+		block_set(&h, &blocks[i], 0, 0);
+	wr_heap_deinit(&h);
+	assert_int_equal(mem.bytes, 0);
+}
+
+static void what_a_peak_needed_goes_back(void **state)
+{
+	static struct block blocks[BLOCKS];
+	struct wr_heap h = {.mem = &mem};
+
+	(void)state;
+	for (int i = 0; i < BLOCKS; i++)
+		block_set(&h, &blocks[i], 1 + (size_t)i % 256, 1);
+	for (int i = 0; i < BLOCKS; i++)
+		if (i >= 256)
+			block_set(&h, &blocks[i], 0, 0);
+	wr_heap_trim(&h);
+	assert_true(mem.bytes < 4 * h.bytes);
+	for (int i = 0; i < 256; i++)
+		block_set(&h, &blocks[i], 0, 0);
+	wr_heap_trim(&h);
+	assert_int_equal(mem.bytes, 0);
+	wr_heap_deinit(&h);
+}
+
+static void the_bound_holds_for_all_sizes_and_a_smaller_block_is_never_refused(void **state)
+{
+	struct wr_heap h = {.mem = &mem, .bytes_max = 10000};
+	struct block small = {0}, large = {0};
+
+	(void)state;
+	block_set(&h, &large, 9900, 1);
+	block_set(&h, &small, 100, 2);
+	assert_null(wr_heap_alloc(&h, NULL, 0, 1));
+	assert_null(wr_heap_alloc(&h, small.p, 100, 101));
+	assert_null(wr_heap_alloc(&h, large.p, 9900, 20000));
+	block_check(&small, 100);
+	block_set(&h, &large, 50, 3);
+	block_set(&h, &small, 5000, 4);
+	block_set(&h, &small, 0, 0);
+	block_set(&h, &large, 0, 0);
+	wr_heap_deinit(&h);
+}
+
+static void a_refusal_of_the_system_leaves_the_block(void **state)
+{
+	struct wr_heap h = {.mem = &mem};
+	struct block b = {0};
+
+	(void)state;
+	block_set(&h, &b, 40, 1);
+	for (size_t size = 100; size < 5000; size += 2000) {
+		wr_mem_fail_at(1);
+		assert_null(wr_heap_alloc(&h, b.p, b.size, size));
+		block_check(&b, 40);
+		assert_int_equal(h.bytes, 40);
+	}
+	wr_mem_fail_at(0);
+	block_set(&h, &b, 0, 0);
+	wr_heap_deinit(&h);
+	assert_int_equal(mem.bytes, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(blocks_keep_what_is_in_them),
+	    cmocka_unit_test(what_a_peak_needed_goes_back),
+	    cmocka_unit_test(the_bound_holds_for_all_sizes_and_a_smaller_block_is_never_refused),
+	    cmocka_unit_test(a_refusal_of_the_system_leaves_the_block),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
