@@ -11,6 +11,7 @@
 
 local functions = require "weir.functions"
 local formats = require "weir.formats"
+local options = require "weir.options"
 local sinks = require "weir.sinks"
 local sources = require "weir.sources"
 local suggest = require "weir.suggest"
@@ -42,6 +43,13 @@ local weir = {
   duration = require("weir.duration").ms,
   null = require("weir.null"),
 }
+
+-- Those that a script calls while it draws; the others are called for records.
+for name, fn in pairs(weir) do
+  if type(fn) == "function" and name ~= "pairs" and name ~= "duration" then
+    weir[name] = options.counted("weir." .. name, fn, 0)
+  end
+end
 
 return setmetatable(weir, {
   __index = function(_, name)

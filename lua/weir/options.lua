@@ -167,4 +167,23 @@ function M.check(what, given, declared, main)
   return checked
 end
 
+--- The same function, but an argument more than it takes is an error: what would be ignored was meant to say
+--- something.
+---@param what string the function, as the script calls it
+---@param fn function
+---@param own integer arguments that the caller does not count: 1 for a method
+---@return function
+function M.counted(what, fn, own)
+  local info = debug.getinfo(fn, "u")
+  local takes = info.nparams - own
+  if info.isvararg then return fn end
+  return function(...)
+    if select(takes + own + 1, ...) ~= nil then
+      where.fail("%s takes %s", what, takes == 0 and "no argument" or takes == 1 and "one argument only"
+        or takes .. " arguments at most")
+    end
+    return fn(...)
+  end
+end
+
 return M

@@ -30,6 +30,7 @@ end
 ---@return fun(walk: table): any, any next
 ---@return table walk
 function M.pairs(t)
+  if type(t) ~= "table" then error("weir.pairs takes a table, not a " .. type(t), 2) end
   local keys = {}
   for key in next, t do
     if not rank[type(key)] then error("weir.pairs: a key of type " .. type(key) .. " has no order", 2) end

@@ -602,10 +602,11 @@ for name, method in pairs(settings) do methods[name] = method end
 
 ---------------------------------------------------------------- misuse
 
--- Called with a dot, a method gets something else as its stream.
+-- Called with a dot, a method gets something else as its stream; and none takes more than it knows.
 local function guarded(what, known, ...)
   local kinds = { ... }
-  for name, method in pairs(known) do
+  for name, uncounted in pairs(known) do
+    local method = options.counted(what .. ":" .. name, uncounted, 1)
     known[name] = function(self, ...)
       local meta = type(self) == "table" and getmetatable(self)
       for _, kind in ipairs(kinds) do

@@ -72,6 +72,44 @@ for _, kind in ipairs { "map", "filter", "process", "flat_map" } do
   end)
 end
 
+describe("an error object that is no text", function()
+  local raised = {
+    { "nil", "nil", "nil" },
+    { "a list", "{ 5, 6 }", "[5,6]" },
+    { "a function", "print", "function" },
+    { "a table with a text", "setmetatable({}, { __tostring = function() return 'my own' end })", "my own" },
+    { "a table whose text fails", "setmetatable({ a = 1 }, { __tostring = error })", '{"a":1}' },
+    { "a table whose text is none", "setmetatable({ a = 1 }, { __tostring = function() return 5 end })", '{"a":1}' },
+    { "a table that lets nobody look", "setmetatable({ a = 1 }, { __index = error, __metatable = 1 })", '{"a":1}' },
+  }
+  for _, case in ipairs(raised) do
+    local text = head .. ([[
+      local s = job:source(weir.from { 1, 2 }):map(function(n) if n == 1 then error(%s) end return n end)
+      s:sink(weir.print())
+    ]]):format(case[2])
+
+    it("is shown when the job fails: " .. case[1], function()
+      local _, code, err = script.try(text, "-q")
+      assert.equal(1, code)
+      assert.is_truthy(err:find("failed in subtask 0: " .. case[3] .. "\n  record: 1\n", 1, true), err)
+    end)
+
+    it("is shown by the dead letter: " .. case[1], function()
+      local letters = "s:on_error 'dead_letter':side_output 'dead_letter':map(function(d) return d.error end)"
+        .. ":sink(weir.print 'raw')"
+      assert.equal(script.lines { "2", case[3] }, script.run(text .. letters, "-q"))
+    end)
+  end
+
+  it("comes out of a coroutine without the place of generated code", function()
+    local _, code, err = script.try(head .. [[
+      job:source(weir.from { 1 }):map(function() return coroutine.wrap(function() error "inside" end)() end)
+        :sink(weir.print())]], "-q")
+    assert.equal(1, code)
+    assert.is_truthy(err:find("failed in subtask 0: job.lua:2: inside\n", 1, true), err)
+  end)
+end)
+
 describe("a timer that fails", function()
   local text = head .. [[
     job:source(weir.from { { k = "a", ts = 1 }, { k = "b", ts = 2 }, { k = "c", ts = 3 } })

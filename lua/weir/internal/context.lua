@@ -72,6 +72,10 @@ end
 
 local FATAL = {} -- field of an error object that has been described and only travels upwards
 
+local function is_described(err)
+  return type(err) == "table" and rawget(err, FATAL)
+end
+
 local function operator_text(node)
   return format("operator '%s' (%s)", node.name, node.where or "?")
 end
@@ -115,10 +119,17 @@ local function whole(stage, k, rec)
   return rows.decoder(bit.band(ffi.cast(border.elemp, row).tag, 0xffffff))(row + rows.HEAD)
 end
 
--- What the function raised: a text, or any other value as it would be shown in a record.
+-- What the function raised: a text, without the place in a generated loop that coroutine.wrap puts in front, or
+-- any other value as it would be shown in a record. A table's own __tostring is the script's, and may fail in
+-- its turn.
 local function error_text(err)
-  if type(err) == "table" and not (getmetatable(err) and getmetatable(err).__tostring) then return M.show(err) end
-  return tostring(err)
+  if type(err) == "string" then return (err:gsub("^weir:.-:%d+: ", "")) end
+  local meta = type(err) == "table" and debug.getmetatable(err)
+  if meta and rawget(meta, "__tostring") then
+    local ok, text = pcall(tostring, err)
+    if ok and type(text) == "string" then return text end
+  end
+  return M.show(err)
 end
 
 local function describe_failure(stage, k, err, rec, trace)
@@ -133,7 +144,7 @@ end
 --- Message handler of the batch's protected call; runs with the failing stack in place.
 ---@return string
 function M.describe(stage, err)
-  if type(err) == "table" and err[FATAL] then return err.text end
+  if is_described(err) then return err.text end
   for level = 2, 200 do
     local info = debug.getinfo(level, "f")
     if not info then break end
@@ -162,7 +173,7 @@ end
 function M.errors(stage)
   --- A call of operator k failed under its policy.
   function stage.failed(k, err, rec)
-    if type(err) == "table" and err[FATAL] then error(err, 0) end
+    if is_described(err) then error(err, 0) end
     if stage.policies[k] == "fail" then
       error({ [FATAL] = true, text = describe_failure(stage, k, err, rec) }, 0)
     end

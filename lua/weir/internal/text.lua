@@ -34,6 +34,7 @@ local function next_word(walk)
 end
 
 local function begin(text)
+  if type(text) ~= "string" then error("the words of a text, not of a " .. type(text), 3) end
   local walk = idle
   if walk then
     idle = nil
