@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main: options, verbs, and the wiring of a job in this process. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -94,7 +95,7 @@ static int need_script(int argc)
 {
 	if (argc > 0)
 		return WR_OK;
-	return wr_error_set(WR_EUSER, "which script? usage: weir run [options] job.lua [key=value …]");
+	return wr_error_set(WR_EUSER, "which script? weir VERB [options] job.lua [key=value …]");
 }
 
 static struct wr_draw_options draw_options(const struct wr_config *c, int argc, char **argv)
@@ -403,12 +404,23 @@ static int set_up(struct wr_config *c, const char *verb, int argc, char **argv, 
 	return WR_OK;
 }
 
+/* The number of a standard stream that was closed before we began must not become that of a file of ours, or
+ * what is printed would go into it. The stand-in fails where the closed one would. */
+static void keep_standard_numbers(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) == -1 &&
+		    open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_WRONLY) == -1)
+			_exit(EXIT_FAILED);
+}
+
 int main(int argc, char **argv)
 {
 	struct wr_config *c;
 	const struct verb *v;
 	int operand = 0, status;
 
+	keep_standard_numbers();
 	if (argc < 2) {
 		help_all(stderr);
 		return EXIT_USAGE;

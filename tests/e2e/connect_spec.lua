@@ -126,6 +126,19 @@ describe("sources and sinks", function()
     assert.equal(130, code, err)
   end)
 
+  it("fail at a standard stream that is closed, which no other file takes over", function()
+    local closed = { { ">&-", 'weir.from { 1 }', "cannot write standard output: Bad file descriptor" },
+      { "<&-", 'weir.stdin()', "standard input: cannot read: Bad file descriptor" } }
+    for _, case in ipairs(closed) do
+      local _, code, err = run(("job:source(%s):sink(weir.stdout())"):format(case[2]), { behind = case[1] })
+      assert.equal(1, code)
+      assert.is_truthy(err:find(case[3], 1, true), err)
+    end
+    local _, code = run("job:source(weir.from { 1 }):sink(weir.file_sink 'out')", { behind = "<&- >&- 2>&-" })
+    assert.equal(0, code)
+    assert.equal("1\n", shell.read(folder .. "/out"))
+  end)
+
   it("end at the second signal though a function of the script never returns", function()
     local _, code, err = run([[
       job:source(weir.from { 1, 2 }):map(function(n)
