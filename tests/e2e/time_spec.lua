@@ -2,6 +2,7 @@
 --- the list of semantics are named by their number.
 
 local script = require "support.script"
+local shell = require "support.shell"
 
 -- Three records; `probe` tells at which watermarks the timers of one key fire, and each record's time.
 local head = [[
@@ -272,6 +273,14 @@ describe("event time", function()
     assert.equal(0, code)
     assert.is_truthy(err:find("process → print %[1/1%]: at the end of time\n    held back %d+%.%d s by "
       .. "generate → generate_fn → watermarks → key_by %[1/1%] %(slow%.source%)"), err)
+  end)
+
+  it("is drawn in the README as the example really runs", function()
+    local out, code, err = shell.run(shell.weir .. " lua docs/time/picture.lua " .. shell.weir)
+    assert.equal(0, code, err)
+    local file = assert(io.open "docs/time/time.svg")
+    assert.equal(file:read "*a", out)
+    file:close()
   end)
 
   it("refuses alignment that is not in a chain with its source", function()
