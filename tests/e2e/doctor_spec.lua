@@ -50,6 +50,56 @@ describe("weir doctor", function()
     assert.is_truthy(report:find("all of it runs compiled", 1, true), report)
   end)
 
+  -- What is still given up when half of the rows are through, with operator, file, line and reason. One thing is
+  -- let pass: at the end of a buffer a site of many strings leaves its trace, once in thousands of rows, and has
+  -- too many values in registers to be compiled from there.
+  local function assert_steady(report)
+    local late = {}
+    for line in report:gmatch "after warm%-up, at row [^\n]*" do
+      if not line:find ": encode:%d+: NYI: register coalescing too complex" then late[#late + 1] = line end
+    end
+    assert.equal("", table.concat(late, "\n"))
+    assert.is_truthy(report:find("after warm-up", 1, true), report)
+  end
+
+  for job, data in pairs(jobs) do
+    it("sees no trace aborted by " .. job .. " after warm-up", function()
+      assert_steady(doctor("jobs/" .. job .. ".lua input=" .. repeated("jobs/data/" .. data, 4000)))
+    end)
+  end
+
+  it("sees no trace aborted by clean_csv after warm-up", function()
+    assert_steady(doctor(("jobs/clean_csv.lua input=%s bad=%s/bad.ndjson"):format(
+      repeated("jobs/data/payments.csv", 4000), folder)))
+  end)
+
+  for path in shell.run "ls jobs/nexmark/q*.lua":gmatch "[^\n]+" do
+    it("sees no trace aborted by " .. path .. " after warm-up", function()
+      assert_steady(doctor(path .. " count=100000 sink=discard"))
+    end)
+  end
+
+  it("tells what is aborted after warm-up", function()
+    local path = folder .. "/late.lua"
+    local file = assert(io.open(path, "w"))
+    file:write [[
+local weir = require "weir"
+local job = weir.job "late"
+job:source(weir.sequence { to = 100000 })
+  :map(function(n)
+    if n > 80000 then
+      local f = function() return n end
+      return { n = f() }
+    end
+    return { n = n }
+  end):name "turning":sink(weir.discard())
+]]
+    file:close()
+    local report = doctor(path)
+    assert.is_truthy(report:find('after warm%-up, at row %d+: [^\n]*late.lua:6 in operator "turning": NYI: bytecode FNEW'),
+      report)
+  end)
+
   it("names line, operator, reason and a hint for what is planted", function()
     local path = folder .. "/slow.lua"
     local file = assert(io.open(path, "w"))

@@ -82,7 +82,7 @@ local function watched(entry)
   local stage, close = entry.stage, entry.close
   local L = stage.L
   L.doctor = 1
-  local patient = doctor.attach()
+  local patient = doctor.attach(function() return L.counts[0] end)
   function entry.close()
     local text = doctor.report(patient, {
       name = stage.name, ops = stage.ops, subtask = L.subtask, parallelism = L.parallelism,

@@ -15,6 +15,7 @@ local M = {}
 local HOOK_EVERY = 1000 -- instructions between two looks at the interpreter
 local INTERPRETED_NS = 1.2 -- of one simple instruction; what it calls comes on top
 local REASONS_MAX = 8 -- said of one stage
+local WARM_ROWS = 10000 -- the compiler is still busy with its first traces before
 local BUSY = 1e5 -- instructions in the interpreter that are worth a word
 
 -- What to do about a reason, by a part of its text. First match wins; false = the compiler tries again by
@@ -88,19 +89,26 @@ end
 ---@class weir.internal.Patient what is known of one state
 ---@field compiled integer traces
 ---@field aborted table<string, { count: integer, place: string, reason: string, func: function }>
+---@field events { row: number, place: string, reason: string, func: function }[] the aborts in their order
 ---@field heard function
 ---@field looks table<string, integer> times that the interpreter was found at a place
 
+local EVENTS_MAX = 1000 -- aborts that are remembered one by one
+
 --- Begins to watch the state that this runs in.
+---@param rows fun(): number rows that have come so far
 ---@return weir.internal.Patient
-function M.attach()
-  local patient = { compiled = 0, aborted = {}, looks = {}, looked = 0 }
+function M.attach(rows)
+  local patient = { compiled = 0, aborted = {}, events = {}, looks = {}, looked = 0 }
   function patient.heard(what, _, func, pc, err, info)
     if what == "stop" then
       patient.compiled = patient.compiled + 1
     elseif what == "abort" then
       local reason, place = reason_text(err, info), place_text(func, pc)
       if not place then return end
+      if #patient.events < EVENTS_MAX then
+        patient.events[#patient.events + 1] = { row = rows(), reason = reason, place = place, func = func }
+      end
       local key = place .. "\0" .. reason
       local entry = patient.aborted[key]
       if not entry then
@@ -149,6 +157,20 @@ local function count_text(n)
   return format("%.0f", n)
 end
 
+-- What the compiler could not compile, or has given up, when half of the rows were through.
+local function late_aborts(patient, stage)
+  local out = {}
+  for _, event in ipairs(patient.events) do
+    local news = hint_for(event.reason) ~= false or given_up(event.func)
+    if news and event.row > stage.rows / 2 and event.row > WARM_ROWS then
+      out[#out + 1] = format("  after warm-up, at row %.0f: %s%s: %s", event.row, event.place,
+        operator_at(stage.ops, event.place), event.reason)
+    end
+  end
+  if #out == 0 and stage.rows > WARM_ROWS then out[1] = "  no trace was aborted after warm-up" end
+  return out
+end
+
 --- What was found in a stage, as text.
 ---@param patient weir.internal.Patient
 ---@param stage table { name, ops, subtask, parallelism, rows, lua_ns, collect_ns }
@@ -189,6 +211,7 @@ function M.report(patient, stage)
     end
   end
   if said == 0 then out[#out + 1] = "  all of it runs compiled; nothing to advise" end
+  for _, line in ipairs(late_aborts(patient, stage)) do out[#out + 1] = line end
   return concat(out, "\n") .. "\n"
 end
 
