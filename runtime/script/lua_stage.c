@@ -27,14 +27,17 @@ enum {
 static struct wr_mem mem = WR_MEM_INIT("script.stage");
 static const char *const entry_names[] = {NULL, "rows", "timers", "open", "close", "periodic", "describe"};
 
+enum { OPS_MAX = sizeof((struct wr_lua *)NULL)->counts / sizeof(double) };
+
 struct lua_stage {
 	struct wr_lua shared; /* read and written by the generated code */
 	struct wr_vm *vm;
 	struct wr_keyer *keyer2; /* key of input 1 where it differs */
 	struct wr_rand rand;
 	uint32_t keyed_inputs; /* bit i: rows of input i have a key */
-	double counted[64];
-	int32_t group; /* rows between two looks at the clock */
+	double counted[OPS_MAX];
+	int8_t emitter[OPS_MAX]; /* the operator whose output is counted by what enters this one, or -1 */
+	int32_t group;		 /* rows between two looks at the clock */
 	/* keys of the rows from key_row on, taken together; key_at of key_count are used up */
 	const uint8_t *key_row;
 	uint32_t key_at, key_count;
@@ -111,6 +114,47 @@ static struct wr_keyer *second_keyer(const struct wr_stage *s)
 	return wr_keyer_new(names, list->count);
 }
 
+/* Number in the stage of the operator that a link names. */
+static int8_t linked(const struct wr_stage *s, const struct wr_value *link, const char *end)
+{
+	const struct wr_value *list = wr_value_get(s->plan, "operators");
+	int64_t id = wr_value_int(link, end, -1);
+
+	for (uint32_t i = 0; i < s->ops_count; i++)
+		if (wr_value_int(&list->items[i], "id", -1) == id)
+			return (int8_t)i;
+	WR_ASSERT(!"a link names an operator of its stage");
+	return -1;
+}
+
+/* Is the output that `links->items[at]` carries counted elsewhere, by a port or by an earlier link? */
+static bool counted_elsewhere(const struct wr_value *links, uint32_t at)
+{
+	const struct wr_value *link = &links->items[at];
+
+	for (uint32_t i = 0; i < links->count; i++) {
+		const struct wr_value *other = &links->items[i];
+
+		if (i != at && wr_value_int(other, "from", -1) == wr_value_int(link, "from", -1) &&
+		    !strcmp(wr_value_str(other, "tag", ""), wr_value_str(link, "tag", "")) &&
+		    (i < at || wr_value_get(other, "port")))
+			return true;
+	}
+	return false;
+}
+
+/* Rows between fused operators pass no port that could count them: what enters one is what left another. */
+static void find_emitters(const struct wr_stage *s, struct lua_stage *ls)
+{
+	const struct wr_value *links = wr_value_get(s->options, "links");
+
+	WR_ASSERT(s->ops_count <= OPS_MAX);
+	memset(ls->emitter, -1, sizeof ls->emitter);
+	for (uint32_t i = 0; links && i < links->count; i++)
+		if (wr_value_get(&links->items[i], "to") && !counted_elsewhere(links, i))
+			ls->emitter[linked(s, &links->items[i], "to")] = linked(s, &links->items[i], "from");
+}
+
 static int stage_open(struct wr_stage *s)
 {
 	struct lua_stage *ls = wr_zalloc(&mem, sizeof *ls);
@@ -136,6 +180,7 @@ static int stage_open(struct wr_stage *s)
 	ls->vm = wr_vm_new(bundle, false, wr_bundle_lua_memory(bundle));
 	if (!ls->vm)
 		return WR_EFATAL;
+	find_emitters(s, ls);
 	rc = stage_boot(s, ls);
 	if (rc != WR_OK)
 		return rc;
@@ -146,10 +191,14 @@ static int stage_open(struct wr_stage *s)
 /* Counters of the operators, from the generated code's numbers. */
 static void stage_count(struct wr_stage *s, struct lua_stage *ls)
 {
-	for (uint32_t i = 0; i < s->ops_count && i < 64; i++) {
-		if (ls->shared.counts[i] == ls->counted[i])
+	for (uint32_t i = 0; i < s->ops_count; i++) {
+		int64_t rows = (int64_t)(ls->shared.counts[i] - ls->counted[i]);
+
+		if (!rows)
 			continue;
-		wr_metric_add(&s->ops_stats[i].rows_in, (int64_t)(ls->shared.counts[i] - ls->counted[i]));
+		wr_metric_add(&s->ops_stats[i].rows_in, rows);
+		if (ls->emitter[i] >= 0)
+			wr_metric_add(&s->ops_stats[ls->emitter[i]].rows_out, rows);
 		ls->counted[i] = ls->shared.counts[i];
 	}
 }
