@@ -10,20 +10,27 @@
  * its epoch and `older`; an entry that a version sees is never written again.
  */
 #include "base/error.h"
-#include "state/store_priv.h"
+#include "state/memory.h"
 
-struct wr_frozen {
+struct memory_frozen {
+	struct wr_frozen base;
 	_Atomic uint32_t refs;	/* readers */
 	_Atomic int64_t copied; /* bytes */
 	_Atomic(struct chunk *) *chunks;
 	uint32_t entry_size, state_count, max_parallelism, used, epoch;
 };
 
-struct wr_frozen *wr_store_freeze(struct wr_store *s)
+static struct memory_frozen *memory_frozen_of(const struct wr_frozen *frozen)
 {
-	struct wr_frozen *f;
+	return (struct memory_frozen *)frozen;
+}
 
-	wr_store_sweep(s);
+struct wr_frozen *wr_memory_freeze(struct wr_store *store)
+{
+	struct memory *s = memory_of(store);
+	struct memory_frozen *f;
+
+	wr_memory_sweep(s);
 	if (s->frozen_count == WR_FROZEN_MAX) {
 		wr_error_set(WR_ETRANSIENT, "%d frozen versions are open", WR_FROZEN_MAX);
 		return NULL;
@@ -31,6 +38,7 @@ struct wr_frozen *wr_store_freeze(struct wr_store *s)
 	f = wr_zalloc(s->mem, sizeof *f);
 	if (!f)
 		return NULL;
+	f->base.backend = &wr_backend_memory;
 	f->refs = 1;
 	f->chunks = s->chunks;
 	f->entry_size = s->entry_size;
@@ -39,16 +47,18 @@ struct wr_frozen *wr_store_freeze(struct wr_store *s)
 	f->used = s->used;
 	f->epoch = s->newest_open = s->epoch++;
 	s->frozen[s->frozen_count++] = f;
-	return f;
+	return &f->base;
 }
 
-void wr_frozen_unref(struct wr_frozen *f)
+void wr_memory_frozen_unref(struct wr_frozen *frozen)
 {
+	struct memory_frozen *f = memory_frozen_of(frozen);
+
 	atomic_fetch_sub_explicit(&f->refs, 1, memory_order_release);
 }
 
 /* What was retired in epoch e is seen by versions older than e. */
-static void sweep_retired(struct wr_store *s, uint32_t oldest)
+static void sweep_retired(struct memory *s, uint32_t oldest)
 {
 	struct block **at = &s->retired;
 	struct chunk **chunk = &s->retired_chunks;
@@ -75,13 +85,13 @@ static void sweep_retired(struct wr_store *s, uint32_t oldest)
 	}
 }
 
-void wr_store_sweep(struct wr_store *s)
+void wr_memory_sweep(struct memory *s)
 {
 	uint32_t kept = 0, oldest = UINT32_MAX;
 
 	s->newest_open = 0;
 	for (uint32_t i = 0; i < s->frozen_count; i++) {
-		struct wr_frozen *f = s->frozen[i];
+		struct memory_frozen *f = s->frozen[i];
 
 		if (!atomic_load_explicit(&f->refs, memory_order_acquire)) {
 			wr_free(s->mem, f);
@@ -95,17 +105,19 @@ void wr_store_sweep(struct wr_store *s)
 	sweep_retired(s, oldest);
 }
 
-void wr_frozen_count(struct wr_store *s, int64_t bytes)
+void wr_frozen_count(struct memory *s, int64_t bytes)
 {
 	atomic_fetch_add_explicit(&s->frozen[s->frozen_count - 1]->copied, bytes, memory_order_relaxed);
 }
 
-int64_t wr_frozen_copied(const struct wr_frozen *f)
+int64_t wr_memory_frozen_copied(const struct wr_frozen *frozen)
 {
+	const struct memory_frozen *f = memory_frozen_of(frozen);
+
 	return atomic_load_explicit(&f->copied, memory_order_relaxed);
 }
 
-static const struct entry *frozen_entry(const struct wr_frozen *f, uint32_t id)
+static const struct entry *frozen_entry(const struct memory_frozen *f, uint32_t id)
 {
 	struct chunk *c = atomic_load_explicit(&f->chunks[id / CHUNK_ENTRIES], memory_order_acquire);
 
@@ -130,7 +142,7 @@ static int each_list(const struct cell *c, struct wr_state_item *item,
 	return rc;
 }
 
-static int each_map(const struct wr_frozen *f, const struct cell *c, struct wr_state_item *item,
+static int each_map(const struct memory_frozen *f, const struct cell *c, struct wr_state_item *item,
 		    int (*each)(const struct wr_state_item *item, void *arg), void *arg)
 {
 	int rc = WR_OK;
@@ -152,9 +164,11 @@ static int each_map(const struct wr_frozen *f, const struct cell *c, struct wr_s
 	return rc;
 }
 
-int wr_frozen_each(struct wr_frozen *f, uint32_t group,
-		   int (*each)(const struct wr_state_item *item, void *arg), void *arg)
+int wr_memory_frozen_each(struct wr_frozen *frozen, uint32_t group,
+			  int (*each)(const struct wr_state_item *item, void *arg), void *arg)
 {
+	struct memory_frozen *f = memory_frozen_of(frozen);
+
 	for (uint32_t id = 1; id <= f->used; id++) {
 		const struct entry *e = frozen_entry(f, id);
 		struct wr_state_item item = {0};
@@ -187,9 +201,11 @@ int wr_frozen_each(struct wr_frozen *f, uint32_t group,
 	return WR_OK;
 }
 
-int wr_frozen_timers(struct wr_frozen *f, uint32_t group,
-		     int (*each)(const struct wr_timer_item *item, void *arg), void *arg)
+int wr_memory_frozen_timers(struct wr_frozen *frozen, uint32_t group,
+			    int (*each)(const struct wr_timer_item *item, void *arg), void *arg)
 {
+	struct memory_frozen *f = memory_frozen_of(frozen);
+
 	for (uint32_t id = 1; id <= f->used; id++) {
 		const struct entry *e = frozen_entry(f, id);
 		struct wr_timer_item item = {

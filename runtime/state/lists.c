@@ -3,7 +3,7 @@
  * and left out whenever the list moves to another block or the background cleanup comes by. */
 #include "base/assert.h"
 #include "base/error.h"
-#include "state/store_priv.h"
+#include "state/memory.h"
 
 static uint32_t element_len(const struct wr_sval *v)
 {
@@ -11,7 +11,7 @@ static uint32_t element_len(const struct wr_sval *v)
 }
 
 /* Bytes of the elements that have not expired, and how many they are. */
-static uint32_t live_bytes(const struct wr_store *s, uint32_t state, const struct block *b, uint32_t *count)
+static uint32_t live_bytes(const struct memory *s, uint32_t state, const struct block *b, uint32_t *count)
 {
 	uint32_t bytes = 0;
 
@@ -30,7 +30,7 @@ static uint32_t live_bytes(const struct wr_store *s, uint32_t state, const struc
 }
 
 /* Copies what has not expired; `to` may be `from`. */
-static void copy_live(const struct wr_store *s, uint32_t state, struct block *to, const struct block *from)
+static void copy_live(const struct memory *s, uint32_t state, struct block *to, const struct block *from)
 {
 	uint32_t used = 0, until = from->used;
 
@@ -48,7 +48,7 @@ static void copy_live(const struct wr_store *s, uint32_t state, struct block *to
 }
 
 /* Gives the list a block of its own with what has not expired and room for `need` bytes. */
-static int list_renew(struct wr_store *s, uint32_t state, struct cell *c, uint32_t need)
+static int list_renew(struct memory *s, uint32_t state, struct cell *c, uint32_t need)
 {
 	struct block *b = c->kind == CELL_LIST ? c->block : NULL, *more;
 	uint64_t cap = 128, live = 0;
@@ -72,8 +72,9 @@ static int list_renew(struct wr_store *s, uint32_t state, struct cell *c, uint32
 	return WR_OK;
 }
 
-uint8_t *wr_list_add(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len)
+uint8_t *wr_memory_list_add(struct wr_store *store, uint32_t state, uint32_t shape, uint32_t len)
 {
+	struct memory *s = memory_of(store);
 	uint32_t id = wr_entry_current(s, true), need = 8 + (uint32_t)sizeof(struct wr_sval) + len;
 	struct entry *e = id ? wr_entry_own(s, id) : NULL;
 	struct wr_sval *v;
@@ -96,7 +97,7 @@ uint8_t *wr_list_add(struct wr_store *s, uint32_t state, uint32_t shape, uint32_
 	return v->body;
 }
 
-int wr_list_expire(struct wr_store *s, uint32_t id, uint32_t state)
+int wr_list_expire(struct memory *s, uint32_t id, uint32_t state)
 {
 	struct cell *c = &entry_at(s, id)->cells[state];
 	uint32_t count, live = live_bytes(s, state, c->block, &count);
@@ -119,8 +120,9 @@ int wr_list_expire(struct wr_store *s, uint32_t id, uint32_t state)
 	return WR_OK;
 }
 
-const struct wr_sval *wr_list_next(struct wr_store *s, uint32_t state, uint64_t *cursor)
+const struct wr_sval *wr_memory_list_next(struct wr_store *store, uint32_t state, uint64_t *cursor)
 {
+	struct memory *s = memory_of(store);
 	uint32_t id = wr_entry_current(s, false);
 	const struct cell *c;
 
@@ -140,8 +142,9 @@ const struct wr_sval *wr_list_next(struct wr_store *s, uint32_t state, uint64_t 
 	return NULL;
 }
 
-uint32_t wr_list_count(struct wr_store *s, uint32_t state)
+uint32_t wr_memory_list_count(struct wr_store *store, uint32_t state)
 {
+	struct memory *s = memory_of(store);
 	uint32_t id = wr_entry_current(s, false), n = 0;
 	uint64_t cursor = 0;
 
@@ -149,7 +152,7 @@ uint32_t wr_list_count(struct wr_store *s, uint32_t state)
 		return 0;
 	if (!s->states[state].ttl_ms)
 		return entry_at(s, id)->cells[state].count;
-	while (wr_list_next(s, state, &cursor))
+	while (wr_memory_list_next(&s->base, state, &cursor))
 		n++;
 	return n;
 }

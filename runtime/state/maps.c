@@ -2,12 +2,12 @@
 /* maps: an entry per user key, chained from the owner's cell. */
 #include "base/assert.h"
 #include "base/error.h"
-#include "state/store_priv.h"
+#include "state/memory.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-static uint32_t map_tag(const struct wr_store *s, uint32_t owner, uint32_t state, const uint8_t *key,
+static uint32_t map_tag(const struct memory *s, uint32_t owner, uint32_t state, const uint8_t *key,
 			uint32_t len)
 {
 	const struct entry *e = entry_at(s, owner);
@@ -15,14 +15,14 @@ static uint32_t map_tag(const struct wr_store *s, uint32_t owner, uint32_t state
 	return wr_lookup_tag(XXH3_64bits_withSeed(key, len, e->hash ^ ((uint64_t)owner << 20) ^ state));
 }
 
-static uint32_t map_find(struct wr_store *s, uint32_t owner, uint32_t state, const uint8_t *key, uint32_t len)
+static uint32_t map_find(struct memory *s, uint32_t owner, uint32_t state, const uint8_t *key, uint32_t len)
 {
 	return wr_entry_find(s, map_tag(s, owner, state, key, len), ENTRY_MAP, (uint16_t)state, owner, key,
 			     len, NULL, 0);
 }
 
 /* Takes an entry out of its chain and gives it up. */
-void wr_map_unlink(struct wr_store *s, uint32_t owner, uint32_t state, uint32_t id)
+void wr_map_unlink(struct memory *s, uint32_t owner, uint32_t state, uint32_t id)
 {
 	struct entry *e = wr_entry_own(s, id), *o = wr_entry_own(s, owner), *n;
 	struct cell *c;
@@ -45,7 +45,7 @@ void wr_map_unlink(struct wr_store *s, uint32_t owner, uint32_t state, uint32_t 
 	wr_entry_free(s, id);
 }
 
-void wr_map_drop(struct wr_store *s, struct cell *c)
+void wr_map_drop(struct memory *s, struct cell *c)
 {
 	uint32_t id = c->map.first;
 
@@ -62,8 +62,10 @@ void wr_map_drop(struct wr_store *s, struct cell *c)
 	}
 }
 
-const struct wr_sval *wr_map_get(struct wr_store *s, uint32_t state, const uint8_t *key, uint32_t len)
+const struct wr_sval *wr_memory_map_get(struct wr_store *store, uint32_t state, const uint8_t *key,
+					uint32_t len)
 {
+	struct memory *s = memory_of(store);
 	uint32_t owner = wr_entry_current(s, false), id;
 	const struct wr_sval *v;
 
@@ -77,9 +79,10 @@ const struct wr_sval *wr_map_get(struct wr_store *s, uint32_t state, const uint8
 	return v;
 }
 
-uint8_t *wr_map_put(struct wr_store *s, uint32_t state, const uint8_t *key, uint32_t klen, uint32_t shape,
-		    uint32_t len)
+uint8_t *wr_memory_map_put(struct wr_store *store, uint32_t state, const uint8_t *key, uint32_t klen,
+			   uint32_t shape, uint32_t len)
 {
+	struct memory *s = memory_of(store);
 	uint32_t owner = wr_entry_current(s, true), id;
 	struct entry *e, *o, *last;
 	struct cell *c;
@@ -120,8 +123,9 @@ uint8_t *wr_map_put(struct wr_store *s, uint32_t state, const uint8_t *key, uint
 	return wr_cell_put(s, &e->cells[0], shape, len, NULL);
 }
 
-int wr_map_remove(struct wr_store *s, uint32_t state, const uint8_t *key, uint32_t len)
+int wr_memory_map_remove(struct wr_store *store, uint32_t state, const uint8_t *key, uint32_t len)
 {
+	struct memory *s = memory_of(store);
 	uint32_t owner = wr_entry_current(s, false), id;
 	int was;
 
@@ -133,9 +137,10 @@ int wr_map_remove(struct wr_store *s, uint32_t state, const uint8_t *key, uint32
 	return was;
 }
 
-const struct wr_sval *wr_map_next(struct wr_store *s, uint32_t state, uint64_t *cursor, const uint8_t **key,
-				  uint32_t *klen)
+const struct wr_sval *wr_memory_map_next(struct wr_store *store, uint32_t state, uint64_t *cursor,
+					 const uint8_t **key, uint32_t *klen)
 {
+	struct memory *s = memory_of(store);
 	uint32_t owner = wr_entry_current(s, false), id;
 	const struct cell *c;
 
@@ -159,8 +164,9 @@ const struct wr_sval *wr_map_next(struct wr_store *s, uint32_t state, uint64_t *
 	return NULL;
 }
 
-uint32_t wr_map_count(struct wr_store *s, uint32_t state)
+uint32_t wr_memory_map_count(struct wr_store *store, uint32_t state)
 {
+	struct memory *s = memory_of(store);
 	uint32_t owner = wr_entry_current(s, false), n = 0;
 	const struct cell *c;
 

@@ -3,12 +3,12 @@
  * with all its states, and moving what one holds into another (session windows that grow together). */
 #include "base/assert.h"
 #include "base/error.h"
-#include "state/store_priv.h"
+#include "state/memory.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-static uint32_t entry_in_namespace(const struct wr_store *s, const uint8_t *ns, uint32_t len)
+static uint32_t entry_in_namespace(const struct memory *s, const uint8_t *ns, uint32_t len)
 {
 	uint64_t hash = len ? XXH3_64bits_withSeed(ns, len, s->hash) : s->hash;
 
@@ -16,15 +16,17 @@ static uint32_t entry_in_namespace(const struct wr_store *s, const uint8_t *ns, 
 	return wr_entry_find(s, wr_lookup_tag(hash), ENTRY_KEY, 0, 0, s->key, s->key_len, ns, len);
 }
 
-const struct wr_sval *wr_state_peek(struct wr_store *s, uint32_t state, const uint8_t *ns, uint32_t len)
+const struct wr_sval *wr_memory_peek(struct wr_store *store, uint32_t state, const uint8_t *ns, uint32_t len)
 {
+	struct memory *s = memory_of(store);
 	uint32_t id = entry_in_namespace(s, ns, len);
 
 	return id ? wr_entry_get(s, id, state, state) : NULL;
 }
 
-void wr_state_clear_all(struct wr_store *s)
+void wr_memory_clear_all(struct wr_store *store)
 {
+	struct memory *s = memory_of(store);
 	uint32_t id = wr_entry_current(s, false);
 	struct entry *e = id ? wr_entry_own(s, id) : NULL;
 
@@ -35,7 +37,7 @@ void wr_state_clear_all(struct wr_store *s)
 	wr_entry_release(s, id);
 }
 
-static int append_list(struct wr_store *s, struct cell *to, struct cell *from)
+static int append_list(struct memory *s, struct cell *to, struct cell *from)
 {
 	uint32_t need = from->block->used;
 	struct block *b = to->block;
@@ -61,7 +63,7 @@ static int append_list(struct wr_store *s, struct cell *to, struct cell *from)
 }
 
 /* Entries of a map name their owner: they are put anew, one by one. */
-static int move_map(struct wr_store *s, uint32_t state, uint32_t from)
+static int move_map(struct memory *s, uint32_t state, uint32_t from)
 {
 	uint32_t id = entry_at(s, from)->cells[state].map.first;
 
@@ -69,7 +71,8 @@ static int move_map(struct wr_store *s, uint32_t state, uint32_t from)
 		const struct entry *e = entry_at(s, id);
 		const struct wr_sval *v = wr_entry_get(s, id, 0, state);
 		uint32_t next = e->next, len = v ? v->len : 0;
-		uint8_t *body = v ? wr_map_put(s, state, entry_key(e), e->key_len, v->shape, len) : NULL;
+		uint8_t *body =
+		    v ? wr_memory_map_put(&s->base, state, entry_key(e), e->key_len, v->shape, len) : NULL;
 
 		if (v && !body)
 			return WR_EFATAL;
@@ -81,7 +84,7 @@ static int move_map(struct wr_store *s, uint32_t state, uint32_t from)
 	return WR_OK;
 }
 
-static int move_cell(struct wr_store *s, uint32_t state, struct cell *to, struct cell *from)
+static int move_cell(struct memory *s, uint32_t state, struct cell *to, struct cell *from)
 {
 	int rc = WR_OK;
 
@@ -99,8 +102,9 @@ static int move_cell(struct wr_store *s, uint32_t state, struct cell *to, struct
 	return rc;
 }
 
-int wr_state_merge(struct wr_store *s, uint32_t state, const uint8_t *ns, uint32_t len)
+int wr_memory_merge(struct wr_store *store, uint32_t state, const uint8_t *ns, uint32_t len)
 {
+	struct memory *s = memory_of(store);
 	uint32_t from = entry_in_namespace(s, ns, len), to;
 	struct entry *e, *o;
 	int rc;

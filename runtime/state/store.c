@@ -1,503 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store: the memory backend: entries, their index, and the current key. Values are in values.c, maps.c and
- * lists.c. */
-#include "base/assert.h"
+/* store: the way from the functions that everybody calls to the backend that does the work; see backend.h.
+ * A call costs one jump through the table. */
 #include "base/error.h"
-#include "state/store_priv.h"
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
-enum { EXPIRED_A_BATCH = 16 }; /* entries that the cleanup looks at between two batches */
-
-static struct wr_mem mem_default = WR_MEM_INIT("state");
-
-/* ---- blocks ---- */
-
-static struct block *block_make(struct wr_store *s, uint32_t cap)
-{
-	struct block *b = wr_alloc(s->mem, sizeof *b + cap);
-
-	if (!b) {
-		s->failed = true;
-		return NULL;
-	}
-	b->epoch = s->epoch;
-	b->cap = cap;
-	b->used = 0;
-	return b;
-}
-
-struct block *wr_block_new(struct wr_store *s, uint32_t cap)
-{
-	s->outside = true;
-	return block_make(s, cap);
-}
-
-void wr_block_drop(struct wr_store *s, struct block *b)
-{
-	if (!b)
-		return;
-	if (!wr_shared(s, b->epoch)) {
-		wr_free(s->mem, b);
-		return;
-	}
-	b->retired_epoch = s->epoch;
-	b->retired = s->retired;
-	s->retired = b;
-}
-
-/* ---- entries ---- */
-
-struct entry *wr_entry_copy(struct wr_store *s, uint32_t id)
-{
-	struct chunk *c = atomic_load_explicit(&s->chunks[id / CHUNK_ENTRIES], memory_order_relaxed), *copy;
-	size_t bytes = (size_t)CHUNK_ENTRIES * s->entry_size;
-
-	if (WR_LIKELY(!wr_shared(s, c->epoch)))
-		return entry_in(c, id, s->entry_size);
-	copy = wr_alloc_aligned(s->mem, 64, sizeof *copy + bytes);
-	if (!copy) {
-		s->failed = true;
-		return NULL;
-	}
-	memcpy(copy->entries, c->entries, bytes);
-	copy->older = c;
-	copy->epoch = s->epoch;
-	wr_frozen_count(s, (int64_t)bytes);
-	atomic_store_explicit(&s->chunks[id / CHUNK_ENTRIES], copy, memory_order_release);
-	c->retired_epoch = s->epoch;
-	c->retired = s->retired_chunks;
-	s->retired_chunks = c;
-	return entry_in(copy, id, s->entry_size);
-}
-
-/* A version may go on reading the table it knew: what it looks for is reachable from there. */
-static int chunk_table_grow(struct wr_store *s)
-{
-	uint32_t cap = s->chunk_cap ? s->chunk_cap * 2 : 4;
-	struct block *more = block_make(s, cap * (uint32_t)sizeof *s->chunks);
-
-	if (!more)
-		return WR_EFATAL;
-	if (s->chunk_table)
-		memcpy(more->data, s->chunk_table->data, s->chunk_count * sizeof *s->chunks);
-	wr_block_drop(s, s->chunk_table);
-	s->chunk_table = more;
-	s->chunks = (void *)more->data;
-	s->chunk_cap = cap;
-	return WR_OK;
-}
-
-static int chunk_add(struct wr_store *s)
-{
-	struct chunk *c;
-
-	if (s->chunk_count == s->chunk_cap && chunk_table_grow(s) != WR_OK)
-		return WR_EFATAL;
-	c = wr_alloc_aligned(s->mem, 64, sizeof *c + (size_t)CHUNK_ENTRIES * s->entry_size);
-	if (!c) {
-		s->failed = true;
-		return WR_EFATAL;
-	}
-	c->older = NULL;
-	c->epoch = s->epoch;
-	atomic_store_explicit(&s->chunks[s->chunk_count++], c, memory_order_release);
-	return WR_OK;
-}
-
-uint32_t wr_entry_find(const struct wr_store *s, uint32_t tag, uint16_t kind, uint16_t state, uint32_t owner,
-		       const uint8_t *key, uint32_t key_len, const uint8_t *tail, uint32_t tail_len)
-{
-	struct index_table t = wr_index_table(&s->index, tag);
-
-	for (uint64_t at = tag & t.mask; t.slots[at]; at = (at + 1) & t.mask) {
-		const struct entry *e;
-		uint32_t id = (uint32_t)t.slots[at];
-		const uint8_t *mine;
-
-		if ((uint32_t)(t.slots[at] >> 32) != tag)
-			continue;
-		e = entry_at(s, id);
-		if (e->key_len != key_len || e->ns_len != tail_len || e->kind != kind)
-			continue;
-		if (kind == ENTRY_MAP && (e->owner != owner || e->state != state))
-			continue;
-		mine = entry_key(e);
-		if (!memcmp(mine, key, key_len) && (!tail_len || !memcmp(mine + key_len, tail, tail_len)))
-			return id;
-	}
-	return NONE;
-}
-
-/* A fresh entry with its address; not yet in the index. */
-uint32_t wr_entry_new(struct wr_store *s, const uint8_t *key, uint32_t key_len, const uint8_t *tail,
-		      uint32_t tail_len)
-{
-	uint32_t id = s->free, total = key_len + tail_len;
-	struct block *address = NULL;
-	struct entry *e;
-	uint8_t *to;
-
-	if (total > KEY_INLINE) {
-		address = wr_block_new(s, total);
-		if (!address)
-			return NONE;
-	}
-	if (!id) {
-		id = s->used + 1;
-		if (id / CHUNK_ENTRIES >= s->chunk_count && chunk_add(s) != WR_OK) {
-			wr_free(s->mem, address);
-			return NONE;
-		}
-	}
-	e = wr_entry_own(s, id);
-	if (!e) {
-		wr_free(s->mem, address);
-		return NONE;
-	}
-	if (id == s->free)
-		s->free = e->next;
-	else
-		s->used = id;
-	memset(e, 0, s->entry_size);
-	e->key_len = key_len;
-	e->ns_len = tail_len;
-	to = e->inside;
-	if (address) {
-		e->address = address;
-		to = address->data;
-	}
-	memcpy(to, key, key_len);
-	if (tail_len)
-		memcpy(to + key_len, tail, tail_len);
-	return id;
-}
-
-void wr_entry_unmake(struct wr_store *s, uint32_t id)
-{
-	struct entry *e = entry_at(s, id);
-
-	if (e->key_len + e->ns_len > KEY_INLINE)
-		wr_free(s->mem, e->address);
-	e->kind = ENTRY_FREE;
-	e->next = s->free;
-	s->free = id;
-}
-
-void wr_entry_free(struct wr_store *s, uint32_t id)
-{
-	struct entry *e = wr_entry_own(s, id);
-
-	if (!e)
-		return; /* no memory for the copy: the entry stays, empty */
-	wr_index_remove(&s->index, e->lookup, id);
-	if (e->kind == ENTRY_KEY)
-		s->keys--;
-	if (e->key_len + e->ns_len > KEY_INLINE)
-		wr_block_drop(s, e->address);
-	e->kind = ENTRY_FREE;
-	e->next = s->free;
-	s->free = id;
-	if (s->current == id)
-		s->current = NONE;
-}
-
-uint32_t wr_entry_current(struct wr_store *s, bool make)
-{
-	uint64_t hash = s->hash;
-	const uint8_t *ns = s->key + s->key_len;
-	struct entry *e;
-
-	WR_ASSERT(s->has_key);
-	if (s->looked_up && (s->current || !make))
-		return s->current;
-	if (s->ns_len)
-		hash = XXH3_64bits_withSeed(ns, s->ns_len, hash);
-	if (!s->looked_up) {
-		s->current =
-		    wr_entry_find(s, wr_lookup_tag(hash), ENTRY_KEY, 0, 0, s->key, s->key_len, ns, s->ns_len);
-		s->looked_up = true;
-		if (s->current || !make)
-			return s->current;
-	}
-	s->current = wr_entry_new(s, s->key, s->key_len, ns, s->ns_len);
-	if (!s->current)
-		return NONE;
-	e = entry_at(s, s->current);
-	e->hash = s->hash;
-	e->lookup = wr_lookup_tag(hash);
-	e->kind = ENTRY_KEY;
-	if (wr_index_add(&s->index, e->lookup, s->current) != WR_OK) {
-		wr_entry_unmake(s, s->current);
-		s->current = NONE;
-		return NONE;
-	}
-	s->keys++;
-	return s->current;
-}
-
-void wr_entry_release(struct wr_store *s, uint32_t id)
-{
-	const struct entry *e = entry_at(s, id);
-
-	if (e->kind != ENTRY_KEY || e->timers[0] || e->timers[1])
-		return;
-	for (uint32_t i = 0; i < s->state_count; i++)
-		if (e->cells[i].kind != CELL_EMPTY)
-			return;
-	wr_entry_free(s, id);
-}
-
-/* ---- life ---- */
+#include "state/backend.h"
 
 struct wr_store *wr_store_new(const struct wr_store_options *o)
 {
-	struct wr_mem *mem = o->mem ? o->mem : &mem_default;
-	struct wr_store *s = wr_zalloc(mem, sizeof *s);
-
-	if (!s)
-		return NULL;
-	s->mem = mem;
-	s->state_count = o->state_count;
-	s->entry_size = (uint32_t)(sizeof(struct entry) + o->state_count * sizeof(struct cell) + 63) & ~63u;
-	s->max_parallelism = o->max_parallelism;
-	s->group_first = o->group_first;
-	s->group_last = o->group_last;
-	s->epoch = 1;
-	s->key_cap = 512;
-	s->key = s->key_room = wr_alloc(mem, s->key_cap);
-	s->states = wr_zalloc(mem, (o->state_count + 1) * sizeof *s->states);
-	s->uid = wr_strdup(mem, o->operator_uid ? o->operator_uid : "");
-	for (int i = 0; i < 2; i++)
-		s->timers[i] = wr_timers_new(mem);
-	if (wr_index_init(&s->index, mem) != WR_OK || !s->key_room || !s->states || !s->uid ||
-	    !s->timers[0] || !s->timers[1]) {
-		wr_store_free(s);
-		return NULL;
-	}
-	for (uint32_t i = 0; i < o->state_count; i++) {
-		s->states[i] = o->states[i];
-		s->states[i].name = wr_strdup(mem, o->states[i].name);
-		s->has_ttl |= o->states[i].ttl_ms != 0;
-	}
-	return s;
-}
-
-static void cell_free(struct wr_store *s, struct cell *c)
-{
-	if (c->kind == CELL_BLOCK || c->kind == CELL_LIST)
-		wr_free(s->mem, c->block);
-}
-
-/* Blocks of all entries; stores of short keys and small values have none and are not walked. */
-static void blocks_free(struct wr_store *s)
-{
-	for (uint32_t id = 1; s->outside && id <= s->used; id++) {
-		struct entry *e = entry_at(s, id);
-
-		if (e->kind == ENTRY_FREE)
-			continue;
-		if (e->key_len + e->ns_len > KEY_INLINE)
-			wr_free(s->mem, e->address);
-		if (e->kind == ENTRY_KEY)
-			wr_timers_drop(s, e);
-		for (uint32_t i = 0; i < (e->kind == ENTRY_KEY ? s->state_count : 1); i++)
-			cell_free(s, &e->cells[i]);
-	}
-}
-
-void wr_store_free(struct wr_store *s)
-{
-	if (!s)
-		return;
-	wr_store_sweep(s);
-	WR_ASSERT(s->frozen_count == 0 && !s->retired && !s->retired_chunks);
-	blocks_free(s);
-	for (uint32_t i = 0; s->states && i < s->state_count; i++)
-		wr_free(s->mem, (void *)s->states[i].name);
-	wr_timers_free(s->timers[0]);
-	wr_timers_free(s->timers[1]);
-	wr_index_deinit(&s->index);
-	for (uint32_t i = 0; i < s->chunk_count; i++)
-		wr_free(s->mem, s->chunks[i]);
-	wr_free(s->mem, s->chunk_table);
-	wr_free(s->mem, s->states);
-	wr_free(s->mem, s->key_room);
-	wr_free(s->mem, s->uid);
-	wr_free(s->mem, s);
-}
-
-void wr_store_set_now(struct wr_store *s, int64_t now_ms)
-{
-	if (s->has_key && s->current)
-		wr_entry_release(s, s->current); /* the callback of the last timer may have left it empty */
-	if (WR_UNLIKELY(s->has_ttl && now_ms != s->now_ms)) {
-		s->now_ms = now_ms;
-		wr_store_expire(s, EXPIRED_A_BATCH);
-	}
-	s->now_ms = now_ms;
-	if (WR_UNLIKELY(s->frozen_count || s->retired || s->retired_chunks))
-		wr_store_sweep(s);
-}
-
-int wr_store_status(const struct wr_store *s)
-{
-	return s->failed ? wr_error_set(WR_EFATAL, "no memory for the state of '%s'", s->uid) : WR_OK;
-}
-
-uint64_t wr_store_keys(const struct wr_store *s)
-{
-	return s->keys;
-}
-
-int64_t wr_store_bytes(const struct wr_store *s)
-{
-	return atomic_load_explicit(&s->mem->bytes, memory_order_relaxed);
-}
-
-/* ---- current key ---- */
-
-static int key_room(struct wr_store *s, uint32_t len)
-{
-	uint8_t *more;
-
-	if (WR_LIKELY(len <= s->key_cap))
-		return WR_OK;
-	more = wr_realloc(s->mem, s->key_room, len * 2);
-	if (!more)
-		return WR_EFATAL;
-	if (s->key == s->key_room)
-		s->key = more;
-	s->key_room = more;
-	s->key_cap = len * 2;
-	return WR_OK;
-}
-
-static void key_changed(struct wr_store *s, uint32_t len, uint64_t hash)
-{
-	s->key_len = len;
-	s->ns_len = 0;
-	s->hash = hash;
-	s->has_key = true;
-	s->looked_up = false;
-	s->current = NONE;
-}
-
-int wr_store_set_key(struct wr_store *s, const uint8_t *key, uint32_t len, uint64_t hash)
-{
-	if (key_room(s, len) != WR_OK)
-		return WR_EFATAL;
-	memcpy(s->key_room, key, len);
-	s->key = s->key_room;
-	key_changed(s, len, hash);
-	return WR_OK;
-}
-
-/* Entries of short keys compare as three words: `inside` is zero behind the key. */
-void wr_store_set_short(struct wr_store *s, const struct wr_short_key *key)
-{
-	uint32_t tag = wr_lookup_tag(key->hash);
-	struct index_table t = wr_index_table(&s->index, tag);
-
-	s->key = key->bytes;
-	key_changed(s, key->len, key->hash);
-	if (WR_UNLIKELY(key->len > KEY_INLINE))
-		return;
-	s->looked_up = true;
-	for (uint64_t at = tag & t.mask; t.slots[at]; at = (at + 1) & t.mask) {
-		const struct entry *e = entry_at(s, (uint32_t)t.slots[at]);
-
-		if ((uint32_t)(t.slots[at] >> 32) != tag || e->key_len != key->len || e->ns_len != 0 ||
-		    e->kind != ENTRY_KEY || memcmp(e->inside, key->bytes, KEY_INLINE) != 0)
-			continue;
-		s->current = (uint32_t)t.slots[at];
-		return;
-	}
-}
-
-void wr_store_unset_key(struct wr_store *s)
-{
-	s->has_key = false;
-	s->looked_up = false;
-	s->current = NONE;
-}
-
-int wr_store_has_key(const struct wr_store *s)
-{
-	return s->has_key;
-}
-
-const uint8_t *wr_store_key(const struct wr_store *s, uint32_t *len)
-{
-	*len = s->key_len;
-	return s->has_key ? s->key : NULL;
-}
-
-int wr_store_set_namespace(struct wr_store *s, const uint8_t *ns, uint32_t len)
-{
-	WR_ASSERT(s->has_key);
-	if (key_room(s, s->key_len + len) != WR_OK)
-		return WR_EFATAL;
-	if (s->key != s->key_room) {
-		memcpy(s->key_room, s->key, s->key_len);
-		s->key = s->key_room;
-	}
-	memcpy(s->key_room + s->key_len, ns, len);
-	s->ns_len = len;
-	s->looked_up = false;
-	s->current = NONE;
-	return WR_OK;
-}
-
-const uint8_t *wr_store_namespace(const struct wr_store *s, uint32_t *len)
-{
-	*len = s->ns_len;
-	return s->key + s->key_len;
-}
-
-int wr_entry_select(struct wr_store *s, uint32_t id)
-{
-	const struct entry *e = entry_at(s, id);
-	int rc = wr_store_set_key(s, entry_key(e), e->key_len, e->hash);
-
-	if (rc == WR_OK && e->ns_len)
-		rc = wr_store_set_namespace(s, entry_key(e) + e->key_len, e->ns_len);
-	s->current = id;
-	s->looked_up = true;
-	return rc;
-}
-
-void wr_store_prefetch(struct wr_store *s, const struct wr_short_key *keys, uint32_t count)
-{
-	enum { NEAR_ANYWAY = 2048 }; /* so few entries stay in the cache by themselves */
-
-	if (s->index.live < NEAR_ANYWAY)
-		return;
-	for (uint32_t i = 0; i < count; i++)
-		wr_index_prefetch(&s->index, wr_lookup_tag(keys[i].hash));
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t tag = wr_lookup_tag(keys[i].hash);
-		struct index_table t = wr_index_table(&s->index, tag);
-		uint64_t at = tag & t.mask;
-		const char *e;
-
-		while (t.slots[at] && (uint32_t)(t.slots[at] >> 32) != tag)
-			at = (at + 1) & t.mask;
-		if (!t.slots[at])
-			continue;
-		e = (const char *)entry_at(s, (uint32_t)t.slots[at]);
-		__builtin_prefetch(e);
-		__builtin_prefetch(e + 64);
-	}
-}
-
-int wr_store_next(struct wr_store *s, uint64_t *cursor)
-{
-	while (*cursor < s->used)
-		if (entry_at(s, (uint32_t)++ * cursor)->kind == ENTRY_KEY)
-			return wr_entry_select(s, (uint32_t)*cursor) == WR_OK;
-	return 0;
+	return (o->backend ? o->backend : &wr_backend_memory)->new (o);
 }
 
 int wr_store_set_row(struct wr_store *s, struct wr_keyer *k, const struct wr_elem *row)
@@ -505,7 +14,193 @@ int wr_store_set_row(struct wr_store *s, struct wr_keyer *k, const struct wr_ele
 	struct wr_key key;
 	int rc = wr_keyer_key(k, row, &key);
 
-	if (WR_UNLIKELY(rc != WR_OK))
-		return rc;
-	return wr_store_set_key(s, key.p, key.len, key.hash);
+	return rc == WR_OK ? s->backend->set_key(s, key.p, key.len, key.hash) : rc;
+}
+
+void wr_store_free(struct wr_store *s)
+{
+	if (s)
+		s->backend->free(s);
+}
+
+/* ---- the current key ---- */
+
+int wr_store_set_key(struct wr_store *s, const uint8_t *key, uint32_t len, uint64_t hash)
+{
+	return s->backend->set_key(s, key, len, hash);
+}
+void wr_store_set_short(struct wr_store *s, const struct wr_short_key *key)
+{
+	s->backend->set_short(s, key);
+}
+void wr_store_unset_key(struct wr_store *s)
+{
+	s->backend->unset_key(s);
+}
+int wr_store_has_key(const struct wr_store *s)
+{
+	return s->backend->has_key(s);
+}
+const uint8_t *wr_store_key(const struct wr_store *s, uint32_t *len)
+{
+	return s->backend->key(s, len);
+}
+int wr_store_set_namespace(struct wr_store *s, const uint8_t *ns, uint32_t len)
+{
+	return s->backend->set_namespace(s, ns, len);
+}
+const uint8_t *wr_store_namespace(const struct wr_store *s, uint32_t *len)
+{
+	return s->backend->namespace(s, len);
+}
+
+/* ---- batches ---- */
+
+void wr_store_prefetch(struct wr_store *s, const struct wr_short_key *keys, uint32_t count)
+{
+	s->backend->prefetch(s, keys, count);
+}
+
+/* ---- one key at a time ---- */
+
+const struct wr_sval *wr_state_get(struct wr_store *s, uint32_t state)
+{
+	return s->backend->get(s, state);
+}
+uint8_t *wr_state_put(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len)
+{
+	return s->backend->put(s, state, shape, len);
+}
+uint8_t *wr_state_update(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len, int32_t *fresh)
+{
+	return s->backend->update(s, state, shape, len, fresh);
+}
+struct wr_sval *wr_state_edit(struct wr_store *s, uint32_t state)
+{
+	return s->backend->edit(s, state);
+}
+void wr_state_clear(struct wr_store *s, uint32_t state)
+{
+	s->backend->clear(s, state);
+}
+void wr_state_clear_all(struct wr_store *s)
+{
+	s->backend->clear_all(s);
+}
+const struct wr_sval *wr_state_peek(struct wr_store *s, uint32_t state, const uint8_t *ns, uint32_t len)
+{
+	return s->backend->peek(s, state, ns, len);
+}
+int wr_state_merge(struct wr_store *s, uint32_t state, const uint8_t *ns, uint32_t len)
+{
+	return s->backend->merge(s, state, ns, len);
+}
+uint8_t *wr_list_add(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len)
+{
+	return s->backend->list_add(s, state, shape, len);
+}
+uint32_t wr_list_count(struct wr_store *s, uint32_t state)
+{
+	return s->backend->list_count(s, state);
+}
+const struct wr_sval *wr_list_next(struct wr_store *s, uint32_t state, uint64_t *cursor)
+{
+	return s->backend->list_next(s, state, cursor);
+}
+const struct wr_sval *wr_map_get(struct wr_store *s, uint32_t state, const uint8_t *key, uint32_t len)
+{
+	return s->backend->map_get(s, state, key, len);
+}
+uint8_t *wr_map_put(struct wr_store *s, uint32_t state, const uint8_t *key, uint32_t klen, uint32_t shape,
+		    uint32_t len)
+{
+	return s->backend->map_put(s, state, key, klen, shape, len);
+}
+int wr_map_remove(struct wr_store *s, uint32_t state, const uint8_t *key, uint32_t len)
+{
+	return s->backend->map_remove(s, state, key, len);
+}
+uint32_t wr_map_count(struct wr_store *s, uint32_t state)
+{
+	return s->backend->map_count(s, state);
+}
+const struct wr_sval *wr_map_next(struct wr_store *s, uint32_t state, uint64_t *cursor, const uint8_t **key,
+				  uint32_t *klen)
+{
+	return s->backend->map_next(s, state, cursor, key, klen);
+}
+
+/* ---- timers ---- */
+
+int wr_timer_add(struct wr_store *s, uint32_t kind, int64_t time_ms)
+{
+	return s->backend->timer_add(s, kind, time_ms);
+}
+void wr_timer_remove(struct wr_store *s, uint32_t kind, int64_t time_ms)
+{
+	s->backend->timer_remove(s, kind, time_ms);
+}
+int wr_timer_next(struct wr_store *s, uint32_t kind, int64_t upto_ms, int64_t *time_ms)
+{
+	return s->backend->timer_next(s, kind, upto_ms, time_ms);
+}
+int64_t wr_timer_earliest(const struct wr_store *s, enum wr_timer_kind kind)
+{
+	return s->backend->timer_earliest(s, kind);
+}
+uint64_t wr_timer_count(const struct wr_store *s, enum wr_timer_kind kind)
+{
+	return s->backend->timer_count(s, kind);
+}
+
+/* ---- between batches ---- */
+
+int wr_store_status(const struct wr_store *s)
+{
+	return s->backend->status(s);
+}
+void wr_store_set_now(struct wr_store *s, int64_t now_ms)
+{
+	s->backend->set_now(s, now_ms);
+}
+void wr_store_expire(struct wr_store *s, uint32_t entries)
+{
+	s->backend->expire(s, entries);
+}
+int wr_store_next(struct wr_store *s, uint64_t *cursor)
+{
+	return s->backend->next(s, cursor);
+}
+uint64_t wr_store_keys(const struct wr_store *s)
+{
+	return s->backend->keys(s);
+}
+int64_t wr_store_bytes(const struct wr_store *s)
+{
+	return s->backend->bytes(s);
+}
+
+/* ---- versions ---- */
+
+struct wr_frozen *wr_store_freeze(struct wr_store *s)
+{
+	return s->backend->freeze(s);
+}
+void wr_frozen_unref(struct wr_frozen *f)
+{
+	f->backend->frozen_unref(f);
+}
+int64_t wr_frozen_copied(const struct wr_frozen *f)
+{
+	return f->backend->frozen_copied(f);
+}
+int wr_frozen_each(struct wr_frozen *f, uint32_t group,
+		   int (*each)(const struct wr_state_item *item, void *arg), void *arg)
+{
+	return f->backend->frozen_each(f, group, each, arg);
+}
+int wr_frozen_timers(struct wr_frozen *f, uint32_t group,
+		     int (*each)(const struct wr_timer_item *item, void *arg), void *arg)
+{
+	return f->backend->frozen_timers(f, group, each, arg);
 }

@@ -22,7 +22,8 @@
 #define WR_STATE_STORE_H
 #include <stdint.h>
 
-struct wr_store;
+struct wr_store; /* state/backend.h */
+struct wr_backend;
 
 /* A value as it lies in state: `shape` says what the body is (record/row.h). */
 struct wr_sval {
@@ -108,9 +109,10 @@ struct wr_store_options {
 	uint32_t max_parallelism;
 	uint32_t group_first, group_last; /* key groups owned; others assert */
 	struct wr_mem *mem;		  /* account */
+	const struct wr_backend *backend; /* NULL: memory */
 };
 
-/* The memory backend. Other backends give the same struct with another table of functions. */
+/* Empty state in the backend of the options; NULL with the error set. */
 struct wr_store *wr_store_new(const struct wr_store_options *options);
 void wr_store_free(struct wr_store *s);
 /* WR_EFATAL once memory was refused to any call, also to one that has no answer (a value that was to be

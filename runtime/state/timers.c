@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include "base/assert.h"
 #include "base/error.h"
-#include "state/store_priv.h"
+#include "state/memory.h"
 
 struct bucket {
 	int64_t time_ms;
@@ -99,7 +99,7 @@ static bool times_has(const struct entry *e, uint32_t kind, int64_t time_ms)
 }
 
 /* The block of times with room for one more behind them, not shared with a version. NULL: no memory. */
-static struct block *times_room(struct wr_store *s, struct entry *e, uint32_t kind)
+static struct block *times_room(struct memory *s, struct entry *e, uint32_t kind)
 {
 	uint32_t count = e->timers[kind];
 	struct block *b = count > 1 ? e->timer[kind].times : NULL, *more;
@@ -126,7 +126,7 @@ static struct block *times_room(struct wr_store *s, struct entry *e, uint32_t ki
 	return more;
 }
 
-static int times_add(struct wr_store *s, struct entry *e, uint32_t kind, int64_t time_ms)
+static int times_add(struct memory *s, struct entry *e, uint32_t kind, int64_t time_ms)
 {
 	uint32_t count = e->timers[kind], at = times_find(e, kind, time_ms);
 
@@ -148,7 +148,7 @@ static int times_add(struct wr_store *s, struct entry *e, uint32_t kind, int64_t
 }
 
 /* Takes out a time that is there. WR_EFATAL: no memory for a copy that no version sees; it stays. */
-static int times_remove(struct wr_store *s, struct entry *e, uint32_t kind, int64_t time_ms)
+static int times_remove(struct memory *s, struct entry *e, uint32_t kind, int64_t time_ms)
 {
 	uint32_t count = e->timers[kind], at;
 	struct block *b = e->timer[kind].times;
@@ -182,7 +182,7 @@ static int times_remove(struct wr_store *s, struct entry *e, uint32_t kind, int6
 	return WR_OK;
 }
 
-void wr_timers_drop(struct wr_store *s, struct entry *e)
+void wr_timers_drop(struct memory *s, struct entry *e)
 {
 	for (uint32_t kind = 0; kind < 2; kind++)
 		if (e->timers[kind] > 1)
@@ -327,7 +327,7 @@ static int compare_ids(const void *a, const void *b)
 }
 
 /* Leaves one place for each timer of the bucket: those whose timers were removed go. */
-static void bucket_compact(const struct wr_store *s, struct bucket *b, uint32_t kind)
+static void bucket_compact(const struct memory *s, struct bucket *b, uint32_t kind)
 {
 	uint32_t kept = 0;
 
@@ -362,8 +362,9 @@ static int bucket_room(struct timers *t, struct bucket *b)
 
 /* ---- the contract ---- */
 
-int wr_timer_add(struct wr_store *s, uint32_t kind, int64_t time_ms)
+int wr_memory_timer_add(struct wr_store *store, uint32_t kind, int64_t time_ms)
 {
+	struct memory *s = memory_of(store);
 	struct timers *t = s->timers[kind];
 	uint32_t id = wr_entry_current(s, true);
 	struct bucket *b;
@@ -388,7 +389,7 @@ int wr_timer_add(struct wr_store *s, uint32_t kind, int64_t time_ms)
 }
 
 /* Takes the timer out of its entry, which has it. */
-static int timer_take(struct wr_store *s, uint32_t kind, uint32_t id, struct bucket *b)
+static int timer_take(struct memory *s, uint32_t kind, uint32_t id, struct bucket *b)
 {
 	struct entry *e = wr_entry_own(s, id);
 
@@ -406,8 +407,9 @@ static void heap_trim(struct timers *t)
 		bucket_drop(t);
 }
 
-void wr_timer_remove(struct wr_store *s, uint32_t kind, int64_t time_ms)
+void wr_memory_timer_remove(struct wr_store *store, uint32_t kind, int64_t time_ms)
 {
+	struct memory *s = memory_of(store);
 	struct timers *t = s->timers[kind];
 	uint32_t id = wr_entry_current(s, false);
 	struct bucket *b;
@@ -424,7 +426,7 @@ void wr_timer_remove(struct wr_store *s, uint32_t kind, int64_t time_ms)
 }
 
 /* Entries of timers that are due soon. */
-static void bring_near(const struct wr_store *s, const struct bucket *b)
+static void bring_near(const struct memory *s, const struct bucket *b)
 {
 	if (b->taken + NEAR < b->count) {
 		const char *e = (const char *)entry_at(s, b->ids[b->taken + NEAR]);
@@ -434,8 +436,9 @@ static void bring_near(const struct wr_store *s, const struct bucket *b)
 	}
 }
 
-int wr_timer_next(struct wr_store *s, uint32_t kind, int64_t upto_ms, int64_t *time_ms)
+int wr_memory_timer_next(struct wr_store *store, uint32_t kind, int64_t upto_ms, int64_t *time_ms)
 {
+	struct memory *s = memory_of(store);
 	struct timers *t = s->timers[kind];
 
 	/* the entry of the timer before this one, which its callback may have left empty */
@@ -467,14 +470,17 @@ int wr_timer_next(struct wr_store *s, uint32_t kind, int64_t upto_ms, int64_t *t
 	return 0;
 }
 
-int64_t wr_timer_earliest(const struct wr_store *s, enum wr_timer_kind kind)
+int64_t wr_memory_timer_earliest(const struct wr_store *store, enum wr_timer_kind kind)
 {
+	const struct memory *s = memory_of(store);
 	const struct timers *t = s->timers[kind];
 
 	return t->count ? t->buckets[t->heap[0]].time_ms : INT64_MAX;
 }
 
-uint64_t wr_timer_count(const struct wr_store *s, enum wr_timer_kind kind)
+uint64_t wr_memory_timer_count(const struct wr_store *store, enum wr_timer_kind kind)
 {
+	const struct memory *s = memory_of(store);
+
 	return s->timers[kind]->count;
 }

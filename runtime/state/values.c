@@ -2,10 +2,10 @@
 /* values: the cells of entries: small bodies inside, larger ones in blocks; expiry. */
 #include "base/assert.h"
 #include "base/error.h"
-#include "state/store_priv.h"
+#include "state/memory.h"
 
 /* S6: inclusive, and safe against overflow. */
-bool wr_expired(const struct wr_store *s, uint32_t state, int64_t stamp_ms)
+bool wr_expired(const struct memory *s, uint32_t state, int64_t stamp_ms)
 {
 	int64_t ttl = s->states[state].ttl_ms;
 
@@ -19,7 +19,7 @@ const struct wr_sval *wr_cell_value(const struct cell *c)
 }
 
 /* Empties a cell of an owned entry. */
-void wr_cell_clear(struct wr_store *s, struct cell *c)
+void wr_cell_clear(struct memory *s, struct cell *c)
 {
 	if (c->kind == CELL_BLOCK || c->kind == CELL_LIST)
 		wr_block_drop(s, c->block);
@@ -30,7 +30,7 @@ void wr_cell_clear(struct wr_store *s, struct cell *c)
 }
 
 /* The value of an entry under its TTL: NULL when empty or expired; the expired one is removed (S7). */
-const struct wr_sval *wr_entry_get(struct wr_store *s, uint32_t id, uint32_t cell, uint32_t state)
+const struct wr_sval *wr_entry_get(struct memory *s, uint32_t id, uint32_t cell, uint32_t state)
 {
 	struct cell *c = &entry_at(s, id)->cells[cell];
 	const struct wr_state_desc *d = &s->states[state];
@@ -53,7 +53,7 @@ const struct wr_sval *wr_entry_get(struct wr_store *s, uint32_t id, uint32_t cel
 }
 
 /* Room for a body in an owned cell; keep: the old bytes stay when length and shape agree. */
-uint8_t *wr_cell_put(struct wr_store *s, struct cell *c, uint32_t shape, uint32_t len, int32_t *fresh)
+uint8_t *wr_cell_put(struct memory *s, struct cell *c, uint32_t shape, uint32_t len, int32_t *fresh)
 {
 	struct block *b;
 	struct wr_sval *v;
@@ -102,8 +102,9 @@ uint8_t *wr_cell_put(struct wr_store *s, struct cell *c, uint32_t shape, uint32_
 	return v->body;
 }
 
-const struct wr_sval *wr_state_get(struct wr_store *s, uint32_t state)
+const struct wr_sval *wr_memory_get(struct wr_store *store, uint32_t state)
 {
+	struct memory *s = memory_of(store);
 	uint32_t id = wr_entry_current(s, false);
 	const struct wr_sval *v;
 
@@ -125,12 +126,12 @@ const struct wr_sval *wr_state_get(struct wr_store *s, uint32_t state)
 				v = (const struct wr_sval *)last->data;
 			}
 		}
-		wr_state_clear(s, state);
+		wr_memory_clear(&s->base, state);
 	}
 	return v;
 }
 
-static uint8_t *state_put(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len, int32_t *fresh)
+static uint8_t *state_put(struct memory *s, uint32_t state, uint32_t shape, uint32_t len, int32_t *fresh)
 {
 	uint32_t id = wr_entry_current(s, true);
 	struct entry *e = id ? wr_entry_own(s, id) : NULL;
@@ -143,13 +144,18 @@ static uint8_t *state_put(struct wr_store *s, uint32_t state, uint32_t shape, ui
 	return wr_cell_put(s, &e->cells[state], shape, len, fresh);
 }
 
-uint8_t *wr_state_put(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len)
+uint8_t *wr_memory_put(struct wr_store *store, uint32_t state, uint32_t shape, uint32_t len)
 {
+	struct memory *s = memory_of(store);
+
 	return state_put(s, state, shape, len, NULL);
 }
 
-uint8_t *wr_state_update(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len, int32_t *fresh)
+uint8_t *wr_memory_update(struct wr_store *store, uint32_t state, uint32_t shape, uint32_t len,
+			  int32_t *fresh)
 {
+	struct memory *s = memory_of(store);
+
 	if (WR_LIKELY(s->looked_up && s->current)) {
 		struct cell *cell = &entry_at(s, s->current)->cells[state];
 
@@ -162,9 +168,10 @@ uint8_t *wr_state_update(struct wr_store *s, uint32_t state, uint32_t shape, uin
 	return state_put(s, state, shape, len, fresh);
 }
 
-struct wr_sval *wr_state_edit(struct wr_store *s, uint32_t state)
+struct wr_sval *wr_memory_edit(struct wr_store *store, uint32_t state)
 {
-	const struct wr_sval *v = wr_state_get(s, state);
+	struct memory *s = memory_of(store);
+	const struct wr_sval *v = wr_memory_get(&s->base, state);
 	struct entry *e;
 	struct cell *c;
 	int32_t fresh;
@@ -175,15 +182,16 @@ struct wr_sval *wr_state_edit(struct wr_store *s, uint32_t state)
 	if (!e)
 		return NULL;
 	c = &e->cells[state];
-	if (WR_UNLIKELY(c->kind == CELL_BLOCK && c->block->epoch != s->epoch))
+	if (WR_UNLIKELY(c->kind == CELL_BLOCK && wr_shared(s, c->block->epoch)))
 		if (!wr_cell_put(s, c, v->shape, v->len, &fresh))
 			return NULL;
 	c->stamp_ms = s->now_ms;
 	return (struct wr_sval *)wr_cell_value(c);
 }
 
-void wr_state_clear(struct wr_store *s, uint32_t state)
+void wr_memory_clear(struct wr_store *store, uint32_t state)
 {
+	struct memory *s = memory_of(store);
 	uint32_t id = wr_entry_current(s, false);
 	struct entry *e;
 
@@ -197,7 +205,7 @@ void wr_state_clear(struct wr_store *s, uint32_t state)
 }
 
 /* Expired values and list elements of one (key, namespace). */
-static int entry_expire(struct wr_store *s, uint32_t id)
+static int entry_expire(struct memory *s, uint32_t id)
 {
 	for (uint32_t i = 0; i < s->state_count; i++) {
 		const struct cell *c = &entry_at(s, id)->cells[i];
@@ -216,11 +224,13 @@ static int entry_expire(struct wr_store *s, uint32_t id)
 	return WR_OK;
 }
 
-void wr_store_expire(struct wr_store *s, uint32_t entries)
+void wr_memory_expire(struct wr_store *store, uint32_t entries)
 {
+	struct memory *s = memory_of(store);
+
 	if (!s->has_ttl || !s->used)
 		return;
-	wr_store_unset_key(s);
+	wr_memory_unset_key(&s->base);
 	for (; entries; entries--) {
 		uint32_t id = s->expire_at = s->expire_at >= s->used ? 1 : s->expire_at + 1;
 		const struct entry *e = entry_at(s, id);

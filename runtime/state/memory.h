@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store_priv: how the memory backend lies in memory; seen by state/ only.
+/* memory: the memory backend, how it lies in memory; seen by state/ only.
  *
  *   index ─(tag, id)→ entry in a chunk ─→ cells, one per state: small values inside, others in blocks
  *
@@ -15,9 +15,8 @@
 #pragma once
 #include <stdatomic.h>
 #include <string.h>
+#include "state/backend.h"
 #include "state/index.h"
-#include "state/store.h"
-#include "state/timers.h"
 
 enum {
 	CHUNK_ENTRIES = 512,
@@ -90,7 +89,8 @@ struct chunk {
 
 struct timers;
 
-struct wr_store {
+struct memory {
+	struct wr_store base;
 	struct wr_mem *mem;
 	struct wr_state_desc *states;
 	uint32_t state_count;
@@ -119,7 +119,7 @@ struct wr_store {
 
 	uint32_t epoch;	      /* from 1 */
 	uint32_t newest_open; /* epoch of the newest open version, 0 = none is open */
-	struct wr_frozen *frozen[WR_FROZEN_MAX];
+	struct memory_frozen *frozen[WR_FROZEN_MAX];
 	uint32_t frozen_count;
 	struct block *retired;
 	struct chunk *retired_chunks;
@@ -131,12 +131,16 @@ struct wr_store {
 	struct timers *timers[2];
 };
 
+static inline struct memory *memory_of(const struct wr_store *s)
+{
+	return (struct memory *)s;
+}
 static inline struct entry *entry_in(struct chunk *c, uint32_t id, uint32_t size)
 {
 	return (struct entry *)(c->entries + (size_t)(id % CHUNK_ENTRIES) * size);
 }
 /* For reading. */
-static inline struct entry *entry_at(const struct wr_store *s, uint32_t id)
+static inline struct entry *entry_at(const struct memory *s, uint32_t id)
 {
 	return entry_in(atomic_load_explicit(&s->chunks[id / CHUNK_ENTRIES], memory_order_relaxed), id,
 			s->entry_size);
@@ -153,63 +157,63 @@ static inline uint32_t wr_lookup_tag(uint64_t hash)
 }
 
 /* Whether a change in place would be seen by an open version. */
-static inline bool wr_shared(const struct wr_store *s, uint32_t epoch)
+static inline bool wr_shared(const struct memory *s, uint32_t epoch)
 {
 	return epoch <= s->newest_open;
 }
 
 /* A block of the current epoch; NULL when memory is gone. Dropping keeps it while a version may see it. */
-struct block *wr_block_new(struct wr_store *s, uint32_t cap);
-void wr_block_drop(struct wr_store *s, struct block *b);
+struct block *wr_block_new(struct memory *s, uint32_t cap);
+void wr_block_drop(struct memory *s, struct block *b);
 
 /* Id of the entry with this address, or NONE. Map entries: `key` is the user key, `tail` is empty. */
-uint32_t wr_entry_find(const struct wr_store *s, uint32_t tag, uint16_t kind, uint16_t state, uint32_t owner,
+uint32_t wr_entry_find(const struct memory *s, uint32_t tag, uint16_t kind, uint16_t state, uint32_t owner,
 		       const uint8_t *key, uint32_t key_len, const uint8_t *tail, uint32_t tail_len);
 /* A fresh entry with its address, not yet in the index; NONE when memory is gone. */
-uint32_t wr_entry_new(struct wr_store *s, const uint8_t *key, uint32_t key_len, const uint8_t *tail,
+uint32_t wr_entry_new(struct memory *s, const uint8_t *key, uint32_t key_len, const uint8_t *tail,
 		      uint32_t tail_len);
-void wr_entry_free(struct wr_store *s, uint32_t id);
+void wr_entry_free(struct memory *s, uint32_t id);
 /* Takes back an entry that did not get into the index. */
-void wr_entry_unmake(struct wr_store *s, uint32_t id);
+void wr_entry_unmake(struct memory *s, uint32_t id);
 
 /* S6: inclusive, and safe against overflow. */
-bool wr_expired(const struct wr_store *s, uint32_t state, int64_t stamp_ms);
+bool wr_expired(const struct memory *s, uint32_t state, int64_t stamp_ms);
 const struct wr_sval *wr_cell_value(const struct cell *c);
 /* Empties a cell of an owned entry. */
-void wr_cell_clear(struct wr_store *s, struct cell *c);
+void wr_cell_clear(struct memory *s, struct cell *c);
 /* The value of an entry under its TTL: NULL when empty or expired. */
-const struct wr_sval *wr_entry_get(struct wr_store *s, uint32_t id, uint32_t cell, uint32_t state);
+const struct wr_sval *wr_entry_get(struct memory *s, uint32_t id, uint32_t cell, uint32_t state);
 /* Room for a body in an owned cell. With `fresh` the old bytes stay when length and shape agree (*fresh = 0).
  */
-uint8_t *wr_cell_put(struct wr_store *s, struct cell *c, uint32_t shape, uint32_t len, int32_t *fresh);
+uint8_t *wr_cell_put(struct memory *s, struct cell *c, uint32_t shape, uint32_t len, int32_t *fresh);
 /* Leaves the expired elements of a list out; all of them gone, its cell is empty. */
-int wr_list_expire(struct wr_store *s, uint32_t id, uint32_t state);
+int wr_list_expire(struct memory *s, uint32_t id, uint32_t state);
 /* Gives up all entries of a map; and one of them. */
-void wr_map_drop(struct wr_store *s, struct cell *c);
-void wr_map_unlink(struct wr_store *s, uint32_t owner, uint32_t state, uint32_t id);
+void wr_map_drop(struct memory *s, struct cell *c);
+void wr_map_unlink(struct memory *s, uint32_t owner, uint32_t state, uint32_t id);
 
-struct entry *wr_entry_copy(struct wr_store *s, uint32_t id);
+struct entry *wr_entry_copy(struct memory *s, uint32_t id);
 /* For writing: no open version sees its chunk afterwards. NULL when memory is gone. */
-static inline struct entry *wr_entry_own(struct wr_store *s, uint32_t id)
+static inline struct entry *wr_entry_own(struct memory *s, uint32_t id)
 {
 	return WR_LIKELY(!s->newest_open) ? entry_at(s, id) : wr_entry_copy(s, id);
 }
 /* The entry of the current address; with `make` it is made. NONE: absent, or no memory. */
-uint32_t wr_entry_current(struct wr_store *s, bool make);
+uint32_t wr_entry_current(struct memory *s, bool make);
 /* Gives the entry up if it holds neither value nor timer. */
-void wr_entry_release(struct wr_store *s, uint32_t id);
+void wr_entry_release(struct memory *s, uint32_t id);
 /* Makes the entry's address the current one. */
-int wr_entry_select(struct wr_store *s, uint32_t id);
+int wr_entry_select(struct memory *s, uint32_t id);
 
 /* Bytes copied on behalf of the newest open version. */
-void wr_frozen_count(struct wr_store *s, int64_t bytes);
+void wr_frozen_count(struct memory *s, int64_t bytes);
 /* Gives back what closed versions held; owner's thread, at a batch edge. */
-void wr_store_sweep(struct wr_store *s);
+void wr_memory_sweep(struct memory *s);
 
 struct timers *wr_timers_new(struct wr_mem *mem);
 void wr_timers_free(struct timers *t);
 /* Gives up the blocks of an entry's timers; the store is freed. */
-void wr_timers_drop(struct wr_store *s, struct entry *e);
+void wr_timers_drop(struct memory *s, struct entry *e);
 /* The n-th time of a kind, ascending. */
 static inline int64_t timer_at(const struct entry *e, uint32_t kind, uint32_t n)
 {
@@ -222,3 +226,51 @@ static inline int64_t timer_at(const struct entry *e, uint32_t kind, uint32_t n)
 	}
 	return time_ms;
 }
+
+/* The table of backend.h. */
+struct wr_store *wr_memory_new(const struct wr_store_options *options);
+void wr_memory_free(struct wr_store *s);
+int wr_memory_set_key(struct wr_store *s, const uint8_t *key, uint32_t len, uint64_t hash);
+void wr_memory_set_short(struct wr_store *s, const struct wr_short_key *key);
+void wr_memory_unset_key(struct wr_store *s);
+int wr_memory_has_key(const struct wr_store *s);
+const uint8_t *wr_memory_key(const struct wr_store *s, uint32_t *len);
+int wr_memory_set_namespace(struct wr_store *s, const uint8_t *ns, uint32_t len);
+const uint8_t *wr_memory_namespace(const struct wr_store *s, uint32_t *len);
+void wr_memory_prefetch(struct wr_store *s, const struct wr_short_key *keys, uint32_t count);
+const struct wr_sval *wr_memory_get(struct wr_store *s, uint32_t state);
+uint8_t *wr_memory_put(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len);
+uint8_t *wr_memory_update(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len, int32_t *fresh);
+struct wr_sval *wr_memory_edit(struct wr_store *s, uint32_t state);
+void wr_memory_clear(struct wr_store *s, uint32_t state);
+void wr_memory_clear_all(struct wr_store *s);
+const struct wr_sval *wr_memory_peek(struct wr_store *s, uint32_t state, const uint8_t *ns, uint32_t len);
+int wr_memory_merge(struct wr_store *s, uint32_t state, const uint8_t *ns, uint32_t len);
+uint8_t *wr_memory_list_add(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len);
+uint32_t wr_memory_list_count(struct wr_store *s, uint32_t state);
+const struct wr_sval *wr_memory_list_next(struct wr_store *s, uint32_t state, uint64_t *cursor);
+const struct wr_sval *wr_memory_map_get(struct wr_store *s, uint32_t state, const uint8_t *key, uint32_t len);
+uint8_t *wr_memory_map_put(struct wr_store *s, uint32_t state, const uint8_t *key, uint32_t klen,
+			   uint32_t shape, uint32_t len);
+int wr_memory_map_remove(struct wr_store *s, uint32_t state, const uint8_t *key, uint32_t len);
+uint32_t wr_memory_map_count(struct wr_store *s, uint32_t state);
+const struct wr_sval *wr_memory_map_next(struct wr_store *s, uint32_t state, uint64_t *cursor,
+					 const uint8_t **key, uint32_t *klen);
+int wr_memory_timer_add(struct wr_store *s, uint32_t kind, int64_t time_ms);
+void wr_memory_timer_remove(struct wr_store *s, uint32_t kind, int64_t time_ms);
+int wr_memory_timer_next(struct wr_store *s, uint32_t kind, int64_t upto_ms, int64_t *time_ms);
+int64_t wr_memory_timer_earliest(const struct wr_store *s, enum wr_timer_kind kind);
+uint64_t wr_memory_timer_count(const struct wr_store *s, enum wr_timer_kind kind);
+int wr_memory_status(const struct wr_store *s);
+void wr_memory_set_now(struct wr_store *s, int64_t now_ms);
+void wr_memory_expire(struct wr_store *s, uint32_t entries);
+int wr_memory_next(struct wr_store *s, uint64_t *cursor);
+uint64_t wr_memory_keys(const struct wr_store *s);
+int64_t wr_memory_bytes(const struct wr_store *s);
+struct wr_frozen *wr_memory_freeze(struct wr_store *s);
+void wr_memory_frozen_unref(struct wr_frozen *f);
+int64_t wr_memory_frozen_copied(const struct wr_frozen *f);
+int wr_memory_frozen_each(struct wr_frozen *f, uint32_t group,
+			  int (*each)(const struct wr_state_item *item, void *arg), void *arg);
+int wr_memory_frozen_timers(struct wr_frozen *f, uint32_t group,
+			    int (*each)(const struct wr_timer_item *item, void *arg), void *arg);
