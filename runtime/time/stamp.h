@@ -18,6 +18,7 @@ struct wr_stamp {
 	int64_t ahead_ms;      /* how far before the clock a record may be, INT64_MAX = any */
 	uint32_t shape;	       /* of the last row, and where the field is in it */
 	int32_t at;
+	uint32_t quick_at; /* where it is in the element, if it is a number of ms and always there; else 0 */
 };
 /* Options: field, unit = ns|us|ms|s, format = "iso8601", ahead_max. Borrowed. */
 void wr_stamp_init(struct wr_stamp *s, const struct wr_value *options);
