@@ -21,24 +21,30 @@ local sellers = nexmark.auctions(events):map(function(auction)
 end)
 
 local join = weir.co_process_function {
-  state = { joined = weir.state.value(), sells = weir.state.map() },
+  state = { joined = weir.state.value(), name = weir.state.value(), sells = weir.state.map() },
   element1 = function(ctx, person)
-    ctx:event_timer(person.window_start + SIZE - 1)
-    ctx.joined:set(person)
-    if ctx.sells:contains(person.window_start) then ctx:emit(person) end
+    local window_start = person.window_start
+    ctx:event_timer(window_start + SIZE - 1)
+    ctx.joined:set(window_start)
+    ctx.name:set(person.name)
+    if ctx.sells:contains(window_start) then ctx:emit(person) end
   end,
   element2 = function(ctx, seller)
-    if ctx.sells:contains(seller.window_start) then return end
-    ctx:event_timer(seller.window_start + SIZE - 1)
-    ctx.sells:put(seller.window_start, true)
-    local joined = ctx.joined:get()
-    if joined and joined.window_start == seller.window_start then ctx:emit(joined) end
+    local id, window_start = seller.id, seller.window_start
+    if ctx.sells:contains(window_start) then return end
+    ctx.sells:put(window_start, true)
+    ctx:event_timer(window_start + SIZE - 1)
+    if ctx.joined:get() == window_start then
+      ctx:emit { id = id, name = ctx.name:get(), window_start = window_start }
+    end
   end,
   timer = function(ctx, time)
     local window_start = time + 1 - SIZE
-    local joined = ctx.joined:get()
-    if joined and joined.window_start == window_start then ctx.joined:clear() end
     ctx.sells:remove(window_start)
+    if ctx.joined:get() == window_start then
+      ctx.joined:clear()
+      ctx.name:clear()
+    end
   end,
 }
 
