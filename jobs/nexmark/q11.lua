@@ -9,6 +9,7 @@ local nexmark = require "nexmark"
 local job = weir.job { name = "q11" }
 
 local sessions = nexmark.bids(nexmark.events(job))
+  :map(function(bid) return { bidder = bid.bidder } end)
   :key_by("bidder")
   :window(weir.window.session(9999))
   :count():uid "sessions"

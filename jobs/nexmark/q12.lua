@@ -7,6 +7,7 @@ local nexmark = require "nexmark"
 local job = weir.job { name = "q12" }
 
 local counts = nexmark.bids(nexmark.events(job))
+  :map(function(bid) return { bidder = bid.bidder } end)
   :key_by("bidder")
   :window(weir.window.tumbling { size = "10s", time = "processing" })
   :count():uid "counts"

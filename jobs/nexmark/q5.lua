@@ -7,6 +7,7 @@ local nexmark = require "nexmark"
 local job = weir.job { name = "q5" }
 
 local counts = nexmark.bids(nexmark.events(job))
+  :map(function(bid) return { auction = bid.auction } end)
   :key_by("auction")
   :window(weir.window.sliding { size = "10s", slide = "2s" })
   :count():uid "counts"

@@ -148,14 +148,15 @@ static inline void wr_nexmark_bid_exact(const struct wr_nexmark *x, uint64_t n, 
 }
 
 /* The same without a branch that chance decides: both sides of a choice are made and one is taken. A draw
- * that would have to be repeated, and the first events, go the other way. */
-static inline void wr_nexmark_bid(const struct wr_nexmark *x, uint64_t n, struct wr_nexmark_bid *b)
+ * that would have to be repeated, and the first events, go the other way. `person` and `auction` are the last
+ * ones before it, the same for all bids of a group. */
+static inline void wr_nexmark_bid(const struct wr_nexmark *x, uint64_t n, int64_t person, int64_t auction,
+				  struct wr_nexmark_bid *b)
 {
 	enum {
 		AUCTIONS = WR_NEXMARK_IN_FLIGHT + 1 + WR_NEXMARK_LEAD,
 		PEOPLE = WR_NEXMARK_ACTIVE + WR_NEXMARK_LEAD
 	};
-	int64_t person = wr_nexmark_last_person(n), auction = wr_nexmark_last_auction(n);
 	struct wr_random r = {n}, skip;
 	uint32_t cold, u, rest, refused, v;
 

@@ -94,11 +94,12 @@ static uint32_t put_bid(const struct wr_nexmark_rows *x, const struct wr_nexmark
 uint32_t wr_nexmark_bid_rows(const struct wr_nexmark_rows *x, uint64_t n, uint32_t count, uint8_t *to)
 {
 	const struct wr_nexmark_pool *pool = x->stream.pool;
+	int64_t person = wr_nexmark_last_person(n), auction = wr_nexmark_last_auction(n);
 	struct wr_nexmark_bid bids[WR_NEXMARK_BIDS];
 	uint32_t len = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		wr_nexmark_bid(&x->stream, n + i, &bids[i]);
+		wr_nexmark_bid(&x->stream, n + i, person, auction, &bids[i]);
 		__builtin_prefetch(&pool->channels[bids[i].channel]);
 		__builtin_prefetch(&pool->channels[bids[i].channel].url[64]);
 		__builtin_prefetch(pool->text + bids[i].extra.at);

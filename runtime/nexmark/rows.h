@@ -23,5 +23,6 @@ enum { WR_NEXMARK_ROW_MAX = 1024, WR_NEXMARK_BID_MAX = 288, WR_NEXMARK_BIDS = 16
 int wr_nexmark_rows_init(struct wr_nexmark_rows *x);
 /* Writes event `n` at `to`; returns its length. */
 uint32_t wr_nexmark_row(const struct wr_nexmark_rows *x, uint64_t n, uint8_t *to);
-/* Writes `count` events from `n` on, all of them bids and at most WR_NEXMARK_BIDS; returns their length. */
+/* Writes `count` events from `n` on, all of them bids of one group and at most WR_NEXMARK_BIDS;
+ * returns their length. */
 uint32_t wr_nexmark_bid_rows(const struct wr_nexmark_rows *x, uint64_t n, uint32_t count, uint8_t *to);

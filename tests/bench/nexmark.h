@@ -62,6 +62,7 @@ static void __attribute__((noinline)) block_make(const struct wr_nexmark *x, uin
 {
 	for (int g = 0; g < GROUPS; g++, n += WR_NEXMARK_GROUP) {
 		struct group *to = &b->groups[g];
+		int64_t person = wr_nexmark_last_person(n), auction = person * AUCTIONS + AUCTIONS - 1;
 		struct wr_nexmark_person p;
 
 		wr_nexmark_person(x, n, &p);
@@ -84,7 +85,7 @@ static void __attribute__((noinline)) block_make(const struct wr_nexmark *x, uin
 			    (struct auction){a.id, a.initial_bid, a.ts, a.expires, a.seller, a.category};
 		}
 		for (uint32_t i = 0; i < BIDS; i++)
-			wr_nexmark_bid(x, n + 1 + AUCTIONS + i, &to->bids[i]);
+			wr_nexmark_bid(x, n + 1 + AUCTIONS + i, person, auction, &to->bids[i]);
 	}
 }
 

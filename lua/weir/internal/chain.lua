@@ -292,10 +292,14 @@ function Chunk:loop(shape, wanted)
   local stage = self.stage
   local out = {}
   local value = rows.decode_text(shape, "b", out, wanted, self.moves.root)
+  self:add('local steps = E.steps')
   self:add('local function step()')
   self:add('local row = L.row')
   self:add('local tag = cast(i32p, row)[1]')
-  self:add('if band(tag, 0xffffff) ~= %d then return false end', shape.id)
+  self:add('if band(tag, 0xffffff) ~= %d then', shape.id)
+  self:add('local other = steps[band(tag, 0xffffff)]')
+  self:add('if other then return other() end return false')
+  self:add('end')
   self:add('L.ts = cast(i64p, row)[1] L.kind = band(tag, 0x03000000)')
   if stage.keyed[self.input] then
     self:add('if C.wr_lua_set_key(L, row, %d) ~= 0 then bad_key(row) else', self.input)
@@ -313,6 +317,7 @@ function Chunk:loop(shape, wanted)
   self:add('if left < 0 and C.wr_lua_spent(L) ~= 0 then return false end')
   self:add('return row < L["end"]')
   self:add('end')
+  self:add('steps[%d] = step', shape.id)
   self:add('return function() local step = step while step() do end end')
 end
 
@@ -400,10 +405,10 @@ local function build_loop(stage, input, id)
   chunk:operator(1)
   chunk:close_head()
   local wanted, partial = names().wanted(stage, chunk.functions)
+  chunk.E.steps = stage.steps[input]
   chunk:loop(shape, wanted)
   local loop = chunk:load(format("weir:%s#%d", stage.name, id))
-  stage.partial_of[loop] = partial
-  stage.tokens_of[loop] = chunk.moves.into
+  stage.seen[input][id] = { partial = partial, tokens = chunk.moves.into }
   return loop
 end
 
@@ -435,7 +440,8 @@ local luap = ffi.typeof "struct wr_lua *"
 function M.new(L_ptr, plan, nodes)
   local L = ffi.cast(luap, L_ptr)
   local stage = { L = L, plan = plan, name = plan.name, ops = {}, links = {}, pushes = {},
-    keyed = {}, policies = {}, partial_of = {}, tokens_of = {} }
+    keyed = {}, policies = {},
+    steps = { [0] = {}, {} }, seen = { [0] = {}, {} } } -- by input and shape
   local number = {}
   for i, op in ipairs(plan.operators) do
     local node = nodes[op.id]
@@ -490,7 +496,6 @@ function M.new(L_ptr, plan, nodes)
         by_shape[id] = loop
         collect_building()
       end
-      stage.partial, stage.tokens = stage.partial_of[loop], stage.tokens_of[loop]
       loop()
       if L.row < L["end"] and C.wr_stage_spent(L.stage) ~= 0 then return 1 end
     end

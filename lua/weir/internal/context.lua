@@ -113,8 +113,9 @@ end
 local function whole(stage, k, rec)
   local row = stage.L.row
   if rec == nil or row == nil then return rec end
-  if not (stage.partial and stage.partial[k]) then
-    return require("weir.internal.moves").whole(rec, stage.tokens and stage.tokens[k], row)
+  local seen = stage.seen[stage.L.input][bit.band(ffi.cast(border.elemp, row).tag, 0xffffff)]
+  if not (seen and seen.partial[k]) then
+    return require("weir.internal.moves").whole(rec, seen and seen.tokens[k], row)
   end
   return rows.decoder(bit.band(ffi.cast(border.elemp, row).tag, 0xffffff))(row + rows.HEAD)
 end

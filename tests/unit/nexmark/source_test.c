@@ -101,7 +101,7 @@ static void test_a_bid_made_without_branches_is_the_bid_made_draw_by_draw(void *
 		n = n / 50 * 50 + 4 + n % 46;
 		memset(&a, 0, sizeof a);
 		memset(&b, 0, sizeof b);
-		wr_nexmark_bid(&x, n, &a);
+		wr_nexmark_bid(&x, n, wr_nexmark_last_person(n), wr_nexmark_last_auction(n), &a);
 		wr_nexmark_bid_exact(&x, n, &b);
 		assert_memory_equal(&a, &b, sizeof a);
 	}
