@@ -159,6 +159,38 @@ figure("process", function()
   end
 end)
 
+--- Windows beside the same stream without them. Slides of a thousand keys: all within 1.5 of each other; with one
+--- record a key and slide each record gives `ratio` results, and what counts is the cost of a result.
+figure("windows", function()
+  local cases = { { "none", "kind=none" }, { "tumbling", "kind=tumbling" } }
+  for _, ratio in ipairs { 2, 10, 10.37, 100, 3600 } do
+    cases[#cases + 1] = { ("sliding, size/slide %g"):format(ratio), "kind=sliding ratio=" .. ratio }
+  end
+  cases[#cases + 1] = { "session", "kind=session" }
+  for _, ratio in ipairs { 2, 10, 100 } do
+    cases[#cases + 1] = { ("sliding, sparse keys, %g"):format(ratio), "kind=sliding every=1 ratio=" .. ratio, sparse = true }
+  end
+  local times = {}
+  for i = 1, #cases do times[i] = {} end
+  for round = 1, rounds do
+    for i, case in ipairs(cases) do
+      local n = scaled(case.sparse and 1e6 or 100e6)
+      local run = job(("--workers=1 tests/bench/windows.lua records=%d %s"):format(n, case[2]), n)
+      times[i][round] = run.ns
+      case.records, case.results, case.mb = n, tonumber(run.text:match '"rows":(%d+)'), run.mb
+    end
+  end
+  for i, case in ipairs(cases) do
+    local ns = median(times[i])
+    local note = case.sparse and ("%.1f ns a result"):format(ns * case.records / case.results)
+      or i > 2 and i < 8 and "goal: within 1.5 of each other" or nil
+    report("windows, " .. case[1], {
+      weir = ("%.1f ns"):format(ns), weir_ns = ns, records = case.records, results = case.results, mb = case.mb,
+      note = note,
+    })
+  end
+end)
+
 figure("state", function()
   for _, keys in ipairs { 1e3, 1e6, 1e7 } do
     local n, names, times = math.max(1000, scaled(keys >= 1e7 and keys or 5e6)), {}, {}

@@ -235,6 +235,80 @@ static void q6_cumulative_windows_fire_all_their_steps_once_begun(void **state)
 	}
 }
 
+/* F: a million keys that fire at one watermark must not hold up other tasks. */
+static void f_many_keys_that_fire_at_once_yield_between_groups(void **state)
+{
+	enum { MANY = 10000 };
+	struct rig *r = rig_new(false);
+	int64_t wm = 99;
+	int pauses = 0, rc;
+
+	(void)state;
+	rig_option(r, "window", rig_text("tumbling"));
+	rig_option(r, "size", rig_number(100));
+	rig_open(r);
+	for (int key = 0; key < MANY; key++)
+		assert_int_equal(rig_row(r, key, 1, key % 100), WR_OK);
+	r->stage.step_until_ns = 0;
+	r->stage.watermark = wm;
+	while ((rc = r->stage.ops->watermark(&r->stage, &wm)) == WR_AGAIN) {
+		pauses++;
+		assert_true(r->outs[0].rows <= (uint64_t)pauses * 64);
+	}
+	assert_int_equal(rc, WR_OK);
+	assert_int_equal(r->outs[0].rows, MANY);
+	assert_true(pauses >= MANY / 64 - 1);
+	assert_int_equal(wr_store_keys(r->stage.store), 0);
+	rig_free(r);
+}
+
+static void f_w5_rows_without_a_time_or_with_none_in_any_calendar_are_bad_rows(void **state)
+{
+	struct rig *r = rig_new(false);
+
+	(void)state;
+	rig_option(r, "window", rig_text("tumbling"));
+	rig_option(r, "size", rig_number(100));
+	rig_open(r);
+	assert_int_equal(rig_row(r, 1, 1, WR_TS_NONE), WR_EUSER);
+	assert_non_null(strstr(wr_error_text(), "the record has no timestamp"));
+	assert_int_equal(rig_row(r, 1, 1, INT64_MAX), WR_EUSER);
+	assert_non_null(strstr(wr_error_text(), "is no time"));
+	assert_int_equal(rig_row(r, 1, 1, INT64_MIN + 1), WR_EUSER);
+	r->stage.on_error = WR_ON_ERROR_SKIP;
+	assert_int_equal(rig_row(r, 1, 1, INT64_MAX), WR_OK);
+	assert_int_equal(rig_row(r, 1, 1, 5), WR_OK);
+	rig_watermark(r, INT64_MAX);
+	assert_int_equal(r->outs[0].rows, 1);
+	assert_int_equal(wr_metric_get(&r->stats.skipped), 1);
+	rig_free(r);
+}
+
+static void w12_i7_windows_of_processing_time_are_the_clocks(void **state)
+{
+	struct rig *r = rig_new(false);
+
+	(void)state;
+	rig_option(r, "window", rig_text("sliding"));
+	rig_option(r, "size", rig_number(20));
+	rig_option(r, "slide", rig_number(10));
+	rig_option(r, "time", rig_text("processing"));
+	rig_open(r);
+	rig_time(r, 1005);
+	rig_row(r, 1, 3, -70);
+	rig_time(r, 1009);
+	assert_int_equal(r->outs[0].rows, 0);
+	rig_time(r, 1010);
+	assert_int_equal(r->outs[0].rows, 1);
+	rig_row(r, 1, 4, 0);
+	rig_time(r, 1020);
+	assert_int_equal(r->outs[0].rows, 2);
+	assert_int_equal(r->stage.ops->time(&r->stage, INT64_MAX), WR_OK); /* I13: the end of the input */
+	assert_int_equal(r->outs[0].rows, 3);
+	assert_int_equal(wr_store_keys(r->stage.store), 0);
+	rig_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +317,9 @@ int main(void)
 		w6_l4_sliding_windows_agree_with_the_model_also_where_size_is_no_multiple_of_slide),
 	    cmocka_unit_test(w8_l3_records_between_two_sliding_windows_are_skipped_and_late_only_if_old),
 	    cmocka_unit_test(q6_cumulative_windows_fire_all_their_steps_once_begun),
+	    cmocka_unit_test(f_many_keys_that_fire_at_once_yield_between_groups),
+	    cmocka_unit_test(f_w5_rows_without_a_time_or_with_none_in_any_calendar_are_bad_rows),
+	    cmocka_unit_test(w12_i7_windows_of_processing_time_are_the_clocks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
