@@ -85,6 +85,7 @@ local function scripted(self, what, verb, spec)
     fail("%s: the windows merge, and %s has no merge function", what, spec.unmergeable)
   end
   local states = { contents = spec.add and not spec.evictor and state.value() or state.list() }
+  if spec.evictor then states.times = state.list() end
   if w.merging then states.merging = state.value() end
   trigger_states(spec.trigger, "trigger.", states)
   copy_states(spec.window_state, "window.", states)

@@ -128,6 +128,8 @@ local cases = {
     "a@1 b@2 c@3 wm9", "[0,10)bc@9" },
   { "T11: a time evictor drops what is as old as its size", "w.tumbling(99)", "evictor(e.time(10)):process(ids)",
     "a@10 b@11 c@20 wmmax", "[0,99)bc@98" },
+  { "T11: times stay with their records when sessions merge", "w.session(10)", "evictor(e.time(12)):process(ids)",
+    "c@20 b@0 a@10 d@11 wmmax", "[0,30)cad@29" },
   { "T11: without times it drops nothing", "w.global()", "trigger(t.count(2)):evictor(e.time(1)):process(ids)",
     "a b", "[-inf,inf)ab@max" },
   { "T12: a delta evictor compares with the last record, threshold included", "w.tumbling(10)",

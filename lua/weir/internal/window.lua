@@ -63,16 +63,18 @@ end
 ---@return table { take, timer }
 function M.new(stage, k, out, side)
   local L, S = stage.L, stage.store
+  if not S then return {} end -- only the text is wanted: weir check --explain
   local node, handles = stage.ops[k], stage.handles
   local spec = node.fn.window
   local assign, merging, join = spec.assign, spec.merging, spec.join
   local event, lateness, trigger, evictor = spec.time == "event", spec.lateness, spec.trigger, spec.evictor
-  local contents, merge_set = handles.contents, handles.merging
+  local contents, times, merge_set = handles.contents, handles.times, handles.merging
   local init, add, unite, result = spec.init, spec.add, spec.merge, spec.result
   local process, clear_user = spec.process, spec.clear
-  local contents_state
+  local contents_state, times_state
   for i, state in ipairs(stage.plan.states) do
     if state.name == "contents" then contents_state = i - 1 end
+    if state.name == "times" then times_state = i - 1 end
   end
   if not stage.plan.key then C.wr_store_set_key(S, "b\1", 2, 0) end
 
@@ -178,18 +180,38 @@ function M.new(stage, k, out, side)
 
   ---------------------------------------------------------------- contents
 
-  -- Elements of an evictor's list keep their time.
+  -- Beside the records of an evictor's list lie their times.
   local function add_content(rec, ts)
     enter(cs, ce)
     if not contents.all then
       local acc = contents:get()
       if acc == nil then acc = init and init() end
       contents:set(add(acc, rec))
-    elseif evictor then
-      contents:add { record = rec, time = ts }
     else
       contents:add(rec)
+      if evictor then times:add(ts or false) end
     end
+  end
+
+  local function clear_contents()
+    enter(cs, ce)
+    contents:clear()
+    if evictor then times:clear() end
+  end
+
+  local function elements_of(records)
+    local elements, of = {}, times:all()
+    for i = 1, #records do elements[i] = { record = records[i], time = of[i] or nil } end
+    return elements
+  end
+
+  -- What is left of the list is all that later firings see (L15).
+  local function keep(elements)
+    local records, of = {}, {}
+    for i, element in ipairs(elements) do records[i], of[i] = element.record, element.time or false end
+    enter(cs, ce)
+    contents:set(records)
+    times:set(of)
   end
 
   local function evict(elements, evictor_fn)
@@ -236,14 +258,14 @@ function M.new(stage, k, out, side)
       if acc ~= nil then deliver(acc) end -- L13
       return
     end
-    local elements = contents:all()
-    if #elements == 0 then return end
-    if not evictor then return deliver(elements) end
+    local records = contents:all()
+    if #records == 0 then return end
+    if not evictor then return deliver(records) end
+    local elements = elements_of(records)
     if evictor.before then elements = evict(elements, evictor.before) end
     deliver(records_of(elements))
     if evictor.after then elements = evict(elements, evictor.after) end
-    enter(cs, ce)
-    contents:set(elements) -- L15
+    keep(elements)
   end
 
   -- What a trigger said, carried out; the order is L6.
@@ -255,10 +277,7 @@ function M.new(stage, k, out, side)
         type(said) == "string" and format("%q", said) or tostring(said)), 0)
     end
     if outcome[1] then fire() end
-    if outcome[2] then
-      enter(cs, ce)
-      contents:clear()
-    end
+    if outcome[2] then clear_contents() end
   end
 
   ---------------------------------------------------------------- merging windows
@@ -324,7 +343,10 @@ function M.new(stage, k, out, side)
     if contents.all then
       enter(cs, ce)
       ns[0], ns[1] = s, e
-      if C.wr_state_merge(S, contents_state, ns_bytes, 16) < 0 then error(border.error_text(), 0) end
+      if C.wr_state_merge(S, contents_state, ns_bytes, 16) < 0
+        or times_state and C.wr_state_merge(S, times_state, ns_bytes, 16) < 0 then
+        error(border.error_text(), 0)
+      end
       return
     end
     enter(s, e)
@@ -479,8 +501,7 @@ function M.new(stage, k, out, side)
     if clear_user then clear_user(ctx) end
     enter_window()
     for name in next, spec.window_state or {} do handles["window." .. name]:clear() end
-    enter(cs, ce)
-    contents:clear()
+    clear_contents()
     if merging then retire(ws, we) end
   end
 
