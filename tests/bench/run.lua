@@ -168,7 +168,8 @@ figure("windows", function()
   end
   cases[#cases + 1] = { "session", "kind=session" }
   for _, ratio in ipairs { 2, 10, 100 } do
-    cases[#cases + 1] = { ("sliding, sparse keys, %g"):format(ratio), "kind=sliding every=1 ratio=" .. ratio, sparse = true }
+    local name = ("sliding, sparse keys, %g"):format(ratio)
+    cases[#cases + 1] = { name, "kind=sliding every=1 ratio=" .. ratio, sparse = true }
   end
   local times = {}
   for i = 1, #cases do times[i] = {} end
