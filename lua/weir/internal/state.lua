@@ -13,6 +13,14 @@ local format, concat = string.format, table.concat
 
 local M = {}
 
+-- A function that stores into a variable of the function around it, and is called both before and after that
+-- one returned. Never compiled: a trace that was recorded when the variable still lay on the stack goes on to
+-- store without the collector's write barrier, and what it stored is freed while it is in use.
+local function setter(fn)
+  jit.off(fn)
+  return fn
+end
+
 ---------------------------------------------------------------- readers
 
 local SHAPES_PER_READER = 6
@@ -75,10 +83,10 @@ local kinds = {}
 -- Value access that reducing and aggregating states share.
 local function value_access(S, i, known)
   local read, write
-  reader(function(fn) read = fn end)
+  reader(setter(function(fn) read = fn end))
   writer(S, function(shape) return format("C.wr_state_put(S, %d, %d, n)", i, shape) end, "",
     function(id, body) put_body(C.wr_state_put(S, i, id, #body), body) end,
-    function(fn) write = fn end, known)
+    setter(function(fn) write = fn end), known)
   local function get()
     local p = C.wr_state_get(S, i)
     if p == nil then return nil end
@@ -140,10 +148,10 @@ end
 
 function kinds.list(S, i, _, known)
   local read, write
-  reader(function(fn) read = fn end)
+  reader(setter(function(fn) read = fn end))
   writer(S, function(shape) return format("C.wr_list_add(S, %d, %d, n)", i, shape) end, "",
     function(id, body) put_body(C.wr_list_add(S, i, id, #body), body) end,
-    function(fn) write = fn end, known)
+    setter(function(fn) write = fn end), known)
 
   local function step(cursor)
     local p = C.wr_list_next(S, i, cursor)
@@ -188,10 +196,10 @@ end
 
 function kinds.map(S, i, _, known)
   local read, write
-  reader(function(fn) read = fn end)
+  reader(setter(function(fn) read = fn end))
   writer(S, function(shape) return format("C.wr_map_put(S, %d, k, klen, %d, n)", i, shape) end, ", k, klen",
     function(id, body, k, klen) put_body(C.wr_map_put(S, i, k, klen, id, #body), body) end,
-    function(fn) write = fn end, known)
+    setter(function(fn) write = fn end), known)
   local put_key = keys.put
   local key_out, klen_out = ffi.new "const uint8_t *[1]", ffi.new "uint32_t[1]"
 
