@@ -70,7 +70,7 @@ end
 ---@return weir.internal.Moves
 function M.of_stage(stage, shape, functions)
   local root, others = {}, {}
-  if shape and not shape.scalar and not shape.index[rows.VALUE_FIELD] and shape.count <= rows.INLINE_FIELDS_MAX then
+  if shape and not shape.scalar and not shape.index[rows.VALUE_FIELD] and rows.is_inline(shape) then
     for i = shape.hidden + 1, shape.count do
       local f = shape.fields[i]
       if f.type == T.STR then root[f.name] = HEAD + shape.slots_at + 8 * (i - 1) else others[f.name] = true end

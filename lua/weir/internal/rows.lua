@@ -11,6 +11,7 @@
 local ffi = require "ffi"
 local border = require "weir.internal.border"
 local codec = require "weir.internal.codec"
+local sparse = require "weir.internal.sparse"
 
 local C, T = border.C, border.T
 local null = codec.null
@@ -229,11 +230,21 @@ function value_text(shape, i, b, out)
   return format("tagged_get(%s + cast(i32p, %s + %d)[0])", b, b, at)
 end
 
+--- Is a record of `shape` made by text, field by field? Else by a loop.
+---@param shape weir.internal.Shape
+---@param wanted? table<string, true> the fields that are made
+---@return boolean
+function M.is_inline(shape, wanted)
+  if shape.count > INLINE_FIELDS_MAX then return false end
+  if not sparse.is(shape) then return true end
+  return wanted ~= nil and not sparse.is { nullable = true, count = count_fields(wanted) }
+end
+
 --- Appends to `out` the statements, and gives the expression, that make the record of `shape` from the
 --- body named `b`. `wanted` (a set of names) leaves out fields that nobody reads; `tokens` (name → token)
 --- stand for fields that are only moved.
 function M.decode_text(shape, b, out, wanted, tokens)
-  if shape.count > INLINE_FIELDS_MAX then return format("E.decode(%d, %s)", shape.id, b) end
+  if not M.is_inline(shape, wanted) then return format("E.decode(%d, %s)", shape.id, b) end
   if shape.scalar then return value_text(shape, 0, b, out) end
   local wrapped = shape.index[M.VALUE_FIELD] -- a record that is no table, keyed by a function
   if wrapped then return value_text(shape, wrapped - 1, b, out) end
@@ -472,7 +483,7 @@ local function branch_text(site, shape, names, out)
 end
 
 -- The text of a site's function for the shapes it knows.
-local function site_text(site)
+local function site_text(site, E)
   local body, names, declared = {}, {}, {}
   local function name_of(name)
     if not names[name] then
@@ -500,7 +511,16 @@ local function site_text(site)
     for _, name in ipairs(extra) do name_of(name) end
   end
   for _, shape in ipairs(scalars) do branch_text(site, shape, whole, body) end
-  if #records > 0 then
+  local loops = #records == 1 and sparse.is(records[1]) and not site.hidden and next(site.tokens) == nil
+  if loops then
+    local plan = sparse.plan(records[1])
+    E.plan, E.measure, E.write = plan, sparse.measure, sparse.write
+    body[#body + 1] = 'if type(rec) == "table" then local n = measure(rec, plan) if n then'
+    site.place(body, records[1].id)
+    body[#body + 1] = "write(b, rec, plan, n)"
+    site.finish(body)
+    body[#body + 1] = "return end end"
+  elseif #records > 0 then
     body[#body + 1] = 'if type(rec) == "table" then'
     for _, name in ipairs(declared) do
       body[#body + 1] = format("local %s = rec%s", names[name], key_text(name))
@@ -512,6 +532,7 @@ local function site_text(site)
   return concat({
     M.PRELUDE,
     "local slow, fields, O = E.slow, E.fields, E.O",
+    loops and "local plan, measure, write = E.plan, E.measure, E.write" or "",
     "return function(rec" .. site.params .. ")",
     concat(body, "\n"),
     "return slow(rec" .. site.params .. ")",
@@ -661,7 +682,7 @@ function M.site(options)
     E.fields = count_fields
     E.slow = site.slow
     E.O = options.O
-    site.put = M.generate(site_text(site), "=encode", E)
+    site.put = M.generate(site_text(site, E), "=encode", E)
     options.on_change(site.put)
   end
 
