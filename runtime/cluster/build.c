@@ -95,19 +95,25 @@ static int make_channels(struct wr_job *j, uint32_t edge)
 	const struct wr_plan *p = j->o.plan;
 	const struct wr_plan_edge *e = &p->edges[edge];
 	uint32_t froms = p->vertices[e->from].parallelism, tos = p->vertices[e->to].parallelism;
+	uint8_t *rings;
+	size_t count = 0;
 
+	for (uint32_t from = 0; from < froms; from++)
+		for (uint32_t to = 0; to < tos; to++)
+			count += connected(e, from, to, froms, tos);
 	j->edges[edge] = room(j, (size_t)froms * tos, sizeof(struct wr_channel *));
-	if (!j->edges[edge])
+	rings = room(j, count, WR_RING_BYTES);
+	if (!j->edges[edge] || !rings)
 		return WR_EFATAL;
+	rings += -(uintptr_t)rings % 64;
 	for (uint32_t from = 0; from < froms; from++)
 		for (uint32_t to = 0; to < tos; to++) {
 			struct wr_notify wake = wr_runner_notify(&j->runners[e->to][to]);
 
 			if (!connected(e, from, to, froms, tos))
 				continue;
-			j->edges[edge][from * tos + to] = wr_ring_new(&wake);
-			if (!j->edges[edge][from * tos + to])
-				return WR_EFATAL;
+			j->edges[edge][from * tos + to] = wr_ring_new_at(rings, &wake);
+			rings += WR_RING_BYTES;
 		}
 	return WR_OK;
 }

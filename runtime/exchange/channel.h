@@ -33,6 +33,9 @@ static inline int wr_channel_push(struct wr_channel *c, struct wr_buffer *b)
  * wr_ring_pop or wr_ring_empty which found nothing: a consumer may sleep after such a look, and only then.
  * NULL with the error set when the heap refuses. */
 struct wr_channel *wr_ring_new(const struct wr_notify *wake);
+enum { WR_RING_BYTES = 128 };
+/* The same in WR_RING_BYTES at `at`, aligned to 64, which must outlive it. */
+struct wr_channel *wr_ring_new_at(void *at, const struct wr_notify *wake);
 /* Consumer's thread: next buffer (its reference is the caller's), NULL when empty. */
 struct wr_buffer *wr_ring_pop(struct wr_channel *c);
 /* Consumer's thread. */

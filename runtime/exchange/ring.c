@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ring: the channel inside a process: a chain of segments between one producer and one
  * consumer. A segment that was read to its end goes back to the producer through `spare`,
- * so that in the long run nothing is allocated.
+ * so that in the long run nothing is allocated. The first, short one is part of the ring: a job
+ * has a ring for each pair of subtasks, and through most of them little flows.
  *
  * Memory order. Each cell of a segment is one atomic word that both sides meet at:
  *
@@ -23,10 +24,10 @@
 static struct wr_mem mem = WR_MEM_INIT("exchange.rings");
 
 enum { EMPTY = 0, ASLEEP = 1 };
-enum { SLOTS = 15 };
+enum { SLOTS = 7, FIRST_SLOTS = 3 };
 
 struct segment {
-	_Atomic uintptr_t cells[SLOTS + 1]; /* [SLOTS]: the next segment */
+	_Atomic uintptr_t cells[SLOTS + 1]; /* the last one: the next segment */
 };
 
 struct ring {
@@ -34,14 +35,19 @@ struct ring {
 	struct wr_notify wake;
 	_Atomic(struct segment *) spare; /* from the consumer to the producer */
 	/* producer */
-	_Alignas(64) struct segment *tail;
+	_Atomic uintptr_t *tail; /* cells of a segment */
+	uint32_t tail_slots;
 	uint32_t filled; /* cells of tail that were written */
 	_Atomic uint32_t pushed;
+	bool borrowed; /* the ring lies in memory of its maker */
 	/* consumer */
-	_Alignas(64) struct segment *head;
+	_Alignas(64) _Atomic uintptr_t *head;
+	uint32_t head_slots;
 	uint32_t read; /* cells of head that were read */
 	_Atomic uint32_t popped;
+	_Atomic uintptr_t first[FIRST_SLOTS + 1];
 };
+_Static_assert(sizeof(struct ring) <= WR_RING_BYTES, "channel.h says how large a ring is");
 
 static struct ring *ring_of(const struct wr_channel *c)
 {
@@ -91,19 +97,21 @@ static int ring_push(struct wr_channel *c, struct wr_buffer *b)
 	struct ring *r = ring_of(c);
 	bool asleep;
 
-	if (WR_LIKELY(r->filled < SLOTS)) {
-		asleep = cell_put(&r->tail->cells[r->filled++], b);
+	if (WR_LIKELY(r->filled < r->tail_slots)) {
+		asleep = cell_put(&r->tail[r->filled++], b);
 	} else {
-		struct segment *full = r->tail, *next = segment_take(r);
+		_Atomic uintptr_t *link = &r->tail[r->tail_slots];
+		struct segment *next = segment_take(r);
 
 		if (WR_UNLIKELY(!next)) {
 			wr_buffer_unref(b);
 			return WR_EFATAL;
 		}
-		r->tail = next;
+		r->tail = next->cells;
+		r->tail_slots = SLOTS;
 		r->filled = 1;
 		atomic_store_explicit(&next->cells[0], (uintptr_t)b, memory_order_relaxed);
-		asleep = cell_put(&full->cells[SLOTS], next);
+		asleep = cell_put(link, next);
 	}
 	count(&r->pushed);
 	if (asleep)
@@ -111,19 +119,28 @@ static int ring_push(struct wr_channel *c, struct wr_buffer *b)
 	return WR_OK;
 }
 
+/* The segment at the head was read to its end. */
+static void head_give(struct ring *r)
+{
+	if (r->head != r->first)
+		wr_free(&mem,
+			atomic_exchange_explicit(&r->spare, (struct segment *)r->head, memory_order_acq_rel));
+}
+
 /* The next cell's buffer, NULL if there is none. */
 static struct wr_buffer *ring_look(struct ring *r)
 {
-	if (r->read == SLOTS) {
-		struct segment *done = r->head, *next = cell_look(&done->cells[SLOTS]);
+	if (r->read == r->head_slots) {
+		struct segment *next = cell_look(&r->head[r->head_slots]);
 
 		if (!next)
 			return NULL;
-		r->head = next;
+		head_give(r);
+		r->head = next->cells;
+		r->head_slots = SLOTS;
 		r->read = 0;
-		wr_free(&mem, atomic_exchange_explicit(&r->spare, done, memory_order_acq_rel));
 	}
-	return cell_look(&r->head->cells[r->read]);
+	return cell_look(&r->head[r->read]);
 }
 
 struct wr_buffer *wr_ring_pop(struct wr_channel *c)
@@ -161,26 +178,38 @@ static void ring_free(struct wr_channel *c)
 	while ((b = wr_ring_pop(c)))
 		wr_buffer_unref(b);
 	wr_free(&mem, r->spare);
-	wr_free(&mem, r->head);
-	wr_free(&mem, r);
+	if (r->head != r->first)
+		wr_free(&mem, (struct segment *)r->head);
+	if (!r->borrowed)
+		wr_free(&mem, r);
 }
 
 static const struct wr_channel_ops ring_ops = {ring_push, ring_queued, ring_free};
+
+static struct wr_channel *ring_init(struct ring *r, const struct wr_notify *wake)
+{
+	memset(r, 0, sizeof *r);
+	r->channel.ops = &ring_ops;
+	r->wake = *wake;
+	r->head = r->tail = r->first;
+	r->head_slots = r->tail_slots = FIRST_SLOTS;
+	atomic_store_explicit(&r->first[0], ASLEEP, memory_order_relaxed);
+	return &r->channel;
+}
 
 struct wr_channel *wr_ring_new(const struct wr_notify *wake)
 {
 	struct ring *r = wr_alloc_aligned(&mem, 64, sizeof *r);
 
-	if (!r)
-		return NULL;
-	memset(r, 0, sizeof *r);
-	r->channel.ops = &ring_ops;
-	r->wake = *wake;
-	r->head = r->tail = segment_clear(wr_alloc(&mem, sizeof *r->head));
-	if (!r->head) {
-		wr_free(&mem, r);
-		return NULL;
-	}
-	atomic_store_explicit(&r->head->cells[0], ASLEEP, memory_order_relaxed);
+	return r ? ring_init(r, wake) : NULL;
+}
+
+struct wr_channel *wr_ring_new_at(void *at, const struct wr_notify *wake)
+{
+	struct ring *r = at;
+
+	WR_ASSERT((uintptr_t)at % 64 == 0);
+	ring_init(r, wake);
+	r->borrowed = true;
 	return &r->channel;
 }

@@ -384,41 +384,83 @@ void wr_writer_commit(struct wr_writer *w, uint8_t *upto, uint32_t rows)
 
 /* ---- events and time ---- */
 
-static int lane_event(struct wr_writer *w, struct lane *l, enum wr_event_type type, int64_t ts,
-		      const void *payload, uint32_t payload_len)
+struct event {
+	enum wr_event_type type;
+	int64_t ts;
+	const void *payload;
+	uint32_t payload_len, len;
+};
+
+static struct event event_of(enum wr_event_type type, int64_t ts, const void *payload, uint32_t payload_len)
 {
-	uint32_t need = WR_ELEM_HEADER + ((payload_len + 7) & ~7u);
-	struct wr_buffer *b = lane_buffer(w, l, need, true);
-	uint8_t *at;
+	return (struct event){type, ts, payload, payload_len, WR_ELEM_HEADER + ((payload_len + 7) & ~7u)};
+}
+
+static void event_append(struct wr_buffer *b, const struct event *e)
+{
+	uint8_t *at = b->data + b->len;
+
+	WR_ASSERT(e->len <= b->size - b->len);
+	wr_event_put(at, e->type, e->ts);
+	if (e->payload_len) {
+		((struct wr_elem *)at)->len = e->len;
+		memset(at + e->len - 8, 0, 8);
+		memcpy(at + WR_ELEM_HEADER, e->payload, e->payload_len);
+	}
+	b->len += e->len;
+}
+
+static int lane_event(struct wr_writer *w, struct lane *l, const struct event *e)
+{
+	struct wr_buffer *b = lane_buffer(w, l, e->len, true);
 
 	if (!b)
 		return WR_EFATAL;
-	WR_ASSERT(need <= b->size - b->len);
-	at = b->data + b->len;
-	wr_event_put(at, type, ts);
-	if (payload_len) {
-		((struct wr_elem *)at)->len = need;
-		memset(at + need - 8, 0, 8);
-		memcpy(at + WR_ELEM_HEADER, payload, payload_len);
-	}
-	b->len += need;
+	event_append(b, e);
 	lane_push(w, l);
+	return WR_OK;
+}
+
+/* The `count` lanes without a buffer share one. */
+static int bare_lanes_event(struct wr_writer *w, uint32_t count, const struct event *e)
+{
+	struct wr_buffer *b = wr_pool_take(w->pool, true);
+
+	if (!b)
+		return WR_EFATAL;
+	event_append(b, e);
+	if (count > 1)
+		wr_buffer_ref(b, count - 1);
+	for (uint32_t i = 0; i < w->lane_count; i++) {
+		if (w->lanes[i].buffer)
+			continue;
+		w->lanes[i].buffer = b;
+		lane_push(w, &w->lanes[i]);
+	}
 	return WR_OK;
 }
 
 int wr_writer_event(struct wr_writer *w, enum wr_event_type type, int64_t ts, const void *payload,
 		    uint32_t payload_len)
 {
+	struct event e = event_of(type, ts, payload, payload_len);
+	uint32_t bare = 0;
 	int rc = WR_OK;
 
+	for (uint32_t i = 0; i < w->lane_count; i++)
+		bare += !w->lanes[i].buffer;
+	if (bare)
+		rc = bare_lanes_event(w, bare, &e);
 	for (uint32_t i = 0; i < w->lane_count && rc == WR_OK; i++)
-		rc = lane_event(w, &w->lanes[i], type, ts, payload, payload_len);
+		if (w->lanes[i].buffer)
+			rc = lane_event(w, &w->lanes[i], &e);
 	return rc == WR_OK ? wr_writer_status(w) : rc;
 }
 
 int wr_writer_marker(struct wr_writer *w, int64_t ts, const void *payload, uint32_t payload_len)
 {
-	int rc = lane_event(w, &w->lanes[w->marker_lane], WR_EV_LATENCY, ts, payload, payload_len);
+	struct event e = event_of(WR_EV_LATENCY, ts, payload, payload_len);
+	int rc = lane_event(w, &w->lanes[w->marker_lane], &e);
 
 	if (++w->marker_lane == w->lane_count)
 		w->marker_lane = 0;

@@ -362,6 +362,27 @@ static void an_event_comes_behind_the_rows_in_every_channel(void **state)
 	}
 }
 
+static void channels_without_rows_share_the_buffer_of_an_event(void **state)
+{
+	struct wr_buffer *b[3];
+	struct wr_writer_stats stats;
+
+	(void)state;
+	open_plain(WR_REBALANCE, 3);
+	add(1, 1);
+	send();
+	assert_int_equal(wr_writer_event(w, WR_EV_WATERMARK, 6, NULL, 0), WR_OK);
+	wr_writer_stats(w, &stats);
+	assert_int_equal(stats.pool.in_use, 2);
+	for (uint32_t c = 0; c < 3; c++)
+		b[c] = wr_ring_pop(channels[c]);
+	for (uint32_t c = 0; c < 3; c++)
+		assert_true(b[c]->rows_len > 0 || b[c] == b[(c + 1) % 3] || b[c] == b[(c + 2) % 3]);
+	for (uint32_t c = 0; c < 3; c++)
+		wr_buffer_unref(b[c]);
+	close_all(3);
+}
+
 static void a_payload_is_padded_with_zeros(void **state)
 {
 	struct wr_buffer *b;
@@ -628,6 +649,7 @@ int main(void)
 	    cmocka_unit_test(broadcast_shares_one_buffer_among_all_channels),
 	    cmocka_unit_test(a_full_buffer_leaves_and_a_partly_filled_one_stays),
 	    cmocka_unit_test(an_event_comes_behind_the_rows_in_every_channel),
+	    cmocka_unit_test(channels_without_rows_share_the_buffer_of_an_event),
 	    cmocka_unit_test(a_payload_is_padded_with_zeros),
 	    cmocka_unit_test(a_row_larger_than_a_buffer_travels_in_pieces_in_order),
 	    cmocka_unit_test(a_page_is_the_room_of_the_current_buffer),
