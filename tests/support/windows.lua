@@ -19,6 +19,7 @@ ffi.cdef [[
     const struct spec_state_desc *states;
     uint32_t state_count, max_parallelism, group_first, group_last;
     void *mem;
+    const void *backend;
   };
   struct wr_store *wr_store_new(const struct spec_store_options *options);
   void wr_store_free(struct wr_store *s);
