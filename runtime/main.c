@@ -421,6 +421,7 @@ int main(int argc, char **argv)
 	int operand = 0, status;
 
 	keep_standard_numbers();
+	wr_mem_setup();
 	if (argc < 2) {
 		help_all(stderr);
 		return EXIT_USAGE;

@@ -25,6 +25,9 @@ struct wr_mem {
 		.name = (text)                                                                               \
 	}
 
+/* Once, before the first allocation: sets the system's heap up for even pauses. */
+void wr_mem_setup(void);
+
 /* NULL with the thread's error set when the heap refuses. Zeroed variant: wr_zalloc. */
 void *wr_alloc(struct wr_mem *mem, size_t bytes) __attribute__((malloc));
 void *wr_zalloc(struct wr_mem *mem, size_t bytes) __attribute__((malloc));

@@ -226,6 +226,20 @@ figure("hand_over", function()
   end
 end)
 
+figure("scatter", function()
+  for _, by in ipairs { "turn", "n", "user" } do
+    local n, ns = scaled(20e6), {}
+    for i = 1, rounds do
+      local text = job(("--workers=2 tests/bench/scatter.lua by=%s records=%d"):format(by, n), n).text
+      ns[i] = tonumber(text:match '"name":"generate","subtask":0,.-"busy_ns":(%d+)') / n
+    end
+    report("scatter by " .. by, {
+      weir = ("%.1f ns"):format(median(ns)), weir_ns = median(ns), records = n,
+      note = by == "turn" and "making the rows and copying them" or "the same with keys; goal: 10 ns more",
+    })
+  end
+end)
+
 figure("start", function()
   local ms, mb = {}, 0
   for i = 1, 20 do
