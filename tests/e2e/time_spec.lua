@@ -28,6 +28,20 @@ end
 local function watermarks(stream)
   stream:process(function(ctx, r) ctx:emit { ts = r.ts, wm = ctx:watermark() or "none" } end):sink(print)
 end
+-- One key; `element` is called at each record with its number, `timer` for timers.
+local function keyed(stream, fn)
+  local element = fn.element
+  fn.state = { n = weir.state.value() }
+  function fn.element(ctx, r)
+    local n = (ctx.n:get() or 0) + 1
+    ctx.n:set(n)
+    element(ctx, n, r)
+  end
+  return stream:key_by(function() return 1 end):process(weir.process_function(fn))
+end
+local function shown(wm) return wm == nil and "none" or wm > 1e18 and "max" or wm end
+local ascending = weir.watermark.ascending { field = "ts" }
+local each = weir.watermark.punctuated { field = "ts", fn = function(_, t) return t end }
 local function times(stream)
   stream:process(function(ctx) ctx:emit { ts = ctx:timestamp() or "none" } end):sink(print)
 end
@@ -70,6 +84,58 @@ local good = {
   { "K6, K7: with every = 0 the end says the one watermark there is",
     [[probe(events(three):watermarks(weir.watermark.bounded { field = "ts", every = 0 }), { 29, 30 })]],
     { '{"timer":29,"ts":29,"wm":29}', '{"timer":30,"ts":30,"wm":"max"}' } },
+  { "K23: what timers emit is in front of the watermark that fired them",
+    [[keyed(events(three):watermarks(ascending), {
+      element = function(ctx, n) if n == 1 then ctx:event_timer(25) ctx:event_timer(40) end end,
+      timer = function(ctx, t) ctx:emit { timer = t } end,
+    }):rebalance():process(function(ctx, r)
+      ctx:emit { timer = r.timer, met = shown(ctx:watermark()) }
+    end):sink(print)]], { '{"met":"none","timer":25}', '{"met":29,"timer":40}' } },
+  { "I2: a timer set twice fires once, the kinds are apart, and deleting one that is not there is no mistake",
+    [[keyed(events(three):watermarks(ascending), {
+      element = function(ctx, n)
+        if n > 1 then return end
+        for _ = 1, 2 do ctx:event_timer(5) ctx:processing_timer(5e12) end
+        ctx:event_timer(6)
+        ctx:delete_event_timer(6)
+        ctx:delete_event_timer(77)
+        ctx:delete_processing_timer(5)
+      end,
+      timer = function(ctx, t) ctx:emit { timer = t } end,
+    }):sink(print)]], { '{"timer":5}', '{"timer":5000000000000}' } },
+  { "I3: timers fire in the order of their times",
+    [[local last = -1
+    keyed(events(three):watermarks(ascending), {
+      element = function(ctx, n) if n == 1 then for _, t in ipairs { 7, 3, 28, 9, 1 } do ctx:event_timer(t) end end end,
+      timer = function(ctx, t) ctx:emit { timer = t, behind = t > last } last = t end,
+    }):sink(print)]], { '{"behind":true,"timer":1}', '{"behind":true,"timer":28}', '{"behind":true,"timer":3}',
+      '{"behind":true,"timer":7}', '{"behind":true,"timer":9}' } },
+  { "I4: a timer that a timer sets for a time that has passed fires in the same advance",
+    [[keyed(events(three):watermarks(ascending), {
+      element = function(ctx, n) if n == 1 then ctx:event_timer(10) end end,
+      timer = function(ctx, t)
+        if t == 10 then ctx:event_timer(5) ctx:event_timer(29) ctx:event_timer(30) end
+        ctx:emit { timer = t, wm = shown(ctx:watermark()) }
+      end,
+    }):sink(print)]], { '{"timer":10,"wm":29}', '{"timer":5,"wm":29}', '{"timer":29,"wm":29}', '{"timer":30,"wm":"max"}' } },
+  { "I5: a timer that a record sets for a time that has passed waits for the next watermark",
+    [[keyed(events { { ts = 10 }, { ts = 20 }, { ts = 30 } }:watermarks(each), {
+      element = function(ctx, n) if n == 2 then ctx:event_timer(5) end ctx:emit { n = n } end,
+      timer = function(ctx, t) ctx:emit { timer = t, wm = ctx:watermark() } end,
+    }):sink(print)]], { '{"n":1}', '{"n":2}', '{"n":3}', '{"timer":5,"wm":20}' } },
+  { "I7: a processing timer fires when its millisecond is over",
+    [[keyed(job:source(weir.generate { rate = 1000, count = 500 }), {
+      element = function(ctx, n) if n == 1 then ctx:processing_timer(ctx:now() + 3) end end,
+      timer = function(ctx, t) ctx:emit { over = ctx:now() > t } end,
+    }):sink(print)]], { '{"over":true}' } },
+  { "I13: processing timers that are left at the end fire in order, before event time ends, or are dropped",
+    [[for _, on_end in ipairs { "fire", "drop" } do
+      keyed(events(three):watermarks(ascending), { on_end = on_end,
+        element = function(ctx, n) if n == 1 then ctx:processing_timer(5e12) ctx:event_timer(1e9) end end,
+        timer = function(ctx, t) ctx:emit { timer = t, wm = shown(ctx:watermark()), on_end = on_end } end,
+      }):sink(print)
+    end]], { '{"on_end":"fire","timer":5000000000000,"wm":29}', '{"on_end":"fire","timer":1000000000,"wm":"max"}',
+      '{"on_end":"drop","timer":1000000000,"wm":"max"}' } },
   { "K27: a source that ends ends event time",
     [[probe(events(three), { 10, 8e14 })]],
     { '{"timer":10,"ts":10,"wm":"max"}', '{"timer":800000000000000,"ts":800000000000000,"wm":"max"}' } },
