@@ -20,6 +20,7 @@ struct field {
 struct wr_pattern {
 	uint32_t shape, slots_at, fixed_len, len_max, count;
 	struct field fields[FIELDS_MAX];
+	bool alike;    /* no strings: all rows are len_max long */
 	uint8_t *made; /* `distinct` rows, back to back; NULL: each row is made when it is asked for */
 	uint64_t distinct;
 	size_t *starts; /* of them, and the end of the last */
@@ -102,6 +103,36 @@ static uint32_t make_row(const struct wr_pattern *p, uint8_t *to, uint64_t i)
 	return WR_ELEM_HEADER + len;
 }
 
+/* Slots of one field in `n` rows of numbers, `stride` bytes apart. */
+static void make_column(const struct field *f, uint8_t *slot, size_t stride, uint64_t i, uint32_t n)
+{
+	uint64_t v = f->rule == DUE ? 0 : number(f, i), until = f->every - i % f->every;
+
+	for (uint32_t k = 0; k < n; k++, slot += stride) {
+		double value = f->rule == RANDOM ? (double)number(f, i + k) : (double)v;
+
+		memcpy(slot, &value, 8);
+		if (f->rule == CYCLE && --until == 0) {
+			until = f->every;
+			v = v + 1 == f->below ? 0 : v + 1;
+		}
+	}
+}
+
+/* Rows without strings are alike: a field at a time, as many as fit. */
+static uint32_t make_alike(const struct wr_pattern *p, uint64_t i, uint32_t most, uint8_t *to, size_t room)
+{
+	uint32_t n = room / p->len_max < most ? (uint32_t)(room / p->len_max) : most;
+
+	for (uint32_t k = 0; k < n; k++)
+		*(struct wr_elem *)(to + (size_t)k * p->len_max) =
+		    (struct wr_elem){p->len_max, p->shape, WR_TS_NONE};
+	for (uint32_t k = 0; k < p->count; k++)
+		make_column(&p->fields[k], to + WR_ELEM_HEADER + p->slots_at + 8 * (size_t)k, p->len_max, i,
+			    n);
+	return n;
+}
+
 /* How many of the rows from `first` on fit into `room`, `most` at most. */
 static uint32_t fitting(const struct wr_pattern *p, uint64_t first, uint32_t most, size_t room)
 {
@@ -124,6 +155,11 @@ uint32_t wr_pattern_run(const struct wr_pattern *p, uint64_t i, uint32_t most, u
 	uint64_t first = p->made ? i % p->distinct : 0, left = p->distinct - first;
 	uint32_t n;
 
+	if (!p->made && p->alike) {
+		n = make_alike(p, i, most, to, room);
+		*len = (size_t)n * p->len_max;
+		return n;
+	}
 	if (!p->made) {
 		*len = room >= p->len_max ? make_row(p, to, i) : 0;
 		return *len > 0;
@@ -182,6 +218,7 @@ static int read_fields(struct wr_pattern *p, const struct wr_value *options)
 	if (!p->shape)
 		return wr_error_code();
 	shape = wr_shape(p->shape);
+	p->alike = p->len_max == 0 && shape->slots_at == 0;
 	p->slots_at = shape->slots_at;
 	p->fixed_len = shape->fixed_len;
 	p->len_max = (p->len_max + WR_ELEM_HEADER + p->fixed_len + 7) & ~7u;

@@ -31,6 +31,8 @@ struct wr_backend {
 
 	/* Batches: the keys of rows to come. A backend that reads from outside fetches them together. */
 	void (*prefetch)(struct wr_store *s, const struct wr_short_key *keys, uint32_t count);
+	int (*update_all)(struct wr_store *s, uint32_t state, const struct wr_short_key *keys, uint32_t count,
+			  uint32_t shape, uint32_t len, struct wr_update *out);
 
 	/* One key at a time. */
 	const struct wr_sval *(*get)(struct wr_store *s, uint32_t state);

@@ -409,27 +409,16 @@ int wr_memory_set_key(struct wr_store *store, const uint8_t *key, uint32_t len, 
 	return WR_OK;
 }
 
-/* Entries of short keys compare as three words: `inside` is zero behind the key. */
 void wr_memory_set_short(struct wr_store *store, const struct wr_short_key *key)
 {
 	struct memory *s = memory_of(store);
-	uint32_t tag = wr_lookup_tag(key->hash);
-	struct index_table t = wr_index_table(&s->index, tag);
 
 	s->key = key->bytes;
 	key_changed(s, key->len, key->hash);
 	if (WR_UNLIKELY(key->len > KEY_INLINE))
 		return;
+	s->current = find_short(s, key);
 	s->looked_up = true;
-	for (uint64_t at = tag & t.mask; t.slots[at]; at = (at + 1) & t.mask) {
-		const struct entry *e = entry_at(s, (uint32_t)t.slots[at]);
-
-		if ((uint32_t)(t.slots[at] >> 32) != tag || e->key_len != key->len || e->ns_len != 0 ||
-		    e->kind != ENTRY_KEY || memcmp(e->inside, key->bytes, KEY_INLINE) != 0)
-			continue;
-		s->current = (uint32_t)t.slots[at];
-		return;
-	}
 }
 
 void wr_memory_unset_key(struct wr_store *store)
@@ -523,9 +512,15 @@ int wr_memory_next(struct wr_store *store, uint64_t *cursor)
 {
 	struct memory *s = memory_of(store);
 
-	while (*cursor < s->used)
-		if (entry_at(s, (uint32_t)++ * cursor)->kind == ENTRY_KEY)
-			return wr_entry_select(s, (uint32_t)*cursor) == WR_OK;
+	while (*cursor < s->used) {
+		uint32_t id = (uint32_t)++ * cursor;
+
+		if (entry_at(s, id)->kind == ENTRY_KEY) {
+			int rc = wr_entry_select(s, id);
+
+			return rc == WR_OK ? 1 : rc;
+		}
+	}
 	return 0;
 }
 
@@ -543,6 +538,7 @@ const struct wr_backend wr_backend_memory = {
     .set_namespace = wr_memory_set_namespace,
     .namespace = wr_memory_namespace,
     .prefetch = wr_memory_prefetch,
+    .update_all = wr_memory_update_all,
     .get = wr_memory_get,
     .put = wr_memory_put,
     .update = wr_memory_update,

@@ -162,6 +162,25 @@ static inline bool wr_shared(const struct memory *s, uint32_t epoch)
 	return epoch <= s->newest_open;
 }
 
+/* Entries of short keys compare as three words: `inside` is zero behind the key. */
+static inline uint32_t find_short(const struct memory *s, const struct wr_short_key *key)
+{
+	uint32_t tag = wr_lookup_tag(key->hash);
+	struct index_table t = wr_index_table(&s->index, tag);
+
+	for (uint64_t at = tag & t.mask; t.slots[at]; at = (at + 1) & t.mask) {
+		const struct entry *e;
+
+		if ((uint32_t)(t.slots[at] >> 32) != tag)
+			continue;
+		e = entry_at(s, (uint32_t)t.slots[at]);
+		if (e->key_len == key->len && e->ns_len == 0 && e->kind == ENTRY_KEY &&
+		    memcmp(e->inside, key->bytes, KEY_INLINE) == 0)
+			return (uint32_t)t.slots[at];
+	}
+	return NONE;
+}
+
 /* A block of the current epoch; NULL when memory is gone. Dropping keeps it while a version may see it. */
 struct block *wr_block_new(struct memory *s, uint32_t cap);
 void wr_block_drop(struct memory *s, struct block *b);
@@ -230,6 +249,8 @@ static inline int64_t timer_at(const struct entry *e, uint32_t kind, uint32_t n)
 /* The table of backend.h. */
 struct wr_store *wr_memory_new(const struct wr_store_options *options);
 void wr_memory_free(struct wr_store *s);
+int wr_memory_update_all(struct wr_store *s, uint32_t state, const struct wr_short_key *keys, uint32_t count,
+			 uint32_t shape, uint32_t len, struct wr_update *out);
 int wr_memory_set_key(struct wr_store *s, const uint8_t *key, uint32_t len, uint64_t hash);
 void wr_memory_set_short(struct wr_store *s, const struct wr_short_key *key);
 void wr_memory_unset_key(struct wr_store *s);

@@ -61,6 +61,12 @@ void wr_store_prefetch(struct wr_store *s, const struct wr_short_key *keys, uint
 	s->backend->prefetch(s, keys, count);
 }
 
+int wr_state_update_all(struct wr_store *s, uint32_t state, const struct wr_short_key *keys, uint32_t count,
+			uint32_t shape, uint32_t len, struct wr_update *out)
+{
+	return s->backend->update_all(s, state, keys, count, shape, len, out);
+}
+
 /* ---- one key at a time ---- */
 
 const struct wr_sval *wr_state_get(struct wr_store *s, uint32_t state)

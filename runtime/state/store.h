@@ -123,13 +123,22 @@ int wr_store_status(const struct wr_store *s);
 void wr_store_set_now(struct wr_store *s, int64_t now_ms);
 /* Starts to fetch the cache lines of keys that will be set soon, so that their misses overlap. */
 void wr_store_prefetch(struct wr_store *s, const struct wr_short_key *keys, uint32_t count);
+/* wr_state_update for each of `count` keys, in their order: bodies of `len` (at most 24) bytes that all stay
+ * valid until the next call that can change anything. A key that comes twice is fresh once: the bodies are
+ * to be filled in order. Any key may be the current one afterwards. WR_OK or WR_EFATAL. */
+struct wr_update {
+	uint8_t *body;
+	int32_t fresh;
+};
+int wr_state_update_all(struct wr_store *s, uint32_t state, const struct wr_short_key *keys, uint32_t count,
+			uint32_t shape, uint32_t len, struct wr_update *out);
 /* As wr_store_set_key, and looks the entry up at once; `key` (of len > 0) is borrowed until the next key. */
 void wr_store_set_short(struct wr_store *s, const struct wr_short_key *key);
 /* Key of `row` by `keyer`, then as wr_store_set_key. WR_EUSER as wr_keyer_key. */
 int wr_store_set_row(struct wr_store *s, struct wr_keyer *k, const struct wr_elem *row);
 
-/* Makes the next (key, namespace) the current one, in no order; start with *cursor = 0. 0 at the end. Keys
- * may be changed and removed on the way, but a key that is added may be met or not. */
+/* Makes the next (key, namespace) the current one, in no order; start with *cursor = 0. 1, 0 at the end, or
+ * WR_EFATAL. Keys may be changed and removed on the way, but a key that is added may be met or not. */
 int wr_store_next(struct wr_store *s, uint64_t *cursor);
 
 /* Looks at the next `entries` entries and removes what has expired; between batches. */

@@ -168,6 +168,29 @@ uint8_t *wr_memory_update(struct wr_store *store, uint32_t state, uint32_t shape
 	return state_put(s, state, shape, len, fresh);
 }
 
+int wr_memory_update_all(struct wr_store *store, uint32_t state, const struct wr_short_key *keys,
+			 uint32_t count, uint32_t shape, uint32_t len, struct wr_update *out)
+{
+	struct memory *s = memory_of(store);
+	bool in_place = !s->newest_open && !s->states[state].ttl_ms;
+
+	WR_ASSERT(len <= CELL_INLINE);
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t id = in_place && keys[i].len <= KEY_INLINE ? find_short(s, &keys[i]) : NONE;
+		struct cell *c = id ? &entry_at(s, id)->cells[state] : NULL;
+
+		if (WR_LIKELY(c && c->kind == CELL_INSIDE && c->len == len && c->shape == shape)) {
+			out[i] = (struct wr_update){c->body, 0};
+			continue;
+		}
+		wr_memory_set_short(&s->base, &keys[i]);
+		out[i].body = wr_memory_update(&s->base, state, shape, len, &out[i].fresh);
+		if (!out[i].body)
+			return WR_EFATAL;
+	}
+	return WR_OK;
+}
+
 struct wr_sval *wr_memory_edit(struct wr_store *store, uint32_t state)
 {
 	struct memory *s = memory_of(store);

@@ -438,6 +438,67 @@ static void an_entry_without_values_and_timers_is_given_up(void **state)
 	wr_store_free(s);
 }
 
+static int sum_item(const struct wr_state_item *item, void *arg)
+{
+	uint64_t *kept = arg, sum;
+	uint32_t k;
+
+	memcpy(&k, item->key + 2, 4);
+	memcpy(&sum, item->value->body, 8);
+	kept[k] -= sum;
+	return 0;
+}
+
+/* A group of keys, some twice, some long, some new; also while a version is open. */
+static void a_group_of_keys_is_updated_as_one_by_one(void **state)
+{
+	enum { GROUP = 40, LAPS = 200 };
+	struct wr_store *s = new_store();
+	uint64_t sums[KEYS] = {0}, kept[KEYS];
+	struct wr_frozen *f = NULL;
+	struct wr_rand r = {3};
+
+	(void)state;
+	for (int lap = 0; lap < LAPS; lap++) {
+		struct wr_short_key keys[GROUP];
+		struct wr_update out[GROUP];
+		uint32_t which[GROUP];
+
+		for (int i = 0; i < GROUP; i++) {
+			which[i] = wr_rand_below(&r, KEYS);
+			memset(&keys[i], 0, sizeof keys[i]);
+			keys[i].len = key_bytes(which[i], keys[i].bytes);
+			keys[i].hash = wr_key_hash(keys[i].bytes, keys[i].len);
+		}
+		if (lap == LAPS / 2) {
+			f = wr_store_freeze(s);
+			memcpy(kept, sums, sizeof sums);
+		}
+		wr_store_prefetch(s, keys, GROUP);
+		assert_int_equal(wr_state_update_all(s, S_VALUE, keys, GROUP, 1, 8, out), WR_OK);
+		for (int i = 0; i < GROUP; i++) {
+			uint64_t sum = 0;
+
+			if (!out[i].fresh)
+				memcpy(&sum, out[i].body, 8);
+			assert_int_equal(sum, sums[which[i]]);
+			assert_int_equal(out[i].fresh, sums[which[i]] == 0);
+			sum = sums[which[i]] += 1 + (uint64_t)i;
+			memcpy(out[i].body, &sum, 8);
+		}
+	}
+	for (uint32_t group = 0; group < MAX_P; group++)
+		assert_int_equal(wr_frozen_each(f, group, sum_item, kept), 0);
+	wr_frozen_unref(f);
+	for (uint32_t k = 0; k < KEYS; k++) {
+		select_slot(s, k, 0);
+		check(wr_state_get(s, S_VALUE), (struct value){1, sums[k], 0});
+		assert_int_equal(kept[k], 0);
+	}
+	wr_store_free(s);
+	assert_int_equal(mem.bytes, 0);
+}
+
 static int count_item(const struct wr_state_item *item, void *arg)
 {
 	assert_true(item->value->len == 8);
@@ -517,6 +578,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(random_operations_agree_with_a_model_S1_S2_S3_S6_S7_I1_I2_I3_I4),
 	    cmocka_unit_test(an_entry_without_values_and_timers_is_given_up),
+	    cmocka_unit_test(a_group_of_keys_is_updated_as_one_by_one),
 	    cmocka_unit_test(expired_list_elements_give_their_room_back_S6),
 	    cmocka_unit_test(a_million_keys_are_found_again),
 	};
