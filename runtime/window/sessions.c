@@ -117,7 +117,7 @@ static int settle(struct wr_window *w, struct session *session, bool begun)
 static int rebuild(struct wr_window *w, uint8_t *body, uint32_t count, uint32_t from, uint32_t to, int64_t ts)
 {
 	struct sessions *t = w->state;
-	uint8_t room[sizeof(struct session)];
+	_Alignas(struct session) uint8_t room[sizeof(struct session)];
 	struct session *made;
 	size_t made_at;
 	int rc;
