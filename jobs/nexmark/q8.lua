@@ -11,13 +11,13 @@ local events = nexmark.events(job)
 
 local SIZE = 10000
 
-local function window_of(event) return event.dateTime - event.dateTime % SIZE end
+local function window_of(time) return time - time % SIZE end
 
 local persons = nexmark.persons(events):map(function(person)
-  return { id = person.id, name = person.name, window_start = window_of(person) }
+  return { id = person.id, name = person.name, window_start = window_of(person.dateTime) }
 end)
 local sellers = nexmark.auctions(events):map(function(auction)
-  return { id = auction.seller, window_start = window_of(auction) }
+  return { id = auction.seller, window_start = window_of(auction.dateTime) }
 end)
 
 local join = weir.co_process_function {

@@ -66,9 +66,20 @@ static void times_are_written_in_utc(void **state)
 	text_of(253402300799999, "9999-12-31T23:59:59.999Z");
 }
 
+static void test_time_of_a_thread_grows_with_its_work(void **state)
+{
+	uint64_t before = wr_clock_thread_ns();
+
+	(void)state;
+	while (wr_clock_thread_ns() == before)
+		;
+	assert_true(wr_clock_thread_ns() > before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_time_of_a_thread_grows_with_its_work),
 	    cmocka_unit_test(a_manual_clock_stands_still),
 	    cmocka_unit_test(advancing_moves_both_times_and_loses_no_part_of_a_millisecond),
 	    cmocka_unit_test(the_machine_never_goes_back),
