@@ -161,7 +161,8 @@ end
 local function late_aborts(patient, stage)
   local out = {}
   for _, event in ipairs(patient.events) do
-    local news = hint_for(event.reason) ~= false or given_up(event.func)
+    local learns = event.reason:find "FNEW$" and not event.place:find "%.lua:" -- generated text is being loaded
+    local news = not learns and hint_for(event.reason) ~= false or given_up(event.func)
     if news and event.row > stage.rows / 2 and event.row > WARM_ROWS then
       out[#out + 1] = format("  after warm-up, at row %.0f: %s%s: %s", event.row, event.place,
         operator_at(stage.ops, event.place), event.reason)
