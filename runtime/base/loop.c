@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/timerfd.h>
@@ -20,6 +21,8 @@
 #include "base/mem.h"
 
 static struct wr_mem mem = WR_MEM_INIT("base.loop");
+static struct wr_mem mem_ev = WR_MEM_INIT("base.libev");
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 enum { RUNNING, SLEEPING, WOKEN };
 struct wr_loop {
@@ -57,6 +60,16 @@ static void on_timer(struct ev_loop *ev, ev_io *w, int events)
 		l->armed_ns = UINT64_MAX;
 }
 
+static void *ev_memory(void *p, long bytes)
+{
+	return wr_mem_hook(&mem_ev, p, (size_t)bytes);
+}
+
+static void hook_memory(void)
+{
+	ev_set_allocator(ev_memory);
+}
+
 struct wr_loop *wr_loop_new(struct wr_clock *clock)
 {
 	struct wr_loop *l = wr_zalloc(&mem, sizeof *l);
@@ -65,6 +78,7 @@ struct wr_loop *wr_loop_new(struct wr_clock *clock)
 		return NULL;
 	l->clock = clock;
 	l->armed_ns = UINT64_MAX;
+	pthread_once(&once, hook_memory);
 	l->ev = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
 	if (!l->ev)
 		l->ev = ev_loop_new(EVFLAG_NOENV);

@@ -112,6 +112,20 @@ void *wr_realloc(struct wr_mem *mem, void *p, size_t bytes)
 	return account_add(mem, q, bytes);
 }
 
+void *wr_mem_hook(struct wr_mem *mem, void *p, size_t bytes)
+{
+	int64_t old = p ? (int64_t)malloc_usable_size(p) : 0;
+	void *q = NULL;
+
+	if (bytes)
+		q = realloc(p, bytes);
+	else
+		free(p);
+	if (q || !bytes)
+		wr_mem_charge(mem, (q ? (int64_t)malloc_usable_size(q) : 0) - old);
+	return q;
+}
+
 char *wr_strndup(struct wr_mem *mem, const char *s, size_t len)
 {
 	char *p = wr_alloc(mem, len + 1);

@@ -41,6 +41,9 @@ char *wr_strndup(struct wr_mem *mem, const char *s, size_t len);
 void wr_free(struct wr_mem *mem, void *p);
 /* Memory that came by another door, such as a library's own: `bytes` more are held, or given back. */
 void wr_mem_charge(struct wr_mem *mem, int64_t bytes);
+/* For a library that ends the process when it is refused memory: like realloc, 0 bytes free `p`. No test
+ * makes it fail. */
+void *wr_mem_hook(struct wr_mem *mem, void *p, size_t bytes);
 
 /* The n-th next allocation of the process fails, once (0 = never): the fault point "mem.alloc". */
 void wr_mem_fail_at(int64_t n);

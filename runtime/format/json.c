@@ -12,10 +12,20 @@ struct json {
 	struct wr_learner *learner;
 	struct wr_node *nodes;
 	size_t nodes_size;
+	size_t charged; /* of the reader's own memory */
 };
 _Static_assert((int)WR_SCAN_PADDING >= (int)WR_JSON_PADDING, "a window's padding is enough for the parser");
 
 static struct wr_mem json_mem = WR_MEM_INIT("format.json");
+static struct wr_mem reader_mem = WR_MEM_INIT("format.simdjson");
+
+static void charge(struct json *f, size_t bytes)
+{
+	if (bytes == f->charged)
+		return;
+	wr_mem_charge(&reader_mem, (int64_t)bytes - (int64_t)f->charged);
+	f->charged = bytes;
+}
 
 static void json_free(void *format)
 {
@@ -23,6 +33,7 @@ static void json_free(void *format)
 
 	if (f->reader)
 		wr_json_free(f->reader);
+	charge(f, 0);
 	wr_learner_free(f->learner);
 	wr_free(&json_mem, f->nodes);
 	wr_free(&json_mem, f);
@@ -83,6 +94,7 @@ static int emit_value(struct json *f, struct wr_scan *in, size_t len)
 	uint64_t rows = out->rows;
 	int rc;
 
+	charge(f, wr_json_bytes(f->reader));
 	if (wrong)
 		return wr_scan_bad(in, len, wrong);
 	before = out->p;

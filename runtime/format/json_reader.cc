@@ -41,6 +41,14 @@ extern "C" const char *wr_json_parse(struct wr_json *j, const uint8_t *p, size_t
 	return error ? simdjson::error_message(error) : nullptr;
 }
 
+/* The tape has a word a byte, strings up to 5/3 of the text, and an index a byte (simdjson's dom_parser). */
+extern "C" size_t wr_json_bytes(const struct wr_json *j)
+{
+	size_t n = j->parser.capacity();
+
+	return sizeof *j + (n ? n * (sizeof(uint64_t) + sizeof(uint32_t)) + n / 3 * 5 : 0);
+}
+
 static void put(writer &w, dom::element e, const char *key, size_t key_len, int depth);
 
 template <typename Container> static size_t put_members(writer &w, Container members, int depth)

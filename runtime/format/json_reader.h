@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* json_reader: one JSON text into nodes. The C face of simdjson, which is C++ and is seen by
- * json_reader.cc alone. Pure; one thread a reader. The parser's own memory, about three times
- * the largest text, comes from C++ and is not in the accounts of base/mem.h. */
+ * json_reader.cc alone. Pure; one thread a reader. The parser's own memory comes from C++: its
+ * user keeps the account, by wr_json_bytes. */
 #ifndef WR_FORMAT_JSON_READER_H
 #define WR_FORMAT_JSON_READER_H
 #include <stddef.h>
@@ -22,6 +22,9 @@ void wr_json_free(struct wr_json *j);
  * space around it. NULL, or what is wrong (static text). Depth is bounded by WR_JSON_DEPTH_MAX, UTF-8 is
  * checked. */
 const char *wr_json_parse(struct wr_json *j, const uint8_t *p, size_t len);
+
+/* Memory that the parser holds: it grows with the largest text. */
+size_t wr_json_bytes(const struct wr_json *j);
 
 /* Nodes of the value that was parsed last, in preorder: writes as many as fit into `cap` and returns how
  * many there are, or 0 for a value nested deeper than WR_JSON_DEPTH_MAX. Integers up to 2^53 and all

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* packed_feed: what a feed of gzip or zstd bytes unpacks to, several members or frames one
  * after another included. On the task's thread, a block at a time. A stream that ends early
- * or is damaged is WR_EUSER behind the bytes that came through. zstd's own memory, a window
- * of 8 MiB at most, is not in the accounts. */
+ * or is damaged is WR_EUSER behind the bytes that came through. Both libraries take their
+ * memory, for zstd a window of 8 MiB at most, from our account. */
 #include <stdio.h>
 #include <string.h>
 #include <zlib.h>
+#define ZSTD_STATIC_LINKING_ONLY /* ZSTD_customMem */
 #include <zstd.h>
+#include <zstd_errors.h>
 #include "base/error.h"
 #include "base/mem.h"
 #include "stream/feed.h"
@@ -41,10 +43,16 @@ static void *gzip_alloc(void *opaque, unsigned items, unsigned size)
 	return wr_alloc(&packed_mem, (size_t)items * size);
 }
 
-static void gzip_free(void *opaque, void *p)
+static void packed_give(void *opaque, void *p)
 {
 	(void)opaque;
 	wr_free(&packed_mem, p);
+}
+
+static void *zstd_alloc(void *opaque, size_t size)
+{
+	(void)opaque;
+	return wr_alloc(&packed_mem, size);
 }
 
 static int refill(struct packed *f)
@@ -90,7 +98,11 @@ static int zstd_step(struct packed *f, uint8_t *to, size_t room, size_t *got)
 	f->at = in.pos;
 	*got = out.pos;
 	f->whole = rc == 0;
-	return ZSTD_isError(rc) ? wr_error_set(WR_EUSER, "zstd: %s", ZSTD_getErrorName(rc)) : WR_OK;
+	if (!ZSTD_isError(rc))
+		return WR_OK;
+	if (ZSTD_getErrorCode(rc) == ZSTD_error_memory_allocation)
+		return wr_error_nomem(0, "zstd");
+	return wr_error_set(WR_EUSER, "zstd: %s", ZSTD_getErrorName(rc));
 }
 
 static int packed_read(struct wr_feed *feed, uint8_t *to, size_t room, size_t *got)
@@ -133,11 +145,11 @@ static int packed_start(struct packed *f, bool gzip)
 {
 	if (gzip) {
 		f->gzip.zalloc = gzip_alloc;
-		f->gzip.zfree = gzip_free;
+		f->gzip.zfree = packed_give;
 		f->gzip_ready = inflateInit2(&f->gzip, 15 + 16) == Z_OK;
 		return f->gzip_ready ? WR_OK : wr_error_nomem(0, "gzip");
 	}
-	f->zstd = ZSTD_createDStream();
+	f->zstd = ZSTD_createDStream_advanced((ZSTD_customMem){zstd_alloc, packed_give, NULL});
 	if (!f->zstd ||
 	    ZSTD_isError(ZSTD_DCtx_setParameter(f->zstd, ZSTD_d_windowLogMax, PACKED_WINDOW_LOG_MAX)))
 		return wr_error_nomem(0, "zstd");

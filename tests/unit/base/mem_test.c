@@ -52,6 +52,24 @@ static void growing_keeps_the_content_and_moves_the_count(void **state)
 	assert_int_equal(bytes_of(&m), 0);
 }
 
+static void a_library_behind_the_hook_is_counted_and_never_refused(void **state)
+{
+	static struct wr_mem m = WR_MEM_INIT("test.hook");
+	char *p;
+
+	(void)state;
+	wr_mem_fail_at(1);
+	p = wr_mem_hook(&m, NULL, 100);
+	memcpy(p, "ab", 3);
+	p = wr_mem_hook(&m, p, 10000);
+	wr_mem_fail_at(0);
+	assert_string_equal(p, "ab");
+	assert_true(bytes_of(&m) >= 10000);
+	assert_null(wr_mem_hook(&m, p, 0));
+	assert_int_equal(bytes_of(&m), 0);
+	assert_null(wr_mem_hook(&m, NULL, 0));
+}
+
 static void nothing_is_a_block_of_its_own(void **state)
 {
 	static struct wr_mem m = WR_MEM_INIT("test.nothing");
@@ -230,6 +248,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(an_allocation_is_counted_until_it_is_freed),
 	    cmocka_unit_test(growing_keeps_the_content_and_moves_the_count),
+	    cmocka_unit_test(a_library_behind_the_hook_is_counted_and_never_refused),
 	    cmocka_unit_test(nothing_is_a_block_of_its_own),
 	    cmocka_unit_test(aligned_memory_is_aligned),
 	    cmocka_unit_test(copies_end_with_zero),
