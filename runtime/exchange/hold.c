@@ -5,12 +5,12 @@
 #include "base/assert.h"
 #include "record/element.h"
 
-void wr_hold_init(struct wr_hold *h, struct wr_hold_part *parts, uint32_t count, uint64_t now_ns)
+void wr_hold_init(struct wr_hold *h, struct wr_hold_part *parts, uint32_t count)
 {
 	h->parts = parts;
 	h->count = count;
 	wr_metric_set(&h->holder, -1);
-	wr_metric_set(&h->since, (int64_t)now_ns);
+	wr_metric_set(&h->since, 0);
 	for (uint32_t i = 0; i < count; i++) {
 		wr_metric_set(&parts[i].watermark, WR_TS_NONE);
 		wr_metric_set(&parts[i].idle, 0);

@@ -21,7 +21,7 @@ struct wr_hold {
 	wr_metric holder; /* −1 = nobody */
 	wr_metric since;  /* steady time from which it is */
 };
-void wr_hold_init(struct wr_hold *h, struct wr_hold_part *parts, uint32_t count, uint64_t now_ns);
+void wr_hold_init(struct wr_hold *h, struct wr_hold_part *parts, uint32_t count);
 /* The state of a part is, as of now: */
 void wr_hold_set(struct wr_hold *h, uint32_t part, int64_t watermark, bool idle, uint64_t now_ns);
 /* How long the part was the holder, up to now. */

@@ -84,7 +84,7 @@ static int hold_init(struct wr_task *t, uint32_t channels)
 
 	if (!parts)
 		return WR_EFATAL;
-	wr_hold_init(&t->hold, parts, channels, wr_clock_ns(t->chain.clock));
+	wr_hold_init(&t->hold, parts, channels);
 	return WR_OK;
 }
 

@@ -14,7 +14,7 @@ static struct wr_hold three(void)
 {
 	struct wr_hold h;
 
-	wr_hold_init(&h, parts, 3, 0);
+	wr_hold_init(&h, parts, 3);
 	return h;
 }
 
