@@ -101,6 +101,7 @@ static void K5_K6_at_the_end_it_says_its_last_word_and_upstream_is_not_heard(voi
 	(void)state;
 	kit_send(k, 0, 5, 5);
 	kit_event(k, 0, WR_EV_WATERMARK, 1000);
+	kit_event(k, 0, WR_EV_IDLE, 0);
 	kit_event(k, 0, WR_EV_END, 0);
 	assert_int_equal(kit_run(k), WR_STEP_DONE);
 	kit_expect_out(k, "5 wm=4 end ");
