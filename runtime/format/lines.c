@@ -73,7 +73,9 @@ static int emit_line(const struct lines *f, struct wr_scan *in, uint32_t len)
 
 static int one_line(void *format, struct wr_scan *in, size_t len)
 {
-	return emit_line(format, in, (uint32_t)(len > 0 && in->p[len - 1] == '\r' ? len - 1 : len));
+	bool crlf = in->p + len < in->end && len > 0 && in->p[len - 1] == '\r';
+
+	return emit_line(format, in, (uint32_t)(crlf ? len - 1 : len));
 }
 
 static int lines_rows(void *format, struct wr_scan *in)

@@ -128,16 +128,16 @@ static int fire(struct wr_stage *s, int64_t upto)
 {
 	struct wr_window *w = s->state;
 	int64_t at;
+	int rc;
 
-	for (uint32_t n = 1; wr_timer_next(s->store, w->timer, upto, &at); n++) {
-		int rc = w->ops->fire(w, at);
-
+	for (uint32_t n = 1; (rc = wr_timer_next(s->store, w->timer, upto, &at)) > 0; n++) {
+		rc = w->ops->fire(w, at);
 		if (rc != WR_OK)
 			return rc;
 		if (n % FIRE_GROUP == 0 && wr_stage_spent(s))
 			return WR_AGAIN;
 	}
-	return WR_OK;
+	return rc;
 }
 
 static int watermark(struct wr_stage *s, int64_t *wm)
