@@ -154,7 +154,7 @@ struct wr_task *wr_task_new(const struct wr_task_def *def)
 	t->timeout_us_min = def->timeout_us_min;
 	t->marker_every_ns = def->gate ? 0 : def->marker_every_ns;
 	t->source_id = def->source_id;
-	t->marker_ns = t->marker_every_ns ? wr_clock_ns(t->env.clock) + t->marker_every_ns : UINT64_MAX;
+	t->marker_ns = t->marker_every_ns ? 0 : UINT64_MAX;
 	t->flush_ns = t->deadline_ns = UINT64_MAX;
 	wr_metric_set(&t->stats.watermark, WR_TS_NONE);
 	t->writers = wr_arena_alloc(&t->arena, (def->writer_count + 1) * sizeof *t->writers);

@@ -414,6 +414,8 @@ enum wr_step wr_task_step(struct wr_task *t)
 	began = wr_clock_ns(t->chain.clock);
 	account_rest(t, began);
 	t->now_ns = began;
+	if (!t->marker_ns)
+		t->marker_ns = began + t->marker_every_ns;
 	t->chain.step_until_ns = began + WR_STEP_NS;
 	for (uint32_t i = 0; i < t->chain.stage_count; i++)
 		t->chain.stages[i].step_until_ns = t->chain.step_until_ns;

@@ -41,7 +41,7 @@ struct wr_task {
 	uint64_t flush_ns; /* when the writers want to be flushed next */
 	uint64_t flush_look_ns;
 	uint64_t deadline_ns;
-	uint64_t marker_ns; /* when a source's next latency marker is due, UINT64_MAX = none is */
+	uint64_t marker_ns; /* when a source's next latency marker is due; 0 = to begin, UINT64_MAX = never */
 	struct wr_task_stats stats;
 	_Atomic(struct wr_latency *) latencies;
 };
