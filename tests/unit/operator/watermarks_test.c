@@ -343,12 +343,12 @@ static void K14_the_marks_of_one_tick_go_out_as_one_watermark(void **state)
 	struct kit *k = splits_bench(&o, 100, 0, false);
 
 	(void)state;
-	SEND(k, BEGIN + 1, 10, BEGIN + 2, 5);
+	SEND(k, BEGIN + 1, 5, BEGIN + 2, 10);
 	pass_ms(k, 1, 100);
-	expect(k, "10 5 wm=4 ");
-	SEND(k, AT + 1, 20, AT + 2, 15);
+	expect(k, "5 10 wm=4 ");
+	SEND(k, AT + 1, 15, AT + 2, 20);
 	pass_ms(k, 1, 100);
-	expect(k, "20 15 wm=14 ");
+	expect(k, "15 20 wm=14 ");
 	kit_free(k);
 }
 
