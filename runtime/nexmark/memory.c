@@ -9,7 +9,7 @@
 struct block {
 	struct block *next;
 	uint32_t len;
-	uint8_t rows[];
+	_Alignas(8) uint8_t rows[];
 };
 
 struct wr_nexmark_memory {

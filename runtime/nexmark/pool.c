@@ -33,13 +33,19 @@ static void put_url(struct wr_nexmark_channel *c, struct wr_random *r)
 					at[0], len[1], at[1], len[2], at[2]);
 }
 
+/* As Java's Math.abs: the smallest number stays what it is. */
+static int32_t absolute(int32_t v)
+{
+	return v < 0 ? (int32_t)(0u - (uint32_t)v) : v;
+}
+
 static void put_channel(struct wr_nexmark_channel *c, uint32_t number, struct wr_random *r)
 {
 	c->name_len = (uint32_t)snprintf(c->name, sizeof c->name, "channel-%u", number);
 	put_url(c, r);
 	if (wr_random_below(r, 10) > 0)
 		c->url_len += (uint32_t)snprintf(c->url + c->url_len, sizeof c->url - c->url_len,
-						 "&channel_id=%d", abs((int32_t)reversed(number)));
+						 "&channel_id=%d", absolute((int32_t)reversed(number)));
 }
 
 void wr_nexmark_pool_fill(struct wr_nexmark_pool *p)
