@@ -109,6 +109,10 @@ static int emit_value(struct json *f, struct wr_scan *in, size_t len)
 
 static int json_line(void *format, struct wr_scan *in, size_t len)
 {
+	if (wr_scan_offset(in) == 0 && len >= 3 && memcmp(in->p, "\xef\xbb\xbf", 3) == 0) {
+		in->p += 3; /* a byte order mark */
+		len -= 3;
+	}
 	return is_blank(in->p, len) ? WR_OK : emit_value(format, in, len);
 }
 

@@ -26,6 +26,14 @@ static void test_objects_become_rows(void **state)
 		  "{\"a\":\"x\",\"b\":1}\n{\"a\":\"\",\"b\":2.5}\n{}\n", 0);
 }
 
+static void test_a_byte_order_mark_begins_a_file_only(void **state)
+{
+	(void)state;
+	json_rows("\xef\xbb\xbf{\"a\":1}\n{\"a\":2}\n", "{\"a\":1}\n{\"a\":2}\n", 0);
+	json_rows("\xef\xbb\xbf\n{\"a\":2}\n", "{\"a\":2}\n", 0);
+	json_rows("{\"a\":1}\n\xef\xbb\xbf{\"a\":2}\n", "{\"a\":1}\n", 1);
+}
+
 static void test_nested_objects_lists_and_nulls(void **state)
 {
 	(void)state;
@@ -309,6 +317,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_objects_become_rows),
+	    cmocka_unit_test(test_a_byte_order_mark_begins_a_file_only),
 	    cmocka_unit_test(test_nested_objects_lists_and_nulls),
 	    cmocka_unit_test(test_values_that_are_no_objects),
 	    cmocka_unit_test(test_types_follow_the_values),
