@@ -8,7 +8,10 @@
 #include "record/row.h"
 #include "task/stage.h"
 
-enum { SHOWN_MAX = 300 }; /* bytes of a record in a message */
+enum {
+	SHOWN_MAX = 300,	   /* bytes of a record in a message */
+	RECORD_TEXT_MAX = 1 << 20, /* of one in a dead letter that has it as text */
+};
 
 static void show(const struct wr_elem *row, const void *raw, size_t raw_len, struct wr_bytes *out)
 {
@@ -22,23 +25,31 @@ static void show(const struct wr_elem *row, const void *raw, size_t raw_len, str
 	wr_bytes_put_u8(out, 0);
 }
 
+/* What failed, as a dead letter tells it: a row, or bytes that are none, or nothing. */
+struct failure {
+	const struct wr_elem *row;
+	const void *raw;
+	size_t raw_len;
+	const char *op, *origin, *error;
+};
+
 /* How a record stands in the field `record` of a dead letter: as what it was. */
-static struct wr_cell record_cell(const struct wr_elem *row, const void *raw, size_t raw_len)
+static struct wr_cell record_cell(const struct failure *f)
 {
 	struct wr_cell cell = {.type = WR_T_STR, .str = {"", 0}};
 	const struct wr_shape *shape;
 
-	if (!row) {
-		if (raw)
-			cell.str = (struct wr_str){raw, (uint32_t)raw_len};
+	if (!f->row) {
+		if (f->raw)
+			cell.str = (struct wr_str){f->raw, (uint32_t)f->raw_len};
 		return cell;
 	}
-	shape = wr_shape(wr_elem_shape(row));
+	shape = wr_shape(wr_elem_shape(f->row));
 	if (shape->scalar)
-		return wr_row_get(shape, wr_elem_body(row), 0);
+		return wr_row_get(shape, wr_elem_body(f->row), 0);
 	cell.type = WR_T_ROW;
 	cell.child = shape->id;
-	cell.str = (struct wr_str){(const char *)wr_elem_body(row), wr_elem_body_len(row)};
+	cell.str = (struct wr_str){(const char *)wr_elem_body(f->row), wr_elem_body_len(f->row)};
 	return cell;
 }
 
@@ -47,46 +58,76 @@ static struct wr_cell text_cell(const char *text)
 	return (struct wr_cell){.type = WR_T_STR, .str = {text, (uint32_t)strlen(text)}};
 }
 
-/* Fields in the order of a shape: error, operator, origin, record. */
-static int dead_letter(struct wr_stage *s, const char *op, const struct wr_elem *row, const void *raw,
-		       size_t raw_len, const char *origin, const char *error)
+static int put_row(struct wr_out *out, uint32_t shape, int64_t ts, const struct wr_cell *cells)
 {
-	struct wr_out *out = s->outs[s->dead_letter];
-	struct wr_cell cells[] = {text_cell(error), text_cell(op), text_cell(origin ? origin : ""),
-				  record_cell(row, raw, raw_len)};
-	struct wr_field_spec fields[] = {{"error", 5, WR_T_STR, 0},
-					 {"operator", 8, WR_T_STR, 0},
-					 {"origin", 6, WR_T_STR, 0},
-					 {"record", 6, cells[3].type, cells[3].child}};
-	uint32_t id, len;
+	uint32_t len = wr_row_len(wr_shape(shape), cells);
 
-	if (cells[3].type == 0)
-		fields[3].type = WR_T_NULL;
-	id = wr_shape_intern(fields, 4, cells[3].type == 0, 0);
-	if (!id) { /* too many shapes, or nested too deep: the record as text */
-		struct wr_bytes text = WR_BYTES_EMPTY;
-		int rc = WR_EFATAL;
-
-		wr_row_json_short(row, 1 << 20, &text);
-		if (wr_bytes_status(&text) == WR_OK)
-			rc = dead_letter(s, op, NULL, text.data, text.len, origin, error);
-		wr_bytes_deinit(&text);
-		return rc;
-	}
-	len = wr_row_len(wr_shape(id), cells);
+	if (!len)
+		return wr_error_code();
 	if ((size_t)(out->end - out->p) < len && !wr_out_more(out, len))
 		return WR_EFATAL;
-	wr_row_write(out->p, len, wr_shape(id), WR_INSERT, row ? row->ts : WR_TS_NONE, cells);
+	wr_row_write(out->p, len, wr_shape(shape), WR_INSERT, ts, cells);
 	out->p += len;
 	out->rows++;
 	return WR_OK;
 }
 
+/* There is no shape for the dead letter, since there are too many or the record is nested too deep: the
+ * record as text, in the shape that carries everything. */
+static int put_as_text(struct wr_out *out, int64_t ts, const struct failure *f)
+{
+	struct wr_bytes record = WR_BYTES_EMPTY, letter = WR_BYTES_EMPTY;
+	struct wr_cell cell = {.type = WR_T_ANY};
+	int rc;
+
+	if (f->row)
+		wr_row_json_short(f->row, RECORD_TEXT_MAX, &record);
+	else
+		wr_bytes_put(&record, f->raw, f->raw_len);
+	wr_value_put_record(&letter, 4);
+	wr_value_put_name(&letter, "error");
+	wr_value_put_str(&letter, f->error);
+	wr_value_put_name(&letter, "operator");
+	wr_value_put_str(&letter, f->op);
+	wr_value_put_name(&letter, "origin");
+	wr_value_put_str(&letter, f->origin);
+	wr_value_put_name(&letter, "record");
+	wr_value_put_strn(&letter, (const char *)record.data, record.len);
+	rc = wr_bytes_status(&record);
+	if (rc == WR_OK)
+		rc = wr_bytes_status(&letter);
+	cell.str = (struct wr_str){(const char *)letter.data, (uint32_t)letter.len};
+	if (rc == WR_OK)
+		rc = put_row(out, WR_SHAPE_ANY, ts, &cell);
+	wr_bytes_deinit(&record);
+	wr_bytes_deinit(&letter);
+	return rc;
+}
+
+/* Fields in the order of a shape: error, operator, origin, record. */
+static int dead_letter(struct wr_out *out, const struct failure *f)
+{
+	struct wr_cell cells[] = {text_cell(f->error), text_cell(f->op), text_cell(f->origin),
+				  record_cell(f)};
+	struct wr_field_spec fields[] = {{"error", 5, WR_T_STR, 0},
+					 {"operator", 8, WR_T_STR, 0},
+					 {"origin", 6, WR_T_STR, 0},
+					 {"record", 6, cells[3].type, cells[3].child}};
+	int64_t ts = f->row ? f->row->ts : WR_TS_NONE;
+	uint32_t shape;
+
+	if (cells[3].type == 0)
+		fields[3].type = WR_T_NULL;
+	shape = wr_shape_intern(fields, 4, cells[3].type == 0, 0);
+	return shape ? put_row(out, shape, ts, cells) : put_as_text(out, ts, f);
+}
+
 int wr_stage_bad_row(struct wr_stage *s, uint32_t op, const struct wr_elem *row, const void *raw,
 		     size_t raw_len, const char *origin, const char *error, int code)
 {
-	struct wr_bytes shown = WR_BYTES_EMPTY;
 	const char *name = s->ops_stats[op].name, *text, *at = origin ? origin : "";
+	struct failure failure = {row, raw, raw_len, name, at, error};
+	struct wr_bytes shown = WR_BYTES_EMPTY;
 	const char *between = origin ? ": " : "";
 	int rc = WR_OK;
 
@@ -101,7 +142,7 @@ int wr_stage_bad_row(struct wr_stage *s, uint32_t op, const struct wr_elem *row,
 		wr_warn(s->env->task, "operator \"%s\" skips a record: %s%s%s%s%s", name, at, between, error,
 			*text ? "; record: " : "", text);
 		if (s->on_error == WR_ON_ERROR_DEAD_LETTER && s->dead_letter >= 0)
-			rc = dead_letter(s, name, row, raw, raw_len, origin, error);
+			rc = dead_letter(s->outs[s->dead_letter], &failure);
 	}
 	wr_bytes_deinit(&shown);
 	return rc;

@@ -182,6 +182,8 @@ void wr_task_free(struct wr_task *t)
 {
 	struct wr_chain *c = &t->chain;
 
+	if (t->world && t->world->close)
+		t->world->close(t->world);
 	for (uint32_t i = 0; i < c->stage_count; i++) {
 		struct wr_stage *s = &c->stages[i];
 

@@ -113,8 +113,11 @@ static int deliver_page(struct wr_port *p, const struct wr_target *to, uint32_t 
 	struct wr_page *page = give ? p->page : page_take(&c->stock, len);
 	struct wr_item *item = page ? wr_inbox_add(c, to->stage) : NULL;
 
-	if (!item)
+	if (!item) {
+		if (!give)
+			page_give(&c->stock, page);
 		return WR_EFATAL;
+	}
 	if (!give)
 		memcpy(page->data, p->start, len);
 	item->page = page;

@@ -207,13 +207,25 @@ static int player_input(struct wr_world *w, struct wr_gate *gate, struct wr_inpu
 	return rc;
 }
 
-/* What woke the recorded task is not there to wake this one: it goes on as long as the record does. */
+/* What woke the recorded task is not there to wake this one: it goes on as long as the record does. A task
+ * that left its input where it is does something else than the recorded one. */
 static bool player_end(struct wr_world *w)
 {
 	struct wr_player *p = player_of(w);
 
 	p->loaded = false;
+	if (p->held.buffer)
+		p->diverged = p->over = true;
 	return !p->over && p->text.p < p->text.end;
+}
+
+static void player_close(struct wr_world *w)
+{
+	struct wr_player *p = player_of(w);
+
+	if (p->held.buffer)
+		wr_buffer_unref(p->held.buffer);
+	p->held.buffer = NULL;
 }
 
 static int64_t played(struct wr_clock *c, uint8_t kind)
@@ -251,5 +263,6 @@ void wr_player_init(struct wr_player *p, const void *bytes, size_t len, struct w
 				     .ready = player_ready,
 				     .mail = player_mail,
 				     .input = player_input,
-				     .end = player_end};
+				     .end = player_end,
+				     .close = player_close};
 }

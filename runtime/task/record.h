@@ -41,7 +41,7 @@ struct wr_player {
 	uint64_t input, letters, readings;
 	uint64_t letters_given; /* of the mailbox: to be left out when the present takes over */
 	struct wr_reader at_letters, at_readings;
-	struct wr_input held;
+	struct wr_input held; /* of this step, taken from the gate; `buffer` is NULL once it was asked for */
 	int held_rc;
 	int64_t last[2];
 };

@@ -26,4 +26,6 @@ struct wr_world {
 	int (*input)(struct wr_world *w, struct wr_gate *gate, struct wr_input *out);
 	/* The step ended. True: step again at once, whatever it said. May be NULL. */
 	bool (*end)(struct wr_world *w);
+	/* The task is freed: what was taken for it and not handed over is given back. May be NULL. */
+	void (*close)(struct wr_world *w);
 };

@@ -108,3 +108,19 @@ describe("a function that fails", function()
     assert.matches('^{"op":"add","rec":{"b":2},"why":"[^"]*attempt to perform arithmetic[^"]*"}\n$', out)
   end)
 end)
+
+describe("an option that is wrong", function()
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  it("is refused as a seed that no number of Lua holds, and the largest that one does is good", function()
+    local script = "job:source(weir.from { 1 }):sink(weir.print())"
+    local _, code, err = run(script, "--seed=9223372036854775807")
+    assert.equal(2, code)
+    assert.is_truthy(err:find("--seed=9223372036854775807: allowed is 0 to 9007199254740992", 1, true), err)
+    local out
+    out, code = run(script, "-q --seed=9007199254740992")
+    assert.equal(0, code)
+    assert.equal("1\n", out)
+  end)
+end)

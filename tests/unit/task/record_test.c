@@ -91,6 +91,47 @@ static void a_task_that_asks_for_something_else_has_diverged(void **state)
 	wr_recorder_deinit(&rec);
 }
 
+/* What a task takes in its first step: buffers of channel 0. */
+static void record_one_input(struct wr_recorder *rec, struct wr_clock *real)
+{
+	struct kit *k = kit_new(1);
+	struct wr_gate_channel channel = {k->in[0], 0};
+	struct wr_gate *gate = wr_gate_new(&channel, 1);
+	struct wr_input in;
+
+	wr_recorder_init(rec, real);
+	kit_start(k, 1, false, WR_ON_ERROR_FAIL);
+	kit_send(k, 0, 1, 1);
+	rec->world.ready(&rec->world, true);
+	assert_int_equal(rec->world.input(&rec->world, gate, &in), WR_OK);
+	wr_buffer_unref(in.buffer);
+	rec->world.end(&rec->world);
+	wr_gate_free(gate);
+	kit_free(k);
+}
+
+static void a_buffer_that_the_played_task_does_not_ask_for_is_given_back(void **state)
+{
+	struct kit *k = kit_new(1);
+	struct wr_gate_channel channel = {k->in[0], 0};
+	struct wr_gate *gate = wr_gate_new(&channel, 1);
+	struct wr_recorder rec;
+	struct wr_player p;
+
+	(void)state;
+	record_one_input(&rec, &k->clock);
+	wr_player_init(&p, rec.text.data, rec.text.len, &k->clock);
+	kit_start(k, 1, false, WR_ON_ERROR_FAIL);
+	kit_send(k, 0, 1, 1);
+	assert_true(p.world.begin(&p.world, gate, true));
+	p.world.end(&p.world);
+	assert_true(p.diverged);
+	p.world.close(&p.world);
+	wr_gate_free(gate);
+	wr_recorder_deinit(&rec);
+	kit_free(k); /* asserts that all buffers are back */
+}
+
 static void bytes_that_are_no_record_never_read_beyond_their_end(void **state)
 {
 	struct wr_rand r = {11};
@@ -125,6 +166,7 @@ int main(void)
 	    cmocka_unit_test(the_player_gives_what_the_recorder_saw),
 	    cmocka_unit_test(a_step_that_could_emit_waits_until_this_one_can),
 	    cmocka_unit_test(a_task_that_asks_for_something_else_has_diverged),
+	    cmocka_unit_test(a_buffer_that_the_played_task_does_not_ask_for_is_given_back),
 	    cmocka_unit_test(bytes_that_are_no_record_never_read_beyond_their_end),
 	};
 
