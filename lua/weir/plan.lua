@@ -131,9 +131,26 @@ local function fuses(graph, stage, from, to)
     and not stands_alone(graph, from) and not stands_alone(graph, to)
 end
 
+-- Operators in Lua that read the same output of a stage run in one stage: one Lua state, and one walk over the
+-- rows. The stage behind `link.from` that the reader of `link` can join, or nil.
+local function beside(graph, vertex, link)
+  local node = graph.job.nodes[link.to]
+  if not lua_kinds[node.kind] or node.all or node.key then return nil end
+  if stands_alone(graph, link.to) then return nil end
+  for _, stage in ipairs(vertex.stages) do
+    local other = stage.reads
+    if stage.lua and other and other.from == link.from and other.tag == link.tag
+      and not stands_alone(graph, other.to) and graph.settled[stage.ids[1]].on_error == graph.settled[link.to].on_error
+      and stage.locals + locals_of(graph, link.to) <= STAGE_LOCALS_MAX then
+      return stage
+    end
+  end
+end
+
 local function new_stage(vertex, graph, id)
   local stage = {
     index = #vertex.stages, lua = lua_kinds[graph.job.nodes[id].kind], ids = { id }, locals = locals_of(graph, id),
+    roots = {}, -- the operators that get the stage's input
   }
   vertex.stages[#vertex.stages + 1] = stage
   return stage
@@ -167,18 +184,22 @@ local function place(job, settled, links)
     if link and link.chained then
       local vertex, stage = graph.vertex_of[link.from], graph.stage_of[link.from]
       graph.vertex_of[id] = vertex
-      if fuses(graph, stage, link.from, id) then
+      if not fuses(graph, stage, link.from, id) then stage = beside(graph, vertex, link) end
+      if stage then
         stage.ids[#stage.ids + 1] = id
         stage.locals = stage.locals + locals_of(graph, id)
       else
         stage = new_stage(vertex, graph, id)
+        stage.reads = link
       end
+      if stage.reads and stage.reads.from == link.from then stage.roots[#stage.roots + 1] = id end
       graph.stage_of[id] = stage
     else
       local vertex = { index = #graph.vertices, head = id, stages = {} }
       graph.vertices[#graph.vertices + 1] = vertex
       graph.vertex_of[id] = vertex
       graph.stage_of[id] = new_stage(vertex, graph, id)
+      graph.stage_of[id].roots[1] = id
     end
   end
   return graph
@@ -224,8 +245,11 @@ local function ports_of(graph, stage)
     for _, id in ipairs(stage.ids) do
       for _, link in ipairs(graph.out[id]) do
         if (link.tag == "") == main and graph.stage_of[link.to] ~= stage then
-          local target = link.edge and { edge = link.edge } or { stage = graph.stage_of[link.to].index }
-          table.insert(port(id, link.tag).targets, target)
+          local stage_to = not link.edge and graph.stage_of[link.to]
+          if not stage_to or stage_to.roots[1] == link.to then
+            table.insert(port(id, link.tag).targets,
+              stage_to and { stage = stage_to.index } or { edge = link.edge })
+          end
         end
       end
     end
@@ -301,6 +325,14 @@ local function tree_name(graph, id, within)
   return name .. " → " .. (#names == 1 and names[1] or "(" .. table.concat(names, ", ") .. ")")
 end
 
+local function stage_name(graph, stage)
+  local names = {}
+  for i, id in ipairs(stage.roots) do
+    names[i] = tree_name(graph, id, function(link) return graph.stage_of[link.to] == stage end)
+  end
+  return table.concat(names, ", ")
+end
+
 local function describe_stage(graph, stage)
   local node = graph.job.nodes[stage.ids[1]]
   local outs, links = ports_of(graph, stage)
@@ -310,14 +342,14 @@ local function describe_stage(graph, stage)
   end
   local described = {
     kind = node.kind == "watermark_fn" and "lua_watermarks" or stage.lua and "lua" or node.kind,
-    name = tree_name(graph, node.id, function(link) return graph.stage_of[link.to] == stage end),
+    name = stage_name(graph, stage),
     operators = operators,
     on_error = graph.settled[node.id].on_error,
     outs = outs,
   }
   if stage.lua then
     described.options = node.kind == "watermark_fn" and without_meta(node.options) or { on_end = node.options.on_end }
-    described.options.root, described.options.links = node.id, links
+    described.options.roots, described.options.links = copy(stage.roots), links
   elseif node.kind == "values" then
     described.options = copy(node.options)
   else

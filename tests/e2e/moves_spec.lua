@@ -2,6 +2,7 @@
 --- those that the same functions make of plain tables.
 
 local script = require "support.script"
+local shell = require "support.shell"
 
 local head = 'local weir = require "weir" local job = weir.job "test"\n'
 
@@ -48,11 +49,14 @@ local operators = {
     function(r) return { r.n % 3 == 0 and { a = r.a, b = r.b, n = r.n, m = 3 } or r } end },
 }
 
+-- The model copies what a function may change.
+local function copy(r) return { a = r.a, b = r.b, n = r.n, m = r.m } end
+
 local function model(list, chain)
   for _, op in ipairs(chain) do
     local out = {}
     for _, r in ipairs(list) do
-      for _, made in ipairs(operators[op][2](r)) do out[#out + 1] = made end
+      for _, made in ipairs(operators[op][2](copy(r))) do out[#out + 1] = made end
     end
     list = out
   end
@@ -81,6 +85,31 @@ describe("strings that a chain only moves", function()
         table.concat(text, "\n") .. "\n:sink(weir.print())", "-q")
       assert.equal(model(rows(200), chain), out)
     end)
+  end
+
+  for case = 1, 12 do
+    local chains, text, all = {}, {}, {}
+    for b = 1, 1 + random(2) do
+      chains[b] = {}
+      text[b] = "branches[" .. b .. "] = s"
+      for i = 1, random(3) do
+        chains[b][i] = random(#operators)
+        text[b] = text[b] .. ":" .. operators[chains[b][i]][1]
+      end
+      all[b] = table.concat(chains[b], " ")
+    end
+    it("and records of branches that run in one stage: case " .. case .. ", operators " .. table.concat(all, " | "),
+      function()
+        local out = script.run(head .. "local s, branches = job:source(weir.from(" .. literal(rows(200)) .. ")), {}\n"
+          .. table.concat(text, "\n") .. "\nfor b, branch in ipairs(branches) do\n"
+          .. "branch:map(function(r) return { a = b .. ' ' .. r.a, b = r.b, n = r.n, m = r.m } end)\n"
+          .. ":sink(weir.print()) end", "-q")
+        local lines = {}
+        for b, chain in ipairs(chains) do
+          lines[b] = model(rows(200), chain):gsub('"a":"', '"a":"' .. b .. " ")
+        end
+        assert.equal(shell.sorted(table.concat(lines)), out)
+      end)
   end
 
   local failing = ":map(function(r) return { a = r.a, b = r.b, n = r.n, m = r.m } end)"

@@ -59,7 +59,7 @@ describe("a plan", function()
             {
               kind = "lua", name = "flat_map", operators = { { id = 2, name = "flat_map", uid = "flat_map<files>", on_error = "fail" } },
               on_error = "fail",
-              options = { root = 2, links = { { from = 2, tag = "", port = 0 } } },
+              options = { roots = { 2 }, links = { { from = 2, tag = "", port = 0 } } },
               outs = { { tag = "", targets = { { edge = 0 } } } },
             },
           },
@@ -123,10 +123,41 @@ describe("a plan", function()
     assert.same({ "from | map → filter → flat_map | discard" }, chains(plan))
     local stage = plan.vertices[1].stages[2]
     assert.same({
-      root = 2,
+      roots = { 2 },
       links = { { from = 4, tag = "", port = 0 }, { from = 2, tag = "", to = 3 }, { from = 3, tag = "", to = 4 } },
     }, stage.options)
     assert.same({ { tag = "", targets = { { stage = 2 } } } }, stage.outs)
+  end)
+
+  it("runs several branches in Lua behind an operator in C in one stage", function()
+    local plan = draw.plan(source .. [[
+      s:filter(print):map(print):sink(weir.discard())
+      s:sink(weir.discard())
+      s:map(print):key_by "k":count():sink(weir.discard())]])
+    assert.same({ "from | filter → map, map | discard | discard", "count | discard" }, chains(plan))
+    local stages = plan.vertices[1].stages
+    assert.same({ { tag = "", targets = { { stage = 1 }, { stage = 3 } } } }, stages[1].outs)
+    assert.same({
+      roots = { 2, 6 },
+      links = { { from = 3, tag = "", port = 0 }, { from = 6, tag = "", port = 1 }, { from = 2, tag = "", to = 3 } },
+    }, stages[2].options)
+    assert.same({ { tag = "", targets = { { stage = 2 } } }, { tag = "", targets = { { edge = 0 } } } }, stages[2].outs)
+  end)
+
+  it("keeps branches apart that differ in what becomes of failed records", function()
+    local plan = draw.plan(source .. [[
+      s:map(print):sink(weir.discard())
+      s:map(print):on_error "skip":sink(weir.discard())
+      for _ = 1, 2 do
+        local m = s:map(print):on_error "dead_letter"
+        m:sink(weir.discard())
+        m:side_output "dead_letter":sink(weir.discard())
+      end]])
+    local counts = {}
+    for _, stage in ipairs(plan.vertices[1].stages) do
+      if stage.kind == "lua" then counts[#counts + 1] = #stage.operators end
+    end
+    assert.same({ 1, 1, 1, 1 }, counts)
   end)
 
   it("cuts very long chains, since a Lua function has a limit of locals", function()

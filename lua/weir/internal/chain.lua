@@ -6,7 +6,8 @@
 --- chunk is loaded anew per shape and chain, so its prototypes are its own and the tracer
 --- compiles the whole way of a record into one trace. C enters once per batch.
 ---
---- Stages are trees: an operator's output goes, by tag, to further operators or to ports.
+--- Stages are trees: an operator's output goes, by tag, to further operators or to ports. A stage that reads
+--- what a native stage gives out may have several roots, each of which gets every row.
 
 local ffi = require "ffi"
 local border = require "weir.internal.border"
@@ -290,8 +291,6 @@ end
 -- restore.
 function Chunk:loop(shape, wanted)
   local stage = self.stage
-  local out = {}
-  local value = rows.decode_text(shape, "b", out, wanted, self.moves.root)
   self:add('local steps = E.steps')
   self:add('local function step()')
   self:add('local row = L.row')
@@ -307,8 +306,14 @@ function Chunk:loop(shape, wanted)
     self:add('do')
   end
   self:add('local b = row + %d', rows.HEAD)
-  self:add(concat(out, "\n"))
-  self:add('push1(%s)', value)
+  for i, root in ipairs(stage.roots) do -- a record for each: what one changes in it, the others do not see
+    local out = {}
+    local value = rows.decode_text(shape, "b", out, wanted[i], self.moves.root[root])
+    self:add('do')
+    self:add(concat(out, "\n"))
+    self:add('push%d(%s)', root, value)
+    self:add('end')
+  end
   self:add('end')
   self:add('row = row + cast(i32p, row)[0]')
   self:add('L.row = row')
@@ -402,9 +407,14 @@ end
 local function build_loop(stage, input, id)
   local shape = rows.shape(id)
   local chunk = new_chunk(stage, shape, input)
-  chunk:operator(1)
+  local wanted, partial = {}, {}
+  for i, root in ipairs(stage.roots) do
+    local of_root
+    chunk:operator(root)
+    wanted[i], of_root = names().wanted(stage, root, chunk.functions)
+    for k in pairs(of_root) do partial[k] = true end
+  end
   chunk:close_head()
-  local wanted, partial = names().wanted(stage, chunk.functions)
   chunk.E.steps = stage.steps[input]
   chunk:loop(shape, wanted)
   local loop = chunk:load(format("weir:%s#%d", stage.name, id))
@@ -439,7 +449,7 @@ local luap = ffi.typeof "struct wr_lua *"
 ---@return table entry {rows, timers, open}
 function M.new(L_ptr, plan, nodes)
   local L = ffi.cast(luap, L_ptr)
-  local stage = { L = L, plan = plan, name = plan.name, ops = {}, links = {}, pushes = {},
+  local stage = { L = L, plan = plan, name = plan.name, ops = {}, links = {}, roots = {}, pushes = {},
     keyed = {}, policies = {},
     steps = { [0] = {}, {} }, seen = { [0] = {}, {} } } -- by input and shape
   local number = {}
@@ -451,7 +461,8 @@ function M.new(L_ptr, plan, nodes)
     stage.policies[i] = op.on_error or "fail"
     if stage.policies[i] ~= "fail" then stage.guarded = true end
   end
-  if number[plan.options.root] ~= 1 then error("the root operator must come first in a stage's plan") end
+  for i, root in ipairs(plan.options.roots) do stage.roots[i] = number[root] end
+  if stage.roots[1] ~= 1 then error("the first root operator must come first in a stage's plan") end
   for _, link in ipairs(plan.options.links or {}) do
     table.insert(stage.links[number[link.from]],
       { tag = link.tag, to = link.to and number[link.to], port = link.port })

@@ -22,9 +22,10 @@ local function sample(vertex, plan, stage, input)
   end
   local functions = {}
   for k, node in ipairs(stage.ops) do functions[k] = chain.function_of(node, k == 1 and input or 0) end
-  local wanted = names.wanted(stage, functions)
   local record = {}
-  for name in pairs(wanted or {}) do record[name] = "" end
+  for _, root in ipairs(stage.roots) do
+    for name in pairs(names.wanted(stage, root, functions) or {}) do record[name] = "" end
+  end
   return next(record) and record or { value = "" }
 end
 

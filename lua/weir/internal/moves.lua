@@ -58,17 +58,14 @@ local function output(known, kind, tokens, others, bad)
 end
 
 ---@class weir.internal.Moves
----@field root table<string, integer> fields of the input that become tokens, and the token
+---@field root table<integer, table<string, integer>> by root operator: fields of the input that become
+--- tokens, and the token
 ---@field into table<integer, table<string, any>> by operator: names of its input that hold tokens
 ---@field out table<integer, table<string, table<string, true>>> by operator: names of its output that hold
 --- tokens, with the input's fields that each may come from
 
---- Finds the fields of rows of `shape` that are only moved.
----@param stage table
----@param shape weir.internal.Shape?
----@param functions function[] of the operators, for this input
----@return weir.internal.Moves
-function M.of_stage(stage, shape, functions)
+-- Fields of `shape` that can be tokens, and the token; and the others.
+local function candidates(shape)
   local root, others = {}, {}
   if shape and not shape.scalar and not shape.index[rows.VALUE_FIELD] and rows.is_inline(shape) then
     for i = shape.hidden + 1, shape.count do
@@ -76,9 +73,14 @@ function M.of_stage(stage, shape, functions)
       if f.type == T.STR then root[f.name] = HEAD + shape.slots_at + 8 * (i - 1) else others[f.name] = true end
     end
   end
+  return root, others
+end
+
+-- Fills `moves` for operator `first` and those behind it.
+local function of_tree(stage, shape, first, functions, moves)
+  local root, others = candidates(shape)
   while true do
     local bad = {}
-    local moves = { root = root, into = {}, out = {} }
     local function walk(k, tokens, plain)
       local kind = stage.ops[k].kind
       moves.into[k] = tokens
@@ -90,13 +92,25 @@ function M.of_stage(stage, shape, functions)
     end
     local tokens = {}
     for name in pairs(root) do tokens[name] = { [name] = true } end
-    walk(1, tokens, others)
-    if next(bad) == nil then return moves end
+    walk(first, tokens, others)
+    moves.root[first] = root
+    if next(bad) == nil then return end
     for name in pairs(bad) do
       root[name] = nil
       others[name] = true
     end
   end
+end
+
+--- Finds the fields of rows of `shape` that are only moved.
+---@param stage table
+---@param shape weir.internal.Shape?
+---@param functions function[] of the operators, for this input
+---@return weir.internal.Moves
+function M.of_stage(stage, shape, functions)
+  local moves = { root = {}, into = {}, out = {} }
+  for _, first in ipairs(stage.roots) do of_tree(stage, shape, first, functions, moves) end
+  return moves
 end
 
 --- The record with strings in place of the tokens; `rec` itself if it has none.

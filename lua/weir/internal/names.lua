@@ -534,15 +534,15 @@ function M.of_stage(stage, shape, functions)
     input = {}
     for i = shape.hidden + 1, shape.count do input[shape.fields[i].name] = true end
   end
-  walk(1, input)
+  for _, root in ipairs(stage.roots) do walk(root, input) end
   return known
 end
 
---- The set of input fields that are ever read, or nil when any may be; and the operators that are given
---- the input record itself, hence without its other fields.
+--- The set of input fields that operator `root` and those behind it ever read, or nil when any may be; and the
+--- operators that are given the input record itself, hence without its other fields.
 ---@return table<string, true>? wanted
 ---@return table<integer, true> partial
-function M.wanted(stage, functions)
+function M.wanted(stage, root, functions)
   local wanted, partial = {}, {}
   local function walk(k)
     partial[k] = true
@@ -556,7 +556,7 @@ function M.wanted(stage, functions)
     end
     return true
   end
-  if walk(1) then return wanted, partial end
+  if walk(root) then return wanted, partial end
   return nil, {}
 end
 
