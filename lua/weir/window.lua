@@ -30,8 +30,8 @@ local on_end = options.one_of("fire", "drop"):default "fire"
 local assigns = {
   tumbling = function(o)
     local size, offset = o.size, o.offset
-    return function(_, ts, add)
-      local start = ts - (ts - offset) % size -- W1
+    return function(_, ts, add, stagger)
+      local start = ts - (ts - offset - stagger) % size -- W1
       add(start, start + size)
     end
   end,
@@ -64,6 +64,8 @@ end
 ---@field offset? weir.Duration shift from 1970-01-01T00:00Z; default 0
 ---@field time? "event"|"processing" default "event"
 ---@field on_end? "fire"|"drop" windows of processing time that are open when the input ends: default "fire"
+---@field stagger? "aligned"|"random"|"natural" tumbling windows only: a further offset for each subtask, so that
+--- not all of them fire at once: none, random, or by the clock at its first record; default "aligned"
 
 --- One window behind the other, all of one size.
 ---@param opts weir.TumblingOptions|weir.Duration
@@ -71,6 +73,7 @@ end
 function M.tumbling(opts)
   return timed("weir.window.tumbling", "tumbling", options.check("weir.window.tumbling", opts, {
     size = duration.positive, offset = duration.any:default(0), time = time, on_end = on_end,
+    stagger = options.one_of("aligned", "random", "natural"):default "aligned",
   }, "size"))
 end
 

@@ -75,7 +75,7 @@ end
 local function scripted(self, what, verb, spec)
   local w = self.window
   spec.assign, spec.merging, spec.join, spec.time = w.assign, w.merging, w.join, w.time
-  spec.lateness, spec.late = self.lateness, self.late
+  spec.lateness, spec.late, spec.stagger, spec.size = self.lateness, self.late, w.stagger, w.size
   spec.trigger = self.firing or w.trigger or defaults[w.time]()
   spec.evictor = self.dropping or w.evictor
   if w.merging and not spec.trigger.merge then
@@ -258,7 +258,8 @@ local function native(self, verb, list)
   return self.operator("window", verb, {
     native = true, states = "value", late = self.late, all = not self.key,
     options = {
-      window = w.kind, gap = w.gap, size = w.size, slide = w.slide, offset = w.offset, time = w.time, on_end = w.on_end,
+      window = w.kind, gap = w.gap, stagger = w.stagger, size = w.size, slide = w.slide, offset = w.offset,
+      time = w.time, on_end = w.on_end,
       lateness = self.lateness, late = self.late, aggregates = declared, key_as = self.key and self.key.as or {},
     },
   })

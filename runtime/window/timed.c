@@ -18,6 +18,7 @@ static struct wr_mem mem = WR_MEM_INIT("window.timed");
 
 struct timed {
 	struct wr_slicing slicing;
+	const char *stagger; /* how the windows of this subtask are to be moved; NULL: it is settled */
 	struct wr_panes panes;
 	struct wr_slice slice; /* of the last row, and the end of the last window that holds it */
 	int64_t slice_last;
@@ -42,6 +43,7 @@ static int timed_open(struct wr_window *w)
 	t->slicing.size = wr_value_int(s->options, "size", 0);
 	t->slicing.slide = wr_value_int(s->options, "slide", t->slicing.size);
 	t->slicing.offset = wr_value_int(s->options, "offset", 0);
+	t->stagger = wr_value_str(s->options, "stagger", NULL);
 	WR_ASSERT(t->slicing.size > 0 && t->slicing.slide > 0);
 	t->slice = (struct wr_slice){INT64_MAX, INT64_MIN};
 	t->due_slice = t->fire_at = INT64_MIN;
@@ -117,12 +119,28 @@ static int add(struct wr_window *w, struct timed *t)
 	return rc;
 }
 
+/* W4: at the first row the windows move once for all, by chance or to where the clock is. */
+static void settle_offset(struct wr_window *w, struct timed *t)
+{
+	struct wr_rand rand = w->stage->env->rand;
+	int64_t size = t->slicing.size;
+
+	if (!strcmp(t->stagger, "natural"))
+		t->slicing.offset += w->now_ms % size;
+	else if (!strcmp(t->stagger, "random"))
+		t->slicing.offset += (int64_t)(wr_rand_next(&rand) % (uint64_t)size);
+	t->slicing.offset %= size;
+	t->stagger = NULL;
+}
+
 enum { TAKE, SKIP };
 
 /* Sets t->slice; SKIP: no window takes the row. */
 static int place(struct wr_window *w, struct timed *t, const struct wr_elem *row, int64_t ts, int *rc)
 {
 	if (ts < t->slice.start || ts >= t->slice.end) {
+		if (WR_UNLIKELY(t->stagger))
+			settle_offset(w, t);
 		t->slice = wr_slice_of(&t->slicing, ts);
 		t->slice_last = wr_window_last(&t->slicing, t->slice);
 	}

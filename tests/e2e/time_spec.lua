@@ -123,6 +123,14 @@ local good = {
       element = function(ctx, n) if n == 2 then ctx:event_timer(5) end ctx:emit { n = n } end,
       timer = function(ctx, t) ctx:emit { timer = t, wm = ctx:watermark() } end,
     }):sink(print)]], { '{"n":1}', '{"n":2}', '{"n":3}', '{"timer":5,"wm":20}' } },
+  { "I6: a processing timer that is set later for an earlier time does not wait for the others",
+    [[keyed(job:source(weir.generate { rate = 1000, count = 500 }), { on_end = "drop",
+      element = function(ctx, n)
+        if n == 1 then ctx:processing_timer(5e12) end
+        if n == 2 then ctx:processing_timer(ctx:now() + 3) end
+      end,
+      timer = function(ctx, t) ctx:emit { early = t < 5e12 } end,
+    }):sink(print)]], { '{"early":true}' } },
   { "I7: a processing timer fires when its millisecond is over",
     [[keyed(job:source(weir.generate { rate = 1000, count = 500 }), {
       element = function(ctx, n) if n == 1 then ctx:processing_timer(ctx:now() + 3) end end,

@@ -13,6 +13,9 @@ local cases = {
   { "W1: so does a negative one", "w.tumbling { size = 7, offset = -2 }", "process(ids)",
     "a@-12 b@-7 c@4 d@12 wmmax", "[-16,-9)a@-10 [-9,-2)b@-3 [-2,5)c@4 [12,19)d@18" },
   { "W2: a window ends before its end", "w.tumbling(10)", "process(ids)", "a@9 b@10 wm9", "[0,10)a@9" },
+  { "W4: stagger moves the windows of a subtask once, to where the clock was at its first record",
+    'w.tumbling { size = 10, stagger = "natural" }', "process(ids)", "pt1003 a@1 pt1008 b@2 c@3 wmmax",
+    "[-7,3)ab@2 [3,13)c@12" },
   { "W6: the newest of a record's sliding windows comes first", "w.sliding { size = 20, slide = 10 }",
     "trigger(t.count(1)):process(ids)", "a@15", "[10,30)a@29 [0,20)a@19" },
   { "W8: a record between two windows is in none, and not late", "w.sliding { size = 5, slide = 10 }",
@@ -101,6 +104,10 @@ local cases = {
   { "T3: purging leaves a purge as it is", "w.tumbling(10)", [[trigger(t.purging {
       element = function(_, r) return r.id == "p" and "purge" or r.id == "f" and "fire" or nil end,
     }):process(ids)]], "a@1 p@1 b@1 f@1 c@1 f@1", "[0,10)bf@9 [0,10)cf@9" },
+  { "T4: the processing time trigger fires at each timer of its window, whoever set it",
+    'w.tumbling { size = 10, time = "processing" }', [[trigger(t.any { t.processing_time(),
+      { element = function(ctx) ctx:processing_timer(103) end } }):process(ids)]], "pt101 a pt103 pt104 b pt110",
+    "[100,110)a@109 [100,110)ab@109 [100,110)ab@109" },
   { "T5: the event time trigger fires at the window's end only", "w.tumbling(10)", [[trigger(t.any { t.event_time(),
       { element = function(ctx) ctx:event_timer(5) end } }):process(ids)]], "a@1 wm5 wm9", "[0,10)a@9" },
   { "T6: continuous event time fires at multiples of the interval and at the end", "w.tumbling(25)",
@@ -245,6 +252,21 @@ describe("a window in Lua", function()
         event_time = function() return "fire" end, merge = function() end,
       }:process(ids)]] -- no clear: the timer of the first window stays
     assert.equal("[0,15)ab@14", b:steps "a@0 b@5 wm9 wm14")
+    b:free()
+  end)
+
+  it("M6: the merging set is written when it has changed, and only then", function()
+    local b = windows.new "keyed:window(w.session(10)):process(ids)"
+    local function writes(steps)
+      local before = b.merging_writes
+      b:steps(steps)
+      return b.merging_writes - before
+    end
+    assert.equal(1, writes "a@0") -- a session begins
+    assert.equal(0, writes "b@0 c@0") -- inside of it
+    assert.equal(1, writes "d@5") -- it grows
+    assert.equal(0, writes "e@3 f@2")
+    assert.equal(1, writes "wm14") -- it goes
     b:free()
   end)
 

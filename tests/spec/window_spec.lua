@@ -4,7 +4,7 @@ local draw = require "support.draw"
 
 local head = 'local s = job:source(weir.from { { k = "a", ts = 1 } }) local w = weir.window local keyed = s:key_by "k" '
 
-local function error_of(text) return (draw.error(head .. text):gsub("^job.lua:1: ", "")) end
+local function error_of(text) return (draw.error(head .. text):gsub("^job.lua:%d: ", "")) end
 
 local mistakes = {
   { "stream:window needs a key", 's:window(w.tumbling "1s"):count()',
@@ -26,6 +26,18 @@ local mistakes = {
     "weir.window.cumulative: the size 10s must be a multiple of the step 3s" },
   { "L14: a negative lateness", 'keyed:window(w.tumbling "1s"):allowed_lateness(-1)',
     'windowed:allowed_lateness: the lateness must be a duration such as "10s", "1h30m" or 500 (ms), not -1' },
+  { "L17: an aggregate that opens, closes or has state of its own",
+    'keyed:window(w.tumbling "1s"):aggregate { s = { open = function() end, add = function() end } }',
+    'windowed:aggregate: unknown option "open"; there is add, init, merge, result' },
+  { "L17: a reduce that is more than a function",
+    'keyed:window(w.tumbling "1s"):reduce { open = function() end, reduce = function() end }',
+    "windowed:reduce: its argument must be a function, not a table" },
+  { "M7: windows that merge under a trigger that cannot", [[local t = weir.trigger.delta { threshold = 1, fn = print }
+      keyed:window(w.session "1s"):trigger(t):process(print)]],
+    "windowed:process: the windows merge, and the trigger has no merge function, so it cannot (M7)" },
+  { "M7: windows that merge under a timeout", [[keyed:window(w.session "1s"):trigger(weir.trigger.timeout(
+      weir.trigger.count(3), "1s")):count()]],
+    "windowed:count: the windows merge, and the trigger has no merge function, so it cannot (M7)" },
   { "an aggregate that is not called", 'keyed:window(w.tumbling "1s"):aggregate { sum = weir.agg.sum }',
     'windowed:aggregate: "sum" must be an aggregate such as weir.agg.sum "amount", not the function itself: call it' },
   { "an aggregate alone", 'keyed:window(w.tumbling "1s"):aggregate(weir.agg.count())',

@@ -172,6 +172,16 @@ static inline void rig_time(struct rig *r, int64_t ms)
 		assert_int_equal(r->stage.ops->time(&r->stage, ms), WR_OK);
 }
 
+/* The result number n, from 0. */
+static inline const struct wr_elem *rig_result(const struct rig *r, int n)
+{
+	const uint8_t *p = r->rooms[0];
+
+	while (n-- > 0)
+		p += ((const struct wr_elem *)p)->len;
+	return (const struct wr_elem *)p;
+}
+
 /* Number in field `name` of a row. */
 static inline double rig_field(const struct wr_elem *e, const char *name)
 {

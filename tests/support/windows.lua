@@ -66,6 +66,18 @@ end
 local Bench = {}
 Bench.__index = Bench
 
+-- Counts how often the merging set of a key is written or cleared.
+function Bench:count_merging_writes(merging)
+  self.merging_writes = 0
+  for _, name in ipairs(merging and { "set", "clear" } or {}) do
+    local method = merging[name]
+    merging[name] = function(...)
+      self.merging_writes = self.merging_writes + 1
+      return method(...)
+    end
+  end
+end
+
 --- An operator from the text of a script, which draws it on `keyed` and gives it to `last`. `late`: is the side
 --- output "late" read?
 ---@param text string
@@ -93,6 +105,7 @@ function M.new(text, late)
     note = function(note) b.notes[#b.notes + 1] = note end,
   }
   require("weir.internal.state").prepare(stage)
+  b:count_merging_writes(stage.handles.merging)
   local function out(v)
     local ts = L.ts == 0x7fffffffffffffffLL and "max" or tostring(tonumber(L.ts))
     b.out[#b.out + 1] = (type(v) == "table" and require("weir.internal.context").show(v) or tostring(v)) .. "@" .. ts

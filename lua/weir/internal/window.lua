@@ -458,6 +458,13 @@ function M.new(stage, k, out, side)
     return t
   end
 
+  -- How far the windows of this subtask are off from those of others: fixed at its first record (W4).
+  local stagger
+  local function stagger_of()
+    if spec.stagger == "natural" then return now() % spec.size end
+    return spec.stagger == "random" and math.floor(C.wr_lua_random(L) * spec.size) or 0
+  end
+
   -- The window at hand takes the record.
   local function give(rec, ts)
     add_content(rec, ts)
@@ -472,7 +479,8 @@ function M.new(stage, k, out, side)
   local function take(rec)
     local ts = time_of()
     count = 0
-    assign(rec, ts, assigned)
+    stagger = stagger or stagger_of()
+    assign(rec, ts, assigned, stagger)
     local taken = false
     for i = 1, count do
       local s, e = starts[i], stops[i]

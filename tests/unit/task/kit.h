@@ -26,6 +26,7 @@ struct kit_stage {
 	int64_t wants_until;		    /* a sink: WR_END at this value */
 	uint32_t waits;			    /* answers WR_AGAIN this often before it takes rows */
 	bool event_timer, processing_timer; /* one is pending: logs and emits −1 or −2 when it fires */
+	uint32_t timers; /* pending ones that fire with any watermark, each in a step of its own */
 	int64_t timer_ms;
 	uint32_t most_waiting; /* pages seen in its inbox */
 };
@@ -132,6 +133,11 @@ static inline int kit_watermark(struct wr_stage *s, int64_t *wm)
 		kit_log(k->kit, "%s:wm=max ", k->name);
 	else
 		kit_log(k->kit, "%s:wm=%lld ", k->name, (long long)*wm);
+	if (k->timers) {
+		k->timers--;
+		wr_clock_advance(s->env->clock, WR_STEP_NS);
+		return kit_emit(s, -1, *wm) == WR_OK ? WR_AGAIN : WR_EFATAL;
+	}
 	if (!k->event_timer || k->timer_ms > *wm)
 		return WR_OK;
 	k->event_timer = false;

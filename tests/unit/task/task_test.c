@@ -280,6 +280,39 @@ static void a_cancelled_task_stops_at_once(void **state)
 	kit_free(k);
 }
 
+static void i14_a_barrier_waits_until_all_timers_of_a_watermark_have_fired(void **state)
+{
+	struct kit *k = kit_new(1);
+
+	(void)state;
+	k->stages[0].timers = 3;
+	kit_start(k, 1, true, WR_ON_ERROR_FAIL);
+	kit_event(k, 0, WR_EV_WATERMARK, 9);
+	kit_event(k, 0, WR_EV_BARRIER, 1);
+	wr_task_step(k->task);
+	wr_task_step(k->task);
+	kit_expect_out(k, "-1 -1 ");
+	kit_run(k);
+	kit_expect_out(k, "-1 wm=9 barrier=1 ");
+	kit_free(k);
+}
+
+static void i15_a_task_that_is_cancelled_between_two_timers_fires_no_more(void **state)
+{
+	struct kit *k = kit_new(1);
+
+	(void)state;
+	k->stages[0].timers = 5;
+	kit_start(k, 1, true, WR_ON_ERROR_FAIL);
+	kit_event(k, 0, WR_EV_WATERMARK, 9);
+	while (k->stages[0].timers > 3)
+		assert_int_equal(wr_task_step(k->task), WR_STEP_MORE);
+	wr_task_post(k->task, wr_letter_new(WR_LETTER_CANCEL, (struct wr_address){0}, NULL, 0));
+	assert_int_equal(kit_run(k), WR_STEP_DONE);
+	assert_int_equal(k->stages[0].timers, 3);
+	kit_free(k);
+}
+
 static void a_row_larger_than_a_buffer_goes_through(void **state)
 {
 	struct kit *k = kit_new(1);
@@ -316,6 +349,8 @@ int main(void)
 	    cmocka_unit_test(c4_an_ended_channel_counts_as_one_that_brought_the_barrier),
 	    cmocka_unit_test(a_latency_marker_passes_behind_the_rows),
 	    cmocka_unit_test(a_cancelled_task_stops_at_once),
+	    cmocka_unit_test(i14_a_barrier_waits_until_all_timers_of_a_watermark_have_fired),
+	    cmocka_unit_test(i15_a_task_that_is_cancelled_between_two_timers_fires_no_more),
 	    cmocka_unit_test(a_row_larger_than_a_buffer_goes_through),
 	};
 

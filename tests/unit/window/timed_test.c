@@ -309,6 +309,64 @@ static void w12_i7_windows_of_processing_time_are_the_clocks(void **state)
 	rig_free(r);
 }
 
+/* The clock is set: what was due then is due at its time, and what is set anew may come before it. */
+static void i6_f_a_clock_that_jumps_back_and_ahead_fires_windows_when_it_gets_there(void **state)
+{
+	struct rig *r = rig_new(false);
+
+	(void)state;
+	rig_option(r, "window", rig_text("tumbling"));
+	rig_option(r, "size", rig_number(100));
+	rig_option(r, "time", rig_text("processing"));
+	rig_open(r);
+	rig_time(r, 100005);
+	rig_row(r, 1, 1, 0);
+	assert_int_equal(r->stage.deadline_ms, 100100);
+	r->clock.manual_ms = 5005;
+	rig_row(r, 1, 2, 0);
+	rig_row(r, 2, 3, 0);
+	assert_int_equal(r->stage.deadline_ms, 5100);
+	rig_time(r, 5100);
+	assert_int_equal(r->outs[0].rows, 2);
+	assert_int_equal(r->stage.deadline_ms, 100100);
+	rig_row(r, 1, 4, 0);
+	rig_time(r, INT64_C(99999999999));
+	assert_int_equal(r->outs[0].rows, 4);
+	assert_true(rig_field(rig_result(r, 2), "window_end") == 5200);
+	assert_true(rig_field(rig_result(r, 3), "window_end") == 100100);
+	assert_int_equal(r->stage.deadline_ms, INT64_MAX);
+	assert_int_equal(wr_store_keys(r->stage.store), 0);
+	rig_free(r);
+}
+
+static void w4_stagger_moves_the_windows_of_a_subtask_once(void **state)
+{
+	double starts[3];
+
+	(void)state;
+	for (int seed = 0; seed < 3; seed++) {
+		struct rig *r = rig_new(false);
+
+		rig_option(r, "window", rig_text("tumbling"));
+		rig_option(r, "size", rig_number(100));
+		rig_option(r, "stagger", rig_text(seed ? "random" : "natural"));
+		rig_open(r);
+		r->env.rand.s = (uint64_t)seed;
+		rig_time(r, 1033);
+		rig_row(r, 1, 1, 50);
+		rig_time(r, 1077);
+		rig_row(r, 1, 1, 150);
+		rig_watermark(r, INT64_MAX);
+		assert_int_equal(r->outs[0].rows, 2);
+		starts[seed] = rig_field(rig_result(r, 0), "window_start");
+		assert_true(starts[seed] > -50 && starts[seed] <= 50);
+		assert_true(rig_field(rig_result(r, 1), "window_start") == starts[seed] + 100);
+		rig_free(r);
+	}
+	assert_true(starts[0] == 33);
+	assert_true(starts[1] != starts[2]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,6 +377,8 @@ int main(void)
 	    cmocka_unit_test(q6_cumulative_windows_fire_all_their_steps_once_begun),
 	    cmocka_unit_test(f_many_keys_that_fire_at_once_yield_between_groups),
 	    cmocka_unit_test(f_w5_rows_without_a_time_or_with_none_in_any_calendar_are_bad_rows),
+	    cmocka_unit_test(i6_f_a_clock_that_jumps_back_and_ahead_fires_windows_when_it_gets_there),
+	    cmocka_unit_test(w4_stagger_moves_the_windows_of_a_subtask_once),
 	    cmocka_unit_test(w12_i7_windows_of_processing_time_are_the_clocks),
 	};
 
