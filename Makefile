@@ -45,7 +45,7 @@ FUZZ    := $(patsubst tests/%.c,$B/%,$(wildcard tests/fuzz/*_fuzz.c))
 REF     := $(patsubst tests/%.c,$B/%,$(wildcard tests/bench/*.c))
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test unit spec e2e sim fuzz bench bench-nexmark tidy format lint docs mutants install clean help \
+.PHONY: all demo test unit spec e2e sim fuzz bench bench-nexmark tidy format lint rows docs mutants install clean help \
 	deps demo-run unit-build spec-build e2e-build sim-build fuzz-build bench-build FORCE
 .DELETE_ON_ERROR:
 
@@ -59,7 +59,7 @@ demo:					## count the words of a real text and show the top words
 	@tests/support/demo $B/weir
 
 SANITIZE ?= asan ubsan tsan
-SUITES   ?= tidy lint unit spec e2e sim mutants fuzz $(foreach b,$(SANITIZE),unit@$b spec@$b)
+SUITES   ?= tidy lint rows unit spec e2e sim mutants fuzz $(foreach b,$(SANITIZE),unit@$b spec@$b)
 test:					## run everything that CI runs; ends with "N passed, N failed" (SUITES=, SANITIZE=)
 	@tests/support/deps test
 	+@tests/support/run $(foreach s,$(SUITES),$(if $(findstring @,$s),$s,$s@$(BUILD)))
@@ -80,6 +80,8 @@ mutants:				## show that the simulation catches each planted bug: tests/sim/muta
 	+@TIMEOUT=0 tests/support/run mutants@$(BUILD)
 tidy:					## check layers and forbidden arrows: tests/tidy
 	@luajit tests/tidy/tidy.lua
+rows:					## which test shows which row of the semantics, and which rows have none
+	@tests/support/rows
 lint:					## clang-format, luacheck, self-contained headers, docs up to date
 	@CC=$(CC) tests/support/lint
 format:					## format all C files
