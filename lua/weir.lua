@@ -57,4 +57,7 @@ return setmetatable(weir, {
     for n in pairs(weir) do names[#names + 1] = n end
     require("weir.where").fail("weir has no %s%s", tostring(name), suggest.hint(name, names))
   end,
+  __newindex = function(_, name)
+    require("weir.where").fail("weir.%s cannot be set: keep what is yours in a local", tostring(name))
+  end,
 })

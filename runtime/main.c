@@ -91,11 +91,11 @@ static void catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static int need_script(int argc)
+static int need_script(const char *verb, int argc)
 {
 	if (argc > 0)
 		return WR_OK;
-	return wr_error_set(WR_EUSER, "which script? weir VERB [options] job.lua [key=value …]");
+	return wr_error_set(WR_EUSER, "which script? weir %s [options] job.lua [key=value …]", verb);
 }
 
 static struct wr_draw_options draw_options(const struct wr_config *c, int argc, char **argv)
@@ -192,7 +192,7 @@ static int run_script(struct wr_config *c, int argc, char **argv, bool doctor)
 	struct wr_plan *plan;
 	int status;
 
-	if (need_script(argc) != WR_OK)
+	if (need_script(doctor ? "doctor" : "run", argc) != WR_OK)
 		return complain(EXIT_USAGE);
 	o = draw_options(c, argc, argv);
 	o.doctor = doctor;
@@ -220,7 +220,7 @@ static int in_lua(const char *name, struct wr_config *c, int argc, char **argv)
 {
 	struct wr_draw_options o;
 
-	if (need_script(argc) != WR_OK)
+	if (need_script(name, argc) != WR_OK)
 		return complain(EXIT_USAGE);
 	o = draw_options(c, argc, argv);
 	return wr_script_cli(name, &o) == WR_OK ? 0 : complain(EXIT_USAGE);

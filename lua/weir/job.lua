@@ -19,7 +19,12 @@ local M = {}
 ---@field nodes weir.Node[] operators by id
 ---@field where string|false
 local methods = {}
-local Job = { __index = stream.strict("job", methods) }
+local Job = {
+  __index = stream.strict("job", methods),
+  __newindex = function(_, name)
+    where.fail("job has no field %s to be set: its options are given to weir.job { … }", options.shown(name))
+  end,
+}
 
 ---@class weir.Input
 ---@field node integer id of the operator that feeds it

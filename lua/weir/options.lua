@@ -129,7 +129,7 @@ local function names_of(declared)
 end
 
 --- Checks the options given to `what` against what is declared. `main` names the option that may be given
---- alone in place of a table: `weir.files "books/*.txt"`.
+--- alone in place of a table: `weir.files "books/*.txt"`, `weir.stdout(weir.csv())`.
 ---@param what string constructor, as the script calls it
 ---@param given any
 ---@param declared table<string, weir.OptionType>
@@ -138,7 +138,7 @@ end
 function M.check(what, given, declared, main)
   if given == nil then
     given = {}
-  elseif main and type(given) ~= "table" then
+  elseif main and (type(given) ~= "table" or (declared[main].test(given))) then
     given = { [main] = given }
   elseif type(given) ~= "table" then
     where.fail("%s takes a table of options, not %s", what, shown(given))

@@ -38,7 +38,7 @@ end
 ---@field format? weir.Format default weir.json()
 
 --- Standard output for programs: `weir run job.lua < in > out`. A closed pipe ends the job in order.
----@param opts? weir.StdoutOptions
+---@param opts? weir.StdoutOptions|weir.Format
 ---@return weir.Sink
 function M.stdout(opts)
   return sink("stdout", "stdout", options.check("weir.stdout", opts, {

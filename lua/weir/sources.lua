@@ -64,12 +64,12 @@ end
 ---@field max_line? integer|string default "16MiB"
 
 --- Standard input, by one subtask: `weir run job.lua < file`.
----@param opts? weir.StdinOptions
+---@param opts? weir.StdinOptions|weir.Format
 ---@return weir.Source
 function M.stdin(opts)
   local o = options.check("weir.stdin", opts, {
     format = formats.type:default(formats.lines()), max_line = max_line,
-  })
+  }, "format")
   return source { kind = "stdin", name = "stdin", bounded = true, single = true, options = o }
 end
 

@@ -39,10 +39,23 @@ function M.strict(what, known)
   end
 end
 
-local Stream = { __index = M.strict("stream", methods) }
-local Connected = { __index = M.strict("connected streams", connected) }
-local Handle = { __index = M.strict("sink", settings) }
-local Windowed = { __index = M.strict("windowed stream", windowed.methods) }
+--- A __newindex: a setting is made by calling a method, and what is assigned would be heard by nobody.
+function M.closed(what, known)
+  return function(_, name)
+    fail("%s has no field %s to be set%s", what, options.shown(name),
+      known[name] and ("; %s is a method: %s:%s(…)"):format(name, what, name) or "")
+  end
+end
+
+local Stream = { __index = M.strict("stream", methods), __newindex = M.closed("stream", methods) }
+local Connected = {
+  __index = M.strict("connected streams", connected), __newindex = M.closed("connected streams", connected),
+}
+local Handle = { __index = M.strict("sink", settings), __newindex = M.closed("sink", settings) }
+local Windowed = {
+  __index = M.strict("windowed stream", windowed.methods),
+  __newindex = M.closed("windowed stream", windowed.methods),
+}
 
 ---------------------------------------------------------------- drawing
 

@@ -96,7 +96,8 @@ static int stream_poll(struct wr_stage *s)
 	int rc = t->ended ? WR_END : wr_intake_poll(t->intake);
 
 	t->ended |= rc == WR_END;
-	return rc < 0 ? wr_error_wrap(rc, "%s", t->name) : rc;
+	/* a record that cannot be read says itself where it lies */
+	return rc < 0 && rc != WR_EUSER ? wr_error_wrap(rc, "reading %s", t->name) : rc;
 }
 
 static void stream_free(struct wr_stage *s)

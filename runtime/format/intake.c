@@ -30,7 +30,7 @@ static const struct wr_format *const formats[] = {&wr_lines_format, &wr_csv_form
 
 static void origin_of(const struct wr_scan *in, char *to, size_t size)
 {
-	snprintf(to, size, "%.*s:%" PRIu64, (int)in->path.len, in->path.p, wr_scan_offset(in));
+	snprintf(to, size, "%.*s, byte %" PRIu64, (int)in->path.len, in->path.p, wr_scan_offset(in));
 }
 
 int wr_scan_bad(struct wr_scan *in, size_t len, const char *reason)

@@ -6,6 +6,7 @@
  * which reaches back through the functions of api.h.
  */
 #include <lauxlib.h>
+#include <stdio.h>
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
@@ -21,11 +22,13 @@ enum {
 	CLOSE,
 	PERIODIC,
 	DESCRIBE,
-	LAST = DESCRIBE
+	DESCRIBE_AFTERWARDS,
+	LAST = DESCRIBE_AFTERWARDS
 }; /* stack slots of the entry functions */
 
 static struct wr_mem mem = WR_MEM_INIT("script.stage");
-static const char *const entry_names[] = {NULL, "rows", "timers", "open", "close", "periodic", "describe"};
+static const char *const entry_names[] = {NULL,	   "rows",     "timers",   "open",
+					  "close", "periodic", "describe", "describe_afterwards"};
 
 enum { OPS_MAX = sizeof((struct wr_lua *)NULL)->counts / sizeof(double) };
 
@@ -155,6 +158,33 @@ static void find_emitters(const struct wr_stage *s, struct lua_stage *ls)
 			ls->emitter[linked(s, &links->items[i], "to")] = linked(s, &links->items[i], "from");
 }
 
+/* An error whose handler could not run, for want of stack or memory, has neither operator nor record. */
+static int describe_afterwards(struct lua_stage *ls, int rc)
+{
+	lua_State *L = ls->vm->L;
+	char text[512];
+
+	snprintf(text, sizeof text, "%s", wr_error_text());
+	lua_gc(L, LUA_GCCOLLECT, 0);
+	lua_pushvalue(L, DESCRIBE_AFTERWARDS);
+	lua_pushstring(L, text);
+	if (wr_vm_call(ls->vm, 1, 1, 0) != WR_OK)
+		return wr_error_set(rc, "%s", text);
+	rc = wr_error_set(rc, "%s", lua_tostring(L, -1));
+	lua_pop(L, 1);
+	return rc;
+}
+
+/* Calls the entry function under its arguments on the stack. */
+static int stage_enter(struct lua_stage *ls, int args, int results)
+{
+	int rc;
+
+	ls->shared.described = 0;
+	rc = wr_vm_call(ls->vm, args, results, DESCRIBE);
+	return rc == WR_OK || ls->shared.described ? rc : describe_afterwards(ls, rc);
+}
+
 static int stage_open(struct wr_stage *s)
 {
 	struct lua_stage *ls = wr_zalloc(&mem, sizeof *ls);
@@ -185,7 +215,7 @@ static int stage_open(struct wr_stage *s)
 	if (rc != WR_OK)
 		return rc;
 	lua_pushvalue(ls->vm->L, OPEN);
-	return wr_vm_call(ls->vm, 0, 0, DESCRIBE);
+	return stage_enter(ls, 0, 0);
 }
 
 /* Counters of the operators, from the generated code's numbers. */
@@ -226,7 +256,7 @@ static int stage_call(struct wr_stage *s, struct lua_stage *ls, int args)
 {
 	bool measured = ls->shared.doctor;
 	uint64_t begin = measured ? wr_clock_ns(s->env->clock) : 0, called;
-	int rc = stage_answer(s, ls, wr_vm_call(ls->vm, args, 1, DESCRIBE));
+	int rc = stage_answer(s, ls, stage_enter(ls, args, 1));
 
 	called = measured ? wr_clock_ns(s->env->clock) : 0;
 	wr_vm_collect(ls->vm);
@@ -311,7 +341,7 @@ static int stage_end(struct wr_stage *s)
 	struct lua_stage *ls = of(s);
 
 	lua_pushvalue(ls->vm->L, CLOSE);
-	return wr_vm_call(ls->vm, 0, 0, DESCRIBE);
+	return stage_enter(ls, 0, 0);
 }
 
 struct wr_lua *wr_lua_stage_shared(struct wr_stage *s)
@@ -327,7 +357,7 @@ int wr_lua_stage_periodic(struct wr_stage *s, uint32_t split, bool gone, double 
 	lua_pushvalue(L, PERIODIC);
 	lua_pushinteger(L, (lua_Integer)split);
 	lua_pushboolean(L, gone);
-	rc = wr_vm_call(of(s)->vm, 2, 1, DESCRIBE);
+	rc = stage_enter(of(s), 2, 1);
 	*any = rc == WR_OK && lua_isnumber(L, -1);
 	*watermark = *any ? lua_tonumber(L, -1) : 0;
 	lua_settop(L, LAST);

@@ -67,10 +67,20 @@ static int refill(struct packed *f)
 	return rc == WR_END ? WR_OK : rc;
 }
 
+/* Archives on tapes and some disks are filled up with zeros, which gzip passes over, too. */
+static bool gzip_padding(struct packed *f)
+{
+	while (f->whole && f->at < f->len && f->in[f->at] == 0)
+		f->at++;
+	return f->at == f->len;
+}
+
 static int gzip_step(struct packed *f, uint8_t *to, size_t room, size_t *got)
 {
 	int rc;
 
+	if (gzip_padding(f))
+		return WR_OK;
 	if (f->whole && inflateReset(&f->gzip) != Z_OK)
 		return wr_error_set(WR_EUSER, "gzip: cannot begin a member");
 	f->whole = false;

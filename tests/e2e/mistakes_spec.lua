@@ -70,6 +70,31 @@ describe("a script that is wrong", function()
       "the script draws another graph when it runs again: operator 1 was values")
   end)
 
+  it("is refused when it assigns what is set by a method, or by nothing", function()
+    refused("job.parallelism = 4", 'job.lua:2: job has no field "parallelism" to be set')
+    refused("job:source(weir.from { 1 }).parallelism = 4",
+      "job.lua:2: stream has no field \"parallelism\" to be set; parallelism is a method: stream:parallelism(…)")
+    refused("weir.parallelism = 4", "job.lua:2: weir.parallelism cannot be set")
+  end)
+
+  it("is refused for a value that cannot be a record, at the line of its source, by check as well", function()
+    refused("\njob:source(weir.from { 1, print }):sink(weir.print())",
+      "job.lua:3: weir.from: a record cannot hold a function (field [2])")
+    local _, code = shell.run(shell.weir .. " check " .. folder .. "/job.lua")
+    assert.equal(2, code)
+  end)
+
+  it("is shown the line of what it raised, be it no text", function()
+    refused("\nerror { code = 5 }", 'job.lua:3: the script raised {"code":5}')
+    refused("error()", "job.lua:2: the script raised nil")
+  end)
+
+  it("is told its own line where it calls through pcall", function()
+    refused("error(select(2, pcall(weir.text.words, 5)), 0)", "job.lua:2: the words of a text, not of a number")
+    refused("error(select(2, pcall(os.execute, 'ls')), 0)", "job.lua:2: os.execute is closed to job scripts")
+    refused("error(select(2, pcall(require, 'nosuch')), 0)", "job.lua:2: module 'nosuch' not found")
+  end)
+
   it("is refused when nobody has heard of the file", function()
     local _, code, err = shell.run(shell.weir .. " run " .. folder .. "/none.lua")
     assert.equal(2, code)
@@ -91,6 +116,38 @@ describe("a function that fails", function()
       assert.is_truthy(err:find(part, 1, true), part .. " is missing in: " .. err)
     end
     assert.is_nil(err:find("lua/weir", 1, true), err)
+  end)
+
+  it("shows the record when the stack or the memory is full", function()
+    local endless = "local function f(x) return f(x + 1) + 1 end "
+    local _, code, err = run(endless .. "job:source(weir.from { { a = 1 } }):map(function(r) return f(r.a) end)"
+      .. ":sink(weir.print())")
+    assert.equal(1, code)
+    assert.matches("operator 'map' %(job.lua:2%) failed in subtask 0: stack overflow.*record: {\"a\":1}", err)
+    _, code, err = run(endless .. "job:source(weir.from { { a = 1 } }):map(function(r) return r end)"
+      .. ":map(function(r) return f(r.a) end):name 'deep':sink(weir.print())")
+    assert.equal(1, code)
+    assert.matches("one of operator 'map' .-, operator 'deep' .-stack overflow.*record as it came to the first of them: "
+      .. '{"a":1}', err)
+    _, code, err = run("job:source(weir.from { { a = 1 } }):map(function(r) while true do r[#r + 1] = { r } end end)"
+      .. ":sink(weir.print())", "--lua-memory=20M")
+    assert.equal(1, code)
+    assert.matches("operator 'map' .- out of Lua memory.*raise %-%-lua%-memory.*record: {\"a\":1}", err)
+  end)
+
+  it("shows no key where there is none, in close", function()
+    local _, code, err = run('job:source(weir.from { { a = 1 } }):key_by "a":process(weir.process_function {'
+      .. " element = print, close = function() error 'late' end }):sink(weir.print())")
+    assert.equal(1, code)
+    assert.matches("job.lua:2: late", err)
+    assert.is_nil(err:find("key:", 1, true), err)
+  end)
+
+  it("fails for a timer that no function hears", function()
+    local _, code, err = run('job:source(weir.from { { a = 1 } }):key_by "a"'
+      .. ":process(function(ctx) ctx:event_timer(5) end):sink(weir.print())")
+    assert.equal(1, code)
+    assert.matches("job.lua:2: operator 'process' has no timer function", err)
   end)
 
   it("skips the record under on_error = skip, and counts it", function()

@@ -75,6 +75,22 @@ describe("the sandbox", function()
     assert.is_truthy(err:find("module 'far' not found; looked for:\n  far.lua", 1, true), err)
   end)
 
+  it("tells of modules that require each other, and lets one that failed be tried again", function()
+    local function modules(folder)
+      put(folder, "a.lua", "return require 'b'")
+      put(folder, "b.lua", "\nreturn require 'a'")
+      put(folder, "once.lua", "tries = (tries or 0) + 1 if tries % 2 == 1 then error 'not yet' end return tries")
+    end
+    local out, code, err = script.try(head .. "require 'a'", "-q", modules)
+    assert.equal(2, code)
+    assert.equal("", out)
+    assert.is_truthy(err:find("b.lua:2: module 'a' requires itself", 1, true), err)
+    out, code, err = script.try(head .. "local ok, first = pcall(require, 'once') local second = require 'once'\n"
+      .. "job:source(weir.from { { ok, first, second } }):sink(weir.print())", "-q", modules)
+    assert.equal(0, code, err)
+    assert.matches('%[false,".*not yet",2%]', out)
+  end)
+
   it("is open with --unsafe", function()
     assert.matches('"v":"8"', answer("return require('ffi').sizeof 'double'", "--unsafe"))
     assert.matches('"v":"function"', answer("return type(os.execute) == type(io.open) and type(debug.getinfo)", "--unsafe"))

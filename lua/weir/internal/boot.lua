@@ -50,13 +50,28 @@ function M.script_error(err)
     end
     level = level + 1
   end
-  local text = tostring(err)
+  local text = err
+  if type(err) ~= "string" then
+    local first = lines[1] and lines[1]:gsub("^%s+", "") .. ": " or ""
+    text = ("%sthe script raised %s"):format(first, require("weir.internal.context").error_text(err))
+  end
   if #lines > 1 then text = text .. "\n  called from:" .. table.concat(lines, "", 2) end
   return text
 end
 
 local function settings()
   return codec.decode_value(host.file "script:settings")
+end
+
+-- The plan's bytes. What cannot be encoded are values of weir.from: said at its line.
+local function encode(plan, job)
+  local ok, bytes = pcall(codec.encode_value, plan)
+  if ok then return bytes end
+  for _, node in ipairs(job.nodes) do
+    local good, why = pcall(codec.encode_value, node.options.values)
+    if not good then require("weir.where").fail_at(node.where, "weir.from: %s", why) end
+  end
+  error(bytes, 0)
 end
 
 -- Drawn twice: a script that draws another graph the second time would do so in a subtask, too.
@@ -67,13 +82,13 @@ local function draw()
   local first = planner.fingerprint(job)
   local difference = planner.difference(first, planner.fingerprint(run_script()))
   if difference then error(script_name() .. ": " .. difference, 0) end
-  return job, plan, warnings
+  return job, plan, warnings, encode(plan, job)
 end
 
 --- Draws the job and gives the plan's bytes and the warnings, one a line.
 function M.draw()
-  local _, plan, warnings = draw()
-  return codec.encode_value(plan), table.concat(warnings, "\n")
+  local _, _, warnings, bytes = draw()
+  return bytes, table.concat(warnings, "\n")
 end
 
 -- Adds the doctor's watch to a stage; its report follows the stage's end.

@@ -524,26 +524,23 @@ function M.new(L_ptr, plan, nodes)
     return timers(kind, ffi.cast("int64_t *", upto)[0])
   end
 
-  local function on_open()
-    for k, node in ipairs(stage.ops) do
-      if type(node.fn) == "table" and node.fn.open then
-        node.fn.open(context.open_context(stage, k))
+  -- `open` and `close` belong to no record and no key.
+  local function each_operator(name)
+    return function()
+      stage.keyless = true
+      for k, node in ipairs(stage.ops) do
+        stage.doing = k
+        if type(node.fn) == "table" and node.fn[name] then node.fn[name](context.open_context(stage, k)) end
       end
-    end
-  end
-
-  local function on_close()
-    for k, node in ipairs(stage.ops) do
-      if type(node.fn) == "table" and node.fn.close then
-        node.fn.close(context.open_context(stage, k))
-      end
+      stage.keyless, stage.doing = nil, nil
     end
   end
 
   return {
-    rows = on_rows, timers = on_timers, open = on_open, close = on_close,
+    rows = on_rows, timers = on_timers, open = each_operator "open", close = each_operator "close",
     periodic = marks.periodic or function() end,
     describe = function(err) return context.describe(stage, err) end,
+    describe_afterwards = function(text) return context.describe_afterwards(stage, text) end,
     stage = stage,
   }
 end

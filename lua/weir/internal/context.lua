@@ -103,7 +103,7 @@ local function user_traceback(level)
 end
 
 local function current_key(stage)
-  if stage.store and C.wr_store_has_key(stage.store) ~= 0 then
+  if stage.store and not stage.keyless and C.wr_store_has_key(stage.store) ~= 0 then
     return M.show({ keys.get(C.wr_store_key(stage.store, ffi.new "uint32_t[1]")) }):sub(2, -2)
   end
 end
@@ -123,7 +123,9 @@ end
 -- What the function raised: a text, without the place in a generated loop that coroutine.wrap puts in front, or
 -- any other value as it would be shown in a record. A table's own __tostring is the script's, and may fail in
 -- its turn.
-local function error_text(err)
+---@param err any
+---@return string
+function M.error_text(err)
   if type(err) == "string" then return (err:gsub("^weir:.-:%d+: ", "")) end
   local meta = type(err) == "table" and debug.getmetatable(err)
   if meta and rawget(meta, "__tostring") then
@@ -135,16 +137,15 @@ end
 
 local function describe_failure(stage, k, err, rec, trace)
   local node = stage.ops[k]
-  local text = format("%s failed in subtask %d: %s", operator_text(node), stage.L.subtask, error_text(err))
+  local text = format("%s failed in subtask %d: %s", operator_text(node), stage.L.subtask, M.error_text(err))
   if rec ~= nil then text = text .. "\n  record: " .. M.show(whole(stage, k, rec)) end
   local key = current_key(stage)
   if key then text = text .. "\n  key: " .. key end
   return text .. (trace or "")
 end
 
---- Message handler of the batch's protected call; runs with the failing stack in place.
----@return string
-function M.describe(stage, err)
+-- The failing stack is in place.
+local function describe(stage, err)
   if is_described(err) then return err.text end
   for level = 2, 200 do
     local info = debug.getinfo(level, "f")
@@ -155,7 +156,30 @@ function M.describe(stage, err)
       return describe_failure(stage, k, err, rec, user_traceback(3))
     end
   end
-  return describe_failure(stage, 1, err, nil, user_traceback(3))
+  return describe_failure(stage, stage.doing or 1, err, nil, user_traceback(3))
+end
+
+--- Message handler of the batch's protected call.
+---@return string
+function M.describe(stage, err)
+  local text = describe(stage, err)
+  stage.L.described = 1
+  return text
+end
+
+--- For an error that left no room for the handler, or for none to be called (a stack or a memory that is full,
+--- in compiled code above all): the stack is gone, so which of the fused operators failed is not known.
+---@return string
+function M.describe_afterwards(stage, text)
+  local names = {}
+  for i, node in ipairs(stage.ops) do names[i] = operator_text(node) end
+  text = format("%s%s failed in subtask %d: %s", #names > 1 and "one of " or "", concat(names, ", "), stage.L.subtask,
+    text:find "stack overflow$" and text .. ": a function calls itself without end, or too deep" or text)
+  local row = stage.L.row
+  if row == nil then return text end
+  local id = bit.band(ffi.cast(border.elemp, row).tag, 0xffffff)
+  return format("%s\n  record%s: %s", text, #names > 1 and " as it came to the first of them" or "",
+    M.show(rows.decoder(id)(row + rows.HEAD)))
 end
 
 -- A record as a whole row element, for dead letters; nil when it cannot be one.
@@ -178,7 +202,7 @@ function M.errors(stage)
     if stage.policies[k] == "fail" then
       error({ [FATAL] = true, text = describe_failure(stage, k, err, rec) }, 0)
     end
-    local text = error_text(err)
+    local text = M.error_text(err)
     local row = element(stage, whole(stage, k, rec)) or ""
     if C.wr_lua_bad_row(stage.L, k - 1, row, #row, text, #text) ~= 0 then
       error({ [FATAL] = true, text = border.error_text() }, 0)
@@ -220,6 +244,14 @@ local function check_time(t, what)
   if type(t) == "number" and t >= -2 ^ 63 and t < 2 ^ 63 then return t end
   error(format("%s must be a number of milliseconds, not %s", what or "a timer's time",
     t ~= t and "NaN" or type(t) == "number" and tostring(t) or type(t)), 3)
+end
+
+-- A timer that nothing would hear.
+local function unheard(node)
+  return function()
+    error(format("operator '%s' has no timer function: weir.process_function { timer = function(ctx, time) … end, … }",
+      node.name), 2)
+  end
 end
 
 -- What an operator may use before it has seen a record.
@@ -293,6 +325,10 @@ function M.new(stage, k, out, side, input)
       t = check_time(t)
       add(1, t)
       C.wr_lua_timer_added(L, t)
+    end
+    if not (stage.timer or type(node.fn) == "table" and node.fn.timer) then
+      ctx.event_timer = unheard(node)
+      ctx.processing_timer = ctx.event_timer
     end
     function ctx.delete_event_timer(_, t) C.wr_timer_remove(S, 0, check_time(t)) end
     function ctx.delete_processing_timer(_, t) C.wr_timer_remove(S, 1, check_time(t)) end

@@ -8,6 +8,11 @@ local M = {}
 
 local host = weir_host -- luacheck: ignore
 
+-- An error at the script's line, also where pcall stands between it and us: level 2 would be pcall's.
+local function fail(...)
+  return require("weir.where").fail(...)
+end
+
 -- What the engine answers with; set by `connect` in a subtask, constant while the graph is drawn.
 local world = { now_ms = function() return 0 end, random = nil }
 
@@ -18,8 +23,7 @@ end
 
 local function forbidden(name, instead)
   return function()
-    error(("%s is closed to job scripts%s; --unsafe opens it"):format(name,
-      instead and " (" .. instead .. ")" or ""), 2)
+    fail("%s is closed to job scripts%s; --unsafe opens it", name, instead and " (" .. instead .. ")" or "")
   end
 end
 
@@ -55,7 +59,7 @@ local function random(...)
   if n == 0 then return u end
   local low, high = 1, (...)
   if n >= 2 then low, high = ... end
-  if high < low then error("bad argument to 'random' (interval is empty)", 2) end
+  if high < low then fail "bad argument to 'random' (interval is empty)" end
   return low + math.floor(u * (high - low + 1))
 end
 
@@ -69,7 +73,7 @@ local function checked_load(chunk, name, mode, env, own)
     end
     chunk = table.concat(parts)
   end
-  if type(chunk) ~= "string" then error("load: text expected, got " .. type(chunk), 3) end
+  if type(chunk) ~= "string" then fail("load: text expected, got %s", type(chunk)) end
   if chunk:byte(1) == 27 or mode == "b" then return nil, "bytecode is closed to job scripts" end
   local fn, err = loadstring(chunk, name or "=(load)")
   if not fn then return nil, err end
@@ -113,6 +117,18 @@ local function close_strings(library)
   methods.dump = library.dump
   string_metatable.__index = setmetatable(methods, { __index = library })
   string_metatable.__metatable = "the metatable of strings is closed to job scripts"
+end
+
+-- Does a call of `require` for this module enclose the one that asks? One that failed does not, and may be tried
+-- again.
+local function enclosed(load_fn, name)
+  local level = 3
+  while true do
+    local info = debug.getinfo(level, "f")
+    if not info then return false end
+    if info.func == load_fn and select(2, debug.getlocal(level, 1)) == name then return true end
+    level = level + 1
+  end
 end
 
 --- Makes the environment that a script at `path` runs in.
@@ -166,18 +182,20 @@ function M.environment(path)
   env.getfenv = forbidden "getfenv"
   env.module = forbidden("module", "return a table instead")
 
-  env.require = function(name)
-    if type(name) ~= "string" then error("require: a name expected, got " .. type(name), 2) end
+  local function load_module(name)
+    if type(name) ~= "string" then fail("require: a name expected, got %s", type(name)) end
     if loaded[name] ~= nil then return loaded[name] end
     if name == "ffi" or name == "jit" or name == "debug" or name:find "^jit%." or name:find "^weir%.internal" then
-      error(("module '%s' is closed to job scripts; --unsafe opens it"):format(name), 2)
+      fail("module '%s' is closed to job scripts; --unsafe opens it", name)
     end
     if name == "bit" or name == "string" or name == "table" or name == "math" then return env[name] end
     if host.embedded(name) then return require(name) end
-    if loading[name] then error(("module '%s' requires itself"):format(name), 2) end
+    if loading[name] and enclosed(load_module, name) then
+      fail("module '%s' requires itself: it is required here while it is being loaded", name)
+    end
     local text, where = find_module(name, folder)
-    if not text then error(("module '%s' not found%s"):format(name, where and "; looked for:" .. where or ""), 2) end
-    if text:byte(1) == 27 then error(("module '%s' is bytecode, which is closed to job scripts"):format(name), 2) end
+    if not text then fail("module '%s' not found%s", name, where and "; looked for:" .. where or "") end
+    if text:byte(1) == 27 then fail("module '%s' is bytecode, which is closed to job scripts", name) end
     local fn, err = loadstring(text, "@" .. where)
     if not fn then error(err, 0) end
     loading[name] = true
@@ -187,6 +205,7 @@ function M.environment(path)
     loaded[name] = value
     return value
   end
+  env.require = load_module
   return env
 end
 

@@ -34,7 +34,9 @@ local function next_word(walk)
 end
 
 local function begin(text)
-  if type(text) ~= "string" then error("the words of a text, not of a " .. type(text), 3) end
+  if type(text) ~= "string" then
+    require("weir.where").fail("the words of a text, not of %s", text == nil and "nil" or "a " .. type(text))
+  end
   local walk = idle
   if walk then
     idle = nil

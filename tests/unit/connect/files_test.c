@@ -297,7 +297,7 @@ static void test_a_bad_line_fails_the_source_with_file_and_offset(void **state)
 	c = lines_crew(1, WR_ON_ERROR_FAIL);
 	assert_int_equal(crew_look(c), WR_OK);
 	assert_int_equal(crew_run(c), WR_EUSER);
-	assert_non_null(strstr(wr_error_text(), "a.txt:3"));
+	assert_non_null(strstr(wr_error_text(), "a.txt, byte 3"));
 	assert_non_null(strstr(wr_error_text(), "a line is longer than 3 bytes"));
 	crew_done(c);
 }
@@ -385,7 +385,7 @@ static void damaged(size_t (*pack)(const char *text, uint8_t *to, size_t room), 
 	c = lines_crew(1, WR_ON_ERROR_FAIL);
 	assert_int_equal(crew_look(c), WR_OK);
 	assert_int_equal(crew_run(c), WR_EUSER);
-	if (!strstr(wr_error_text(), wanted) || !strstr(wr_error_text(), "a.txt:"))
+	if (!strstr(wr_error_text(), wanted) || !strstr(wr_error_text(), "a.txt, byte "))
 		fail_msg("%s", wr_error_text());
 	crew_done(c);
 	free(bytes);
@@ -424,6 +424,23 @@ static void test_garbage_behind_gzip_data_is_told(void **state)
 	assert_int_equal(crew_run(c), WR_END);
 	assert_int_equal(crew_skipped(c), 1);
 	assert_int_equal(c->stands[0]->out.rows, 1);
+	crew_done(c);
+}
+
+static void test_zeros_behind_gzip_data_are_padding(void **state)
+{
+	static uint8_t bytes[100000];
+	size_t len = gzip("one\n", bytes, sizeof bytes);
+	struct crew *c;
+
+	(void)state;
+	file_write("a.txt", bytes, sizeof bytes); /* more than a block of padding */
+	memcpy(bytes + 1000, bytes, len);
+	file_write("b.txt", bytes, 1000 + len);
+	c = lines_crew(1, WR_ON_ERROR_FAIL);
+	assert_int_equal(crew_look(c), WR_OK);
+	assert_int_equal(crew_run(c), WR_END);
+	assert_int_equal(c->stands[0]->out.rows, 3);
 	crew_done(c);
 }
 
@@ -519,7 +536,7 @@ static void test_a_read_that_fails_is_told_and_the_other_files_are_read(void **s
 	assert_int_equal(crew_run(c), WR_END);
 	assert_int_equal(crew_skipped(c), 1);
 	assert_int_equal(c->stands[0]->out.rows, 2);
-	assert_non_null(strstr(bad_text, "a.txt:2: cannot read: Input/output error"));
+	assert_non_null(strstr(bad_text, "a.txt, byte 2: cannot read: Input/output error"));
 	crew_done(c);
 }
 
@@ -607,6 +624,7 @@ int main(void)
 	    FILES_TEST(test_a_gzip_file_with_a_wrong_checksum_is_told),
 	    FILES_TEST(test_a_zstd_file_that_ends_early_is_told_behind_its_lines),
 	    FILES_TEST(test_garbage_behind_gzip_data_is_told),
+	    FILES_TEST(test_zeros_behind_gzip_data_are_padding),
 	    FILES_TEST(test_packed_files_are_read_as_they_are_when_asked),
 	    FILES_TEST(test_a_file_that_vanished_is_told_and_the_others_are_read),
 	    FILES_TEST(test_a_file_that_became_shorter_is_told),
