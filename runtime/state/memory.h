@@ -21,7 +21,7 @@
 enum {
 	CHUNK_ENTRIES = 512,
 	KEY_INLINE = 24,
-	CELL_INLINE = 24,
+	CELL_INLINE = 32,
 	NONE = 0, /* entry id 0 is none */
 };
 

@@ -362,6 +362,13 @@ static int bucket_room(struct timers *t, struct bucket *b)
 
 /* ---- the contract ---- */
 
+/* The earliest bucket has timers, or there is none. */
+static void heap_trim(struct timers *t)
+{
+	while (t->heap_count && !t->buckets[t->heap[0]].live)
+		bucket_drop(t);
+}
+
 int wr_memory_timer_add(struct wr_store *store, uint32_t kind, int64_t time_ms)
 {
 	struct memory *s = memory_of(store);
@@ -377,11 +384,13 @@ int wr_memory_timer_add(struct wr_store *store, uint32_t kind, int64_t time_ms)
 		return WR_OK;
 	e = wr_entry_own(s, id);
 	b = e ? bucket_for(t, time_ms) : NULL;
-	if (!b || bucket_room(t, b) != WR_OK)
-		return WR_EFATAL;
-	rc = times_add(s, e, kind, time_ms);
-	if (rc != WR_OK)
+	rc = b ? bucket_room(t, b) : WR_EFATAL;
+	if (rc == WR_OK)
+		rc = times_add(s, e, kind, time_ms);
+	if (rc != WR_OK) {
+		heap_trim(t); /* a bucket that was made for it alone */
 		return rc;
+	}
 	b->ids[b->count++] = id;
 	b->live++;
 	t->count++;
@@ -398,13 +407,6 @@ static int timer_take(struct memory *s, uint32_t kind, uint32_t id, struct bucke
 	b->live--;
 	s->timers[kind]->count--;
 	return WR_OK;
-}
-
-/* The earliest bucket has timers, or there is none. */
-static void heap_trim(struct timers *t)
-{
-	while (t->heap_count && !t->buckets[t->heap[0]].live)
-		bucket_drop(t);
 }
 
 void wr_memory_timer_remove(struct wr_store *store, uint32_t kind, int64_t time_ms)
@@ -425,14 +427,22 @@ void wr_memory_timer_remove(struct wr_store *store, uint32_t kind, int64_t time_
 	wr_entry_release(s, id);
 }
 
-/* Entries of timers that are due soon. */
+/* Entries of timers that are due soon; then, when those are there, what they lead to: their place in the
+ * index, for when they become empty, and a value that lies outside. */
 static void bring_near(const struct memory *s, const struct bucket *b)
 {
-	if (b->taken + NEAR < b->count) {
-		const char *e = (const char *)entry_at(s, b->ids[b->taken + NEAR]);
+	if (b->taken + 2 * NEAR < b->count) {
+		const char *e = (const char *)entry_at(s, b->ids[b->taken + 2 * NEAR]);
 
 		__builtin_prefetch(e);
 		__builtin_prefetch(e + 64);
+	}
+	if (b->taken + NEAR < b->count) {
+		const struct entry *e = entry_at(s, b->ids[b->taken + NEAR]);
+
+		wr_index_prefetch(&s->index, e->lookup);
+		if (s->state_count && e->cells[0].kind == CELL_BLOCK)
+			__builtin_prefetch(e->cells[0].block->data);
 	}
 }
 

@@ -8,11 +8,16 @@ static struct wr_mem mem = WR_MEM_INIT("window.panes");
 
 enum { STATE = 0, ROW_HEAD = 8 /* the slot that says where the bytes are */, PANES_MIN = 4 };
 
+/* Which of the places of a value are taken. */
+struct room {
+	uint32_t first, count;
+};
+
 struct head {
+	struct room room;
 	int64_t next;	  /* end of the next window to fire */
 	int64_t flip;	  /* panes before it have their suffix; INT64_MIN: the stacks are to be built */
 	int64_t back_end; /* panes in [flip, back_end) are in back */
-	uint32_t first, count;
 	uint64_t back[];
 };
 
@@ -24,6 +29,7 @@ struct pane {
 /* The panes of a value in place. */
 struct view {
 	uint8_t *data;
+	struct room *room; /* NULL: a pane alone */
 	struct head *head; /* NULL: tumbling */
 	uint8_t *panes;	   /* of the first one */
 	uint32_t count, cap;
@@ -36,7 +42,7 @@ int wr_panes_init(struct wr_panes *p, struct wr_store *store, const struct wr_ac
 
 	*p = (struct wr_panes){.store = store, .accums = accums, .slicing = slicing};
 	p->shared = slicing->kind != WR_TUMBLING;
-	p->head_len = p->shared ? (uint32_t)sizeof(struct head) + 8 * accums->slots : 0;
+	p->head_len = (uint32_t)(p->shared ? sizeof(struct head) + 8 * accums->slots : sizeof(struct room));
 	p->pane_len = 8 + 8 * accums->slots * (p->shared ? 2 : 1);
 	p->shape = wr_shape_intern(&f, 1, 0, 1);
 	p->sum = wr_zalloc(&mem, 8 * ((size_t)accums->slots + 1));
@@ -55,13 +61,16 @@ static struct view view_of(const struct wr_panes *p, uint8_t *body, uint32_t len
 {
 	struct view v = {.data = body + ROW_HEAD};
 
-	v.panes = v.data;
-	v.cap = v.count = (len - ROW_HEAD - p->head_len) / p->pane_len;
-	if (p->shared) {
-		v.head = (struct head *)v.data;
-		v.count = v.head->count;
-		v.panes += p->head_len + (size_t)v.head->first * p->pane_len;
+	if (!p->shared && len == ROW_HEAD + p->pane_len) {
+		v.panes = v.data;
+		v.cap = v.count = 1;
+		return v;
 	}
+	v.room = (struct room *)v.data;
+	v.head = p->shared ? (struct head *)v.data : NULL;
+	v.cap = (len - ROW_HEAD - p->head_len) / p->pane_len;
+	v.count = v.room->count;
+	v.panes = v.data + p->head_len + (size_t)v.room->first * p->pane_len;
 	return v;
 }
 
@@ -94,33 +103,34 @@ static bool own(struct wr_panes *p, struct view *v)
 /* The value with room for `cap` panes, holding what it held. */
 static bool resize(struct wr_panes *p, const struct view *old, uint32_t cap, struct view *v)
 {
-	uint32_t data_len = p->head_len + cap * p->pane_len, kept = 0;
+	bool alone = !p->shared && cap == 1;
+	uint32_t head_len = alone ? 0 : p->head_len, count = old ? old->count : 0;
+	uint32_t data_len = head_len + cap * p->pane_len, panes_len = count * p->pane_len;
 	uint64_t slot = ROW_HEAD | (uint64_t)data_len << 32;
+	struct head empty = {.next = WR_NO_WINDOW, .flip = WR_NO_WINDOW, .back_end = WR_NO_WINDOW};
 	uint8_t *body;
 
 	p->scratch.len = 0;
-	if (old) {
-		wr_bytes_put(&p->scratch, old->data, p->head_len);
-		wr_bytes_put(&p->scratch, old->panes, (size_t)old->count * p->pane_len);
-		if (wr_bytes_status(&p->scratch) != WR_OK)
-			return false;
-		kept = (uint32_t)p->scratch.len;
-	}
+	if (old && p->shared)
+		wr_bytes_put(&p->scratch, old->data, head_len);
+	if (old)
+		wr_bytes_put(&p->scratch, old->panes, panes_len);
+	if (wr_bytes_status(&p->scratch) != WR_OK)
+		return false;
 	body = wr_state_put(p->store, STATE, p->shape, ROW_HEAD + data_len);
 	if (!body)
 		return false;
 	memcpy(body, &slot, sizeof slot);
-	if (kept)
-		memcpy(body + ROW_HEAD, p->scratch.data, kept);
-	memset(body + ROW_HEAD + kept, 0, data_len - kept);
-	if (p->shared) {
-		struct head *head = (struct head *)(body + ROW_HEAD);
-
-		if (!old)
-			head->next = head->flip = head->back_end = WR_NO_WINDOW;
-		head->first = 0;
-	}
-	*v = view_of(p, body, ROW_HEAD + data_len);
+	body += ROW_HEAD;
+	memset(body, 0, data_len);
+	if (p->shared)
+		memcpy(body, old ? p->scratch.data : (const uint8_t *)&empty, old ? head_len : sizeof empty);
+	if (panes_len)
+		memcpy(body + head_len, p->scratch.data + (p->shared ? head_len : 0), panes_len);
+	if (!alone)
+		*(struct room *)body = (struct room){0, count};
+	*v = view_of(p, body - ROW_HEAD, ROW_HEAD + data_len);
+	v->count = count;
 	return true;
 }
 
@@ -150,12 +160,24 @@ static bool reserve(struct wr_panes *p, bool there, struct view *v)
 
 	if (!there)
 		return resize(p, NULL, p->shared ? PANES_MIN : 1, v);
-	if (!p->shared)
-		return resize(p, v, v->count + 1, v);
-	if (v->head->first + v->count < v->cap)
-		return own(p, v);
+	if (v->room && v->room->first + v->count < v->cap)
+		return true;
 	cap = v->count * 2 < v->cap ? v->cap : v->cap * 2;
 	return resize(p, v, cap, v);
+}
+
+/* A new pane before number `at`. */
+static struct pane *insert(const struct wr_panes *p, struct view *v, uint32_t at, int64_t start)
+{
+	struct pane *pane = pane_at(p, v, at);
+
+	memmove((uint8_t *)pane + p->pane_len, pane, (size_t)(v->count - at) * p->pane_len);
+	memset(pane, 0, p->pane_len);
+	pane->start = start;
+	v->count++;
+	if (v->room)
+		v->room->count = v->count;
+	return pane;
 }
 
 uint64_t *wr_panes_at(struct wr_panes *p, int64_t start, int64_t due, bool *fresh, bool *sooner)
@@ -169,18 +191,12 @@ uint64_t *wr_panes_at(struct wr_panes *p, int64_t start, int64_t due, bool *fres
 	if (WR_UNLIKELY(!there || at == v.count || pane->start != start)) {
 		if ((!there && look(p, &v)) || !reserve(p, there, &v))
 			return NULL;
-		pane = pane_at(p, &v, at);
-		if (p->shared)
-			v.count = v.head->count++;
-		else
-			v.count--;
-		memmove((uint8_t *)pane + p->pane_len, pane, (size_t)(v.count - at) * p->pane_len);
-		memset(pane, 0, p->pane_len);
-		pane->start = start;
+		pane = insert(p, &v, at, start);
 		*fresh = true;
-		*sooner =
-		    p->shared && due != WR_NO_WINDOW && (v.head->next == WR_NO_WINDOW || due < v.head->next);
-		if (*sooner)
+		*sooner = !p->shared
+			      ? at == 0
+			      : due != WR_NO_WINDOW && (v.head->next == WR_NO_WINDOW || due < v.head->next);
+		if (p->shared && *sooner)
 			v.head->next = due;
 	}
 	if (p->shared && start < v.head->back_end)
@@ -199,23 +215,47 @@ const uint64_t *wr_panes_find(struct wr_panes *p, int64_t start)
 	return at < v.count && pane_at(p, &v, at)->start == start ? pane_at(p, &v, at)->acc : NULL;
 }
 
-int wr_panes_drop(struct wr_panes *p, int64_t keep)
+/* Takes the first `gone` panes out, not all; v: of the value for reading. */
+static int drop_first(struct wr_panes *p, struct view *v, uint32_t gone)
+{
+	if (!gone)
+		return WR_OK;
+	if (!own(p, v))
+		return WR_EFATAL;
+	v->room->first += gone;
+	v->room->count -= gone;
+	v->panes += (size_t)gone * p->pane_len;
+	v->count -= gone;
+	return v->count > 1 || p->shared || resize(p, v, 1, v) ? WR_OK : WR_EFATAL;
+}
+
+int wr_panes_take(struct wr_panes *p, int64_t start, int64_t keep, const uint64_t **acc, int64_t *first)
 {
 	struct view v;
 	uint32_t gone = 0;
+	int rc;
 
 	WR_ASSERT(!p->shared);
+	*acc = NULL;
+	*first = WR_NO_WINDOW;
 	if (!look(p, &v))
 		return WR_OK;
-	while (gone < v.count && pane_at(p, &v, gone)->start < keep)
+	for (; gone < v.count && pane_at(p, &v, gone)->start <= start; gone++) {
+		if (pane_at(p, &v, gone)->start < start)
+			continue;
+		memcpy(p->sum, pane_at(p, &v, gone)->acc, 8 * (size_t)p->accums->slots);
+		*acc = p->sum;
+	}
+	for (gone = 0; gone < v.count && pane_at(p, &v, gone)->start < keep;)
 		gone++;
 	if (gone == v.count) {
 		wr_state_clear(p->store, STATE);
 		return WR_OK;
 	}
-	v.panes += (size_t)gone * p->pane_len;
-	v.count -= gone;
-	return !gone || resize(p, &v, v.count, &v) ? WR_OK : WR_EFATAL;
+	rc = drop_first(p, &v, gone);
+	if (rc == WR_OK)
+		*first = pane_at(p, &v, 0)->start;
+	return rc;
 }
 
 /* ---- sums of windows ---- */
@@ -301,8 +341,8 @@ int wr_panes_fire(struct wr_panes *p, int64_t start, int64_t end, int64_t keep, 
 		wr_state_clear(p->store, STATE);
 		return WR_OK;
 	}
-	v.head->first += gone;
-	v.head->count -= gone;
+	v.room->first += gone;
+	v.room->count -= gone;
 	v.panes += (size_t)gone * p->pane_len;
 	v.count -= gone;
 	if (*sum)

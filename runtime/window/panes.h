@@ -5,7 +5,8 @@
  * finds its slice at the end of an array. (Rejected: an entry a slice, addressed by key and
  * namespace; it costs 200 bytes and a lookup a slice, and a window of 3,600 slices 3,600 lookups.)
  *
- *   tumbling   pane*                          pane: start, accumulator
+ *   tumbling   pane                           pane: start, accumulator
+ *              room, pane*                    where a key has had two or more at a time
  *   shared     head, pane*                    pane: start, accumulator, suffix
  *
  * Sliding and cumulative windows share slices. What their windows add up to is kept by the two
@@ -39,14 +40,16 @@ int wr_panes_init(struct wr_panes *p, struct wr_store *store, const struct wr_ac
 void wr_panes_deinit(struct wr_panes *p);
 
 /* The accumulator of the slice that starts at `start`, for writing; *fresh: it was made, empty. Valid until
- * the next call. Shared slices: `due` is the end of the next window to fire that holds a new slice (or
- * WR_NO_WINDOW), and *sooner says that the key fires then for the first time or sooner than so far. NULL: no
- * memory. */
+ * the next call. Tumbling windows: *sooner says that no pane of the key is before it. Shared slices: `due` is
+ * the end of the next window to fire that holds a new slice (or WR_NO_WINDOW), and *sooner says that the key
+ * fires then for the first time or sooner than so far. NULL: no memory. */
 uint64_t *wr_panes_at(struct wr_panes *p, int64_t start, int64_t due, bool *fresh, bool *sooner);
 /* The same for reading; NULL: there is none. */
 const uint64_t *wr_panes_find(struct wr_panes *p, int64_t start);
-/* Tumbling windows: drops the panes that start before `keep`. */
-int wr_panes_drop(struct wr_panes *p, int64_t keep);
+/* Tumbling windows: *acc is the accumulator of the pane that starts at `start` (NULL: there is none), panes
+ * that start before `keep` are dropped, and *first is where the first of the others starts (WR_NO_WINDOW:
+ * none). */
+int wr_panes_take(struct wr_panes *p, int64_t start, int64_t keep, const uint64_t **acc, int64_t *first);
 
 /* For shared slices, when the window [start, end) may be due: *sum is what it adds up to (NULL: it is not the
  * window the key waits for), panes that start before `keep` are dropped, and *next is the end of the next

@@ -96,7 +96,9 @@ static int new_pane(struct wr_window *w, struct timed *t, bool sooner)
 
 	if (w->lateness)
 		rc = wr_window_timer(w, t->slice_last - 1 + w->lateness);
-	if (rc == WR_OK && (t->panes.shared ? sooner : t->slice_last - 1 > wm))
+	if (!t->panes.shared && w->lateness)
+		sooner = t->slice_last - 1 > wm;
+	if (rc == WR_OK && sooner)
 		rc = wr_window_timer(w, t->panes.shared ? t->due - 1 : t->slice_last - 1);
 	return rc;
 }
@@ -174,10 +176,15 @@ static int timed_take(struct wr_window *w, const struct wr_elem *row, const stru
 
 static int fire_own(struct wr_window *w, struct timed *t, int64_t at)
 {
-	const uint64_t *acc = wr_panes_find(&t->panes, at + 1 - t->slicing.size);
-	int rc = acc ? emit(w, t, acc, at + 1) : WR_OK;
+	const uint64_t *acc;
+	int64_t first;
+	int rc = wr_panes_take(&t->panes, t->fire_start, t->keep, &acc, &first);
 
-	return rc == WR_OK ? wr_panes_drop(&t->panes, t->keep) : rc;
+	if (rc == WR_OK && acc)
+		rc = wr_window_emit(w, acc, t->fire_start, at + 1);
+	if (rc == WR_OK && first != WR_NO_WINDOW && !w->lateness)
+		rc = wr_window_timer(w, first + t->slicing.size - 1);
+	return rc;
 }
 
 static int fire_shared(struct wr_window *w, struct timed *t, int64_t at)
