@@ -12,9 +12,11 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "cluster/checkpoints.h"
 #include "cluster/job.h"
 #include "cluster/recording.h"
 #include "cluster/report.h"
+#include "cluster/resume.h"
 #include "connect/connect.h"
 #include "nexmark/nexmark.h"
 #include "operator/operators.h"
@@ -125,6 +127,37 @@ static int open_recording(struct wr_config *c, const struct wr_plan *plan, struc
 	return *recording ? WR_OK : wr_error_code();
 }
 
+/* --dir: *resume stays NULL without it. */
+static int open_resume(struct wr_config *c, const struct wr_plan *plan, struct wr_resume **resume)
+{
+	struct wr_resume_options o = {.dir = wr_config_str(c, "dir"),
+				      .resume = wr_config_str(c, "resume"),
+				      .allow_dropped = wr_config_bool(c, "allow-dropped-state"),
+				      .plan = plan};
+
+	if (!o.dir)
+		return WR_OK;
+	*resume = wr_resume_open(&o);
+	return *resume ? WR_OK : wr_error_code();
+}
+
+static struct wr_checkpoint_options checkpoint_options(const struct wr_config *c, struct wr_resume *r)
+{
+	const struct wr_restore *restore = wr_resume_restore(r);
+
+	return (struct wr_checkpoint_options){
+	    .blobs = wr_resume_blobs(r),
+	    .every_us = wr_config_int(c, "checkpoint-every"),
+	    .min_pause_us = wr_config_int(c, "checkpoint-min-pause"),
+	    .timeout_us = wr_config_int(c, "checkpoint-timeout"),
+	    .tolerable = (uint32_t)wr_config_int(c, "checkpoint-failures"),
+	    .retain = (uint32_t)wr_config_int(c, "checkpoint-retain"),
+	    .at_least_once = !strcmp(wr_config_str(c, "checkpoint-mode"), "at_least_once"),
+	    .restored = restore ? restore->manifest : NULL,
+	    .newest = wr_resume_newest(r),
+	};
+}
+
 static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_bundle *bundle)
 {
 	const struct wr_kind_list kinds[] = {{wr_script_kinds, wr_script_kinds_count},
@@ -152,9 +185,24 @@ static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_b
 	    .tick_ms = TICK_MS,
 	};
 	struct wr_recording *recording = NULL;
+	struct wr_resume *resume = NULL;
+	struct wr_checkpoint_options checkpoints;
 	struct wr_job *job = NULL;
 	int rc = report ? open_recording(c, plan, &recording) : WR_EFATAL, status = 0;
 
+	if (rc == WR_OK)
+		rc = open_resume(c, plan, &resume);
+	if (resume) {
+		checkpoints = checkpoint_options(c, resume);
+		o.checkpoints = &checkpoints;
+		o.restore = wr_resume_restore(resume);
+	}
+	if (rc == WR_OK && o.restore && o.restore->manifest->finished) {
+		wr_info("checkpoint", "%s has finished already; --resume=never runs it again", plan->job);
+		wr_report_free(report);
+		wr_resume_close(resume);
+		return 0;
+	}
 	if (recording) {
 		o.world = wr_recording_world;
 		o.world_arg = recording;
@@ -180,6 +228,7 @@ static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_b
 		wr_report_end(report, rc);
 	wr_report_free(report);
 	wr_job_free(job);
+	wr_resume_close(resume);
 	wr_recording_free(recording);
 	return status;
 }

@@ -16,7 +16,9 @@ static struct point {
 	int64_t nth; /* hits left until it fails; 0 = off */
 	int err;
 } points[] = {
-    {"file.fsync", 0, 0}, {"file.open", 0, 0}, {"file.read", 0, 0}, {"file.write", 0, 0}, {"mem.alloc", 0, 0},
+    {"blob.open", 0, 0},	{"blob.remove", 0, 0}, {"blob.rename", 0, 0}, {"blob.sync", 0, 0},
+    {"blob.sync_folder", 0, 0}, {"blob.write", 0, 0},  {"file.fsync", 0, 0},  {"file.open", 0, 0},
+    {"file.read", 0, 0},	{"file.write", 0, 0},  {"mem.alloc", 0, 0},
 };
 enum { POINTS = sizeof points / sizeof *points };
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;

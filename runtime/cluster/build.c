@@ -407,6 +407,11 @@ static int make_task(struct wr_job *j, uint32_t vertex, uint32_t subtask)
 	m.def.timeout_us_min = INT64_MAX;
 	m.def.marker_every_ns = (uint64_t)j->o.marker_every_us * 1000;
 	m.def.source_id = wr_job_source_id(v);
+	m.def.restore = j->o.restore;
+	if (j->o.checkpoints) {
+		m.def.blobs = j->o.checkpoints->blobs;
+		m.def.at_least_once = j->o.checkpoints->at_least_once;
+	}
 	m.def.world = j->o.world ? j->o.world(j->o.world_arg, vertex, subtask) : NULL;
 	if (v->inputs) {
 		m.def.gate = make_gate(j, vertex, subtask);

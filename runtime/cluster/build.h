@@ -3,6 +3,7 @@
 #pragma once
 #include <pthread.h>
 #include "cluster/alignment.h"
+#include "cluster/checkpoints.h"
 #include "cluster/job.h"
 
 /* A source's enumerator, and where its letters go. */
@@ -30,6 +31,7 @@ struct wr_job {
 	struct wr_job_source *sources;
 	uint32_t source_count;
 	struct wr_alignment *alignment;
+	struct wr_checkpoints *checkpoints; /* or NULL */
 	/* any thread */
 	struct wr_mailbox mailbox; /* the coordinator's */
 	pthread_mutex_t mutex;	   /* of the first failure */
@@ -43,6 +45,9 @@ struct wr_job {
 
 /* Makes runners, channels, pools and tasks. What was made is freed by wr_job_free. */
 int wr_job_build(struct wr_job *j);
+/* A letter to a task; the coordinator's thread. */
+void wr_job_send(struct wr_job *j, enum wr_letter_type type, struct wr_address who, const void *payload,
+		 uint32_t len);
 /* Letters from stages; wr_stage_env.post. */
 void wr_job_post(void *job, uint32_t vertex, uint32_t subtask, uint32_t stage, uint32_t type,
 		 const void *payload, uint32_t len);

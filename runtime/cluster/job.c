@@ -32,8 +32,8 @@ static void remember_failure(struct wr_job *j, int code)
 static void on_end(void *arg, struct wr_runner *r, enum wr_step step)
 {
 	struct wr_job *j = arg;
+	const struct wr_stage_env *env = wr_task_env(r->task);
 
-	(void)r;
 	if (step == WR_STEP_ENOUGH) {
 		atomic_store(&j->enough, true);
 		wr_loop_wake(j->loop);
@@ -41,6 +41,8 @@ static void on_end(void *arg, struct wr_runner *r, enum wr_step step)
 	}
 	if (step == WR_STEP_FAILED)
 		remember_failure(j, wr_error_code());
+	if (j->checkpoints)
+		wr_job_post(j, env->vertex, env->subtask, 0, WR_LETTER_ENDED, NULL, 0);
 	if (atomic_fetch_sub(&j->running, 1) == 1 || step == WR_STEP_FAILED)
 		wr_loop_wake(j->loop);
 }
@@ -67,8 +69,8 @@ void wr_job_stop(struct wr_job *j)
 
 /* ---- enumerators ---- */
 
-static void to_task(struct wr_job *j, enum wr_letter_type type, struct wr_address who, const void *payload,
-		    uint32_t len)
+void wr_job_send(struct wr_job *j, enum wr_letter_type type, struct wr_address who, const void *payload,
+		 uint32_t len)
 {
 	struct wr_letter *l = wr_letter_new(type, who, payload, len);
 
@@ -83,7 +85,7 @@ static void to_reader(void *arg, uint32_t subtask, uint32_t type, const void *pa
 	struct wr_job_source *source = arg;
 	struct wr_address who = {source->vertex, subtask, 0};
 
-	to_task(source->job, (enum wr_letter_type)type, who, payload, len);
+	wr_job_send(source->job, (enum wr_letter_type)type, who, payload, len);
 }
 
 static void to_marker(void *job, struct wr_address who, int64_t allowed)
@@ -93,7 +95,7 @@ static void to_marker(void *job, struct wr_address who, int64_t allowed)
 
 	wr_time_put(&payload, allowed);
 	if (wr_bytes_status(&payload) == WR_OK)
-		to_task(j, WR_LETTER_ALLOWED, who, payload.data, (uint32_t)payload.len);
+		wr_job_send(j, WR_LETTER_ALLOWED, who, payload.data, (uint32_t)payload.len);
 	else
 		remember_failure(j, WR_EFATAL);
 	wr_bytes_deinit(&payload);
@@ -105,6 +107,17 @@ static const struct wr_enumerator_ops *enumerator_of(const struct wr_job *j, con
 		if (!strcmp(j->o.enumerators[i]->kind, kind))
 			return j->o.enumerators[i];
 	return NULL;
+}
+
+static int restore_source(struct wr_job *j, struct wr_job_source *source)
+{
+	const struct wr_manifest *m = j->o.restore ? j->o.restore->manifest : NULL;
+	const char *uid = j->o.plan->vertices[source->vertex].stages[0].operators[0].uid;
+
+	for (uint32_t i = 0; m && i < m->source_count; i++)
+		if (!strcmp(m->sources[i].uid, uid) && source->enumerator->ops->restore)
+			return source->enumerator->ops->restore(source->enumerator, m->sources[i].state);
+	return WR_OK;
 }
 
 static int make_sources(struct wr_job *j)
@@ -126,6 +139,8 @@ static int make_sources(struct wr_job *j)
 		if (!source->enumerator)
 			return wr_error_wrap(wr_error_code(), "%s", p->vertices[v].name);
 		j->source_count++;
+		if (restore_source(j, source) != WR_OK)
+			return wr_error_wrap(wr_error_code(), "%s", p->vertices[v].name);
 	}
 	return WR_OK;
 }
@@ -154,15 +169,29 @@ static uint64_t discover(struct wr_job *j)
 	return next;
 }
 
+/* WR_OK, an error, or WR_AGAIN: it is for an enumerator. */
+static int deliver_here(struct wr_job *j, const struct wr_letter *l)
+{
+	switch (l->type) {
+	case WR_LETTER_PROGRESS:
+		return wr_alignment_letter(j->alignment, l);
+	case WR_LETTER_ACK:
+	case WR_LETTER_DECLINE:
+	case WR_LETTER_ENDED:
+		return wr_checkpoints_letter(j->checkpoints, l);
+	default:
+		return WR_AGAIN;
+	}
+}
+
 static void deliver(struct wr_job *j, const struct wr_letter *l)
 {
-	if (l->type == WR_LETTER_PROGRESS) {
-		int rc = wr_alignment_letter(j->alignment, l);
+	int here = deliver_here(j, l);
 
-		if (rc < 0)
-			remember_failure(j, rc);
+	if (here < 0)
+		remember_failure(j, here);
+	if (here != WR_AGAIN)
 		return;
-	}
 	for (uint32_t i = 0; i < j->source_count; i++) {
 		struct wr_job_source *s = &j->sources[i];
 		int rc;
@@ -195,12 +224,35 @@ static void stop_sources(struct wr_job *j)
 
 	for (uint32_t v = 0; v < p->vertex_count; v++)
 		for (uint32_t i = 0; !p->vertices[v].inputs && i < p->vertices[v].parallelism; i++)
-			to_task(j, WR_LETTER_STOP, (struct wr_address){v, i, 0}, NULL, 0);
+			wr_job_send(j, WR_LETTER_STOP, (struct wr_address){v, i, 0}, NULL, 0);
 }
 
 static bool goes_on(struct wr_job *j)
 {
 	return atomic_load(&j->running) && !atomic_load(&j->failed) && atomic_load(&j->stops) < 2;
+}
+
+/* What is due of the checkpoints. Gives the time of the next work. */
+static uint64_t work_on_checkpoints(struct wr_job *j)
+{
+	int rc;
+
+	if (!j->checkpoints)
+		return UINT64_MAX;
+	rc = wr_checkpoints_work(j->checkpoints, wr_clock_ns(j->o.clock));
+	if (rc < 0)
+		remember_failure(j, rc);
+	return wr_checkpoints_deadline(j->checkpoints);
+}
+
+/* The user, or a sink, wants an end. A job with checkpoints is not drained: it can go on from the last one,
+ * which is taken now. */
+static void stop_in_order(struct wr_job *j)
+{
+	if (j->checkpoints && !atomic_load(&j->enough))
+		wr_checkpoints_ask(j->checkpoints, wr_clock_ns(j->o.clock));
+	else
+		stop_sources(j);
 }
 
 static void coordinate(struct wr_job *j)
@@ -210,13 +262,18 @@ static void coordinate(struct wr_job *j)
 	bool stopping = false;
 
 	while (goes_on(j)) {
-		uint64_t next = discover(j);
+		uint64_t next = discover(j), due;
 
 		read_mail(j);
 		if (!stopping && (atomic_load(&j->stops) || atomic_load(&j->enough))) {
 			stopping = true;
-			stop_sources(j);
+			stop_in_order(j);
 		}
+		due = work_on_checkpoints(j);
+		if (due < next)
+			next = due;
+		if (j->checkpoints && wr_checkpoints_answered(j->checkpoints))
+			break;
 		if (j->o.tick && wr_clock_ns(j->o.clock) >= tick) {
 			j->o.tick(j->o.tick_arg, false);
 			tick += tick_ns;
@@ -242,6 +299,10 @@ int wr_job_run(struct wr_job *j)
 		j->o.tick(j->o.tick_arg, true);
 	if (j->code != WR_OK)
 		return wr_error_set(j->code, "%s", j->error ? j->error : "out of memory");
+	if (j->checkpoints && !atomic_load(&j->running))
+		rc = wr_checkpoints_finish(j->checkpoints);
+	if (rc != WR_OK)
+		return rc;
 	return atomic_load(&j->stops) ? WR_END : WR_OK;
 }
 
@@ -266,7 +327,12 @@ static int job_init(struct wr_job *j)
 	j->alignment = rc == WR_OK ? wr_alignment_new(j->o.plan, to_marker, j) : NULL;
 	if (rc == WR_OK && !j->alignment)
 		return WR_EFATAL;
-	return rc == WR_OK ? make_sources(j) : rc;
+	if (rc == WR_OK)
+		rc = make_sources(j);
+	if (rc != WR_OK || !j->o.checkpoints)
+		return rc;
+	j->checkpoints = wr_checkpoints_new(j, j->o.checkpoints);
+	return j->checkpoints ? WR_OK : wr_error_code();
 }
 
 struct wr_job *wr_job_new(const struct wr_job_options *o)
@@ -323,6 +389,7 @@ void wr_job_free(struct wr_job *j)
 		j->sources[i].enumerator->ops->free(j->sources[i].enumerator);
 	if (j->io)
 		wr_iopool_free(j->io);
+	wr_checkpoints_free(j->checkpoints);
 	wr_mailbox_deinit(&j->mailbox);
 	wr_alignment_free(j->alignment);
 	wr_sched_free(j->sched);

@@ -14,6 +14,8 @@
 #include "connect/connect.h"
 #include "task/sched.h"
 
+struct wr_checkpoint_options; /* cluster/checkpoints.h */
+
 struct wr_kind_list {
 	const struct wr_stage_kind *kinds;
 	unsigned count;
@@ -40,13 +42,16 @@ struct wr_job_options {
 	/* A world for a task, to record or play back; NULL = none. */
 	struct wr_world *(*world)(void *arg, uint32_t vertex, uint32_t subtask);
 	void *world_arg;
+	const struct wr_checkpoint_options *checkpoints; /* NULL = none; borrowed */
+	const struct wr_restore *restore;		 /* where the job begins, NULL = anew; borrowed */
 };
 
 struct wr_job;
 /* NULL with the error set. */
 struct wr_job *wr_job_new(const struct wr_job_options *o);
 /* WR_OK when all tasks ended, WR_END when it was stopped, else the first failure, whose text is this
- * thread's error. */
+ * thread's error. A job with checkpoints that is stopped takes one more, from which it can go on, and ends
+ * without draining. */
 int wr_job_run(struct wr_job *j);
 void wr_job_free(struct wr_job *j);
 

@@ -23,6 +23,11 @@ struct wr_enumerator_ops {
 		      uint32_t len);
 	/* Looks for new splits (start; then every `*next_ms` ms; −1 = not again). May read directories. */
 	int (*discover)(struct wr_enumerator *e, int64_t *next_ms);
+	/* What it still has to give out, and what it knows: one tagged value. Splits that were given out are
+	 * their readers'. NULL: nothing. */
+	int (*save)(const struct wr_enumerator *e, struct wr_bytes *out);
+	/* Before anything else. */
+	int (*restore)(struct wr_enumerator *e, const struct wr_value *saved);
 	void (*free)(struct wr_enumerator *e);
 };
 struct wr_enumerator {

@@ -12,17 +12,18 @@
 #include "base/error.h"
 #include "connect/kinds.h"
 #include "connect/pattern.h"
+#include "task/lanes.h"
 
 enum { SEQUENCE_BATCH = 1024, SEQUENCE_ROW = WR_ELEM_HEADER + 8 };
 
 struct sequence {
-	double from;	 /* value of number 0 */
-	uint64_t count;	 /* of the job; UINT64_MAX = no end */
-	uint64_t next;	 /* number that this subtask emits next */
-	uint32_t stride; /* parallelism */
+	double from;	/* value of number 0 */
+	uint64_t count; /* of the job; UINT64_MAX = no end */
+	struct wr_lanes lanes;
+	struct wr_lane *lane; /* of the batch at hand */
 	uint32_t shape;
 	double ns_each;		    /* between two numbers of the job; 0 = no pacing */
-	uint64_t start_ns;	    /* when number 0 is due */
+	uint64_t start_ns, first;   /* when number `first` is due */
 	struct wr_pattern *pattern; /* NULL: plain numbers */
 };
 
@@ -51,10 +52,10 @@ static int sequence_open(struct wr_stage *s)
 		return WR_EFATAL;
 	q->from = wr_value_num(s->options, "from", 0);
 	q->count = sequence_count(s->options, q->from);
-	q->next = s->env->subtask;
-	q->stride = s->env->parallelism;
 	q->ns_each = rate > 0 ? 1e9 / rate : 0;
 	q->start_ns = wr_clock_ns(s->env->clock);
+	if (wr_lanes_init(&q->lanes, s->env->subtask, s->env->parallelism) != WR_OK)
+		return WR_EFATAL;
 	if (wr_value_get(s->options, "fields")) {
 		q->pattern = wr_pattern_new(s->options);
 		return q->pattern ? WR_OK : wr_error_code();
@@ -65,13 +66,14 @@ static int sequence_open(struct wr_stage *s)
 
 static uint64_t due_ns(const struct sequence *q, uint64_t i)
 {
-	return q->start_ns + (uint64_t)((double)i * q->ns_each);
+	return q->start_ns + (uint64_t)((double)(i - q->first) * q->ns_each);
 }
 
-/* Numbers of this subtask that are due by now, at most a batch; sets the time of the next one. */
+/* Numbers of the lane that are due by now, at most a batch; sets the time of the next one. */
 static uint32_t sequence_due(struct wr_stage *s, struct sequence *q)
 {
-	uint64_t left = q->next < q->count ? (q->count - 1 - q->next) / q->stride + 1 : 0;
+	const struct wr_lane *l = q->lane;
+	uint64_t left = (q->count - 1 - l->next) / l->stride + 1;
 	uint32_t n = left < SEQUENCE_BATCH ? (uint32_t)left : SEQUENCE_BATCH, due = 0;
 	uint64_t now;
 
@@ -79,10 +81,10 @@ static uint32_t sequence_due(struct wr_stage *s, struct sequence *q)
 	if (q->ns_each == 0)
 		return n;
 	now = wr_clock_ns(s->env->clock);
-	while (due < n && due_ns(q, q->next + (uint64_t)due * q->stride) <= now)
+	while (due < n && due_ns(q, l->next + due * l->stride) <= now)
 		due++;
 	if (due < n)
-		s->wake_ns = due_ns(q, q->next + (uint64_t)due * q->stride);
+		s->wake_ns = due_ns(q, l->next + due * l->stride);
 	return due;
 }
 
@@ -116,26 +118,27 @@ static int sequence_emit(struct wr_stage *s, struct sequence *q, uint32_t n)
 			return rc;
 		fit = (uint32_t)((out->end - out->p) / SEQUENCE_ROW);
 		fit = fit < n ? fit : n;
-		for (uint32_t i = 0; i < fit; i++, q->next += q->stride, out->p += SEQUENCE_ROW)
-			put_number(out->p, q->shape, q->from + (double)q->next);
+		for (uint32_t i = 0; i < fit; i++, q->lane->next += q->lane->stride, out->p += SEQUENCE_ROW)
+			put_number(out->p, q->shape, q->from + (double)q->lane->next);
 		out->rows += fit;
 		n -= fit;
 	}
 	return WR_OK;
 }
 
-/* The next rows of this subtask that fit into the room at hand, `n` at most. */
+/* The next rows of the lane that fit into the room at hand, `n` at most. */
 static uint32_t pattern_put(struct sequence *q, struct wr_out *out, uint32_t n)
 {
 	size_t len;
-	uint32_t most = q->stride == 1 && q->ns_each == 0 ? n : 1;
-	uint32_t made = wr_pattern_run(q->pattern, q->next, most, out->p, (size_t)(out->end - out->p), &len);
+	uint32_t most = q->lane->stride == 1 && q->ns_each == 0 ? n : 1;
+	uint32_t made =
+	    wr_pattern_run(q->pattern, q->lane->next, most, out->p, (size_t)(out->end - out->p), &len);
 
 	if (q->ns_each > 0)
-		wr_pattern_due(q->pattern, out->p, due_ns(q, q->next));
+		wr_pattern_due(q->pattern, out->p, due_ns(q, q->lane->next));
 	out->p += len;
 	out->rows += made;
-	q->next += (uint64_t)made * q->stride;
+	q->lane->next += made * q->lane->stride;
 	return made;
 }
 
@@ -156,26 +159,56 @@ static int pattern_emit(struct wr_stage *s, struct sequence *q, uint32_t n)
 static int sequence_poll(struct wr_stage *s)
 {
 	struct sequence *q = s->state;
-	uint32_t due = sequence_due(s, q);
+	uint32_t due;
 	int rc;
 
+	q->lane = wr_lanes_first(&q->lanes, q->count);
+	if (!q->lane)
+		return WR_END;
+	due = sequence_due(s, q);
 	if (due == 0)
-		return q->next >= q->count ? WR_END : WR_AGAIN;
+		return WR_AGAIN;
 	rc = q->pattern ? pattern_emit(s, q, due) : sequence_emit(s, q, due);
 	if (rc < 0)
 		return rc;
-	return q->next < q->count ? WR_OK : WR_END;
+	return wr_lanes_first(&q->lanes, q->count) ? WR_OK : WR_END;
+}
+
+static int sequence_save(struct wr_stage *s, struct wr_bytes *out)
+{
+	const struct sequence *q = s->state;
+
+	wr_lanes_save(&q->lanes, out);
+	return wr_bytes_status(out);
+}
+
+/* The next number is due now. */
+static int sequence_restore(struct wr_stage *s, const struct wr_saved_state *saved)
+{
+	struct sequence *q = s->state;
+	int rc = wr_lanes_restore(&q->lanes, saved, s->env->subtask, s->env->parallelism);
+	const struct wr_lane *first = wr_lanes_first(&q->lanes, q->count);
+
+	if (first)
+		q->first = first->next;
+	return rc;
 }
 
 static void sequence_free(struct wr_stage *s)
 {
 	struct sequence *q = s->state;
 
-	if (q)
+	if (q) {
 		wr_pattern_free(q->pattern);
+		wr_lanes_deinit(&q->lanes);
+	}
 	wr_free(&sequence_mem, q);
 	s->state = NULL;
 }
 
-const struct wr_stage_ops wr_sequence_ops = {
-    .kind = "sequence", .open = sequence_open, .poll = sequence_poll, .free = sequence_free};
+const struct wr_stage_ops wr_sequence_ops = {.kind = "sequence",
+					     .open = sequence_open,
+					     .poll = sequence_poll,
+					     .save = sequence_save,
+					     .restore = sequence_restore,
+					     .free = sequence_free};

@@ -5,12 +5,14 @@
 #include "base/error.h"
 #include "format/learn.h"
 #include "connect/kinds.h"
+#include "task/lanes.h"
 
 enum { VALUES_BATCH = 256 };
 
 struct values {
 	const struct wr_value *items;
-	uint32_t count, next;
+	uint32_t count;
+	struct wr_lanes lanes;
 	struct wr_learner *learner;
 	struct wr_arena nodes;	/* of the value at hand */
 	struct wr_bytes tagged; /* a map on its way into the arena */
@@ -26,7 +28,8 @@ static int values_open(struct wr_stage *s)
 		return WR_EFATAL;
 	wr_arena_init(&v->nodes, &values_mem);
 	v->items = wr_value_list(s->options, "values", &v->count);
-	v->next = s->env->subtask;
+	if (wr_lanes_init(&v->lanes, s->env->subtask, s->env->parallelism) != WR_OK)
+		return WR_EFATAL;
 	v->learner = wr_learner_new();
 	return v->learner ? WR_OK : WR_EFATAL;
 }
@@ -109,11 +112,30 @@ static int values_poll(struct wr_stage *s)
 	struct values *v = s->state;
 	int rc = WR_OK;
 
-	for (uint32_t n = 0; n < VALUES_BATCH && v->next < v->count && rc == WR_OK; n++) {
-		rc = values_emit(s, v, &v->items[v->next]);
-		v->next += s->env->parallelism;
+	for (uint32_t n = 0; n < VALUES_BATCH && rc == WR_OK; n++) {
+		struct wr_lane *l = wr_lanes_first(&v->lanes, v->count);
+
+		if (!l)
+			return WR_END;
+		rc = values_emit(s, v, &v->items[l->next]);
+		l->next += l->stride;
 	}
-	return rc != WR_OK || v->next < v->count ? rc : WR_END;
+	return rc != WR_OK || wr_lanes_first(&v->lanes, v->count) ? rc : WR_END;
+}
+
+static int values_save(struct wr_stage *s, struct wr_bytes *out)
+{
+	const struct values *v = s->state;
+
+	wr_lanes_save(&v->lanes, out);
+	return wr_bytes_status(out);
+}
+
+static int values_restore(struct wr_stage *s, const struct wr_saved_state *saved)
+{
+	struct values *v = s->state;
+
+	return wr_lanes_restore(&v->lanes, saved, s->env->subtask, s->env->parallelism);
 }
 
 static void values_free(struct wr_stage *s)
@@ -123,11 +145,16 @@ static void values_free(struct wr_stage *s)
 	if (!v)
 		return;
 	wr_learner_free(v->learner);
+	wr_lanes_deinit(&v->lanes);
 	wr_arena_deinit(&v->nodes);
 	wr_bytes_deinit(&v->tagged);
 	wr_free(&values_mem, v);
 	s->state = NULL;
 }
 
-const struct wr_stage_ops wr_values_ops = {
-    .kind = "values", .open = values_open, .poll = values_poll, .free = values_free};
+const struct wr_stage_ops wr_values_ops = {.kind = "values",
+					   .open = values_open,
+					   .poll = values_poll,
+					   .save = values_save,
+					   .restore = values_restore,
+					   .free = values_free};

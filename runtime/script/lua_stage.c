@@ -200,7 +200,7 @@ static int stage_open(struct wr_stage *s)
 	ls->group = 64;
 	ls->shared.stage = s;
 	ls->shared.store = s->store;
-	ls->shared.broadcast = broadcast_store(s);
+	ls->shared.broadcast = s->broadcast = broadcast_store(s);
 	ls->shared.outs = s->outs;
 	ls->shared.ts = WR_TS_NONE;
 	ls->shared.watermark = WR_TS_NONE;

@@ -78,6 +78,7 @@ struct wr_backend {
 			   int (*each)(const struct wr_state_item *item, void *arg), void *arg);
 	int (*frozen_timers)(struct wr_frozen *f, uint32_t group,
 			     int (*each)(const struct wr_timer_item *item, void *arg), void *arg);
+	int (*load)(struct wr_store *s, const struct wr_state_item *item);
 };
 
 /* The first member of every backend's own struct. */

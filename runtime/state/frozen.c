@@ -173,7 +173,10 @@ int wr_memory_frozen_each(struct wr_frozen *frozen, uint32_t group,
 		const struct entry *e = frozen_entry(f, id);
 		struct wr_state_item item = {0};
 
-		if (e->kind != ENTRY_KEY || wr_key_group(e->hash, f->max_parallelism) != group)
+		if (e->kind != ENTRY_KEY)
+			continue;
+		item.group = wr_key_group(e->hash, f->max_parallelism);
+		if (group != WR_ALL_GROUPS && item.group != group)
 			continue;
 		item.key = entry_key(e);
 		item.key_len = e->key_len;
@@ -209,9 +212,12 @@ int wr_memory_frozen_timers(struct wr_frozen *frozen, uint32_t group,
 	for (uint32_t id = 1; id <= f->used; id++) {
 		const struct entry *e = frozen_entry(f, id);
 		struct wr_timer_item item = {
-		    entry_key(e), entry_key(e) + e->key_len, e->key_len, e->ns_len, 0, 0};
+		    entry_key(e), entry_key(e) + e->key_len, e->key_len, e->ns_len, 0, 0, 0};
 
-		if (e->kind != ENTRY_KEY || wr_key_group(e->hash, f->max_parallelism) != group)
+		if (e->kind != ENTRY_KEY)
+			continue;
+		item.group = wr_key_group(e->hash, f->max_parallelism);
+		if (group != WR_ALL_GROUPS && item.group != group)
 			continue;
 		for (item.kind = 0; item.kind < 2; item.kind++)
 			for (uint32_t i = 0; i < e->timers[item.kind]; i++) {
@@ -223,5 +229,37 @@ int wr_memory_frozen_timers(struct wr_frozen *frozen, uint32_t group,
 					return rc;
 			}
 	}
+	return WR_OK;
+}
+
+/* Stamps are those of the item, as if it were put when it was. */
+int wr_memory_load(struct wr_store *store, const struct wr_state_item *item)
+{
+	struct memory *s = memory_of(store);
+	const struct wr_sval *v = item->value;
+	int64_t now_ms = s->now_ms;
+	int rc = wr_memory_set_key(store, item->key, item->key_len, wr_key_hash(item->key, item->key_len));
+	uint8_t *to;
+
+	if (rc == WR_OK)
+		rc = wr_memory_set_namespace(store, item->ns, item->ns_len);
+	if (rc != WR_OK)
+		return rc;
+	s->now_ms = item->stamp_ms;
+	switch (s->states[item->state].kind) {
+	case WR_STATE_LIST:
+		to = wr_memory_list_add(store, item->state, v->shape, v->len);
+		break;
+	case WR_STATE_MAP:
+		to =
+		    wr_memory_map_put(store, item->state, item->map_key, item->map_key_len, v->shape, v->len);
+		break;
+	default:
+		to = wr_memory_put(store, item->state, v->shape, v->len);
+	}
+	s->now_ms = now_ms;
+	if (!to)
+		return wr_error_code();
+	memcpy(to, v->body, v->len);
 	return WR_OK;
 }

@@ -571,4 +571,5 @@ const struct wr_backend wr_backend_memory = {
     .frozen_copied = wr_memory_frozen_copied,
     .frozen_each = wr_memory_frozen_each,
     .frozen_timers = wr_memory_frozen_timers,
+    .load = wr_memory_load,
 };

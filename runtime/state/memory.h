@@ -295,3 +295,4 @@ int wr_memory_frozen_each(struct wr_frozen *f, uint32_t group,
 			  int (*each)(const struct wr_state_item *item, void *arg), void *arg);
 int wr_memory_frozen_timers(struct wr_frozen *f, uint32_t group,
 			    int (*each)(const struct wr_timer_item *item, void *arg), void *arg);
+int wr_memory_load(struct wr_store *store, const struct wr_state_item *item);

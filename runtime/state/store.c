@@ -210,3 +210,7 @@ int wr_frozen_timers(struct wr_frozen *f, uint32_t group,
 {
 	return f->backend->frozen_timers(f, group, each, arg);
 }
+int wr_store_load(struct wr_store *s, const struct wr_state_item *item)
+{
+	return s->backend->load(s, item);
+}

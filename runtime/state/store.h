@@ -93,6 +93,7 @@ const struct wr_sval *wr_map_next(struct wr_store *s, uint32_t state, uint64_t *
 enum wr_state_kind { WR_STATE_VALUE, WR_STATE_LIST, WR_STATE_MAP, WR_STATE_REDUCING, WR_STATE_AGGREGATING };
 enum wr_ttl_update { WR_TTL_ON_WRITE, WR_TTL_ON_READ_AND_WRITE };
 enum { WR_FROZEN_MAX = 3 };
+#define WR_ALL_GROUPS UINT32_MAX
 
 struct wr_state_desc {
 	const char *name; /* the contract: unique in the operator */
@@ -151,12 +152,13 @@ struct wr_frozen;
 struct wr_frozen *wr_store_freeze(struct wr_store *s); /* NULL: WR_FROZEN_MAX open, or no memory */
 void wr_frozen_unref(struct wr_frozen *f);
 int64_t wr_frozen_copied(const struct wr_frozen *f); /* bytes copied on behalf of this version so far */
-/* Calls `each` for every live value of key group `group` in this version: key, namespace, state index,
- * user key (maps; NULL otherwise), position (lists), value, expiry stamp (0 = none). Stops when it does
- * not give WR_OK, and gives that. */
+/* Calls `each` for every live value of key group `group`, or of all in no order, in this version: key,
+ * namespace, state index, user key (maps; NULL otherwise), position (lists), value, expiry stamp (0 = none).
+ * Stops when it does not give WR_OK, and gives that. */
 struct wr_state_item {
 	const uint8_t *key, *ns, *map_key;
 	uint32_t key_len, ns_len, map_key_len;
+	uint32_t group; /* of the key */
 	uint32_t state;
 	uint64_t position;
 	int64_t stamp_ms;
@@ -164,5 +166,9 @@ struct wr_state_item {
 };
 int wr_frozen_each(struct wr_frozen *f, uint32_t group,
 		   int (*each)(const struct wr_state_item *item, void *arg), void *arg);
+/* The way back: puts one such value into a store whose owner is the caller; elements of a list in their
+ * order. The item's key, namespace and state become the store's current ones. WR_OK, WR_EUSER: a list beyond
+ * its limit, or WR_EFATAL. */
+int wr_store_load(struct wr_store *s, const struct wr_state_item *item);
 #endif
 #endif

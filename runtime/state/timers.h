@@ -31,6 +31,7 @@ struct wr_frozen;
 struct wr_timer_item {
 	const uint8_t *key, *ns;
 	uint32_t key_len, ns_len;
+	uint32_t group;
 	uint32_t kind;
 	int64_t time_ms;
 };

@@ -170,6 +170,19 @@ static int on_marker(struct wr_stage *s, const struct wr_item *item)
 			      now > (uint64_t)item->ts ? now - (uint64_t)item->ts : 0);
 }
 
+/* The barrier leaves first, so that others need not wait for the snapshot (C1). */
+static int on_barrier(struct wr_stage *s, const struct wr_item *item)
+{
+	struct wr_task *t = task_of(s);
+	int rc = stage_event(s, item->event, item->ts, item->payload, NULL);
+
+	if (s->index == 0)
+		t->triggered = 0;
+	if (rc == WR_OK && t->snapshots)
+		wr_snapshot_stage(t->snapshots, s, (uint64_t)item->ts);
+	return rc;
+}
+
 static int on_item(struct wr_stage *s, struct wr_item *item)
 {
 	switch (item->event) {
@@ -185,6 +198,8 @@ static int on_item(struct wr_stage *s, struct wr_item *item)
 		break;
 	case WR_EV_LATENCY:
 		return on_marker(s, item);
+	case WR_EV_BARRIER:
+		return on_barrier(s, item);
 	case WR_EV_IDLE:
 	case WR_EV_ACTIVE:
 		if (s->ops->own_time)

@@ -55,7 +55,8 @@ void wr_letter_encode(const struct wr_letter *l, struct wr_bytes *out)
 
 static bool type_known(int64_t type)
 {
-	return (type >= WR_LETTER_STOP && type <= WR_LETTER_TRIGGER) ||
+	return (type >= WR_LETTER_STOP && type <= WR_LETTER_ABORT) ||
+	       (type >= WR_LETTER_ACK && type <= WR_LETTER_ENDED) ||
 	       (type >= WR_LETTER_SPLIT_WANTED && type <= WR_LETTER_ALLOWED);
 }
 
@@ -133,4 +134,36 @@ int wr_trigger_parse(const void *payload, uint32_t len, struct wr_trigger *out)
 	if (r.bad || r.p != r.end || !out->checkpoint)
 		return wr_error_set(WR_EUSER, "a trigger is malformed");
 	return WR_OK;
+}
+
+void wr_ack_put(struct wr_bytes *out, const struct wr_ack *a)
+{
+	wr_value_put_list(out, 3);
+	wr_value_put_i64(out, (int64_t)a->checkpoint);
+	wr_value_put_strn(out, a->text.p, a->text.len);
+	wr_value_put_i64(out, (int64_t)a->bytes);
+}
+
+int wr_ack_parse(const void *payload, uint32_t len, struct wr_ack *out)
+{
+	struct wr_reader r = wr_reader_of(payload, len);
+	size_t text_len;
+
+	r.bad = read_list(&r) != 3;
+	out->checkpoint = (uint64_t)read_int(&r, INT64_MAX);
+	r.bad |= wr_read_u8(&r) != WR_V_STR;
+	out->text.p = wr_read_str(&r, &text_len);
+	out->text.len = (uint32_t)text_len;
+	out->bytes = (uint64_t)read_int(&r, INT64_MAX);
+	if (r.bad || r.p != r.end)
+		return wr_error_set(WR_EUSER, "the answer to a barrier is malformed");
+	return WR_OK;
+}
+
+uint64_t wr_letter_checkpoint(const void *payload, uint32_t len)
+{
+	struct wr_reader r = wr_reader_of(payload, len);
+	int64_t id = read_int(&r, INT64_MAX);
+
+	return r.bad || r.p != r.end ? 0 : (uint64_t)id;
 }

@@ -12,16 +12,23 @@
 #pragma once
 #include <stdint.h>
 #include "base/bytes.h"
+#include "record/row.h"
 
-enum { WR_LETTER_VERSION = 1 };
+enum { WR_LETTER_VERSION = 2 };
 
-/* Part of the wire form: never renumbered, and a new one raises the version. 4 complete, 5 abort and
- * 6 swap are kept for what follows a trigger and for new functions in a running job. */
+/* Part of the wire form: never renumbered, and a new one raises the version. 6 swap is kept for new functions
+ * in a running job. */
 enum wr_letter_type {
 	/* coordinator → task */
-	WR_LETTER_STOP = 1,    /* to a source: end in order, as if the input had ended */
-	WR_LETTER_CANCEL = 2,  /* stop at once, whatever is under way */
-	WR_LETTER_TRIGGER = 3, /* to a source: struct wr_trigger; a barrier behind the rows emitted so far */
+	WR_LETTER_STOP = 1,	/* to a source: end in order, as if the input had ended */
+	WR_LETTER_CANCEL = 2,	/* stop at once, whatever is under way */
+	WR_LETTER_TRIGGER = 3,	/* to a source: struct wr_trigger; a barrier behind the rows emitted so far */
+	WR_LETTER_COMPLETE = 4, /* the checkpoint holds: its integer; handed to the stages, too */
+	WR_LETTER_ABORT = 5,	/* the checkpoint is off: its integer */
+	/* task → coordinator */
+	WR_LETTER_ACK = 7,     /* struct wr_ack: the task's part of a checkpoint is durable */
+	WR_LETTER_DECLINE = 8, /* struct wr_ack: it could not be taken */
+	WR_LETTER_ENDED = 9,   /* the task has ended; nothing follows */
 	/* to a stage: between the reader and the enumerator of a source */
 	WR_LETTER_SPLIT_WANTED = 64, /* reader → enumerator: give me one more */
 	WR_LETTER_SPLIT = 65,	     /* enumerator → reader: the split (connect/split.h) */
@@ -59,5 +66,16 @@ struct wr_trigger {
 	uint64_t epoch;	     /* by which state is frozen; rises within a lineage of the job */
 	uint64_t options;    /* bits, carried by the barrier */
 };
+/* Payload of WR_LETTER_ACK and WR_LETTER_DECLINE: the list [checkpoint, text, bytes]. */
+struct wr_ack {
+	uint64_t checkpoint;
+	struct wr_str text; /* id of the blob, or why not */
+	uint64_t bytes;	    /* of the blob */
+};
+void wr_ack_put(struct wr_bytes *out, const struct wr_ack *a);
+/* `text` is borrowed from the payload. WR_EUSER: malformed. */
+int wr_ack_parse(const void *payload, uint32_t len, struct wr_ack *out);
+/* Payload of WR_LETTER_COMPLETE and WR_LETTER_ABORT. 0 = malformed. */
+uint64_t wr_letter_checkpoint(const void *payload, uint32_t len);
 void wr_trigger_put(struct wr_bytes *out, const struct wr_trigger *t);
 int wr_trigger_parse(const void *payload, uint32_t len, struct wr_trigger *out); /* WR_EUSER: malformed */

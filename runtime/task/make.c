@@ -114,8 +114,13 @@ static int task_init(struct wr_task *t, const struct wr_task_def *def)
 		rc = t->valve ? WR_OK : WR_EFATAL;
 		for (uint32_t i = 0; t->valve && i < wr_gate_count(t->gate); i++)
 			wr_valve_input(t->valve, i, wr_gate_input(t->gate, i));
+		t->barriers = wr_barriers_new(wr_gate_count(t->gate), !def->at_least_once);
 		if (rc == WR_OK)
-			rc = hold_init(t, wr_gate_count(t->gate));
+			rc = t->barriers ? hold_init(t, wr_gate_count(t->gate)) : WR_EFATAL;
+	}
+	if (rc == WR_OK && def->blobs) {
+		t->snapshots = wr_snapshots_new(t, def->blobs);
+		rc = t->snapshots ? WR_OK : WR_EFATAL;
 	}
 	return rc;
 }
@@ -151,6 +156,7 @@ struct wr_task *wr_task_new(const struct wr_task_def *def)
 		t->env.clock = wr_clock_system();
 	t->chain.clock = t->env.clock;
 	t->gate = def->gate;
+	t->restore = def->restore;
 	t->timeout_us_min = def->timeout_us_min;
 	t->marker_every_ns = def->gate ? 0 : def->marker_every_ns;
 	t->source_id = def->source_id;
@@ -184,6 +190,7 @@ void wr_task_free(struct wr_task *t)
 
 	if (t->world && t->world->close)
 		t->world->close(t->world);
+	wr_snapshots_free(t->snapshots);
 	for (uint32_t i = 0; i < c->stage_count; i++) {
 		struct wr_stage *s = &c->stages[i];
 
@@ -201,6 +208,7 @@ void wr_task_free(struct wr_task *t)
 		wr_writer_free(t->writers[i]);
 	wr_gate_free(t->gate);
 	wr_valve_free(t->valve);
+	wr_barriers_free(t->barriers);
 	wr_latency_deinit(t);
 	wr_stock_deinit(&c->stock);
 	wr_mailbox_deinit(&t->mailbox);

@@ -55,6 +55,16 @@ enum wr_split_word {
 	WR_SPLIT_END,	/* it has no more rows */
 };
 
+/* What the subtasks of a stage saved: its own alone where the parallelism is as it was, else that of all. */
+struct wr_saved_state {
+	uint32_t parallelism; /* as it was */
+	uint32_t count;
+	const struct wr_saved_part {
+		uint32_t subtask;
+		const struct wr_value *value; /* borrowed */
+	} * parts;
+};
+
 struct wr_stage_ops {
 	const char *kind; /* as named in the plan: "lua", "aggregate", "files", "print" … */
 	/* Once, before anything else, on the task's thread. */
@@ -81,6 +91,12 @@ struct wr_stage_ops {
 	void (*hold)(struct wr_stage *s, uint32_t number, bool held);
 	/* A letter for this stage (splits, end of commits …); payload borrowed. */
 	int (*letter)(struct wr_stage *s, uint32_t type, const uint8_t *payload, uint32_t len);
+	/* Operator state, which is neither keyed nor of broadcasts (positions, watermarks of splits …): one
+	 * tagged value appended to `out`, or nothing. Called as a barrier has left the stage, behind all rows
+	 * that came before it. */
+	int (*save)(struct wr_stage *s, struct wr_bytes *out);
+	/* Behind open, before anything else: what `save` gave. */
+	int (*restore)(struct wr_stage *s, const struct wr_saved_state *saved);
 	/* All input was handled and the last watermark passed: emit what is left. WR_AGAIN: call again when
 	 * woken (a sink that waits for its writer thread). */
 	int (*end)(struct wr_stage *s);
@@ -134,6 +150,7 @@ struct wr_stage {
 	uint32_t out_count;
 	int32_t dead_letter;	       /* port of the rows that failed, -1 = none */
 	struct wr_store *store;	       /* keyed state, or NULL; made by the task from the plan */
+	struct wr_store *broadcast;    /* broadcast state, or NULL; made and freed by the stage */
 	struct wr_keyer *keyer;	       /* extracts this stage's key from rows, or NULL */
 	struct wr_op_stats *ops_stats; /* one per operator */
 	uint32_t ops_count;

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
+#include "task/restore.h"
 #include "task/task_priv.h"
 
 enum {
@@ -42,29 +43,25 @@ static int on_time(struct wr_task *t, uint32_t channel, unsigned actions)
 	return valve_actions(t, actions);
 }
 
-/* A barrier goes on when all channels that still run have brought it; until then those that have are
- * blocked. An ended channel counts as one that has (C4). */
-static int align(struct wr_task *t)
+/* What the protocol made of a barrier or an end of `channel`. */
+static int on_barriers(struct wr_task *t, uint32_t channel, unsigned actions)
 {
-	uint64_t id = t->barrier_id;
-
-	if (!id || t->barriers + t->channels_ended < wr_gate_count(t->gate))
+	if (actions & WR_BARRIER_UNBLOCK)
+		wr_gate_unblock_all(t->gate);
+	if (actions & WR_BARRIER_BLOCK)
+		wr_gate_block(t->gate, channel);
+	if (!(actions & WR_BARRIER_PASS))
 		return WR_OK;
-	t->barrier_id = 0;
-	t->barriers = 0;
-	wr_gate_unblock_all(t->gate);
-	return wr_inbox_add_event(&t->chain, 0, WR_EV_BARRIER, (int64_t)id, t->barrier_payload);
+	return wr_inbox_add_event(&t->chain, 0, WR_EV_BARRIER, (int64_t)wr_barriers_passed(t->barriers),
+				  t->barrier_payload);
 }
 
 static int on_barrier(struct wr_task *t, uint32_t channel, const struct wr_elem *e)
 {
-	t->barrier_id = (uint64_t)e->ts;
 	t->barrier_payload = 0;
 	if (wr_elem_body_len(e) >= sizeof t->barrier_payload)
 		memcpy(&t->barrier_payload, wr_elem_body(e), sizeof t->barrier_payload);
-	t->barriers++;
-	wr_gate_block(t->gate, channel);
-	return align(t);
+	return on_barriers(t, channel, wr_barriers_on_barrier(t->barriers, channel, (uint64_t)e->ts));
 }
 
 static int on_channel_end(struct wr_task *t, uint32_t channel)
@@ -72,8 +69,7 @@ static int on_channel_end(struct wr_task *t, uint32_t channel)
 	int rc;
 
 	wr_gate_end(t->gate, channel);
-	t->channels_ended++;
-	rc = align(t);
+	rc = on_barriers(t, channel, wr_barriers_on_end(t->barriers, channel));
 	return rc == WR_OK ? on_time(t, channel, wr_valve_on_end(t->valve, channel)) : rc;
 }
 
@@ -189,17 +185,43 @@ static int open_stages(struct wr_task *t)
 
 		rc = s->ops->open ? s->ops->open(s) : WR_OK;
 	}
-	return rc;
+	return rc == WR_OK && t->restore ? wr_task_restore(t) : rc;
 }
 
+/* A source sends the barrier behind the rows emitted so far. Another task is asked only when its inputs have
+ * ended, so that no barrier will come by them. */
 static int trigger(struct wr_task *t, const struct wr_letter *l)
 {
 	struct wr_trigger trigger;
 	int rc = wr_trigger_parse(l->payload, l->len, &trigger);
 
-	if (rc != WR_OK || t->gate || t->input_ended)
+	if (rc != WR_OK || t->input_ended)
 		return rc;
+	t->barrier_payload = trigger.options;
+	if (t->gate)
+		return on_barriers(t, 0, wr_barriers_on_trigger(t->barriers, trigger.checkpoint));
+	t->triggered = trigger.checkpoint;
 	return wr_inbox_add_event(&t->chain, 0, WR_EV_BARRIER, (int64_t)trigger.checkpoint, trigger.options);
+}
+
+static int abort_checkpoint(struct wr_task *t, const struct wr_letter *l)
+{
+	uint64_t id = wr_letter_checkpoint(l->payload, l->len);
+
+	return t->gate ? on_barriers(t, 0, wr_barriers_on_abort(t->barriers, id)) : WR_OK;
+}
+
+static int complete_checkpoint(struct wr_task *t, const struct wr_letter *l)
+{
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < t->chain.stage_count && rc == WR_OK; i++) {
+		struct wr_stage *s = &t->chain.stages[i];
+
+		if (s->ops->letter)
+			rc = s->ops->letter(s, l->type, l->payload, l->len);
+	}
+	return rc;
 }
 
 static int read_letter(struct wr_task *t, const struct wr_letter *l)
@@ -215,6 +237,10 @@ static int read_letter(struct wr_task *t, const struct wr_letter *l)
 		return WR_OK;
 	case WR_LETTER_TRIGGER:
 		return trigger(t, l);
+	case WR_LETTER_ABORT:
+		return abort_checkpoint(t, l);
+	case WR_LETTER_COMPLETE:
+		return complete_checkpoint(t, l);
 	default:
 		break;
 	}
@@ -225,12 +251,14 @@ static int read_letter(struct wr_task *t, const struct wr_letter *l)
 	return s->ops->letter ? s->ops->letter(s, l->type, l->payload, l->len) : WR_OK;
 }
 
+/* What was written before a trigger belongs in front of the barrier, what comes behind it does not: a source
+ * that is to send one reads on when it has. */
 static int read_mail(struct wr_task *t)
 {
 	struct wr_letter *l;
 	int rc = WR_OK;
 
-	while (rc == WR_OK && !t->done) {
+	while (rc == WR_OK && !t->done && !t->triggered) {
 		l = t->world ? t->world->mail(t->world, &t->mailbox) : wr_mailbox_take(&t->mailbox);
 		if (!l)
 			break;
@@ -305,8 +333,16 @@ static int work(struct wr_task *t)
 	return WR_OK;
 }
 
+/* A snapshot is on its way to the disk: what it says must be heard before the end of the task is. */
+static bool is_writing(const struct wr_task *t)
+{
+	return t->snapshots && wr_snapshots_busy(t->snapshots);
+}
+
 static enum wr_step answer(struct wr_task *t, int rc)
 {
+	if (rc >= 0 && t->ended == t->chain.stage_count && is_writing(t))
+		return WR_STEP_BLOCKED;
 	if (t->done || t->ended == t->chain.stage_count)
 		return WR_STEP_DONE;
 	if (rc >= 0 && t->enough && !t->enough_said) {

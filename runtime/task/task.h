@@ -16,8 +16,10 @@
 #pragma once
 #include "exchange/gate.h"
 #include "exchange/hold.h"
+#include "checkpoint/blobs.h"
 #include "task/mailbox.h"
 #include "task/port.h"
+#include "task/restore.h"
 #include "task/world.h"
 
 enum wr_step {
@@ -60,10 +62,13 @@ struct wr_task_def {
 	struct wr_gate *gate;	    /* taken; NULL for a source */
 	struct wr_writer **writers; /* taken; the array is copied */
 	uint32_t writer_count;
-	int64_t timeout_us_min;	  /* shortest buffer timeout of the writers */
-	uint64_t marker_every_ns; /* a source emits latency markers this often, 0 = never */
-	uint64_t source_id;	  /* what its markers say of where they come from */
-	struct wr_world *world;	  /* borrowed; NULL = the system's clock and round robin */
+	int64_t timeout_us_min;		  /* shortest buffer timeout of the writers */
+	uint64_t marker_every_ns;	  /* a source emits latency markers this often, 0 = never */
+	uint64_t source_id;		  /* what its markers say of where they come from */
+	struct wr_world *world;		  /* borrowed; NULL = the system's clock and round robin */
+	struct wr_blobs *blobs;		  /* borrowed; where snapshots go, NULL = barriers only pass */
+	bool at_least_once;		  /* barriers block no channel */
+	const struct wr_restore *restore; /* borrowed; where the task begins, NULL = anew */
 };
 
 /* Written by the task's thread, read by any; what they mean is said in task/metrics.c. */

@@ -2,7 +2,9 @@
 /* task_priv: the inside of a task, shared by make.c, chain.c and task.c. */
 #pragma once
 #include "base/error.h"
+#include "checkpoint/barriers.h"
 #include "exchange/valve.h"
+#include "task/snapshot.h"
 #include "task/task.h"
 
 /* What a drain of the inboxes ended with, beside WR_OK and errors. */
@@ -33,12 +35,13 @@ struct wr_task {
 	bool done;
 	bool *closed; /* by stage: wants no more rows; those that come are dropped */
 	bool enough, enough_said;
-	uint64_t barrier_id; /* under alignment, 0 = none */
+	struct wr_barriers *barriers;	/* NULL for a source */
+	struct wr_snapshots *snapshots; /* NULL: barriers only pass */
+	const struct wr_restore *restore;
 	uint64_t barrier_payload;
-	uint32_t barriers; /* channels that have brought it */
-	uint32_t channels_ended;
-	uint64_t now_ns;   /* last reading of the clock */
-	uint64_t flush_ns; /* when the writers want to be flushed next */
+	uint64_t triggered; /* a source's barrier that has not left stage 0, 0 = none */
+	uint64_t now_ns;    /* last reading of the clock */
+	uint64_t flush_ns;  /* when the writers want to be flushed next */
 	uint64_t flush_look_ns;
 	uint64_t deadline_ns;
 	uint64_t marker_ns; /* when a source's next latency marker is due; 0 = to begin, UINT64_MAX = never */

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* barriers: see barriers.h. */
+#include "checkpoint/barriers.h"
+
+#include <string.h>
+#include "base/assert.h"
+#include "base/mem.h"
+
+struct wr_barriers {
+	uint64_t pending, passed;
+	uint32_t channels, arrived; /* arrived: of the pending one, ended channels included */
+	uint32_t ended;
+	bool exactly_once;
+	struct channel {
+		uint64_t brought; /* newest barrier */
+		bool ended;
+	} channel[];
+};
+
+static struct wr_mem mem = WR_MEM_INIT("checkpoint.barriers");
+
+struct wr_barriers *wr_barriers_new(uint32_t channels, bool exactly_once)
+{
+	struct wr_barriers *b = wr_zalloc(&mem, sizeof *b + channels * sizeof b->channel[0]);
+
+	WR_ASSERT(channels > 0);
+	if (!b)
+		return NULL;
+	b->channels = channels;
+	b->exactly_once = exactly_once;
+	return b;
+}
+
+void wr_barriers_free(struct wr_barriers *b)
+{
+	wr_free(&mem, b);
+}
+
+/* Alignment of `id` begins; one that was under way is given up (C3). */
+static unsigned begin(struct wr_barriers *b, uint64_t id)
+{
+	unsigned actions = b->pending ? WR_BARRIER_UNBLOCK : 0;
+
+	b->pending = id;
+	b->arrived = b->ended;
+	return actions;
+}
+
+static unsigned complete(struct wr_barriers *b)
+{
+	if (!b->pending || b->arrived < b->channels)
+		return 0;
+	b->passed = b->pending;
+	b->pending = 0;
+	return WR_BARRIER_UNBLOCK | WR_BARRIER_PASS;
+}
+
+unsigned wr_barriers_on_barrier(struct wr_barriers *b, uint32_t channel, uint64_t id)
+{
+	struct channel *c = &b->channel[channel];
+	unsigned actions = 0, done;
+
+	WR_ASSERT(channel < b->channels && !c->ended);
+	if (id <= b->passed || id < b->pending || id <= c->brought)
+		return 0;
+	if (id > b->pending)
+		actions = begin(b, id);
+	c->brought = id;
+	b->arrived++;
+	done = complete(b);
+	if (done)
+		return actions | done;
+	return b->exactly_once ? actions | WR_BARRIER_BLOCK : actions;
+}
+
+unsigned wr_barriers_on_end(struct wr_barriers *b, uint32_t channel)
+{
+	struct channel *c = &b->channel[channel];
+
+	WR_ASSERT(channel < b->channels && !c->ended);
+	c->ended = true;
+	b->ended++;
+	if (b->pending && c->brought != b->pending)
+		b->arrived++;
+	return complete(b);
+}
+
+unsigned wr_barriers_on_trigger(struct wr_barriers *b, uint64_t id)
+{
+	unsigned actions = 0;
+
+	if (id <= b->passed || id < b->pending)
+		return 0;
+	if (id > b->pending)
+		actions = begin(b, id);
+	return actions | complete(b);
+}
+
+unsigned wr_barriers_on_abort(struct wr_barriers *b, uint64_t id)
+{
+	if (id > b->passed)
+		b->passed = id;
+	if (!b->pending || b->pending > id)
+		return 0;
+	b->pending = 0;
+	return WR_BARRIER_UNBLOCK;
+}
+
+uint64_t wr_barriers_passed(const struct wr_barriers *b)
+{
+	return b->passed;
+}
+
+uint64_t wr_barriers_pending(const struct wr_barriers *b)
+{
+	return b->pending;
+}
+
+void wr_barriers_restore(struct wr_barriers *b, uint64_t id)
+{
+	b->passed = id;
+}

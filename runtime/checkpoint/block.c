@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* block: see block.h; the bytes are told in FORMAT.md. */
+#define XXH_INLINE_ALL
+#include <inttypes.h>
+#include <xxhash.h>
+#include <zstd.h>
+#include "base/assert.h"
+#include "base/error.h"
+#include "checkpoint/block.h"
+
+enum {
+	BLOCK_MAGIC = 0x4b424c57, /* "WLBK" */
+	BLOCK_SUMMED = 24,	  /* header bytes under the checksum */
+	PACK_MIN = 128,		  /* smaller payloads are not worth a try */
+	PACK_LEVEL = 1,		  /* of zstd: the disk is faster than higher ones */
+};
+enum codec { PLAIN = 0, ZSTD = 1, CODECS };
+
+struct header {
+	uint32_t magic;
+	uint8_t version, kind, codec, zero;
+	uint32_t stage, group;
+	uint32_t plain_len; /* of the payload when it is unpacked */
+	uint32_t len;	    /* as it lies in the blob, padding not counted */
+	uint64_t sum;
+};
+_Static_assert(sizeof(struct header) == WR_BLOCK_HEADER, "the header is written as it lies");
+
+static struct wr_mem mem = WR_MEM_INIT("checkpoint.blocks");
+
+static size_t padded(size_t len)
+{
+	return (len + 7) & ~(size_t)7;
+}
+
+static uint64_t checksum(const struct header *h, const uint8_t *payload)
+{
+	XXH3_state_t state;
+
+	XXH3_64bits_reset(&state);
+	XXH3_64bits_update(&state, h, BLOCK_SUMMED);
+	XXH3_64bits_update(&state, payload, padded(h->len));
+	return XXH3_64bits_digest(&state);
+}
+
+/* ---- writing ---- */
+
+void wr_block_writer_init(struct wr_block_writer *w, struct wr_blob *blob)
+{
+	*w = (struct wr_block_writer){.blob = blob, .packed = WR_BYTES_EMPTY};
+}
+
+void wr_block_writer_deinit(struct wr_block_writer *w)
+{
+	wr_bytes_deinit(&w->packed);
+	if (w->zstd) {
+		wr_mem_charge(&mem, -(int64_t)ZSTD_sizeof_CCtx(w->zstd));
+		ZSTD_freeCCtx(w->zstd);
+		w->zstd = NULL;
+	}
+}
+
+/* The packed payload in w->packed behind the header's place; 0 if it does not get smaller. */
+static size_t pack(struct wr_block_writer *w, const struct wr_block *b, uint8_t *to, size_t room)
+{
+	size_t n;
+
+	if (b->len < PACK_MIN)
+		return 0;
+	if (!w->zstd) {
+		w->zstd = ZSTD_createCCtx();
+		if (!w->zstd)
+			return 0;
+		wr_mem_charge(&mem, (int64_t)ZSTD_sizeof_CCtx(w->zstd));
+	}
+	wr_mem_charge(&mem, -(int64_t)ZSTD_sizeof_CCtx(w->zstd));
+	n = ZSTD_compressCCtx(w->zstd, to, room, b->payload, b->len, PACK_LEVEL);
+	wr_mem_charge(&mem, (int64_t)ZSTD_sizeof_CCtx(w->zstd));
+	return ZSTD_isError(n) || n >= b->len ? 0 : n;
+}
+
+int wr_block_put(struct wr_block_writer *w, const struct wr_block *b)
+{
+	struct header h = {.magic = BLOCK_MAGIC,
+			   .version = WR_BLOCK_VERSION,
+			   .kind = (uint8_t)b->kind,
+			   .codec = ZSTD,
+			   .stage = b->stage,
+			   .group = b->group,
+			   .plain_len = b->len};
+	size_t room = padded(b->len) + 8;
+	uint8_t *to;
+
+	WR_ASSERT(b->len <= WR_BLOCK_MAX);
+	w->packed.len = 0;
+	to = wr_bytes_room(&w->packed, sizeof h + room);
+	if (!to)
+		return wr_bytes_status(&w->packed);
+	h.len = (uint32_t)pack(w, b, to + sizeof h, room - 8);
+	if (!h.len) {
+		h.codec = PLAIN;
+		h.len = b->len;
+		if (b->len)
+			memcpy(to + sizeof h, b->payload, b->len);
+	}
+	memset(to + sizeof h + h.len, 0, padded(h.len) - h.len);
+	h.sum = checksum(&h, to + sizeof h);
+	memcpy(to, &h, sizeof h);
+	w->count++;
+	return w->blob->ops->append(w->blob, to, sizeof h + padded(h.len));
+}
+
+int wr_block_finish(struct wr_block_writer *w)
+{
+	uint64_t count = w->count;
+	struct wr_block end = {WR_BLOCK_END, 0, 0, (const uint8_t *)&count, sizeof count};
+
+	return wr_block_put(w, &end);
+}
+
+/* ---- reading ---- */
+
+void wr_block_reader_init(struct wr_block_reader *r, const void *data, size_t len)
+{
+	*r = (struct wr_block_reader){.in = wr_reader_of(data, len), .plain = WR_BYTES_EMPTY};
+}
+
+void wr_block_reader_deinit(struct wr_block_reader *r)
+{
+	wr_bytes_deinit(&r->plain);
+}
+
+static int verify_header(const struct header *h, size_t left)
+{
+	if (h->magic != BLOCK_MAGIC)
+		return wr_error_set(WR_EUSER, "a block does not begin with \"WLBK\"");
+	if (h->version > WR_BLOCK_VERSION)
+		return wr_error_set(WR_EUSER, "a block of version %u; this program reads up to %d",
+				    h->version, WR_BLOCK_VERSION);
+	if (!h->version || !h->kind || h->kind >= WR_BLOCK_KINDS || h->codec >= CODECS || h->zero ||
+	    h->plain_len > WR_BLOCK_MAX || h->len > h->plain_len ||
+	    (h->codec == PLAIN && h->len != h->plain_len))
+		return wr_error_set(WR_EUSER, "the header of a block contradicts itself");
+	if (padded(h->len) > left)
+		return wr_error_set(WR_EUSER, "a block was cut off: %zu bytes of %" PRIu32, left, h->len);
+	return WR_OK;
+}
+
+static int check_end(struct wr_block_reader *r, const struct wr_block *b)
+{
+	uint64_t count = 0;
+
+	if (b->len == sizeof count)
+		memcpy(&count, b->payload, sizeof count);
+	if (b->len != sizeof count || count != r->count)
+		return wr_error_set(WR_EUSER, "%" PRIu64 " blocks, but the end counts %" PRIu64, r->count,
+				    count);
+	if (r->in.p != r->in.end)
+		return wr_error_set(WR_EUSER, "there are bytes behind the end");
+	return WR_END;
+}
+
+int wr_block_peek(struct wr_block_reader *r, struct wr_block *out)
+{
+	const uint8_t *p = wr_read_bytes(&r->in, sizeof(struct header));
+	struct header h;
+	int rc;
+
+	if (!p)
+		return wr_error_set(WR_EUSER, "the end is missing: the blob was cut off");
+	memcpy(&h, p, sizeof h);
+	rc = verify_header(&h, (size_t)(r->in.end - r->in.p));
+	if (rc != WR_OK)
+		return rc;
+	*out = (struct wr_block){(enum wr_block_kind)h.kind, h.stage, h.group, p, h.plain_len};
+	wr_read_bytes(&r->in, padded(h.len));
+	if (h.kind != WR_BLOCK_END) {
+		r->count++;
+		return WR_OK;
+	}
+	rc = wr_block_load(r, out);
+	return rc == WR_OK ? check_end(r, out) : rc;
+}
+
+/* Of a block whose payload begins with its header. */
+static int check_sum(const struct wr_block *b)
+{
+	struct header h;
+
+	memcpy(&h, b->payload, sizeof h);
+	if (h.sum == checksum(&h, b->payload + sizeof h))
+		return WR_OK;
+	return wr_error_set(WR_EUSER, "a block is damaged: its checksum is wrong");
+}
+
+int wr_block_check(struct wr_block_reader *r)
+{
+	struct wr_block block;
+	int rc = wr_block_peek(r, &block);
+
+	return rc == WR_OK ? check_sum(&block) : rc;
+}
+
+int wr_block_load(struct wr_block_reader *r, struct wr_block *b)
+{
+	struct header h;
+	uint8_t *to;
+	size_t n;
+	int rc;
+
+	rc = check_sum(b);
+	if (rc != WR_OK)
+		return rc;
+	memcpy(&h, b->payload, sizeof h);
+	b->payload += sizeof h;
+	if (h.codec == PLAIN)
+		return WR_OK;
+	r->plain.len = 0;
+	to = wr_bytes_room(&r->plain, h.plain_len);
+	if (!to)
+		return wr_bytes_status(&r->plain);
+	n = ZSTD_decompress(to, h.plain_len, b->payload, h.len);
+	if (ZSTD_isError(n) || n != h.plain_len)
+		return wr_error_set(WR_EUSER, "a block cannot be unpacked: %s",
+				    ZSTD_isError(n) ? ZSTD_getErrorName(n) : "its length is another one");
+	b->payload = to;
+	return WR_OK;
+}
+
+int wr_block_next(struct wr_block_reader *r, struct wr_block *out)
+{
+	int rc = wr_block_peek(r, out);
+
+	return rc == WR_OK ? wr_block_load(r, out) : rc;
+}

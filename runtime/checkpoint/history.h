@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* history: the checkpoints in a folder of blobs: which are there, which holds, which may go.
+ *
+ *   chk-12/manifest        published last: the checkpoint holds
+ *   chk-12/3-0.state       a blob of vertex 3, subtask 0
+ *
+ * What has a number below a kept one and no manifest is a leftover of an attempt that died. Functions block;
+ * one thread at a time.
+ */
+#pragma once
+#include "checkpoint/blobs.h"
+#include "checkpoint/manifest.h"
+
+enum { WR_HISTORY_ID = 64 };
+
+void wr_history_manifest_id(uint64_t checkpoint, char id[WR_HISTORY_ID]);
+void wr_history_blob_id(uint64_t checkpoint, uint32_t vertex, uint32_t subtask, char id[WR_HISTORY_ID]);
+
+/* The newest checkpoint whose manifest and blobs are all undamaged; those that are not are named in the log
+ * and passed over. Everything in *out lives in `arena`. WR_OK, WR_END: there is none, or an error. *newest is
+ * the highest number that was ever begun there, so that none is given out twice. */
+int wr_history_latest(struct wr_blobs *blobs, struct wr_arena *arena, struct wr_manifest *out,
+		      uint64_t *newest);
+/* Reads all of a checkpoint and checks every sum. WR_EUSER says which blob is damaged, or missing. */
+int wr_history_verify(struct wr_blobs *blobs, const struct wr_manifest *m);
+/* Removes what is older than the `retain` newest that hold, `newest` among them; manifests first, so that a
+ * crash leaves no half checkpoint that claims to hold. */
+int wr_history_remove_old(struct wr_blobs *blobs, uint64_t newest, uint32_t retain);

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* checkpoints: see checkpoints.h. */
+#include "cluster/checkpoints.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/assert.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "checkpoint/coordinator.h"
+#include "checkpoint/history.h"
+#include "cluster/build.h"
+
+enum { PUBLISH_OK = 1, PUBLISH_FAILED = 2 };
+
+struct part {		      /* of a task, of the checkpoint under way */
+	struct wr_bytes blob; /* its id; empty: it had ended */
+	uint64_t bytes;
+};
+
+struct publishing { /* a manifest on its way to the disk */
+	struct wr_iojob io;
+	struct wr_checkpoints *all;
+	uint64_t checkpoint;
+	struct wr_bytes manifest;
+	char error[512];
+	_Atomic int state; /* 0 = under way */
+};
+
+struct removing { /* of checkpoints that are not kept */
+	struct wr_iojob io;
+	struct wr_checkpoints *all;
+	uint64_t newest, aborted;
+	_Atomic bool busy;
+};
+
+struct wr_checkpoints {
+	struct wr_job *job;
+	struct wr_checkpoint_options o;
+	struct wr_coordinator *coordinator;
+	struct wr_ioqueue *queue;
+	uint32_t task_count, *first; /* by vertex: number of its subtask 0 */
+	struct part *parts;	     /* by task */
+	bool *ended;		     /* by task */
+	struct wr_bytes *sources;    /* by source of the job: its enumerator's state at the trigger */
+	struct publishing publishing;
+	struct removing removing;
+	uint64_t lineage, last;
+	uint32_t answered;
+	int64_t triggered_ms;
+	uint64_t began_ns;
+	struct wr_arena arena;
+};
+
+static struct wr_mem mem = WR_MEM_INIT("cluster.checkpoints");
+
+/* ---- letters to tasks ---- */
+
+static void send(struct wr_checkpoints *c, enum wr_letter_type type, uint32_t vertex, uint32_t subtask,
+		 const struct wr_bytes *payload)
+{
+	wr_job_send(c->job, type, (struct wr_address){vertex, subtask, 0}, payload->data,
+		    (uint32_t)payload->len);
+}
+
+/* To all that still run. */
+static void broadcast(struct wr_checkpoints *c, enum wr_letter_type type, uint64_t checkpoint)
+{
+	const struct wr_plan *p = c->job->o.plan;
+	struct wr_bytes payload = WR_BYTES_EMPTY;
+
+	wr_value_put_i64(&payload, (int64_t)checkpoint);
+	for (uint32_t v = 0; v < p->vertex_count; v++)
+		for (uint32_t i = 0; i < p->vertices[v].parallelism; i++)
+			if (!c->ended[c->first[v] + i])
+				send(c, type, v, i, &payload);
+	wr_bytes_deinit(&payload);
+}
+
+/* All who could bring `vertex` a barrier have ended; true for a source, which nobody brings one. */
+static bool inputs_ended(const struct wr_checkpoints *c, uint32_t vertex)
+{
+	const struct wr_plan *p = c->job->o.plan;
+
+	for (uint32_t e = 0; e < p->edge_count; e++)
+		for (uint32_t i = 0;
+		     p->edges[e].to == vertex && i < p->vertices[p->edges[e].from].parallelism; i++)
+			if (!c->ended[c->first[p->edges[e].from] + i])
+				return false;
+	return true;
+}
+
+/* Bids take a snapshot who will not hear of it by a channel. Those who are bid twice do not mind. */
+static void trigger(struct wr_checkpoints *c, uint64_t checkpoint)
+{
+	const struct wr_plan *p = c->job->o.plan;
+	struct wr_trigger t = {.checkpoint = checkpoint, .epoch = checkpoint};
+	struct wr_bytes payload = WR_BYTES_EMPTY;
+
+	wr_trigger_put(&payload, &t);
+	for (uint32_t v = 0; v < p->vertex_count; v++)
+		for (uint32_t i = 0; i < p->vertices[v].parallelism && inputs_ended(c, v); i++)
+			if (!c->ended[c->first[v] + i] &&
+			    !wr_coordinator_acked(c->coordinator, c->first[v] + i))
+				send(c, WR_LETTER_TRIGGER, v, i, &payload);
+	wr_bytes_deinit(&payload);
+}
+
+/* ---- the manifest ---- */
+
+static int states_of(struct wr_checkpoints *c, const struct wr_plan_stage *from, struct wr_manifest_stage *to)
+{
+	const struct wr_value *list = wr_value_list(from->value, "broadcast", &to->broadcast_count);
+	struct wr_manifest_state *keyed, *broadcast;
+
+	to->state_count = from->state_count;
+	keyed = wr_arena_alloc(&c->arena, (to->state_count + 1) * sizeof *keyed);
+	broadcast = wr_arena_alloc(&c->arena, (to->broadcast_count + 1) * sizeof *broadcast);
+	if (!keyed || !broadcast)
+		return WR_EFATAL;
+	for (uint32_t i = 0; i < to->state_count; i++)
+		keyed[i] = (struct wr_manifest_state){from->states[i].name, from->states[i].kind};
+	for (uint32_t i = 0; i < to->broadcast_count; i++)
+		broadcast[i] = (struct wr_manifest_state){wr_value_str(&list[i], "name", ""), WR_STATE_MAP};
+	to->states = keyed;
+	to->broadcast = broadcast;
+	return WR_OK;
+}
+
+static int vertex_of(struct wr_checkpoints *c, uint32_t v, struct wr_manifest_vertex *to)
+{
+	const struct wr_plan_vertex *from = &c->job->o.plan->vertices[v];
+
+	*to = (struct wr_manifest_vertex){.name = from->name,
+					  .parallelism = from->parallelism,
+					  .max_parallelism = from->max_parallelism,
+					  .stage_count = from->stage_count};
+	to->stages = wr_arena_alloc(&c->arena, from->stage_count * sizeof *to->stages);
+	to->tasks = wr_arena_alloc(&c->arena, from->parallelism * sizeof *to->tasks);
+	if (!to->stages || !to->tasks)
+		return WR_EFATAL;
+	for (uint32_t i = 0; i < from->stage_count; i++) {
+		struct wr_manifest_stage *s = &to->stages[i];
+		const struct wr_plan_stage *ps = &from->stages[i];
+
+		s->uid = ps->operators[0].uid;
+		s->name = ps->name;
+		if (states_of(c, ps, s) != WR_OK)
+			return WR_EFATAL;
+	}
+	for (uint32_t i = 0; i < from->parallelism; i++) {
+		const struct part *p = &c->parts[c->first[v] + i];
+
+		to->tasks[i] =
+		    (struct wr_manifest_task){p->blob.len ? (const char *)p->blob.data : NULL, p->bytes};
+	}
+	return WR_OK;
+}
+
+static int sources_of(struct wr_checkpoints *c, struct wr_manifest *m)
+{
+	struct wr_job *j = c->job;
+
+	m->sources = wr_arena_alloc(&c->arena, (j->source_count + 1) * sizeof *m->sources);
+	if (!m->sources)
+		return WR_EFATAL;
+	for (uint32_t i = 0; i < j->source_count; i++) {
+		struct wr_value *state = wr_arena_alloc(&c->arena, sizeof *state);
+		struct wr_reader r = wr_reader_of(c->sources[i].data, c->sources[i].len);
+
+		if (!c->sources[i].len)
+			continue;
+		if (!state || wr_value_parse(&r, &c->arena, state) != WR_OK)
+			return WR_EFATAL;
+		m->sources[m->source_count++] = (struct wr_manifest_source){
+		    j->o.plan->vertices[j->sources[i].vertex].stages[0].operators[0].uid, state};
+	}
+	return WR_OK;
+}
+
+static int manifest_of(struct wr_checkpoints *c, uint64_t checkpoint, bool finished, struct wr_bytes *out)
+{
+	const struct wr_plan *p = c->job->o.plan;
+	struct wr_manifest m = {.checkpoint = checkpoint,
+				.lineage = c->lineage,
+				.time_ms = c->triggered_ms,
+				.job = p->job,
+				.script = c->o.script ? c->o.script : "",
+				.finished = finished,
+				.vertex_count = p->vertex_count};
+	int rc = WR_OK;
+
+	wr_arena_reset(&c->arena);
+	m.vertices = wr_arena_alloc(&c->arena, p->vertex_count * sizeof *m.vertices);
+	if (!m.vertices)
+		return WR_EFATAL;
+	for (uint32_t v = 0; v < p->vertex_count && rc == WR_OK; v++)
+		rc = vertex_of(c, v, &m.vertices[v]);
+	if (rc == WR_OK && !finished)
+		rc = sources_of(c, &m);
+	out->len = 0;
+	return rc == WR_OK ? wr_manifest_encode(&m, out) : rc;
+}
+
+/* On an I/O thread. */
+static int put_manifest(struct wr_blobs *blobs, uint64_t checkpoint, const struct wr_bytes *bytes)
+{
+	char id[WR_HISTORY_ID];
+
+	wr_history_manifest_id(checkpoint, id);
+	return blobs->ops->publish(blobs, id, bytes->data, bytes->len);
+}
+
+static void publish_work(struct wr_iojob *io)
+{
+	struct publishing *p = (struct publishing *)io;
+	int rc = put_manifest(p->all->o.blobs, p->checkpoint, &p->manifest);
+
+	if (rc != WR_OK)
+		snprintf(p->error, sizeof p->error, "%s", wr_error_text());
+	atomic_store(&p->state, rc == WR_OK ? PUBLISH_OK : PUBLISH_FAILED);
+}
+
+static void publish_done(struct wr_iojob *io)
+{
+	wr_loop_wake(((struct publishing *)io)->all->job->loop);
+}
+
+static void publish(struct wr_checkpoints *c, uint64_t checkpoint, uint64_t now_ns)
+{
+	struct publishing *p = &c->publishing;
+
+	p->checkpoint = checkpoint;
+	atomic_store(&p->state, 0);
+	if (manifest_of(c, checkpoint, false, &p->manifest) == WR_OK) {
+		wr_ioqueue_post(c->queue, &p->io);
+		return;
+	}
+	wr_warn("checkpoint", "checkpoint %" PRIu64 ": %s", checkpoint, wr_error_text());
+	p->checkpoint = 0;
+	wr_coordinator_published(c->coordinator, checkpoint, false, now_ns);
+}
+
+/* ---- what is not kept ---- */
+
+static void remove_work(struct wr_iojob *io)
+{
+	struct removing *r = (struct removing *)io;
+
+	if (wr_history_remove_old(r->all->o.blobs, r->newest, r->all->o.retain) != WR_OK)
+		wr_warn("checkpoint", "an old checkpoint stays: %s", wr_error_text());
+}
+
+static void remove_done(struct wr_iojob *io)
+{
+	atomic_store(&((struct removing *)io)->busy, false);
+}
+
+static void remove_old(struct wr_checkpoints *c)
+{
+	struct removing *r = &c->removing;
+
+	if (atomic_exchange(&r->busy, true))
+		return;
+	r->newest = c->last;
+	wr_ioqueue_post(c->queue, &r->io);
+}
+
+/* ---- the coordinator's wishes ---- */
+
+static int begin(struct wr_checkpoints *c, uint64_t checkpoint, uint64_t now_ns)
+{
+	struct wr_job *j = c->job;
+
+	c->triggered_ms = wr_clock_ms(j->o.clock);
+	c->began_ns = now_ns;
+	for (uint32_t i = 0; i < c->task_count; i++) {
+		c->parts[i].blob.len = 0;
+		c->parts[i].bytes = 0;
+	}
+	for (uint32_t i = 0; i < j->source_count; i++) {
+		struct wr_enumerator *e = j->sources[i].enumerator;
+
+		c->sources[i].len = 0;
+		if (e->ops->save &&
+		    (e->ops->save(e, &c->sources[i]) != WR_OK || wr_bytes_status(&c->sources[i]) != WR_OK))
+			return wr_error_code();
+	}
+	trigger(c, checkpoint);
+	return WR_OK;
+}
+
+static void complete(struct wr_checkpoints *c, const struct wr_coordinator_action *a, uint64_t now_ns)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < c->task_count; i++)
+		bytes += c->parts[i].bytes;
+	wr_debug("checkpoint", "checkpoint %" PRIu64 " holds: %" PRIu64 " bytes, %.3f s", a->checkpoint,
+		 bytes, (double)(now_ns - c->began_ns) / 1e9);
+	c->last = a->checkpoint;
+	c->answered += a->asked;
+	broadcast(c, WR_LETTER_COMPLETE, a->checkpoint);
+	remove_old(c);
+}
+
+static int do_action(struct wr_checkpoints *c, const struct wr_coordinator_action *a, uint64_t now_ns)
+{
+	switch (a->act) {
+	case WR_COORDINATOR_TRIGGER:
+		return begin(c, a->checkpoint, now_ns);
+	case WR_COORDINATOR_ABORT:
+		c->answered += a->asked;
+		wr_warn("checkpoint", "checkpoint %" PRIu64 " is off: %s", a->checkpoint, a->why);
+		broadcast(c, WR_LETTER_ABORT, a->checkpoint);
+		return WR_OK;
+	case WR_COORDINATOR_PUBLISH:
+		publish(c, a->checkpoint, now_ns);
+		return WR_OK;
+	case WR_COORDINATOR_COMPLETE:
+		complete(c, a, now_ns);
+		return WR_OK;
+	case WR_COORDINATOR_FAIL:
+		return wr_error_set(WR_EFATAL, "checkpoint %" PRIu64 " failed: %s%s%s", a->checkpoint, a->why,
+				    *c->publishing.error ? ": " : "", c->publishing.error);
+	}
+	return WR_OK;
+}
+
+int wr_checkpoints_work(struct wr_checkpoints *c, uint64_t now_ns)
+{
+	struct publishing *p = &c->publishing;
+	struct wr_coordinator_action action;
+	int state = p->checkpoint ? atomic_load(&p->state) : 0, rc = WR_OK;
+
+	if (state) {
+		uint64_t checkpoint = p->checkpoint;
+
+		p->checkpoint = 0;
+		wr_coordinator_published(c->coordinator, checkpoint, state == PUBLISH_OK, now_ns);
+	}
+	wr_coordinator_tick(c->coordinator, now_ns);
+	while (rc == WR_OK && wr_coordinator_next(c->coordinator, &action))
+		rc = do_action(c, &action, now_ns);
+	return rc;
+}
+
+uint64_t wr_checkpoints_deadline(const struct wr_checkpoints *c)
+{
+	return wr_coordinator_deadline(c->coordinator);
+}
+
+void wr_checkpoints_ask(struct wr_checkpoints *c, uint64_t now_ns)
+{
+	wr_coordinator_ask(c->coordinator, now_ns);
+}
+
+uint64_t wr_checkpoints_last(const struct wr_checkpoints *c)
+{
+	return c->last;
+}
+
+uint32_t wr_checkpoints_answered(const struct wr_checkpoints *c)
+{
+	return c->answered;
+}
+
+/* ---- answers ---- */
+
+static void on_ack(struct wr_checkpoints *c, uint32_t task, const struct wr_ack *ack, uint64_t now_ns)
+{
+	struct part *p = &c->parts[task];
+
+	if (ack->checkpoint != wr_coordinator_pending(c->coordinator) ||
+	    wr_coordinator_acked(c->coordinator, task))
+		return;
+	p->blob.len = 0;
+	wr_bytes_put(&p->blob, ack->text.p, ack->text.len);
+	wr_bytes_put_u8(&p->blob, 0);
+	p->bytes = ack->bytes;
+	if (wr_bytes_status(&p->blob) == WR_OK)
+		wr_coordinator_ack(c->coordinator, task, ack->checkpoint, now_ns);
+	else
+		wr_coordinator_decline(c->coordinator, task, ack->checkpoint, now_ns);
+}
+
+int wr_checkpoints_letter(struct wr_checkpoints *c, const struct wr_letter *l)
+{
+	uint32_t task = c->first[l->who.vertex] + l->who.subtask;
+	uint64_t now_ns = wr_clock_ns(c->job->o.clock), pending;
+	struct wr_ack ack;
+	int rc = WR_OK;
+
+	if (l->type == WR_LETTER_ENDED) {
+		c->ended[task] = true;
+		wr_coordinator_ended(c->coordinator, task, now_ns);
+		pending = wr_coordinator_pending(c->coordinator);
+		if (pending)
+			trigger(c, pending);
+		return WR_OK;
+	}
+	rc = wr_ack_parse(l->payload, l->len, &ack);
+	if (rc != WR_OK)
+		return rc;
+	if (l->type == WR_LETTER_ACK) {
+		on_ack(c, task, &ack, now_ns);
+		return WR_OK;
+	}
+	if (ack.checkpoint == wr_coordinator_pending(c->coordinator))
+		wr_warn("checkpoint", "%s [%u]: no snapshot: %.*s",
+			c->job->o.plan->vertices[l->who.vertex].name, l->who.subtask + 1, (int)ack.text.len,
+			ack.text.p);
+	wr_coordinator_decline(c->coordinator, task, ack.checkpoint, now_ns);
+	return WR_OK;
+}
+
+int wr_checkpoints_finish(struct wr_checkpoints *c)
+{
+	struct wr_bytes manifest = WR_BYTES_EMPTY;
+	uint64_t checkpoint = wr_coordinator_last(c->coordinator) + 1;
+	int rc;
+
+	for (uint32_t i = 0; i < c->task_count; i++) {
+		c->parts[i].blob.len = 0;
+		c->parts[i].bytes = 0;
+	}
+	c->triggered_ms = wr_clock_ms(c->job->o.clock);
+	rc = manifest_of(c, checkpoint, true, &manifest);
+	if (rc == WR_OK)
+		rc = put_manifest(c->o.blobs, checkpoint, &manifest);
+	if (rc == WR_OK)
+		rc = wr_history_remove_old(c->o.blobs, checkpoint, c->o.retain);
+	wr_bytes_deinit(&manifest);
+	return rc;
+}
+
+/* ---- life ---- */
+
+static int init(struct wr_checkpoints *c)
+{
+	const struct wr_plan *p = c->job->o.plan;
+	struct wr_coordinator_options o = {.every_ns = (uint64_t)c->o.every_us * 1000,
+					   .min_pause_ns = (uint64_t)c->o.min_pause_us * 1000,
+					   .timeout_ns = (uint64_t)c->o.timeout_us * 1000,
+					   .tolerable = c->o.tolerable,
+					   .tasks = c->job->task_count,
+					   .last = c->o.newest};
+	uint64_t now_ns = wr_clock_ns(c->job->o.clock);
+	struct wr_rand draw = {now_ns ^ (uint64_t)wr_clock_ms(c->job->o.clock) << 20};
+
+	c->lineage = c->o.restored ? c->o.restored->lineage : wr_rand_next(&draw) >> 1;
+	c->last = c->o.restored ? c->o.restored->checkpoint : 0;
+	c->task_count = o.tasks;
+	c->first = wr_zalloc(&mem, p->vertex_count * sizeof *c->first);
+	c->parts = wr_zalloc(&mem, c->task_count * sizeof *c->parts);
+	c->ended = wr_zalloc(&mem, c->task_count * sizeof *c->ended);
+	c->sources = wr_zalloc(&mem, (c->job->source_count + 1) * sizeof *c->sources);
+	c->queue = wr_ioqueue_new(c->job->io);
+	c->coordinator = wr_coordinator_new(&o, now_ns);
+	if (!c->first || !c->parts || !c->ended || !c->sources || !c->queue || !c->coordinator)
+		return WR_EFATAL;
+	for (uint32_t v = 1; v < p->vertex_count; v++)
+		c->first[v] = c->first[v - 1] + p->vertices[v - 1].parallelism;
+	return WR_OK;
+}
+
+struct wr_checkpoints *wr_checkpoints_new(struct wr_job *j, const struct wr_checkpoint_options *o)
+{
+	struct wr_checkpoints *c = wr_zalloc(&mem, sizeof *c);
+
+	if (!c)
+		return NULL;
+	c->job = j;
+	c->o = *o;
+	wr_arena_init(&c->arena, &mem);
+	c->publishing.all = c->removing.all = c;
+	c->publishing.io = (struct wr_iojob){.work = publish_work, .done = publish_done};
+	c->removing.io = (struct wr_iojob){.work = remove_work, .done = remove_done};
+	if (init(c) == WR_OK)
+		return c;
+	wr_checkpoints_free(c);
+	return NULL;
+}
+
+void wr_checkpoints_free(struct wr_checkpoints *c)
+{
+	if (!c)
+		return;
+	if (c->queue)
+		wr_ioqueue_free(c->queue);
+	for (uint32_t i = 0; c->parts && i < c->task_count; i++)
+		wr_bytes_deinit(&c->parts[i].blob);
+	for (uint32_t i = 0; c->sources && i < c->job->source_count; i++)
+		wr_bytes_deinit(&c->sources[i]);
+	wr_bytes_deinit(&c->publishing.manifest);
+	wr_coordinator_free(c->coordinator);
+	wr_free(&mem, c->first);
+	wr_free(&mem, c->parts);
+	wr_free(&mem, c->ended);
+	wr_free(&mem, c->sources);
+	wr_arena_deinit(&c->arena);
+	wr_free(&mem, c);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* checkpoints: those of one running job: carries the coordinator's wishes (checkpoint/coordinator.h) to
+ * tasks, enumerators and the disk, and their answers back. On the coordinator's thread; manifests are written
+ * and old checkpoints removed by an I/O thread.
+ *
+ * The order that makes a checkpoint hold: every task's blob is durable → its ack → the manifest is durable →
+ * the tasks are told → older ones are removed. A crash between any two leaves the one before.
+ */
+#pragma once
+#include "checkpoint/blobs.h"
+#include "checkpoint/manifest.h"
+#include "cluster/job.h"
+
+struct wr_checkpoint_options {
+	struct wr_blobs *blobs; /* borrowed */
+	int64_t every_us;	/* 0 = only when asked for */
+	int64_t min_pause_us, timeout_us;
+	uint32_t tolerable; /* failed ones in a row */
+	uint32_t retain;    /* > 0: complete ones that are kept */
+	bool at_least_once;
+	const char *script;		    /* hash of the bundle */
+	const struct wr_manifest *restored; /* where the job begins, NULL = anew; borrowed */
+	uint64_t newest;		    /* highest number that was ever begun in `blobs` */
+};
+
+struct wr_checkpoints;
+/* NULL with the error set. */
+struct wr_checkpoints *wr_checkpoints_new(struct wr_job *j, const struct wr_checkpoint_options *o);
+void wr_checkpoints_free(struct wr_checkpoints *c);
+/* ACK, DECLINE and ENDED. */
+int wr_checkpoints_letter(struct wr_checkpoints *c, const struct wr_letter *l);
+/* Does what is due. WR_OK, or the error for which the job is to fail. */
+int wr_checkpoints_work(struct wr_checkpoints *c, uint64_t now_ns);
+/* When to work next, UINT64_MAX = when a letter comes or the loop is woken. */
+uint64_t wr_checkpoints_deadline(const struct wr_checkpoints *c);
+/* One more, soon. */
+void wr_checkpoints_ask(struct wr_checkpoints *c, uint64_t now_ns);
+/* Number of the last that holds, and how many were asked for and are done, whatever came of them. */
+uint64_t wr_checkpoints_last(const struct wr_checkpoints *c);
+uint32_t wr_checkpoints_answered(const struct wr_checkpoints *c);
+/* The job has ended, all its tasks are through: says so on the disk, so that it is not begun again. Blocks.
+ */
+int wr_checkpoints_finish(struct wr_checkpoints *c);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* resume: where a job begins: anew, or at a checkpoint, which is looked through first: is it whole, and does
+ * the job as it is drawn now have a place for all of its state? Before the job runs; blocks.
+ */
+#pragma once
+#include "checkpoint/history.h"
+#include "cluster/plan.h"
+#include "task/restore.h"
+
+struct wr_resume_options {
+	const char *dir;    /* of the checkpoints; kept to ourselves while it is open */
+	const char *resume; /* "auto": the last in `dir`; "never"; or another folder of checkpoints */
+	bool allow_dropped; /* state that nothing has a place for is left behind */
+	const struct wr_plan *plan;
+};
+struct wr_resume;
+/* NULL with the error set. */
+struct wr_resume *wr_resume_open(const struct wr_resume_options *o);
+void wr_resume_close(struct wr_resume *r);
+/* Looks again: the job failed and begins once more from what holds now. */
+int wr_resume_again(struct wr_resume *r);
+
+struct wr_blobs *wr_resume_blobs(struct wr_resume *r); /* of `dir` */
+/* NULL: the job begins anew. */
+const struct wr_restore *wr_resume_restore(const struct wr_resume *r);
+/* Highest number of a checkpoint that was ever begun in `dir`. */
+uint64_t wr_resume_newest(const struct wr_resume *r);

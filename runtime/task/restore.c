@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* restore: see restore.h. Blobs of all former subtasks of a vertex are passed over once each; what concerns
+ * other key groups is stepped over by its header. */
+#include "task/restore.h"
+
+#include <string.h>
+#include "base/error.h"
+#include "task/saved.h"
+#include "task/task_priv.h"
+
+struct stage {				     /* of ours, and what it inherits */
+	const struct wr_manifest_stage *was; /* NULL: it begins anew */
+	uint32_t vertex, number;	     /* where it was */
+	int32_t *keyed, *broadcast;	     /* states there → states here */
+	struct wr_saved_part *parts;
+	uint32_t part_count;
+	int64_t watermark, passed; /* the lowest of its former subtasks */
+	bool timed;
+};
+
+struct restoring {
+	struct wr_task *task;
+	const struct wr_restore *from;
+	struct wr_arena arena;
+	struct stage *stages;
+	int64_t *channels; /* watermarks, where there are as many as there were */
+	int64_t lowest;	   /* of all former channels */
+	bool same_channels;
+};
+
+static struct wr_mem mem = WR_MEM_INIT("task.restore");
+
+/* ---- who was what ---- */
+
+/* By name: states there to states of `list` here; the plan's check has made sure of the kinds. */
+static int32_t *map_states(struct restoring *r, const struct wr_manifest_state *there, uint32_t count,
+			   const struct wr_value *list)
+{
+	int32_t *map = wr_arena_alloc(&r->arena, (count + 1) * sizeof *map);
+
+	for (uint32_t i = 0; map && i < count; i++) {
+		map[i] = -1;
+		for (uint32_t k = 0; list && k < list->count; k++)
+			if (!strcmp(wr_value_str(&list->items[k], "name", ""), there[i].name))
+				map[i] = (int32_t)k;
+	}
+	return map;
+}
+
+static int find_stage(struct restoring *r, uint32_t i)
+{
+	const struct wr_stage *s = &r->task->chain.stages[i];
+	const struct wr_manifest *m = r->from->manifest;
+	struct stage *to = &r->stages[i];
+
+	to->was = wr_manifest_find(m, s->ops_stats[0].uid, &to->vertex, &to->number);
+	if (!to->was)
+		return WR_OK;
+	to->keyed = map_states(r, to->was->states, to->was->state_count, wr_value_get(s->plan, "states"));
+	to->broadcast =
+	    map_states(r, to->was->broadcast, to->was->broadcast_count, wr_value_get(s->plan, "broadcast"));
+	to->parts = wr_arena_alloc(&r->arena, (m->vertices[to->vertex].parallelism + 1) * sizeof *to->parts);
+	return to->keyed && to->broadcast && to->parts ? WR_OK : WR_EFATAL;
+}
+
+/* Our stage that was stage `number` of `vertex`, or −1. */
+static int32_t stage_of(const struct restoring *r, uint32_t vertex, uint32_t number)
+{
+	for (uint32_t i = 0; i < r->task->chain.stage_count; i++)
+		if (r->stages[i].was && r->stages[i].vertex == vertex && r->stages[i].number == number)
+			return (int32_t)i;
+	return -1;
+}
+
+/* ---- blocks ---- */
+
+static int64_t lower(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void take_channels(struct restoring *r, const struct wr_value *list)
+{
+	uint32_t count = r->task->gate ? wr_gate_count(r->task->gate) : 0;
+
+	r->same_channels &= list->count == count;
+	for (uint32_t i = 0; i < list->count; i++) {
+		int64_t watermark = list->items[i].items[0].i64;
+
+		r->lowest = lower(r->lowest, watermark);
+		if (r->same_channels)
+			r->channels[i] = lower(r->channels[i], watermark);
+	}
+}
+
+static bool is_list_of(const struct wr_value *v, enum wr_tag tag, uint32_t count)
+{
+	if (!v || v->tag != WR_V_LIST || v->count != count)
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		if (v->items[i].tag != tag)
+			return false;
+	return true;
+}
+
+static bool are_channels(const struct wr_value *v)
+{
+	for (uint32_t i = 0; v && v->tag == WR_V_LIST && i < v->count; i++)
+		if (v->items[i].tag != WR_V_LIST || v->items[i].count != 2 ||
+		    v->items[i].items[0].tag != WR_V_I64)
+			return false;
+	return v && v->tag == WR_V_LIST;
+}
+
+/* Watermarks: those of the former subtasks that we inherit from, the lowest of each (K24). */
+static int take_times(struct restoring *r, uint32_t vertex, const struct wr_block *block)
+{
+	const struct wr_manifest_vertex *v = &r->from->manifest->vertices[vertex];
+	struct wr_reader in = wr_reader_of(block->payload, block->len);
+	const struct wr_value *passed, *watermarks, *channels;
+	struct wr_value value;
+	int rc = wr_value_parse(&in, &r->arena, &value);
+
+	if (rc != WR_OK)
+		return rc;
+	passed = value.tag == WR_V_RECORD ? wr_value_get(&value, "passed") : NULL;
+	watermarks = value.tag == WR_V_RECORD ? wr_value_get(&value, "watermarks") : NULL;
+	channels = value.tag == WR_V_RECORD ? wr_value_get(&value, "channels") : NULL;
+	if (!is_list_of(passed, WR_V_I64, v->stage_count) ||
+	    !is_list_of(watermarks, WR_V_I64, v->stage_count) || !are_channels(channels))
+		return wr_error_set(WR_EUSER, "what it says of the task is malformed");
+	for (uint32_t n = 0; n < v->stage_count; n++) {
+		int32_t i = stage_of(r, vertex, n);
+		struct stage *s = i < 0 ? NULL : &r->stages[i];
+
+		if (!s)
+			continue;
+		s->passed = s->timed ? lower(s->passed, passed->items[n].i64) : passed->items[n].i64;
+		s->watermark =
+		    s->timed ? lower(s->watermark, watermarks->items[n].i64) : watermarks->items[n].i64;
+		s->timed = true;
+	}
+	if (stage_of(r, vertex, 0) == 0)
+		take_channels(r, channels);
+	return WR_OK;
+}
+
+static int take_operator(struct restoring *r, struct stage *s, uint32_t subtask, const struct wr_block *block)
+{
+	struct wr_reader in = wr_reader_of(block->payload, block->len);
+	struct wr_value *value = wr_arena_alloc(&r->arena, sizeof *value);
+	int rc = value ? wr_value_parse(&in, &r->arena, value) : WR_EFATAL;
+
+	if (rc == WR_OK)
+		s->parts[s->part_count++] = (struct wr_saved_part){subtask, value};
+	return rc;
+}
+
+/* State of one of our stages, if the group is ours. */
+static int take_state(struct restoring *r, uint32_t i, bool broadcast, struct wr_block_reader *in,
+		      struct wr_block *block, const struct wr_dict *dict)
+{
+	const struct wr_stage *s = &r->task->chain.stages[i];
+	const struct stage *was = &r->stages[i];
+	struct wr_saved_target to = {.store = broadcast ? s->broadcast : s->store,
+				     .states = broadcast ? was->broadcast : was->keyed,
+				     .state_count =
+					 broadcast ? was->was->broadcast_count : was->was->state_count};
+	int rc;
+
+	if (!broadcast)
+		wr_key_group_range(s->env->max_parallelism, s->env->parallelism, s->env->subtask,
+				   &to.group_first, &to.group_last);
+	if (!to.store || block->group < to.group_first || block->group > to.group_last)
+		return WR_OK;
+	rc = wr_block_load(in, block);
+	return rc == WR_OK ? wr_saved_load(block, dict, &to) : rc;
+}
+
+static int take_block(struct restoring *r, uint32_t vertex, uint32_t subtask, struct wr_block_reader *in,
+		      struct wr_block *block, struct wr_dict *dict)
+{
+	bool broadcast = block->stage >= WR_SNAPSHOT_BROADCAST;
+	uint32_t formerly = r->from->manifest->vertices[vertex].parallelism;
+	int32_t i = stage_of(r, vertex, block->stage - (broadcast ? WR_SNAPSHOT_BROADCAST : 0));
+	int rc = WR_OK;
+
+	switch (block->kind) {
+	case WR_BLOCK_TASK:
+		rc = wr_block_load(in, block);
+		return rc == WR_OK ? take_times(r, vertex, block) : rc;
+	case WR_BLOCK_SHAPES:
+		rc = wr_block_load(in, block);
+		return rc == WR_OK ? wr_saved_shapes(block, dict) : rc;
+	case WR_BLOCK_OPERATOR:
+		if (i < 0)
+			return WR_OK;
+		rc = wr_block_load(in, block);
+		return rc == WR_OK ? take_operator(r, &r->stages[i], subtask, block) : rc;
+	case WR_BLOCK_VALUES:
+	case WR_BLOCK_TIMERS:
+		/* S15: broadcast state is the same in all; new subtasks take it in turn */
+		if (i < 0 || (broadcast && subtask != r->task->env.subtask % formerly))
+			return WR_OK;
+		return take_state(r, (uint32_t)i, broadcast, in, block, dict);
+	default:
+		return wr_error_set(WR_EUSER, "a block of kind %d in a subtask's state", block->kind);
+	}
+}
+
+static int take_blob(struct restoring *r, uint32_t vertex, uint32_t subtask)
+{
+	const char *id = r->from->manifest->vertices[vertex].tasks[subtask].blob;
+	struct wr_blobs *blobs = r->from->blobs;
+	struct wr_block_reader in;
+	struct wr_blob_view view;
+	struct wr_block block;
+	struct wr_dict dict;
+	int rc = blobs->ops->open(blobs, id, &view);
+
+	if (rc == WR_END)
+		return wr_error_set(WR_EUSER, "%s of the checkpoint is missing", id);
+	if (rc != WR_OK)
+		return rc;
+	wr_dict_init(&dict);
+	wr_block_reader_init(&in, view.data, view.len);
+	while (rc == WR_OK) {
+		rc = wr_block_peek(&in, &block);
+		if (rc == WR_OK)
+			rc = take_block(r, vertex, subtask, &in, &block, &dict);
+	}
+	wr_block_reader_deinit(&in);
+	wr_dict_deinit(&dict);
+	blobs->ops->close(blobs, &view);
+	return rc == WR_END ? WR_OK : wr_error_wrap(rc, "%s", id);
+}
+
+/* ---- the task ---- */
+
+/* It had ended: it says so to those behind it, and nothing else (C30). */
+static int restore_ended(struct wr_task *t)
+{
+	struct wr_chain *c = &t->chain;
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < t->port_count && rc == WR_OK; i++) {
+		rc = wr_port_event(&t->ports[i], WR_EV_WATERMARK, WR_TS_MAX, 0, NULL);
+		if (rc == WR_OK)
+			rc = wr_port_event(&t->ports[i], WR_EV_END, 0, 0, NULL);
+	}
+	for (uint32_t i = 0; i < c->stage_count; i++)
+		while (c->inboxes[i].first)
+			wr_inbox_drop(c, i);
+	t->input_ended = true;
+	t->ended = c->stage_count;
+	return rc;
+}
+
+static int take_vertex(struct restoring *r, uint32_t vertex, bool *ended)
+{
+	const struct wr_manifest_vertex *v = &r->from->manifest->vertices[vertex];
+	const struct wr_stage_env *env = &r->task->env;
+	bool ours = false, same = v->parallelism == env->parallelism;
+	int rc = WR_OK;
+
+	for (uint32_t n = 0; n < v->stage_count; n++)
+		ours |= stage_of(r, vertex, n) >= 0;
+	if (!ours)
+		return WR_OK;
+	*ended = true;
+	for (uint32_t i = 0; i < v->parallelism && rc == WR_OK; i++) {
+		if (same && i != env->subtask)
+			continue;
+		*ended &= !v->tasks[i].blob;
+		if (v->tasks[i].blob)
+			rc = take_blob(r, vertex, i);
+	}
+	*ended &= stage_of(r, vertex, 0) == 0;
+	return rc;
+}
+
+static void restore_channels(struct restoring *r)
+{
+	struct wr_task *t = r->task;
+
+	for (uint32_t i = 0; t->gate && i < wr_gate_count(t->gate); i++) {
+		int64_t watermark = r->same_channels ? r->channels[i] : r->lowest;
+
+		if (watermark != WR_TS_NONE && watermark != INT64_MAX)
+			wr_valve_on_watermark(t->valve, i, watermark);
+	}
+}
+
+static int restore_stage(struct restoring *r, uint32_t i)
+{
+	struct wr_stage *s = &r->task->chain.stages[i];
+	const struct stage *from = &r->stages[i];
+	struct wr_saved_state saved = {.count = from->part_count, .parts = from->parts};
+
+	if (!from->was)
+		return WR_OK;
+	if (from->timed) {
+		s->watermark = from->watermark;
+		r->task->passed[i] = from->passed;
+		if (i == 0)
+			wr_metric_set(&r->task->stats.watermark, from->passed);
+	}
+	if (s->store)
+		wr_store_unset_key(s->store);
+	saved.parallelism = r->from->manifest->vertices[from->vertex].parallelism;
+	return s->ops->restore && saved.count ? s->ops->restore(s, &saved) : WR_OK;
+}
+
+static int restore_all(struct restoring *r)
+{
+	struct wr_task *t = r->task;
+	uint32_t channels = t->gate ? wr_gate_count(t->gate) : 0;
+	bool ended = false;
+	int rc = WR_OK;
+
+	r->stages = wr_arena_alloc(&r->arena, t->chain.stage_count * sizeof *r->stages);
+	r->channels = wr_arena_alloc(&r->arena, (channels + 1) * sizeof *r->channels);
+	if (!r->stages || !r->channels)
+		return WR_EFATAL;
+	memset(r->stages, 0, t->chain.stage_count * sizeof *r->stages);
+	for (uint32_t i = 0; i < channels; i++)
+		r->channels[i] = INT64_MAX;
+	for (uint32_t i = 0; i < t->chain.stage_count && rc == WR_OK; i++)
+		rc = find_stage(r, i);
+	for (uint32_t v = 0; v < r->from->manifest->vertex_count && rc == WR_OK && !ended; v++)
+		rc = take_vertex(r, v, &ended);
+	if (rc != WR_OK || ended)
+		return rc == WR_OK ? restore_ended(t) : rc;
+	restore_channels(r);
+	if (t->barriers)
+		wr_barriers_restore(t->barriers, r->from->manifest->checkpoint);
+	for (uint32_t i = 0; i < t->chain.stage_count && rc == WR_OK; i++)
+		rc = restore_stage(r, i);
+	return rc;
+}
+
+int wr_task_restore(struct wr_task *t)
+{
+	struct restoring r = {.task = t, .from = t->restore, .lowest = INT64_MAX, .same_channels = true};
+	int rc;
+
+	wr_arena_init(&r.arena, &mem);
+	rc = restore_all(&r);
+	wr_arena_deinit(&r.arena);
+	return rc;
+}

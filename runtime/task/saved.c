@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* saved: see saved.h. */
+#include "task/saved.h"
+
+#include "base/assert.h"
+#include "base/error.h"
+#include "state/timers.h"
+
+enum {
+	BLOCK_BYTES = 64 << 10,	   /* of a block of values, where there are few groups */
+	BLOCK_BYTES_MIN = 1 << 10, /* where there are many */
+	BUFFERS_BYTES = 8 << 20,   /* of all groups together */
+};
+/* What an item says, beside its value. Part of the format. */
+enum { ITEM_KEY = 1, ITEM_STAMP = 2, ITEM_MAP_KEY = 4, ITEM_FLAGS = 7 };
+enum { TIMER_KEY = 1, TIMER_PROCESSING = 2, TIMER_FLAGS = 3 };
+
+static struct wr_mem mem = WR_MEM_INIT("task.saved");
+
+/* ---- writing ---- */
+
+struct group {
+	struct wr_bytes bytes;
+	const uint8_t *key, *ns; /* of the last item, to say them once */
+};
+
+struct writing {
+	struct wr_block_writer *w;
+	enum wr_block_kind kind;
+	uint32_t stage, first;
+	size_t block_bytes;
+	struct group *groups;
+	struct wr_bytes shapes; /* not said yet */
+	uint8_t *said;		/* by shape */
+	uint32_t said_count;
+};
+
+static int flush_shapes(struct writing *g)
+{
+	int rc = wr_bytes_status(&g->shapes);
+
+	if (rc == WR_OK && g->shapes.len)
+		rc = wr_block_put(g->w, &(struct wr_block){WR_BLOCK_SHAPES, g->stage, 0, g->shapes.data,
+							   (uint32_t)g->shapes.len});
+	g->shapes.len = 0;
+	return rc;
+}
+
+/* Shapes come before the values that have them. */
+static int flush_group(struct writing *g, uint32_t group)
+{
+	struct wr_bytes *b = &g->groups[group - g->first].bytes;
+	int rc = flush_shapes(g);
+
+	if (rc == WR_OK)
+		rc = wr_bytes_status(b);
+	if (rc == WR_OK && b->len)
+		rc = wr_block_put(g->w,
+				  &(struct wr_block){g->kind, g->stage, group, b->data, (uint32_t)b->len});
+	b->len = 0;
+	g->groups[group - g->first].key = NULL;
+	return rc;
+}
+
+static int say_shape(struct writing *g, uint32_t shape)
+{
+	if (shape < g->said_count && g->said[shape])
+		return WR_OK;
+	if (shape >= g->said_count) {
+		uint32_t count = 2 * shape + 64;
+		uint8_t *said = wr_realloc(&mem, g->said, count);
+
+		if (!said)
+			return WR_EFATAL;
+		memset(said + g->said_count, 0, count - g->said_count);
+		g->said = said;
+		g->said_count = count;
+	}
+	g->said[shape] = 1;
+	wr_dict_put(&g->shapes, shape);
+	return wr_bytes_status(&g->shapes);
+}
+
+/* Key and namespace, unless they are those of the item before. True: they were said. */
+static bool say_key(struct group *to, uint8_t *flags, uint8_t bit, const uint8_t *key, uint32_t key_len,
+		    const uint8_t *ns, uint32_t ns_len)
+{
+	bool same = to->key == key && to->ns == ns;
+
+	if (!same)
+		*flags |= bit;
+	wr_bytes_put_u8(&to->bytes, *flags);
+	to->key = key;
+	to->ns = ns;
+	if (same)
+		return false;
+	wr_bytes_put_str(&to->bytes, (const char *)key, key_len);
+	wr_bytes_put_str(&to->bytes, (const char *)ns, ns_len);
+	return true;
+}
+
+static int put_item(const struct wr_state_item *item, void *arg)
+{
+	struct writing *g = arg;
+	struct group *to = &g->groups[item->group - g->first];
+	uint8_t flags = (item->stamp_ms ? ITEM_STAMP : 0) | (item->map_key ? ITEM_MAP_KEY : 0);
+	int rc = say_shape(g, item->value->shape);
+
+	if (rc != WR_OK)
+		return rc;
+	say_key(to, &flags, ITEM_KEY, item->key, item->key_len, item->ns, item->ns_len);
+	wr_bytes_put_varint(&to->bytes, item->state);
+	if (item->stamp_ms)
+		wr_bytes_put_u64(&to->bytes, (uint64_t)item->stamp_ms);
+	if (item->map_key)
+		wr_bytes_put_str(&to->bytes, (const char *)item->map_key, item->map_key_len);
+	wr_bytes_put_varint(&to->bytes, item->value->shape);
+	wr_bytes_put_str(&to->bytes, (const char *)item->value->body, item->value->len);
+	return to->bytes.len >= g->block_bytes ? flush_group(g, item->group) : wr_bytes_status(&to->bytes);
+}
+
+static int put_timer(const struct wr_timer_item *item, void *arg)
+{
+	struct writing *g = arg;
+	struct group *to = &g->groups[item->group - g->first];
+	uint8_t flags = item->kind == WR_TIMER_PROCESSING ? TIMER_PROCESSING : 0;
+
+	say_key(to, &flags, TIMER_KEY, item->key, item->key_len, item->ns, item->ns_len);
+	wr_bytes_put_u64(&to->bytes, (uint64_t)item->time_ms);
+	return to->bytes.len >= g->block_bytes ? flush_group(g, item->group) : wr_bytes_status(&to->bytes);
+}
+
+static int flush_all(struct writing *g, uint32_t groups)
+{
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < groups && rc == WR_OK; i++)
+		rc = flush_group(g, g->first + i);
+	return rc;
+}
+
+int wr_saved_put_store(struct wr_block_writer *w, uint32_t stage, struct wr_frozen *f, uint32_t first,
+		       uint32_t last)
+{
+	uint32_t groups = last - first + 1;
+	struct writing g = {.w = w, .kind = WR_BLOCK_VALUES, .stage = stage, .first = first};
+	int rc;
+
+	g.block_bytes = BUFFERS_BYTES / groups;
+	g.block_bytes = g.block_bytes > BLOCK_BYTES	  ? BLOCK_BYTES
+			: g.block_bytes < BLOCK_BYTES_MIN ? BLOCK_BYTES_MIN
+							  : g.block_bytes;
+	g.groups = wr_zalloc(&mem, groups * sizeof *g.groups);
+	if (!g.groups)
+		return WR_EFATAL;
+	rc = wr_frozen_each(f, WR_ALL_GROUPS, put_item, &g);
+	if (rc == WR_OK)
+		rc = flush_all(&g, groups);
+	g.kind = WR_BLOCK_TIMERS;
+	if (rc == WR_OK)
+		rc = wr_frozen_timers(f, WR_ALL_GROUPS, put_timer, &g);
+	if (rc == WR_OK)
+		rc = flush_all(&g, groups);
+	for (uint32_t i = 0; i < groups; i++)
+		wr_bytes_deinit(&g.groups[i].bytes);
+	wr_free(&mem, g.groups);
+	wr_bytes_deinit(&g.shapes);
+	wr_free(&mem, g.said);
+	return rc;
+}
+
+/* ---- reading ---- */
+
+static int malformed(const char *what)
+{
+	return wr_error_set(WR_EUSER, "a block of %s is malformed", what);
+}
+
+int wr_saved_shapes(const struct wr_block *block, struct wr_dict *dict)
+{
+	struct wr_reader r = wr_reader_of(block->payload, block->len);
+	int rc = WR_OK;
+
+	while (r.p < r.end && rc == WR_OK)
+		rc = wr_dict_read(dict, &r);
+	return rc;
+}
+
+static const uint8_t *read_short(struct wr_reader *r, uint32_t *len)
+{
+	size_t n;
+	const char *p = wr_read_str(r, &n);
+
+	r->bad |= n > UINT32_MAX / 2;
+	*len = r->bad ? 0 : (uint32_t)n;
+	return (const uint8_t *)p;
+}
+
+/* The value's body, 8-aligned behind its head in `room`. */
+static int read_value(struct wr_reader *r, const struct wr_dict *dict, struct wr_bytes *room,
+		      struct wr_state_item *item)
+{
+	uint64_t there = wr_read_varint(r);
+	uint32_t len, shape = there <= UINT32_MAX ? wr_dict_local(dict, (uint32_t)there) : 0;
+	const uint8_t *body = read_short(r, &len);
+	struct wr_sval *v;
+
+	if (r->bad || !shape || len % 8)
+		return malformed("values");
+	room->len = 0;
+	v = (struct wr_sval *)wr_bytes_room(room, sizeof *v + len);
+	if (!v)
+		return wr_bytes_status(room);
+	v->len = len;
+	v->shape = shape;
+	if (len)
+		memcpy(v->body, body, len);
+	item->value = v;
+	return WR_OK;
+}
+
+int wr_saved_each(const struct wr_block *block, const struct wr_dict *dict, struct wr_bytes *room,
+		  int (*each)(void *arg, const struct wr_state_item *item), void *arg)
+{
+	struct wr_reader r = wr_reader_of(block->payload, block->len);
+	struct wr_state_item item = {.group = block->group};
+	int rc = WR_OK;
+
+	while (r.p < r.end && rc == WR_OK) {
+		uint8_t flags = wr_read_u8(&r);
+
+		if (flags & ~ITEM_FLAGS || (!item.key && !(flags & ITEM_KEY)))
+			return malformed("values");
+		if (flags & ITEM_KEY) {
+			item.key = read_short(&r, &item.key_len);
+			item.ns = read_short(&r, &item.ns_len);
+		}
+		item.state = (uint32_t)wr_read_varint(&r);
+		item.stamp_ms = flags & ITEM_STAMP ? (int64_t)wr_read_u64(&r) : 0;
+		item.map_key = flags & ITEM_MAP_KEY ? read_short(&r, &item.map_key_len) : NULL;
+		rc = read_value(&r, dict, room, &item);
+		if (rc == WR_OK)
+			rc = each(arg, &item);
+	}
+	return rc;
+}
+
+static int load_item(void *arg, const struct wr_state_item *there)
+{
+	const struct wr_saved_target *to = arg;
+	struct wr_state_item item = *there;
+
+	if (item.state >= to->state_count)
+		return malformed("values");
+	if (to->states[item.state] < 0)
+		return WR_OK;
+	item.state = (uint32_t)to->states[item.state];
+	return wr_store_load(to->store, &item);
+}
+
+static int load_timers(const struct wr_block *block, const struct wr_saved_target *to)
+{
+	struct wr_reader r = wr_reader_of(block->payload, block->len);
+	const uint8_t *key = NULL, *ns = NULL;
+	uint32_t key_len = 0, ns_len = 0;
+	int rc = WR_OK;
+
+	while (r.p < r.end && rc == WR_OK) {
+		uint8_t flags = wr_read_u8(&r);
+		int64_t time_ms;
+
+		if (flags & ~TIMER_FLAGS || (!key && !(flags & TIMER_KEY)))
+			return malformed("timers");
+		if (flags & TIMER_KEY) {
+			key = read_short(&r, &key_len);
+			ns = read_short(&r, &ns_len);
+		}
+		time_ms = (int64_t)wr_read_u64(&r);
+		if (r.bad)
+			return malformed("timers");
+		rc = wr_store_set_key(to->store, key, key_len, wr_key_hash(key, key_len));
+		if (rc == WR_OK)
+			rc = wr_store_set_namespace(to->store, ns, ns_len);
+		if (rc == WR_OK)
+			rc = wr_timer_add(to->store,
+					  flags & TIMER_PROCESSING ? WR_TIMER_PROCESSING : WR_TIMER_EVENT,
+					  time_ms);
+	}
+	return rc;
+}
+
+int wr_saved_load(const struct wr_block *block, const struct wr_dict *dict, const struct wr_saved_target *to)
+{
+	struct wr_bytes room = WR_BYTES_EMPTY;
+	int rc;
+
+	WR_ASSERT(block->group >= to->group_first && block->group <= to->group_last);
+	if (block->kind == WR_BLOCK_TIMERS)
+		return load_timers(block, to);
+	rc = wr_saved_each(block, dict, &room, load_item, (void *)(uintptr_t)to);
+	wr_bytes_deinit(&room);
+	return rc;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* saved: keyed state and timers as blocks, and back (checkpoint/FORMAT.md).
+ *
+ * Writing walks a frozen version and may happen on any thread; blocks of a key group are cut at about the
+ * same size whatever the number of groups, so a store of any size is written with a few MB. Reading puts
+ * what concerns a store's key groups into it, on its owner's thread.
+ */
+#pragma once
+#include "checkpoint/block.h"
+#include "record/dict.h"
+#include "state/store.h"
+
+/* Writes all values and timers of a version that has the key groups first..last. */
+int wr_saved_put_store(struct wr_block_writer *w, uint32_t stage, struct wr_frozen *f, uint32_t first,
+		       uint32_t last);
+
+/* Where the states of a block go. */
+struct wr_saved_target {
+	struct wr_store *store;
+	const int32_t *states; /* by number there: number here, −1 = dropped */
+	uint32_t state_count;
+	uint32_t group_first, group_last;
+};
+/* A block of WR_BLOCK_SHAPES. WR_EUSER: malformed. */
+int wr_saved_shapes(const struct wr_block *block, struct wr_dict *dict);
+/* A block of WR_BLOCK_VALUES or WR_BLOCK_TIMERS whose group is one of the target's. WR_EUSER: malformed. */
+int wr_saved_load(const struct wr_block *block, const struct wr_dict *dict, const struct wr_saved_target *to);
+
+/* As wr_saved_load, for those who only look: calls `each` for every value. Borrowed; `value` is in `room`,
+ * with the shape's number here. */
+int wr_saved_each(const struct wr_block *block, const struct wr_dict *dict, struct wr_bytes *room,
+		  int (*each)(void *arg, const struct wr_state_item *item), void *arg);

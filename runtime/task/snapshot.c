@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* snapshot: see snapshot.h; the bytes are told in checkpoint/FORMAT.md. */
+#include "task/snapshot.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <string.h>
+#include "base/assert.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "checkpoint/history.h"
+#include "exchange/valve.h"
+#include "task/letter.h"
+#include "task/saved.h"
+#include "task/task_priv.h"
+
+struct part { /* of one stage */
+	struct wr_frozen *keyed, *broadcast;
+	uint32_t group_first, group_last;
+	struct wr_bytes own; /* one tagged value, or nothing */
+	int64_t watermark, passed;
+};
+
+struct snapshot {
+	struct wr_iojob io; /* first */
+	struct wr_snapshots *all;
+	uint64_t checkpoint;
+	uint32_t taken; /* stages that the barrier has left */
+	bool failed;
+	char *why;
+	uint64_t bytes;
+	struct wr_bytes channels; /* their watermarks: a tagged value */
+	struct part parts[];
+};
+
+struct wr_snapshots {
+	struct wr_task *task;
+	struct wr_blobs *blobs;
+	struct wr_ioqueue *queue;
+	struct snapshot *open; /* the barrier is under way in the chain */
+	pthread_mutex_t mutex;
+	pthread_cond_t written;
+	_Atomic uint32_t writing;
+};
+
+static struct wr_mem mem = WR_MEM_INIT("task.snapshots");
+
+/* ---- life ---- */
+
+struct wr_snapshots *wr_snapshots_new(struct wr_task *t, struct wr_blobs *blobs)
+{
+	struct wr_snapshots *s = wr_zalloc(&mem, sizeof *s);
+
+	if (!s)
+		return NULL;
+	s->queue = wr_ioqueue_new(t->env.io);
+	if (!s->queue) {
+		wr_free(&mem, s);
+		return NULL;
+	}
+	s->task = t;
+	s->blobs = blobs;
+	pthread_mutex_init(&s->mutex, NULL);
+	pthread_cond_init(&s->written, NULL);
+	return s;
+}
+
+static void snapshot_free(struct snapshot *s)
+{
+	for (uint32_t i = 0; i < s->all->task->chain.stage_count; i++) {
+		if (s->parts[i].keyed)
+			wr_frozen_unref(s->parts[i].keyed);
+		if (s->parts[i].broadcast)
+			wr_frozen_unref(s->parts[i].broadcast);
+		wr_bytes_deinit(&s->parts[i].own);
+	}
+	wr_bytes_deinit(&s->channels);
+	wr_free(&mem, s->why);
+	wr_free(&mem, s);
+}
+
+void wr_snapshots_free(struct wr_snapshots *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->mutex);
+	while (atomic_load(&s->writing))
+		pthread_cond_wait(&s->written, &s->mutex);
+	pthread_mutex_unlock(&s->mutex);
+	if (s->open)
+		snapshot_free(s->open);
+	wr_ioqueue_free(s->queue);
+	pthread_cond_destroy(&s->written);
+	pthread_mutex_destroy(&s->mutex);
+	wr_free(&mem, s);
+}
+
+bool wr_snapshots_busy(const struct wr_snapshots *s)
+{
+	return atomic_load(&s->writing) > 0;
+}
+
+/* ---- telling the coordinator ---- */
+
+static void blob_id(const struct snapshot *s, char id[WR_HISTORY_ID])
+{
+	const struct wr_stage_env *env = &s->all->task->env;
+
+	wr_history_blob_id(s->checkpoint, env->vertex, env->subtask, id);
+}
+
+static void tell(const struct snapshot *s)
+{
+	const struct wr_stage_env *env = &s->all->task->env;
+	struct wr_bytes letter = WR_BYTES_EMPTY;
+	struct wr_ack ack = {.checkpoint = s->checkpoint, .bytes = s->bytes};
+	char id[WR_HISTORY_ID];
+
+	blob_id(s, id);
+	ack.text.p = !s->failed ? id : s->why ? s->why : "out of memory";
+	ack.text.len = (uint32_t)strlen(ack.text.p);
+	wr_ack_put(&letter, &ack);
+	env->post(env->post_arg, env->vertex, env->subtask, 0, s->failed ? WR_LETTER_DECLINE : WR_LETTER_ACK,
+		  letter.data, (uint32_t)letter.len);
+	wr_bytes_deinit(&letter);
+}
+
+static void fail(struct snapshot *s)
+{
+	if (s->failed)
+		return;
+	s->failed = true;
+	s->why = wr_strdup(&mem, wr_error_text());
+}
+
+/* ---- writing: on an I/O thread ---- */
+
+static int put_task(const struct snapshot *s, struct wr_block_writer *w)
+{
+	const struct wr_task *t = s->all->task;
+	struct wr_bytes value = WR_BYTES_EMPTY;
+	int rc;
+
+	wr_value_put_record(&value, 3);
+	wr_value_put_name(&value, "channels");
+	if (s->channels.len)
+		wr_bytes_put(&value, s->channels.data, s->channels.len);
+	else
+		wr_value_put_list(&value, 0);
+	wr_value_put_name(&value, "passed");
+	wr_value_put_list(&value, t->chain.stage_count);
+	for (uint32_t i = 0; i < t->chain.stage_count; i++)
+		wr_value_put_i64(&value, s->parts[i].passed);
+	wr_value_put_name(&value, "watermarks");
+	wr_value_put_list(&value, t->chain.stage_count);
+	for (uint32_t i = 0; i < t->chain.stage_count; i++)
+		wr_value_put_i64(&value, s->parts[i].watermark);
+	rc = wr_bytes_status(&value);
+	if (rc == WR_OK)
+		rc =
+		    wr_block_put(w, &(struct wr_block){WR_BLOCK_TASK, 0, 0, value.data, (uint32_t)value.len});
+	wr_bytes_deinit(&value);
+	return rc;
+}
+
+static int put_part(const struct part *p, uint32_t stage, struct wr_block_writer *w)
+{
+	int rc = WR_OK;
+
+	if (p->keyed)
+		rc = wr_saved_put_store(w, stage, p->keyed, p->group_first, p->group_last);
+	if (rc == WR_OK && p->broadcast)
+		rc = wr_saved_put_store(w, stage + WR_SNAPSHOT_BROADCAST, p->broadcast, 0, 0);
+	return rc;
+}
+
+static int put_all(const struct snapshot *s, struct wr_block_writer *w)
+{
+	uint32_t stages = s->all->task->chain.stage_count;
+	int rc = put_task(s, w);
+
+	for (uint32_t i = 0; i < stages && rc == WR_OK; i++)
+		if (s->parts[i].own.len)
+			rc = wr_block_put(w, &(struct wr_block){WR_BLOCK_OPERATOR, i, 0, s->parts[i].own.data,
+								(uint32_t)s->parts[i].own.len});
+	for (uint32_t i = 0; i < stages && rc == WR_OK; i++)
+		rc = put_part(&s->parts[i], i, w);
+	return rc == WR_OK ? wr_block_finish(w) : rc;
+}
+
+static void write_snapshot(struct wr_iojob *io)
+{
+	struct snapshot *s = (struct snapshot *)io;
+	struct wr_block_writer w;
+	struct wr_blob *blob;
+	char id[WR_HISTORY_ID];
+	int rc;
+
+	if (s->failed)
+		return;
+	blob_id(s, id);
+	blob = s->all->blobs->ops->begin(s->all->blobs, id);
+	if (!blob) {
+		fail(s);
+		return;
+	}
+	wr_block_writer_init(&w, blob);
+	rc = put_all(s, &w);
+	wr_block_writer_deinit(&w);
+	s->bytes = blob->bytes;
+	if (rc == WR_OK)
+		rc = blob->ops->commit(blob);
+	else
+		blob->ops->discard(blob);
+	if (rc != WR_OK)
+		fail(s);
+}
+
+static void written(struct wr_iojob *io)
+{
+	struct snapshot *s = (struct snapshot *)io;
+	struct wr_snapshots *all = s->all;
+	struct wr_notify wake = all->task->env.wake;
+
+	tell(s);
+	snapshot_free(s);
+	pthread_mutex_lock(&all->mutex);
+	atomic_fetch_sub(&all->writing, 1);
+	wr_notify_fire(&wake);
+	pthread_cond_signal(&all->written);
+	pthread_mutex_unlock(&all->mutex);
+}
+
+/* ---- taking: on the task's thread ---- */
+
+static void take_channels(struct snapshot *s)
+{
+	const struct wr_task *t = s->all->task;
+	uint32_t count = t->gate ? wr_gate_count(t->gate) : 0;
+
+	if (!count)
+		return;
+	wr_value_put_list(&s->channels, count);
+	for (uint32_t i = 0; i < count; i++) {
+		int64_t watermark;
+		bool idle, aligned;
+
+		wr_valve_channel(t->valve, i, &watermark, &idle, &aligned);
+		wr_value_put_list(&s->channels, 2);
+		wr_value_put_i64(&s->channels, watermark);
+		wr_value_put_bool(&s->channels, idle);
+	}
+	if (wr_bytes_status(&s->channels) != WR_OK)
+		fail(s);
+}
+
+static struct snapshot *begin(struct wr_snapshots *all, uint64_t checkpoint)
+{
+	uint32_t stages = all->task->chain.stage_count;
+	struct snapshot *s = wr_zalloc(&mem, sizeof *s + stages * sizeof s->parts[0]);
+
+	if (!s)
+		return NULL;
+	s->io.work = write_snapshot;
+	s->io.done = written;
+	s->all = all;
+	s->checkpoint = checkpoint;
+	take_channels(s);
+	return s;
+}
+
+static struct wr_frozen *freeze(struct snapshot *s, struct wr_store *store)
+{
+	struct wr_frozen *f = wr_store_freeze(store);
+
+	if (!f)
+		fail(s);
+	return f;
+}
+
+static void take(struct snapshot *s, struct wr_stage *stage)
+{
+	struct part *p = &s->parts[stage->index];
+
+	p->watermark = stage->watermark;
+	p->passed = s->all->task->passed[stage->index];
+	if (stage->ops->save && (stage->ops->save(stage, &p->own) != WR_OK || p->own.failed))
+		fail(s);
+	if (stage->store) {
+		wr_key_group_range(stage->env->max_parallelism, stage->env->parallelism, stage->env->subtask,
+				   &p->group_first, &p->group_last);
+		p->keyed = freeze(s, stage->store);
+	}
+	if (stage->broadcast)
+		p->broadcast = freeze(s, stage->broadcast);
+}
+
+void wr_snapshot_stage(struct wr_snapshots *all, struct wr_stage *stage, uint64_t checkpoint)
+{
+	struct snapshot *s = all->open;
+
+	WR_ASSERT(!s || s->checkpoint == checkpoint);
+	if (!s && stage->index == 0) {
+		s = all->open = begin(all, checkpoint);
+		if (!s)
+			wr_err("checkpoint", "%s [%u]: %s", all->task->env.task, all->task->env.subtask + 1,
+			       wr_error_text());
+	}
+	if (!s)
+		return;
+	take(s, stage);
+	if (++s->taken < all->task->chain.stage_count)
+		return;
+	all->open = NULL;
+	atomic_fetch_add(&all->writing, 1);
+	wr_ioqueue_post(all->queue, &s->io);
+}

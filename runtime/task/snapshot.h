@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* snapshot: what a task is at a barrier, and its way into a blob.
+ *
+ * As the barrier passes a stage, what the stage knows is taken: its stores are frozen, its own state is
+ * written down. When it has passed the last stage, an I/O thread writes the whole into a blob and tells the
+ * coordinator; the task goes on meanwhile, and only its end waits for that.
+ */
+#pragma once
+#include "base/thread.h"
+#include "checkpoint/blobs.h"
+#include "task/stage.h"
+
+/* Stage numbers of blocks: the broadcast state of stage n is that of stage n + WR_SNAPSHOT_BROADCAST. */
+enum { WR_SNAPSHOT_BROADCAST = 1 << 16 };
+
+struct wr_task;
+struct wr_snapshots; /* of one task; task/snapshot.c */
+
+/* Snapshots of `t` go to `blobs`, which is borrowed. NULL with the error set. */
+struct wr_snapshots *wr_snapshots_new(struct wr_task *t, struct wr_blobs *blobs);
+/* Waits for what is being written. */
+void wr_snapshots_free(struct wr_snapshots *s);
+/* The barrier of `checkpoint` has left stage `s`: takes what it knows. Failures become a letter to the
+ * coordinator, so the task goes on. Task's thread. */
+void wr_snapshot_stage(struct wr_snapshots *all, struct wr_stage *s, uint64_t checkpoint);
+/* Something is being written. */
+bool wr_snapshots_busy(const struct wr_snapshots *s);

@@ -1,0 +1,124 @@
+--- A job that is killed goes on where its last checkpoint left it, at any parallelism.
+
+local shell = require "support.shell"
+
+local folder
+before_each(function() folder = shell.folder() end)
+after_each(function() shell.remove(folder) end)
+
+local function write(name, text)
+  local f = assert(io.open(folder .. "/" .. name, "w"))
+  f:write(text)
+  f:close()
+end
+
+local function sorted(text)
+  local lines = {}
+  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
+  table.sort(lines)
+  return table.concat(lines, "\n")
+end
+
+local function run(options)
+  local out, code, err = shell.run(("cd %s && %s run -q %s job.lua"):format(folder, shell.weir, options or ""))
+  return out, code, err
+end
+
+--- Runs until the checkpoint with this number holds, then kills the process with signal 9.
+local function run_and_kill(options, number)
+  shell.run(([[cd %s && { %s run -q --dir state %s job.lua >killed.out 2>killed.err & } ; pid=$!
+    while ! test -e state/chk-%d/manifest && kill -0 $pid 2>/dev/null; do sleep 0.01; done
+    kill -9 $pid; wait $pid 2>/dev/null]]):format(folder, shell.weir, options, number))
+end
+
+local sum = [[
+local weir = require "weir"
+local job = weir.job { name = "sum", max_parallelism = 128 }
+job:source(weir.generate { rate = 100000, count = 150000, fn = function(i) return { k = "key " .. i % 997, v = i } end })
+  :key_by "k":sum("v", { emit = "final" })
+  :sink(weir.print())
+return job
+]]
+
+describe("a job with --dir that is killed", function()
+  for _, p in ipairs { { 1, 1 }, { 1, 3 }, { 3, 2 }, { 2, 2 } } do
+    it(("goes on with the sums that it had, from parallelism %d to %d"):format(p[1], p[2]), function()
+      write("job.lua", sum)
+      local expected, code, err = run ""
+      assert.equal(0, code, err)
+      run_and_kill("--checkpoint-every 50ms -p " .. p[1], 4)
+      local out, code2, err2 = run("--dir state --checkpoint-every 50ms -p " .. p[2])
+      assert.equal(0, code2, err2)
+      assert.equal(sorted(expected), sorted(out))
+    end)
+  end
+
+  it("and had finished is not run again", function()
+    write("job.lua", 'local weir = require "weir"\nlocal job = weir.job "one"\n'
+      .. 'job:source(weir.from { 1, 2 }):sink(weir.print())\nreturn job\n')
+    assert.equal("1\n2\n", (run "--dir state"))
+    assert.equal("", (run "--dir state"))
+    assert.equal("1\n2\n", (run "--dir state --resume=never"))
+  end)
+
+  it("goes on from the checkpoint before when a byte of the last one is another", function()
+    write("job.lua", sum)
+    local expected = run ""
+    run_and_kill("--checkpoint-every 50ms", 4)
+    shell.run(([[cd %s/state && last=$(ls -d chk-*/manifest | sort -t- -k2 -n | tail -1) && dir=${last%%/manifest} &&
+      printf X | dd of=$dir/1-0.state bs=1 seek=300 conv=notrunc 2>/dev/null]]):format(folder))
+    local out, code, err = run "--dir state --checkpoint-every 1h --log-level warn"
+    assert.equal(0, code, err)
+    assert.truthy(err:find("is damaged, the one before is taken", 1, true), err)
+    assert.equal(sorted(expected), sorted(out))
+  end)
+end)
+
+describe("state that a changed job has no place for", function()
+  local function job(uid, kind)
+    return ([[
+local weir = require "weir"
+local job = weir.job { name = "changed", max_parallelism = 128 }
+job:source(weir.generate { rate = 50000, count = 100000, fn = function(i) return { k = i %% 10 } end })
+  :key_by "k":process(weir.process_function {
+    state = { n = weir.state.%s() },
+    element = function(ctx, rec) %s end,
+  }):uid "%s"
+  :sink(weir.print())
+return job
+]]):format(kind, kind == "value" and "ctx.n:set((ctx.n:get() or 0) + 1)" or "ctx.n:add(1)", uid)
+  end
+
+  it("is an error that names it, unless it may be dropped (C33)", function()
+    write("job.lua", job("counter", "value"))
+    run_and_kill("--checkpoint-every 50ms", 3)
+    write("job.lua", job("other", "value"))
+    local _, code, err = run "--dir state"
+    assert.equal(1, code)
+    assert.truthy(err:find('"counter"', 1, true) and err:find("--allow-dropped-state", 1, true), err)
+    local _, code2, err2 = run "--dir state --allow-dropped-state"
+    assert.equal(0, code2, err2)
+  end)
+
+  it("because it is of another kind is an error that says both", function()
+    write("job.lua", job("counter", "value"))
+    run_and_kill("--checkpoint-every 50ms", 3)
+    write("job.lua", job("counter", "list"))
+    local _, code, err = run "--dir state"
+    assert.equal(1, code)
+    assert.truthy(err:find("state 'n' of operator \"counter\" is declared as list, and was saved as value", 1, true),
+      err)
+  end)
+end)
+
+describe("a folder of checkpoints", function()
+  it("belongs to one job at a time", function()
+    write("job.lua", sum)
+    local out = shell.run(([[cd %s && { %s run -q --dir state --checkpoint-every 50ms job.lua >/dev/null 2>&1 & }; pid=$!
+      while ! test -e state/chk-1/manifest && kill -0 $pid 2>/dev/null; do sleep 0.01; done
+      kill -STOP $pid; %s run -q --dir state job.lua 2>&1; echo "exit $?"; kill -9 $pid; wait $pid 2>/dev/null]])
+      :format(folder, shell.weir, shell.weir))
+    assert.truthy(out:find("another job is using state", 1, true), out)
+    assert.truthy(out:find("exit 1", 1, true), out)
+  end)
+end)
