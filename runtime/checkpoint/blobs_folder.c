@@ -8,12 +8,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "base/bytes.h"
 #include "base/error.h"
@@ -21,7 +23,7 @@
 #include "base/mem.h"
 #include "checkpoint/blobs.h"
 
-enum { ID_MAX = 512, WRITE_BLOCK = 256 << 10, LOCK_TRIES = 20, LOCK_PAUSE_NS = 50000000 };
+enum { ID_MAX = 512, WRITE_BLOCK = 256 << 10, LOCK_WAIT_MS = 2000 };
 
 struct folder {
 	struct wr_blobs base;
@@ -315,20 +317,44 @@ static const struct wr_blobs_ops folder_ops = {.begin = folder_begin,
 					       .remove = folder_remove,
 					       .free = folder_free};
 
-/* A process that was killed a moment ago may still hold it. */
+/* The process that wrote its number into the lock, 0 = unknown. */
+static pid_t lock_owner(const struct folder *f)
+{
+	char text[32] = "";
+	ssize_t n = pread(f->lock, text, sizeof text - 1, 0);
+
+	return n > 0 ? (pid_t)strtol(text, NULL, 10) : 0;
+}
+
+/* One that was killed a moment ago holds the lock until it is gone. */
+static void await_end(pid_t owner)
+{
+	struct pollfd p = {.fd = owner > 0 ? (int)syscall(SYS_pidfd_open, owner, 0) : -1, .events = POLLIN};
+
+	if (p.fd < 0)
+		return;
+	poll(&p, 1, LOCK_WAIT_MS);
+	close(p.fd);
+}
+
 static int take_lock(struct folder *f)
 {
-	const struct timespec pause = {0, LOCK_PAUSE_NS};
+	pid_t owner;
 
 	f->lock = openat(f->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 	if (f->lock < 0)
 		return failed(f, "write", "lock", errno);
-	for (int tries = 0; tries < LOCK_TRIES; tries++) {
-		if (flock(f->lock, LOCK_EX | LOCK_NB) == 0)
-			return WR_OK;
-		nanosleep(&pause, NULL);
+	if (flock(f->lock, LOCK_EX | LOCK_NB) != 0) {
+		owner = lock_owner(f);
+		await_end(owner);
+		if (flock(f->lock, LOCK_EX | LOCK_NB) != 0)
+			return wr_error_set(WR_EUSER,
+					    "another job (process %d) is using %s; give each its own folder",
+					    (int)owner, f->path);
 	}
-	return wr_error_set(WR_EUSER, "another job is using %s; give each its own folder (--dir)", f->path);
+	if (ftruncate(f->lock, 0) != 0 || dprintf(f->lock, "%d\n", (int)getpid()) < 0)
+		return failed(f, "write", "lock", errno);
+	return WR_OK;
 }
 
 struct wr_blobs *wr_blobs_folder(const char *path, bool lock)

@@ -5,7 +5,7 @@
 
 #include <string.h>
 #include "base/error.h"
-#include "task/saved.h"
+#include "savepoint/saved.h"
 #include "task/task_priv.h"
 
 struct stage {				     /* of ours, and what it inherits */

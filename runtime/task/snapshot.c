@@ -11,7 +11,7 @@
 #include "checkpoint/history.h"
 #include "exchange/valve.h"
 #include "task/letter.h"
-#include "task/saved.h"
+#include "savepoint/saved.h"
 #include "task/task_priv.h"
 
 struct part { /* of one stage */

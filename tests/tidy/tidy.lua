@@ -7,7 +7,7 @@
 -- ---- the layers: a folder includes only from rows below it; folders on one row do not see each other ----
 
 local rows = {
-  { "base" }, { "record" }, { "exchange", "state", "checkpoint", "stream" }, { "task" }, { "time", "format" },
+  { "base" }, { "record" }, { "exchange", "state", "checkpoint", "stream" }, { "savepoint" }, { "task" }, { "time", "format" },
   { "script", "connect", "operator", "window", "nexmark" }, { "cluster" }, { "main.c" },
 }
 local row_of = {}

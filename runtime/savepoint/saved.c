@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* saved: see saved.h. */
-#include "task/saved.h"
+#include "savepoint/saved.h"
 
 #include "base/assert.h"
 #include "base/error.h"
@@ -15,7 +15,7 @@ enum {
 enum { ITEM_KEY = 1, ITEM_STAMP = 2, ITEM_MAP_KEY = 4, ITEM_FLAGS = 7 };
 enum { TIMER_KEY = 1, TIMER_PROCESSING = 2, TIMER_FLAGS = 3 };
 
-static struct wr_mem mem = WR_MEM_INIT("task.saved");
+static struct wr_mem mem = WR_MEM_INIT("savepoint.saved");
 
 /* ---- writing ---- */
 
