@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/config.h"
 #include "base/error.h"
 #include "base/fault.h"
@@ -107,11 +106,7 @@ static struct wr_draw_options draw_options(const struct wr_config *c, int argc, 
 
 static uint32_t worker_count(const struct wr_config *c)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-	if (wr_config_is_set(c, "workers"))
-		return (uint32_t)wr_config_int(c, "workers");
-	return cores > 0 ? (uint32_t)cores : 1;
+	return wr_config_is_set(c, "workers") ? (uint32_t)wr_config_int(c, "workers") : wr_thread_cpus();
 }
 
 /* --record or --replay: *recording stays NULL without them. */
@@ -179,6 +174,7 @@ static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_b
 	    .buffer_bytes_max = wr_config_int(c, "buffer-pool"),
 	    .marker_every_us = wr_config_int(c, "latency-interval"),
 	    .spin = wr_config_bool(c, "spin"),
+	    .pinned = wr_config_bool(c, "pin"),
 	    .clock = wr_clock_system(),
 	    .tick = wr_report_tick,
 	    .tick_arg = report,

@@ -51,6 +51,28 @@ void wr_thread_join(struct wr_thread *t)
 	t->running = false;
 }
 
+uint32_t wr_thread_cpus(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof set, &set) || !CPU_COUNT(&set))
+		return 1;
+	return (uint32_t)CPU_COUNT(&set);
+}
+
+int wr_thread_cpu(uint32_t n)
+{
+	cpu_set_t set;
+	unsigned cpu = 0;
+
+	if (sched_getaffinity(0, sizeof set, &set) || !CPU_COUNT(&set))
+		return -1;
+	n %= (uint32_t)CPU_COUNT(&set);
+	while (!CPU_ISSET(cpu, &set) || n--)
+		cpu++;
+	return (int)cpu;
+}
+
 /* A queue is in the pool's ready list exactly while it has jobs and no thread works on it. */
 struct wr_ioqueue {
 	struct wr_iopool *pool;

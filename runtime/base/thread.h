@@ -4,6 +4,7 @@
 #pragma once
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct wr_thread {
 	pthread_t id;
@@ -14,6 +15,10 @@ struct wr_thread {
  * refuses is as −1). SIGINT, SIGTERM and SIGHUP stay with the threads that had them. */
 int wr_thread_start(struct wr_thread *t, const char *name, int cpu, void *(*run)(void *), void *arg);
 void wr_thread_join(struct wr_thread *t);
+/* How many cpus this thread may run on, by its affinity mask (taskset, cpusets): at least 1. */
+uint32_t wr_thread_cpus(void);
+/* The n-th of them, beginning again behind the last; -1 when the system does not say. */
+int wr_thread_cpu(uint32_t n);
 
 /* Work for the I/O threads: jobs of one queue run one after another in order, different queues side
  * by side. `done` runs on the I/O thread; it fires a notify or posts a letter, nothing else. */

@@ -312,7 +312,7 @@ static int job_init(struct wr_job *j)
 {
 	struct wr_sched_options so = {.workers = j->o.workers,
 				      .spin = j->o.spin,
-				      .pinned = true,
+				      .pinned = j->o.pinned,
 				      .clock = j->o.clock,
 				      .on_end = on_end,
 				      .arg = j};

@@ -29,7 +29,7 @@ struct wr_job_options {
 	const struct wr_enumerator_ops *const *enumerators;
 	unsigned enumerator_count;
 	uint32_t workers;
-	bool spin;
+	bool spin, pinned; /* as in task/sched.h */
 	uint32_t buffer_size;
 	int64_t timeout_us;	  /* of edges that do not say their own */
 	int64_t buffer_bytes_max; /* bound of all buffers, 0 = what the sum says */

@@ -10,7 +10,6 @@
 #include "task/sched.h"
 
 #include <stdio.h>
-#include <unistd.h>
 #include "base/assert.h"
 #include "base/error.h"
 
@@ -318,16 +317,15 @@ int wr_sched_add(struct wr_sched *s, struct wr_runner *r, uint32_t worker)
 
 static int worker_start(struct wr_worker *w)
 {
+	int cpu = w->sched->o.pinned ? wr_thread_cpu(w->index) : -1;
 	char name[16];
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	bool pin = w->sched->o.pinned && w->sched->o.workers <= (uint32_t)cores;
 
 	w->heap = wr_alloc(&mem, (w->runners + 1) * sizeof(struct wr_runner *));
 	w->loop = wr_loop_new(w->sched->o.clock);
 	if (!w->heap || !w->loop)
 		return WR_EFATAL;
 	snprintf(name, sizeof name, "weir-worker-%u", w->index % 1000);
-	return wr_thread_start(&w->thread, name, pin ? (int)w->index : -1, worker_main, w);
+	return wr_thread_start(&w->thread, name, cpu, worker_main, w);
 }
 
 int wr_sched_start(struct wr_sched *s)

@@ -31,7 +31,7 @@ struct wr_runner {
 struct wr_sched_options {
 	uint32_t workers;
 	bool spin;   /* poll instead of sleeping */
-	bool pinned; /* worker i on core i, where there are enough cores */
+	bool pinned; /* worker i on the i-th cpu that the process may use */
 	struct wr_clock *clock;
 	/* A step was ENOUGH, or the task's last one, DONE or FAILED (with this thread's error set). Worker's
 	 * thread. */

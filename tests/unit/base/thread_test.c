@@ -99,6 +99,29 @@ static void a_thread_has_its_name_and_cpu(void **state)
 	wr_thread_join(&t);
 }
 
+static void cpus_are_those_of_the_mask_and_come_again(void **state)
+{
+	cpu_set_t ours, first;
+	uint32_t n;
+
+	(void)state;
+	sched_getaffinity(0, sizeof ours, &ours);
+	n = wr_thread_cpus();
+	assert_int_equal(n, CPU_COUNT(&ours));
+	for (uint32_t i = 0; i < n; i++) {
+		assert_true(CPU_ISSET((unsigned)wr_thread_cpu(i), &ours));
+		assert_true(i == 0 || wr_thread_cpu(i) > wr_thread_cpu(i - 1));
+		assert_int_equal(wr_thread_cpu(i + n), wr_thread_cpu(i));
+	}
+	CPU_ZERO(&first);
+	CPU_SET((unsigned)wr_thread_cpu(n - 1), &first);
+	sched_setaffinity(0, sizeof first, &first);
+	assert_int_equal(wr_thread_cpus(), 1);
+	assert_true(CPU_ISSET((unsigned)wr_thread_cpu(0), &first));
+	assert_int_equal(wr_thread_cpu(1), wr_thread_cpu(0));
+	sched_setaffinity(0, sizeof ours, &ours);
+}
+
 static void a_cpu_that_is_not_there_is_any_cpu(void **state)
 {
 	struct wr_thread t = {0};
@@ -324,6 +347,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_thread_leaves_the_users_signals_to_its_maker),
 	    cmocka_unit_test(a_thread_has_its_name_and_cpu),
+	    cmocka_unit_test(cpus_are_those_of_the_mask_and_come_again),
 	    cmocka_unit_test(a_cpu_that_is_not_there_is_any_cpu),
 	    cmocka_unit_test(jobs_of_a_queue_run_in_order_and_all_run),
 	    cmocka_unit_test(different_queues_run_side_by_side),

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include <pthread.h>
+#include <sched.h>
 #include "base/error.h"
 #include "task/sched.h"
 
@@ -19,6 +20,7 @@ struct seat { /* one task of the bench */
 	struct wr_runner runner;
 	_Atomic uint64_t steps;
 	uint64_t ends_at; /* steps */
+	cpu_set_t mask;	  /* cpus on which it found itself allowed */
 	/* timers */
 	uint32_t fired;
 	uint64_t late_ns_max;
@@ -106,10 +108,10 @@ static void on_end(void *arg, struct wr_runner *r, enum wr_step step)
 	pthread_mutex_unlock(&b->mutex);
 }
 
-static struct bench *bench_new(uint32_t workers)
+static struct bench *bench_new(uint32_t workers, bool pinned)
 {
 	struct bench *b = calloc(1, sizeof *b);
-	struct wr_sched_options o = {.workers = workers, .on_end = on_end, .arg = b};
+	struct wr_sched_options o = {.workers = workers, .pinned = pinned, .on_end = on_end, .arg = b};
 
 	assert_non_null(b);
 	b->clock = (struct wr_clock){.mono_ns = tick, .wall_ms = tick_ms};
@@ -167,7 +169,7 @@ static void hot_tasks_do_not_starve_a_timer(void **state)
 {
 	(void)state;
 	for (uint32_t hot_ones = 1; hot_ones <= 4; hot_ones += 3) {
-		struct bench *b = bench_new(1);
+		struct bench *b = bench_new(1, false);
 		struct seat *t = bench_add(b, &timer, 200);
 
 		for (uint32_t i = 0; i < hot_ones; i++)
@@ -205,7 +207,7 @@ static int watching_poll(struct wr_stage *s)
 static void two_hundred_subtasks_on_two_threads_have_their_turns(void **state)
 {
 	static const struct wr_stage_ops watching = {.kind = "watching", .poll = watching_poll};
-	struct bench *b = bench_new(2);
+	struct bench *b = bench_new(2, false);
 
 	(void)state;
 	bench_add(b, &watching, 50);
@@ -219,11 +221,44 @@ static void two_hundred_subtasks_on_two_threads_have_their_turns(void **state)
 	bench_free(b);
 }
 
+static int seeing_poll(struct wr_stage *s)
+{
+	struct seat *seat = seat_of(s);
+
+	sched_getaffinity(0, sizeof seat->mask, &seat->mask);
+	return WR_END;
+}
+
+static void workers_are_placed_by_the_system_unless_they_are_pinned(void **state)
+{
+	static const struct wr_stage_ops seeing = {.kind = "seeing", .poll = seeing_poll};
+	cpu_set_t ours;
+
+	(void)state;
+	sched_getaffinity(0, sizeof ours, &ours);
+	for (int pinned = 0; pinned < 2; pinned++) {
+		struct bench *b = bench_new(3, pinned);
+
+		for (uint32_t i = 0; i < 3; i++)
+			bench_add(b, &seeing, 0);
+		bench_run(b);
+		for (uint32_t i = 0; i < 3; i++) {
+			cpu_set_t one;
+
+			CPU_ZERO(&one);
+			CPU_SET((unsigned)wr_thread_cpu(i), &one);
+			assert_true(CPU_EQUAL(&b->seats[i].mask, pinned ? &one : &ours));
+		}
+		bench_free(b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(hot_tasks_do_not_starve_a_timer),
 	    cmocka_unit_test(two_hundred_subtasks_on_two_threads_have_their_turns),
+	    cmocka_unit_test(workers_are_placed_by_the_system_unless_they_are_pinned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
