@@ -10,7 +10,10 @@
 #include <string.h>
 #include "base/assert.h"
 
-enum { SMALL_MAX = 256 };
+enum {
+	SMALL_MAX = 256,
+	SMALL_ROOM = 4096, /* of the bound, for small objects alone */
+};
 
 struct wr_slab {
 	struct wr_page page;
@@ -163,6 +166,13 @@ static void *heap_resize(struct wr_heap *h, void *p, size_t old, size_t want)
 	return q;
 }
 
+/* LuaJIT takes a function whose variables are refused for one without variables, and gives it back as that. A
+ * small one's page knows better; a large one must not come into this: there is room for all its variables. */
+static bool beyond(const struct wr_heap *h, int64_t bytes, size_t want)
+{
+	return h->bytes_max && bytes > h->bytes_max - (want > SMALL_MAX ? SMALL_ROOM : 0);
+}
+
 void *wr_heap_alloc(void *heap, void *p, size_t old, size_t want)
 {
 	struct wr_heap *h = heap;
@@ -174,11 +184,15 @@ void *wr_heap_alloc(void *heap, void *p, size_t old, size_t want)
 		h->bytes -= (int64_t)old;
 		return NULL;
 	}
-	if (WR_UNLIKELY(grow > 0 && h->bytes_max && h->bytes + grow > h->bytes_max))
+	if (WR_UNLIKELY(grow > 0 && beyond(h, h->bytes + grow, want))) {
+		h->refused = true;
 		return NULL;
+	}
 	p = p ? heap_resize(h, p, old, want) : heap_new(h, want);
 	if (WR_LIKELY(p))
 		h->bytes += grow;
+	else
+		h->refused = true;
 	return p;
 }
 
@@ -190,8 +204,10 @@ void wr_heap_trim(struct wr_heap *h)
 
 void wr_heap_deinit(struct wr_heap *h)
 {
-	WR_ASSERT(h->bytes == 0);
 	wr_heap_trim(h);
+	if (h->refused)
+		return;
+	WR_ASSERT(h->bytes == 0);
 	for (uint32_t i = 0; i < WR_HEAP_CLASSES; i++)
 		WR_ASSERT(!h->open[i]);
 }

@@ -16,6 +16,7 @@ struct wr_heap {
 	struct wr_mem *mem;		       /* the account */
 	int64_t bytes_max;		       /* the bound; 0 = none */
 	int64_t bytes;			       /* held by Lua now */
+	bool refused;			       /* once: from then on LuaJIT may give back too little */
 	struct wr_slab *open[WR_HEAP_CLASSES]; /* pages with room, the one in use first */
 };
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
+#include "script/birth.h"
 #include "script/embed.h"
 #include "script/tables.h"
 
@@ -201,11 +202,10 @@ struct wr_vm *wr_vm_new(struct wr_bundle *bundle, bool drawing, int64_t bytes_ma
 	vm->bundle = bundle;
 	vm->drawing = drawing;
 	vm->heap = (struct wr_heap){.mem = &mem, .bytes_max = bytes_max};
-	vm->L = lua_newstate(wr_heap_alloc, &vm->heap);
+	vm->L = wr_birth(&vm->heap);
 	if (!vm->L) {
 		wr_heap_deinit(&vm->heap);
 		wr_free(&mem, vm);
-		wr_error_set(WR_EFATAL, "no memory for a Lua state");
 		return NULL;
 	}
 	atomic_fetch_add_explicit(&states, 1, memory_order_relaxed);

@@ -138,6 +138,23 @@ describe("a script that takes too much memory", function()
     assert.matches("out of Lua memory", err)
   end)
 
+  -- The variables of a function are separate objects: whichever of them is refused, the job fails in order.
+  for _, variables in ipairs { 3, 35 } do
+    it("fails so with functions of " .. variables .. " variables", function()
+      local names, values = {}, {}
+      for i = 1, variables do names[i], values[i] = "v" .. i, i end
+      names, values = table.concat(names, ","), table.concat(values, ",")
+      local text = head .. ("local kept = {} job:source(weir.from { { i = 1 } }):map(function(r) while true do "
+        .. "local %s = %s kept[#kept + 1] = function() %s = %s end end end):sink(weir.print())")
+        :format(names, values, names, values)
+      for bytes = 2e6, 2e6 + 400, 40 do
+        local _, code, err = script.try(text, ("-q --lua-memory=%d"):format(bytes))
+        assert.equal(1, code, err)
+        assert.matches("out of Lua memory", err)
+      end
+    end)
+  end
+
   it("is an error of the script while the graph is drawn", function()
     local _, code, err = script.try(bottomless, "-q --lua-memory=16MB")
     assert.equal(2, code, err)
