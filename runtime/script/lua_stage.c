@@ -240,8 +240,6 @@ static int stage_answer(struct wr_stage *s, struct lua_stage *ls, int rc)
 	bool more;
 
 	stage_count(s, ls);
-	if (rc == WR_OK && s->store)
-		rc = wr_store_status(s->store);
 	if (rc != WR_OK) {
 		lua_settop(L, LAST);
 		return rc;

@@ -11,7 +11,7 @@ int wr_stage_sync(struct wr_stage *s)
 
 	for (uint32_t i = 0; i < s->out_count && rc == WR_OK; i++)
 		rc = wr_port_sync((struct wr_port *)s->outs[i]);
-	return rc;
+	return rc == WR_OK && s->store ? wr_store_status(s->store) : rc;
 }
 
 static int stage_event(struct wr_stage *s, uint32_t event, int64_t ts, uint64_t payload, const char *text)

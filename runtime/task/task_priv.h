@@ -51,5 +51,5 @@ struct wr_task {
 
 /* Handles what lies in the inboxes, the last stage first. WR_OK: they are empty. */
 int wr_task_drain(struct wr_task *t);
-/* Delivers what a stage wrote to its ports. */
+/* Delivers what a stage wrote to its ports; an error when its store was refused memory meanwhile. */
 int wr_stage_sync(struct wr_stage *s);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* task: what a step does, in which order, and what it does when it cannot. */
+#include "state/backend.h"
 #include "unit/task/kit.h"
 
 static void rows_go_through_all_stages_and_out(void **state)
@@ -313,6 +314,39 @@ static void i15_a_task_that_is_cancelled_between_two_timers_fires_no_more(void *
 	kit_free(k);
 }
 
+static int refused(const struct wr_store *store)
+{
+	(void)store;
+	return wr_error_set(WR_EFATAL, "no memory for the state of 'a'");
+}
+
+static void keep(struct wr_store *store)
+{
+	(void)store;
+}
+
+static int rows_with_a_full_store(struct wr_stage *s, struct wr_rows *rows)
+{
+	static const struct wr_backend backend = {.name = "full", .free = keep, .status = refused};
+	static struct wr_store full = {&backend};
+
+	s->store = &full;
+	return kit_rows(s, rows);
+}
+
+static void a_task_fails_when_its_store_was_refused_memory(void **state)
+{
+	struct kit *k = kit_new(1);
+
+	(void)state;
+	k->ops[0].rows = rows_with_a_full_store;
+	kit_start(k, 1, false, WR_ON_ERROR_FAIL);
+	kit_send(k, 0, 1, 3);
+	assert_int_equal(kit_run(k), WR_STEP_FAILED);
+	assert_non_null(strstr(wr_error_text(), "no memory for the state of 'a'"));
+	kit_free(k);
+}
+
 static void a_row_larger_than_a_buffer_goes_through(void **state)
 {
 	struct kit *k = kit_new(1);
@@ -351,6 +385,7 @@ int main(void)
 	    cmocka_unit_test(a_cancelled_task_stops_at_once),
 	    cmocka_unit_test(i14_a_barrier_waits_until_all_timers_of_a_watermark_have_fired),
 	    cmocka_unit_test(i15_a_task_that_is_cancelled_between_two_timers_fires_no_more),
+	    cmocka_unit_test(a_task_fails_when_its_store_was_refused_memory),
 	    cmocka_unit_test(a_row_larger_than_a_buffer_goes_through),
 	};
 
