@@ -34,6 +34,7 @@ struct wr_lua {
 	double fallbacks;	   /* rows that had to take the tagged encoding */
 	double lua_ns, collect_ns; /* time in Lua and in its collector; only with `doctor` */
 	uint32_t doctor;	   /* set by Lua: measure them */
+	uint32_t walks_at_end;	   /* set by Lua: each key has something to say at the end of event time */
 	uint32_t described;	   /* set by Lua: the error's text has operator and record */
 };
 

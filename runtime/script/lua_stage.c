@@ -302,6 +302,8 @@ static int stage_fire(struct wr_stage *s, enum wr_timer_kind kind, int64_t upto_
 
 static int stage_watermark(struct wr_stage *s, int64_t *wm)
 {
+	if (of(s)->shared.walks_at_end && *wm == WR_TS_MAX)
+		return stage_fire(s, WR_TIMER_EVENT, *wm);
 	if (!s->store || wr_timer_earliest(s->store, WR_TIMER_EVENT) > *wm)
 		return WR_OK;
 	return stage_fire(s, WR_TIMER_EVENT, *wm);

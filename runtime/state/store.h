@@ -85,6 +85,9 @@ int wr_map_remove(struct wr_store *s, uint32_t state, const uint8_t *key, uint32
 uint32_t wr_map_count(struct wr_store *s, uint32_t state); /* live entries: expired ones do not count */
 const struct wr_sval *wr_map_next(struct wr_store *s, uint32_t state, uint64_t *cursor, const uint8_t **key,
 				  uint32_t *klen);
+/* Makes the next (key, namespace) the current one, in no order; start with *cursor = 0. 1, 0 at the end, or
+ * WR_EFATAL. Keys may be changed and removed on the way, but a key that is added may be met or not. */
+int wr_store_next(struct wr_store *s, uint64_t *cursor);
 
 #ifndef WR_CDEF
 #include "base/clock.h"
@@ -137,10 +140,6 @@ int wr_state_update_all(struct wr_store *s, uint32_t state, const struct wr_shor
 void wr_store_set_short(struct wr_store *s, const struct wr_short_key *key);
 /* Key of `row` by `keyer`, then as wr_store_set_key. WR_EUSER as wr_keyer_key. */
 int wr_store_set_row(struct wr_store *s, struct wr_keyer *k, const struct wr_elem *row);
-
-/* Makes the next (key, namespace) the current one, in no order; start with *cursor = 0. 1, 0 at the end, or
- * WR_EFATAL. Keys may be changed and removed on the way, but a key that is added may be met or not. */
-int wr_store_next(struct wr_store *s, uint64_t *cursor);
 
 /* Looks at the next `entries` entries and removes what has expired; between batches. */
 void wr_store_expire(struct wr_store *s, uint32_t entries);

@@ -326,8 +326,8 @@ function Chunk:loop(shape, wanted)
   self:add('return function() local step = step while step() do end end')
 end
 
--- The loop over due timers. Time of event timers is the output's timestamp; rows that processing-time
--- timers emit have none (I8).
+-- The loop over due timers, or at the end of time over all keys. Time of event timers is the output's timestamp;
+-- rows that processing-time timers emit have none (I8).
 function Chunk:timers()
   local guarded = self.stage.guarded
   local kind = self.stage.ops[1].kind == "window_process" and ", kind" or ""
@@ -335,7 +335,10 @@ function Chunk:timers()
   self:add('local timer = E.timer')
   self:add('return function(kind, upto)')
   self:add('local left = 32')
-  self:add('local due = C.wr_timer_next(S, kind, upto, time)')
+  local walks = self.stage.L.walks_at_end ~= 0
+  local due = walks and 'C.wr_store_next(S, E.cursor)' or 'C.wr_timer_next(S, kind, upto, time)'
+  self:add(walks and 'time[0] = upto' or '')
+  self:add('local due = ' .. due)
   self:add('while due > 0 do')
   self:add('local t = tonumber(time[0])')
   self:add('if kind == 0 then L.ts = time[0] else L.ts = E.TS_NONE end')
@@ -347,7 +350,7 @@ function Chunk:timers()
   end
   self:add('left = left - 1')
   self:add('if left == 0 then left = 32 if C.wr_stage_spent(L.stage) ~= 0 then return 1 end end')
-  self:add('due = C.wr_timer_next(S, kind, upto, time)')
+  self:add('due = ' .. due)
   self:add('end')
   self:add('if due < 0 then error(E.error_text(), 0) end')
   self:add('return 0')
@@ -431,6 +434,7 @@ local function build_timers(stage)
   local fn = stage.timer or node.fn.timer
   chunk.E.timer = fn
   chunk.E.time = ffi.new "int64_t[1]"
+  chunk.E.cursor = ffi.new "uint64_t[1]"
   chunk.E.TS_NONE = border.TS_NONE
   chunk:timers()
   local E = chunk.E

@@ -308,20 +308,15 @@ local function reduced(fn, old, rec)
   return new
 end
 
---- Reduce: the running value is state 0. With `emit = "final"` a timer at the end of event time emits.
+--- Reduce: the running value is state 0. With `emit = "final"` the store is walked at the end of event time.
 function M.prepare_reduce(stage, node)
   local S = stage.store
   local get, set = value_access(S, 0)
   if (node.options or {}).emit == "final" then
-    local LAST = 0x7fffffffffffffffLL
+    stage.L.walks_at_end = 1
     stage.reducer = function(fn, rec)
       local old = get()
-      if old == nil then
-        C.wr_timer_add(S, 0, LAST)
-        set(rec)
-      else
-        set(reduced(fn, old, rec))
-      end
+      if old == nil then set(rec) else set(reduced(fn, old, rec)) end
       return nil
     end
     stage.timer = function(ctx) ctx:emit(get()) end
