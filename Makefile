@@ -128,11 +128,13 @@ $B/obj/%.o: %.cc $B/stamp/flags
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) -MMD -MP -c $< -o $@
 
-# lua/ and stdlib/ travel inside the binary as bytecode; the border's declarations as text.
+# lua/ and stdlib/ travel inside the binary as bytecode; the border's declarations as text, those of the test
+# kit as a module.
 $B/gen/embed.c: $(LUA_SRC) runtime/script/embed.lua $(wildcard runtime/*/*.h) $B/stamp/lua
 	@mkdir -p $(@D)
 	$(CC) -E -P -DWR_CDEF -D_STDINT_H=1 -Iruntime runtime/script/api.h > $B/gen/api.cdef
-	luajit runtime/script/embed.lua $@ $B/gen/api.cdef $(LUA_SRC)
+	$(CC) -E -P -DWR_CDEF -D_STDINT_H=1 -Iruntime runtime/cluster/harness.h > $B/gen/harness.cdef
+	luajit runtime/script/embed.lua $@ $B/gen/api.cdef $B/gen/harness.cdef $(LUA_SRC)
 $B/obj/embed.o: $B/gen/embed.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -Iruntime -c $< -o $@

@@ -3,8 +3,9 @@
 --- usage: luajit packaging/docs.lua [--check] OUT LUA-FOLDER STDLIB-FOLDER
 ---
 --- What `require "weir"` gives is read from the table in LUA-FOLDER/weir.lua; every module of
---- STDLIB-FOLDER is public. Words come from `---` comments above functions and classes, option
---- tables from the `---@class` that a parameter names. `---@private` keeps a function out.
+--- STDLIB-FOLDER is public, and so is the test kit, LUA-FOLDER/weir/test.lua. Words come from `---` comments
+--- above functions and classes, option tables from the `---@class` that a parameter names. `---@private` keeps
+--- a function out.
 --- With --check nothing is written: the exit code tells if OUT is up to date.
 
 ---------------------------------------------------------------- reading
@@ -250,6 +251,18 @@ local function put_rest(public_paths)
   end
 end
 
+-- The test kit: what is called `kit` and `t` in specs.
+local function put_kit(files)
+  local file = files["weir.test"]
+  put '\n## require "weir.test"\n'
+  put_text(file.top)
+  for _, key in ipairs(file.order) do
+    local name = key:match "^M%.(.*)$"
+    if name then put_function("###", "kit." .. name, file.functions[key]) end
+  end
+  put_class(files, "weir.Test", "t", "A job in a test")
+end
+
 local function write_all(lua, stdlib)
   local files = {}
   for _, path in ipairs(files_under(lua)) do
@@ -295,6 +308,7 @@ local function write_all(lua, stdlib)
       if name then put_function("###", module .. "." .. name, file.functions[key]) end
     end
   end
+  put_kit(files)
   put_rest(public_paths)
   return (table.concat(out, "\n"):gsub("\n\n\n+", "\n\n")) .. "\n"
 end

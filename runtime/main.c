@@ -13,15 +13,13 @@
 #include "base/log.h"
 #include "cluster/checkpoints.h"
 #include "cluster/job.h"
+#include "cluster/kinds.h"
 #include "cluster/recording.h"
 #include "cluster/report.h"
 #include "cluster/resume.h"
 #include "connect/connect.h"
-#include "nexmark/nexmark.h"
-#include "operator/operators.h"
 #include "script/script.h"
 #include "task/metrics.h"
-#include "window/window.h"
 
 #ifndef WEIR_VERSION
 #define WEIR_VERSION "0.1.0"
@@ -101,7 +99,8 @@ static int need_script(const char *verb, int argc)
 
 static struct wr_draw_options draw_options(const struct wr_config *c, int argc, char **argv)
 {
-	return (struct wr_draw_options){argv[0], (const char *const *)argv + 1, argc - 1, c, false};
+	return (struct wr_draw_options){
+	    .path = argv[0], .args = (const char *const *)argv + 1, .arg_count = argc - 1, .config = c};
 }
 
 static uint32_t worker_count(const struct wr_config *c)
@@ -155,17 +154,13 @@ static struct wr_checkpoint_options checkpoint_options(const struct wr_config *c
 
 static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_bundle *bundle)
 {
-	const struct wr_kind_list kinds[] = {{wr_script_kinds, wr_script_kinds_count},
-					     {wr_operator_kinds, wr_operator_kinds_count},
-					     {wr_connect_kinds, wr_connect_kinds_count},
-					     {wr_window_kinds, wr_window_kinds_count},
-					     {wr_nexmark_kinds, wr_nexmark_kinds_count}};
+	struct wr_kind_list kinds[WR_JOB_KIND_LISTS];
 	struct wr_report *report = wr_report_new(c, wr_clock_system());
 	struct wr_job_options o = {
 	    .plan = plan,
 	    .bundle = bundle,
 	    .kinds = kinds,
-	    .kind_lists = sizeof kinds / sizeof *kinds,
+	    .kind_lists = WR_JOB_KIND_LISTS,
 	    .enumerators = wr_enumerators,
 	    .enumerator_count = wr_enumerators_count,
 	    .workers = worker_count(c),
@@ -186,6 +181,7 @@ static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_b
 	struct wr_job *job = NULL;
 	int rc = report ? open_recording(c, plan, &recording) : WR_EFATAL, status = 0;
 
+	wr_job_kinds(kinds);
 	if (rc == WR_OK)
 		rc = open_resume(c, plan, &resume);
 	if (resume) {
@@ -291,6 +287,19 @@ static int verb_lua(struct wr_config *c, int argc, char **argv)
 	return wr_script_lua(argc, argv) == WR_OK ? 0 : complain(EXIT_FAILED);
 }
 
+static int verb_test(struct wr_config *c, int argc, char **argv)
+{
+	int failures = 0;
+
+	if (argc < 1) {
+		wr_error_set(WR_EUSER, "which specs? weir test [options] FILE|FOLDER …");
+		return complain(EXIT_USAGE);
+	}
+	if (wr_script_test(c, argv, argc, &failures) != WR_OK)
+		return complain(EXIT_USAGE);
+	return failures ? EXIT_FAILED : 0;
+}
+
 static int verb_version(struct wr_config *c, int argc, char **argv)
 {
 	(void)argc, (void)argv;
@@ -315,6 +324,8 @@ static const struct verb verbs[] = {
      "  weir graph job.lua\n  weir graph --notation=dot job.lua | dot -Tsvg >job.svg\n", verb_graph},
     {"doctor", "[options] job.lua [key=value …]", "run a job and say why its script is slow",
      "  weir doctor job.lua >/dev/null\n", verb_doctor},
+    {"test", "[options] FILE|FOLDER …", "run the specs of jobs, with the engine inside",
+     "  weir test jobs/\n  weir test --filter='late' jobs/spec/top_words_spec.lua\n", verb_test},
     {"version", "", "show the version", "  weir version --json\n", verb_version},
     {"help", "[verb | metrics]", "show help, or what is measured", "  weir help run\n  weir help metrics\n",
      verb_help},
@@ -345,7 +356,8 @@ static void help_verb(const struct verb *v)
 	if (text.len)
 		fwrite(text.data, 1, text.len, stdout);
 	printf("\nexamples:\n%s", v->examples);
-	printf("\nexit codes: 0 done, 1 the job failed, 2 usage or script error, 130 interrupted\n");
+	printf(
+	    "\nexit codes: 0 done, 1 the job or a test failed, 2 usage or script error, 130 interrupted\n");
 	wr_bytes_deinit(&text);
 }
 
@@ -383,7 +395,8 @@ static void help_man(void)
 	    ".SH ENVIRONMENT\nEach option can be given as a variable: \\fB\\-\\-buffer\\-size\\fR as "
 	    "\\fBWEIR_BUFFER_SIZE\\fR. \\fBNO_COLOR\\fR turns colours off.\n"
 	    ".SH FILES\n\\fIweir.toml\\fR in the current folder holds options, a line each: name = value.\n"
-	    ".SH EXIT STATUS\n0 done, 1 the job failed, 2 usage or script error, 130 interrupted.\n.SH "
+	    ".SH EXIT STATUS\n0 done, 1 the job or a test failed, 2 usage or script error, 130 "
+	    "interrupted.\n.SH "
 	    "EXAMPLES\n.nf\n");
 	for (int i = 0; i < VERBS; i++)
 		printf("%s", verbs[i].examples);

@@ -48,6 +48,8 @@ int wr_job_build(struct wr_job *j);
 /* A letter to a task; the coordinator's thread. */
 void wr_job_send(struct wr_job *j, enum wr_letter_type type, struct wr_address who, const void *payload,
 		 uint32_t len);
+/* Hands the letters that came for the coordinator to enumerators and alignment; failures are remembered. */
+void wr_job_read_mail(struct wr_job *j);
 /* Letters from stages; wr_stage_env.post. */
 void wr_job_post(void *job, uint32_t vertex, uint32_t subtask, uint32_t stage, uint32_t type,
 		 const void *payload, uint32_t len);

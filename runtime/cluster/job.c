@@ -206,7 +206,7 @@ static void deliver(struct wr_job *j, const struct wr_letter *l)
 	}
 }
 
-static void read_mail(struct wr_job *j)
+void wr_job_read_mail(struct wr_job *j)
 {
 	struct wr_letter *l;
 
@@ -264,7 +264,7 @@ static void coordinate(struct wr_job *j)
 	while (goes_on(j)) {
 		uint64_t next = discover(j), due;
 
-		read_mail(j);
+		wr_job_read_mail(j);
 		if (!stopping && (atomic_load(&j->stops) || atomic_load(&j->enough))) {
 			stopping = true;
 			stop_in_order(j);

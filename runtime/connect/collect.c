@@ -58,6 +58,22 @@ int wr_collect_take(const char *name, struct wr_bytes *out)
 	return rc;
 }
 
+void wr_collect_forget(const char *name)
+{
+	struct collection **at = &collections, *c;
+
+	pthread_mutex_lock(&collect_lock);
+	while (*at && strcmp((*at)->name, name) != 0)
+		at = &(*at)->next;
+	c = *at;
+	if (c) {
+		*at = c->next;
+		wr_bytes_deinit(&c->rows);
+		wr_free(&collect_mem, c);
+	}
+	pthread_mutex_unlock(&collect_lock);
+}
+
 static int collect_open(struct wr_stage *s)
 {
 	pthread_mutex_lock(&collect_lock);

@@ -4,6 +4,7 @@
 #pragma once
 #include "task/stage.h"
 
+extern const struct wr_stage_ops wr_feed_ops;	  /* feed.c */
 extern const struct wr_stage_ops wr_files_ops;	  /* files.c */
 extern const struct wr_stage_ops wr_sequence_ops; /* sequence.c */
 extern const struct wr_stage_ops wr_stdin_ops;	  /* stream_source.c */

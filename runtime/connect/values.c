@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* values: the records of weir.from{…}, which travel in the plan. On the task's thread.
  * Options: values = list of anything. Subtask k of n emits every n-th from the k-th on. */
-#include "base/assert.h"
 #include "base/error.h"
-#include "format/learn.h"
 #include "connect/kinds.h"
+#include "format/value_row.h"
 #include "task/lanes.h"
 
 enum { VALUES_BATCH = 256 };
@@ -13,9 +12,7 @@ struct values {
 	const struct wr_value *items;
 	uint32_t count;
 	struct wr_lanes lanes;
-	struct wr_learner *learner;
-	struct wr_arena nodes;	/* of the value at hand */
-	struct wr_bytes tagged; /* a map on its way into the arena */
+	struct wr_value_rows rows;
 };
 
 static struct wr_mem values_mem = WR_MEM_INIT("connect.values");
@@ -26,85 +23,10 @@ static int values_open(struct wr_stage *s)
 
 	if (!v)
 		return WR_EFATAL;
-	wr_arena_init(&v->nodes, &values_mem);
 	v->items = wr_value_list(s->options, "values", &v->count);
 	if (wr_lanes_init(&v->lanes, s->env->subtask, s->env->parallelism) != WR_OK)
 		return WR_EFATAL;
-	v->learner = wr_learner_new();
-	return v->learner ? WR_OK : WR_EFATAL;
-}
-
-static uint64_t node_count(const struct wr_value *v)
-{
-	uint64_t n = 1;
-
-	if (v->tag == WR_V_LIST || v->tag == WR_V_RECORD)
-		for (uint32_t i = 0; i < v->count; i++)
-			n += node_count(&v->items[i]);
-	return n;
-}
-
-static int put_map(struct values *v, const struct wr_value *value, struct wr_node *n)
-{
-	char *copy;
-
-	v->tagged.len = 0;
-	wr_value_put(&v->tagged, value);
-	if (wr_bytes_status(&v->tagged) != WR_OK)
-		return WR_EFATAL;
-	copy = wr_arena_alloc(&v->nodes, v->tagged.len);
-	if (!copy)
-		return WR_EFATAL;
-	memcpy(copy, v->tagged.data, v->tagged.len);
-	n->str = copy;
-	n->len = (uint32_t)v->tagged.len;
-	return WR_OK;
-}
-
-/* Writes `value` and what hangs under it at *n, which moves behind it. */
-static int put_nodes(struct values *v, const struct wr_value *value, struct wr_node **n)
-{
-	static const uint8_t types[] = {
-	    [WR_V_NIL] = WR_T_NULL,  [WR_V_NULL] = WR_T_NULL, [WR_V_FALSE] = WR_T_BOOL,
-	    [WR_V_TRUE] = WR_T_BOOL, [WR_V_F64] = WR_T_F64,   [WR_V_I64] = WR_T_I64,
-	    [WR_V_U64] = WR_T_U64,   [WR_V_STR] = WR_T_STR,   [WR_V_BYTES] = WR_T_BYTES,
-	    [WR_V_LIST] = WR_T_LIST, [WR_V_MAP] = WR_T_MAP,   [WR_V_RECORD] = WR_T_ROW,
-	};
-	struct wr_node *node = (*n)++;
-	int rc = WR_OK;
-
-	node->type = types[value->tag];
-	node->len = value->count;
-	if (value->tag == WR_V_MAP)
-		return put_map(v, value, node);
-	if (value->tag == WR_V_STR || value->tag == WR_V_BYTES) {
-		node->str = value->str.p;
-		node->len = value->str.len;
-	} else if (value->tag == WR_V_LIST || value->tag == WR_V_RECORD) {
-		for (uint32_t i = 0; i < value->count && rc == WR_OK; i++) {
-			(*n)->key = value->keys ? value->keys[i].str.p : NULL;
-			(*n)->key_len = value->keys ? value->keys[i].str.len : 0;
-			rc = put_nodes(v, &value->items[i], n);
-		}
-	} else if (node->type == WR_T_BOOL) {
-		node->u64 = value->tag == WR_V_TRUE;
-	} else {
-		node->u64 = node->type == WR_T_NULL ? 0 : value->u64;
-	}
-	return rc;
-}
-
-static int values_emit(struct wr_stage *s, struct values *v, const struct wr_value *value)
-{
-	struct wr_node *nodes, *end;
-	int rc;
-
-	wr_arena_reset(&v->nodes);
-	nodes = end = wr_arena_alloc(&v->nodes, node_count(value) * sizeof *nodes);
-	if (!nodes)
-		return WR_EFATAL;
-	rc = put_nodes(v, value, &end);
-	return rc == WR_OK ? wr_learner_row(v->learner, nodes, WR_TS_NONE, s->outs[0]) : rc;
+	return wr_value_rows_init(&v->rows, &values_mem);
 }
 
 static int values_poll(struct wr_stage *s)
@@ -117,7 +39,7 @@ static int values_poll(struct wr_stage *s)
 
 		if (!l)
 			return WR_END;
-		rc = values_emit(s, v, &v->items[l->next]);
+		rc = wr_value_rows_emit(&v->rows, &v->items[l->next], WR_TS_NONE, s->outs[0]);
 		l->next += l->stride;
 	}
 	return rc != WR_OK || wr_lanes_first(&v->lanes, v->count) ? rc : WR_END;
@@ -144,10 +66,8 @@ static void values_free(struct wr_stage *s)
 
 	if (!v)
 		return;
-	wr_learner_free(v->learner);
 	wr_lanes_deinit(&v->lanes);
-	wr_arena_deinit(&v->nodes);
-	wr_bytes_deinit(&v->tagged);
+	wr_value_rows_deinit(&v->rows);
 	wr_free(&values_mem, v);
 	s->state = NULL;
 }

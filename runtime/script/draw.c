@@ -118,7 +118,7 @@ static int bundle_begin(const struct wr_draw_options *o, struct wr_bundle **bund
 	struct wr_bundle *b =
 	    wr_bundle_new(wr_config_bool(o->config, "unsafe"), wr_config_str(o->config, "lua-path"),
 			  wr_config_int(o->config, "lua-memory"));
-	int rc = b ? read_script(o->path, &text) : WR_EFATAL;
+	int rc = !b ? WR_EFATAL : o->carried ? WR_OK : read_script(o->path, &text);
 
 	if (rc == WR_OK)
 		rc = put_args(o, &args);
@@ -130,6 +130,8 @@ static int bundle_begin(const struct wr_draw_options *o, struct wr_bundle **bund
 		rc = wr_bundle_add(b, "script:name", o->path, strlen(o->path));
 	if (rc == WR_OK)
 		rc = bundle_add(b, "script:text", &text);
+	if (rc == WR_OK && o->carried)
+		rc = wr_bundle_add(b, "script:carried", o->carried, o->carried_len);
 	if (rc == WR_OK)
 		rc = bundle_add(b, "script:args", &args);
 	if (rc == WR_OK)
@@ -269,6 +271,59 @@ int wr_script_lua(int argc, char **argv)
 		lua_pushinteger(vm->L, argc);
 		rc = wr_vm_call(vm, 2, 0, 0);
 	}
+	wr_vm_free(vm);
+	return rc;
+}
+
+/* What specs and the jobs they build are told of the program's options. */
+static void put_test_options(const struct wr_config *c, struct wr_bytes *out)
+{
+	const char *filter = wr_config_str(c, "filter"), *path = wr_config_str(c, "lua-path");
+
+	wr_value_put_record(out, 5u + (filter != NULL) + (path != NULL));
+	wr_value_put_name(out, "color");
+	wr_value_put_bool(out, !wr_config_bool(c, "no-color"));
+	if (filter) {
+		wr_value_put_name(out, "filter");
+		wr_value_put_str(out, filter);
+	}
+	wr_value_put_name(out, "json");
+	wr_value_put_bool(out, wr_config_bool(c, "json"));
+	wr_value_put_name(out, "lua_memory");
+	wr_value_put_num(out, (double)wr_config_int(c, "lua-memory"));
+	if (path) {
+		wr_value_put_name(out, "lua_path");
+		wr_value_put_str(out, path);
+	}
+	wr_value_put_name(out, "seed");
+	wr_value_put_num(out, (double)wr_config_int(c, "seed"));
+	wr_value_put_name(out, "unsafe");
+	wr_value_put_bool(out, wr_config_bool(c, "unsafe"));
+}
+
+int wr_script_test(const struct wr_config *c, char **files, int count, int *failures)
+{
+	struct wr_bytes options = WR_BYTES_EMPTY;
+	struct wr_vm *vm = wr_vm_new(NULL, true, 0);
+	int rc = vm ? wr_vm_disk_loaders(vm) : WR_EFATAL;
+
+	put_test_options(c, &options);
+	if (rc == WR_OK)
+		rc = wr_bytes_status(&options);
+	if (rc == WR_OK)
+		rc = wr_vm_function(vm, "weir.internal.specs", "run");
+	if (rc == WR_OK) {
+		lua_pushlstring(vm->L, (const char *)options.data, options.len);
+		lua_createtable(vm->L, count, 0);
+		for (int i = 0; i < count; i++) {
+			lua_pushstring(vm->L, files[i]);
+			lua_rawseti(vm->L, -2, i + 1);
+		}
+		rc = wr_vm_call(vm, 2, 1, 0);
+	}
+	if (rc == WR_OK)
+		*failures = (int)lua_tointeger(vm->L, -1);
+	wr_bytes_deinit(&options);
 	wr_vm_free(vm);
 	return rc;
 }

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- embed: turns lua/ and stdlib/ into bytecode inside a C file, beside the border's declarations.
--- usage: luajit embed.lua OUT.c API.cdef FILE.lua…
+-- usage: luajit embed.lua OUT.c API.cdef HARNESS.cdef FILE.lua…
 
-local out_path, cdef_path = arg[1], arg[2]
+local out_path, cdef_path, harness_path = arg[1], arg[2], arg[3]
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
@@ -31,7 +31,7 @@ end
 
 local cdef = read(cdef_path)
 local files = {}
-for i = 3, #arg do
+for i = 4, #arg do
   local path = arg[i]
   local name = path:gsub("^lua/", ""):gsub("^stdlib/", ""):gsub("%.lua$", ""):gsub("/init$", ""):gsub("/", ".")
   local chunk = assert(loadstring(read(path), "@" .. path))
@@ -41,6 +41,10 @@ end
 -- The names of the bytecodes of the very LuaJIT that is linked in.
 local vmdef = assert(package.searchpath("jit.vmdef", package.path), "jit/vmdef.lua is missing: package luajit")
 files[#files + 1] = { name = "jit.vmdef", code = string.dump(assert(loadfile(vmdef)), true) }
+-- Only the states of tests need these: no subtask is to hold them.
+files[#files + 1] = {
+  name = "weir.internal.harness_cdef", code = string.dump(assert(loadstring(("return %q"):format(read(harness_path)))), true),
+}
 table.sort(files, function(a, b) return a.name < b.name end)
 
 local out = assert(io.open(out_path, "w"))

@@ -26,6 +26,9 @@ struct wr_draw_options {
 	int arg_count;
 	const struct wr_config *config; /* parallelism, lua-path, unsafe, on-error, … */
 	bool doctor; /* subtasks watch their Lua, and report at the end on standard error */
+	/* Instead of a file: functions of a test, packed (lua/weir/internal/carry.lua); path is a name. */
+	const void *carried;
+	size_t carried_len;
 };
 /* Runs the script in a sandboxed state and plans the graph: the plan's bytes (cluster/PLAN.md) are
  * appended to `plan`, *bundle is the caller's. WR_EUSER: the text names the script and the line. */
@@ -36,6 +39,9 @@ int wr_script_draw(const struct wr_draw_options *o, struct wr_bytes *plan, struc
 int wr_script_cli(const char *name, const struct wr_draw_options *o);
 /* `weir lua FILE args…`: runs a Lua file with the embedded modules, unsandboxed (our own specs). */
 int wr_script_lua(int argc, char **argv);
+/* `weir test`: runs the specs among `files` (files and folders) with busted, unsandboxed, with the options of
+ * `c`. *failures is the number of tests that failed; WR_EUSER: there was nothing to run. */
+int wr_script_test(const struct wr_config *c, char **files, int count, int *failures);
 /* Reads options from a .lua config file into `c`. */
 int wr_script_config(const char *path, struct wr_config *c);
 

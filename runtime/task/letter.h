@@ -14,7 +14,7 @@
 #include "base/bytes.h"
 #include "record/row.h"
 
-enum { WR_LETTER_VERSION = 2 };
+enum { WR_LETTER_VERSION = 3 };
 
 /* Part of the wire form: never renumbered, and a new one raises the version. 6 swap is kept for new functions
  * in a running job. */
@@ -37,6 +37,8 @@ enum wr_letter_type {
 	/* between what makes watermarks and the alignment of sources; payload: ms of event time */
 	WR_LETTER_PROGRESS = 68, /* task → coordinator: its watermark; INT64_MAX: idle or ended */
 	WR_LETTER_ALLOWED = 69,	 /* coordinator → task: how far it may be */
+	/* test → the source that stands in for a job's own: what it emits (connect/feed.h) */
+	WR_LETTER_FEED = 70,
 };
 
 /* The task that a letter goes to, or comes from. */

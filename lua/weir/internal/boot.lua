@@ -16,17 +16,25 @@ local function script_name()
   return host.file "script:name"
 end
 
--- Runs the script in its sandbox; gives the job that it drew.
-local function run_script()
-  local job_module = require "weir.job"
+-- The script as a function in its sandbox.
+local function load_script()
   local name, text = script_name(), host.file "script:text"
-  job_module.prepare { args = codec.decode_value(host.file "script:args") }
+  local environment = require("weir.internal.sandbox").environment(name)
+  local carried = host.file "script:carried"
+  if carried then return require("weir.internal.carry").unpack(carried, environment) end
   if text:byte(1) == 27 then error(name .. " is bytecode; a job is Lua text", 0) end
   text = text:gsub("^#![^\n]*", "") -- a script may begin with #!
   local fn, err = loadstring(text, "@" .. name)
   if not fn then error(err, 0) end
-  setfenv(fn, require("weir.internal.sandbox").environment(name))
-  local result = fn()
+  return setfenv(fn, environment)
+end
+
+-- Runs the script; gives the job that it drew.
+local function run_script()
+  local job_module = require "weir.job"
+  local name = script_name()
+  job_module.prepare { args = codec.decode_value(host.file "script:args") }
+  local result = load_script()()
   local job = job_module.is(result) and result or job_module.current()
   if result ~= nil and not job_module.is(result) and type(result) ~= "boolean" then
     error(("%s: a script returns its job, not a %s"):format(name, type(result)), 0)

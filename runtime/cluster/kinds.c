@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kinds: what the folders of operators offer, in one place for all who build tasks. */
+#include "cluster/kinds.h"
+
+#include "nexmark/nexmark.h"
+#include "operator/operators.h"
+#include "script/script.h"
+#include "window/window.h"
+
+void wr_job_kinds(struct wr_kind_list lists[WR_JOB_KIND_LISTS])
+{
+	lists[0] = (struct wr_kind_list){wr_script_kinds, wr_script_kinds_count};
+	lists[1] = (struct wr_kind_list){wr_operator_kinds, wr_operator_kinds_count};
+	lists[2] = (struct wr_kind_list){wr_connect_kinds, wr_connect_kinds_count};
+	lists[3] = (struct wr_kind_list){wr_window_kinds, wr_window_kinds_count};
+	lists[4] = (struct wr_kind_list){wr_nexmark_kinds, wr_nexmark_kinds_count};
+}

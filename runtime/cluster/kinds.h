@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kinds: all stage kinds that a plan of this program can name. */
+#pragma once
+#include "cluster/job.h"
+
+enum { WR_JOB_KIND_LISTS = 5 };
+/* The lists of script/, operator/, connect/, window/ and nexmark/. */
+void wr_job_kinds(struct wr_kind_list lists[WR_JOB_KIND_LISTS]);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* value_row: rows out of tagged values: records that come from Lua rather than from bytes (weir.from, the
+ * test kit). Shapes are learned as those of JSON are (format/learn.h). One thread. */
+#pragma once
+#include "format/learn.h"
+#include "record/value.h"
+
+struct wr_value_rows {
+	struct wr_learner *learner;
+	struct wr_arena nodes;	/* of the value at hand */
+	struct wr_bytes tagged; /* a map on its way into the arena */
+};
+
+/* In place; WR_EFATAL without memory. Taken back by deinit, also after a failure. */
+int wr_value_rows_init(struct wr_value_rows *r, struct wr_mem *mem);
+void wr_value_rows_deinit(struct wr_value_rows *r);
+/* Emits `value` as one row. Errors as of wr_learner_row. */
+int wr_value_rows_emit(struct wr_value_rows *r, const struct wr_value *value, int64_t ts, struct wr_out *out);
