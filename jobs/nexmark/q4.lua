@@ -3,7 +3,6 @@
 ---   weir run jobs/nexmark/q4.lua count=1000000 sink=checksum
 local weir = require "weir"
 local nexmark = require "nexmark"
-local winning = require "winning"
 
 local job = weir.job { name = "q4" }
 local events = nexmark.events(job)
@@ -16,8 +15,8 @@ local bids = nexmark.bids(events):map(function(bid)
 end)
 
 local sold = auctions:key_by("id"):connect(bids:key_by("auction"))
-  :process(winning.bids(function(auction, bid) return { category = auction.category, price = bid.price } end))
-  :uid "winning"
+  :interval_aggregate { from = "dateTime", to = "expires", aggregates = { price = weir.agg.max "price" } }
+  :uid "sold"
 
 local average = weir.process_function {
   state = { sold = weir.state.value() },

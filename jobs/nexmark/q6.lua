@@ -6,7 +6,6 @@
 --- close, so winning bids wait until event time has passed them, and go in the order of expiry and id.
 local weir = require "weir"
 local nexmark = require "nexmark"
-local winning = require "winning"
 
 local job = weir.job { name = "q6" }
 local events = nexmark.events(job)
@@ -19,10 +18,8 @@ local bids = nexmark.bids(events):map(function(bid)
 end)
 
 local sold = auctions:key_by("id"):connect(bids:key_by("auction"))
-  :process(winning.bids(function(auction, bid)
-    return { auction = auction.id, seller = auction.seller, price = bid.price, expires = auction.expires }
-  end))
-  :uid "winning"
+  :interval_aggregate { from = "dateTime", to = "expires", aggregates = { price = weir.agg.max "price" } }
+  :uid "sold"
 
 local last_ten = weir.process_function {
   state = { waiting = weir.state.list(), ring = weir.state.value() },
@@ -33,7 +30,7 @@ local last_ten = weir.process_function {
   timer = function(ctx, time)
     local now, later = {}, {}
     for sale in ctx.waiting:iter() do table.insert(sale.expires <= time and now or later, sale) end
-    table.sort(now, function(a, b) return a.auction < b.auction end)
+    table.sort(now, function(a, b) return a.id < b.id end)
     ctx.waiting:set(later)
     local ring = ctx.ring:get() or {}
     for _, sale in ipairs(now) do

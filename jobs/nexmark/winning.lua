@@ -1,4 +1,4 @@
---- winning: the winning bid of each auction, which q4, q6 and q9 build on.
+--- winning: the winning bid of each auction as a whole, for q9; q4 and q6 need its price alone.
 ---
 --- An auction is open from its dateTime to its expires, both included; the highest bid in that time wins, of
 --- equal ones the earliest. It is known when event time passes `expires`. A bid may come before its auction

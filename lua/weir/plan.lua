@@ -213,7 +213,7 @@ end
 
 local stateful_kinds = {
   process = true, co_process = true, broadcast_process = true, reduce = true, aggregate = true,
-  window = true, window_process = true,
+  window = true, window_process = true, interval_aggregate = true,
 }
 
 local function describe_key(stage, node)
@@ -333,6 +333,31 @@ local function stage_name(graph, stage)
   return table.concat(names, ", ")
 end
 
+-- The fields of a source's records that its readers read, sorted; nil: any may be.
+local function reads_of(graph, id)
+  local names, chain = require "weir.internal.names", require "weir.internal.chain"
+  local view, functions, all = { ops = graph.job.nodes, links = {} }, {}, {}
+  for _, node in ipairs(graph.job.nodes) do
+    functions[node.id] = lua_kinds[node.kind] and chain.function_of(node, 0)
+    view.links[node.id] = {}
+    for i, link in ipairs(graph.out[node.id]) do
+      local fused = graph.stage_of[link.to] == graph.stage_of[node.id]
+      view.links[node.id][i] = { to = fused and link.to or nil }
+    end
+  end
+  for _, link in ipairs(graph.out[id]) do
+    local stage = graph.stage_of[link.to]
+    if not link.chained or not stage.lua or graph.settled[link.to].on_error == "dead_letter" then return nil end
+    local wanted = names.wanted(view, link.to, functions)
+    if not wanted then return nil end
+    for name in pairs(wanted) do all[name] = true end
+  end
+  local list = {}
+  for name in pairs(all) do list[#list + 1] = name end
+  table.sort(list)
+  return list
+end
+
 local function describe_stage(graph, stage)
   local node = graph.job.nodes[stage.ids[1]]
   local outs, links = ports_of(graph, stage)
@@ -354,6 +379,7 @@ local function describe_stage(graph, stage)
     described.options = copy(node.options)
   else
     described.options = native_options(node.options)
+    if node.projects then described.options.reads = reads_of(graph, node.id) end
     if node.kind == "print" then described.options.format = described.options.format or graph.format end
   end
   describe_key(described, node)

@@ -219,7 +219,7 @@ function M.nexmark(opts)
     from = options.one_of("generator", "memory"):default "generator",
   })
   if o.from == "memory" and not o.count then where.fail 'weir.nexmark: from = "memory" needs a count' end
-  return source { kind = "nexmark", name = "nexmark", bounded = o.count ~= nil, options = o }
+  return source { kind = "nexmark", name = "nexmark", bounded = o.count ~= nil, options = o, projects = true }
 end
 
 --- Is `v` a source?

@@ -110,7 +110,7 @@ end
 function M.from_source(job, source)
   local node = draw(job, source.kind, source.name, {
     inputs = {}, options = source.options, native = true, role = "source",
-    bounded = source.bounded, single = source.single,
+    bounded = source.bounded, single = source.single, projects = source.projects,
   })
   if not source.fn then return stream_of(job, node) end
   local map = draw(job, "map", source.name .. "_fn", {
@@ -608,6 +608,38 @@ function connected:process(fn)
   end
   return co_operator(self, kind, kind == "co_process" and "co_process" or "broadcast", {
     fn = fn, options = { on_end = fn.on_end },
+  })
+end
+
+---@class weir.IntervalOptions
+---@field to string the field of the first stream's records that says when their interval ends (ms, included)
+---@field from? string … and when it begins (included); without it: the record's own time
+---@field aggregates table<string, weir.Aggregate> of the second stream's records: count, sum, avg, min, max, stddev
+---@field kind? "inner"|"left" left: intervals without a record give a result, too; default inner
+---@field late_to? string side output for records that come too late; default "late"
+
+--- For each record of the first stream an interval of event time, in which the second stream's records of its key
+--- are aggregated. When event time has passed the end, the first stream's record goes out with the aggregates as
+--- further fields; its time is the end.
+---
+---   auctions:key_by("id"):connect(bids:key_by("auction"))
+---     :interval_aggregate { from = "opens", to = "closes", aggregates = { best = weir.agg.max "price" } }
+---
+--- Records of the second stream may come first: they wait until event time has passed them. Intervals of one key
+--- must not overlap: a record whose interval does is a failed one.
+---@param opts weir.IntervalOptions
+---@return weir.Stream
+function connected:interval_aggregate(opts)
+  local what = "connected:interval_aggregate"
+  if not (self.first.key and self.second.key) then fail("%s works per key: key both streams", what) end
+  local o = options.check(what, opts, {
+    from = options.string:optional(), to = options.string, aggregates = options.table,
+    kind = options.one_of("inner", "left"):default "inner", late_to = options.string:default "late",
+  })
+  o.aggregates = windowed.declared(what, o.aggregates)
+  o.late, o.late_to = o.late_to, nil
+  return co_operator(self, "interval_aggregate", "interval_aggregate", {
+    native = true, states = "value", late = o.late, emits = false, options = o,
   })
 end
 

@@ -249,18 +249,34 @@ local function is_native(self, list, process)
   return true
 end
 
-local function native(self, verb, list)
-  local w = self.window
+local function declared_of(list)
   local declared = {}
   for i, each in ipairs(list) do
     declared[i] = { as = each.as, fn = each.aggregate.fn, field = each.aggregate.field }
   end
+  return declared
+end
+
+--- Aggregates for an operator in C that takes no others.
+---@private
+function M.declared(what, aggregates)
+  local list = checked(what, {}, aggregates)
+  for _, each in ipairs(list) do
+    if not each.aggregate.fn then
+      fail('%s: "%s" must be a count, sum, avg, min, max or stddev of weir.agg', what, each.as)
+    end
+  end
+  return declared_of(list)
+end
+
+local function native(self, verb, list)
+  local w = self.window
   return self.operator("window", verb, {
     native = true, states = "value", late = self.late, all = not self.key,
     options = {
       window = w.kind, gap = w.gap, stagger = w.stagger, size = w.size, slide = w.slide, offset = w.offset,
-      time = w.time, on_end = w.on_end,
-      lateness = self.lateness, late = self.late, aggregates = declared, key_as = self.key and self.key.as or {},
+      time = w.time, on_end = w.on_end, lateness = self.lateness, late = self.late, aggregates = declared_of(list),
+      key_as = self.key and self.key.as or {},
     },
   })
 end

@@ -32,24 +32,49 @@ static const struct wr_field_spec person_fields[] = {
     FIELD("emailAddress", WR_T_STR), FIELD("extra", WR_T_STR),	    FIELD("id", WR_T_F64),
     FIELD("name", WR_T_STR),	     FIELD("state", WR_T_STR),
 };
-enum { FIELDS_MAX = 10, BID_FIXED = sizeof bid_fields / sizeof bid_fields[0] * 8 };
+enum { BID_FIELDS = sizeof bid_fields / sizeof bid_fields[0] };
 
-#define INTERN(fields) intern(fields, sizeof fields / sizeof fields[0])
+#define COUNT(fields) ((uint32_t)(sizeof fields / sizeof fields[0]))
 
-static uint32_t intern(const struct wr_field_spec *fields, uint32_t count)
+static bool is_read(const struct wr_nexmark_rows *x, const struct wr_field_spec *f)
 {
-	struct wr_field_spec copy[FIELDS_MAX];
+	for (uint32_t i = 0; i < x->read_count; i++)
+		if (x->read[i].len == f->name_len && !memcmp(x->read[i].p, f->name, f->name_len))
+			return true;
+	return !x->read;
+}
 
-	memcpy(copy, fields, count * sizeof *fields);
-	return wr_shape_intern(copy, count, 0, 0);
+/* The fields that are read become the slots of a shape. Those that are not get a place behind the row, where
+ * the next one is written over them. */
+static int make_kind(const struct wr_nexmark_rows *x, const struct wr_field_spec *fields, uint32_t count,
+		     struct wr_nexmark_kind_rows *k)
+{
+	struct wr_field_spec kept[WR_NEXMARK_FIELDS_MAX];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		k->kept[i] = is_read(x, &fields[i]);
+		if (k->kept[i])
+			kept[n++] = fields[i];
+	}
+	k->fixed = 8 * n;
+	n = 0;
+	for (uint32_t i = 0; i < count; i++)
+		k->at[i] = k->kept[i] ? 8 * n++ : k->fixed;
+	k->count = count;
+	k->shape = wr_shape_intern(kept, n, 0, 0);
+	return k->shape ? WR_OK : wr_error_code();
 }
 
 int wr_nexmark_rows_init(struct wr_nexmark_rows *x)
 {
-	x->bid = INTERN(bid_fields);
-	x->auction = x->lite ? INTERN(lite_auction_fields) : INTERN(auction_fields);
-	x->person = INTERN(person_fields);
-	return x->bid && x->auction && x->person ? WR_OK : wr_error_code();
+	int rc = make_kind(x, bid_fields, COUNT(bid_fields), &x->bid);
+
+	if (rc == WR_OK && x->lite)
+		rc = make_kind(x, lite_auction_fields, COUNT(lite_auction_fields), &x->auction);
+	else if (rc == WR_OK)
+		rc = make_kind(x, auction_fields, COUNT(auction_fields), &x->auction);
+	return rc == WR_OK ? make_kind(x, person_fields, COUNT(person_fields), &x->person) : rc;
 }
 
 static void put_number(uint8_t *slot, int64_t v)
@@ -68,25 +93,36 @@ static void put_place(uint8_t *slot, uint32_t at, uint32_t len)
 
 static uint32_t put_bid(const struct wr_nexmark_rows *x, const struct wr_nexmark_bid *b, uint8_t *to)
 {
+	enum { AUCTION, BIDDER, CHANNEL, TIME, EXTRA, PRICE, URL };
 	const struct wr_nexmark_pool *pool = x->stream.pool;
 	const struct wr_nexmark_channel *channel = &pool->channels[b->channel];
+	const struct wr_nexmark_kind_rows *k = &x->bid;
 	uint8_t *body = to + sizeof(struct wr_elem);
-	uint32_t extra_at = BID_FIXED + channel->name_len, url_at = extra_at + b->extra.len;
-	uint32_t end = url_at + channel->url_len, len = (end + 7) & ~7u;
-	struct wr_elem head = {(uint32_t)sizeof head + len, x->bid, b->ts};
+	uint32_t end = k->fixed;
+	struct wr_elem head = {0, k->shape, b->ts};
 
-	memcpy(to, &head, sizeof head);
-	put_number(body, b->auction);
-	put_number(body + 8, b->bidder);
-	put_place(body + 16, BID_FIXED, channel->name_len);
-	put_number(body + 24, b->ts);
-	put_place(body + 32, extra_at, b->extra.len);
-	put_number(body + 40, b->price);
-	put_place(body + 48, url_at, channel->url_len);
-	memcpy(body + BID_FIXED, channel->name, WR_NEXMARK_CHANNEL_MAX);
-	memcpy(body + extra_at, pool->text + b->extra.at, WR_NEXMARK_EXTRA_MAX);
-	memcpy(body + url_at, channel->url, WR_NEXMARK_URL_MAX);
+	put_number(body + k->at[AUCTION], b->auction);
+	put_number(body + k->at[BIDDER], b->bidder);
+	put_number(body + k->at[TIME], b->ts);
+	put_number(body + k->at[PRICE], b->price);
+	if (k->kept[CHANNEL]) {
+		put_place(body + k->at[CHANNEL], end, channel->name_len);
+		memcpy(body + end, channel->name, WR_NEXMARK_CHANNEL_MAX);
+		end += channel->name_len;
+	}
+	if (k->kept[EXTRA]) {
+		put_place(body + k->at[EXTRA], end, b->extra.len);
+		memcpy(body + end, pool->text + b->extra.at, WR_NEXMARK_EXTRA_MAX);
+		end += b->extra.len;
+	}
+	if (k->kept[URL]) {
+		put_place(body + k->at[URL], end, channel->url_len);
+		memcpy(body + end, channel->url, WR_NEXMARK_URL_MAX);
+		end += channel->url_len;
+	}
 	memset(body + end, 0, 8);
+	head.len = (uint32_t)sizeof head + ((end + 7) & ~7u);
+	memcpy(to, &head, sizeof head);
 	return head.len;
 }
 
@@ -100,6 +136,8 @@ uint32_t wr_nexmark_bid_rows(const struct wr_nexmark_rows *x, uint64_t n, uint32
 
 	for (uint32_t i = 0; i < count; i++) {
 		wr_nexmark_bid(&x->stream, n + i, person, auction, &bids[i]);
+		if (x->bid.fixed < 8 * BID_FIELDS)
+			continue;
 		__builtin_prefetch(&pool->channels[bids[i].channel]);
 		__builtin_prefetch(&pool->channels[bids[i].channel].url[64]);
 		__builtin_prefetch(pool->text + bids[i].extra.at);
@@ -125,29 +163,36 @@ static struct wr_cell piece(const struct wr_nexmark_rows *x, struct wr_nexmark_p
 	return text(x->stream.pool->text + p.at, p.len);
 }
 
-static uint32_t put_cells(uint32_t shape_id, int64_t ts, const struct wr_cell *cells, uint8_t *to)
+/* `cells` for all fields of the kind. */
+static uint32_t put_cells(const struct wr_nexmark_kind_rows *k, int64_t ts, const struct wr_cell *cells,
+			  uint8_t *to)
 {
-	const struct wr_shape *shape = wr_shape(shape_id);
-	uint32_t len = wr_row_len(shape, cells);
+	const struct wr_shape *shape = wr_shape(k->shape);
+	struct wr_cell kept[WR_NEXMARK_FIELDS_MAX];
+	uint32_t len;
 
-	wr_row_write(to, len, shape, WR_INSERT, ts, cells);
+	for (uint32_t i = 0; i < k->count; i++)
+		if (k->kept[i])
+			kept[k->at[i] / 8] = cells[i];
+	len = wr_row_len(shape, kept);
+	wr_row_write(to, len, shape, WR_INSERT, ts, kept);
 	return len;
 }
 
 static uint32_t put_lite_auction(const struct wr_nexmark_rows *x, const struct wr_nexmark_auction *a,
 				 uint8_t *to)
 {
+	const struct wr_nexmark_kind_rows *k = &x->auction;
 	uint8_t *body = to + sizeof(struct wr_elem);
-	struct wr_elem head = {sizeof head + sizeof lite_auction_fields / sizeof lite_auction_fields[0] * 8,
-			       x->auction, a->ts};
+	struct wr_elem head = {(uint32_t)sizeof head + k->fixed, k->shape, a->ts};
 
 	memcpy(to, &head, sizeof head);
-	put_number(body, a->category);
-	put_number(body + 8, a->ts);
-	put_number(body + 16, a->expires);
-	put_number(body + 24, a->id);
-	put_number(body + 32, a->initial_bid);
-	put_number(body + 40, a->seller);
+	put_number(body + k->at[0], a->category);
+	put_number(body + k->at[1], a->ts);
+	put_number(body + k->at[2], a->expires);
+	put_number(body + k->at[3], a->id);
+	put_number(body + k->at[4], a->initial_bid);
+	put_number(body + k->at[5], a->seller);
 	return head.len;
 }
 
@@ -158,7 +203,7 @@ static uint32_t put_auction(const struct wr_nexmark_rows *x, uint64_t n, uint8_t
 	wr_nexmark_auction(&x->stream, n, x->lite, &a);
 	if (x->lite)
 		return put_lite_auction(x, &a, to);
-	return put_cells(x->auction, a.ts,
+	return put_cells(&x->auction, a.ts,
 			 (struct wr_cell[]){
 			     number(a.category),
 			     number(a.ts),
@@ -179,7 +224,7 @@ static uint32_t put_person(const struct wr_nexmark_rows *x, uint64_t n, uint8_t 
 	struct wr_nexmark_person p;
 
 	wr_nexmark_person(&x->stream, n, &p);
-	return put_cells(x->person, p.ts,
+	return put_cells(&x->person, p.ts,
 			 (struct wr_cell[]){
 			     text(p.city.p, p.city.len),
 			     text(p.card, WR_NEXMARK_CARD_LEN),

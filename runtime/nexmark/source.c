@@ -6,7 +6,7 @@
  * carry event time, which ascends; behind each block goes the watermark that it allows.
  *
  * Options: rate (events a second of event time), first (number of the first event), count, lite,
- * from "generator"|"memory".
+ * from "generator"|"memory", reads (names of the fields that somebody reads; missing: any may be).
  */
 #include <string.h>
 #include "base/error.h"
@@ -17,12 +17,14 @@
 #include "nexmark/rows.h"
 
 enum {
-	BLOCK = 1000,	      /* events */
-	STEP_BYTES = 32 << 10 /* of rows, after which poll returns */
+	BLOCK = 1000,	       /* events */
+	STEP_BYTES = 32 << 10, /* of rows, after which poll returns */
+	READS_MAX = 32,
 };
 
 struct source {
 	struct wr_nexmark_rows rows;
+	struct wr_str reads[READS_MAX];
 	struct wr_nexmark_memory *memory; /* NULL: events are generated */
 	uint64_t next, end;		  /* event numbers */
 	uint64_t skip;			  /* events of other subtasks between two blocks of this one */
@@ -70,6 +72,20 @@ static int remember(struct wr_stage *s, struct source *q)
 	return rc;
 }
 
+/* More names than events have fields are as good as all of them. */
+static void take_reads(struct wr_stage *s, struct source *q)
+{
+	uint32_t count;
+	const struct wr_value *list = wr_value_list(s->options, "reads", &count);
+
+	if (!list || count > READS_MAX)
+		return;
+	for (uint32_t i = 0; i < count; i++)
+		q->reads[i] = (struct wr_str){list[i].str.p, list[i].str.len};
+	q->rows.read = q->reads;
+	q->rows.read_count = count;
+}
+
 static int open_(struct wr_stage *s)
 {
 	struct source *q = s->state = wr_zalloc(&mem, sizeof *q);
@@ -88,6 +104,7 @@ static int open_(struct wr_stage *s)
 	q->next = own(s->env, (uint64_t)first);
 	q->skip = (uint64_t)(s->env->parallelism - 1) * BLOCK;
 	q->watermark = WR_TS_NONE;
+	take_reads(s, q);
 	rc = wr_nexmark_rows_init(&q->rows);
 	if (rc == WR_OK && !strcmp(wr_value_str(s->options, "from", "generator"), "memory"))
 		rc = remember(s, q);

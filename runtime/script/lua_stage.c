@@ -104,19 +104,6 @@ static struct wr_store *broadcast_store(const struct wr_stage *s)
 	return store;
 }
 
-static struct wr_keyer *second_keyer(const struct wr_stage *s)
-{
-	const struct wr_value *list = wr_value_get(s->plan, "key2");
-	struct wr_str names[WR_KEY_PARTS_MAX];
-
-	if (!list)
-		return NULL;
-	WR_ASSERT(list->count <= WR_KEY_PARTS_MAX);
-	for (uint32_t i = 0; i < list->count; i++)
-		names[i] = (struct wr_str){list->items[i].str.p, list->items[i].str.len};
-	return wr_keyer_new(names, list->count);
-}
-
 /* Number in the stage of the operator that a link names. */
 static int8_t linked(const struct wr_stage *s, const struct wr_value *link, const char *end)
 {
@@ -196,7 +183,8 @@ static int stage_open(struct wr_stage *s)
 	s->state = ls;
 	ls->rand = s->env->rand;
 	ls->keyed_inputs = (uint32_t)wr_value_int(s->plan, "keyed_inputs", 3);
-	ls->keyer2 = second_keyer(s);
+	if (wr_stage_second_keyer(s, &ls->keyer2) != WR_OK)
+		return WR_EFATAL;
 	ls->group = 64;
 	ls->shared.stage = s;
 	ls->shared.store = s->store;

@@ -242,3 +242,19 @@ const struct wr_stage *wr_task_stage(const struct wr_task *t, uint32_t i)
 {
 	return &t->chain.stages[i];
 }
+
+int wr_stage_second_keyer(const struct wr_stage *s, struct wr_keyer **keyer)
+{
+	uint32_t count = 0;
+	const struct wr_value *list = wr_value_list(s->plan, "key2", &count);
+	struct wr_str names[WR_KEY_PARTS_MAX];
+
+	*keyer = NULL;
+	if (!count)
+		return WR_OK;
+	WR_ASSERT(count <= WR_KEY_PARTS_MAX);
+	for (uint32_t i = 0; i < count; i++)
+		names[i] = (struct wr_str){list[i].str.p, list[i].str.len};
+	*keyer = wr_keyer_new(names, count);
+	return *keyer ? WR_OK : WR_EFATAL;
+}

@@ -171,6 +171,10 @@ struct wr_stage {
 int wr_stage_bad_row(struct wr_stage *s, uint32_t op, const struct wr_elem *row, const void *raw,
 		     size_t raw_len, const char *origin, const char *error, int code);
 
+/* The keyer of input 1 where its key has other names (the plan's `key2`), else NULL; the caller's. WR_OK, or
+ * WR_EFATAL with the error set. */
+int wr_stage_second_keyer(const struct wr_stage *s, struct wr_keyer **keyer);
+
 /* Emits one event of a source or watermark assigner behind the rows written so far on all ports. */
 int wr_stage_emit_watermark(struct wr_stage *s, int64_t wm);
 int wr_stage_emit_idle(struct wr_stage *s, bool idle);

@@ -183,5 +183,6 @@ static const struct wr_stage_ops window_ops = {
     .free = free_,
 };
 
-const struct wr_stage_kind wr_window_kinds[] = {{"window", &window_ops}};
+const struct wr_stage_kind wr_window_kinds[] = {{"window", &window_ops},
+						{"interval_aggregate", &wr_interval_ops}};
 const unsigned wr_window_kinds_count = sizeof wr_window_kinds / sizeof *wr_window_kinds;

@@ -3,6 +3,7 @@
  *
  *   timed     tumbling, sliding and cumulative windows
  *   sessions  windows that end when a key is silent
+ *   interval  aggregates over an interval that a record of another stream opens
  *
  * What is beyond that (own assigners, triggers, evictors, process functions) is the same operator
  * in Lua: lua/weir/internal/window.lua; the planner decides (lua/weir/window.lua). Both hold their
@@ -13,5 +14,6 @@
 #pragma once
 #include "task/stage.h"
 
+extern const struct wr_stage_ops wr_interval_ops;
 extern const struct wr_stage_kind wr_window_kinds[];
 extern const unsigned wr_window_kinds_count;

@@ -160,6 +160,23 @@ describe("a plan", function()
     assert.same({ 1, 1, 1, 1 }, counts)
   end)
 
+  it("tells a source that can leave fields out which ones are read", function()
+    local function reads(readers)
+      return draw.plan("local s = job:source(weir.nexmark { count = 9 }) " .. readers).vertices[1].stages[1].options.reads
+    end
+    local bids = "s:filter(function(e) return e.bidder ~= nil end)"
+    local prices = ":map(function(e) return { price = e.price, note = 'x' } end)"
+    assert.same({ "bidder", "price" }, reads(bids .. prices .. ":sink(weir.discard())"))
+    assert.same({ "bidder", "price", "seller" }, reads(bids .. prices .. ":sink(weir.discard()) "
+      .. "s:flat_map(function(e, emit) if e.seller then emit { s = e.seller } end end):sink(weir.discard())"))
+    assert.is_nil(reads(bids .. ":sink(weir.discard())"))
+    assert.is_nil(reads(bids .. prices .. ":sink(weir.discard()) s:sink(weir.discard())"))
+    assert.is_nil(reads("s:map(tostring):sink(weir.discard())"))
+    assert.is_nil(reads(bids .. prices .. ":sink(weir.discard()) s:key_by('id'):count():sink(weir.discard())"))
+    assert.is_nil(reads("local m = " .. bids .. ":on_error 'dead_letter' m" .. prices .. ":sink(weir.discard()) "
+      .. "m:side_output 'dead_letter':sink(weir.discard())"))
+  end)
+
   it("cuts very long chains, since a Lua function has a limit of locals", function()
     local plan = draw.plan(source .. 'for i = 1, 60 do s = s:map(print) end s:sink(weir.discard())')
     local counts = {}

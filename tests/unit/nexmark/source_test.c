@@ -264,6 +264,48 @@ static void test_lite_auctions_are_the_same_without_their_texts(void **state)
 	wr_nexmark_pool_give();
 }
 
+static void test_rows_have_the_fields_that_are_read_as_they_are_in_whole_rows(void **state)
+{
+	static const char *const names[] = {"auction",	"bidder",      "category", "channel", "city",
+					    "dateTime", "description", "extra",	   "id",      "itemName",
+					    "name",	"price",       "reserve",  "state",   "url"};
+	enum { NAMES = sizeof names / sizeof names[0] };
+	static _Alignas(8) uint8_t a[WR_NEXMARK_ROW_MAX], b[WR_NEXMARK_ROW_MAX];
+	struct wr_nexmark_rows whole = {.stream = {wr_nexmark_pool_take(), 10}};
+
+	(void)state;
+	assert_int_equal(wr_nexmark_rows_init(&whole), WR_OK);
+	for (uint32_t set = 0; set < 1 << NAMES; set += 1 + set % 61) {
+		struct wr_str read[NAMES];
+		struct wr_nexmark_rows some = {.stream = whole.stream, .read = read};
+
+		for (uint32_t i = 0; i < NAMES; i++)
+			if (set >> i & 1)
+				read[some.read_count++] =
+				    (struct wr_str){names[i], (uint32_t)strlen(names[i])};
+		assert_int_equal(wr_nexmark_rows_init(&some), WR_OK);
+		for (uint64_t n = set % 1000; n < set % 1000 + 60; n++) {
+			wr_nexmark_row(&whole, n, a);
+			assert_int_equal(wr_elem_verify(b, wr_nexmark_row(&some, n, b), NULL), WR_OK);
+			for (uint32_t i = 0; i < NAMES; i++) {
+				struct wr_cell x =
+				    wr_row_lookup((void *)a, names[i], (uint32_t)strlen(names[i]));
+				struct wr_cell y =
+				    wr_row_lookup((void *)b, names[i], (uint32_t)strlen(names[i]));
+
+				assert_int_equal(y.type, set >> i & 1 ? x.type : 0);
+				if (y.type == WR_T_F64)
+					assert_true(x.f64 == y.f64);
+				if (y.type != WR_T_STR)
+					continue;
+				assert_int_equal(x.str.len, y.str.len);
+				assert_memory_equal(x.str.p, y.str.p, x.str.len);
+			}
+		}
+	}
+	wr_nexmark_pool_give();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -276,6 +318,7 @@ int main(void)
 	    cmocka_unit_test(test_each_block_ends_with_the_watermark_that_it_allows),
 	    cmocka_unit_test(test_replayed_rows_are_the_generated_ones),
 	    cmocka_unit_test(test_lite_auctions_are_the_same_without_their_texts),
+	    cmocka_unit_test(test_rows_have_the_fields_that_are_read_as_they_are_in_whole_rows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
