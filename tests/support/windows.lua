@@ -11,21 +11,23 @@ local ffi = require "ffi"
 local border = require "weir.internal.border"
 local draw = require "support.draw"
 local plan = require "weir.plan"
+local shell = require "support.shell"
 
-ffi.cdef [[
-  struct spec_state_desc { const char *name; int kind; int64_t ttl_ms; int ttl_update; bool ttl_return_expired; };
-  struct spec_store_options {
-    const char *operator_uid;
-    const struct spec_state_desc *states;
-    uint32_t state_count, max_parallelism, group_first, group_last;
-    void *mem;
-    const void *backend;
-  };
-  struct wr_store *wr_store_new(const struct spec_store_options *options);
-  void wr_store_free(struct wr_store *s);
-  uint64_t wr_store_keys(const struct wr_store *s);
-  uint64_t wr_key_hash(const uint8_t *p, uint32_t len);
-]]
+--- Hands declarations of a header to the FFI: text from each beginning to the first ";" behind its braces or
+--- arguments.
+local function declare(path, beginnings)
+  local text = shell.read(path)
+  for _, beginning in ipairs(beginnings) do
+    local from = assert(text:find(beginning, 1, true), beginning)
+    ffi.cdef(text:match("^[^({]*%b{};", from) or assert(text:match("^[^({;]*%b();", from), beginning))
+  end
+end
+
+declare("runtime/state/store.h", {
+  "enum wr_state_kind {", "enum wr_ttl_update {", "struct wr_state_desc {", "struct wr_store_options {",
+  "struct wr_store *wr_store_new(", "void wr_store_free(", "uint64_t wr_store_keys(",
+})
+declare("runtime/record/key.h", { "uint64_t wr_key_hash(" })
 
 local M = {}
 
@@ -50,14 +52,12 @@ local head = [[
   local keyed = job:source(weir.from { { k = "k" } }):key_by "k"
   local last = ]]
 
-local kinds = { value = 0, list = 1, map = 2, reducing = 3, aggregating = 4 }
-
 local function store_of(states)
-  local descs = ffi.new("struct spec_state_desc[?]", #states)
+  local descs = ffi.new("struct wr_state_desc[?]", #states)
   for i, state in ipairs(states) do
-    descs[i - 1].name, descs[i - 1].kind = state.name, kinds[state.kind]
+    descs[i - 1].name, descs[i - 1].kind = state.name, "WR_STATE_" .. state.kind:upper()
   end
-  local options = ffi.new("struct spec_store_options", {
+  local options = ffi.new("struct wr_store_options", {
     operator_uid = "w", states = descs, state_count = #states, max_parallelism = 128, group_last = 127,
   })
   return C.wr_store_new(options)
