@@ -35,10 +35,11 @@ CXXFLAGS := -std=c++17 $(WARN) $(OPT) $(MARCH) -Iruntime
 LDFLAGS  := $(OPT) -rdynamic
 LDLIBS   := $(LUAJIT_A) $(PC_LIBS) -lm -ldl -lpthread
 
-C_SRC   := $(filter-out runtime/main.c,$(wildcard runtime/*/*.c))
+C_SRC   := $(filter-out runtime/main.c runtime/vendor/%,$(wildcard runtime/*/*.c))
 CC_SRC  := $(wildcard runtime/*/*.cc)
 OBJ     := $(C_SRC:%.c=$B/obj/%.o) $(CC_SRC:%.cc=$B/obj/%.o) $B/obj/embed.o
 LUA_SRC := $(sort $(shell find lua stdlib -name '*.lua' 2>/dev/null))
+MODULES := $(patsubst runtime/vendor/%.c,$B/weir-%.so,$(wildcard runtime/vendor/*.c))
 UNIT    := $(patsubst tests/%.c,$B/%,$(wildcard tests/unit/*/*_test.c))
 SIM     := $(patsubst tests/%.c,$B/%,$(wildcard tests/sim/*_sim.c))
 FUZZ    := $(patsubst tests/%.c,$B/%,$(wildcard tests/fuzz/*_fuzz.c))
@@ -49,7 +50,7 @@ REF     := $(patsubst tests/%.c,$B/%,$(wildcard tests/bench/*.c))
 	deps demo-run unit-build spec-build e2e-build sim-build fuzz-build bench-build FORCE
 .DELETE_ON_ERROR:
 
-all: $B/weir				## build the program: build/weir
+all: $B/weir $(MODULES)			## build the program: build/weir, and its modules
 
 # ---- what CI and a newcomer call: these install the packages that are missing (DEPS=no: they do not) ----
 
@@ -93,8 +94,9 @@ bench-nexmark: bench-build		## measure the Nexmark queries beside plain C (QUERI
 docs:					## write docs/api.md from the annotations in lua/ and stdlib/
 	@luajit packaging/docs.lua docs/api.md lua stdlib
 
-install: $B/weir			## install program, man page, completions (PREFIX=/usr/local DESTDIR=)
+install: $B/weir $(MODULES)		## install program, modules, man page, completions (PREFIX=/usr/local DESTDIR=)
 	install -D -m 755 $B/weir $(DESTDIR)$(PREFIX)/bin/weir
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/weir $(MODULES)
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	$B/weir help man >$(DESTDIR)$(PREFIX)/share/man/man1/weir.1
 	install -D -m 644 packaging/weir.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir
@@ -142,6 +144,13 @@ $B/obj/embed.o: $B/gen/embed.c
 $B/weir: $B/obj/runtime/main.o $(OBJ) $B/stamp/link
 	$(CXX) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS)
 
+# Parts that are loaded when they are needed (module/module.h): they use the program's functions, and bring the
+# libraries that they are named after here.
+LIBS.http = $(shell pkg-config --libs libcurl 2>/dev/null)
+$B/obj/runtime/vendor/%.o: CFLAGS += -fPIC
+$B/weir-%.so: $B/obj/runtime/vendor/%.o $B/stamp/link
+	$(CC) $(OPT) -shared -o $@ $< $(LIBS.$*)
+
 # Test programs are linked with everything but main, so that FFI finds every exported symbol.
 define test_program
 $B/$(1)/%: $B/obj/tests/$(1)/%.o $(OBJ) $B/stamp/link
@@ -171,6 +180,6 @@ unit-build: $(UNIT)
 sim-build: $(SIM)
 fuzz-build: $(FUZZ)
 bench-build: $(REF) $B/weir
-spec-build e2e-build: $B/weir
+spec-build e2e-build: $B/weir $(MODULES)
 
 -include $(shell find $B -name '*.d' 2>/dev/null)

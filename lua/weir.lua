@@ -9,6 +9,7 @@
 ---     :sink(weir.print())
 ---   return job
 
+local async = require "weir.async"
 local functions = require "weir.functions"
 local formats = require "weir.formats"
 local options = require "weir.options"
@@ -39,6 +40,8 @@ local weir = {
   trigger = require "weir.trigger",
   evictor = require "weir.evictor",
   text = require "weir.text",
+  async = { sleep = async.sleep },
+  http = require "weir.http",
   pairs = require("weir.pairs").pairs,
   duration = require("weir.duration").ms,
   null = require("weir.null"),

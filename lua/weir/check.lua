@@ -12,7 +12,7 @@ local M = {}
 ---@return boolean
 function M.stateful(node)
   local fn = type(node.fn) == "table" and node.fn or {}
-  return node.states ~= nil or fn.timer ~= nil or next(fn.state or {}) ~= nil
+  return node.states ~= nil or node.kind == "async" or fn.timer ~= nil or next(fn.state or {}) ~= nil
     or next(fn.broadcast_state or {}) ~= nil
 end
 

@@ -23,8 +23,11 @@ local M = {}
 local lua_kinds = {
   map = true, filter = true, flat_map = true, process = true, reduce = true, co_map = true, co_flat_map = true,
   co_process = true, broadcast_process = true, key_select = true, partition_fn = true, window_process = true,
-  watermark_fn = true,
+  watermark_fn = true, async = true,
 }
+
+-- Those that are a stage of a kind of their own.
+local own_stage = { watermark_fn = "lua_watermarks", async = "lua_async" }
 
 -- A fused stage is one Lua function, and that holds at most 200 locals: some for itself, up to six for each
 -- operator, one for each of its outputs.
@@ -105,9 +108,9 @@ end
 ---------------------------------------------------------------- vertices and stages
 
 -- Rows that fail in a stage leave by one port: an operator whose dead letters are read has a stage alone. So has
--- one that makes watermarks, which is a stage of its own kind.
+-- one that makes watermarks, or waits, which is a stage of its own kind.
 local function stands_alone(graph, id)
-  if graph.job.nodes[id].kind == "watermark_fn" then return true end
+  if own_stage[graph.job.nodes[id].kind] then return true end
   if graph.settled[id].on_error ~= "dead_letter" then return false end
   for _, link in ipairs(graph.out[id]) do
     if link.tag == "dead_letter" then return true end
@@ -366,14 +369,14 @@ local function describe_stage(graph, stage)
     operators[i] = describe_operator(graph, graph.job.nodes[id])
   end
   local described = {
-    kind = node.kind == "watermark_fn" and "lua_watermarks" or stage.lua and "lua" or node.kind,
+    kind = own_stage[node.kind] or stage.lua and "lua" or node.kind,
     name = stage_name(graph, stage),
     operators = operators,
     on_error = graph.settled[node.id].on_error,
     outs = outs,
   }
   if stage.lua then
-    described.options = node.kind == "watermark_fn" and without_meta(node.options) or { on_end = node.options.on_end }
+    described.options = own_stage[node.kind] and without_meta(node.options) or { on_end = node.options.on_end }
     described.options.roots, described.options.links = copy(stage.roots), links
   elseif node.kind == "values" then
     described.options = copy(node.options)

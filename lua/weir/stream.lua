@@ -5,6 +5,7 @@
 --- only say how records travel (key_by, union, rebalance, side_output …) give a view: the same node with
 --- other edges. Everything is checked here, at the line of the script that says it.
 
+local async = require "weir.async"
 local options = require "weir.options"
 local functions = require "weir.functions"
 local settings = require "weir.settings"
@@ -179,6 +180,21 @@ function methods:process(fn)
   end
   check_keyed("stream:process", fn, self.key)
   return operator(self, "process", "process", { fn = fn, options = { on_end = fn.on_end } })
+end
+
+--- A function that may wait, for a web server (`weir.http.get`) or a time (`weir.async.sleep`), while it runs
+--- for other records: at most `capacity` at once. What it returns is the result, nil is none, and `emit` gives
+--- further ones. No result goes past a watermark.
+---
+---   stream:async { timeout = "5s", fn = function(rec)
+---     local reply = weir.http.get("http://users.local/" .. rec.user)
+---     return { user = rec.user, name = reply.body }
+---   end }
+---@param opts weir.AsyncOptions|fun(record: any, emit: fun(record: any)): any
+---@return weir.Stream
+function methods:async(opts)
+  local fn, o = async.check(opts)
+  return operator(self, "async", "async", { fn = fn, options = o })
 end
 
 ---------------------------------------------------------------- keys

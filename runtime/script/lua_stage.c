@@ -377,9 +377,9 @@ const struct wr_stage_ops wr_lua_stage_ops = {
     .free = stage_free,
 };
 
-const struct wr_stage_kind wr_script_kinds[] = {{"lua", &wr_lua_stage_ops},
-						{"lua_watermarks", &wr_lua_watermarks_ops}};
-const unsigned wr_script_kinds_count = 2;
+const struct wr_stage_kind wr_script_kinds[] = {
+    {"lua", &wr_lua_stage_ops}, {"lua_watermarks", &wr_lua_watermarks_ops}, {"lua_async", &wr_lua_async_ops}};
+const unsigned wr_script_kinds_count = 3;
 
 /* ---- called by generated code ---- */
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lua_stage: the stage kind "lua", and what the kind "lua_watermarks" (watermark_stage.c) has of it.
- * Task's thread. */
+/* lua_stage: the stage kind "lua", and what the kinds "lua_watermarks" (watermark_stage.c) and
+ * "lua_async" (async_stage.c) have of it. Task's thread. */
 #pragma once
 #include "script/script.h"
 
 extern const struct wr_stage_ops wr_lua_stage_ops;
 extern const struct wr_stage_ops wr_lua_watermarks_ops; /* watermark_stage.c */
+extern const struct wr_stage_ops wr_lua_async_ops;	/* async_stage.c */
 
 /* What generated code shares with the stage. */
 struct wr_lua *wr_lua_stage_shared(struct wr_stage *s);

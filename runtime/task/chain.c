@@ -158,6 +158,14 @@ static int on_split(struct wr_stage *s, const struct wr_item *item)
 	return synced == WR_OK ? rc : synced;
 }
 
+static int on_idle(struct wr_stage *s, const struct wr_item *item)
+{
+	int rc = s->ops->idle(s, item->event == WR_EV_IDLE);
+	int synced = rc >= 0 ? wr_stage_sync(s) : WR_OK;
+
+	return synced == WR_OK ? rc : synced;
+}
+
 /* At a sink, which has no output but for what failed, its way is over. */
 static int on_marker(struct wr_stage *s, const struct wr_item *item)
 {
@@ -204,6 +212,8 @@ static int on_item(struct wr_stage *s, struct wr_item *item)
 	case WR_EV_ACTIVE:
 		if (s->ops->own_time)
 			return WR_OK;
+		if (s->ops->idle)
+			return on_idle(s, item);
 	}
 	return stage_event(s, item->event, item->ts, item->payload, item->text);
 }
@@ -235,6 +245,7 @@ static int stage_paused(struct wr_task *t, uint32_t stage)
 		return DRAIN_MORE;
 	if (behind || c->moved || c->told)
 		return WR_OK;
+	t->waits = &c->stages[stage];
 	return DRAIN_WAIT;
 }
 

@@ -39,6 +39,8 @@ enum wr_letter_type {
 	WR_LETTER_ALLOWED = 69,	 /* coordinator → task: how far it may be */
 	/* test → the source that stands in for a job's own: what it emits (connect/feed.h) */
 	WR_LETTER_FEED = 70,
+	/* a stage → itself, from a thread of its own: what came from outside */
+	WR_LETTER_ANSWER = 71,
 };
 
 /* The task that a letter goes to, or comes from. */

@@ -87,6 +87,9 @@ struct wr_stage_ops {
 	int (*tick)(struct wr_stage *s, uint64_t now_ns);
 	/* What a source of the chain says of its splits; `name` is borrowed. NULL: passed on. */
 	int (*split)(struct wr_stage *s, enum wr_split_word word, uint32_t number, const char *name);
+	/* The input of this stage is idle, or active again; the stage says so itself in its time
+	 * (wr_stage_emit_idle). NULL: passed on. */
+	int (*idle)(struct wr_stage *s, bool idle);
 	/* A source: no rows of this split until further notice. NULL: the task does not poll it meanwhile. */
 	void (*hold)(struct wr_stage *s, uint32_t number, bool held);
 	/* A letter for this stage (splits, end of commits …); payload borrowed. */
@@ -178,6 +181,9 @@ int wr_stage_second_keyer(const struct wr_stage *s, struct wr_keyer **keyer);
 /* Emits one event of a source or watermark assigner behind the rows written so far on all ports. */
 int wr_stage_emit_watermark(struct wr_stage *s, int64_t wm);
 int wr_stage_emit_idle(struct wr_stage *s, bool idle);
+/* Posts a letter to this stage itself. Any thread, as long as the stage is not freed; copies the payload.
+ * WR_OK or WR_EFATAL. */
+int wr_stage_mail(struct wr_stage *s, uint32_t type, const void *payload, uint32_t len);
 /* A source says where it is in its splits; heard by the stages behind it in its chain, never by others.
  * `number` counts splits up from 1 in this subtask; copies `name` (of BEGIN, for people). */
 int wr_stage_emit_split(struct wr_stage *s, enum wr_split_word word, uint32_t number, const char *name);

@@ -384,6 +384,16 @@ static int flush(struct wr_task *t, enum wr_step step)
 	return rc;
 }
 
+/* A blocked task handles no input and fires no timers: only what lets it go on again counts. */
+static uint64_t blocked_deadline(const struct wr_task *t)
+{
+	uint64_t at = t->flush_ns;
+
+	if (t->waits && t->waits->tick_ns < at)
+		at = t->waits->tick_ns;
+	return t->waits && t->waits->wake_ns < at ? t->waits->wake_ns : at;
+}
+
 static uint64_t next_deadline(struct wr_task *t)
 {
 	uint64_t at = t->flush_ns < t->marker_ns ? t->flush_ns : t->marker_ns;
@@ -455,6 +465,7 @@ enum wr_step wr_task_step(struct wr_task *t)
 	t->chain.step_until_ns = began + WR_STEP_NS;
 	for (uint32_t i = 0; i < t->chain.stage_count; i++)
 		t->chain.stages[i].step_until_ns = t->chain.step_until_ns;
+	t->waits = NULL;
 	rc = t->opened < t->chain.stage_count ? open_stages(t) : WR_OK;
 	if (rc == WR_OK)
 		rc = read_mail(t);
@@ -464,7 +475,9 @@ enum wr_step wr_task_step(struct wr_task *t)
 	t->now_ns = wr_clock_ns(t->chain.clock);
 	if (step < WR_STEP_DONE && flush(t, step) != WR_OK)
 		step = answer(t, WR_EFATAL);
-	t->deadline_ns = step == WR_STEP_IDLE || step == WR_STEP_BLOCKED ? next_deadline(t) : UINT64_MAX;
+	t->deadline_ns = step == WR_STEP_IDLE	   ? next_deadline(t)
+			 : step == WR_STEP_BLOCKED ? blocked_deadline(t)
+						   : UINT64_MAX;
 	account(t, began, step);
 	if (step >= WR_STEP_DONE)
 		t->done = true;
@@ -482,4 +495,17 @@ void wr_task_post(struct wr_task *t, struct wr_letter *l)
 {
 	wr_mailbox_put(&t->mailbox, l);
 	wr_notify_fire(&t->env.wake);
+}
+
+int wr_stage_mail(struct wr_stage *s, uint32_t type, const void *payload, uint32_t len)
+{
+	struct wr_task *t = (struct wr_task *)((char *)s->chain - offsetof(struct wr_task, chain));
+	struct wr_letter *l =
+	    wr_letter_new((enum wr_letter_type)type,
+			  (struct wr_address){t->env.vertex, t->env.subtask, s->index}, payload, len);
+
+	if (!l)
+		return WR_EFATAL;
+	wr_task_post(t, l);
+	return WR_OK;
 }

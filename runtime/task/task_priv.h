@@ -33,7 +33,8 @@ struct wr_task {
 	bool stopping;	     /* a source ends at its next turn */
 	bool input_ended;    /* END is in the chain */
 	bool done;
-	bool *closed; /* by stage: wants no more rows; those that come are dropped */
+	struct wr_stage *waits; /* the stage that the task waits for when it is blocked; NULL: its outputs */
+	bool *closed;		/* by stage: wants no more rows; those that come are dropped */
 	bool enough, enough_said;
 	struct wr_barriers *barriers;	/* NULL for a source */
 	struct wr_snapshots *snapshots; /* NULL: barriers only pass */

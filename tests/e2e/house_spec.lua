@@ -46,7 +46,7 @@ describe("tests/support/deps", function()
   after_each(function() shell.remove(fake) end)
 
   local build = "gcc g++ pkg-config luajit libluajit-5.1-dev libev-dev libxxhash-dev libsimdjson-dev "
-    .. "libzstd-dev zlib1g-dev"
+    .. "libzstd-dev zlib1g-dev libcurl4-openssl-dev"
 
   it("shows the apt-get line and installs what is missing", function()
     machine(build:gsub("luajit ", "", 1):gsub("libev%-dev ", ""))
@@ -166,7 +166,7 @@ describe("make install", function()
     local version = shell.run(("cd / && %s/usr/bin/weir version"):format(to))
     local page = shell.read(to .. "/usr/share/man/man1/weir.1")
     shell.remove(to)
-    assert.equal("./usr/bin/weir\n./usr/share/bash-completion/completions/weir\n./usr/share/man/man1/weir.1\n"
+    assert.equal("./usr/bin/weir\n./usr/lib/weir/weir-http.so\n./usr/share/bash-completion/completions/weir\n./usr/share/man/man1/weir.1\n"
       .. "./usr/share/zsh/site-functions/_weir\n", files)
     assert.is_truthy(version:match "^weir %d+%.%d+%.%d+\n$")
     assert.is_truthy(page:find("\\fB\\-\\-buffer\\-timeout", 1, true))

@@ -7,8 +7,8 @@
 -- ---- the layers: a folder includes only from rows below it; folders on one row do not see each other ----
 
 local rows = {
-  { "base" }, { "record" }, { "exchange", "state", "checkpoint", "stream" }, { "savepoint" }, { "task" }, { "time", "format" },
-  { "script", "connect", "operator", "window", "nexmark" }, { "cluster" }, { "main.c" },
+  { "base" }, { "record", "module" }, { "exchange", "state", "checkpoint", "stream" }, { "savepoint" }, { "task" }, { "time", "format" },
+  { "script", "connect", "operator", "window", "nexmark", "vendor" }, { "cluster" }, { "main.c" },
 }
 local row_of = {}
 for i, row in ipairs(rows) do

@@ -121,7 +121,7 @@ local at_run_time = { version = true, text = true, pairs = true, null = true }
 
 -- A subtask has drawn its graph for the functions in it and never draws again: what did it makes room, and
 -- is loaded anew should a function ask for it after all.
-local function shed(job)
+local function shed(job, waits)
   for name in pairs(job) do
     if name ~= "args" and name ~= "name" then job[name] = nil end
   end
@@ -133,6 +133,9 @@ local function shed(job)
   for name in pairs(package.loaded) do
     if name == "weir" or name:find "^weir%.%a+$" and name ~= "weir.null" then package.loaded[name] = nil end
   end
+  if api and waits then
+    api.http, api.async = require "weir.http", { sleep = require("weir.async").sleep }
+  end
   if api then
     setmetatable(api, { __index = function(_, name) return require("weir")[name] end })
   end
@@ -140,13 +143,13 @@ local function shed(job)
 end
 
 -- Runs the script for the functions of a stage: its operators by id.
-local function draw_again(operators)
+local function draw_again(operators, waits)
   local job = run_script()
   local difference = require("weir.fingerprint").verify(operators, job)
   if difference then error(script_name() .. ": " .. difference, 0) end
   local nodes = {}
   for _, op in ipairs(operators) do nodes[op.id] = job.nodes[op.id] end
-  shed(job)
+  shed(job, waits)
   return nodes
 end
 
@@ -163,8 +166,9 @@ end
 function M.stage(shared, plan_bytes)
   local plan = codec.decode_value(plan_bytes)
   connect(shared)
-  local nodes = draw_again(plan.operators)
-  local entry = require("weir.internal.chain").new(shared, plan, nodes)
+  local waits = plan.kind == "lua_async"
+  local nodes = draw_again(plan.operators, waits)
+  local entry = require(waits and "weir.internal.async" or "weir.internal.chain").new(shared, plan, nodes)
   if settings().doctor then watched(entry) end
   return entry
 end

@@ -82,11 +82,12 @@ end
 
 local TRACEBACK_MAX = 12
 
--- User frames of the present stack: the generated code and the engine are left out.
-local function user_traceback(level)
+-- User frames of the present stack, or of a coroutine's: the generated code and the engine are left out.
+local function user_traceback(level, co)
   local lines = {}
   while true do
-    local info = debug.getinfo(level, "Sln")
+    local info
+    if co then info = debug.getinfo(co, level, "Sln") else info = debug.getinfo(level, "Sln") end
     if not info then break end
     if #lines == TRACEBACK_MAX then
       lines[#lines + 1] = "    …"
@@ -120,13 +121,13 @@ local function whole(stage, k, rec)
   return rows.decoder(bit.band(ffi.cast(border.elemp, row).tag, 0xffffff))(row + rows.HEAD)
 end
 
--- What the function raised: a text, without the place in a generated loop that coroutine.wrap puts in front, or
+-- What the function raised: a text, without a place in a generated loop or a module of ours in front, or
 -- any other value as it would be shown in a record. A table's own __tostring is the script's, and may fail in
 -- its turn.
 ---@param err any
 ---@return string
 function M.error_text(err)
-  if type(err) == "string" then return (err:gsub("^weir:.-:%d+: ", "")) end
+  if type(err) == "string" then return (err:gsub("^weir:.-:%d+: ", ""):gsub('^%[string "weir[%w.]*"%]:%d+: ', "")) end
   local meta = type(err) == "table" and debug.getmetatable(err)
   if meta and rawget(meta, "__tostring") then
     local ok, text = pcall(tostring, err)
@@ -196,11 +197,11 @@ end
 
 --- Gives the stage its functions for failures.
 function M.errors(stage)
-  --- A call of operator k failed under its policy.
-  function stage.failed(k, err, rec)
+  --- A call of operator k failed under its policy; in coroutine `co`, if that is given.
+  function stage.failed(k, err, rec, co)
     if is_described(err) then error(err, 0) end
     if stage.policies[k] == "fail" then
-      error({ [FATAL] = true, text = describe_failure(stage, k, err, rec) }, 0)
+      error({ [FATAL] = true, text = describe_failure(stage, k, err, rec, co and user_traceback(0, co)) }, 0)
     end
     local text = M.error_text(err)
     local row = element(stage, whole(stage, k, rec)) or ""

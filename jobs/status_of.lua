@@ -1,0 +1,27 @@
+--- status_of: asks a web server for each address, several at a time.
+---
+---   printf '%s\n' http://localhost:8000/ | weir run --quiet jobs/status_of.lua
+---   weir run -p 2 jobs/status_of.lua order=unordered <urls.txt
+---
+--- Reads an address a line, and prints {"url":, "status":, "bytes":, "type":}, in the order of the lines unless
+--- order=unordered. A request that gets no answer, or one of 500 and above, is tried three times; what has none
+--- after ten seconds is {"url":, "error":}.
+--- Shows: an async function, HTTP, retry, timeout.
+local weir = require "weir"
+
+local job = weir.job { name = "status_of" }
+
+local function status(line)
+  local reply = weir.http.get(line.line)
+  return { url = line.line, status = reply.status, bytes = #reply.body, type = reply.headers["content-type"] or "" }
+end
+
+job:source(weir.stdin())
+  :async {
+    fn = status, order = job.args.order or "ordered", capacity = 50,
+    timeout = "10s", on_timeout = function(line) return { url = line.line, error = "no answer" } end,
+    retry = { attempts = 3, delay = "200ms", factor = 2, if_result = function(reply) return reply.status >= 500 end },
+  }:uid "ask"
+  :sink(weir.print())
+
+return job
