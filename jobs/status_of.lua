@@ -1,7 +1,7 @@
 --- status_of: asks a web server for each address, several at a time.
 ---
----   printf '%s\n' http://localhost:8000/ | weir run --quiet jobs/status_of.lua
----   weir run -p 2 jobs/status_of.lua order=unordered <urls.txt
+---   weir run jobs/status_of.lua <addresses.txt
+---   printf '%s\n' http://localhost:8000/ | weir run jobs/status_of.lua order=unordered
 ---
 --- Reads an address a line, and prints {"url":, "status":, "bytes":, "type":}, in the order of the lines unless
 --- order=unordered. A request that gets no answer, or one of 500 and above, is tried three times; what has none

@@ -136,6 +136,23 @@ static void a_full_output_blocks_and_its_return_wakes(void **state)
 	kit_free(k);
 }
 
+static void a_blocked_task_sleeps_although_a_timer_of_it_is_due(void **state)
+{
+	struct kit *k = kit_new(1);
+
+	(void)state;
+	k->stages[0].processing_timer = true;
+	k->stages[0].timer_ms = 5003;
+	k->stages[1].waits = 3;
+	kit_start(k, 2, false, WR_ON_ERROR_FAIL);
+	kit_send(k, 0, 1, 2);
+	assert_int_equal(kit_run(k), WR_STEP_BLOCKED);
+	wr_clock_advance(&k->clock, 5000000);
+	assert_int_equal(kit_run(k), WR_STEP_BLOCKED);
+	assert_true(wr_task_deadline(k->task) > k->clock.manual_ns);
+	kit_free(k);
+}
+
 static void a_stage_that_explodes_holds_a_few_pages_and_loses_nothing(void **state)
 {
 	struct kit *k = kit_new(1);
@@ -374,6 +391,7 @@ int main(void)
 	    cmocka_unit_test(i13_processing_timers_fire_before_the_last_watermark),
 	    cmocka_unit_test(a_processing_timer_sets_the_deadline_and_fires_then),
 	    cmocka_unit_test(a_full_output_blocks_and_its_return_wakes),
+	    cmocka_unit_test(a_blocked_task_sleeps_although_a_timer_of_it_is_due),
 	    cmocka_unit_test(a_stage_that_explodes_holds_a_few_pages_and_loses_nothing),
 	    cmocka_unit_test(a_sink_that_waits_blocks_its_task_until_it_wakes_it),
 	    cmocka_unit_test(a_sink_that_wants_no_more_says_so_once_and_drops_the_rest),
