@@ -134,7 +134,8 @@ local function shed(job, waits)
     if name == "weir" or name:find "^weir%.%a+$" and name ~= "weir.null" then package.loaded[name] = nil end
   end
   if api and waits then
-    api.http, api.async = require "weir.http", { sleep = require("weir.async").sleep }
+    rawset(api, "http", require "weir.http")
+    rawset(api, "async", { sleep = require("weir.async").sleep })
   end
   if api then
     setmetatable(api, { __index = function(_, name) return require("weir")[name] end })
