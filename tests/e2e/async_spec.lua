@@ -85,7 +85,7 @@ describe("an async function", function()
       numbers(50):async { capacity = 3, fn = function(rec)
         now = now + 1
         most = math.max(most, now)
-        weir.async.sleep(1)
+        weir.async.sleep "1ms"
         now = now - 1
         return { n = rec.n, most = most }
       end }:sink(weir.print())
@@ -97,7 +97,7 @@ describe("an async function", function()
   it("J12: fails the job with script, line, operator and record", function()
     local err = fails [[
       numbers(5):async(function(rec)
-        weir.async.sleep(0)
+        weir.async.sleep "0ms"
         if rec.n == 3 then error "boom" end
         return rec
       end):name "ask":sink(weir.print())
@@ -110,7 +110,7 @@ describe("an async function", function()
   it("J12: skips a record that fails, or hands it to the dead letters, with none of its results", function()
     assert.equal('{"error":"job.lua:11: boom","n":2}\n{"n":1}\n{"n":3}\n', shell.sorted(run [[
       local s = numbers(3):async(function(rec, emit)
-        weir.async.sleep(0)
+        weir.async.sleep "0ms"
         if rec.n == 2 then emit { n = 200 } error "boom" end
         return rec
       end):on_error "dead_letter"
@@ -120,7 +120,7 @@ describe("an async function", function()
     assert.equal('{"n":1}\n{"n":3}\n', run [[
       numbers(3):async(function(rec, emit)
         emit(rec)
-        weir.async.sleep(0)
+        weir.async.sleep "0ms"
         if rec.n == 2 then error {} end
       end):on_error "skip":sink(weir.print())
     ]])
@@ -154,7 +154,7 @@ describe("an async function", function()
       local attempts = {}
       numbers(2):async { timeout = "2h", retry = { attempts = 5, delay = "1h" }, fn = function(rec)
         attempts[rec.n] = (attempts[rec.n] or 0) + 1
-        weir.async.sleep(1)
+        weir.async.sleep "1ms"
         if attempts[rec.n] == 1 then error "not yet" end
         return { n = rec.n, attempt = attempts[rec.n] }
       end }:sink(weir.print())
@@ -175,7 +175,7 @@ describe("an async function", function()
       numbers(250):async(function()
         now = now + 1
         most = math.max(most, now)
-        weir.async.sleep(1)
+        weir.async.sleep "1ms"
         now = now - 1
         return { most = most }
       end):sink(weir.print())
@@ -218,7 +218,7 @@ describe("an async function", function()
     assert.equal(lines(1, 5000, '{"line":"%d","list":[1,{"a":true}],"more":1}'), run [[
       numbers(5000):map(function(rec) return { n = rec.n, list = { 1, { a = true } } } end)
         :async { order = "ordered", capacity = 7, fn = function(rec)
-          if rec.n % 3 == 0 then weir.async.sleep(0) end
+          if rec.n % 3 == 0 then weir.async.sleep "0ms" end
           return { line = tostring(rec.n), list = rec.list, more = 1 }
         end }:sink(weir.print())
     ]])
@@ -240,24 +240,24 @@ describe("an async function", function()
       assert.matches(text, fails(code), nil)
     end
     says("job.lua:%d+: weir.async.sleep waits, and may be called only in the function of stream:async", [[
-      numbers(1):map(function(rec) weir.async.sleep(1) return rec end):sink(weir.print())]])
+      numbers(1):map(function(rec) weir.async.sleep "1ms" return rec end):sink(weir.print())]])
     says("job.lua:%d+: weir.http.get waits, which on_timeout may not", [[
       numbers(1):async { timeout = 1, fn = function() weir.async.sleep "1h" end,
         on_timeout = function() weir.http.get "http://localhost/" end }:sink(weir.print())]])
     says("job.lua:%d+: weir.async.sleep waits, and may not be called in a coroutine of the script's own", [[
-      numbers(1):async(function() coroutine.wrap(function() weir.async.sleep(1) end)() end):sink(weir.print())]])
+      numbers(1):async(function() coroutine.wrap(function() weir.async.sleep "1ms" end)() end):sink(weir.print())]])
     says('the async function yielded "what": only weir.http.get, weir.async.sleep', [[
       numbers(1):async(function() coroutine.yield "what" end):sink(weir.print())]])
     says("attempt to yield across C%-call boundary", [[
       numbers(1):async(function()
-        table.sort({ 2, 1, 3 }, function(a, b) weir.async.sleep(1) return a < b end)
+        table.sort({ 2, 1, 3 }, function(a, b) weir.async.sleep "1ms" return a < b end)
       end):sink(weir.print())]])
     says("emit belongs to a record that is done", [[
       local kept
       numbers(2):async(function(rec, emit)
         if kept then kept(rec) end
         kept = emit
-        weir.async.sleep(1)
+        weir.async.sleep "1ms"
       end):sink(weir.print())]])
     says("a record cannot hold a function", [[
       numbers(1):async(function() return { f = print } end):sink(weir.print())]])
