@@ -14,32 +14,48 @@
 
 static struct wr_mem mem = WR_MEM_INIT("base.threads");
 
+/* On `cpu` from its first instruction. */
+static int create_on(struct wr_thread *t, int cpu, void *(*run)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	cpu_set_t set;
+	int rc;
+
+	CPU_ZERO(&set);
+	CPU_SET((unsigned)cpu, &set);
+	rc = pthread_attr_init(&attr);
+	if (rc)
+		return rc;
+	rc = pthread_attr_setaffinity_np(&attr, sizeof set, &set);
+	if (!rc)
+		rc = pthread_create(&t->id, &attr, run, arg);
+	pthread_attr_destroy(&attr);
+	return rc;
+}
+
 int wr_thread_start(struct wr_thread *t, const char *name, int cpu, void *(*run)(void *), void *arg)
 {
 	sigset_t ours, before;
-	int rc;
+	int rc = -1;
 
 	sigemptyset(&ours);
 	sigaddset(&ours, SIGINT);
 	sigaddset(&ours, SIGTERM);
 	sigaddset(&ours, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &ours, &before);
-	rc = pthread_create(&t->id, NULL, run, arg);
+	if (cpu >= 0) {
+		rc = create_on(t, cpu, run, arg);
+		if (rc)
+			wr_debug("thread", "%s is not pinned to cpu %d: %s", name, cpu, strerror(rc));
+	}
+	if (rc)
+		rc = pthread_create(&t->id, NULL, run, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc)
 		return wr_error_set(WR_EFATAL, "cannot start thread %s: %s", name, strerror(rc));
 	t->running = true;
 	snprintf(t->name, sizeof t->name, "%s", name);
 	pthread_setname_np(t->id, t->name);
-	if (cpu >= 0) {
-		cpu_set_t set;
-
-		CPU_ZERO(&set);
-		CPU_SET((unsigned)cpu, &set);
-		rc = pthread_setaffinity_np(t->id, sizeof set, &set);
-		if (rc)
-			wr_debug("thread", "%s is not pinned to cpu %d: %s", name, cpu, strerror(rc));
-	}
 	return WR_OK;
 }
 
