@@ -9,6 +9,8 @@
 
 static struct wr_mem mem = WR_MEM_INIT("exchange.gates");
 
+enum { PREFERRED_MAX = 8 /* buffers in a row from the channel that is behind, while it says no time */ };
+
 struct port {
 	struct wr_channel *channel;
 	uint32_t input;
@@ -17,6 +19,8 @@ struct port {
 };
 struct wr_gate {
 	uint32_t count, ended, next;
+	uint32_t behind;    /* the channel to prefer, count = none */
+	uint32_t preferred; /* buffers it was preferred for since it was set */
 	struct port ports[];
 };
 
@@ -26,7 +30,7 @@ struct wr_gate *wr_gate_new(const struct wr_gate_channel *channels, uint32_t cou
 
 	if (!g)
 		return NULL;
-	g->count = count;
+	g->count = g->behind = count;
 	for (uint32_t i = 0; i < count; i++) {
 		g->ports[i].channel = channels[i].channel;
 		g->ports[i].input = channels[i].input;
@@ -74,9 +78,14 @@ bool wr_gate_has_input(const struct wr_gate *g)
 	return false;
 }
 
-/* Next filled channel behind the last one; count if there is none. */
+/* The channel that is behind, or the next filled one behind the last one; count if there is none. */
 static uint32_t round_robin(struct wr_gate *g)
 {
+	if (g->behind < g->count && g->preferred < PREFERRED_MAX && port_filled(&g->ports[g->behind])) {
+		g->preferred++;
+		return g->behind;
+	}
+	g->preferred = 0;
 	for (uint32_t i = 0; i < g->count; i++) {
 		uint32_t at = g->next + i < g->count ? g->next + i : g->next + i - g->count;
 
@@ -163,6 +172,13 @@ int wr_gate_next_from(struct wr_gate *g, uint32_t channel, struct wr_input *out)
 	while (rc == WR_AGAIN && port_filled(&g->ports[channel]))
 		rc = take(g, channel, out);
 	return rc;
+}
+
+void wr_gate_prefer(struct wr_gate *g, int64_t channel)
+{
+	WR_ASSERT(channel < (int64_t)g->count);
+	g->behind = channel < 0 ? g->count : (uint32_t)channel;
+	g->preferred = 0;
 }
 
 void wr_gate_block(struct wr_gate *g, uint32_t channel)

@@ -5,7 +5,7 @@
  * that was seen empty: the task may sleep after WR_AGAIN, and only then. A buffer from
  * wr_gate_next is the caller's to unref. Fragments are put together here: the caller sees one
  * buffer (larger than the pool's) with the whole row. Which of several filled channels comes
- * next is asked of `choose` (the recordable decision), or round robin.
+ * next is asked of `choose` (the recordable decision), or round robin with a preference.
  *
  *   channel:  OPEN ──block──▶ BLOCKED ──unblock_all──▶ OPEN ──end──▶ ENDED
  */
@@ -29,11 +29,15 @@ uint32_t wr_gate_count(const struct wr_gate *g);
 uint32_t wr_gate_input(const struct wr_gate *g, uint32_t channel);
 /* WR_OK with *out, WR_AGAIN if all open channels are empty, WR_END if all have ended, or WR_EFATAL when the
  * heap refuses a row that comes in pieces. `choose(arg, n)` picks one of the n filled channels, in the order
- * of their numbers; NULL = round robin. */
+ * of their numbers; NULL = round robin (but see wr_gate_prefer). */
 int wr_gate_next(struct wr_gate *g, struct wr_input *out, uint32_t (*choose)(void *arg, uint32_t n),
 		 void *arg);
 /* As wr_gate_next, from this channel; WR_AGAIN until a whole buffer is there. */
 int wr_gate_next_from(struct wr_gate *g, uint32_t channel, struct wr_input *out);
+/* While `channel` (−1: none) is filled, it comes before its turn: the one that is behind in event time, so
+ * that what lies in front of the gate is taken nearly in that order. The others have a turn at least every
+ * few buffers, until the next call. */
+void wr_gate_prefer(struct wr_gate *g, int64_t channel);
 /* Nothing is taken from a blocked channel, and it wakes nobody. */
 void wr_gate_block(struct wr_gate *g, uint32_t channel);
 void wr_gate_unblock_all(struct wr_gate *g);

@@ -35,11 +35,15 @@ static int valve_actions(struct wr_task *t, unsigned actions)
 static int on_time(struct wr_task *t, uint32_t channel, unsigned actions)
 {
 	uint64_t now_ns = t->chain.step_until_ns - WR_STEP_NS;
-	int64_t watermark;
+	int64_t watermark, holder;
 	bool idle, aligned;
 
 	wr_valve_channel(t->valve, channel, &watermark, &idle, &aligned);
 	wr_hold_set(&t->hold, channel, watermark, idle, now_ns);
+	holder = wr_metric_get(&t->hold.holder);
+	if (holder >= 0 && wr_metric_get(&t->hold.parts[holder].watermark) == WR_TS_NONE)
+		holder = -1; /* it may have no event time at all */
+	wr_gate_prefer(t->gate, holder);
 	return valve_actions(t, actions);
 }
 

@@ -218,10 +218,54 @@ static void a_refused_allocation_is_an_error_and_leaks_nothing(void **state)
 	wr_bytes_deinit(&row);
 }
 
+static void the_channel_that_is_behind_comes_before_its_turn(void **state)
+{
+	(void)state;
+	open_gate(3);
+	for (uint32_t i = 0; i < 2; i++)
+		for (uint32_t c = 0; c < 3; c++)
+			push(c, i);
+	wr_gate_prefer(gate, 2);
+	next_is(2, 0);
+	next_is(2, 1);
+	next_is(0, 0); /* it is empty: turns go on where they were */
+	push(2, 2);
+	next_is(2, 2);
+	wr_gate_prefer(gate, -1);
+	next_is(1, 0);
+	next_is(0, 1);
+	next_is(1, 1);
+	next_says(WR_AGAIN);
+	close_gate(3);
+}
+
+static void one_that_stays_behind_leaves_the_others_their_turns(void **state)
+{
+	uint32_t others = 0;
+
+	(void)state;
+	open_gate(2);
+	for (uint32_t i = 0; i < 100; i++)
+		for (uint32_t c = 0; c < 2; c++)
+			push(c, i);
+	wr_gate_prefer(gate, 0);
+	for (uint32_t i = 0; i < 100; i++) {
+		struct wr_input in;
+
+		assert_int_equal(wr_gate_next(gate, &in, NULL, NULL), WR_OK);
+		others += in.channel == 1;
+		wr_buffer_unref(in.buffer);
+	}
+	assert_in_range(others, 5, 25);
+	close_gate(2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_teardown(filled_channels_take_turns, kit_no_leak),
+	    cmocka_unit_test_teardown(the_channel_that_is_behind_comes_before_its_turn, kit_no_leak),
+	    cmocka_unit_test_teardown(one_that_stays_behind_leaves_the_others_their_turns, kit_no_leak),
 	    cmocka_unit_test_teardown(a_full_channel_does_not_starve_the_others, kit_no_leak),
 	    cmocka_unit_test_teardown(nothing_comes_from_a_blocked_channel_until_it_is_unblocked,
 				      kit_no_leak),
