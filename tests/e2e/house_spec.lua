@@ -72,13 +72,15 @@ end)
 describe("tests/support/run", function()
   local tree
 
-  --- Runs the e2e suite of a tree that has the given shell tests; gives the last line, all, and the exit code.
-  local function count(programs)
+  --- Runs the e2e suite of a tree that has the given shell tests, for `timeout` seconds each; gives the last line,
+  --- all, and the exit code.
+  local function count(programs, timeout)
     tree = shell.folder()
     os.execute(("mkdir -p %s/tests/support %s/tests/e2e && cp tests/support/run %s/tests/support/"):format(tree, tree, tree))
     write(tree .. "/Makefile", "e2e-build:\n")
     for name, text in pairs(programs) do write(("%s/tests/e2e/%s.sh"):format(tree, name), text) end
-    local out, code = shell.run(("env -u MAKEFLAGS -u BUILD -u B -u FILTER TIMEOUT=1 %s/tests/support/run e2e"):format(tree))
+    local out, code = shell.run(("env -u MAKEFLAGS -u BUILD -u B -u FILTER TIMEOUT=%d %s/tests/support/run e2e")
+      :format(timeout or 60, tree))
     shell.remove(tree)
     return out:match "([^\n]*)\n$", out, code
   end
@@ -109,7 +111,12 @@ describe("tests/support/run", function()
   it("counts a skipped test, an empty program and one that does not end as failures", function()
     assert.equal("0 passed, 1 failed", (count { a = "echo 'ok 1 - # SKIP later'" }))
     assert.equal("0 passed, 1 failed", (count { a = "true" }))
-    assert.equal("1 passed, 1 failed", (count { a = "echo ok - 1; while :; do :; done" }))
+    assert.equal("1 passed, 1 failed", (count({ a = "echo ok - 1; while :; do :; done" }, 1)))
+  end)
+
+  it("counts its own when another run goes on in the same folder", function()
+    local last, out = count { a = "FILTER=b tests/support/run e2e && echo ok - 1", b = "echo ok - 1" }
+    assert.equal("2 passed, 0 failed", last, out)
   end)
 
   it("fails when there is nothing to run", function()
