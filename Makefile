@@ -89,7 +89,7 @@ format:					## format all C files
 	@find runtime tests -name '*.[ch]' -o -name '*.cc' | xargs clang-format -i
 bench: bench-build			## measure against hand-written C: table, JSON lines and plot in build/bench
 	@luajit tests/bench/run.lua $B $(FIGURES)
-bench-nexmark: bench-build		## measure the Nexmark queries beside plain C (QUERIES="0 5" EVENTS=4e6 ROUNDS=3)
+bench-nexmark: bench-build		## measure the Nexmark queries beside plain C (QUERIES="0 5" EVENTS=4e6 ROUNDS=3 FROM=generator)
 	@luajit tests/bench/nexmark.lua $B $(QUERIES)
 docs:					## write docs/api.md from the annotations in lua/ and stdlib/
 	@luajit packaging/docs.lua docs/api.md lua stdlib

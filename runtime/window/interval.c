@@ -25,9 +25,16 @@ static struct wr_mem mem = WR_MEM_INIT("window.interval");
 
 enum { FIRE_GROUP = 64 /* timers between two looks at the clock */, STAYS_MAX_MS = 60000 };
 
+/* A field of left rows that holds a time, and where it lies in rows of the shape met last. */
+struct time_field {
+	struct wr_str name;
+	uint32_t shape;
+	uint32_t at; /* in the row; 0: to be looked up in each row */
+};
+
 struct interval {
-	struct wr_str from, to; /* fields; from empty: the row's own time */
-	bool alone;		/* left rows without a right one go out, too */
+	struct time_field from, to; /* from without a name: the row's own time */
+	bool alone;		    /* left rows without a right one go out, too */
 	struct wr_keyer *keyer2;
 	struct wr_accums accums;
 	struct wr_spans spans;
@@ -37,11 +44,11 @@ struct interval {
 	struct wr_short_key keys[WR_KEYS_MAX];
 };
 
-static struct wr_str option_str(const struct wr_value *options, const char *name)
+static struct time_field time_field(const struct wr_value *options, const char *option)
 {
-	const char *text = wr_value_str(options, name, "");
+	const char *name = wr_value_str(options, option, "");
 
-	return (struct wr_str){text, (uint32_t)strlen(text)};
+	return (struct time_field){.name = {name, (uint32_t)strlen(name)}};
 }
 
 static int open_(struct wr_stage *s)
@@ -54,8 +61,8 @@ static int open_(struct wr_stage *s)
 		return WR_EFATAL;
 	WR_ASSERT(s->store && s->keyer);
 	s->state = v;
-	v->from = option_str(s->options, "from");
-	v->to = option_str(s->options, "to");
+	v->from = time_field(s->options, "from");
+	v->to = time_field(s->options, "to");
 	v->alone = !strcmp(wr_value_str(s->options, "kind", "inner"), "left");
 	list = wr_value_list(s->options, "aggregates", &count);
 	wr_accums_init(&v->accums, list, count);
@@ -78,18 +85,35 @@ static int need_time(const struct wr_elem *row, int64_t ts, const char *what)
 	return wr_error_set(WR_EUSER, "%s %lld is no time", what, (long long)ts);
 }
 
-/* A field of a left row as time. */
-static int time_of(const struct wr_elem *row, struct wr_str field, int64_t *ts)
+static void learn(struct time_field *f, uint32_t id)
 {
-	struct wr_cell cell = wr_row_lookup(row, field.p, field.len);
+	const struct wr_shape *s = wr_shape(id);
+	int32_t i = wr_shape_find(s, f->name.p, f->name.len);
 
+	f->shape = id;
+	f->at = i >= 0 && s->fields[i].type == WR_T_F64 && !s->nullable
+		    ? WR_ELEM_HEADER + s->slots_at + 8 * (uint32_t)i
+		    : 0;
+}
+
+/* A field of a left row as time. */
+static int time_of(const struct wr_elem *row, struct time_field *f, int64_t *ts)
+{
+	struct wr_cell cell = {.type = WR_T_F64};
+
+	if (WR_UNLIKELY(f->shape != wr_elem_shape(row)))
+		learn(f, wr_elem_shape(row));
+	if (WR_LIKELY(f->at))
+		memcpy(&cell.f64, (const uint8_t *)row + f->at, 8);
+	else
+		cell = wr_row_lookup(row, f->name.p, f->name.len);
 	if (cell.type == WR_T_I64)
 		*ts = cell.i64;
 	else if (cell.type == WR_T_F64 && cell.f64 > -0x1p62 && cell.f64 < 0x1p62)
 		*ts = (int64_t)cell.f64;
 	else
 		return wr_error_set(WR_EUSER, "field '%.*s' is %s, and must be a time in milliseconds",
-				    (int)field.len, field.p,
+				    (int)f->name.len, f->name.p,
 				    cell.type == 0	     ? "missing"
 				    : cell.type == WR_T_NULL ? "null"
 				    : cell.type == WR_T_F64  ? "no time"
@@ -123,10 +147,10 @@ static int take_left(struct wr_stage *s, const struct wr_elem *row, const struct
 {
 	struct interval *v = s->state;
 	int64_t from = row->ts, to;
-	int rc = v->from.len ? time_of(row, v->from, &from) : need_time(row, from, "the timestamp");
+	int rc = v->from.name.len ? time_of(row, &v->from, &from) : need_time(row, from, "the timestamp");
 
 	if (rc == WR_OK)
-		rc = time_of(row, v->to, &to);
+		rc = time_of(row, &v->to, &to);
 	if (rc == WR_OK && WR_UNLIKELY(from > to))
 		rc = wr_error_set(WR_EUSER, "the interval ends at %lld, before it begins at %lld",
 				  (long long)to, (long long)from);

@@ -29,9 +29,10 @@ void wr_spans_deinit(struct wr_spans *s)
 
 /* ---- the value ---- */
 
-static void view(struct wr_spans *s, uint8_t *body)
+static void view(struct wr_spans *s, uint8_t *body, uint32_t len)
 {
 	s->data = body ? body + ROW_HEAD : NULL;
+	s->len = len;
 	s->head = (struct wr_spans_head *)s->data;
 }
 
@@ -39,7 +40,7 @@ void wr_spans_look(struct wr_spans *s)
 {
 	struct wr_sval *value = wr_state_edit(s->store, STATE);
 
-	view(s, value ? value->body : NULL);
+	view(s, value ? value->body : NULL, value ? value->len - ROW_HEAD : 0);
 }
 
 static struct waiting *waiting_at(const struct wr_spans *s, uint32_t i)
@@ -72,10 +73,10 @@ struct wr_span *wr_spans_find(const struct wr_spans *s, int64_t ts)
 	return NULL;
 }
 
-/* Puts the value that `scratch` holds. */
-static int put(struct wr_spans *s)
+/* Puts the value that `scratch` holds, with `more` bytes free behind it. */
+static int put(struct wr_spans *s, uint32_t more)
 {
-	uint32_t len = (uint32_t)s->scratch.len;
+	uint32_t used = (uint32_t)s->scratch.len, len = used + more;
 	uint64_t slot = ROW_HEAD | (uint64_t)len << 32;
 	uint8_t *body;
 
@@ -85,8 +86,9 @@ static int put(struct wr_spans *s)
 	if (!body)
 		return WR_EFATAL;
 	memcpy(body, &slot, sizeof slot);
-	memcpy(body + ROW_HEAD, s->scratch.data, len);
-	view(s, body);
+	memcpy(body + ROW_HEAD, s->scratch.data, used);
+	memset(body + ROW_HEAD + used, 0, more);
+	view(s, body, len);
 	return WR_OK;
 }
 
@@ -118,11 +120,13 @@ static uint32_t bodies_len(const struct wr_spans *s)
 
 static int grow(struct wr_spans *s)
 {
+	bool has_spans = s->data && s->head->count;
+
 	copy_waiting(s, s->data && s->head->room ? 2 * s->head->room : ROOM_MIN);
-	if (s->data)
+	if (has_spans)
 		wr_bytes_put(&s->scratch, wr_spans_at(s, 0),
 			     (size_t)s->head->count * s->span_len + bodies_len(s));
-	return put(s);
+	return put(s, has_spans ? 0 : s->typical);
 }
 
 /* ---- right rows ---- */
@@ -187,13 +191,9 @@ static void take_waiting(struct wr_spans *s, struct wr_span *span)
 	s->head->waiting = kept;
 }
 
-int wr_spans_add(struct wr_spans *s, int64_t from, int64_t to, const struct wr_elem *row)
+static int check_overlap(const struct wr_spans *s, int64_t from, int64_t to)
 {
-	uint32_t count = s->data ? s->head->count : 0, len = row->len - WR_ELEM_HEADER;
-	struct wr_span span = {.from = from, .to = to, .shape = wr_elem_shape(row), .len = len};
-	int rc;
-
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; s->data && i < s->head->count; i++) {
 		const struct wr_span *other = wr_spans_at(s, i);
 
 		if (from <= other->to && to >= other->from)
@@ -203,20 +203,50 @@ int wr_spans_add(struct wr_spans *s, int64_t from, int64_t to, const struct wr_e
 					    (long long)other->from, (long long)other->to, (long long)from,
 					    (long long)to);
 	}
+	return WR_OK;
+}
+
+/* The value anew, with the span behind those it has. */
+static int put_with(struct wr_spans *s, const struct wr_span *span, const uint8_t *body)
+{
+	uint32_t count = s->data ? s->head->count : 0;
+
 	copy_waiting(s, s->data ? s->head->room : 0);
 	if (count)
 		wr_bytes_put(&s->scratch, wr_spans_at(s, 0), (size_t)count * s->span_len);
-	wr_bytes_put(&s->scratch, &span, sizeof span);
+	wr_bytes_put(&s->scratch, span, sizeof *span);
 	for (uint32_t i = 0; i < s->accums->slots; i++)
 		wr_bytes_put_u64(&s->scratch, 0);
 	if (count)
 		wr_bytes_put(&s->scratch, wr_spans_body(s, 0), bodies_len(s));
-	wr_bytes_put(&s->scratch, wr_elem_body(row), len);
-	rc = put(s);
+	wr_bytes_put(&s->scratch, body, span->len);
+	return put(s, 0);
+}
+
+static bool has_room(const struct wr_spans *s, uint32_t bytes)
+{
+	return s->data && s->head->count == 0 &&
+	       (size_t)((const uint8_t *)wr_spans_at(s, 0) - s->data) + bytes <= s->len;
+}
+
+int wr_spans_add(struct wr_spans *s, int64_t from, int64_t to, const struct wr_elem *row)
+{
+	uint32_t len = row->len - WR_ELEM_HEADER;
+	struct wr_span span = {.from = from, .to = to, .shape = wr_elem_shape(row), .len = len}, *added;
+	int rc = check_overlap(s, from, to);
+
+	s->typical = s->span_len + len;
+	if (rc == WR_OK && has_room(s, s->typical)) {
+		added = wr_spans_at(s, 0);
+		*added = span;
+		memset(added->acc, 0, s->span_len - sizeof span);
+		memcpy((uint8_t *)added + s->span_len, wr_elem_body(row), len);
+	} else if (rc == WR_OK) {
+		rc = put_with(s, &span, wr_elem_body(row));
+	}
 	if (rc != WR_OK)
 		return rc;
-	s->head->count = count + 1;
-	take_waiting(s, wr_spans_at(s, count));
+	take_waiting(s, wr_spans_at(s, s->head->count++));
 	return WR_OK;
 }
 
@@ -239,7 +269,7 @@ int wr_spans_drop(struct wr_spans *s, int64_t upto)
 	for (uint32_t i = 0; i < s->head->count; i++)
 		if (wr_spans_at(s, i)->to > upto)
 			wr_bytes_put(&s->scratch, wr_spans_body(s, i), wr_spans_at(s, i)->len);
-	if (put(s) != WR_OK)
+	if (put(s, 0) != WR_OK)
 		return WR_EFATAL;
 	s->head->count = kept;
 	return WR_OK;

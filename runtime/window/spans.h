@@ -39,8 +39,10 @@ struct wr_spans {
 	uint32_t shape;
 	uint32_t waiting_len, span_len;
 	struct wr_bytes scratch;
+	uint32_t typical; /* bytes of the span added last, with its body: room that a new value has for one */
 	/* of the current key, valid until its next change */
 	uint8_t *data; /* NULL: it has none */
+	uint32_t len;
 	struct wr_spans_head *head;
 };
 
