@@ -12,7 +12,8 @@
 
 enum {
 	SMALL_MAX = 256,
-	SMALL_ROOM = 4096, /* of the bound, for small objects alone */
+	FAR_BEYOND = 4,	   /* times the bound: a growing heap has twice been collected until there */
+	SMALL_ROOM = 4096, /* up to where memory is refused, for small objects alone */
 };
 
 struct wr_slab {
@@ -166,11 +167,21 @@ static void *heap_resize(struct wr_heap *h, void *p, size_t old, size_t want)
 	return q;
 }
 
+/* The bound is passed: the owner is told, once. */
+static void tell(struct wr_heap *h)
+{
+	if (h->over)
+		return;
+	h->over = true;
+	if (h->passed)
+		h->passed(h);
+}
+
 /* LuaJIT takes a function whose variables are refused for one without variables, and gives it back as that. A
  * small one's page knows better; a large one must not come into this: there is room for all its variables. */
-static bool beyond(const struct wr_heap *h, int64_t bytes, size_t want)
+static bool far_beyond(const struct wr_heap *h, int64_t bytes, size_t want)
 {
-	return h->bytes_max && bytes > h->bytes_max - (want > SMALL_MAX ? SMALL_ROOM : 0);
+	return (bytes + (want > SMALL_MAX ? SMALL_ROOM : 0)) / FAR_BEYOND >= h->bytes_max;
 }
 
 void *wr_heap_alloc(void *heap, void *p, size_t old, size_t want)
@@ -184,9 +195,12 @@ void *wr_heap_alloc(void *heap, void *p, size_t old, size_t want)
 		h->bytes -= (int64_t)old;
 		return NULL;
 	}
-	if (WR_UNLIKELY(grow > 0 && beyond(h, h->bytes + grow, want))) {
-		h->refused = true;
-		return NULL;
+	if (WR_UNLIKELY(grow > 0 && h->bytes_max && h->bytes + grow > h->bytes_max)) {
+		tell(h);
+		if (far_beyond(h, h->bytes + grow, want)) {
+			h->refused = true;
+			return NULL;
+		}
 	}
 	p = p ? heap_resize(h, p, old, want) : heap_new(h, want);
 	if (WR_LIKELY(p))

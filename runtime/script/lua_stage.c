@@ -15,16 +15,9 @@
 #include "script/lua_stage.h"
 #include "script/vm.h"
 
-enum {
-	ROWS = 1,
-	TIMERS,
-	OPEN,
-	CLOSE,
-	PERIODIC,
-	DESCRIBE,
-	DESCRIBE_AFTERWARDS,
-	LAST = DESCRIBE_AFTERWARDS
-}; /* stack slots of the entry functions */
+/* Stack slots of the entry functions; DESCRIBE is also the handler of their messages. */
+enum { ROWS = 1, TIMERS, OPEN, CLOSE, PERIODIC, DESCRIBE, DESCRIBE_AFTERWARDS, LAST = DESCRIBE_AFTERWARDS };
+enum { BROADCAST_MAX = 32 /* states; lua/weir/functions.lua refuses more */ };
 
 static struct wr_mem mem = WR_MEM_INIT("script.stage");
 static const char *const entry_names[] = {NULL,	   "rows",     "timers",   "open",
@@ -82,26 +75,26 @@ static int stage_boot(struct wr_stage *s, struct lua_stage *ls)
 	return WR_OK;
 }
 
-static struct wr_store *broadcast_store(const struct wr_stage *s)
+/* Broadcast state, where the stage has some: one map a name, under a key that is always the same. */
+static int open_broadcast(struct wr_stage *s, struct lua_stage *ls)
 {
-	struct wr_state_desc descs[32];
+	struct wr_state_desc descs[BROADCAST_MAX];
 	struct wr_store_options o = {.states = descs, .max_parallelism = 1, .mem = &mem};
 	const struct wr_value *list = wr_value_get(s->plan, "broadcast");
-	struct wr_store *store;
 	static const uint8_t key[] = {'b', 1};
 
 	if (!list || !list->count)
-		return NULL;
-	WR_ASSERT(list->count <= 32);
+		return WR_OK;
+	WR_ASSERT(list->count <= BROADCAST_MAX);
 	for (uint32_t i = 0; i < list->count; i++)
 		descs[i] = (struct wr_state_desc){.name = wr_value_str(&list->items[i], "name", ""),
 						  .kind = WR_STATE_MAP};
 	o.state_count = list->count;
 	o.operator_uid = wr_value_str(s->plan, "name", "");
-	store = wr_store_new(&o);
-	if (store)
-		wr_store_set_key(store, key, sizeof key, wr_key_hash(key, sizeof key));
-	return store;
+	ls->shared.broadcast = s->broadcast = wr_store_new(&o);
+	return ls->shared.broadcast
+		   ? wr_store_set_key(ls->shared.broadcast, key, sizeof key, wr_key_hash(key, sizeof key))
+		   : WR_EFATAL;
 }
 
 /* Number in the stage of the operator that a link names. */
@@ -183,23 +176,23 @@ static int stage_open(struct wr_stage *s)
 	s->state = ls;
 	ls->rand = s->env->rand;
 	ls->keyed_inputs = (uint32_t)wr_value_int(s->plan, "keyed_inputs", 3);
-	if (wr_stage_second_keyer(s, &ls->keyer2) != WR_OK)
-		return WR_EFATAL;
 	ls->group = 64;
 	ls->shared.stage = s;
 	ls->shared.store = s->store;
-	ls->shared.broadcast = s->broadcast = broadcast_store(s);
 	ls->shared.outs = s->outs;
 	ls->shared.ts = WR_TS_NONE;
 	ls->shared.watermark = WR_TS_NONE;
 	ls->shared.now_ms = wr_clock_ms(s->env->clock);
 	ls->shared.subtask = s->env->subtask;
 	ls->shared.parallelism = s->env->parallelism;
-	ls->vm = wr_vm_new(bundle, false, wr_bundle_lua_memory(bundle));
-	if (!ls->vm)
-		return WR_EFATAL;
 	find_emitters(s, ls);
-	rc = stage_boot(s, ls);
+	rc = wr_stage_second_keyer(s, &ls->keyer2);
+	if (rc == WR_OK)
+		rc = open_broadcast(s, ls);
+	if (rc != WR_OK)
+		return rc;
+	ls->vm = wr_vm_new(bundle, false, wr_bundle_lua_memory(bundle));
+	rc = ls->vm ? stage_boot(s, ls) : WR_EFATAL;
 	if (rc != WR_OK)
 		return rc;
 	lua_pushvalue(ls->vm->L, OPEN);

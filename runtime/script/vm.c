@@ -19,6 +19,7 @@ static _Atomic int states; /* of this process */
 enum {
 	HEAP_FLOOR = 12 << 20,	    /* of a state, before a cycle of the collector */
 	HEAP_FLOOR_ALL = 256 << 20, /* of all states together */
+	ROOM_PART = 16, /* of the bound must be free after a collection, or a call that passes it ends */
 };
 
 /* package.loaders entry: modules inside the binary. */
@@ -193,6 +194,59 @@ int wr_vm_disk_loaders(struct wr_vm *vm)
 	return wr_vm_call(vm, 0, 0, 0);
 }
 
+/* ---- the bound of the heap ----
+ *
+ * Passing it is noticed in two places: when a call has returned, and before an instruction of a call that
+ * goes on: compiled code comes back to the interpreter at the latest at the end of a cycle of the
+ * collector, which a growing heap brings about. In both all garbage goes first. */
+
+static int collect_all(lua_State *L)
+{
+	lua_gc(L, LUA_GCCOLLECT, 0);
+	return 0;
+}
+
+/* True when a collection has made room: a part of the bound, so that not every small object brings one. */
+static bool vm_relieve(struct wr_vm *vm)
+{
+	if (vm->heap.bytes > vm->heap.bytes_max - vm->heap.bytes_max / ROOM_PART)
+		return false;
+	vm->heap.over = false;
+	lua_sethook(vm->L, NULL, 0, 0);
+	return true;
+}
+
+static void before_instruction(lua_State *L, lua_Debug *at)
+{
+	struct wr_vm *vm = vm_of(L);
+
+	(void)at;
+	collect_all(L);
+	if (vm_relieve(vm))
+		return;
+	vm->stopped = true;
+	luaL_error(L, "out of Lua memory");
+}
+
+/* Safe where an allocation is, as in a signal handler. */
+static void on_passed(struct wr_heap *h)
+{
+	struct wr_vm *vm = (struct wr_vm *)((char *)h - offsetof(struct wr_vm, heap));
+
+	if (vm->L)
+		lua_sethook(vm->L, before_instruction, LUA_MASKCOUNT, 1);
+}
+
+static int out_of_memory(const struct wr_heap *h)
+{
+	if (!h->over)
+		return wr_error_set(WR_EFATAL, "out of memory (Lua holds %lld bytes)", (long long)h->bytes);
+	return wr_error_set(WR_EUSER,
+			    "out of Lua memory: %lld of %lld bytes held; the script keeps too much, or raise "
+			    "--lua-memory",
+			    (long long)h->bytes, (long long)h->bytes_max);
+}
+
 struct wr_vm *wr_vm_new(struct wr_bundle *bundle, bool drawing, int64_t bytes_max)
 {
 	struct wr_vm *vm = wr_zalloc(&mem, sizeof *vm);
@@ -201,7 +255,7 @@ struct wr_vm *wr_vm_new(struct wr_bundle *bundle, bool drawing, int64_t bytes_ma
 		return NULL;
 	vm->bundle = bundle;
 	vm->drawing = drawing;
-	vm->heap = (struct wr_heap){.mem = &mem, .bytes_max = bytes_max};
+	vm->heap = (struct wr_heap){.mem = &mem, .bytes_max = bytes_max, .passed = on_passed};
 	vm->L = wr_birth(&vm->heap);
 	if (!vm->L) {
 		wr_heap_deinit(&vm->heap);
@@ -258,24 +312,40 @@ int wr_vm_function(struct wr_vm *vm, const char *module, const char *name)
 	return wr_vm_call(vm, 1, 1, 0);
 }
 
+/* A call that passed the bound, or was refused memory, has returned: an error if too much is still held, or
+ * was held so long that the call was stopped. That the script caught what stopped it makes no difference. */
+static int vm_settle(struct wr_vm *vm, int rc)
+{
+	bool refused = rc == LUA_ERRMEM || (vm->heap.refused && !vm->refusal_told);
+
+	if (rc != LUA_ERRMEM && lua_cpcall(vm->L, collect_all, NULL) != 0) {
+		lua_pop(vm->L, 1);
+		refused = true;
+	}
+	if (!refused && !vm->stopped && vm_relieve(vm))
+		return WR_OK;
+	rc = out_of_memory(&vm->heap);
+	lua_sethook(vm->L, NULL, 0, 0);
+	vm->heap.over = vm->stopped = false;
+	vm->refusal_told = vm->heap.refused;
+	return rc;
+}
+
 int wr_vm_call(struct wr_vm *vm, int args, int results, int handler)
 {
-	int rc = lua_pcall(vm->L, args, results, handler);
+	int rc = lua_pcall(vm->L, args, results, handler), memory = WR_OK;
 	const char *text;
 
-	if (rc == 0)
+	if (WR_UNLIKELY(rc == LUA_ERRMEM || vm->heap.over))
+		memory = vm_settle(vm, rc);
+	if (WR_LIKELY(rc == 0 && memory == WR_OK))
 		return WR_OK;
-	text = lua_tostring(vm->L, -1);
-	if (rc == LUA_ERRMEM)
-		wr_error_set(
-		    WR_EUSER,
-		    "out of Lua memory: %lld of %lld bytes held; the script keeps too much, or raise "
-		    "--lua-memory",
-		    (long long)vm->heap.bytes, (long long)vm->heap.bytes_max);
-	else
+	if (memory == WR_OK) {
+		text = lua_tostring(vm->L, -1);
 		wr_error_set(WR_EUSER, "%s", text ? text : "(an error object that is no text)");
-	lua_pop(vm->L, 1);
-	return WR_EUSER;
+	}
+	lua_pop(vm->L, rc == 0 ? results : 1);
+	return wr_error_code();
 }
 
 /* The collector steps as the script allocates; here it is told how far the heap may grow until the next

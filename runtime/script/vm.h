@@ -12,6 +12,8 @@
 struct wr_vm {
 	lua_State *L;
 	struct wr_heap heap;
+	bool stopped;		  /* what ran was stopped since it holds too much memory; not told yet */
+	bool refusal_told;	  /* that the heap refused memory was an error of a call */
 	struct wr_bundle *bundle; /* borrowed; NULL for plain `weir lua` */
 	bool drawing;		  /* files may be read and are added to the bundle */
 };
@@ -25,7 +27,8 @@ int wr_vm_disk_loaders(struct wr_vm *vm);
 
 /* Pushes function `name` of the embedded module `module`. WR_OK or an error. */
 int wr_vm_function(struct wr_vm *vm, const char *module, const char *name);
-/* Protected call; `handler` is the stack index of a message handler or 0. WR_EUSER with the message. */
+/* Protected call; `handler` is the stack index of a message handler or 0. WR_EUSER with the message, or when
+ * Lua holds more than its bound afterwards, or did so much before that the call was stopped. */
 int wr_vm_call(struct wr_vm *vm, int args, int results, int handler);
 /* Collects everything that is not needed any more, and gives its memory back. */
 void wr_vm_trim(struct wr_vm *vm);

@@ -155,6 +155,29 @@ describe("a script that takes too much memory", function()
     end)
   end
 
+  it("fails so in compiled code, record by record", function()
+    for _, keeps in ipairs {
+      "local t = {} for i = 1, n % 2000 do t[i] = i * 7919 % 104729 end table.sort(t) keep[#keep + 1] = t",
+      "local t = {} for i = 1, n % 3000 do t[i] = 'z' .. i end keep[#keep + 1] = table.concat(t, ',')",
+      "keep[#keep + 1] = { n }", "keep[#keep + 1] = 1LL * n", "keep['k' .. n] = n",
+    } do
+      for _, limit in ipairs { "1MiB", "2MiB", "5MiB" } do
+        local _, code, err = script.try(head .. "local keep = {} job:source(weir.sequence { from = 1, to = 3e6 })"
+          .. ":map(function(n) " .. keeps .. " return n end):sink(weir.discard())", "-q --lua-memory=" .. limit)
+        assert.equal(1, code, keeps .. ": " .. err)
+        assert.matches("out of Lua memory", err)
+      end
+    end
+  end)
+
+  it("goes on where only garbage was too much", function()
+    local out, code, err = script.try(head .. "job:source(weir.sequence { from = 1, to = 20000 })"
+      .. ":map(function(n) local t = {} for i = 1, 2000 do t[i] = 'x' .. i .. n % 7 end return #t end)"
+      .. ":filter(function(n) return n ~= 2000 end):sink(weir.print())", "-q --lua-memory=3MiB")
+    assert.equal(0, code, err)
+    assert.equal("", out)
+  end)
+
   it("is an error of the script while the graph is drawn", function()
     local _, code, err = script.try(bottomless, "-q --lua-memory=16MB")
     assert.equal(2, code, err)

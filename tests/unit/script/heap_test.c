@@ -98,20 +98,54 @@ static void what_a_peak_needed_goes_back(void **state)
 	wr_heap_deinit(&h);
 }
 
-static void the_bound_holds_for_all_sizes_and_a_smaller_block_is_never_refused(void **state)
+static int told;
+
+static void on_passed(struct wr_heap *h)
 {
-	struct wr_heap h = {.mem = &mem, .bytes_max = 20000};
+	assert_true(h->over);
+	told++;
+}
+
+static void the_bound_is_told_once_until_it_is_reset(void **state)
+{
+	struct wr_heap h = {.mem = &mem, .bytes_max = 5000, .passed = on_passed};
+	struct block small = {0}, large = {0};
+
+	(void)state;
+	told = 0;
+	block_set(&h, &large, 4900, 1);
+	block_set(&h, &small, 100, 2);
+	assert_int_equal(told, 0);
+	block_set(&h, &small, 101, 2);
+	block_set(&h, &large, 9000, 3);
+	assert_int_equal(told, 1);
+	block_set(&h, &large, 50, 3);
+	h.over = false;
+	block_set(&h, &small, 4900, 4);
+	assert_int_equal(told, 1);
+	block_set(&h, &small, 5000, 4);
+	assert_int_equal(told, 2);
+	assert_false(h.refused);
+	block_set(&h, &small, 0, 0);
+	block_set(&h, &large, 0, 0);
+	wr_heap_deinit(&h);
+}
+
+static void far_beyond_the_bound_memory_is_refused_but_never_for_a_smaller_block(void **state)
+{
+	struct wr_heap h = {.mem = &mem, .bytes_max = 5000};
 	struct block small = {0}, large = {0}, rest[20] = {0};
 
 	(void)state;
-	block_set(&h, &large, 15900, 1);
+	block_set(&h, &large, 15800, 1);
 	block_set(&h, &small, 100, 2);
 	assert_null(wr_heap_alloc(&h, NULL, 0, 300)); /* the last 4 KB are for small ones */
-	assert_null(wr_heap_alloc(&h, large.p, 15900, 20000));
+	assert_null(wr_heap_alloc(&h, large.p, 15800, 20000));
 	assert_null(wr_heap_alloc(&h, small.p, 100, 400));
 	for (int i = 0; i < 20; i++)
 		block_set(&h, &rest[i], 200, 5);
-	assert_null(wr_heap_alloc(&h, NULL, 0, 1));
+	assert_null(wr_heap_alloc(&h, NULL, 0, 100));
+	assert_true(h.refused);
 	block_check(&small, 100);
 	block_set(&h, &large, 50, 3);
 	block_set(&h, &small, 5000, 4);
@@ -125,7 +159,7 @@ static void the_bound_holds_for_all_sizes_and_a_smaller_block_is_never_refused(v
 /* LuaJIT forgets how large a function is whose variables were refused: it says that it has none. */
 static void after_a_refusal_a_small_block_may_be_said_to_be_smaller(void **state)
 {
-	struct wr_heap h = {.mem = &mem, .bytes_max = 20000};
+	struct wr_heap h = {.mem = &mem, .bytes_max = 5000};
 	int64_t before = mem.bytes;
 	void *p = wr_heap_alloc(&h, NULL, 0, 72);
 
@@ -160,7 +194,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(blocks_keep_what_is_in_them),
 	    cmocka_unit_test(what_a_peak_needed_goes_back),
-	    cmocka_unit_test(the_bound_holds_for_all_sizes_and_a_smaller_block_is_never_refused),
+	    cmocka_unit_test(the_bound_is_told_once_until_it_is_reset),
+	    cmocka_unit_test(far_beyond_the_bound_memory_is_refused_but_never_for_a_smaller_block),
 	    cmocka_unit_test(after_a_refusal_a_small_block_may_be_said_to_be_smaller),
 	    cmocka_unit_test(a_refusal_of_the_system_leaves_the_block),
 	};
