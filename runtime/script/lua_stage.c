@@ -34,6 +34,8 @@ struct lua_stage {
 	double counted[OPS_MAX];
 	int8_t emitter[OPS_MAX]; /* the operator whose output is counted by what enters this one, or -1 */
 	int32_t group;		 /* rows between two looks at the clock */
+	bool ending;		 /* the input has ended: timers up to last_ms fire */
+	int64_t last_ms;
 	/* keys of the rows from key_row on, taken together; key_at of key_count are used up */
 	const uint8_t *key_row;
 	uint32_t key_at, key_count;
@@ -298,19 +300,30 @@ static void stage_deadline(struct wr_stage *s)
 	s->deadline_ms = at == INT64_MAX ? at : at + 1;
 }
 
+/* The time of the last timer that was pending when the input ended. What these set for later does not fire:
+ * a timer that sets itself again would never come to an end. */
+static int64_t last_time(struct wr_stage *s)
+{
+	struct lua_stage *ls = of(s);
+
+	if (!ls->ending)
+		ls->last_ms = wr_timer_latest(s->store, WR_TIMER_PROCESSING);
+	ls->ending = true;
+	return ls->last_ms;
+}
+
 static int stage_time(struct wr_stage *s, int64_t now_ms)
 {
 	int rc = WR_OK;
 
 	if (!s->store)
 		return WR_OK;
-	/* at the end of input now_ms is INT64_MAX: everything pending fires (I13), or is dropped */
+	/* at the end of input now_ms is INT64_MAX: what is pending fires (I13), or is dropped */
 	if (now_ms == INT64_MAX && !strcmp(wr_value_str(s->options, "on_end", "fire"), "drop")) {
 		s->deadline_ms = INT64_MAX;
 		return WR_OK;
 	}
-	if (now_ms != INT64_MAX)
-		now_ms -= 1;
+	now_ms = now_ms == INT64_MAX ? last_time(s) : now_ms - 1;
 	if (wr_timer_earliest(s->store, WR_TIMER_PROCESSING) <= now_ms)
 		rc = stage_fire(s, WR_TIMER_PROCESSING, now_ms);
 	stage_deadline(s);

@@ -60,6 +60,7 @@ struct wr_backend {
 	void (*timer_remove)(struct wr_store *s, uint32_t kind, int64_t time_ms);
 	int (*timer_next)(struct wr_store *s, uint32_t kind, int64_t upto_ms, int64_t *time_ms);
 	int64_t (*timer_earliest)(const struct wr_store *s, enum wr_timer_kind kind);
+	int64_t (*timer_latest)(const struct wr_store *s, enum wr_timer_kind kind);
 	uint64_t (*timer_count)(const struct wr_store *s, enum wr_timer_kind kind);
 
 	/* Between batches. */

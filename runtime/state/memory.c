@@ -559,6 +559,7 @@ const struct wr_backend wr_backend_memory = {
     .timer_remove = wr_memory_timer_remove,
     .timer_next = wr_memory_timer_next,
     .timer_earliest = wr_memory_timer_earliest,
+    .timer_latest = wr_memory_timer_latest,
     .timer_count = wr_memory_timer_count,
     .status = wr_memory_status,
     .set_now = wr_memory_set_now,

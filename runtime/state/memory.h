@@ -281,6 +281,7 @@ int wr_memory_timer_add(struct wr_store *s, uint32_t kind, int64_t time_ms);
 void wr_memory_timer_remove(struct wr_store *s, uint32_t kind, int64_t time_ms);
 int wr_memory_timer_next(struct wr_store *s, uint32_t kind, int64_t upto_ms, int64_t *time_ms);
 int64_t wr_memory_timer_earliest(const struct wr_store *s, enum wr_timer_kind kind);
+int64_t wr_memory_timer_latest(const struct wr_store *s, enum wr_timer_kind kind);
 uint64_t wr_memory_timer_count(const struct wr_store *s, enum wr_timer_kind kind);
 int wr_memory_status(const struct wr_store *s);
 void wr_memory_set_now(struct wr_store *s, int64_t now_ms);

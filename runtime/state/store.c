@@ -154,6 +154,11 @@ int64_t wr_timer_earliest(const struct wr_store *s, enum wr_timer_kind kind)
 {
 	return s->backend->timer_earliest(s, kind);
 }
+
+int64_t wr_timer_latest(const struct wr_store *s, enum wr_timer_kind kind)
+{
+	return s->backend->timer_latest(s, kind);
+}
 uint64_t wr_timer_count(const struct wr_store *s, enum wr_timer_kind kind)
 {
 	return s->backend->timer_count(s, kind);

@@ -488,6 +488,20 @@ int64_t wr_memory_timer_earliest(const struct wr_store *store, enum wr_timer_kin
 	return t->count ? t->buckets[t->heap[0]].time_ms : INT64_MAX;
 }
 
+int64_t wr_memory_timer_latest(const struct wr_store *store, enum wr_timer_kind kind)
+{
+	const struct timers *t = memory_of(store)->timers[kind];
+	int64_t latest = INT64_MIN;
+
+	for (uint32_t i = 0; i < t->heap_count; i++) {
+		const struct bucket *b = &t->buckets[t->heap[i]];
+
+		if (b->live && b->time_ms > latest)
+			latest = b->time_ms;
+	}
+	return latest;
+}
+
 uint64_t wr_memory_timer_count(const struct wr_store *store, enum wr_timer_kind kind)
 {
 	const struct memory *s = memory_of(store);

@@ -144,6 +144,14 @@ local good = {
       }):sink(print)
     end]], { '{"on_end":"fire","timer":5000000000000,"wm":29}', '{"on_end":"fire","timer":1000000000,"wm":"max"}',
       '{"on_end":"drop","timer":1000000000,"wm":"max"}' } },
+  { "I13: a timer that sets itself again does so up to the last one that was pending when the input ended",
+    [[keyed(events(three), {
+      element = function(ctx, n) if n == 1 then ctx:processing_timer(5e12) ctx:processing_timer(5e12 + 25) end end,
+      timer = function(ctx, t) ctx:processing_timer(t + 10) ctx:emit { t = t - 5e12 } end,
+    }):sink(print)]], { '{"t":0}', '{"t":10}', '{"t":20}', '{"t":25}' } },
+  { "I13: a window for all time that fires every while does so once when the input ends",
+    [[events(three):window_all(weir.window.global()):trigger(weir.trigger.continuous_processing_time "1h")
+      :aggregate { n = weir.agg.count() }:sink(print)]], { '{"n":3}' } },
   { "K27: a source that ends ends event time",
     [[probe(events(three), { 10, 8e14 })]],
     { '{"timer":10,"ts":10,"wm":"max"}', '{"timer":800000000000000,"ts":800000000000000,"wm":"max"}' } },
