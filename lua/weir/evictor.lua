@@ -19,6 +19,7 @@ local M = {}
 ---@class weir.Evictor
 ---@field before? fun(ctx: weir.WindowContext, elements: table[]): table[]?
 ---@field after? fun(ctx: weir.WindowContext, elements: table[]): table[]?
+---@field last? integer no firing ever sees more than the last so many: the others need not be kept
 local Evictor = {}
 
 local evict_when = options.one_of("before", "after"):default "before"
@@ -52,7 +53,9 @@ function M.count(opts)
   local o = options.check("weir.evictor.count", opts, {
     count = options.integer_in(1, 2 ^ 53), when = evict_when,
   }, "count")
-  return evictor(o.when, function(_, elements) return behind(elements, #elements - o.count + 1) end)
+  local e = evictor(o.when, function(_, elements) return behind(elements, #elements - o.count + 1) end)
+  if o.when == "before" then e.last = o.count end
+  return e
 end
 
 --- Keeps the records that are younger than `size` before the youngest one (T11).

@@ -270,6 +270,18 @@ describe("a window in Lua", function()
     b:free()
   end)
 
+  it("F: a count evictor keeps no more than it can ever show, however many records come", function()
+    local b = windows.new [[keyed:window(w.session(10)):evictor(e.count(3)):process(ids)]]
+    local early, late = 0, 0
+    for i = 1, 500 do
+      b:steps(("%d@%d"):format(i, i % 7 == 0 and i + 20 or i)) -- some are ahead, and their sessions merge
+      if i <= 150 then early = math.max(early, b:bytes()) else late = math.max(late, b:bytes()) end
+    end
+    assert.is_true(late <= early, late .. " bytes, " .. early .. " in the beginning")
+    assert.equal("[1,527)498499500@526", b:steps "wmmax")
+    b:free()
+  end)
+
   it("logs the first late record that is dropped, once", function()
     local b = windows.new "keyed:window(w.tumbling(10)):process(ids)"
     b:steps "wm50 a@1 b@2"

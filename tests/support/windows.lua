@@ -26,6 +26,7 @@ end
 declare("runtime/state/store.h", {
   "enum wr_state_kind {", "enum wr_ttl_update {", "struct wr_state_desc {", "struct wr_store_options {",
   "struct wr_store *wr_store_new(", "void wr_store_free(", "uint64_t wr_store_keys(",
+  "int64_t wr_store_bytes(",
 })
 declare("runtime/record/key.h", { "uint64_t wr_key_hash(" })
 
@@ -119,6 +120,9 @@ function Bench:free() C.wr_store_free(self.store) end
 
 --- Entries of the store: 0 when nothing was left behind.
 function Bench:left() return tonumber(C.wr_store_keys(self.store)) end
+
+--- Bytes that the store has allocated.
+function Bench:bytes() return tonumber(C.wr_store_bytes(self.store)) end
 
 --- A record of key `key`.
 function Bench:put(key, record, ts)

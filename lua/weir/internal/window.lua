@@ -23,6 +23,7 @@ local M = {}
 
 local WINDOWS_MAX = 100000 -- of one record
 local TIME_MAX = 2 ^ 53
+local TRIM_MIN = 64 -- records
 local LAST = 0x7fffffffffffffffLL
 local outcomes = { -- what a trigger may say: fire?, purge?
   continue = { false, false }, fire = { true, false }, purge = { false, true }, fire_and_purge = { true, true },
@@ -180,19 +181,6 @@ function M.new(stage, k, out, side)
 
   ---------------------------------------------------------------- contents
 
-  -- Beside the records of an evictor's list lie their times.
-  local function add_content(rec, ts)
-    enter(cs, ce)
-    if not contents.all then
-      local acc = contents:get()
-      if acc == nil then acc = init and init() end
-      contents:set(add(acc, rec))
-    else
-      contents:add(rec)
-      if evictor then times:add(ts or false) end
-    end
-  end
-
   local function clear_contents()
     enter(cs, ce)
     contents:clear()
@@ -212,6 +200,24 @@ function M.new(stage, k, out, side)
     enter(cs, ce)
     contents:set(records)
     times:set(of)
+  end
+
+  -- What no firing will see goes when it is as much as what may be seen: a key has bounded memory.
+  local keeps = evictor and evictor.last
+  local function trim() keep(evictor.before(ctx, elements_of(contents:all()))) end
+
+  -- Beside the records of an evictor's list lie their times.
+  local function add_content(rec, ts)
+    enter(cs, ce)
+    if not contents.all then
+      local acc = contents:get()
+      if acc == nil then acc = init and init() end
+      contents:set(add(acc, rec))
+    else
+      contents:add(rec)
+      if evictor then times:add(ts or false) end
+      if keeps and contents:count() >= 2 * keeps + TRIM_MIN then trim() end
+    end
   end
 
   local function evict(elements, evictor_fn)
