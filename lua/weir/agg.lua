@@ -25,9 +25,20 @@ local M = {}
 ---@field merge? fun(a: any, b: any): any
 ---@field result? fun(acc: any): any
 ---@field fn? string its name in C, if windows of it run there
+---@field pick? fun(rec: any): any what it needs of a record, nil for nothing; where it is there, add(acc, rec) is
+--- fold(acc, pick(rec)), and mistakes in a record show in pick
+---@field fold? fun(acc: any, picked: any): any
+---@field whole? boolean it needs the record as it is
+---@field large? boolean its accumulator grows: windows add many records at a time
 local Aggregate = {}
 
-local function aggregate(a) return setmetatable(a, Aggregate) end
+local function aggregate(a)
+  local pick, fold = a.pick, a.fold
+  if pick then
+    a.add = function(acc, rec) return fold(acc, pick(rec)) end
+  end
+  return setmetatable(a, Aggregate)
+end
 
 --- An aggregate from a table of functions, checked; what is one already is given back; else nil.
 ---@private
@@ -75,7 +86,10 @@ local function plus(a, b) return a + b end
 --- How many records.
 ---@return weir.Aggregate
 function M.count()
-  return aggregate { fn = "count", init = function() return 0 end, add = function(n) return n + 1 end, merge = plus }
+  return aggregate {
+    fn = "count", init = function() return 0 end, merge = plus,
+    pick = function() end, fold = function(n) return n + 1 end,
+  }
 end
 
 --- The sum of a numeric field; of integers exact.
@@ -85,8 +99,8 @@ function M.sum(field)
   need_field("sum", field)
   return aggregate {
     fn = "sum", field = field, merge = plus,
-    add = function(acc, rec)
-      local v = number(rec, field)
+    pick = function(rec) return number(rec, field) end,
+    fold = function(acc, v)
       if acc == nil then return v end
       return acc + v
     end,
@@ -101,8 +115,9 @@ function M.avg(field)
   return aggregate {
     fn = "avg", field = field,
     init = function() return { n = 0, sum = 0 } end,
-    add = function(acc, rec)
-      acc.n, acc.sum = acc.n + 1, acc.sum + tonumber(number(rec, field))
+    pick = function(rec) return tonumber(number(rec, field)) end,
+    fold = function(acc, v)
+      acc.n, acc.sum = acc.n + 1, acc.sum + v
       return acc
     end,
     merge = function(a, b) return { n = a.n + b.n, sum = a.sum + b.sum } end,
@@ -115,8 +130,8 @@ local function extreme(name, better)
     need_field(name, field)
     return aggregate {
       fn = name, field = field,
-      add = function(acc, rec)
-        local v = number(rec, field)
+      pick = function(rec) return number(rec, field) end,
+      fold = function(acc, v)
         if acc == nil or better(v, acc) then return v end
         return acc
       end,
@@ -146,8 +161,8 @@ function M.stddev(field)
   return aggregate {
     fn = "stddev", field = field,
     init = function() return { n = 0, mean = 0, m2 = 0 } end,
-    add = function(acc, rec)
-      local v = tonumber(number(rec, field))
+    pick = function(rec) return tonumber(number(rec, field)) end,
+    fold = function(acc, v)
       local distance = v - acc.mean
       acc.n = acc.n + 1
       acc.mean = acc.mean + distance / acc.n
@@ -182,9 +197,10 @@ end
 function M.first(field)
   optional_field("first", field)
   return aggregate {
-    add = function(acc, rec)
+    pick = function(rec) return picked(rec, field) end,
+    fold = function(acc, v)
       if acc ~= nil then return acc end
-      return picked(rec, field)
+      return v
     end,
     merge = function(a) return a end,
   }
@@ -196,8 +212,8 @@ end
 function M.last(field)
   optional_field("last", field)
   return aggregate {
-    add = function(acc, rec)
-      local v = picked(rec, field)
+    pick = function(rec) return picked(rec, field) end,
+    fold = function(acc, v)
       if v == nil then return acc end
       return v
     end,
@@ -241,9 +257,10 @@ end
 function M.collect(field)
   optional_field("collect", field)
   return aggregate {
-    init = function() return {} end,
-    add = function(acc, rec)
-      acc[#acc + 1] = picked(rec, field)
+    large = true, whole = not field, init = function() return {} end,
+    pick = function(rec) return picked(rec, field) end,
+    fold = function(acc, v)
+      acc[#acc + 1] = v
       return acc
     end,
     merge = appended,
@@ -259,13 +276,20 @@ function M.string_agg(field, separator)
   separator = options.value("weir.agg.string_agg", "the separator", separator or ",", options.text)
   local collect = M.collect(field)
   return aggregate {
-    init = collect.init, add = collect.add, merge = appended,
+    large = true, init = collect.init, pick = collect.pick, fold = collect.fold, merge = appended,
     result = function(acc)
       local texts = {}
       for i = 1, #acc do texts[i] = tostring(acc[i]):gsub(type(acc[i]) == "cdata" and "U?LL$" or "^$", "") end
       return table.concat(texts, separator)
     end,
   }
+end
+
+-- Texts are above numbers, so that any two values of a field have an order.
+local function above(a, b)
+  local text_a, text_b = type(a) == "string", type(b) == "string"
+  if text_a ~= text_b then return text_a end
+  return a > b
 end
 
 --- The n records with the largest values of a field, largest first; of equal ones the first.
@@ -276,10 +300,8 @@ function M.top(n, field)
   options.value("weir.agg.top", "the count", n, options.integer_in(1, 10000))
   need_field("top", field)
   local function insert(acc, rec)
-    local v = get(rec, field)
-    if v == nil then error(("field '%s' is missing"):format(field), 0) end
-    local at = #acc + 1
-    while at > 1 and v > get(acc[at - 1], field) do at = at - 1 end
+    local v, at = get(rec, field), #acc + 1
+    while at > 1 and above(v, get(acc[at - 1], field)) do at = at - 1 end
     if at <= n then
       table.insert(acc, at, rec)
       acc[n + 1] = nil
@@ -287,7 +309,12 @@ function M.top(n, field)
     return acc
   end
   return aggregate {
-    init = function() return {} end, add = insert,
+    large = true, whole = true, init = function() return {} end, fold = insert,
+    pick = function(rec)
+      local v = get(rec, field)
+      if v == nil then error(("field '%s' is missing"):format(field), 0) end
+      return rec
+    end,
     merge = function(a, b)
       for i = 1, #b do insert(a, b[i]) end
       return a
@@ -305,10 +332,12 @@ local FORCE_MAP = -math.huge
 function M.distinct(field)
   need_field("distinct", field)
   return aggregate {
-    init = function() return { n = 0, seen = { [FORCE_MAP] = true } } end,
-    add = function(acc, rec)
+    large = true, init = function() return { n = 0, seen = { [FORCE_MAP] = true } } end,
+    pick = function(rec)
       local v = get(rec, field)
-      if type(v) == "cdata" then v = tostring(v) end
+      return type(v) == "cdata" and tostring(v) or v
+    end,
+    fold = function(acc, v)
       if v == nil or acc.seen[v] then return acc end
       acc.seen[v] = true
       acc.n = acc.n + 1
@@ -355,9 +384,9 @@ function M.quantile(field, q)
   options.value("weir.agg.quantile", "the quantile", q,
     options.type("a number from 0 to 1", function(v) return type(v) == "number" and v >= 0 and v <= 1, v end))
   return aggregate {
-    init = function() return { n = 0, buckets = {} } end,
-    add = function(acc, rec)
-      local bucket = bucket_of(tonumber(number(rec, field)))
+    large = true, init = function() return { n = 0, buckets = {} } end,
+    pick = function(rec) return bucket_of(tonumber(number(rec, field))) end,
+    fold = function(acc, bucket)
       acc.n = acc.n + 1
       acc.buckets[bucket] = (acc.buckets[bucket] or 0) + 1
       return acc
@@ -410,11 +439,13 @@ end
 function M.distinct_approx(field)
   need_field("distinct_approx", field)
   return aggregate {
-    init = function() return {} end,
-    add = function(acc, rec)
+    large = true, init = function() return {} end,
+    pick = function(rec)
       local v = get(rec, field)
-      if v == nil then return acc end
-      local h = hash_of(v)
+      if v ~= nil then return hash_of(v) end
+    end,
+    fold = function(acc, h)
+      if h == nil then return acc end
       local register, rest, rank = h % REGISTERS, floor(h / REGISTERS), 1
       while rank <= 22 and rest % 2 == 0 do rest, rank = floor(rest / 2), rank + 1 end
       if rank > (acc[register] or 0) then acc[register] = rank end

@@ -53,8 +53,8 @@ end
 ---@field element fun(ctx: weir.Context, record: any) each record
 ---@field timer? fun(ctx: weir.Context, time: number) each timer that is due; needs a keyed stream
 ---@field close? fun(ctx: weir.Context) once a subtask, at the end
----@field on_end? "fire"|"drop" processing-time timers left at the end of the input: fire (default), with those they set for
---- before the last of them, or drop
+---@field on_end? "fire"|"drop" processing-time timers left at the end of the input: fire (default), with those that
+--- they set for before the last of them, or drop
 
 --- A function with state and timers for `stream:process`.
 ---

@@ -84,7 +84,9 @@ local function scripted(self, what, verb, spec)
   if w.merging and spec.add and not spec.evictor and not spec.merge then
     fail("%s: the windows merge, and %s has no merge function", what, spec.unmergeable)
   end
+  if spec.evictor then spec.pick = nil end
   local states = { contents = spec.add and not spec.evictor and state.value() or state.list() }
+  if spec.pick then states.pending = state.list() end
   if spec.evictor then states.times = state.list() end
   if w.merging then states.merging = state.value() end
   trigger_states(spec.trigger, "trigger.", states)
@@ -281,9 +283,41 @@ local function native(self, verb, list)
   })
 end
 
+-- Where an accumulator is large it is not read and written for every record: what it needs of records waits in a
+-- list, and is added many at a time.
+local function wait_in_list(spec, list)
+  local large = false
+  for _, each in ipairs(list) do
+    if not each.aggregate.pick then return end
+    large = large or each.aggregate.large
+  end
+  if not large then return end
+  local alone = #list == 1 and list[1].aggregate.whole -- without a record around it
+  function spec.pick(rec)
+    if alone then return list[1].aggregate.pick(rec) end
+    local picked = {}
+    for _, each in ipairs(list) do picked[each.as] = each.aggregate.pick(rec) end
+    return picked
+  end
+  function spec.fold(acc, waiting)
+    for _, each in ipairs(list) do
+      local as, fold = each.as, each.aggregate.fold
+      local sum = acc[as]
+      for i = 1, #waiting do
+        local picked = waiting[i]
+        if not alone then picked = picked[as] end
+        sum = fold(sum, picked)
+      end
+      acc[as] = sum
+    end
+    return acc
+  end
+end
+
 -- All aggregates as one: an accumulator with a field for each.
 local function combined(list)
   local spec, mergeable = {}, true
+  wait_in_list(spec, list)
   for _, each in ipairs(list) do
     if not each.aggregate.merge then
       spec.unmergeable = ('the aggregate "%s"'):format(each.as)

@@ -328,6 +328,35 @@ describe("an aggregate", function()
     assert.is_true(math.abs(median - 500) <= 10, "median " .. median)
     assert.is_true(math.abs(p99 - 990) <= 15, "p99 " .. p99)
   end)
+  it("that is large sees the same records as a function that gets all of them, in the same order", function()
+    local steps, compared = {}, 0
+    math.randomseed(7)
+    for i = 1, 1500 do
+      steps[i] = ("%d@%d"):format(i, i * 3 + math.random(0, 400))
+      if i % 40 == 0 then steps[i] = steps[i] .. (" wm%d"):format(i * 3 - 60) end
+    end
+    local text = table.concat(steps, " ") .. " wmmax"
+    for _, window in ipairs { "w.session(2)", "w.session(30)", "w.tumbling(2500)", "w.sliding { size = 900, slide = 400 }" } do
+      for _, rest in ipairs { "", ":trigger(t.any { t.count(70), t.event_time() })", ":trigger(t.purging(t.count(300)))",
+        ":allowed_lateness(50)" } do
+        local function run(last)
+          local b = windows.new(("keyed:window(%s)%s:%s"):format(window, rest, last))
+          local out = b:steps(text)
+          assert.equal(0, b:left())
+          b:free()
+          return out:gsub("dropped:%d+ ?", "")
+        end
+        local whole = run "process(ids)"
+        local joined = run [[aggregate({ l = agg.string_agg("id", ""), n = agg.count() }, function(ctx, r)
+          local from, to = ctx:window()
+          ctx:emit("[" .. from .. "," .. to .. ")" .. r.l)
+        end)]]
+        assert.equal(whole, joined, window .. rest)
+        compared = compared + #whole
+      end
+    end
+    assert.is_true(compared > 100000, compared)
+  end)
   it("of your own", function()
     assert.equal('{"v":6}', of([[{ init = function() return { n = 0 } end,
       add = function(acc, r) acc.n = acc.n + r.n return acc end,

@@ -24,6 +24,8 @@ local M = {}
 local WINDOWS_MAX = 100000 -- of one record
 local TIME_MAX = 2 ^ 53
 local TRIM_MIN = 64 -- records
+local WAITING_MIN = 256 -- records, and WAITING_BYTES of the accumulator for each
+local WAITING_BYTES = 32
 local LAST = 0x7fffffffffffffffLL
 local outcomes = { -- what a trigger may say: fire?, purge?
   continue = { false, false }, fire = { true, false }, purge = { false, true }, fire_and_purge = { true, true },
@@ -69,7 +71,7 @@ function M.new(stage, k, out, side)
   local spec = node.fn.window
   local assign, merging, join = spec.assign, spec.merging, spec.join
   local event, lateness, trigger, evictor = spec.time == "event", spec.lateness, spec.trigger, spec.evictor
-  local contents, times, merge_set = handles.contents, handles.times, handles.merging
+  local contents, times, merge_set, waiting = handles.contents, handles.times, handles.merging, handles.pending
   local init, add, unite, result = spec.init, spec.add, spec.merge, spec.result
   local process, clear_user = spec.process, spec.clear
   local contents_state, times_state
@@ -185,6 +187,7 @@ function M.new(stage, k, out, side)
     enter(cs, ce)
     contents:clear()
     if evictor then times:clear() end
+    if waiting then waiting:clear() end
   end
 
   local function elements_of(records)
@@ -206,10 +209,28 @@ function M.new(stage, k, out, side)
   local keeps = evictor and evictor.last
   local function trim() keep(evictor.before(ctx, elements_of(contents:all()))) end
 
+  -- The accumulator at hand with what waits for it; nil: there is neither.
+  local function accumulated()
+    local acc, list = contents:get(), waiting and waiting:all()
+    if not list or #list == 0 then return acc end
+    return spec.fold(acc or init(), list)
+  end
+
+  -- Adds what waits to the accumulator, unless that is so large that more is to wait.
+  local function settle()
+    local held = C.wr_state_get(S, contents_state)
+    if held ~= nil and waiting:count() * WAITING_BYTES < held.len then return end
+    contents:set(accumulated())
+    waiting:clear()
+  end
+
   -- Beside the records of an evictor's list lie their times.
   local function add_content(rec, ts)
     enter(cs, ce)
-    if not contents.all then
+    if waiting then
+      waiting:add(spec.pick(rec))
+      if waiting:count() % WAITING_MIN == 0 then settle() end
+    elseif not contents.all then
       local acc = contents:get()
       if acc == nil then acc = init and init() end
       contents:set(add(acc, rec))
@@ -260,7 +281,7 @@ function M.new(stage, k, out, side)
   local function fire()
     enter(cs, ce)
     if not contents.all then
-      local acc = contents:get()
+      local acc = accumulated()
       if acc ~= nil then deliver(acc) end -- L13
       return
     end
@@ -356,11 +377,13 @@ function M.new(stage, k, out, side)
       return
     end
     enter(s, e)
-    local theirs = contents:get()
+    local theirs = accumulated()
     contents:clear()
+    if waiting then waiting:clear() end
     if theirs == nil then return end
     enter(cs, ce)
-    local ours = contents:get()
+    local ours = accumulated()
+    if waiting then waiting:clear() end
     if ours == nil then contents:set(theirs) else contents:set(unite(ours, theirs)) end
   end
 
