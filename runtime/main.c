@@ -295,6 +295,8 @@ static int verb_test(struct wr_config *c, int argc, char **argv)
 		wr_error_set(WR_EUSER, "which specs? weir test [options] FILE|FOLDER …");
 		return complain(EXIT_USAGE);
 	}
+	if (!wr_config_is_set(c, "log-level")) /* what a job warns of is what its test is about */
+		wr_log_setup(WR_LOG_ERROR, !strcmp(wr_config_str(c, "log-format"), "json"));
 	if (wr_script_test(c, argv, argc, &failures) != WR_OK)
 		return complain(EXIT_USAGE);
 	return failures ? EXIT_FAILED : 0;

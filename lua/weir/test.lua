@@ -86,6 +86,7 @@ local declared = {
 
 -- Calls into the engine; its errors are raised at the test's line.
 local function call(object, method, ...)
+  if not object.h then fail "this test was closed" end
   local ok, a, b = pcall(object[method], object, ...)
   if not ok then fail("%s", a) end
   return a, b
@@ -196,7 +197,6 @@ local function need_input(t, name)
 end
 
 local function need_open(t, input)
-  if not t.h.h then fail "this test was closed" end
   if input.ended then fail('input "%s" has ended', input.name) end
 end
 
@@ -375,7 +375,7 @@ function methods:restart()
 end
 
 --- Frees the job at once instead of some time later.
-function methods:close() call(self.h, "close") end
+function methods:close() self.h:close() end
 
 ---------------------------------------------------------------- results
 

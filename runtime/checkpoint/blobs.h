@@ -56,3 +56,5 @@ struct wr_blobs {
 /* The folder `path`, which is made if its parent is there. With `lock` it is ours alone until it is freed: a
  * second job in it is an error. NULL with the error set. */
 struct wr_blobs *wr_blobs_folder(const char *path, bool lock);
+/* In memory, until it is freed: for tests. NULL with the error set. */
+struct wr_blobs *wr_blobs_memory(void);

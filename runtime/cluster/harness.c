@@ -9,6 +9,7 @@
 #include "connect/collect.h"
 
 enum { BUFFER_SIZE = 32 << 10, NS_PER_MS = 1000000, TICK_STOPS = 256 };
+enum { TIMEOUT_US = 60000000 }; /* of a checkpoint, under a clock that stands still */
 #define MONO_START ((uint64_t)1000 * NS_PER_MS)
 
 static struct wr_mem mem = WR_MEM_INIT("cluster.harness");
@@ -53,6 +54,7 @@ struct wr_harness *wr_harness_new(const struct wr_harness_script *script)
 	if (!h)
 		return NULL;
 	wr_arena_init(&h->looked, &mem);
+	wr_arena_init(&h->saved_arena, &mem);
 	wr_job_kinds(h->kinds);
 	if (draw(h, script) == WR_OK)
 		return h;
@@ -71,6 +73,8 @@ static void forget_sinks(const struct wr_plan *p)
 void wr_harness_free(struct wr_harness *h)
 {
 	wr_job_free(h->job);
+	if (h->blobs)
+		h->blobs->ops->free(h->blobs);
 	if (h->plan)
 		forget_sinks(h->plan);
 	wr_plan_free(h->plan);
@@ -78,6 +82,7 @@ void wr_harness_free(struct wr_harness *h)
 	wr_bytes_deinit(&h->drawn);
 	wr_bytes_deinit(&h->taken);
 	wr_arena_deinit(&h->looked);
+	wr_arena_deinit(&h->saved_arena);
 	wr_free(&mem, h->done);
 	wr_free(&mem, h->failure);
 	wr_free(&mem, h);
@@ -89,7 +94,7 @@ const uint8_t *wr_harness_plan(const struct wr_harness *h, uint32_t *len)
 	return h->drawn.data;
 }
 
-int wr_harness_make_job(struct wr_harness *h, struct wr_job **job)
+int wr_harness_make_job(struct wr_harness *h, bool anew)
 {
 	struct wr_job_options o = {.plan = h->plan,
 				   .bundle = h->bundle,
@@ -97,12 +102,16 @@ int wr_harness_make_job(struct wr_harness *h, struct wr_job **job)
 				   .kind_lists = WR_JOB_KIND_LISTS,
 				   .enumerators = wr_enumerators,
 				   .enumerator_count = wr_enumerators_count,
+				   .checkpoints = &h->checkpoints,
+				   .restore = anew ? NULL : &h->restore,
 				   .workers = 1,
 				   .buffer_size = BUFFER_SIZE,
 				   .clock = &h->clock};
 
-	*job = wr_job_new(&o);
-	return *job ? WR_OK : wr_error_code();
+	memset(h->done, 0, h->task_count * sizeof *h->done);
+	h->done_count = 0;
+	h->job = wr_job_new(&o);
+	return h->job ? WR_OK : wr_error_code();
 }
 
 int wr_harness_build(struct wr_harness *h, const uint8_t *plan, uint32_t len, int64_t wall_ms, uint64_t seed)
@@ -114,11 +123,14 @@ int wr_harness_build(struct wr_harness *h, const uint8_t *plan, uint32_t len, in
 	for (uint32_t v = 0; v < h->plan->vertex_count; v++)
 		h->task_count += h->plan->vertices[v].parallelism;
 	h->done = wr_zalloc(&mem, h->task_count * sizeof *h->done);
-	if (!h->done)
+	h->blobs = wr_blobs_memory();
+	if (!h->done || !h->blobs)
 		return WR_EFATAL;
 	wr_clock_manual_init(&h->clock, MONO_START, wall_ms);
 	h->rand.s = seed;
-	return wr_harness_make_job(h, &h->job);
+	h->checkpoints =
+	    (struct wr_checkpoint_options){.blobs = h->blobs, .retain = 1, .timeout_us = TIMEOUT_US};
+	return wr_harness_make_job(h, true);
 }
 
 /* ---- stepping ---- */
@@ -129,7 +141,7 @@ static int failed(struct wr_harness *h)
 	return h->failure ? wr_error_set(WR_EUSER, "%s", h->failure) : WR_OK;
 }
 
-static int fail(struct wr_harness *h)
+int wr_harness_fail(struct wr_harness *h)
 {
 	int rc = wr_error_code();
 
@@ -150,6 +162,8 @@ static struct wr_task *task_at(const struct wr_harness *h, uint32_t i)
 /* *moved becomes true if the task may have more to do, or others now have. */
 static int step(struct wr_harness *h, uint32_t i, struct wr_task *t, bool *moved)
 {
+	const struct wr_stage_env *env = wr_task_env(t);
+
 	switch (wr_task_step(t)) {
 	case WR_STEP_IDLE:
 	case WR_STEP_BLOCKED:
@@ -163,15 +177,16 @@ static int step(struct wr_harness *h, uint32_t i, struct wr_task *t, bool *moved
 		*moved = true;
 		h->done[i] = true;
 		h->done_count++;
+		wr_job_post(h->job, env->vertex, env->subtask, 0, WR_LETTER_ENDED, NULL, 0);
 		return WR_OK;
 	case WR_STEP_FAILED:
 		break;
 	}
-	return fail(h);
+	return wr_harness_fail(h);
 }
 
 /* Upstream first, so that one round carries most of what there is to the end. */
-static int drain(struct wr_harness *h)
+int wr_harness_drain(struct wr_harness *h)
 {
 	bool again = true;
 
@@ -194,7 +209,7 @@ static int drain(struct wr_harness *h)
 		wr_job_read_mail(h->job);
 		if (atomic_load(&h->job->failed)) {
 			wr_error_set(h->job->code, "%s", h->job->error ? h->job->error : "out of memory");
-			return fail(h);
+			return wr_harness_fail(h);
 		}
 	}
 	return WR_OK;
@@ -220,11 +235,11 @@ int wr_harness_settle(struct wr_harness *h)
 	int rc = failed(h);
 
 	if (rc == WR_OK)
-		rc = drain(h);
+		rc = wr_harness_drain(h);
 	if (rc != WR_OK)
 		return rc;
 	make_ticks_due(h);
-	return drain(h);
+	return wr_harness_drain(h);
 }
 
 int wr_harness_stir(struct wr_harness *h, uint32_t steps)
@@ -316,7 +331,7 @@ int wr_harness_time(struct wr_harness *h, int64_t wall_ms)
 		next = next > end_ns ? end_ns : next;
 		h->clock.manual_ns = next > h->clock.manual_ns ? next : h->clock.manual_ns + 1;
 		h->clock.manual_ms = start_ms + (int64_t)((h->clock.manual_ns - start_ns) / NS_PER_MS);
-		rc = drain(h);
+		rc = wr_harness_drain(h);
 	}
 	return rc == WR_OK ? wr_harness_settle(h) : rc;
 }

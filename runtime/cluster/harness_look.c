@@ -4,8 +4,6 @@
 #include <string.h>
 #include "base/error.h"
 #include "cluster/harness_priv.h"
-#include "script/api.h"
-#include "script/lua_stage.h"
 
 enum { ITEMS_MIN = 16 };
 
@@ -18,13 +16,6 @@ struct look {
 	struct wr_harness_item *items;
 	uint32_t count, cap;
 };
-
-struct wr_store *wr_harness_broadcast(const struct wr_stage *s)
-{
-	if (strcmp(s->ops->kind, wr_lua_stage_ops.kind) != 0 || !s->state)
-		return NULL;
-	return wr_lua_stage_shared((struct wr_stage *)(uintptr_t)s)->broadcast;
-}
 
 static const uint8_t *copy(struct look *l, const uint8_t *bytes, uint32_t len)
 {
@@ -132,14 +123,18 @@ const struct wr_harness_item *wr_harness_look(struct wr_harness *h, uint32_t ver
 	uint32_t group = key ? wr_key_group(wr_key_hash(key, key_len), v->max_parallelism) : 0;
 	int rc = WR_OK;
 
+	if (!h->job) {
+		wr_error_set(WR_EUSER, "%s", h->failure ? h->failure : "out of memory");
+		return NULL;
+	}
 	wr_arena_reset(&h->looked);
 	for (uint32_t i = 0; i < v->parallelism && rc == WR_OK; i++) {
 		const struct wr_stage *s = wr_task_stage(h->job->runners[vertex][i].task, stage);
 		uint32_t first, last;
 
 		if (broadcast) {
-			if (i == 0 && wr_harness_broadcast(s))
-				rc = look_into(&l, wr_harness_broadcast(s), 0, 0);
+			if (i == 0 && s->broadcast)
+				rc = look_into(&l, s->broadcast, 0, 0);
 			continue;
 		}
 		wr_key_group_range(v->max_parallelism, v->parallelism, i, &first, &last);
@@ -156,9 +151,9 @@ const struct wr_harness_item *wr_harness_look(struct wr_harness *h, uint32_t ver
 
 int64_t wr_harness_watermark(const struct wr_harness *h, uint32_t vertex, uint32_t stage)
 {
-	int64_t lowest = INT64_MAX;
+	int64_t lowest = h->job ? INT64_MAX : WR_TS_NONE;
 
-	for (uint32_t i = 0; i < h->plan->vertices[vertex].parallelism; i++) {
+	for (uint32_t i = 0; h->job && i < h->plan->vertices[vertex].parallelism; i++) {
 		const struct wr_stage *s = wr_task_stage(h->job->runners[vertex][i].task, stage);
 
 		if (s->watermark < lowest)
@@ -171,7 +166,7 @@ void wr_harness_late(const struct wr_harness *h, uint32_t vertex, uint32_t stage
 		     int64_t *dropped)
 {
 	*late = *dropped = 0;
-	for (uint32_t i = 0; i < h->plan->vertices[vertex].parallelism; i++) {
+	for (uint32_t i = 0; h->job && i < h->plan->vertices[vertex].parallelism; i++) {
 		const struct wr_stage *s = wr_task_stage(h->job->runners[vertex][i].task, stage);
 
 		for (uint32_t k = 0; k < s->ops_count; k++) {

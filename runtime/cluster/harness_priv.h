@@ -6,14 +6,20 @@
 #include "cluster/harness.h"
 #include "cluster/kinds.h"
 #include "script/script.h"
+#include "task/restore.h"
 
 struct wr_harness {
 	struct wr_bytes drawn; /* the plan as it was drawn */
 	struct wr_bundle *bundle;
 	struct wr_plan *plan; /* as it runs */
 	struct wr_kind_list kinds[WR_JOB_KIND_LISTS];
-	struct wr_job *job;
-	bool *done; /* by task, in the order of the plan */
+	struct wr_blobs *blobs; /* where checkpoints go */
+	struct wr_manifest saved;
+	struct wr_restore restore;
+	struct wr_checkpoint_options checkpoints;
+	struct wr_arena saved_arena;
+	struct wr_job *job; /* NULL: there is none any more, `failure` says why */
+	bool *done;	    /* by task, in the order of the plan */
 	uint32_t task_count, done_count;
 	struct wr_clock clock;
 	struct wr_rand rand;
@@ -22,7 +28,9 @@ struct wr_harness {
 	char *failure;
 };
 
-/* The tasks of h->plan. */
-int wr_harness_make_job(struct wr_harness *h, struct wr_job **job);
-/* Broadcast state of a stage, or NULL. */
-struct wr_store *wr_harness_broadcast(const struct wr_stage *s);
+/* h->job with the tasks of h->plan, which begin anew, or at h->restore. */
+int wr_harness_make_job(struct wr_harness *h, bool anew);
+/* Steps all tasks until nothing is left to do at this time. */
+int wr_harness_drain(struct wr_harness *h);
+/* This thread's error is the answer to everything from now on. */
+int wr_harness_fail(struct wr_harness *h);

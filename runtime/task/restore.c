@@ -291,6 +291,16 @@ static void restore_channels(struct restoring *r)
 	}
 }
 
+/* I11: timers of processing time ring again, those that are due by now at once. A timer for T rings at T + 1.
+ */
+static void ring_again(struct wr_stage *s)
+{
+	int64_t at = wr_timer_earliest(s->store, WR_TIMER_PROCESSING);
+
+	if (at != INT64_MAX)
+		s->deadline_ms = at + 1;
+}
+
 static int restore_stage(struct restoring *r, uint32_t i)
 {
 	struct wr_stage *s = &r->task->chain.stages[i];
@@ -305,8 +315,10 @@ static int restore_stage(struct restoring *r, uint32_t i)
 		if (i == 0)
 			wr_metric_set(&r->task->stats.watermark, from->passed);
 	}
-	if (s->store)
+	if (s->store) {
 		wr_store_unset_key(s->store);
+		ring_again(s);
+	}
 	saved.parallelism = r->from->manifest->vertices[from->vertex].parallelism;
 	return s->ops->restore && saved.count ? s->ops->restore(s, &saved) : WR_OK;
 }

@@ -249,16 +249,17 @@ describe("restart", function()
     assert.is_false((pcall(test, true)))
   end)
 
-  it("lets processing timers that came due meanwhile fire", function()
+  it("I11: lets processing timers fire, those that came due meanwhile at once", function()
     local fn = weir.process_function {
       element = function(ctx, rec) ctx:processing_timer(rec.at) end,
       timer = function(ctx, time) ctx:emit { timer = time } end,
     }
     local t = kit.harness(function(stream) return stream:key_by("k"):process(fn):uid "p" end)
-    t:feed { k = 1, at = 50 }
+    t:feed { { k = 1, at = 50 }, { k = 2, at = 0 } }
+    assert.same({}, t:output())
     t:restart()
     t:advance(60)
-    assert.same({ { timer = 50 } }, t:output())
+    assert.same({ { timer = 0 }, { timer = 50 } }, t:output())
   end)
 end)
 
@@ -357,6 +358,8 @@ describe("a job that was closed", function()
     local t = kit.harness(function(stream) return stream:map(function(rec) return rec end) end)
     t:close()
     assert.matches("this test was closed", message_of(t.feed, t, { n = 1 }))
+    assert.matches("this test was closed", message_of(t.output, t))
+    assert.matches("this test was closed", message_of(t.restart, t))
     t:close()
   end)
 end)
