@@ -225,7 +225,7 @@ static int letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, uin
 	int rc;
 
 	if (type != WR_LETTER_ANSWER)
-		return wr_error_set(WR_EBUG, "a letter of type %u to an async stage", type);
+		return WR_OK;
 	r.bad = wr_read_u8(&r) != WR_V_LIST || wr_read_varint(&r) != 3;
 	slot = (uint32_t)read_int(&r);
 	ask = (uint32_t)read_int(&r);
@@ -234,6 +234,27 @@ static int letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, uin
 	rc = wr_pending_answer(of(s)->pending, slot, ask, r.p, (size_t)(r.end - r.p), &known);
 	if (rc == WR_OK && known)
 		s->tick_ns = 0;
+	return rc;
+}
+
+/* ---- checkpoints ---- */
+
+static int save(struct wr_stage *s, struct wr_bytes *out)
+{
+	return wr_pending_save(of(s)->pending, out);
+}
+
+/* Where the parallelism is another, the parts are dealt out; the watermarks in them come again. */
+static int restore(struct wr_stage *s, const struct wr_saved_state *saved)
+{
+	struct wr_async *a = of(s);
+	bool same = saved->parallelism == s->env->parallelism;
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < saved->count && rc == WR_OK; i++)
+		if (same || saved->parts[i].subtask % s->env->parallelism == s->env->subtask)
+			rc = wr_pending_restore(a->pending, saved->parts[i].value, same, now_ns(a));
+	s->tick_ns = 0;
 	return rc;
 }
 
@@ -285,6 +306,8 @@ const struct wr_stage_ops wr_lua_async_ops = {
     .tick = tick,
     .idle = idle,
     .letter = letter,
+    .save = save,
+    .restore = restore,
     .end = end,
     .free = free_,
 };

@@ -245,7 +245,6 @@ int wr_pending_put(struct wr_pending *p, const struct wr_elem *row, uint64_t now
 	struct segment *s;
 	struct entry *e;
 
-	WR_ASSERT(!wr_pending_full(p));
 	e = entry_take(p);
 	if (!e)
 		return WR_EFATAL;

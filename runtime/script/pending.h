@@ -14,6 +14,7 @@
 #pragma once
 #include "base/bytes.h"
 #include "record/element.h"
+#include "record/value.h"
 
 struct wr_pending;
 struct wr_pending_options {
@@ -27,7 +28,7 @@ void wr_pending_free(struct wr_pending *p);
 
 bool wr_pending_full(const struct wr_pending *p);
 bool wr_pending_empty(const struct wr_pending *p); /* neither rows nor events */
-/* Copies a row; there must be room. WR_OK or WR_EFATAL. */
+/* Copies a row, also where there is no room for it (what was saved). WR_OK or WR_EFATAL. */
 int wr_pending_put(struct wr_pending *p, const struct wr_elem *row, uint64_t now_ns);
 /* Watermark, idle or active, behind the rows so far. Words that replace each other take one place. */
 int wr_pending_put_event(struct wr_pending *p, enum wr_event_type type, int64_t ts);
@@ -83,3 +84,8 @@ void wr_pending_passed(struct wr_pending *p);
 void wr_pending_each(const struct wr_pending *p,
 		     void (*each)(void *arg, const struct wr_elem *row, enum wr_event_type event, int64_t ts),
 		     void *arg);
+/* Appends what is here as one tagged value. WR_OK or WR_EFATAL. */
+int wr_pending_save(const struct wr_pending *p, struct wr_bytes *out);
+/* Puts in what was saved, without its `events` if they are not to be. WR_OK, WR_EFATAL, or WR_EUSER:
+ * malformed. */
+int wr_pending_restore(struct wr_pending *p, const struct wr_value *saved, bool events, uint64_t now_ns);

@@ -53,6 +53,28 @@ describe("a job with --dir that is killed", function()
     end)
   end
 
+  for _, p in ipairs { { 1, 1 }, { 1, 2 }, { 2, 1 } } do
+    it(("J11: asks again for what was under way, from parallelism %d to %d"):format(p[1], p[2]), function()
+      write("job.lua", [[
+        local weir = require "weir"
+        local job = weir.job { name = "asks", max_parallelism = 128 }
+        job:source(weir.generate { rate = 4000, count = 3000, fn = function(i) return { k = i % 3, v = i, s = "x" } end })
+          :rebalance():async { capacity = 1000, order = "unordered", fn = function(rec)
+            weir.async.sleep(20 + rec.v % 30)
+            return rec
+          end }
+          :key_by "k":sum("v", { emit = "final" }):sink(weir.print())
+        return job
+      ]])
+      local expected, code, err = run ""
+      assert.equal(0, code, err)
+      run_and_kill("--checkpoint-every 50ms -p " .. p[1], 4)
+      local out, code2, err2 = run("--dir state --checkpoint-every 50ms -p " .. p[2])
+      assert.equal(0, code2, err2)
+      assert.equal(sorted(expected), sorted(out))
+    end)
+  end
+
   it("and had finished is not run again", function()
     write("job.lua", 'local weir = require "weir"\nlocal job = weir.job "one"\n'
       .. 'job:source(weir.from { 1, 2 }):sink(weir.print())\nreturn job\n')

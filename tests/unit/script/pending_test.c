@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include "base/error.h"
 #include "base/rand.h"
+#include "record/shape.h"
 #include "script/pending.h"
 
 static struct wr_mem mem = WR_MEM_INIT("test.pending");
@@ -195,6 +196,43 @@ static void J11_what_is_pending_can_be_put_into_another_queue_and_begins_anew(vo
 	wr_pending_free(q);
 }
 
+static void J11_what_is_saved_is_restored_in_its_order_with_its_bytes(void **state)
+{
+	struct wr_pending *p = queue(false, 2, 0), *q = queue(false, 2, 0);
+	struct wr_field_spec field = {.name = "n", .name_len = 1, .type = WR_T_F64};
+	struct {
+		struct wr_elem head;
+		double n;
+	} row = {.head = {.len = sizeof row, .ts = 7}, .n = 42};
+	struct wr_bytes saved = WR_BYTES_EMPTY, again = WR_BYTES_EMPTY;
+	struct wr_arena arena;
+	struct wr_reader r;
+	struct wr_value v;
+	uint32_t a;
+
+	(void)state;
+	row.head.tag = wr_shape_intern(&field, 1, 0, 0) | (uint32_t)WR_DELETE << 24;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(wr_pending_put(p, &row.head, 0), WR_OK);
+	wr_pending_put_event(p, WR_EV_WATERMARK, 15);
+	assert_int_equal(wr_pending_save(p, &saved), WR_OK);
+	wr_arena_init(&arena, &mem);
+	r = wr_reader_of(saved.data, saved.len);
+	assert_int_equal(wr_value_parse(&r, &arena, &v), WR_OK);
+	assert_int_equal(wr_pending_restore(q, &v, true, 0), WR_OK);
+	assert_int_equal(wr_pending_save(q, &again), WR_OK);
+	assert_int_equal(saved.len, again.len);
+	assert_memory_equal(saved.data, again.data, saved.len);
+	a = begin(q, 0);
+	assert_memory_equal(wr_pending_row(q, a), &row, sizeof row);
+	assert_int_equal(wr_pending_restore(q, &v.items[0], true, 0), WR_EUSER);
+	wr_arena_deinit(&arena);
+	wr_bytes_deinit(&saved);
+	wr_bytes_deinit(&again);
+	wr_pending_free(p);
+	wr_pending_free(q);
+}
+
 static void J12_an_answer_that_nobody_waits_for_is_passed_over(void **state)
 {
 	struct wr_pending *p = queue(true, 10, 50);
@@ -375,6 +413,7 @@ int main(void)
 	    cmocka_unit_test(watermarks_without_rows_between_take_one_place),
 	    cmocka_unit_test(J10_a_full_queue_takes_no_row_until_one_went_out),
 	    cmocka_unit_test(J11_what_is_pending_can_be_put_into_another_queue_and_begins_anew),
+	    cmocka_unit_test(J11_what_is_saved_is_restored_in_its_order_with_its_bytes),
 	    cmocka_unit_test(J12_an_answer_that_nobody_waits_for_is_passed_over),
 	    cmocka_unit_test(J13_one_timeout_covers_all_attempts),
 	    cmocka_unit_test(J14_attempts_that_are_delayed_are_due_at_once_at_the_end),
