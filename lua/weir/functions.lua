@@ -7,7 +7,8 @@ local state = require "weir.state"
 local M = {}
 
 ---@class weir.Context What a process function sees beside the record; declared states are fields of it
----@field emit fun(self, record: any, time?: number) sends a record on; `time` (ms) replaces its event time
+---@field emit fun(self, record: any, time?: number, kind?: string) sends a record on; `time` (ms) replaces its
+--- event time, `kind` ("insert", "update_before", "update_after", "delete") its kind
 ---@field side fun(self, tag: string, record: any) sends a record to a side output
 ---@field late fun(self, record: any, tag?: string) counts a late record, says the first one in the log, and sends
 --- it to the side output `tag` if that is read

@@ -294,33 +294,112 @@ end
 ---------------------------------------------------------------- all with all
 
 ---@class weir.joins.RegularOptions
----@field ttl? weir.Duration a record is forgotten so long after it came (processing time); default: never
----@field join? fun(left: any, right: any): any
+---@field kind? "inner"|"left"|"right"|"full" left and right: records without a partner come with nil for it, and
+--- are taken back when one comes; default inner
+---@field ttl? weir.Duration a record is forgotten so long after it came, or last found or lost its partners
+--- (processing time); default: never
+---@field join? fun(left: any, right: any): any gives the same for the same records: results are taken back by it
 
---- Every pair of records with the same key, whenever they came. Without a `ttl` both streams are kept for
---- ever. Needs no event time.
+-- A record as text that is the same for equal ones.
+local function canonical(v)
+  local ty = type(v)
+  if ty == "number" then return ("%.17g"):format(v) end
+  if ty == "string" then return #v .. ":" .. v end
+  if ty ~= "table" or v == weir.null then return ty:sub(1, 1) .. tostring(v) end
+  local names = {}
+  for name in pairs(v) do names[#names + 1] = name end
+  table.sort(names, function(a, b)
+    if type(a) == type(b) then return a < b end
+    return type(a) < type(b)
+  end)
+  local out = {}
+  for i, name in ipairs(names) do out[i] = canonical(name) .. "=" .. canonical(v[name]) end
+  return "{" .. table.concat(out, ",") .. "}"
+end
+
+--- Every pair of records with the same key, whenever they came, as a table that changes: a record that comes
+--- (kind insert or update_after) adds results, one that is taken back (delete or update_before) takes them back.
+--- Results are of kind insert and delete; see ctx:kind(). What is taken back and is not there, since its time
+--- was over, is passed over. Without a `ttl` both streams are kept for ever. Needs no event time.
 ---@param opts? weir.joins.RegularOptions
 ---@return weir.ProcessFunction
 function M.regular(opts)
   local o = options.check("joins.regular", opts, {
-    ttl = duration.positive:optional(), join = options.fn:default(both),
+    kind = kinds:default "inner", ttl = duration.positive:optional(), join = options.fn:default(both),
   })
+
+  -- Sends a result as often as the pair is there. `swap`: the first record is the right one.
+  local function send(ctx, rec, other, swap, kind, times)
+    local result
+    if swap then result = o.join(other, rec) else result = o.join(rec, other) end
+    if result == nil then return end
+    for _ = 1, times do ctx:emit(result, nil, kind) end
+  end
+
+  -- One side: its records by their text, each { rec =, n = how often, alone = how many of them are out without
+  -- a partner }.
+  local function side(own_name, other_name, own_alone, other_alone, swap)
+    -- What is alone on the other side finds a partner, or has lost its last one.
+    local function partner(ctx, others, alone)
+      if not other_alone then return end
+      for _, text in ipairs(others:keys()) do
+        local other = others:get(text)
+        local now = alone and other.n or 0
+        if other.alone ~= now then
+          send(ctx, other.rec, nil, not swap, alone and "insert" or "delete", math.abs(now - other.alone))
+          other.alone = now
+          others:put(text, other)
+        end
+      end
+    end
+
+    local function pairs_of(ctx, rec, others, kind)
+      for _, other in others:iter() do send(ctx, rec, other.rec, swap, kind, other.n) end
+    end
+
+    local function add_one(ctx, own, others, rec)
+      local text = canonical(rec)
+      local entry = own:get(text) or { rec = rec, n = 0, alone = 0 }
+      if own:is_empty() then partner(ctx, others, false) end
+      if not others:is_empty() then
+        pairs_of(ctx, rec, others, "insert")
+      elseif own_alone then
+        send(ctx, rec, nil, swap, "insert", 1)
+        entry.alone = entry.alone + 1
+      end
+      entry.n = entry.n + 1
+      own:put(text, entry)
+    end
+
+    local function take_back(ctx, own, others, rec)
+      local text = canonical(rec)
+      local entry = own:get(text)
+      if not entry then return end
+      if entry.alone > 0 then
+        send(ctx, rec, nil, swap, "delete", 1)
+        entry.alone = entry.alone - 1
+      else
+        pairs_of(ctx, rec, others, "delete")
+      end
+      entry.n = entry.n - 1
+      if entry.n > 0 then return own:put(text, entry) end
+      own:remove(text)
+      if own:is_empty() then partner(ctx, others, true) end
+    end
+
+    return function(ctx, rec)
+      local kind = ctx:kind()
+      local change = (kind == "insert" or kind == "update_after") and add_one or take_back
+      change(ctx, ctx[own_name], ctx[other_name], rec)
+    end
+  end
+
+  local alone_left = o.kind == "left" or o.kind == "full"
+  local alone_right = o.kind == "right" or o.kind == "full"
   return weir.co_process_function {
-    state = { left = weir.state.list { ttl = o.ttl }, right = weir.state.list { ttl = o.ttl } },
-    element1 = function(ctx, rec)
-      ctx.left:add(rec)
-      for other in ctx.right:iter() do
-        local result = o.join(rec, other)
-        if result ~= nil then ctx:emit(result) end
-      end
-    end,
-    element2 = function(ctx, rec)
-      ctx.right:add(rec)
-      for other in ctx.left:iter() do
-        local result = o.join(other, rec)
-        if result ~= nil then ctx:emit(result) end
-      end
-    end,
+    state = { left = weir.state.map { ttl = o.ttl }, right = weir.state.map { ttl = o.ttl } },
+    element1 = side("left", "right", alone_left, alone_right, false),
+    element2 = side("right", "left", alone_right, alone_left, true),
   }
 end
 

@@ -60,7 +60,7 @@ describe("a job with --dir that is killed", function()
         local job = weir.job { name = "asks", max_parallelism = 128 }
         job:source(weir.generate { rate = 4000, count = 3000, fn = function(i) return { k = i % 3, v = i, s = "x" } end })
           :rebalance():async { capacity = 1000, order = "unordered", fn = function(rec)
-            weir.async.sleep(20 + rec.v % 30)
+            weir.async.sleep((20 + rec.v % 30) .. "ms")
             return rec
           end }
           :key_by "k":sum("v", { emit = "final" }):sink(weir.print())

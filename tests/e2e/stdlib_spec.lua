@@ -176,6 +176,85 @@ describe("a regular join", function()
   it("gives all pairs of a key", function()
     assert.equal(joined("inner", function() return true end), run_join("joins.regular { " .. pair .. " }", "-p 2"))
   end)
+
+  -- Random records that come, come twice, and are taken back: { k, v, op }.
+  local function changes(n, name)
+    local list, there = {}, {}
+    for i = 1, n do
+      if #there > 0 and random(5) < 2 then
+        local gone = table.remove(there, random(#there) + 1)
+        list[i] = { k = gone.k, [name] = gone[name], op = random(2) == 0 and "delete" or "update_before" }
+      else
+        local rec = { k = "k" .. random(4), [name] = random(6) }
+        there[#there + 1] = rec
+        list[i] = { k = rec.k, [name] = rec[name], op = random(2) == 0 and "insert" or "update_after" }
+      end
+    end
+    return list, there
+  end
+
+  -- All of a key with all, of what is there in the end; line → how often.
+  local function model(kind, ls, rs)
+    local out = {}
+    local function one(l, r) out[line(l, r)] = (out[line(l, r)] or 0) + 1 end
+    for _, l in ipairs(ls) do
+      local met = false
+      for _, r in ipairs(rs) do
+        if l.k == r.k then met = true one(l, r) end
+      end
+      if not met and (kind == "left" or kind == "full") then one(l, nil) end
+    end
+    for _, r in ipairs(rs) do
+      local met = false
+      for _, l in ipairs(ls) do met = met or l.k == r.k end
+      if not met and (kind == "right" or kind == "full") then one(nil, r) end
+    end
+    return out
+  end
+
+  for _, kind in ipairs { "inner", "left", "right", "full" } do
+    it("of kind " .. kind .. " gives changes that lead to what the last records give", function()
+      for round = 1, 6 do
+        local left_changes, ls = changes(60, "l")
+        local right_changes, rs = changes(40 + round * 5, "r")
+        local out = script.try(head .. ([[
+          local function side(list)
+            return job:source(weir.from(list)):key_by "k":process(function(ctx, rec)
+              local op = rec.op
+              rec.op = nil
+              ctx:emit(rec, nil, op)
+            end)
+          end
+          side(%s):connect(side(%s)):key_by "k":process(joins.regular { kind = %q, %s })
+            :sink(weir.print())
+        ]]):format(literal(left_changes), literal(right_changes), kind, pair), "-q -p " .. round % 3 + 1)
+        local there = {}
+        for change in out:gmatch "[^\n]+" do
+          local what, taken_back = change:gsub('"op":"%-D",?', "")
+          local n = (there[what] or 0) + (taken_back == 0 and 1 or -1)
+          assert.is_true(n >= 0, "taken back before it was given: " .. what)
+          there[what] = n > 0 and n or nil
+        end
+        assert.same(model(kind, ls, rs), there)
+      end
+    end)
+  end
+
+  it("passes over what is taken back and is not there", function()
+    assert.equal("", (script.try(head .. [[
+      local function gone() return job:source(weir.from { { k = 1 } })
+        :process(function(ctx, rec) ctx:emit(rec, nil, "delete") end) end
+      gone():connect(gone()):key_by "k":process(joins.regular { kind = "full" }):sink(weir.print())
+    ]], "-q")))
+  end)
+
+  it("has kinds that ctx:emit names", function()
+    local _, code, err = script.try(head .. [[
+      job:source(weir.from { 1 }):process(function(ctx, rec) ctx:emit(rec, nil, "upsert") end):sink(weir.print())
+    ]])
+    assert.equal(1, code)
+    assert.matches('a record\'s kind is "insert", "update_before", "update_after" or "delete", not "upsert"', err)
+  end)
 end)
 
 ---------------------------------------------------------------- keyed

@@ -255,6 +255,12 @@ local function unheard(node)
   end
 end
 
+local kind_bits = { insert = 0, update_before = 0x01000000, update_after = 0x02000000, delete = 0x03000000 }
+
+local function unknown_kind(kind)
+  error(format('a record\'s kind is "insert", "update_before", "update_after" or "delete", not %s', M.show(kind)), 3)
+end
+
 -- What an operator may use before it has seen a record.
 local function base_context(stage)
   local L = stage.L
@@ -285,13 +291,14 @@ function M.new(stage, k, out, side, input)
   local node = stage.ops[k]
   local ctx = base_context(stage)
 
-  function ctx.emit(_, rec, ts)
+  function ctx.emit(_, rec, ts, kind)
     if rec == nil then error("cannot emit nil", 2) end
-    if ts == nil then return out(rec) end
-    local before = L.ts
-    L.ts = check_time(ts, "a record's time")
+    if ts == nil and kind == nil then return out(rec) end
+    local time_before, kind_before = L.ts, L.kind
+    if ts ~= nil then L.ts = check_time(ts, "a record's time") end
+    if kind ~= nil then L.kind = kind_bits[kind] or unknown_kind(kind) end
     out(rec)
-    L.ts = before
+    L.ts, L.kind = time_before, kind_before
   end
   function ctx.side(_, tag, rec) side(tag, rec) end
   local read_tags = {}

@@ -283,9 +283,9 @@ local function analyse(fn, rec, out, returns)
         if args ~= 1 then return nil end
         send(get(from))
       elseif fv == EMIT then -- ctx.emit(ctx, v)
-        if args < 2 or args > 3 or get(from) ~= OUT then return nil end
+        if args < 2 or args > 4 or get(from) ~= OUT then return nil end
         send(get(from + 1))
-        if args == 3 then escape(get(from + 2)) end -- ctx:emit(record, time)
+        for i = 2, args - 1 do escape(get(from + i)) end -- ctx:emit(record, time, kind)
       elseif type(fv) == "table" and fv.method and get(from) == handles[fv.of] then
         local at = fv.method == "put" and 2 or (fv.method == "set" or fv.method == "add") and 1
         for i = 1, args - 1 do
