@@ -37,7 +37,8 @@ struct wr_lua {
 	double lua_ns, collect_ns; /* time in Lua and in its collector; only with `doctor` */
 	uint32_t doctor;	   /* set by Lua: measure them */
 	uint32_t walks_at_end;	   /* set by Lua: each key has something to say at the end of event time */
-	uint32_t described;	   /* set by Lua: the error's text has operator and record */
+	uint32_t may_rest;	   /* an emit may let the thread rest; not in timers of processing time */
+	uint32_t resting;	   /* set by Lua: it does */
 };
 
 /* The key of `row` becomes the store's current key. 0, or an error code (wr_lua_error). */
@@ -46,6 +47,8 @@ int wr_lua_set_key(struct wr_lua *l, const uint8_t *row, uint32_t input);
 const char *wr_lua_error(void);
 /* Nonzero when the step's time is up or an output needs a pause; else sets `left`, by how long rows take. */
 int wr_lua_spent(struct wr_lua *l);
+/* An output asks for room once more: nonzero when it has had its share, and the thread is to rest. */
+int wr_lua_full(struct wr_lua *l);
 /* Reads the clock anew: milliseconds of processing time. */
 int64_t wr_lua_now(struct wr_lua *l);
 /* A random number in [0, 1) from the subtask's seed. */

@@ -2,7 +2,9 @@
 /* lua_stage: a fused chain of Lua operators as a stage of a task.
  *
  * Holds one Lua state, in which the script was run again to fetch its functions, and
- * enters it once per batch. Everything else is generated Lua (lua/weir/internal/chain.lua),
+ * enters it once per batch. They run in a thread of that state, so that a record can rest
+ * in the middle of what it emits (wr_lua_full), and so that the stack is still there when
+ * an error is described. Everything else is generated Lua (lua/weir/internal/chain.lua),
  * which reaches back through the functions of api.h.
  */
 #include <lauxlib.h>
@@ -15,19 +17,21 @@
 #include "script/lua_stage.h"
 #include "script/vm.h"
 
-/* Stack slots of the entry functions; DESCRIBE is also the handler of their messages. */
-enum { ROWS = 1, TIMERS, OPEN, CLOSE, PERIODIC, DESCRIBE, DESCRIBE_AFTERWARDS, LAST = DESCRIBE_AFTERWARDS };
+/* Stack slots of the entry functions, and of the thread that runs them. */
+enum { ROWS = 1, TIMERS, OPEN, CLOSE, PERIODIC, DESCRIBE, THREAD, LAST = THREAD };
 enum { BROADCAST_MAX = 32 /* states; lua/weir/functions.lua refuses more */ };
 
 static struct wr_mem mem = WR_MEM_INIT("script.stage");
-static const char *const entry_names[] = {NULL,	   "rows",     "timers",   "open",
-					  "close", "periodic", "describe", "describe_afterwards"};
+static const char *const entry_names[] = {NULL, "rows", "timers", "open", "close", "periodic", "describe"};
 
 enum { OPS_MAX = sizeof((struct wr_lua *)NULL)->counts / sizeof(double) };
 
 struct lua_stage {
 	struct wr_lua shared; /* read and written by the generated code */
 	struct wr_vm *vm;
+	lua_State *thread; /* runs the entry functions: it can rest in the middle of a record (wr_lua_full) */
+	bool out_of_memory;
+	uint32_t mores;		 /* times that an output asked for room since the thread was resumed */
 	struct wr_keyer *keyer2; /* key of input 1 where it differs */
 	struct wr_rand rand;
 	uint32_t keyed_inputs; /* bit i: rows of input i have a key */
@@ -70,9 +74,10 @@ static int stage_boot(struct wr_stage *s, struct lua_stage *ls)
 	if (rc != WR_OK)
 		return rc;
 	wr_vm_trim(ls->vm);
-	for (int i = ROWS; i <= LAST; i++)
+	for (int i = ROWS; i <= DESCRIBE; i++)
 		lua_getfield(L, 1, entry_names[i]);
 	lua_remove(L, 1);
+	ls->thread = lua_newthread(L);
 	WR_ASSERT(lua_gettop(L) == LAST);
 	return WR_OK;
 }
@@ -140,31 +145,48 @@ static void find_emitters(const struct wr_stage *s, struct lua_stage *ls)
 			ls->emitter[linked(s, &links->items[i], "to")] = linked(s, &links->items[i], "from");
 }
 
-/* An error whose handler could not run, for want of stack or memory, has neither operator nor record. */
-static int describe_afterwards(struct lua_stage *ls, int rc)
+/* The script's code failed: its stack is still in the thread, and the thread of no more use. */
+static int describe(struct lua_stage *ls, int rc)
 {
 	lua_State *L = ls->vm->L;
 	char text[512];
 
 	snprintf(text, sizeof text, "%s", wr_error_text());
-	lua_gc(L, LUA_GCCOLLECT, 0);
-	lua_pushvalue(L, DESCRIBE_AFTERWARDS);
-	lua_pushstring(L, text);
-	if (wr_vm_call(ls->vm, 1, 1, 0) != WR_OK)
+	if (wr_vm_tell(ls->vm, DESCRIBE, THREAD, ls->out_of_memory ? text : NULL) != WR_OK)
 		return wr_error_set(rc, "%s", text);
-	rc = wr_error_set(rc, "%s", lua_tostring(L, -1));
+	wr_error_set(rc, "%s", lua_tostring(L, -1));
 	lua_pop(L, 1);
 	return rc;
 }
 
-/* Calls the entry function under its arguments on the stack. */
-static int stage_enter(struct lua_stage *ls, int args, int results)
+/* Begins or goes on with the function in the thread; its `results` are left on the main stack. WR_AGAIN: it
+ * rests in the middle of a record or timer, since its output is full. */
+static int stage_resume(struct lua_stage *ls, int args, int results)
 {
 	int rc;
 
-	ls->shared.described = 0;
-	rc = wr_vm_call(ls->vm, args, results, DESCRIBE);
-	return rc == WR_OK || ls->shared.described ? rc : describe_afterwards(ls, rc);
+	ls->mores = 0;
+	ls->shared.resting = 0;
+	rc = wr_vm_resume(ls->vm, ls->thread, args, &ls->out_of_memory);
+	if (rc == WR_AGAIN && !ls->shared.resting) {
+		lua_pushliteral(ls->thread, "coroutine.yield outside of a coroutine");
+		rc = wr_error_set(WR_EUSER, "%s", lua_tostring(ls->thread, -1));
+	}
+	if (rc == WR_AGAIN)
+		return rc;
+	if (rc != WR_OK)
+		return describe(ls, rc);
+	lua_settop(ls->thread, results);
+	lua_xmove(ls->thread, ls->vm->L, results);
+	return WR_OK;
+}
+
+/* Calls the entry function on top of the main stack, under its arguments. */
+static int stage_enter(struct lua_stage *ls, int args, int results)
+{
+	WR_ASSERT(!ls->shared.resting && lua_gettop(ls->thread) == 0);
+	lua_xmove(ls->vm->L, ls->thread, args + 1);
+	return stage_resume(ls, args, results);
 }
 
 static int stage_open(struct wr_stage *s)
@@ -187,6 +209,7 @@ static int stage_open(struct wr_stage *s)
 	ls->shared.now_ms = wr_clock_ms(s->env->clock);
 	ls->shared.subtask = s->env->subtask;
 	ls->shared.parallelism = s->env->parallelism;
+	ls->shared.may_rest = 1;
 	find_emitters(s, ls);
 	rc = wr_stage_second_keyer(s, &ls->keyer2);
 	if (rc == WR_OK)
@@ -223,21 +246,21 @@ static int stage_answer(struct wr_stage *s, struct lua_stage *ls, int rc)
 	bool more;
 
 	stage_count(s, ls);
-	if (rc != WR_OK) {
-		lua_settop(L, LAST);
+	if (rc != WR_OK)
 		return rc;
-	}
 	more = lua_tointeger(L, -1) != 0;
 	lua_settop(L, LAST);
 	return more ? WR_AGAIN : WR_OK;
 }
+
+enum { GO_ON = -1 }; /* as a number of arguments: what rests goes on */
 
 /* One call of an entry function with its arguments on the stack, and a step of the collector. */
 static int stage_call(struct wr_stage *s, struct lua_stage *ls, int args)
 {
 	bool measured = ls->shared.doctor;
 	uint64_t begin = measured ? wr_clock_ns(s->env->clock) : 0, called;
-	int rc = stage_answer(s, ls, stage_enter(ls, args, 1));
+	int rc = stage_answer(s, ls, args == GO_ON ? stage_resume(ls, 0, 1) : stage_enter(ls, args, 1));
 
 	called = measured ? wr_clock_ns(s->env->clock) : 0;
 	wr_vm_collect(ls->vm);
@@ -254,18 +277,24 @@ static int stage_rows(struct wr_stage *s, struct wr_rows *rows)
 	int rc;
 
 	ls->shared.now_ms = wr_clock_ms(s->env->clock);
-	ls->shared.watermark = s->watermark;
-	if (s->store)
-		wr_store_set_now(s->store, ls->shared.now_ms);
-	if (rows->p != ls->key_row)
-		ls->key_at = ls->key_count = 0;
-	ls->shared.row = rows->p;
-	ls->shared.end = rows->end;
-	ls->shared.input = rows->input;
-	lua_pushvalue(ls->vm->L, ROWS);
-	rc = stage_call(s, ls, 0);
+	if (ls->shared.resting) {
+		WR_ASSERT(rows->p == ls->shared.row);
+		rc = stage_call(s, ls, GO_ON);
+	} else {
+		ls->shared.watermark = s->watermark;
+		if (s->store)
+			wr_store_set_now(s->store, ls->shared.now_ms);
+		if (rows->p != ls->key_row)
+			ls->key_at = ls->key_count = 0;
+		ls->shared.row = rows->p;
+		ls->shared.end = rows->end;
+		ls->shared.input = rows->input;
+		lua_pushvalue(ls->vm->L, ROWS);
+		rc = stage_call(s, ls, 0);
+	}
 	rows->p = ls->shared.row;
-	ls->shared.row = NULL;
+	if (!ls->shared.resting)
+		ls->shared.row = NULL;
 	return rc;
 }
 
@@ -273,18 +302,28 @@ static int stage_fire(struct wr_stage *s, enum wr_timer_kind kind, int64_t upto_
 {
 	struct lua_stage *ls = of(s);
 	lua_State *L = ls->vm->L;
+	int rc;
 
 	ls->shared.now_ms = wr_clock_ms(s->env->clock);
 	ls->shared.watermark = s->watermark;
+	ls->shared.may_rest = kind == WR_TIMER_EVENT;
 	wr_store_set_now(s->store, ls->shared.now_ms);
 	lua_pushvalue(L, TIMERS);
 	lua_pushinteger(L, kind);
 	lua_pushlightuserdata(L, &upto_ms);
-	return stage_call(s, ls, 2);
+	rc = stage_call(s, ls, 2);
+	ls->shared.may_rest = 1;
+	return rc;
 }
 
 static int stage_watermark(struct wr_stage *s, int64_t *wm)
 {
+	if (of(s)->shared.resting) {
+		int rc = stage_call(s, of(s), GO_ON);
+
+		if (rc != WR_OK)
+			return rc;
+	}
 	if (of(s)->shared.walks_at_end && *wm == WR_TS_MAX)
 		return stage_fire(s, WR_TIMER_EVENT, *wm);
 	if (!s->store || wr_timer_earliest(s->store, WR_TIMER_EVENT) > *wm)
@@ -429,6 +468,13 @@ int wr_lua_spent(struct wr_lua *l)
 		ls->group = ls->group > ROWS_MIN ? ls->group / 2 : ROWS_MIN;
 	l->left = ls->group;
 	return spent;
+}
+
+int wr_lua_full(struct wr_lua *l)
+{
+	enum { MORES_MAX = 64 };
+
+	return ++of(l->stage)->mores >= MORES_MAX && l->may_rest && wr_stage_spent(l->stage);
 }
 
 const char *wr_lua_error(void)

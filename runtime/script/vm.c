@@ -331,21 +331,66 @@ static int vm_settle(struct wr_vm *vm, int rc)
 	return rc;
 }
 
+/* What is on top of the stack, as this thread's error. */
+static int raised(lua_State *L)
+{
+	const char *text = lua_tostring(L, -1);
+
+	return wr_error_set(WR_EUSER, "%s", text ? text : "(an error object that is no text)");
+}
+
 int wr_vm_call(struct wr_vm *vm, int args, int results, int handler)
 {
 	int rc = lua_pcall(vm->L, args, results, handler), memory = WR_OK;
-	const char *text;
 
 	if (WR_UNLIKELY(rc == LUA_ERRMEM || vm->heap.over))
 		memory = vm_settle(vm, rc);
 	if (WR_LIKELY(rc == 0 && memory == WR_OK))
 		return WR_OK;
-	if (memory == WR_OK) {
-		text = lua_tostring(vm->L, -1);
-		wr_error_set(WR_EUSER, "%s", text ? text : "(an error object that is no text)");
-	}
+	if (memory == WR_OK)
+		raised(vm->L);
 	lua_pop(vm->L, rc == 0 ? results : 1);
 	return wr_error_code();
+}
+
+int wr_vm_resume(struct wr_vm *vm, lua_State *thread, int args, bool *out_of_memory)
+{
+	int rc = lua_resume(thread, args), memory = WR_OK;
+
+	if (WR_UNLIKELY(rc == LUA_ERRMEM || vm->heap.over))
+		memory = vm_settle(vm, rc == LUA_YIELD ? 0 : rc);
+	*out_of_memory = memory != WR_OK;
+	if (WR_UNLIKELY(memory != WR_OK))
+		return memory;
+	if (WR_LIKELY(rc == 0 || rc == LUA_YIELD))
+		return rc == 0 ? WR_OK : WR_AGAIN;
+	return raised(thread);
+}
+
+int wr_vm_tell(struct wr_vm *vm, int function, int thread, const char *text)
+{
+	lua_State *L = vm->L;
+	struct wr_heap *h = &vm->heap;
+	int64_t bound = h->bytes_max;
+	bool over = h->over;
+	int rc;
+
+	h->over = true; /* nobody is told again */
+	if (bound && h->bytes > bound)
+		h->bytes_max = h->bytes;
+	lua_pushvalue(L, function);
+	lua_pushvalue(L, thread);
+	if (text)
+		lua_pushstring(L, text);
+	else
+		lua_xmove(lua_tothread(L, thread), L, 1);
+	rc = lua_pcall(L, 2, 1, 0);
+	h->over = over;
+	h->bytes_max = bound;
+	if (rc == 0)
+		return WR_OK;
+	lua_pop(L, 1);
+	return WR_EUSER;
 }
 
 /* The collector steps as the script allocates; here it is told how far the heap may grow until the next

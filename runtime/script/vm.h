@@ -30,6 +30,14 @@ int wr_vm_function(struct wr_vm *vm, const char *module, const char *name);
 /* Protected call; `handler` is the stack index of a message handler or 0. WR_EUSER with the message, or when
  * Lua holds more than its bound afterwards, or did so much before that the call was stopped. */
 int wr_vm_call(struct wr_vm *vm, int args, int results, int handler);
+/* Lets `thread` run: the function on its stack with its `args` above it, or one that yielded. WR_OK with the
+ * results on its stack, WR_AGAIN: it yielded, WR_EUSER as wr_vm_call: the error's value and frames are left
+ * in the thread, which cannot run again. */
+int wr_vm_resume(struct wr_vm *vm, lua_State *thread, int args, bool *out_of_memory);
+/* Puts the error of `thread` into words, beyond the bound of memory if need be: calls the function in stack
+ * slot `function` with the thread in slot `thread` and with `text`, or where that is NULL with the error's
+ * value on top of the thread. WR_OK: the words are on top of the stack; else nothing, and no error is set. */
+int wr_vm_tell(struct wr_vm *vm, int function, int thread, const char *text);
 /* Collects everything that is not needed any more, and gives its memory back. */
 void wr_vm_trim(struct wr_vm *vm);
 /* At a batch edge: sets the collector's pace. */

@@ -235,7 +235,7 @@ function M.new(L_ptr, plan, nodes)
   return {
     rows = new_driver(stage, stage.ops[1].fn), timers = nothing, open = nothing, close = nothing,
     periodic = nothing,
-    describe = function(err) return context.describe(stage, err) end,
+    describe = function(thread, err) return context.describe(stage, thread, err) end,
     stage = stage,
   }
 end

@@ -16,6 +16,7 @@ local context = require "weir.internal.context"
 
 local C = border.C
 local format, concat = string.format, table.concat
+local running = coroutine.running
 
 local M = {}
 
@@ -501,6 +502,7 @@ function M.new(L_ptr, plan, nodes)
 
   local function on_rows()
     retrace()
+    rows.thread = running()
     local input = L.input
     local by_shape = loops[input]
     while L.row < L["end"] do
@@ -524,6 +526,7 @@ function M.new(L_ptr, plan, nodes)
       collect_building()
     end
     retrace()
+    rows.thread = running()
     L.kind = 0
     return timers(kind, ffi.cast("int64_t *", upto)[0])
   end
@@ -543,8 +546,7 @@ function M.new(L_ptr, plan, nodes)
   return {
     rows = on_rows, timers = on_timers, open = each_operator "open", close = each_operator "close",
     periodic = marks.periodic or function() end,
-    describe = function(err) return context.describe(stage, err) end,
-    describe_afterwards = function(text) return context.describe_afterwards(stage, text) end,
+    describe = function(thread, err) return context.describe(stage, thread, err) end,
     stage = stage,
   }
 end

@@ -36,7 +36,10 @@ function M.show(v, limit)
       local n = codec.list_length(x)
       put(n and "[" or "{")
       local names = {}
-      for k in next, x do names[#names + 1] = k end
+      for k in next, x do
+        names[#names + 1] = k
+        if #names > limit then break end -- more than can be shown, of what may fill the memory
+      end
       table.sort(names, function(a, b)
         if type(a) == type(b) and (type(a) == "number" or type(a) == "string") then return a < b end
         return type(a) < type(b)
@@ -82,12 +85,12 @@ end
 
 local TRACEBACK_MAX = 12
 
--- User frames of the present stack, or of a coroutine's: the generated code and the engine are left out.
-local function user_traceback(level, co)
-  local lines = {}
+-- User frames of a thread's stack: the generated code and the engine are left out.
+-- Where an instruction failed, the innermost function has lost its place; the message has it.
+local function user_traceback(thread, err)
+  local lines, level = {}, 0
   while true do
-    local info
-    if co then info = debug.getinfo(co, level, "Sln") else info = debug.getinfo(level, "Sln") end
+    local info = debug.getinfo(thread, level, "Sln")
     if not info then break end
     if #lines == TRACEBACK_MAX then
       lines[#lines + 1] = "    …"
@@ -95,7 +98,9 @@ local function user_traceback(level, co)
     end
     local source = info.source
     if info.what ~= "C" and source:sub(1, 1) == "@" and not source:find("^@lua/weir") then
-      lines[#lines + 1] = format("    %s:%d: in %s", info.short_src, info.currentline,
+      local line = info.currentline
+      if line < 0 then line = type(err) == "string" and tonumber(err:match "^[^\n]-:(%d+): ") or info.linedefined end
+      lines[#lines + 1] = format("    %s:%d: in %s", info.short_src, line,
         info.name and ("function '" .. info.name .. "'") or "a function")
     end
     level = level + 1
@@ -145,42 +150,39 @@ local function describe_failure(stage, k, err, rec, trace)
   return text .. (trace or "")
 end
 
--- The failing stack is in place.
-local function describe(stage, err)
-  if is_described(err) then return err.text end
-  for level = 2, 200 do
-    local info = debug.getinfo(level, "f")
-    if not info then break end
-    local k = stage.pushes[info.func]
-    if k then
-      local _, rec = debug.getlocal(level, 1)
-      return describe_failure(stage, k, err, rec, user_traceback(3))
-    end
+-- The depth of a thread's stack.
+local function depth(thread)
+  local low, high = 0, 256
+  while debug.getinfo(thread, high, "f") do low, high = high, high * 2 end
+  while high - low > 1 do
+    local middle = math.floor((low + high) / 2)
+    if debug.getinfo(thread, middle, "f") then low = middle else high = middle end
   end
-  return describe_failure(stage, stage.doing or 1, err, nil, user_traceback(3))
+  return low
 end
 
---- Message handler of the batch's protected call.
----@return string
-function M.describe(stage, err)
-  local text = describe(stage, err)
-  stage.L.described = 1
-  return text
+-- The innermost operator on the stack, and its record. A function that calls itself without end has the operator
+-- far below it.
+local NEAR = 200
+local function failing(stage, thread)
+  local deepest = depth(thread)
+  local level = 0
+  while level <= deepest do
+    local k = stage.pushes[debug.getinfo(thread, level, "f").func]
+    if k then
+      local _, rec = debug.getlocal(thread, level, 1)
+      return k, rec
+    end
+    level = level == NEAR and math.max(level, deepest - NEAR) + 1 or level + 1
+  end
 end
 
---- For an error that left no room for the handler, or for none to be called (a stack or a memory that is full,
---- in compiled code above all): the stack is gone, so which of the fused operators failed is not known.
+--- The text for an error that ended the thread in which the script's functions run.
 ---@return string
-function M.describe_afterwards(stage, text)
-  local names = {}
-  for i, node in ipairs(stage.ops) do names[i] = operator_text(node) end
-  text = format("%s%s failed in subtask %d: %s", #names > 1 and "one of " or "", concat(names, ", "), stage.L.subtask,
-    text:find "stack overflow$" and text .. ": a function calls itself without end, or too deep" or text)
-  local row = stage.L.row
-  if row == nil then return text end
-  local id = bit.band(ffi.cast(border.elemp, row).tag, 0xffffff)
-  return format("%s\n  record%s: %s", text, #names > 1 and " as it came to the first of them" or "",
-    M.show(rows.decoder(id)(row + rows.HEAD)))
+function M.describe(stage, thread, err)
+  if is_described(err) then return err.text end
+  local k, rec = failing(stage, thread)
+  return describe_failure(stage, k or stage.doing or 1, err, rec, user_traceback(thread, err))
 end
 
 -- A record as a whole row element, for dead letters; nil when it cannot be one.
@@ -201,7 +203,7 @@ function M.errors(stage)
   function stage.failed(k, err, rec, co)
     if is_described(err) then error(err, 0) end
     if stage.policies[k] == "fail" then
-      error({ [FATAL] = true, text = describe_failure(stage, k, err, rec, co and user_traceback(0, co)) }, 0)
+      error({ [FATAL] = true, text = describe_failure(stage, k, err, rec, co and user_traceback(co, err)) }, 0)
     end
     local text = M.error_text(err)
     local row = element(stage, whole(stage, k, rec)) or ""

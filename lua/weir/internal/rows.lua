@@ -172,9 +172,21 @@ local I64, U64, null, tagged_get, tagged_put, more = E.I64, E.U64, E.null, E.tag
 local L, S, BS = E.L, E.S, E.BS
 ]]
 
+local running, yield = coroutine.running, coroutine.yield
+
+-- Lets the stage's thread rest until its outputs were emptied. What the script calls in a coroutine of its own, or
+-- across a C function such as string.gsub, cannot rest: its output grows on.
+local function rest(L)
+  if running() ~= M.thread then return end
+  L.resting = 1
+  if not pcall(yield) then L.resting = 0 end
+end
+jit.off(rest)
+
 --- The values that M.PRELUDE takes out of E.
 function M.environment(L, S, BS)
   local function more(out, need)
+    if C.wr_lua_full(L) ~= 0 then rest(L) end
     local p = C.wr_out_more(out, need)
     if p == nil then error(border.error_text(), 0) end
     return p
