@@ -88,7 +88,6 @@ static int open_broadcast(struct wr_stage *s, struct lua_stage *ls)
 	struct wr_state_desc descs[BROADCAST_MAX];
 	struct wr_store_options o = {.states = descs, .max_parallelism = 1, .mem = &mem};
 	const struct wr_value *list = wr_value_get(s->plan, "broadcast");
-	static const uint8_t key[] = {'b', 1};
 
 	if (!list || !list->count)
 		return WR_OK;
@@ -99,9 +98,7 @@ static int open_broadcast(struct wr_stage *s, struct lua_stage *ls)
 	o.state_count = list->count;
 	o.operator_uid = wr_value_str(s->plan, "name", "");
 	ls->shared.broadcast = s->broadcast = wr_store_new(&o);
-	return ls->shared.broadcast
-		   ? wr_store_set_key(ls->shared.broadcast, key, sizeof key, wr_key_hash(key, sizeof key))
-		   : WR_EFATAL;
+	return ls->shared.broadcast ? wr_store_set_one_key(ls->shared.broadcast) : WR_EFATAL;
 }
 
 /* Number in the stage of the operator that a link names. */

@@ -17,6 +17,13 @@ int wr_store_set_row(struct wr_store *s, struct wr_keyer *k, const struct wr_ele
 	return rc == WR_OK ? s->backend->set_key(s, key.p, key.len, key.hash) : rc;
 }
 
+int wr_store_set_one_key(struct wr_store *s)
+{
+	static const uint8_t key[] = {'b', 1};
+
+	return s->backend->set_key(s, key, sizeof key, wr_key_hash(key, sizeof key));
+}
+
 void wr_store_free(struct wr_store *s)
 {
 	if (s)

@@ -35,6 +35,8 @@ struct wr_sval {
 /* Sets the current key by its canonical bytes and hash (record/key.h); the namespace becomes empty.
  * Cheap: the entry is looked for at the first access. WR_OK or WR_EFATAL. */
 int wr_store_set_key(struct wr_store *s, const uint8_t *key, uint32_t len, uint64_t hash);
+/* As wr_store_set_key, with the key of a state that has one for all (window_all, broadcasts). */
+int wr_store_set_one_key(struct wr_store *s);
 /* No current key: state access is an error (S12). */
 void wr_store_unset_key(struct wr_store *s);
 int wr_store_has_key(const struct wr_store *s);

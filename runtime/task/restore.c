@@ -316,7 +316,10 @@ static int restore_stage(struct restoring *r, uint32_t i)
 			wr_metric_set(&r->task->stats.watermark, from->passed);
 	}
 	if (s->store) {
-		wr_store_unset_key(s->store);
+		if (s->keyer)
+			wr_store_unset_key(s->store);
+		else if (wr_store_set_one_key(s->store) != WR_OK)
+			return WR_EFATAL;
 		ring_again(s);
 	}
 	saved.parallelism = r->from->manifest->vertices[from->vertex].parallelism;

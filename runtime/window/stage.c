@@ -35,7 +35,7 @@ static int open_(struct wr_stage *s)
 	list = wr_value_list(s->options, "key_as", &count);
 	wr_result_init(&w->result, list, count, &w->accums, true);
 	wr_late_init(&w->late, s);
-	if (!s->keyer && wr_store_set_key(s->store, (const uint8_t *)"b\1", 2, 0) != WR_OK)
+	if (!s->keyer && wr_store_set_one_key(s->store) != WR_OK)
 		return WR_EFATAL;
 	return w->ops->open(w);
 }

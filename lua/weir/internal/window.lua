@@ -79,7 +79,7 @@ function M.new(stage, k, out, side)
     if state.name == "contents" then contents_state = i - 1 end
     if state.name == "times" then times_state = i - 1 end
   end
-  if not stage.plan.key then C.wr_store_set_key(S, "b\1", 2, 0) end
+  if not stage.plan.key then C.wr_store_set_one_key(S) end
 
   ---------------------------------------------------------------- the window at hand
 
