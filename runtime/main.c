@@ -353,10 +353,13 @@ static void help_verb(const struct verb *v)
 {
 	struct wr_bytes text = WR_BYTES_EMPTY;
 
-	printf("usage: weir %s %s\n%s\n\n", v->name, v->operands, v->summary);
-	wr_config_help(v->name, &text);
-	if (text.len)
+	printf("usage: weir %s %s\n%s\n", v->name, v->operands, v->summary);
+	if (v->run != verb_lua)
+		wr_config_help(v->name, &text);
+	if (text.len) {
+		putchar('\n');
 		fwrite(text.data, 1, text.len, stdout);
+	}
 	printf("\nexamples:\n%s", v->examples);
 	printf(
 	    "\nexit codes: 0 done, 1 the job or a test failed, 2 usage or script error, 130 interrupted\n");
@@ -494,7 +497,7 @@ int main(int argc, char **argv)
 	if (!v)
 		return unknown_verb(argv[1]);
 	catch_signals();
-	if (v->run == verb_lua) /* all that follows belongs to the file */
+	if (v->run == verb_lua && (argc != 3 || strcmp(argv[2], "--help"))) /* all belongs to the file */
 		return verb_lua(NULL, argc - 2, argv + 2);
 	c = wr_config_new();
 	if (!c || set_up(c, v->name, argc - 1, argv + 1, &operand) != WR_OK) {

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/assert.h"
@@ -58,12 +59,22 @@ static int arm(struct point *p, int64_t nth, int err)
 	return WR_OK;
 }
 
+static int unknown(const char *name, size_t len)
+{
+	char known[512];
+	size_t at = 0;
+
+	for (int i = 0; i < POINTS && at < sizeof known; i++)
+		at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", i ? ", " : "", points[i].name);
+	return wr_error_set(WR_EUSER, "unknown fault point '%.*s'; there are %s", (int)len, name, known);
+}
+
 int wr_fault_set(const char *name, int64_t nth, int err)
 {
 	struct point *p = find(name, strlen(name));
 
 	if (!p)
-		return wr_error_set(WR_EUSER, "unknown fault point '%s'", name);
+		return unknown(name, strlen(name));
 	return arm(p, nth, err);
 }
 
@@ -97,7 +108,7 @@ int wr_fault_parse(const char *spec)
 		int64_t nth = 1, err = EIO;
 
 		if (!p)
-			return wr_error_set(WR_EUSER, "unknown fault point '%.*s'", (int)len, s);
+			return unknown(s, len);
 		s += len;
 		if (!number_behind(&s, ':', &nth) || !number_behind(&s, '=', &err) || (*s && *s != ','))
 			return wr_error_set(

@@ -69,6 +69,20 @@ describe("tests/support/deps", function()
   end)
 end)
 
+describe("weir", function()
+  it("has help with examples for each verb", function()
+    local verbs = 0
+    for verb in shell.run(shell.weir .. " help"):gmatch "\n  (%l+) " do
+      verbs = verbs + 1
+      local out, code, err = shell.run(shell.weir .. " " .. verb .. " --help")
+      assert.equal(0, code, err)
+      assert.is_truthy(out:find("usage: weir " .. verb, 1, true), out)
+      assert.is_truthy(out:match("examples:\n.*weir " .. verb), out)
+    end
+    assert.is_true(verbs >= 7)
+  end)
+end)
+
 describe("tests/support/run", function()
   local tree
 
