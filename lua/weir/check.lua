@@ -67,6 +67,38 @@ local function check_dead_letters(job, read, policy_of)
   end
 end
 
+-- All operators from which records come to these inputs: id → node.
+local function ancestors(job, inputs, found)
+  for _, input in ipairs(inputs) do
+    local node = job.nodes[input.node]
+    if not found[node.id] then
+      found[node.id] = node
+      ancestors(job, node.inputs, found)
+      ancestors(job, node.inputs2 or {}, found)
+    end
+  end
+  return found
+end
+
+-- A stream that is read to its end first must have one, and may not come from what is held back for it.
+local function check_complete(job)
+  for _, node in ipairs(job.nodes) do
+    if type(node.fn) == "table" and node.fn.complete then
+      local held = ancestors(job, node.inputs, {})
+      for id, from in pairs(ancestors(job, node.inputs2, {})) do
+        if from.role == "source" and not from.bounded then
+          where.fail_at(node.where, 'operator "%s" reads its broadcast stream to the end first (complete), but '
+            .. 'source "%s" has no end', node.name, from.name)
+        elseif held[id] then
+          where.fail_at(node.where, 'operator "%s" reads its broadcast stream to the end first (complete), but both '
+            .. 'its streams come from "%s", which cannot be held back and read at once: read it twice', node.name,
+            from.name)
+        end
+      end
+    end
+  end
+end
+
 --- Checks the drawn graph and gives every operator its uid.
 ---@param job weir.Job
 ---@param policy_of fun(node: weir.Node): string
@@ -74,6 +106,7 @@ function M.graph(job, policy_of)
   uids.assign(job)
   local read = readers(job)
   check_ends(job, read)
+  check_complete(job)
   check_dead_letters(job, read, policy_of)
 end
 

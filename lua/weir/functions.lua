@@ -96,6 +96,8 @@ end
 ---@field open? fun(ctx: weir.Context)
 ---@field element fun(ctx: weir.Context, record: any) each record of the first stream
 ---@field broadcast fun(ctx: weir.Context, record: any) each broadcast record; may change the broadcast state
+---@field complete? boolean the broadcast stream, which must have an end, is read to it before the first record of
+--- the other stream, which is held back meanwhile; checkpoints begin behind that
 ---@field timer? fun(ctx: weir.Context, time: number)
 ---@field close? fun(ctx: weir.Context)
 ---@field on_end? "fire"|"drop"
@@ -121,7 +123,8 @@ end)
 ---@return weir.ProcessFunction
 function M.broadcast_function(opts)
   local fn = options.check("weir.broadcast_function", opts,
-    declared { element = options.fn, broadcast = options.fn, broadcast_state = broadcast_state })
+    declared { element = options.fn, broadcast = options.fn, broadcast_state = broadcast_state,
+      complete = options.boolean:optional() })
   for name in pairs(fn.state or {}) do
     if fn.broadcast_state[name] then
       require("weir.where").fail('weir.broadcast_function: "%s" is both keyed and broadcast state', name)

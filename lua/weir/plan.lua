@@ -404,6 +404,7 @@ local function describe_vertex(graph, vertex)
     max_parallelism = settled.max_parallelism or M.default_max_parallelism(settled.parallelism),
     slot_group = settled.slot_group,
     inputs = head.role == "source" and 0 or head.inputs2 and 2 or 1,
+    second_first = type(head.fn) == "table" and head.fn.complete or nil,
     stages = stages,
   }
 end

@@ -171,6 +171,15 @@ void wr_coordinator_decline(struct wr_coordinator *c, uint32_t task, uint64_t ch
 		give_up(c, "a task could not take its snapshot", now_ns);
 }
 
+void wr_coordinator_defer(struct wr_coordinator *c, uint64_t checkpoint, uint64_t now_ns)
+{
+	if (!c->pending || checkpoint != c->pending || c->publishing)
+		return;
+	act(c, WR_COORDINATOR_ABORT, checkpoint, c->pending_asked,
+	    "a task still reads its second input, which comes first");
+	finish(c, now_ns);
+}
+
 void wr_coordinator_ended(struct wr_coordinator *c, uint32_t task, uint64_t now_ns)
 {
 	WR_ASSERT(task < c->o.tasks && !c->task[task].ended);

@@ -52,6 +52,8 @@ void wr_coordinator_ask(struct wr_coordinator *c, uint64_t now_ns);
  * way, it means nothing. */
 void wr_coordinator_ack(struct wr_coordinator *c, uint32_t task, uint64_t checkpoint, uint64_t now_ns);
 void wr_coordinator_decline(struct wr_coordinator *c, uint32_t task, uint64_t checkpoint, uint64_t now_ns);
+/* A task cannot take part in `checkpoint` yet: it is off, and does not count as failed. */
+void wr_coordinator_defer(struct wr_coordinator *c, uint64_t checkpoint, uint64_t now_ns);
 /* `task` has ended: it counts as one that acked (C4). */
 void wr_coordinator_ended(struct wr_coordinator *c, uint32_t task, uint64_t now_ns);
 /* The manifest of `checkpoint` is on the disk, or is not. */

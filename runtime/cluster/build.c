@@ -407,6 +407,7 @@ static int make_task(struct wr_job *j, uint32_t vertex, uint32_t subtask)
 	m.def.timeout_us_min = INT64_MAX;
 	m.def.marker_every_ns = (uint64_t)j->o.marker_every_us * 1000;
 	m.def.source_id = wr_job_source_id(v);
+	m.def.second_first = v->second_first;
 	m.def.restore = j->o.restore;
 	if (j->o.checkpoints) {
 		m.def.blobs = j->o.checkpoints->blobs;

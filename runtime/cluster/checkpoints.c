@@ -407,6 +407,10 @@ int wr_checkpoints_letter(struct wr_checkpoints *c, const struct wr_letter *l)
 		on_ack(c, task, &ack, now_ns);
 		return WR_OK;
 	}
+	if (l->type == WR_LETTER_NOT_YET) {
+		wr_coordinator_defer(c->coordinator, ack.checkpoint, now_ns);
+		return WR_OK;
+	}
 	if (ack.checkpoint == wr_coordinator_pending(c->coordinator))
 		wr_warn("checkpoint", "%s [%u]: no snapshot: %.*s",
 			c->job->o.plan->vertices[l->who.vertex].name, l->who.subtask + 1, (int)ack.text.len,

@@ -27,7 +27,7 @@ struct wr_checkpoints;
 /* NULL with the error set. */
 struct wr_checkpoints *wr_checkpoints_new(struct wr_job *j, const struct wr_checkpoint_options *o);
 void wr_checkpoints_free(struct wr_checkpoints *c);
-/* ACK, DECLINE and ENDED. */
+/* ACK, DECLINE, NOT_YET and ENDED. */
 int wr_checkpoints_letter(struct wr_checkpoints *c, const struct wr_letter *l);
 /* Does what is due. WR_OK, or the error for which the job is to fail. */
 int wr_checkpoints_work(struct wr_checkpoints *c, uint64_t now_ns);

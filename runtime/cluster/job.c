@@ -177,6 +177,7 @@ static int deliver_here(struct wr_job *j, const struct wr_letter *l)
 		return wr_alignment_letter(j->alignment, l);
 	case WR_LETTER_ACK:
 	case WR_LETTER_DECLINE:
+	case WR_LETTER_NOT_YET:
 	case WR_LETTER_ENDED:
 		return wr_checkpoints_letter(j->checkpoints, l);
 	default:

@@ -187,6 +187,7 @@ static int read_vertex(struct wr_plan *p, const struct wr_value *v, struct wr_pl
 		return wr_error_wrap(rc, "plan: '%s'", to->name);
 	to->parallelism = (uint32_t)parallelism;
 	to->max_parallelism = (uint32_t)max;
+	to->second_first = wr_value_bool(v, "second_first", false);
 	rc = index_of(v, "inputs", 3, &to->inputs);
 	if (rc == WR_OK && to->stage_count == 0)
 		rc = wr_error_set(WR_EUSER, "plan: '%s' has no stage", to->name);

@@ -44,7 +44,8 @@ struct wr_plan_stage {
 struct wr_plan_vertex {
 	const char *name, *uid, *slot_group;
 	uint32_t parallelism, max_parallelism;
-	uint32_t inputs; /* 0, 1 or 2 */
+	uint32_t inputs;   /* 0, 1 or 2 */
+	bool second_first; /* input 1 is read to its end before input 0 */
 	struct wr_plan_stage *stages;
 	uint32_t stage_count;
 };

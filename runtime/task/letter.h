@@ -26,9 +26,10 @@ enum wr_letter_type {
 	WR_LETTER_COMPLETE = 4, /* the checkpoint holds: its integer; handed to the stages, too */
 	WR_LETTER_ABORT = 5,	/* the checkpoint is off: its integer */
 	/* task → coordinator */
-	WR_LETTER_ACK = 7,     /* struct wr_ack: the task's part of a checkpoint is durable */
-	WR_LETTER_DECLINE = 8, /* struct wr_ack: it could not be taken */
-	WR_LETTER_ENDED = 9,   /* the task has ended; nothing follows */
+	WR_LETTER_ACK = 7,	/* struct wr_ack: the task's part of a checkpoint is durable */
+	WR_LETTER_DECLINE = 8,	/* struct wr_ack: it could not be taken */
+	WR_LETTER_ENDED = 9,	/* the task has ended; nothing follows */
+	WR_LETTER_NOT_YET = 10, /* struct wr_ack: the task cannot take snapshots yet, which is no failure */
 	/* to a stage: between the reader and the enumerator of a source */
 	WR_LETTER_SPLIT_WANTED = 64, /* reader → enumerator: give me one more */
 	WR_LETTER_SPLIT = 65,	     /* enumerator → reader: the split (connect/split.h) */
@@ -70,7 +71,7 @@ struct wr_trigger {
 	uint64_t epoch;	     /* by which state is frozen; rises within a lineage of the job */
 	uint64_t options;    /* bits, carried by the barrier */
 };
-/* Payload of WR_LETTER_ACK and WR_LETTER_DECLINE: the list [checkpoint, text, bytes]. */
+/* Payload of WR_LETTER_ACK, WR_LETTER_DECLINE and WR_LETTER_NOT_YET: the list [checkpoint, text, bytes]. */
 struct wr_ack {
 	uint64_t checkpoint;
 	struct wr_str text; /* id of the blob, or why not */

@@ -117,6 +117,9 @@ static int task_init(struct wr_task *t, const struct wr_task_def *def)
 		t->barriers = wr_barriers_new(wr_gate_count(t->gate), !def->at_least_once);
 		if (rc == WR_OK)
 			rc = t->barriers ? hold_init(t, wr_gate_count(t->gate)) : WR_EFATAL;
+		for (uint32_t i = 0; def->second_first && i < wr_gate_count(t->gate); i++)
+			t->second_left += wr_gate_input(t->gate, i) == 1;
+		wr_task_hold_input(t);
 	}
 	if (rc == WR_OK && def->blobs) {
 		t->snapshots = wr_snapshots_new(t, def->blobs);

@@ -47,11 +47,19 @@ static int on_time(struct wr_task *t, uint32_t channel, unsigned actions)
 	return valve_actions(t, actions);
 }
 
+void wr_task_hold_input(struct wr_task *t)
+{
+	wr_gate_unblock_all(t->gate);
+	for (uint32_t i = 0; t->second_left && i < wr_gate_count(t->gate); i++)
+		if (wr_gate_input(t->gate, i) == 0)
+			wr_gate_block(t->gate, i);
+}
+
 /* What the protocol made of a barrier or an end of `channel`. */
 static int on_barriers(struct wr_task *t, uint32_t channel, unsigned actions)
 {
 	if (actions & WR_BARRIER_UNBLOCK)
-		wr_gate_unblock_all(t->gate);
+		wr_task_hold_input(t);
 	if (actions & WR_BARRIER_BLOCK)
 		wr_gate_block(t->gate, channel);
 	if (!(actions & WR_BARRIER_PASS))
@@ -60,8 +68,27 @@ static int on_barriers(struct wr_task *t, uint32_t channel, unsigned actions)
 				  t->barrier_payload);
 }
 
+/* The barrier of input 0 lies behind rows that are not read yet, and input 1 cannot wait for it. */
+static int not_yet(struct wr_task *t, uint64_t checkpoint)
+{
+	static const char why[] = "its second input is not read to the end yet";
+	struct wr_ack ack = {.checkpoint = checkpoint, .text = {why, sizeof why - 1}};
+	struct wr_bytes letter = WR_BYTES_EMPTY;
+	int rc;
+
+	wr_ack_put(&letter, &ack);
+	rc = wr_bytes_status(&letter);
+	if (rc == WR_OK && t->snapshots)
+		t->env.post(t->env.post_arg, t->env.vertex, t->env.subtask, 0, WR_LETTER_NOT_YET, letter.data,
+			    (uint32_t)letter.len);
+	wr_bytes_deinit(&letter);
+	return rc;
+}
+
 static int on_barrier(struct wr_task *t, uint32_t channel, const struct wr_elem *e)
 {
+	if (t->second_left)
+		return not_yet(t, (uint64_t)e->ts);
 	t->barrier_payload = 0;
 	if (wr_elem_body_len(e) >= sizeof t->barrier_payload)
 		memcpy(&t->barrier_payload, wr_elem_body(e), sizeof t->barrier_payload);
@@ -73,6 +100,8 @@ static int on_channel_end(struct wr_task *t, uint32_t channel)
 	int rc;
 
 	wr_gate_end(t->gate, channel);
+	if (t->second_left && wr_gate_input(t->gate, channel) == 1 && !--t->second_left)
+		wr_task_hold_input(t);
 	rc = on_barriers(t, channel, wr_barriers_on_end(t->barriers, channel));
 	return rc == WR_OK ? on_time(t, channel, wr_valve_on_end(t->valve, channel)) : rc;
 }

@@ -62,12 +62,14 @@ struct wr_task_def {
 	struct wr_gate *gate;	    /* taken; NULL for a source */
 	struct wr_writer **writers; /* taken; the array is copied */
 	uint32_t writer_count;
-	int64_t timeout_us_min;		  /* shortest buffer timeout of the writers */
-	uint64_t marker_every_ns;	  /* a source emits latency markers this often, 0 = never */
-	uint64_t source_id;		  /* what its markers say of where they come from */
-	struct wr_world *world;		  /* borrowed; NULL = the system's clock and round robin */
-	struct wr_blobs *blobs;		  /* borrowed; where snapshots go, NULL = barriers only pass */
-	bool at_least_once;		  /* barriers block no channel */
+	int64_t timeout_us_min;	  /* shortest buffer timeout of the writers */
+	uint64_t marker_every_ns; /* a source emits latency markers this often, 0 = never */
+	uint64_t source_id;	  /* what its markers say of where they come from */
+	struct wr_world *world;	  /* borrowed; NULL = the system's clock and round robin */
+	struct wr_blobs *blobs;	  /* borrowed; where snapshots go, NULL = barriers only pass */
+	bool at_least_once;	  /* barriers block no channel */
+	bool
+	    second_first; /* input 1 is read to its end before anything of input 0, also where that is full */
 	const struct wr_restore *restore; /* borrowed; where the task begins, NULL = anew */
 };
 

@@ -37,6 +37,7 @@ struct wr_task {
 	bool *closed;		/* by stage: wants no more rows; those that come are dropped */
 	bool enough, enough_said;
 	struct wr_barriers *barriers;	/* NULL for a source */
+	uint32_t second_left;		/* channels of input 1 for whose end input 0 waits */
 	struct wr_snapshots *snapshots; /* NULL: barriers only pass */
 	const struct wr_restore *restore;
 	uint64_t barrier_payload;
@@ -50,6 +51,8 @@ struct wr_task {
 	_Atomic(struct wr_latency *) latencies;
 };
 
+/* Holds input 0 back as long as input 1 is to be read first; all channels are open otherwise. */
+void wr_task_hold_input(struct wr_task *t);
 /* Handles what lies in the inboxes, the last stage first. WR_OK: they are empty. */
 int wr_task_drain(struct wr_task *t);
 /* Delivers what a stage wrote to its ports; an error when its store was refused memory meanwhile. */

@@ -291,6 +291,48 @@ function M.temporal(opts)
   }
 end
 
+---------------------------------------------------------------- a table
+
+---@class weir.joins.LookupOptions
+---@field by string field of the stream's records that is looked up; a record without it has no partner
+---@field key string field of the table's records; of several with the same value the last one counts
+---@field missing? "drop"|"keep"|"fail" a record without partner gives no result (default), a result with nil for
+--- the partner, or an error, which on_error deals with
+---@field join? fun(record: any, partner: any): any
+
+--- Each record with the one of a table that has its key. The table is a stream with an end, such as a file, which
+--- is read whole before the first record, and then held by each subtask. The stream needs neither key nor time.
+---
+---   local users = job:source(weir.files { path = "users.csv", format = weir.csv { header = true } })
+---   visits:connect(users:broadcast()):process(joins.lookup { by = "user", key = "id", missing = "keep" })
+---@param opts weir.joins.LookupOptions
+---@return weir.ProcessFunction
+function M.lookup(opts)
+  local o = options.check("joins.lookup", opts, {
+    by = options.string, key = options.string, join = options.fn:default(both),
+    missing = options.one_of("drop", "keep", "fail"):default "drop",
+  })
+  return weir.broadcast_function {
+    complete = true,
+    broadcast_state = { partners = weir.state.map() },
+    broadcast = function(ctx, rec)
+      if rec[o.key] == nil then error(("joins.lookup: a record of the table has no field %q"):format(o.key), 0) end
+      ctx.partners:put(rec[o.key], rec)
+    end,
+    element = function(ctx, rec)
+      local key = rec[o.by]
+      local partner
+      if key ~= nil then partner = ctx.partners:get(key) end
+      if partner == nil and o.missing ~= "keep" then
+        if o.missing == "drop" then return end
+        error(("joins.lookup: nothing in the table has %s = %s"):format(o.key, tostring(key)), 0)
+      end
+      local result = o.join(rec, partner)
+      if result ~= nil then ctx:emit(result) end
+    end,
+  }
+end
+
 ---------------------------------------------------------------- all with all
 
 ---@class weir.joins.RegularOptions

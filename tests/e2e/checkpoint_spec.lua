@@ -75,6 +75,25 @@ describe("a job with --dir that is killed", function()
     end)
   end
 
+  it("takes its checkpoints behind the table of a lookup join, and goes on with it", function()
+    write("job.lua", [[
+      local weir, joins = require "weir", require "weir.joins"
+      local job = weir.job { name = "lookup", max_parallelism = 128 }
+      local users = job:source(weir.generate { rate = 20000, count = 4000, fn = function(i) return { id = i, w = i % 5 } end })
+      job:source(weir.generate { rate = 10000, count = 6000, fn = function(i) return { k = i % 3, user = i % 4000 } end })
+        :connect(users:broadcast()):process(joins.lookup { by = "user", key = "id", missing = "fail",
+          join = function(l, r) return { k = l.k, w = r.w } end }):uid "lookup"
+        :key_by "k":sum("w", { emit = "final" }):sink(weir.print())
+      return job
+    ]])
+    local expected, code, err = run ""
+    assert.equal(0, code, err)
+    run_and_kill("--checkpoint-every 20ms", 12) -- some of those before were put off
+    local out, code2, err2 = run("--dir state --checkpoint-every 20ms")
+    assert.equal(0, code2, err2)
+    assert.equal(sorted(expected), sorted(out))
+  end)
+
   it("and had finished is not run again", function()
     write("job.lua", 'local weir = require "weir"\nlocal job = weir.job "one"\n'
       .. 'job:source(weir.from { 1, 2 }):sink(weir.print())\nreturn job\n')

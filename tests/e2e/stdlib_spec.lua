@@ -172,6 +172,72 @@ describe("a temporal join", function()
   end
 end)
 
+describe("a lookup join", function()
+  local shell = require "support.shell"
+
+  local function lookup(options, script_options, stream, table_text)
+    local out, code, err = script.try(head .. ([[
+      local users = job:source(weir.files { path = job.args.path, format = weir.json() })
+      %s:connect(users:broadcast()):process(joins.lookup { by = "user", key = "id", %s
+        join = function(l, r) return { n = l.n, name = r and r.name } end }):sink(weir.print())
+    ]]):format(stream or 'job:source(weir.from { { n = 1, user = 7 }, { n = 2, user = 8 }, { n = 3, user = 7 }, { n = 4 } })',
+      options), "-q " .. (script_options or ""), function(folder)
+        local file = io.open(folder .. "/users.json", "w")
+        file:write(table_text or '{"id":7,"name":"old"}\n{"id":9,"name":"bob"}\n{"id":7,"name":"ann"}\n')
+        file:close()
+      end, "path=%s/users.json")
+    return shell.sorted(out), code, err
+  end
+
+  it("gives each record its partner, the last of its key", function()
+    assert.equal('{"n":1,"name":"ann"}\n{"n":3,"name":"ann"}\n', (lookup("")))
+  end)
+
+  it("keeps, drops or refuses what has none", function()
+    assert.equal('{"n":1,"name":"ann"}\n{"n":2}\n{"n":3,"name":"ann"}\n{"n":4}\n', (lookup 'missing = "keep",'))
+    local _, code, err = lookup 'missing = "fail",'
+    assert.equal(1, code)
+    assert.matches("joins.lookup: nothing in the table has id = 8\n  record: ", err)
+    _, code, err = lookup("", "", nil, '{"name":"nobody"}\n')
+    assert.equal(1, code)
+    assert.matches('joins.lookup: a record of the table has no field "id"', err)
+  end)
+
+  it("has an empty table, too", function()
+    assert.equal('{"n":1}\n{"n":2}\n{"n":3}\n{"n":4}\n', (lookup('missing = "keep",', "", nil, "")))
+  end)
+
+  for _, p in ipairs { 1, 2, 3 } do
+    it("has read the whole table before the first record, at parallelism " .. p, function()
+      local rows, expected = {}, {}
+      for i = 1, 20000 do rows[i] = ('{"id":%d,"name":"u%d"}\n'):format(i, i) end
+      for i = 1, 20000 do expected[i] = ('{"n":%d,"name":"u%d"}'):format(i, i) end
+      local out, code, err = lookup('missing = "fail",', "--buffer-size 4k -p " .. p,
+        'job:source(weir.sequence { from = 1, to = 20000 }):map(function(n) return { n = n, user = n } end)',
+        table.concat(rows))
+      assert.equal(0, code, err)
+      assert.equal(script.lines(expected), out)
+    end)
+  end
+
+  it("says when its table has no end, or comes from the stream that waits for it", function()
+    local _, code, err = script.try(head .. [[
+      local table = job:source(weir.generate { rate = 1, fn = function(i) return { id = i } end })
+      job:source(weir.from { { user = 1 } }):connect(table:broadcast())
+        :process(joins.lookup { by = "user", key = "id" }):sink(weir.print())
+    ]])
+    assert.equal(2, code)
+    assert.matches('job.lua:%d+: operator "broadcast" reads its broadcast stream to the end first', err)
+    assert.matches("has no end", err)
+    _, code, err = script.try(head .. [[
+      local one = job:source(weir.from { { user = 1, id = 1 } })
+      one:connect(one:broadcast()):process(joins.lookup { by = "user", key = "id" }):sink(weir.print())
+    ]])
+    assert.equal(2, code)
+    assert.matches('both its streams come from "from"', err)
+  end)
+end)
+
 describe("a regular join", function()
   it("gives all pairs of a key", function()
     assert.equal(joined("inner", function() return true end), run_join("joins.regular { " .. pair .. " }", "-p 2"))

@@ -116,6 +116,23 @@ static void C13_the_pause_is_counted_from_the_end_of_the_last(void **state)
 	wr_coordinator_free(c);
 }
 
+static void a_checkpoint_that_comes_too_early_for_a_task_is_off_and_no_failure(void **state)
+{
+	(void)state;
+	make(2, 0);
+	wr_coordinator_tick(c, EVERY);
+	says(WR_COORDINATOR_TRIGGER, 1);
+	wr_coordinator_defer(c, 7, EVERY);
+	says_nothing();
+	wr_coordinator_defer(c, 1, EVERY);
+	wr_coordinator_defer(c, 1, EVERY);
+	says(WR_COORDINATOR_ABORT, 1);
+	says_nothing();
+	wr_coordinator_tick(c, 2 * EVERY);
+	says(WR_COORDINATOR_TRIGGER, 2);
+	wr_coordinator_free(c);
+}
+
 static void C16_failures_in_a_row_beyond_the_tolerable_fail_the_job(void **state)
 {
 	(void)state;
@@ -247,6 +264,7 @@ int main(void)
 	    cmocka_unit_test(C4_a_task_that_has_ended_counts_as_one_that_acked),
 	    cmocka_unit_test(C12_what_is_asked_for_goes_before_a_periodic_one),
 	    cmocka_unit_test(C13_the_pause_is_counted_from_the_end_of_the_last),
+	    cmocka_unit_test(a_checkpoint_that_comes_too_early_for_a_task_is_off_and_no_failure),
 	    cmocka_unit_test(C16_failures_in_a_row_beyond_the_tolerable_fail_the_job),
 	    cmocka_unit_test(a_late_ack_of_one_that_is_off_means_nothing),
 	    cmocka_unit_test(random_schedules_publish_only_what_everybody_acked),
