@@ -479,13 +479,29 @@ function methods:partition(fn)
   return view(self, inputs)
 end
 
---- Takes event time from a field and sends watermarks. See `weir.watermark`.
+-- A helper that gives each record the time of a function; the watermarks behind it take that.
+local function stamped(stream, timestamp)
+  return view(stream, with_helper(stream, "process", "timestamp", functions.process_function {
+    element = function(ctx, rec)
+      local time = timestamp(rec)
+      if type(time) ~= "number" or not (time > -2 ^ 53 and time < 2 ^ 53) then
+        error("the timestamp function returned " .. tostring(time) .. "; it must give a time in milliseconds "
+          .. "since 1970", 0)
+      end
+      ctx:emit(rec, time)
+    end,
+  }))
+end
+
+--- Gives records their event time, and sends watermarks. See `weir.watermark`.
 ---@param strategy weir.WatermarkStrategy
 ---@return weir.Stream
 function methods:watermarks(strategy)
   options.value("stream:watermarks", "its argument", strategy, watermark.type)
   local o = {}
   for k, v in pairs(strategy) do o[k] = v end
+  if o.timestamp then self = stamped(self, o.timestamp) end
+  o.timestamp = nil
   local fn = o.fn or o.new and { new = o.new }
   o.fn, o.new = nil, nil
   return operator(self, fn and "watermark_fn" or "watermarks", "watermarks", { fn = fn, options = o, native = not fn })

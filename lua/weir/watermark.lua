@@ -28,6 +28,7 @@ local common = {
 }
 local stamped = {
   field = options.string:optional(),
+  timestamp = options.fn:optional(),
   unit = options.one_of("ms", "us", "ns", "s"):optional(),
   format = options.one_of "iso8601":optional(),
   ahead_max = duration.not_negative:optional(),
@@ -49,6 +50,9 @@ local function strategy(what, o)
   if o.unit and o.format then
     where.fail("%s: a time is a number with a unit or a text with a format, not both", what)
   end
+  if o.field and o.timestamp then
+    where.fail("%s: a time comes from a field or from a timestamp function, not from both", what)
+  end
   if (o.unit or o.format) and not o.field then
     where.fail('%s: option "%s" is about a field: name it with field = "…"', what, o.unit and "unit" or "format")
   end
@@ -57,6 +61,7 @@ end
 
 ---@class weir.WatermarkOptions
 ---@field field? string holds a record's time; left out: the time that it has already
+---@field timestamp? fun(record: any): number gives a record's time in ms since 1970, where it is in no field as it is
 ---@field unit? "ms"|"us"|"ns"|"s" of a number in the field, since 1970; default ms
 ---@field format? "iso8601" the field is a text such as "2026-11-21T10:30:00.5+01:00"; without a zone it is UTC
 ---@field ahead_max? weir.Duration a record whose time is further ahead of the clock is a failed record

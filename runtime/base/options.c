@@ -182,7 +182,8 @@ const struct wr_option wr_options[] = {
     {.name = "explain-time",
      .kind = WR_OPT_FLAG,
      .verbs = "run,doctor",
-     .help = "Report every 10 s and at the end which channels and splits hold the watermarks back."},
+     .help = "Report every 10 s and at the end which channels and splits hold the watermarks back; with "
+	     "--json a line of JSON."},
     {.name = "memory",
      .kind = WR_OPT_FLAG,
      .verbs = "run,doctor",

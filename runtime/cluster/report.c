@@ -244,7 +244,7 @@ static void explain_time(struct wr_report *r, uint64_t now_ns, bool ended)
 	struct wr_bytes out = WR_BYTES_EMPTY;
 
 	r->explained_ns = now_ns;
-	wr_time_report(r->job, r->clock, ended, &out);
+	(r->json ? wr_time_report_json : wr_time_report)(r->job, r->clock, ended, &out);
 	if (wr_bytes_status(&out) == WR_OK)
 		fwrite(out.data, 1, out.len, stderr);
 	wr_bytes_deinit(&out);

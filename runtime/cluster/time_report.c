@@ -149,6 +149,91 @@ void wr_time_report(const struct wr_job *j, struct wr_clock *clock, bool ended, 
 			put_subtask(j, clock, (struct origin){v, i}, ended, out);
 }
 
+/* ---- the same for programs ---- */
+
+static void json_task(const struct wr_plan *p, struct origin o, struct wr_bytes *out)
+{
+	const struct wr_plan_vertex *v = &p->vertices[o.vertex];
+
+	wr_bytes_printf(out, "{\"task\":");
+	wr_json_string(out, v->name, strlen(v->name));
+	wr_bytes_printf(out, ",\"uid\":");
+	wr_json_string(out, v->uid, strlen(v->uid));
+	wr_bytes_printf(out, ",\"subtask\":%u", o.subtask);
+}
+
+/* All channels that held it back, the longest first. */
+static void json_channels(const struct wr_job *j, struct origin o, const struct wr_hold *h, uint64_t now_ns,
+			  bool ended, struct wr_bytes *out)
+{
+	int64_t below = INT64_MAX;
+	const char *comma = "";
+	uint32_t at = 0;
+
+	while ((at = next_longest(h, now_ns, below, at)) != UINT32_MAX) {
+		bool idle = !ended && wr_metric_get(&h->parts[at].idle);
+		bool still = !ended && !idle && wr_metric_get(&h->holder) == at;
+
+		below = wr_hold_ns(h, at, now_ns);
+		wr_bytes_printf(out, "%s", comma);
+		json_task(wr_job_plan(j), origin_of(j, o.vertex, o.subtask, at), out);
+		wr_bytes_printf(out, ",\"held_ns\":%lld,\"idle\":%d,\"now\":%d}", (long long)below, idle,
+				still);
+		comma = ",";
+	}
+}
+
+static void json_splits(struct wr_marker *m, struct wr_bytes *out)
+{
+	struct wr_marker_view v;
+
+	wr_marker_look(m, &v);
+	wr_bytes_printf(out, ",\"splits\":{\"count\":%u,\"idle\":%u,\"waits_for_group\":%d", v.count, v.idle,
+			v.now.held);
+	if (v.longest.name[0]) {
+		wr_bytes_printf(out, ",\"lowest\":");
+		wr_json_string(out, v.longest.name, strlen(v.longest.name));
+		wr_bytes_printf(out, ",\"lowest_ns\":%llu", (unsigned long long)v.longest.ns);
+	}
+	wr_bytes_put_u8(out, '}');
+}
+
+static void json_subtask(const struct wr_job *j, struct wr_clock *clock, struct origin o, bool ended,
+			 struct wr_bytes *out)
+{
+	const struct wr_task *t = wr_job_task(j, o.vertex, o.subtask);
+	int64_t watermark = wr_metric_get(&wr_task_stats(t)->watermark);
+	const struct wr_hold *h = wr_task_hold(t);
+	struct wr_marker *m = marker_of(t);
+
+	json_task(wr_job_plan(j), o, out);
+	wr_bytes_printf(out, ",\"end_of_time\":%d", watermark == WR_TS_MAX);
+	if (watermark != WR_TS_NONE && watermark != WR_TS_MAX)
+		wr_bytes_printf(out, ",\"watermark\":%lld,\"lag_ms\":%lld", (long long)watermark,
+				(long long)(wr_clock_ms(clock) - watermark));
+	wr_bytes_printf(out, ",\"held_back_by\":[");
+	if (h)
+		json_channels(j, o, h, wr_clock_ns(clock), ended, out);
+	wr_bytes_put_u8(out, ']');
+	if (m)
+		json_splits(m, out);
+	wr_bytes_put_u8(out, '}');
+}
+
+void wr_time_report_json(const struct wr_job *j, struct wr_clock *clock, bool ended, struct wr_bytes *out)
+{
+	const struct wr_plan *p = wr_job_plan(j);
+
+	wr_bytes_printf(out, "{\"watermarks\":[");
+	for (uint32_t v = 0; v < p->vertex_count; v++)
+		for (uint32_t i = 0; i < p->vertices[v].parallelism; i++) {
+			if (v || i)
+				wr_bytes_put_u8(out, ',');
+			json_subtask(j, clock, (struct origin){v, i}, ended, out);
+		}
+	wr_bytes_printf(out, "]}\n");
+}
+
 bool wr_time_holder(const struct wr_job *j, char *to, size_t size)
 {
 	const struct wr_plan *p = wr_job_plan(j);

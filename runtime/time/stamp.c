@@ -258,6 +258,11 @@ int wr_stamp_of(struct wr_stamp *s, const struct wr_elem *row, int64_t now_ms, i
 			rc = wr_error_set(WR_EUSER,
 					  "the record has no timestamp: name the field that holds it "
 					  "(field = \"…\")");
+		else if (*ts < first_ms || *ts > last_ms)
+			rc = wr_error_set(WR_EUSER,
+					  "the record's time, %" PRId64
+					  " ms since 1970, is in the year %.0f: is it in another unit?",
+					  *ts, 1970 + (double)*ts / ms_per_year);
 	}
 	if (rc == WR_OK && s->ahead_ms != INT64_MAX && *ts > now_ms + s->ahead_ms)
 		rc = wr_error_set(WR_EUSER,

@@ -152,6 +152,16 @@ local good = {
   { "I13: a window for all time that fires every while does so once when the input ends",
     [[events(three):window_all(weir.window.global()):trigger(weir.trigger.continuous_processing_time "1h")
       :aggregate { n = weir.agg.count() }:sink(print)]], { '{"n":3}' } },
+  { "a timestamp function gives the time that is in no field as it is",
+    [[times(events { { day = 2, hour = 3 } }:watermarks(weir.watermark.bounded { delay = "1s",
+      timestamp = function(r) return (r.day * 24 + r.hour) * 3600e3 end }))
+    probe(events { { at = { ms = 10 } }, { at = { ms = 31 } } }:watermarks(weir.watermark.ascending {
+      timestamp = function(r) return r.at.ms end }), { 29, 30 })]],
+    { '{"timer":29,"ts":29,"wm":30}', '{"timer":30,"ts":30,"wm":30}', '{"ts":183600000}' } },
+  { "K4: a watermark that a record carries goes by the time of a timestamp function",
+    [[watermarks(events { { n = 1, ts = 5 }, { n = 2, ts = 6 } }:watermarks(weir.watermark.punctuated {
+      timestamp = function(r) return r.n * 100 end, fn = function(_, time) return time end }))]],
+    { '{"ts":5,"wm":"none"}', '{"ts":6,"wm":100}' } },
   { "K27: a source that ends ends event time",
     [[probe(events(three), { 10, 8e14 })]],
     { '{"timer":10,"ts":10,"wm":"max"}', '{"timer":800000000000000,"ts":800000000000000,"wm":"max"}' } },
@@ -341,6 +351,17 @@ describe("event time", function()
     end)
   end
 
+  for what, value in pairs { ["nothing"] = "nil", text = '"soon"', NaN = "0 / 0", ["the year 40,000"] = "1.2e15" } do
+    it("F: fails for a timestamp function that gives " .. what .. ", or skips the record", function()
+      local text = head .. ([[watermarks(events { { ts = 1 }, { ts = 2 } }:watermarks(weir.watermark.ascending {
+        timestamp = function(r) if r.ts == 1 then return %s end return r.ts end })) return job]]):format(value)
+      local _, code, err = script.try(text, "-q")
+      assert.equal(1, code)
+      assert.is_truthy(err:find("the timestamp function returned", 1, true) or err:find("is in the year 39996", 1, true), err)
+      assert.equal('{"ts":2,"wm":"none"}\n', (script.try(text, "-q --on-error=skip")))
+    end)
+  end
+
   it("refuses an object without functions", function()
     local _, code, err = script.try(head .. [[times(events(three):watermarks(weir.watermark.periodic { field = "ts",
       new = function() return {} end })) return job]], "-q")
@@ -355,6 +376,17 @@ describe("event time", function()
     assert.equal(0, code)
     assert.is_truthy(err:find("process → print %[1/1%]: at the end of time\n    held back %d+%.%d s by "
       .. "generate → generate_fn → watermarks → key_by %[1/1%] %(slow%.source%)"), err)
+  end)
+
+  it("says so to programs with --json, in a line of its own behind the summary", function()
+    local text = spread:format(""):gsub("step } end }%)", "step } end }):uid(name)")
+      :gsub('source%("fast", 1%)', 'source("fast", 1, 100000)')
+    local _, code, err = script.try(text, "--explain-time --json --workers=1 --buffer-timeout=0")
+    assert.equal(0, code)
+    local line = err:match '\n({"watermarks":[^\n]*})\n$'
+    assert.is_truthy(line:find('"end_of_time":1', 1, true), line)
+    assert.is_truthy(line:find('"held_back_by":%[{"task":"generate → generate_fn → watermarks → key_by",'
+      .. '"uid":"slow.source","subtask":0,"held_ns":%d+,"idle":0,"now":0}'), line)
   end)
 
   it("is drawn in the README as the example really runs", function()
