@@ -243,7 +243,7 @@ static int run_script(struct wr_config *c, int argc, char **argv, bool doctor)
 	status = plan ? run_plan(c, plan, bundle) : complain(EXIT_FAILED);
 	wr_plan_free(plan);
 	wr_bytes_deinit(&bytes);
-	wr_bundle_unref(bundle);
+	wr_bundle_free(bundle);
 	return status;
 }
 
@@ -511,7 +511,9 @@ int main(int argc, char **argv)
 		status = v->run(c, argc - 1 - operand, argv + 1 + operand);
 	}
 	wr_config_free(c);
-	if (fflush(stdout) == EOF && errno != EPIPE && status == 0)
-		status = EXIT_FAILED;
+	if (fflush(stdout) == EOF && errno != EPIPE && status == 0) {
+		wr_error_set(WR_EFATAL, "cannot write to standard output: %s", strerror(errno));
+		status = complain(EXIT_FAILED);
+	}
 	return status;
 }

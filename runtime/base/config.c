@@ -59,11 +59,13 @@ static const char *option_name(int i)
 	return wr_options[i].name;
 }
 
-/* `word` is one of the words of "a,b,c" (or "a|b|c"). */
+/* `word` is one of the words of "a,b,c" (or "a|b|c"), and not several of them. */
 static bool list_has(const char *list, char separator, const char *word)
 {
-	size_t len = strlen(word);
+	size_t len = strcspn(word, (char[]){separator, 0});
 
+	if (!len || word[len])
+		return false;
 	for (const char *p = list; p; p = strchr(p, separator)) {
 		p += p != list;
 		if (!strncmp(p, word, len) && (!p[len] || p[len] == separator))
@@ -179,7 +181,7 @@ static int value_parse(const struct wr_option *o, const char *text, struct value
 		rc = wr_parse_duration(text, &v->i);
 		break;
 	case WR_OPT_CHOICE:
-		if (!*text || strchr(text, '|') || !list_has(o->choices, '|', text))
+		if (!list_has(o->choices, '|', text))
 			return wr_error_set(WR_EUSER, "allowed is %s", o->choices);
 		/* fall through */
 	case WR_OPT_STRING:

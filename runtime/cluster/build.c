@@ -36,22 +36,24 @@ static void *room(struct wr_job *j, size_t count, size_t size)
 
 /* ---- runners and channels ---- */
 
+static uint32_t first_of_group(const struct wr_plan *p, uint32_t vertex)
+{
+	uint32_t first = 0;
+
+	while (strcmp(p->vertices[first].slot_group, p->vertices[vertex].slot_group))
+		first++;
+	return first;
+}
+
 /* Subtask i of all vertices of a slot group is on one worker, so that rows which stay in their subtask stay
  * on their thread. Groups begin on different workers, so that one can be kept apart from another; and
  * vertices with fewer subtasks than there are workers, so that a pipeline spreads. */
 static uint32_t slot_group(const struct wr_plan *p, uint32_t vertex)
 {
-	uint32_t group = 0;
+	uint32_t first = first_of_group(p, vertex), group = 0;
 
-	for (uint32_t v = 0; v <= vertex; v++) {
-		uint32_t first = 0;
-
-		while (strcmp(p->vertices[first].slot_group, p->vertices[v].slot_group))
-			first++;
-		if (v == vertex)
-			return first == v ? group : slot_group(p, first);
-		group += first == v;
-	}
+	for (uint32_t v = 0; v < first; v++)
+		group += first_of_group(p, v) == v;
 	return group;
 }
 

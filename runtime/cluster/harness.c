@@ -78,7 +78,7 @@ void wr_harness_free(struct wr_harness *h)
 	if (h->plan)
 		forget_sinks(h->plan);
 	wr_plan_free(h->plan);
-	wr_bundle_unref(h->bundle);
+	wr_bundle_free(h->bundle);
 	wr_bytes_deinit(&h->drawn);
 	wr_bytes_deinit(&h->taken);
 	wr_arena_deinit(&h->looked);

@@ -14,7 +14,6 @@ struct file {
 	size_t len;
 };
 struct wr_bundle {
-	_Atomic int refs;
 	struct file *files;
 	uint32_t count, cap;
 	uint64_t hash;
@@ -29,21 +28,15 @@ struct wr_bundle *wr_bundle_new(bool unsafe, const char *lua_path, int64_t lua_m
 
 	if (!b)
 		return NULL;
-	b->refs = 1;
 	b->unsafe = unsafe;
 	b->lua_memory = lua_memory;
 	b->lua_path = lua_path ? wr_strdup(&mem, lua_path) : NULL;
 	return b;
 }
 
-void wr_bundle_ref(struct wr_bundle *b)
+void wr_bundle_free(struct wr_bundle *b)
 {
-	atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
-}
-
-void wr_bundle_unref(struct wr_bundle *b)
-{
-	if (!b || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1)
+	if (!b)
 		return;
 	for (uint32_t i = 0; i < b->count; i++) {
 		wr_free(&mem, b->files[i].name);

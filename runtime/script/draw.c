@@ -140,7 +140,7 @@ static int bundle_begin(const struct wr_draw_options *o, struct wr_bundle **bund
 	wr_bytes_deinit(&args);
 	wr_bytes_deinit(&settings);
 	if (rc != WR_OK) {
-		wr_bundle_unref(b);
+		wr_bundle_free(b);
 		return rc;
 	}
 	*bundle = b;
@@ -185,7 +185,7 @@ int wr_script_draw(const struct wr_draw_options *o, struct wr_bytes *plan, struc
 	}
 	wr_vm_free(vm);
 	if (rc != WR_OK) {
-		wr_bundle_unref(b);
+		wr_bundle_free(b);
 		return rc;
 	}
 	*bundle = b;
@@ -238,7 +238,7 @@ int wr_script_cli(const char *name, const struct wr_draw_options *o)
 	}
 	wr_bytes_deinit(&options);
 	wr_vm_free(vm);
-	wr_bundle_unref(b);
+	wr_bundle_free(b);
 	return rc;
 }
 

@@ -11,11 +11,10 @@
 #include "base/config.h"
 #include "task/stage.h"
 
-/* The script and everything it requires, as name → text, with a hash over them. Immutable,
- * reference-counted, shared by all threads. */
+/* The script and everything it requires, as name → text, with a hash over them. Immutable once the graph is
+ * drawn; read by all threads of the job, freed after it. */
 struct wr_bundle;
-void wr_bundle_ref(struct wr_bundle *b);
-void wr_bundle_unref(struct wr_bundle *b);
+void wr_bundle_free(struct wr_bundle *b);
 uint64_t wr_bundle_hash(const struct wr_bundle *b);
 uint32_t wr_bundle_count(const struct wr_bundle *b);
 void wr_bundle_file(const struct wr_bundle *b, uint32_t i, const char **name, const char **text, size_t *len);

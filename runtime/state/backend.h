@@ -61,15 +61,12 @@ struct wr_backend {
 	int (*timer_next)(struct wr_store *s, uint32_t kind, int64_t upto_ms, int64_t *time_ms);
 	int64_t (*timer_earliest)(const struct wr_store *s, enum wr_timer_kind kind);
 	int64_t (*timer_latest)(const struct wr_store *s, enum wr_timer_kind kind);
-	uint64_t (*timer_count)(const struct wr_store *s, enum wr_timer_kind kind);
 
 	/* Between batches. */
 	int (*status)(const struct wr_store *s);
 	void (*set_now)(struct wr_store *s, int64_t now_ms);
-	void (*expire)(struct wr_store *s, uint32_t entries);
 	int (*next)(struct wr_store *s, uint64_t *cursor);
 	uint64_t (*keys)(const struct wr_store *s);
-	int64_t (*bytes)(const struct wr_store *s);
 
 	/* Versions; what takes a version may be called on any thread. */
 	struct wr_frozen *(*freeze)(struct wr_store *s);

@@ -341,7 +341,7 @@ void wr_memory_set_now(struct wr_store *store, int64_t now_ms)
 		wr_entry_release(s, s->current); /* the callback of the last timer may have left it empty */
 	if (WR_UNLIKELY(s->has_ttl && now_ms != s->now_ms)) {
 		s->now_ms = now_ms;
-		wr_memory_expire(&s->base, EXPIRED_A_BATCH);
+		wr_memory_expire(s, EXPIRED_A_BATCH);
 	}
 	s->now_ms = now_ms;
 	if (WR_UNLIKELY(s->frozen_count || s->retired || s->retired_chunks))
@@ -362,13 +362,6 @@ uint64_t wr_memory_keys(const struct wr_store *store)
 	return s->keys;
 }
 
-int64_t wr_memory_bytes(const struct wr_store *store)
-{
-	const struct memory *s = memory_of(store);
-
-	return atomic_load_explicit(&s->mem->bytes, memory_order_relaxed);
-}
-
 /* ---- current key ---- */
 
 static int key_room(struct memory *s, uint32_t len)
@@ -387,8 +380,16 @@ static int key_room(struct memory *s, uint32_t len)
 	return WR_OK;
 }
 
+static inline bool is_owned(const struct memory *s, uint64_t hash)
+{
+	uint32_t group = wr_key_group(hash, s->max_parallelism);
+
+	return group >= s->group_first && group <= s->group_last;
+}
+
 static void key_changed(struct memory *s, uint32_t len, uint64_t hash)
 {
+	WR_CHECK(is_owned(s, hash));
 	s->key_len = len;
 	s->ns_len = 0;
 	s->hash = hash;
@@ -560,13 +561,10 @@ const struct wr_backend wr_backend_memory = {
     .timer_next = wr_memory_timer_next,
     .timer_earliest = wr_memory_timer_earliest,
     .timer_latest = wr_memory_timer_latest,
-    .timer_count = wr_memory_timer_count,
     .status = wr_memory_status,
     .set_now = wr_memory_set_now,
-    .expire = wr_memory_expire,
     .next = wr_memory_next,
     .keys = wr_memory_keys,
-    .bytes = wr_memory_bytes,
     .freeze = wr_memory_freeze,
     .frozen_unref = wr_memory_frozen_unref,
     .frozen_copied = wr_memory_frozen_copied,

@@ -282,13 +282,12 @@ void wr_memory_timer_remove(struct wr_store *s, uint32_t kind, int64_t time_ms);
 int wr_memory_timer_next(struct wr_store *s, uint32_t kind, int64_t upto_ms, int64_t *time_ms);
 int64_t wr_memory_timer_earliest(const struct wr_store *s, enum wr_timer_kind kind);
 int64_t wr_memory_timer_latest(const struct wr_store *s, enum wr_timer_kind kind);
-uint64_t wr_memory_timer_count(const struct wr_store *s, enum wr_timer_kind kind);
 int wr_memory_status(const struct wr_store *s);
 void wr_memory_set_now(struct wr_store *s, int64_t now_ms);
-void wr_memory_expire(struct wr_store *s, uint32_t entries);
+/* Looks at the next `entries` entries and removes what has expired; between batches. */
+void wr_memory_expire(struct memory *s, uint32_t entries);
 int wr_memory_next(struct wr_store *s, uint64_t *cursor);
 uint64_t wr_memory_keys(const struct wr_store *s);
-int64_t wr_memory_bytes(const struct wr_store *s);
 struct wr_frozen *wr_memory_freeze(struct wr_store *s);
 void wr_memory_frozen_unref(struct wr_frozen *f);
 int64_t wr_memory_frozen_copied(const struct wr_frozen *f);

@@ -161,16 +161,10 @@ int64_t wr_timer_earliest(const struct wr_store *s, enum wr_timer_kind kind)
 {
 	return s->backend->timer_earliest(s, kind);
 }
-
 int64_t wr_timer_latest(const struct wr_store *s, enum wr_timer_kind kind)
 {
 	return s->backend->timer_latest(s, kind);
 }
-uint64_t wr_timer_count(const struct wr_store *s, enum wr_timer_kind kind)
-{
-	return s->backend->timer_count(s, kind);
-}
-
 /* ---- between batches ---- */
 
 int wr_store_status(const struct wr_store *s)
@@ -181,10 +175,6 @@ void wr_store_set_now(struct wr_store *s, int64_t now_ms)
 {
 	s->backend->set_now(s, now_ms);
 }
-void wr_store_expire(struct wr_store *s, uint32_t entries)
-{
-	s->backend->expire(s, entries);
-}
 int wr_store_next(struct wr_store *s, uint64_t *cursor)
 {
 	return s->backend->next(s, cursor);
@@ -192,10 +182,6 @@ int wr_store_next(struct wr_store *s, uint64_t *cursor)
 uint64_t wr_store_keys(const struct wr_store *s)
 {
 	return s->backend->keys(s);
-}
-int64_t wr_store_bytes(const struct wr_store *s)
-{
-	return s->backend->bytes(s);
 }
 
 /* ---- versions ---- */

@@ -113,7 +113,7 @@ struct wr_store_options {
 	const struct wr_state_desc *states; /* copied */
 	uint32_t state_count;
 	uint32_t max_parallelism;
-	uint32_t group_first, group_last; /* key groups owned; others assert */
+	uint32_t group_first, group_last; /* key groups owned; others assert in debug builds */
 	struct wr_mem *mem;		  /* account */
 	const struct wr_backend *backend; /* NULL: memory */
 };
@@ -143,10 +143,7 @@ void wr_store_set_short(struct wr_store *s, const struct wr_short_key *key);
 /* Key of `row` by `keyer`, then as wr_store_set_key. WR_EUSER as wr_keyer_key. */
 int wr_store_set_row(struct wr_store *s, struct wr_keyer *k, const struct wr_elem *row);
 
-/* Looks at the next `entries` entries and removes what has expired; between batches. */
-void wr_store_expire(struct wr_store *s, uint32_t entries);
 uint64_t wr_store_keys(const struct wr_store *s); /* entries: (key, namespace) pairs with state or timers */
-int64_t wr_store_bytes(const struct wr_store *s);
 
 /* A frozen version; reference-counted; any thread may read it. */
 struct wr_frozen;

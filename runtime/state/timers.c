@@ -501,10 +501,3 @@ int64_t wr_memory_timer_latest(const struct wr_store *store, enum wr_timer_kind 
 	}
 	return latest;
 }
-
-uint64_t wr_memory_timer_count(const struct wr_store *store, enum wr_timer_kind kind)
-{
-	const struct memory *s = memory_of(store);
-
-	return s->timers[kind]->count;
-}

@@ -27,7 +27,6 @@ int wr_timer_next(struct wr_store *s, uint32_t kind, int64_t upto_ms, int64_t *t
 int64_t wr_timer_earliest(const struct wr_store *s, enum wr_timer_kind kind);
 /* Time of the last timer, INT64_MIN if none; goes through all distinct times. */
 int64_t wr_timer_latest(const struct wr_store *s, enum wr_timer_kind kind);
-uint64_t wr_timer_count(const struct wr_store *s, enum wr_timer_kind kind);
 
 struct wr_frozen;
 struct wr_timer_item {

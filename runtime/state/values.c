@@ -4,7 +4,6 @@
 #include "base/error.h"
 #include "state/memory.h"
 
-/* S6: inclusive, and safe against overflow. */
 bool wr_expired(const struct memory *s, uint32_t state, int64_t stamp_ms)
 {
 	int64_t ttl = s->states[state].ttl_ms;
@@ -18,7 +17,6 @@ const struct wr_sval *wr_cell_value(const struct cell *c)
 				     : (const struct wr_sval *)&c->len;
 }
 
-/* Empties a cell of an owned entry. */
 void wr_cell_clear(struct memory *s, struct cell *c)
 {
 	if (c->kind == CELL_BLOCK || c->kind == CELL_LIST)
@@ -29,7 +27,6 @@ void wr_cell_clear(struct memory *s, struct cell *c)
 	c->count = 0;
 }
 
-/* The value of an entry under its TTL: NULL when empty or expired; the expired one is removed (S7). */
 const struct wr_sval *wr_entry_get(struct memory *s, uint32_t id, uint32_t cell, uint32_t state)
 {
 	struct cell *c = &entry_at(s, id)->cells[cell];
@@ -52,7 +49,6 @@ const struct wr_sval *wr_entry_get(struct memory *s, uint32_t id, uint32_t cell,
 	return wr_cell_value(c);
 }
 
-/* Room for a body in an owned cell; keep: the old bytes stay when length and shape agree. */
 uint8_t *wr_cell_put(struct memory *s, struct cell *c, uint32_t shape, uint32_t len, int32_t *fresh)
 {
 	struct block *b;
@@ -247,10 +243,8 @@ static int entry_expire(struct memory *s, uint32_t id)
 	return WR_OK;
 }
 
-void wr_memory_expire(struct wr_store *store, uint32_t entries)
+void wr_memory_expire(struct memory *s, uint32_t entries)
 {
-	struct memory *s = memory_of(store);
-
 	if (!s->has_ttl || !s->used)
 		return;
 	wr_memory_unset_key(&s->base);

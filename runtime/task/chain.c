@@ -5,13 +5,21 @@
 #include "task/latency.h"
 #include "task/task_priv.h"
 
-int wr_stage_sync(struct wr_stage *s)
+/* Delivers what the stage wrote to its ports; an error when its store was refused memory meanwhile. */
+static int deliver(struct wr_stage *s)
 {
 	int rc = WR_OK;
 
 	for (uint32_t i = 0; i < s->out_count && rc == WR_OK; i++)
 		rc = wr_port_sync((struct wr_port *)s->outs[i]);
 	return rc == WR_OK && s->store ? wr_store_status(s->store) : rc;
+}
+
+int wr_stage_answer(struct wr_stage *s, int rc)
+{
+	int delivered = rc >= 0 ? deliver(s) : WR_OK;
+
+	return delivered == WR_OK ? rc : delivered;
 }
 
 static int stage_event(struct wr_stage *s, uint32_t event, int64_t ts, uint64_t payload, const char *text)
@@ -77,7 +85,7 @@ uint64_t wr_stage_running_ns(const struct wr_stage *s)
 static int on_rows(struct wr_stage *s, struct wr_item *item)
 {
 	struct wr_rows rows = {item->p, item->end, item->input, 0};
-	int rc, synced;
+	int rc;
 
 	WR_ASSERT(s->ops->rows);
 	if (task_of(s)->closed[s->index])
@@ -87,10 +95,7 @@ static int on_rows(struct wr_stage *s, struct wr_item *item)
 		task_of(s)->closed[s->index] = task_of(s)->enough = true;
 		return WR_OK;
 	}
-	if (rc >= 0) {
-		synced = wr_stage_sync(s);
-		rc = synced == WR_OK ? rc : synced;
-	}
+	rc = wr_stage_answer(s, rc);
 	if (rc == WR_AGAIN && rows.p != item->p)
 		task_of(s)->chain.moved = true;
 	WR_ASSERT(rc != WR_OK || rows.p == rows.end);
@@ -104,19 +109,15 @@ static int on_rows(struct wr_stage *s, struct wr_item *item)
 /* Processing-time timers that are left when input ends (I13). */
 static int last_timers(struct wr_stage *s)
 {
-	int rc = WR_OK, synced;
-
 	if (!s->ops->time || s->deadline_ms == INT64_MAX)
 		return WR_OK;
-	rc = s->ops->time(s, INT64_MAX);
-	synced = rc >= 0 ? wr_stage_sync(s) : WR_OK;
-	return synced == WR_OK ? rc : synced;
+	return wr_stage_answer(s, s->ops->time(s, INT64_MAX));
 }
 
 static int on_watermark(struct wr_stage *s, struct wr_item *item)
 {
 	int64_t wm = item->ts;
-	int rc = WR_OK, synced;
+	int rc = WR_OK;
 
 	if (wm == WR_TS_MAX && !item->timers_fired) {
 		rc = last_timers(s);
@@ -129,21 +130,19 @@ static int on_watermark(struct wr_stage *s, struct wr_item *item)
 		return WR_OK;
 	if (s->ops->watermark)
 		rc = s->ops->watermark(s, &wm);
-	synced = rc >= 0 ? wr_stage_sync(s) : WR_OK;
-	rc = synced == WR_OK ? rc : synced;
+	rc = wr_stage_answer(s, rc);
 	return rc == WR_OK ? pass_watermark(s, wm) : rc;
 }
 
 static int on_end(struct wr_stage *s)
 {
-	int rc = last_timers(s), synced;
+	int rc = last_timers(s);
 
 	if (rc != WR_OK)
 		return rc;
 	if (s->ops->end)
 		rc = s->ops->end(s);
-	synced = rc >= 0 ? wr_stage_sync(s) : WR_OK;
-	rc = synced == WR_OK ? rc : synced;
+	rc = wr_stage_answer(s, rc);
 	if (rc != WR_OK)
 		return rc;
 	task_of(s)->ended++;
@@ -152,18 +151,13 @@ static int on_end(struct wr_stage *s)
 
 static int on_split(struct wr_stage *s, const struct wr_item *item)
 {
-	int rc = s->ops->split(s, (enum wr_split_word)item->payload, (uint32_t)item->ts, item->text);
-	int synced = rc >= 0 ? wr_stage_sync(s) : WR_OK;
-
-	return synced == WR_OK ? rc : synced;
+	return wr_stage_answer(
+	    s, s->ops->split(s, (enum wr_split_word)item->payload, (uint32_t)item->ts, item->text));
 }
 
 static int on_idle(struct wr_stage *s, const struct wr_item *item)
 {
-	int rc = s->ops->idle(s, item->event == WR_EV_IDLE);
-	int synced = rc >= 0 ? wr_stage_sync(s) : WR_OK;
-
-	return synced == WR_OK ? rc : synced;
+	return wr_stage_answer(s, s->ops->idle(s, item->event == WR_EV_IDLE));
 }
 
 /* At a sink, which has no output but for what failed, its way is over. */

@@ -14,7 +14,7 @@
 #include "base/error.h"
 
 enum {
-	LOOK_NS = 500000, /* a busy worker looks at its deadlines and loop this often */
+	LOOK_NS = 500000, /* a busy worker looks at its deadlines this often */
 	LINGER_NS = 20000 /* an idle one looks for work this long before it sleeps: a sleep costs as much */
 };
 

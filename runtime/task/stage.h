@@ -8,7 +8,7 @@
  *
  * Only what a stage needs is set in its table; a NULL function does nothing.
  *
- * life:  make → open → ( poll | rows | watermark | time | letter )* → end → free
+ * life:  open → ( poll | rows | watermark | time | letter )* → end → free
  */
 #ifndef WR_TASK_STAGE_H
 #define WR_TASK_STAGE_H
@@ -32,8 +32,8 @@ struct wr_out {
 /* Room for at least `need` bytes: a new p (and end), or NULL with the error set (memory, bad row). */
 uint8_t *wr_out_more(struct wr_out *o, uint32_t need);
 
-/* Nonzero when the step's time is up or an output needs a pause; loops ask every few rows. */
 struct wr_stage;
+/* Nonzero when the step's time is up or an output needs a pause; loops ask every few rows. */
 int wr_stage_spent(struct wr_stage *s);
 
 #ifndef WR_CDEF
@@ -70,7 +70,7 @@ struct wr_stage_ops {
 	/* Once, before anything else, on the task's thread. */
 	int (*open)(struct wr_stage *s);
 	/* Sources (first stage of a task without inputs): WR_OK something was emitted, WR_AGAIN nothing now
-	 * (env.wake fires later, or *wait_ns was set), WR_END no more. Returns after about one buffer. */
+	 * (env.wake fires later, or s->wake_ns was set), WR_END no more. Returns after about one buffer. */
 	int (*poll)(struct wr_stage *s);
 	/* Handles rows until none is left (WR_OK), or stops between two rows with WR_AGAIN (time is up,
 	 * output needs a pause); called again with the rest. Borrowed rows. A sink answers WR_END when nobody
@@ -103,7 +103,7 @@ struct wr_stage_ops {
 	/* All input was handled and the last watermark passed: emit what is left. WR_AGAIN: call again when
 	 * woken (a sink that waits for its writer thread). */
 	int (*end)(struct wr_stage *s);
-	/* Frees everything the stage made, `s` excluded; also after a failed open. */
+	/* Frees everything the stage made, `s` excluded; also after a failed open, never without one. */
 	void (*free)(struct wr_stage *s);
 	/* The stage makes event time itself: watermarks and idleness of its input end here (K5), but for the
 	 * last watermark. */

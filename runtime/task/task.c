@@ -190,7 +190,7 @@ static int emit_marker(struct wr_task *t)
 static int poll_source(struct wr_task *t)
 {
 	struct wr_stage *s = &t->chain.stages[0];
-	int rc, synced;
+	int rc;
 
 	if (t->stopping)
 		return end_source(t);
@@ -200,10 +200,7 @@ static int poll_source(struct wr_task *t)
 	if (t->chain.held)
 		return WR_AGAIN;
 	t->chain.pause = false;
-	rc = s->ops->poll(s);
-	synced = rc >= 0 ? wr_stage_sync(s) : WR_OK;
-	if (synced != WR_OK)
-		return synced;
+	rc = wr_stage_answer(s, s->ops->poll(s));
 	return rc == WR_END ? end_source(t) : rc;
 }
 
@@ -312,13 +309,6 @@ static bool may_emit(struct wr_task *t)
 	return ready;
 }
 
-static int tick(struct wr_stage *s, uint64_t now_ns)
-{
-	int rc = s->ops->tick(s, now_ns), synced = rc >= 0 ? wr_stage_sync(s) : WR_OK;
-
-	return synced == WR_OK ? rc : synced;
-}
-
 /* Ticks and processing-time timers that are due. WR_AGAIN: more are due. */
 static int fire_timers(struct wr_task *t)
 {
@@ -328,10 +318,9 @@ static int fire_timers(struct wr_task *t)
 
 	for (uint32_t i = 0; i < t->chain.stage_count && rc == WR_OK; i++) {
 		struct wr_stage *s = &t->chain.stages[i];
-		int synced;
 
 		if (s->tick_ns <= now_ns)
-			rc = tick(s, now_ns);
+			rc = wr_stage_answer(s, s->ops->tick(s, now_ns));
 		if (rc != WR_OK)
 			return rc;
 		if (s->deadline_ms == INT64_MAX || !s->ops->time)
@@ -340,9 +329,7 @@ static int fire_timers(struct wr_task *t)
 			now_ms = wr_clock_ms(t->chain.clock);
 		if (s->deadline_ms > now_ms)
 			continue;
-		rc = s->ops->time(s, now_ms);
-		synced = rc >= 0 ? wr_stage_sync(s) : WR_OK;
-		rc = synced == WR_OK ? rc : synced;
+		rc = wr_stage_answer(s, s->ops->time(s, now_ms));
 	}
 	return rc;
 }

@@ -55,5 +55,6 @@ struct wr_task {
 void wr_task_hold_input(struct wr_task *t);
 /* Handles what lies in the inboxes, the last stage first. WR_OK: they are empty. */
 int wr_task_drain(struct wr_task *t);
-/* Delivers what a stage wrote to its ports; an error when its store was refused memory meanwhile. */
-int wr_stage_sync(struct wr_stage *s);
+/* A function of the stage answered `rc`: delivers what it wrote to its ports. Gives `rc`, or the error of the
+ * delivery, or of a store that was refused memory meanwhile. */
+int wr_stage_answer(struct wr_stage *s, int rc);

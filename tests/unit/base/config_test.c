@@ -193,7 +193,7 @@ static void a_wrong_flag_is_told_what_is_allowed(void **state)
 	refused(args("-p 32769"), "--parallelism=32769: allowed is 1 to 32768");
 	refused(args("-p 3x"), "--parallelism=3x: not a whole number");
 	refused(args("-p 99999999999999999999"), "--parallelism=99999999999999999999: not a whole number");
-	refused(args("--seed=-1"), "--seed=-1: allowed is 0 or more");
+	refused(args("--seed=-1"), "--seed=-1: allowed is 0 to 9007199254740992");
 	refused(args("--json=perhaps"), "--json=perhaps: not true or false");
 	refused(args("--format=xml"), "--format=xml: allowed is json|table|raw");
 	refused(args("--format=json|table"), "--format=json|table: allowed is json|table|raw");
