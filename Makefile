@@ -71,7 +71,7 @@ unit:					## C tests of each folder: tests/unit
 	+@tests/support/run unit@$(BUILD)
 spec:					## Lua specs: tests/spec
 	+@tests/support/run spec@$(BUILD)
-e2e:					## real processes: tests/e2e
+e2e:					## real processes: tests/e2e (FILTER=records SEEDS=n: random records)
 	+@tests/support/run e2e@$(BUILD)
 sim:					## seeded simulation: tests/sim (SEEDS=1000, SEED=n replays one)
 	+@TIMEOUT=0 tests/support/run sim@$(BUILD)

@@ -120,6 +120,43 @@ int wr_list_expire(struct memory *s, uint32_t id, uint32_t state)
 	return WR_OK;
 }
 
+/* Is there an element whose stamp a read moves to now? */
+static bool stale(const struct memory *s, uint32_t state, const struct block *b)
+{
+	for (uint32_t at = 0; at < b->used; at += element_len((const struct wr_sval *)(b->data + at + 8))) {
+		int64_t stamp;
+
+		memcpy(&stamp, b->data + at, 8);
+		if (stamp != s->now_ms && !wr_expired(s, state, stamp))
+			return true;
+	}
+	return false;
+}
+
+/* S8: a read of the list keeps what has not expired alive. */
+static void list_touch(struct memory *s, uint32_t id, uint32_t state)
+{
+	struct cell *c = &entry_at(s, id)->cells[state];
+	struct entry *e;
+
+	if (c->kind != CELL_LIST || !stale(s, state, c->block))
+		return;
+	e = wr_entry_own(s, id);
+	if (!e)
+		return;
+	c = &e->cells[state];
+	if (wr_shared(s, c->block->epoch) && list_renew(s, state, c, 0) != WR_OK)
+		return;
+	for (uint32_t at = 0; at < c->block->used;) {
+		int64_t stamp;
+
+		memcpy(&stamp, c->block->data + at, 8);
+		if (!wr_expired(s, state, stamp))
+			memcpy(c->block->data + at, &s->now_ms, 8);
+		at += element_len((const struct wr_sval *)(c->block->data + at + 8));
+	}
+}
+
 const struct wr_sval *wr_memory_list_next(struct wr_store *store, uint32_t state, uint64_t *cursor)
 {
 	struct memory *s = memory_of(store);
@@ -128,6 +165,9 @@ const struct wr_sval *wr_memory_list_next(struct wr_store *store, uint32_t state
 
 	if (!id)
 		return NULL;
+	if (WR_UNLIKELY(*cursor == 0 && s->states[state].ttl_ms) &&
+	    s->states[state].ttl_update == WR_TTL_ON_READ_AND_WRITE)
+		list_touch(s, id, state);
 	c = &entry_at(s, id)->cells[state];
 	while (c->kind == CELL_LIST && *cursor < c->block->used) {
 		uint8_t *at = c->block->data + *cursor;
@@ -145,14 +185,14 @@ const struct wr_sval *wr_memory_list_next(struct wr_store *store, uint32_t state
 uint32_t wr_memory_list_count(struct wr_store *store, uint32_t state)
 {
 	struct memory *s = memory_of(store);
-	uint32_t id = wr_entry_current(s, false), n = 0;
-	uint64_t cursor = 0;
+	uint32_t id = wr_entry_current(s, false), n;
+	const struct cell *c;
 
 	if (!id)
 		return 0;
-	if (!s->states[state].ttl_ms)
-		return entry_at(s, id)->cells[state].count;
-	while (wr_memory_list_next(&s->base, state, &cursor))
-		n++;
+	c = &entry_at(s, id)->cells[state];
+	if (c->kind != CELL_LIST || !s->states[state].ttl_ms)
+		return c->count;
+	live_bytes(s, state, c->block, &n);
 	return n;
 }

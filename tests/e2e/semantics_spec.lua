@@ -133,19 +133,22 @@ local job = weir.job "test"
 for _, opts in ipairs { { ttl = 3 }, { ttl = 3, ttl_update = "read" } } do
   job:source(weir.generate { rate = 1000, count = 100, fn = function(i) return { i = i, k = 1 } end }):key_by "k"
     :process(weir.process_function {
-      state = { v = weir.state.value(opts), m = weir.state.map(opts), at = weir.state.value() },
+      state = { v = weir.state.value(opts), m = weir.state.map(opts), l = weir.state.list(opts),
+        at = weir.state.value() },
       element = function(ctx, r)
         local at, now, n = ctx.at:get(), ctx:now(), 0
         local alive = at ~= nil and now < at + opts.ttl
         for _ in ctx.m:iter() do n = n + 1 end
+        local listed = ctx.l:all()[1]
         if (ctx.v:get() ~= nil) ~= alive or ctx.m:contains "x" ~= alive or (ctx.m:get "x" ~= nil) ~= alive
-          or n ~= (alive and 1 or 0) or ctx.m:count() ~= n or ctx.m:is_empty() == alive then
+          or n ~= (alive and 1 or 0) or (listed ~= nil) ~= alive or ctx.l:count() ~= n or ctx.m:count() ~= n or ctx.m:is_empty() == alive then
           ctx:emit { i = r.i, should_live = alive }
         end
         if alive and opts.ttl_update then ctx.at:set(now) end
         if not alive or r.i % 5 == 0 then
           ctx.v:set(r.i)
           ctx.m:put("x", r.i)
+          ctx.l:set { r.i }
           ctx.at:set(now)
         end
         if r.i == 99 then ctx:emit { done = true } end

@@ -29,12 +29,16 @@ local function load_script()
   return setfenv(fn, environment)
 end
 
--- Runs the script; gives the job that it drew.
+-- Runs the script; gives the job that it drew. What runs once is not worth compiling, and tables with dozens of
+-- setters are what the compiler of Debian 12 is least sure of.
 local function run_script()
   local job_module = require "weir.job"
   local name = script_name()
   job_module.prepare { args = codec.decode_value(host.file "script:args") }
-  local result = load_script()()
+  local script = load_script()
+  jit.off()
+  local result = script()
+  jit.on()
   local job = job_module.is(result) and result or job_module.current()
   if result ~= nil and not job_module.is(result) and type(result) ~= "boolean" then
     error(("%s: a script returns its job, not a %s"):format(name, type(result)), 0)
