@@ -10,7 +10,7 @@ enum { MEMBERS = 6 };
 
 static struct wr_mem mem = WR_MEM_INIT("task.letters");
 
-static inline bool is_value(const void *payload, uint32_t len)
+static bool is_value(const void *payload, uint32_t len)
 {
 	struct wr_reader r = wr_reader_of(payload, len);
 
