@@ -203,15 +203,13 @@ void wr_entry_free(struct memory *s, uint32_t id)
 		s->current = NONE;
 }
 
-uint32_t wr_entry_current(struct memory *s, bool make)
+uint32_t wr_entry_look(struct memory *s, bool make)
 {
 	uint64_t hash = s->hash;
 	const uint8_t *ns = s->key + s->key_len;
 	struct entry *e;
 
 	WR_ASSERT(s->has_key);
-	if (s->looked_up && (s->current || !make))
-		return s->current;
 	if (s->ns_len)
 		hash = XXH3_64bits_withSeed(ns, s->ns_len, hash);
 	if (!s->looked_up) {

@@ -218,7 +218,11 @@ static inline struct entry *wr_entry_own(struct memory *s, uint32_t id)
 	return WR_LIKELY(!s->newest_open) ? entry_at(s, id) : wr_entry_copy(s, id);
 }
 /* The entry of the current address; with `make` it is made. NONE: absent, or no memory. */
-uint32_t wr_entry_current(struct memory *s, bool make);
+uint32_t wr_entry_look(struct memory *s, bool make);
+static inline uint32_t wr_entry_current(struct memory *s, bool make)
+{
+	return WR_LIKELY(s->looked_up && (s->current || !make)) ? s->current : wr_entry_look(s, make);
+}
 /* Gives the entry up if it holds neither value nor timer. */
 void wr_entry_release(struct memory *s, uint32_t id);
 /* Makes the entry's address the current one. */

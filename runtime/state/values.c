@@ -98,12 +98,28 @@ uint8_t *wr_cell_put(struct memory *s, struct cell *c, uint32_t shape, uint32_t 
 	return v->body;
 }
 
+/* What most calls are about: a value of the current key that no version sees and that does not expire. */
+static inline struct wr_sval *plain_value(const struct memory *s, uint32_t state)
+{
+	struct cell *c;
+
+	if (!s->looked_up || !s->current || s->newest_open || s->has_ttl)
+		return NULL;
+	c = &entry_at(s, s->current)->cells[state];
+	if (c->kind == CELL_BLOCK)
+		return (struct wr_sval *)c->block->data;
+	return c->kind == CELL_INSIDE ? (struct wr_sval *)&c->len : NULL;
+}
+
 const struct wr_sval *wr_memory_get(struct wr_store *store, uint32_t state)
 {
 	struct memory *s = memory_of(store);
-	uint32_t id = wr_entry_current(s, false);
-	const struct wr_sval *v;
+	const struct wr_sval *v = plain_value(s, state);
+	uint32_t id;
 
+	if (WR_LIKELY(v != NULL))
+		return v;
+	id = wr_entry_current(s, false);
 	if (!id)
 		return NULL;
 	v = wr_entry_get(s, id, state, state);
@@ -190,11 +206,15 @@ int wr_memory_update_all(struct wr_store *store, uint32_t state, const struct wr
 struct wr_sval *wr_memory_edit(struct wr_store *store, uint32_t state)
 {
 	struct memory *s = memory_of(store);
-	const struct wr_sval *v = wr_memory_get(&s->base, state);
+	struct wr_sval *plain = plain_value(s, state);
+	const struct wr_sval *v;
 	struct entry *e;
 	struct cell *c;
 	int32_t fresh;
 
+	if (WR_LIKELY(plain != NULL))
+		return plain;
+	v = wr_memory_get(&s->base, state);
 	if (!v)
 		return NULL;
 	e = wr_entry_own(s, s->current);

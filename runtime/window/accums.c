@@ -76,12 +76,10 @@ static int look_up(struct wr_accum *acc, const struct wr_elem *row)
 							   : "no number");
 }
 
-int wr_accums_load(struct wr_accums *a, const struct wr_elem *row)
+int wr_accums_read(struct wr_accums *a, const struct wr_elem *row)
 {
 	uint32_t id = wr_elem_shape(row), line = id % WR_ACCUMS_SHAPES;
 
-	if (a->counts_only)
-		return WR_OK;
 	if (WR_UNLIKELY(a->shapes[line] != id))
 		learn(a, line, id);
 	for (uint32_t i = 0; i < a->count; i++) {
@@ -133,7 +131,9 @@ static void extreme(uint64_t *into, uint64_t value, uint64_t type, bool largest)
 {
 	bool better;
 
-	if (into[1] == WR_T_I64 && type == WR_T_I64)
+	if (WR_LIKELY(into[1] == WR_T_F64 && type == WR_T_F64))
+		better = largest ? f64_of(value) > f64_of(into[0]) : f64_of(value) < f64_of(into[0]);
+	else if (into[1] == WR_T_I64 && type == WR_T_I64)
 		better = largest ? (int64_t)value > (int64_t)into[0] : (int64_t)value < (int64_t)into[0];
 	else
 		better = largest ? number(value, type) > number(into[0], into[1])
@@ -171,6 +171,10 @@ static void spread_merge(uint64_t *into, const uint64_t *from)
 
 void wr_accums_add(const struct wr_accums *a, uint64_t *to)
 {
+	if (a->counts_only && a->count == 1) {
+		to[0] = slot_of(f64_of(to[0]) + 1);
+		return;
+	}
 	for (uint32_t i = 0; i < a->count; i++) {
 		const struct wr_accum *acc = &a->list[i];
 		uint64_t *into = to + acc->slot;

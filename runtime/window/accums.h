@@ -39,7 +39,11 @@ struct wr_accums {
 /* From the plan's list [{ fn, field, as }]; borrows its strings. */
 void wr_accums_init(struct wr_accums *a, const struct wr_value *list, uint32_t count);
 /* Reads the fields of a row. WR_EUSER "field 'x' is missing" and the like. */
-int wr_accums_load(struct wr_accums *a, const struct wr_elem *row);
+int wr_accums_read(struct wr_accums *a, const struct wr_elem *row);
+static inline int wr_accums_load(struct wr_accums *a, const struct wr_elem *row)
+{
+	return a->counts_only ? 0 : wr_accums_read(a, row);
+}
 /* Adds the row that was loaded last. */
 void wr_accums_add(const struct wr_accums *a, uint64_t *into);
 /* Adds what `from` holds, which is later in time. */

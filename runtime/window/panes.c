@@ -29,10 +29,10 @@ struct pane {
 /* The panes of a value in place. */
 struct view {
 	uint8_t *data;
-	struct room *room; /* NULL: a pane alone */
-	struct head *head; /* NULL: tumbling */
-	uint8_t *panes;	   /* of the first one */
-	uint32_t count, cap;
+	struct room *room;   /* NULL: a pane alone */
+	struct head *head;   /* NULL: tumbling */
+	uint8_t *panes;	     /* of the first one */
+	uint32_t count, len; /* panes; bytes of the value */
 };
 
 int wr_panes_init(struct wr_panes *p, struct wr_store *store, const struct wr_accums *accums,
@@ -59,16 +59,15 @@ void wr_panes_deinit(struct wr_panes *p)
 
 static struct view view_of(const struct wr_panes *p, uint8_t *body, uint32_t len)
 {
-	struct view v = {.data = body + ROW_HEAD};
+	struct view v = {.data = body + ROW_HEAD, .len = len};
 
 	if (!p->shared && len == ROW_HEAD + p->pane_len) {
 		v.panes = v.data;
-		v.cap = v.count = 1;
+		v.count = 1;
 		return v;
 	}
 	v.room = (struct room *)v.data;
 	v.head = p->shared ? (struct head *)v.data : NULL;
-	v.cap = (len - ROW_HEAD - p->head_len) / p->pane_len;
 	v.count = v.room->count;
 	v.panes = v.data + p->head_len + (size_t)v.room->first * p->pane_len;
 	return v;
@@ -156,14 +155,15 @@ static uint32_t lower_bound(const struct wr_panes *p, const struct view *v, int6
 /* Room behind the panes that are there. */
 static bool reserve(struct wr_panes *p, bool there, struct view *v)
 {
-	uint32_t cap;
+	uint32_t cap = 1;
 
 	if (!there)
 		return resize(p, NULL, p->shared ? PANES_MIN : 1, v);
-	if (v->room && v->room->first + v->count < v->cap)
+	if (v->room)
+		cap = (v->len - ROW_HEAD - p->head_len) / p->pane_len;
+	if (v->room && v->room->first + v->count < cap)
 		return true;
-	cap = v->count * 2 < v->cap ? v->cap : v->cap * 2;
-	return resize(p, v, cap, v);
+	return resize(p, v, v->count * 2 < cap ? cap : cap * 2, v);
 }
 
 /* A new pane before number `at`. */
