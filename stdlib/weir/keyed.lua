@@ -23,18 +23,34 @@ local function with(rec, name, value)
   return out
 end
 
+-- The record of a key with the least (sign −1) or greatest time so far, as changes.
+local function by_time(o, sign)
+  return weir.process_function {
+    state = { kept = weir.state.value { ttl = o.within } },
+    element = function(ctx, rec)
+      local time, kept = time_of(ctx, "keyed.deduplicate"), ctx.kept:get()
+      if kept and (sign * time < sign * kept.time or sign < 0 and time == kept.time) then return end
+      if kept then ctx:emit(kept.rec, kept.time, "update_before") end
+      ctx.kept:set { rec = rec, time = time }
+      ctx:emit(rec, time, kept and "update_after" or "insert")
+    end,
+  }
+end
+
 ---@class weir.keyed.DeduplicateOptions
----@field keep? "first"|"last" default first
----@field within? weir.Duration first: a key is forgotten so long after its first record (processing time;
---- default: never). last: needed; the last record of each such stretch of event time is given at its end
+---@field keep? "first"|"last"|"earliest"|"latest" default first
+---@field within? weir.Duration a key is forgotten so long (processing time; default: never) after its first
+--- record, or after what is kept was last replaced. last: needed; the last record of each such stretch of event
+--- time is given at its end
 ---@field late_to? string last: side output for records whose stretch is over
 
---- One record a key: the first at once, or the last of each stretch of time.
+--- One record a key: the first that came, at once; the last of each stretch of time; or that with the earliest
+--- or latest event time so far, which is taken back (update_before) when a better one comes (update_after).
 ---@param opts? weir.keyed.DeduplicateOptions
 ---@return weir.ProcessFunction
 function M.deduplicate(opts)
   local o = options.check("keyed.deduplicate", opts, {
-    keep = options.one_of("first", "last"):default "first", within = duration.positive:optional(),
+    keep = options.one_of("first", "last", "earliest", "latest"):default "first", within = duration.positive:optional(),
     late_to = options.string:optional(),
   })
   if o.keep == "first" then
@@ -47,6 +63,7 @@ function M.deduplicate(opts)
       end,
     }
   end
+  if o.keep ~= "last" then return by_time(o, o.keep == "latest" and 1 or -1) end
   local within = o.within
     or require("weir.where").fail 'keyed.deduplicate: keep = "last" needs within = …: when is a record the last?'
   return weir.process_function {
@@ -72,14 +89,17 @@ end
 ---@field n integer how many
 ---@field by string numeric field to rank by
 ---@field order? "most"|"least" default most
+---@field changes? boolean gives the records themselves as they come among the n best (insert) and drop out of them
+--- (delete), in place of the whole list; default false
 
---- The n best records of a key so far: { top = list }, best first, whenever the list changes. Of equals the
---- earlier one ranks first.
+--- The n best records of a key so far: { top = list }, best first, whenever the list changes, or its changes. Of
+--- equals the earlier one ranks first.
 ---@param opts weir.keyed.TopOptions
 ---@return weir.ProcessFunction
 function M.top(opts)
   local o = options.check("keyed.top", opts, {
     n = options.integer_in(1, 10000), by = options.string, order = options.one_of("most", "least"):default "most",
+    changes = options.boolean:default(false),
   })
   local n, by, sign = o.n, o.by, o.order == "most" and 1 or -1
   return weir.process_function {
@@ -92,9 +112,12 @@ function M.top(opts)
       while at > 1 and sign * top[at - 1][by] < sign * value do at = at - 1 end
       if at > n then return end
       table.insert(top, at, rec)
+      local out = top[n + 1]
       top[n + 1] = nil
       ctx.top:set(top)
-      ctx:emit { top = top }
+      if not o.changes then return ctx:emit { top = top } end
+      if out ~= nil then ctx:emit(out, nil, "delete") end
+      ctx:emit(rec)
     end,
   }
 end
@@ -118,6 +141,87 @@ function M.last(opts)
       ring[#ring + 1] = rec
       ctx.ring:set(ring)
       ctx:emit(with(rec, o.as, ring))
+    end,
+  }
+end
+
+---@class weir.keyed.RunningOptions
+---@field fn "count"|"sum"|"avg"|"min"|"max"
+---@field field? string a number; not for count
+---@field rows? integer over the last so many records, this one included; default: all
+---@field within? weir.Duration over the records of so long a time up to this one's; in place of `rows`
+---@field as? string name of the result; default "running"
+
+local folds = {
+  count = function(list) return #list end,
+  sum = function(list)
+    local sum = 0
+    for _, v in ipairs(list) do sum = sum + v end
+    return sum
+  end,
+  min = function(list)
+    local least = list[1]
+    for _, v in ipairs(list) do least = math.min(least, v) end
+    return least
+  end,
+  max = function(list)
+    local most = list[1]
+    for _, v in ipairs(list) do most = math.max(most, v) end
+    return most
+  end,
+}
+function folds.avg(list) return folds.sum(list) / #list end
+
+local function number_of(rec, field)
+  local value = rec[field]
+  if type(value) ~= "number" then error(("keyed.running: field %q is no number"):format(tostring(field)), 0) end
+  return value
+end
+
+-- Over all records: what is kept does not grow.
+local function running_all(o)
+  return weir.process_function {
+    state = { total = weir.state.value() },
+    element = function(ctx, rec)
+      local v = o.fn == "count" and 1 or number_of(rec, o.field)
+      local t = ctx.total:get() or { count = 0, sum = 0, min = v, max = v }
+      t = { count = t.count + 1, sum = t.sum + v, min = math.min(t.min, v), max = math.max(t.max, v) }
+      ctx.total:set(t)
+      ctx:emit(with(rec, o.as, o.fn == "avg" and t.sum / t.count or t[o.fn]))
+    end,
+  }
+end
+
+--- Each record with an aggregate over its key's records up to it: all of them, the last `rows`, or those of a
+--- stretch of event time, (time − within, time]. With `within`, records of a key must come in order of time; what
+--- comes later than that is given, but what was over before it came is not counted.
+---@param opts weir.keyed.RunningOptions
+---@return weir.ProcessFunction
+function M.running(opts)
+  local o = options.check("keyed.running", opts, {
+    fn = options.one_of("count", "sum", "avg", "min", "max"), field = options.string:optional(),
+    rows = options.integer_in(1, 1000):optional(), within = duration.positive:optional(),
+    as = options.string:default "running",
+  })
+  local fail = require("weir.where").fail
+  if o.fn ~= "count" and not o.field then fail("keyed.running: %s needs field = …", o.fn) end
+  if o.rows and o.within then fail "keyed.running: rows and within exclude each other" end
+  if not o.rows and not o.within then return running_all(o) end
+  local fold = folds[o.fn]
+  return weir.process_function {
+    state = { ring = weir.state.value() },
+    element = function(ctx, rec)
+      local ring = ctx.ring:get() or { values = {}, times = {} }
+      local values, times = ring.values, ring.times
+      local time = o.within and time_of(ctx, "keyed.running") or 0
+      while #values > 0 and (o.rows and #values >= o.rows or o.within and times[1] <= time - o.within) do
+        table.remove(values, 1)
+        table.remove(times, 1)
+      end
+      values[#values + 1] = o.fn == "count" and 1 or number_of(rec, o.field)
+      times[#times + 1] = time
+      ctx.ring:set(ring)
+      ctx:emit(with(rec, o.as, fold(values)))
     end,
   }
 end

@@ -382,6 +382,204 @@ describe("weir.keyed", function()
   end)
 end)
 
+---------------------------------------------------------------- keyed, against models
+
+describe("weir.keyed on random records gives what a walk over each key's records gives:", function()
+  -- Records of a few keys with rising times, and for `shuffled` not in their order.
+  local function sample(shuffled)
+    local list, time = {}, 0
+    for i = 1, 80 do
+      time = time + random(4) * 7
+      list[i] = { k = "k" .. random(3), ts = time, v = random(20) }
+    end
+    for i = shuffled and #list or 0, 2, -1 do
+      local j = math.max(1, i - random(6))
+      list[i], list[j] = list[j], list[i]
+    end
+    return list
+  end
+
+  local function number(v) return ("%.14g"):format(v) end
+
+  -- `walk(records of a key, give)` gives lines; they are held against the part's output, key by key.
+  local function check(call, show, walk, shuffled, delay)
+    for _ = 1, 5 do
+      local list, expected, by_key = sample(shuffled), {}, {}
+      for _, r in ipairs(list) do
+        by_key[r.k] = by_key[r.k] or {}
+        table.insert(by_key[r.k], r)
+      end
+      for _, of_key in pairs(by_key) do
+        walk(of_key, function(fmt, ...) expected[#expected + 1] = fmt:format(...) end)
+      end
+      assert.equal(script.lines(expected), script.run(head .. ([[
+        source(%s, %q):parallelism(1):key_by "k":process(%s):process(function(ctx, rec)
+          ctx:emit((%s)(rec, ctx:timestamp(), ctx:kind()), nil, "insert")
+        end):sink(weir.print { format = "raw" })
+      ]]):format(literal(list), delay or "1h", call, show), "-q -p 2"))
+    end
+  end
+
+  local plain = 'function(r) return ("%s %d %g"):format(r.k, r.ts, r.v) end'
+  local with_kind = 'function(r, t, kind) return ("%s %s %d %g"):format(kind, r.k, r.ts, r.v) end'
+
+  it("deduplicate, first", function()
+    check("keyed.deduplicate()", plain, function(list, give)
+      give("%s %d %g", list[1].k, list[1].ts, list[1].v)
+    end, true)
+  end)
+
+  for keep, better in pairs {
+    earliest = function(a, b) return a.ts < b.ts end, latest = function(a, b) return a.ts >= b.ts end,
+  } do
+    it("deduplicate, " .. keep, function()
+      check(("keyed.deduplicate { keep = %q }"):format(keep), with_kind, function(list, give)
+        local kept
+        for _, r in ipairs(list) do
+          if not kept or better(r, kept) then
+            if kept then give("update_before %s %d %g", kept.k, kept.ts, kept.v) end
+            give("%s %s %d %g", kept and "update_after" or "insert", r.k, r.ts, r.v)
+            kept = r
+          end
+        end
+      end, true)
+    end)
+  end
+
+  it("deduplicate, last of each stretch", function()
+    check("keyed.deduplicate { keep = 'last', within = 50 }", plain, function(list, give)
+      local last = {}
+      for _, r in ipairs(list) do
+        local at = math.floor(r.ts / 50)
+        if not last[at] or r.ts >= last[at].ts then last[at] = r end
+      end
+      for _, r in pairs(last) do give("%s %d %g", r.k, r.ts, r.v) end
+    end, true)
+  end)
+
+  it("top, as changes", function()
+    check("keyed.top { n = 3, by = 'v', order = 'least', changes = true }", with_kind, function(list, give)
+      local best = {}
+      for _, r in ipairs(list) do
+        local at = #best + 1
+        while at > 1 and best[at - 1].v > r.v do at = at - 1 end
+        table.insert(best, at, r)
+        local out = table.remove(best, 4)
+        if out ~= r then
+          if out then give("delete %s %d %g", out.k, out.ts, out.v) end
+          give("insert %s %d %g", r.k, r.ts, r.v)
+        end
+      end
+    end, true)
+  end)
+
+  it("last", function()
+    check("keyed.last(4)", 'function(r) local s = 0 for _, x in ipairs(r.last) do s = s * 31 + x.v end '
+      .. 'return ("%s %d %.14g"):format(r.k, #r.last, s) end', function(list, give)
+        for i, r in ipairs(list) do
+          local s, n = 0, 0
+          for j = math.max(1, i - 3), i do s, n = s * 31 + list[j].v, n + 1 end
+          give("%s %d %s", r.k, n, number(s))
+        end
+      end, true)
+  end)
+
+  local fold = {
+    count = function(l) return #l end,
+    sum = function(l) local s = 0 for _, r in ipairs(l) do s = s + r.v end return s end,
+    min = function(l) local s = math.huge for _, r in ipairs(l) do s = math.min(s, r.v) end return s end,
+    max = function(l) local s = -1 for _, r in ipairs(l) do s = math.max(s, r.v) end return s end,
+  }
+  fold.avg = function(l) return fold.sum(l) / #l end
+  for _, fn in ipairs { "count", "sum", "avg", "min", "max" } do
+    for over, counts in pairs {
+      [""] = function() return true end, ["rows = 3,"] = function(_, i, j) return i - j < 3 end,
+      ["within = 40,"] = function(list, i, j) return list[j].ts > list[i].ts - 40 end,
+    } do
+      it(("running %s %s"):format(fn, over), function()
+        check(("keyed.running { fn = %q, field = 'v', %s }"):format(fn, over),
+          'function(r) return ("%s %d %.14g"):format(r.k, r.ts, r.running) end', function(list, give)
+            for i, r in ipairs(list) do
+              local part = {}
+              for j = 1, i do
+                if counts(list, i, j) then part[#part + 1] = list[j] end
+              end
+              give("%s %d %s", r.k, r.ts, number(fold[fn](part)))
+            end
+          end)
+      end)
+    end
+  end
+
+  it("sessionize", function()
+    check("keyed.sessionize { gap = 20 }", 'function(r) return ("%s %d %d"):format(r.k, r.ts, r.session) end',
+      function(list, give)
+        local from
+        for i, r in ipairs(list) do
+          if i == 1 or r.ts > list[i - 1].ts + 20 then from = r.ts end
+          give("%s %d %d", r.k, r.ts, from)
+        end
+      end)
+  end)
+
+  it("fill", function()
+    check("keyed.fill { every = 10, max = 3 }",
+      'function(r, t) return ("%s %d %g %s"):format(r.k, t, r.v, tostring(r.filled or false)) end',
+      function(list, give)
+        local before
+        for _, r in ipairs(list) do
+          local missing = before and math.ceil((r.ts - before.ts) / 10) - 1 or 0
+          for i = 1, missing <= 3 and missing or 0 do give("%s %d %g true", r.k, before.ts + i * 10, before.v) end
+          give("%s %d %g false", r.k, r.ts, r.v)
+          if not before or r.ts > before.ts then before = r end
+        end
+      end)
+  end)
+
+  it("rate", function()
+    check("keyed.rate { field = 'v', per = 10 }", 'function(r) return ("%s %d %.10g"):format(r.k, r.ts, r.rate) end',
+      function(list, give)
+        local before
+        for _, r in ipairs(list) do
+          if not before or r.ts > before.ts then
+            if before then give("%s %d %.10g", r.k, r.ts, (r.v - before.v) / (r.ts - before.ts) * 10) end
+            before = r
+          end
+        end
+      end)
+  end)
+
+  it("followed_by of three", function()
+    check("patterns.followed_by { within = 60, steps = { function(r) return r.v < 8 end, "
+      .. "function(r, a) return r.v > a.v end, function(r, a, b) return r.v < b.v end } }",
+      'function(r) local m = r.matched return ("%s %d %d %d"):format(m[1].k, m[1].ts, m[2].ts, m[3].ts) end',
+      function(list, give)
+        local a, b
+        for _, r in ipairs(list) do
+          if a and r.ts > a.ts + 60 then a, b = nil, nil end
+          if not a then
+            if r.v < 8 then a = r end
+          elseif not b then
+            if r.v > a.v then b = r end
+          elseif r.v < b.v then
+            give("%s %d %d %d", r.k, a.ts, b.ts, r.ts)
+            a, b = nil, nil
+          end
+        end
+      end)
+  end)
+
+  it("running says what it needs", function()
+    local function says(call, text)
+      local _, code, err = script.try(head .. call, "-q")
+      assert.equal(2, code)
+      assert.matches("job.lua:%d+: keyed.running: " .. text, err)
+    end
+    says("keyed.running { fn = 'sum' }", "sum needs field")
+    says("keyed.running { fn = 'count', rows = 2, within = 2 }", "rows and within exclude each other")
+  end)
+end)
+
 ---------------------------------------------------------------- patterns
 
 describe("patterns.followed_by", function()
