@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/assert.h"
 #include "base/error.h"
 
@@ -17,9 +19,12 @@ static struct point {
 	int64_t nth; /* hits left until it fails; 0 = off */
 	int err;
 } points[] = {
-    {"blob.open", 0, 0},	{"blob.remove", 0, 0}, {"blob.rename", 0, 0}, {"blob.sync", 0, 0},
-    {"blob.sync_folder", 0, 0}, {"blob.write", 0, 0},  {"file.fsync", 0, 0},  {"file.open", 0, 0},
-    {"file.read", 0, 0},	{"file.write", 0, 0},  {"mem.alloc", 0, 0},
+    {"blob.open", 0, 0},	  {"blob.remove", 0, 0},	 {"blob.rename", 0, 0},
+    {"blob.sync", 0, 0},	  {"blob.sync_folder", 0, 0},	 {"blob.write", 0, 0},
+    {"checkpoint.ack", 0, 0},	  {"checkpoint.complete", 0, 0}, {"checkpoint.published", 0, 0},
+    {"checkpoint.removed", 0, 0}, {"checkpoint.trigger", 0, 0},	 {"file.fsync", 0, 0},
+    {"file.open", 0, 0},	  {"file.read", 0, 0},		 {"file.write", 0, 0},
+    {"mem.alloc", 0, 0},
 };
 enum { POINTS = sizeof points / sizeof *points };
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -45,6 +50,8 @@ bool wr_fault_hit(const char *name, int *err)
 		if (err)
 			*err = p->err;
 	}
+	if (due && p->err == WR_FAULT_KILL)
+		kill(getpid(), SIGKILL);
 	pthread_mutex_unlock(&mutex);
 	return due;
 }
@@ -83,13 +90,18 @@ const char *wr_fault_name(int i)
 	return i >= 0 && i < POINTS ? points[i].name : NULL;
 }
 
-/* Reads the number behind *s, if `mark` is there; false when it is none. */
+/* Reads the number behind *s, or the word kill, if `mark` is there; false when it is neither. */
 static bool number_behind(const char **s, char mark, int64_t *v)
 {
 	char *end;
 
 	if (**s != mark)
 		return true;
+	if (!strncmp(*s, "=kill", 5)) {
+		*v = WR_FAULT_KILL;
+		*s += 5;
+		return true;
+	}
 	errno = 0;
 	*v = strtoll(*s + 1, &end, 10);
 	if (end == *s + 1 || errno || *v < 0)
@@ -111,8 +123,9 @@ int wr_fault_parse(const char *spec)
 			return unknown(s, len);
 		s += len;
 		if (!number_behind(&s, ':', &nth) || !number_behind(&s, '=', &err) || (*s && *s != ','))
-			return wr_error_set(
-			    WR_EUSER, "cannot read the faults '%s' at '%s': name[:nth][=errno],…", spec, s);
+			return wr_error_set(WR_EUSER,
+					    "cannot read the faults '%s' at '%s': name[:nth][=errno|=kill],…",
+					    spec, s);
 		s += *s == ',';
 		arm(p, nth, (int)err);
 	}

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fault: named places where a test lets the outside world fail. The sorted list of names
  * is in fault.c; a name that is not in it asserts when it is hit.
- * Switched by WEIR_FAULT="name[:nth][=errno],…" or by wr_fault_set. Costs one relaxed
- * load when nothing is set. */
+ * Switched by WEIR_FAULT="name[:nth][=errno|=kill],…" or by wr_fault_set; kill ends the process there as kill
+ * -9 does. Costs one relaxed load when nothing is set. */
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { WR_FAULT_KILL = 1 << 20 };  /* in place of an errno */
 extern _Atomic int wr_fault_armed; /* number of points switched on */
 /* true when `name` is due now; then *err (may be NULL) holds the errno to pretend. */
 bool wr_fault_hit(const char *name, int *err);
@@ -20,3 +21,5 @@ const char *wr_fault_name(int i);
 
 #define WR_FAULT(name, err)                                                                                  \
 	(atomic_load_explicit(&wr_fault_armed, memory_order_relaxed) && wr_fault_hit(name, err))
+/* A step at which a process may be killed, and nothing can fail. */
+#define WR_CRASH_STEP(name) ((void)WR_FAULT(name, NULL))

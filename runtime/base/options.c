@@ -246,7 +246,7 @@ const struct wr_option wr_options[] = {
     {.name = "fault",
      .kind = WR_OPT_STRING,
      .value_name = "LIST",
-     .help = "Let named places fail, for tests: name[:nth][=errno],…"},
+     .help = "Let named places fail, for tests: name[:nth][=errno|=kill],…"},
     {.name = "help", .letter = 'h', .kind = WR_OPT_FLAG, .help = "Show this help."},
 };
 const int wr_options_count = sizeof wr_options / sizeof *wr_options;

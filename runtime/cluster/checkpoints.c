@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "checkpoint/coordinator.h"
 #include "checkpoint/history.h"
@@ -44,7 +45,7 @@ struct wr_checkpoints {
 	struct part *parts;	     /* by task */
 	bool *ended;		     /* by task */
 	struct wr_bytes *sources;    /* by source of the job: its enumerator's state at the trigger */
-	struct publishing publishing;
+	struct publishing publishing, finishing; /* the latter: of the end of the job */
 	struct removing removing;
 	uint64_t lineage, last;
 	uint32_t answered;
@@ -219,6 +220,7 @@ static void publish_work(struct wr_iojob *io)
 
 	if (rc != WR_OK)
 		snprintf(p->error, sizeof p->error, "%s", wr_error_text());
+	WR_CRASH_STEP("checkpoint.published");
 	atomic_store(&p->state, rc == WR_OK ? PUBLISH_OK : PUBLISH_FAILED);
 }
 
@@ -250,6 +252,7 @@ static void remove_work(struct wr_iojob *io)
 
 	if (wr_history_remove_old(r->all->o.blobs, r->newest, r->all->o.retain) != WR_OK)
 		wr_warn("checkpoint", "an old checkpoint stays: %s", wr_error_text());
+	WR_CRASH_STEP("checkpoint.removed");
 }
 
 static void remove_done(struct wr_iojob *io)
@@ -288,6 +291,7 @@ static int begin(struct wr_checkpoints *c, uint64_t checkpoint, uint64_t now_ns)
 			return wr_error_code();
 	}
 	trigger(c, checkpoint);
+	WR_CRASH_STEP("checkpoint.trigger");
 	return WR_OK;
 }
 
@@ -302,6 +306,7 @@ static void complete(struct wr_checkpoints *c, const struct wr_coordinator_actio
 	c->last = a->checkpoint;
 	c->answered += a->asked;
 	broadcast(c, WR_LETTER_COMPLETE, a->checkpoint);
+	WR_CRASH_STEP("checkpoint.complete");
 	remove_old(c);
 }
 
@@ -419,10 +424,20 @@ int wr_checkpoints_letter(struct wr_checkpoints *c, const struct wr_letter *l)
 	return WR_OK;
 }
 
+/* On an I/O thread, behind what is still being written. */
+static void finish_work(struct wr_iojob *io)
+{
+	struct publishing *p = (struct publishing *)io;
+	struct wr_checkpoints *c = p->all;
+
+	publish_work(io);
+	if (wr_history_remove_old(c->o.blobs, p->checkpoint, c->o.retain) != WR_OK)
+		wr_warn("checkpoint", "an old checkpoint stays: %s", wr_error_text());
+}
+
 int wr_checkpoints_finish(struct wr_checkpoints *c)
 {
-	struct wr_bytes manifest = WR_BYTES_EMPTY;
-	uint64_t checkpoint = wr_coordinator_last(c->coordinator) + 1;
+	struct publishing *p = &c->finishing;
 	int rc;
 
 	for (uint32_t i = 0; i < c->task_count; i++) {
@@ -430,13 +445,14 @@ int wr_checkpoints_finish(struct wr_checkpoints *c)
 		c->parts[i].bytes = 0;
 	}
 	c->triggered_ms = wr_clock_ms(c->job->o.clock);
-	rc = manifest_of(c, checkpoint, true, &manifest);
-	if (rc == WR_OK)
-		rc = put_manifest(c->o.blobs, checkpoint, &manifest);
-	if (rc == WR_OK)
-		rc = wr_history_remove_old(c->o.blobs, checkpoint, c->o.retain);
-	wr_bytes_deinit(&manifest);
-	return rc;
+	p->checkpoint = wr_coordinator_last(c->coordinator) + 1;
+	rc = manifest_of(c, p->checkpoint, true, &p->manifest);
+	if (rc != WR_OK)
+		return rc;
+	wr_ioqueue_post(c->queue, &p->io);
+	while (!atomic_load(&p->state))
+		wr_loop_wait(c->job->loop, UINT64_MAX);
+	return p->state == PUBLISH_OK ? WR_OK : wr_error_set(WR_EFATAL, "%s", p->error);
 }
 
 /* ---- life ---- */
@@ -478,8 +494,9 @@ struct wr_checkpoints *wr_checkpoints_new(struct wr_job *j, const struct wr_chec
 	c->job = j;
 	c->o = *o;
 	wr_arena_init(&c->arena, &mem);
-	c->publishing.all = c->removing.all = c;
+	c->publishing.all = c->finishing.all = c->removing.all = c;
 	c->publishing.io = (struct wr_iojob){.work = publish_work, .done = publish_done};
+	c->finishing.io = (struct wr_iojob){.work = finish_work, .done = publish_done};
 	c->removing.io = (struct wr_iojob){.work = remove_work, .done = remove_done};
 	if (init(c) == WR_OK)
 		return c;
@@ -498,6 +515,7 @@ void wr_checkpoints_free(struct wr_checkpoints *c)
 	for (uint32_t i = 0; c->sources && i < c->job->source_count; i++)
 		wr_bytes_deinit(&c->sources[i]);
 	wr_bytes_deinit(&c->publishing.manifest);
+	wr_bytes_deinit(&c->finishing.manifest);
 	wr_coordinator_free(c->coordinator);
 	wr_free(&mem, c->first);
 	wr_free(&mem, c->parts);

@@ -193,3 +193,16 @@ int wr_discovery_look(struct wr_discovery *d, int (*each)(void *arg, const char 
 			rc = each(arg, d->found[i].path, d->found[i].size);
 	return rc;
 }
+
+void wr_discovery_save(const struct wr_discovery *d, struct wr_bytes *out)
+{
+	if (d->watch)
+		wr_watch_save(d->watch, out);
+	else
+		wr_value_put_list(out, 0);
+}
+
+int wr_discovery_restore(struct wr_discovery *d, const struct wr_value *saved)
+{
+	return d->watch ? wr_watch_restore(d->watch, saved) : WR_OK;
+}

@@ -20,8 +20,9 @@
 
 struct queued {
 	struct queued *next;
-	struct wr_arena arena; /* holds split.path */
+	struct wr_arena arena; /* holds split.path and `saved` */
 	struct wr_split split;
+	const struct wr_value *saved; /* where it is gone on with, or NULL: at its beginning */
 };
 
 struct lane { /* one split that is read */
@@ -85,25 +86,33 @@ static struct queued *queued_take(struct files *f)
 	return q;
 }
 
+/* One more at the end of the queue; NULL when the heap refuses. */
+static struct queued *queued_add(struct files *f)
+{
+	struct queued *q = wr_zalloc(&files_mem, sizeof *q);
+
+	if (!q)
+		return NULL;
+	wr_arena_init(&q->arena, &files_mem);
+	*f->last = q;
+	f->last = &q->next;
+	return q;
+}
+
 static int files_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, uint32_t len)
 {
 	struct files *f = s->state;
 	struct queued *q;
-	int rc;
 
-	f->asked -= f->asked > 0;
-	if (type == WR_LETTER_NO_MORE)
-		f->no_more = true;
-	if (type != WR_LETTER_SPLIT)
+	if (type != WR_LETTER_SPLIT && type != WR_LETTER_NO_MORE)
 		return WR_OK;
-	q = wr_zalloc(&files_mem, sizeof *q);
-	if (!q)
-		return WR_EFATAL;
-	wr_arena_init(&q->arena, &files_mem);
-	*f->last = q;
-	f->last = &q->next;
-	rc = wr_split_parse(payload, len, &q->arena, &q->split);
-	return rc;
+	f->asked -= f->asked > 0;
+	if (type == WR_LETTER_NO_MORE) {
+		f->no_more = true;
+		return WR_OK;
+	}
+	q = queued_add(f);
+	return q ? wr_split_parse(payload, len, &q->arena, &q->split) : WR_EFATAL;
 }
 
 /* ---- splits ---- */
@@ -152,7 +161,9 @@ static int64_t time_of(const struct files *f, const char *path)
 static int begin(struct wr_stage *s, struct files *f, struct lane *l)
 {
 	const struct wr_split *split;
-	struct wr_feed *feed;
+	struct wr_stream stream;
+	uint64_t offset;
+	bool unpack;
 	int rc;
 
 	l->at = queued_take(f);
@@ -162,13 +173,22 @@ static int begin(struct wr_stage *s, struct files *f, struct lane *l)
 	if (rc != WR_OK)
 		return rc;
 	f->turn = (uint32_t)(l - f->lanes);
-	feed = wr_file_feed_open(split->path, split->from > 0 ? split->from - 1 : 0,
-				 f->unpack && split->to == UINT64_MAX);
-	if (!feed)
+	stream = (struct wr_stream){.path = split->path,
+				    .from = split->from,
+				    .stop = split->to,
+				    .ts = time_of(f, split->path),
+				    .saved = l->at->saved};
+	unpack = f->unpack && split->to == UINT64_MAX;
+	offset = split->from > 0 ? split->from - 1 : 0;
+	if (stream.saved) {
+		stream.from_start = unpack && wr_file_is_packed(split->path);
+		offset = stream.from_start ? 0 : wr_intake_saved_offset(stream.saved);
+		unpack &= stream.from_start;
+	}
+	stream.feed = wr_file_feed_open(split->path, offset, unpack);
+	if (!stream.feed)
 		return wr_error_code() == WR_EFATAL ? WR_EFATAL : unreadable(s, l);
-	wr_intake_begin(l->intake, &(struct wr_stream){feed, split->path, split->from, split->to,
-						       time_of(f, split->path)});
-	return WR_OK;
+	return wr_intake_begin(l->intake, &stream);
 }
 
 /* Gives every free lane a split, or asks for one. */
@@ -244,6 +264,91 @@ static void files_hold(struct wr_stage *s, uint32_t number, bool held)
 			f->lanes[i].held = held;
 }
 
+/* ---- snapshots: the splits that are read, in the order in which they were begun, then those that wait ----
+ */
+
+static void put_split(struct wr_bytes *out, const struct queued *q, const struct wr_intake *at)
+{
+	wr_value_put_record(out, 2);
+	wr_value_put_name(out, "at");
+	if (at)
+		wr_intake_save(at, out);
+	else if (q->saved)
+		wr_value_put(out, q->saved);
+	else
+		wr_value_put_nil(out);
+	wr_value_put_name(out, "split");
+	wr_split_put(out, &q->split);
+}
+
+/* The lane whose split was begun next behind split `number`. */
+static const struct lane *lane_behind(const struct files *f, uint32_t number)
+{
+	const struct lane *next = NULL;
+
+	for (uint32_t i = 0; i < f->lane_count; i++)
+		if (f->lanes[i].at && f->lanes[i].number > number &&
+		    (!next || f->lanes[i].number < next->number))
+			next = &f->lanes[i];
+	return next;
+}
+
+static int files_save(struct wr_stage *s, struct wr_bytes *out)
+{
+	struct files *f = s->state;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < f->lane_count; i++)
+		count += f->lanes[i].at != NULL;
+	for (const struct queued *q = f->first; q; q = q->next)
+		count++;
+	wr_value_put_list(out, count);
+	for (const struct lane *l = lane_behind(f, 0); l; l = lane_behind(f, l->number))
+		put_split(out, l->at, l->intake);
+	for (const struct queued *q = f->first; q; q = q->next)
+		put_split(out, q, NULL);
+	return wr_bytes_status(out);
+}
+
+static int restore_split(struct files *f, const struct wr_value *saved)
+{
+	struct queued *q = queued_add(f);
+	struct wr_bytes bytes = WR_BYTES_EMPTY;
+	struct wr_value *copy;
+	struct wr_reader r;
+	int rc;
+
+	if (!q)
+		return WR_EFATAL;
+	wr_value_put(&bytes, saved);
+	copy = wr_arena_alloc(&q->arena, sizeof *copy);
+	r = wr_reader_of(bytes.data, bytes.len);
+	rc = copy && !bytes.failed ? wr_value_parse(&r, &q->arena, copy) : WR_EFATAL;
+	wr_bytes_deinit(&bytes);
+	if (rc != WR_OK)
+		return rc;
+	q->saved = wr_value_get(copy, "at");
+	return wr_split_of(wr_value_get(copy, "split"), &q->split);
+}
+
+static int files_restore(struct wr_stage *s, const struct wr_saved_state *saved)
+{
+	bool own = saved->parallelism == s->env->parallelism;
+	uint32_t number = 0;
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < saved->count; i++) {
+		const struct wr_value *list = saved->parts[i].value;
+
+		if (list->tag != WR_V_LIST)
+			return wr_error_set(WR_EUSER, "the saved splits are malformed");
+		for (uint32_t k = 0; k < list->count && rc == WR_OK; k++, number++)
+			if (own || number % s->env->parallelism == s->env->subtask)
+				rc = restore_split(s->state, &list->items[k]);
+	}
+	return rc;
+}
+
 static void files_free(struct wr_stage *s)
 {
 	struct files *f = s->state;
@@ -267,4 +372,6 @@ const struct wr_stage_ops wr_files_ops = {.kind = "files",
 					  .poll = files_poll,
 					  .letter = files_letter,
 					  .hold = files_hold,
+					  .save = files_save,
+					  .restore = files_restore,
 					  .free = files_free};

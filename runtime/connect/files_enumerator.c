@@ -34,6 +34,7 @@ struct files_enumerator {
 
 	struct wr_discovery *discovery;
 	bool complete; /* nothing is discovered any more */
+	bool known;    /* from a checkpoint: all that there is was discovered */
 
 	/* what is still to be given out: a ring of splits in order */
 	struct wr_split *splits;
@@ -86,24 +87,13 @@ static int add_split(struct files_enumerator *e, const char *path, uint64_t from
 	return WR_OK;
 }
 
-static bool is_packed(const char *path)
-{
-	uint8_t magic[4] = {0};
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? read(fd, magic, sizeof magic) : -1;
-
-	if (fd >= 0)
-		close(fd);
-	return n == sizeof magic && wr_feed_is_packed(magic);
-}
-
 /* Called for each file that is discovered. */
 static int add_file(void *arg, const char *path, uint64_t size)
 {
 	struct files_enumerator *e = arg;
 	int rc = WR_OK;
 
-	if (!e->cuts || size <= e->split_size || (!e->plain && is_packed(path)))
+	if (!e->cuts || size <= e->split_size || (!e->plain && wr_file_is_packed(path)))
 		return add_split(e, path, 0, UINT64_MAX);
 	for (uint64_t from = 0; from < size && rc == WR_OK; from += e->split_size)
 		rc = add_split(e, path, from, size - from > e->split_size ? from + e->split_size : size);
@@ -170,8 +160,11 @@ static int enumerator_letter(struct wr_enumerator *base, uint32_t subtask, uint3
 static int enumerator_discover(struct wr_enumerator *base, int64_t *next_ms)
 {
 	struct files_enumerator *e = (struct files_enumerator *)base;
-	int rc = wr_discovery_look(e->discovery, add_file, e, next_ms);
+	int rc = WR_OK;
 
+	*next_ms = -1;
+	if (!e->known)
+		rc = wr_discovery_look(e->discovery, add_file, e, next_ms);
 	e->complete = *next_ms < 0;
 	for (bool served = true; served && rc == WR_OK;) {
 		served = false;
@@ -213,10 +206,54 @@ static struct wr_enumerator *enumerator_make(const struct wr_value *options, uin
 	return &e->base;
 }
 
+/* ---- snapshots ---- */
+
+static int enumerator_save(const struct wr_enumerator *base, struct wr_bytes *out)
+{
+	const struct files_enumerator *e = (const struct files_enumerator *)base;
+
+	wr_value_put_record(out, 4);
+	wr_value_put_name(out, "complete");
+	wr_value_put_bool(out, e->complete);
+	wr_value_put_name(out, "next_id");
+	wr_value_put_i64(out, (int64_t)e->next_id);
+	wr_value_put_name(out, "splits");
+	wr_value_put_list(out, e->count);
+	for (uint32_t i = 0; i < e->count; i++)
+		wr_split_put(out, &e->splits[(e->first + i) % e->size]);
+	wr_value_put_name(out, "taken");
+	wr_discovery_save(e->discovery, out);
+	return wr_bytes_status(out);
+}
+
+/* Files that were discovered before are not looked for again. */
+static int enumerator_restore(struct wr_enumerator *base, const struct wr_value *saved)
+{
+	struct files_enumerator *e = (struct files_enumerator *)base;
+	const struct wr_value *splits = saved->tag == WR_V_RECORD ? wr_value_get(saved, "splits") : NULL;
+	const struct wr_value *taken = saved->tag == WR_V_RECORD ? wr_value_get(saved, "taken") : NULL;
+	int rc = WR_OK;
+
+	if (!splits || splits->tag != WR_V_LIST || !taken)
+		return wr_error_set(WR_EUSER, "the saved list of files is malformed");
+	for (uint32_t i = 0; i < splits->count && rc == WR_OK; i++) {
+		struct wr_split split;
+
+		rc = wr_split_of(&splits->items[i], &split);
+		if (rc == WR_OK)
+			rc = add_split(e, split.path, split.from, split.to);
+	}
+	e->next_id = (uint64_t)wr_value_int(saved, "next_id", 0) + e->next_id;
+	e->complete = e->known = wr_value_bool(saved, "complete", false);
+	return rc == WR_OK ? wr_discovery_restore(e->discovery, taken) : rc;
+}
+
 const struct wr_enumerator_ops wr_files_enumerator_ops = {
     .kind = "files",
     .make = enumerator_make,
     .letter = enumerator_letter,
     .discover = enumerator_discover,
+    .save = enumerator_save,
+    .restore = enumerator_restore,
     .free = enumerator_free,
 };

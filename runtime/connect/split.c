@@ -23,22 +23,26 @@ static bool is_count(const struct wr_value *v)
 	return v && v->tag == WR_V_I64 && v->i64 >= 0;
 }
 
-int wr_split_parse(const uint8_t *payload, uint32_t len, struct wr_arena *arena, struct wr_split *out)
+int wr_split_of(const struct wr_value *v, struct wr_split *out)
 {
-	struct wr_reader r = wr_reader_of(payload, len);
-	const struct wr_value *from, *id, *path, *to;
-	struct wr_value v;
-	int rc = wr_value_parse(&r, arena, &v);
+	bool record = v && v->tag == WR_V_RECORD;
+	const struct wr_value *from = record ? wr_value_get(v, "from") : NULL;
+	const struct wr_value *id = record ? wr_value_get(v, "id") : NULL;
+	const struct wr_value *path = record ? wr_value_get(v, "path") : NULL;
+	const struct wr_value *to = record ? wr_value_get(v, "to") : NULL;
 
-	if (rc != WR_OK)
-		return wr_error_wrap(rc, "split");
-	from = wr_value_get(&v, "from");
-	id = wr_value_get(&v, "id");
-	path = wr_value_get(&v, "path");
-	to = wr_value_get(&v, "to");
 	if (!is_count(from) || !is_count(id) || !path || path->tag != WR_V_STR || (to && !is_count(to)))
-		return wr_error_set(WR_EUSER, "split: malformed letter");
+		return wr_error_set(WR_EUSER, "a split is malformed");
 	*out = (struct wr_split){(uint64_t)id->i64, path->str.p, (uint64_t)from->i64,
 				 to ? (uint64_t)to->i64 : UINT64_MAX};
 	return WR_OK;
+}
+
+int wr_split_parse(const uint8_t *payload, uint32_t len, struct wr_arena *arena, struct wr_split *out)
+{
+	struct wr_reader r = wr_reader_of(payload, len);
+	struct wr_value v;
+	int rc = wr_value_parse(&r, arena, &v);
+
+	return rc == WR_OK ? wr_split_of(&v, out) : wr_error_wrap(rc, "split");
 }

@@ -11,4 +11,6 @@ struct wr_split {
 };
 void wr_split_put(struct wr_bytes *out, const struct wr_split *split);
 /* `path` lies in the arena. WR_EUSER for a malformed letter. */
+/* From a parsed value; `path` is borrowed from it. */
+int wr_split_of(const struct wr_value *v, struct wr_split *out);
 int wr_split_parse(const uint8_t *payload, uint32_t len, struct wr_arena *arena, struct wr_split *out);

@@ -53,8 +53,9 @@ static int start(struct wr_stage *s, struct wr_feed *feed)
 		wr_feed_free(feed);
 		return wr_error_code();
 	}
-	wr_intake_begin(t->intake, &(struct wr_stream){feed, t->name, 0, UINT64_MAX, WR_TS_NONE});
-	return WR_OK;
+	return wr_intake_begin(
+	    t->intake,
+	    &(struct wr_stream){.feed = feed, .path = t->name, .stop = UINT64_MAX, .ts = WR_TS_NONE});
 }
 
 static struct stream_source *stream_new(struct wr_stage *s)

@@ -396,3 +396,43 @@ int wr_watch_look(struct wr_watch *w, int (*each)(void *arg, const char *path, u
 		rc = each(arg, w->fresh[i].path, w->fresh[i].size);
 	return rc;
 }
+
+/* ---- snapshots ---- */
+
+void wr_watch_save(const struct wr_watch *w, struct wr_bytes *out)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < w->files_size; i++)
+		count += w->files[i].state == TAKEN;
+	wr_value_put_list(out, count);
+	for (size_t i = 0; i < w->files_size; i++) {
+		const struct file *f = &w->files[i];
+
+		if (f->state != TAKEN)
+			continue;
+		wr_value_put_list(out, 3);
+		wr_value_put_i64(out, (int64_t)f->dev);
+		wr_value_put_i64(out, (int64_t)f->inode);
+		wr_value_put_i64(out, (int64_t)f->birth_ns);
+	}
+}
+
+int wr_watch_restore(struct wr_watch *w, const struct wr_value *saved)
+{
+	for (uint32_t i = 0; saved->tag == WR_V_LIST && i < saved->count; i++) {
+		const struct wr_value *id = &saved->items[i];
+		struct file now = {0}, *f;
+
+		if (id->tag != WR_V_LIST || id->count != 3)
+			return wr_error_set(WR_EUSER, "the saved list of taken files is malformed");
+		now.dev = id->items[0].u64;
+		now.inode = id->items[1].u64;
+		now.birth_ns = id->items[2].u64;
+		f = remember(w, &now);
+		if (!f)
+			return WR_EFATAL;
+		f->state = TAKEN;
+	}
+	return WR_OK;
+}

@@ -13,6 +13,7 @@
  */
 #pragma once
 #include <stdint.h>
+#include "record/value.h"
 
 struct wr_watch;
 /* `every_ms`: between two scans. NULL with the error set. */
@@ -23,5 +24,9 @@ int wr_watch_add(struct wr_watch *w, const char *pattern);
 /* Calls `each` for the files that are new, in the order of their paths; *next_ms: when to look again. */
 int wr_watch_look(struct wr_watch *w, int (*each)(void *arg, const char *path, uint64_t size), void *arg,
 		  int64_t *next_ms);
+/* The identities of the files that were told: [[device, inode, birth], …]; and back, before the first look.
+ */
+void wr_watch_save(const struct wr_watch *w, struct wr_bytes *out);
+int wr_watch_restore(struct wr_watch *w, const struct wr_value *saved);
 /* From now on without inotify; for tests, and what happens by itself where there is none. */
 void wr_watch_scan_only(struct wr_watch *w);

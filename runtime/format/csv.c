@@ -422,4 +422,42 @@ static int csv_rows(void *format, struct wr_scan *in)
 	return rc == WR_OK && f->unreadable ? WR_END : rc;
 }
 
-const struct wr_format wr_csv_format = {"csv", csv_make, csv_begin, csv_rows, csv_free};
+/* The names of the columns. */
+static void csv_save(const void *format, struct wr_bytes *out)
+{
+	const struct csv *f = format;
+
+	wr_value_put_list(out, f->shape ? f->count : 0);
+	for (uint32_t i = 0; f->shape && i < f->count; i++)
+		wr_value_put_str(out, f->shape->fields[f->slots[i]].name);
+}
+
+static int csv_resume(void *format, const struct wr_value *saved)
+{
+	struct csv *f = format;
+	bool header = f->header;
+	int rc = saved->tag == WR_V_LIST ? WR_OK : WR_EUSER;
+
+	if (rc == WR_OK && saved->count == 0)
+		return WR_OK;
+	f->field_count = 0;
+	for (uint32_t i = 0; i < saved->count && rc == WR_OK; i++)
+		rc = saved->items[i].tag == WR_V_STR
+			 ? add_field(f, saved->items[i].str.p, saved->items[i].str.len)
+			 : WR_EUSER;
+	if (rc == WR_EUSER)
+		return wr_error_set(WR_EUSER, "the saved columns are malformed");
+	f->header = f->started = true;
+	if (rc == WR_OK)
+		rc = make_columns(f);
+	f->header = header;
+	return rc;
+}
+
+const struct wr_format wr_csv_format = {.name = "csv",
+					.make = csv_make,
+					.begin = csv_begin,
+					.rows = csv_rows,
+					.save = csv_save,
+					.resume = csv_resume,
+					.free = csv_free};

@@ -37,6 +37,10 @@ struct wr_format {
 	/* Emits rows from in->p on. WR_OK: what is left is no whole record (nothing is left when in->last);
 	 * WR_AGAIN: the budget is spent; WR_END: in->stop is reached; else an error to stop with. */
 	int (*rows)(void *format, struct wr_scan *in);
+	/* What it learned of the stream at hand, as one tagged value, and the same stream further on, with
+	 * that in place of what stands at its beginning. NULL: nothing. */
+	void (*save)(const void *format, struct wr_bytes *out);
+	int (*resume)(void *format, const struct wr_value *saved);
 	void (*free)(void *format);
 };
 

@@ -19,6 +19,7 @@ struct wr_intake {
 	uint8_t *window;
 	size_t window_size; /* padding not counted */
 	bool skipping;	    /* up to and including the next LF */
+	uint64_t pass;	    /* bytes that were taken before the stream was saved */
 	struct wr_scan scan;
 };
 
@@ -102,10 +103,48 @@ void wr_intake_free(struct wr_intake *in)
 	wr_free(&intake_mem, in);
 }
 
-void wr_intake_begin(struct wr_intake *in, const struct wr_stream *stream)
+uint64_t wr_intake_saved_offset(const struct wr_value *saved)
 {
+	const struct wr_value *at = saved->tag == WR_V_RECORD ? wr_value_get(saved, "offset") : NULL;
+
+	return at && at->tag == WR_V_I64 ? at->u64 : 0;
+}
+
+void wr_intake_save(const struct wr_intake *in, struct wr_bytes *out)
+{
+	wr_value_put_record(out, 3);
+	wr_value_put_name(out, "format");
+	if (in->format->save)
+		in->format->save(in->format_state, out);
+	else
+		wr_value_put_nil(out);
+	wr_value_put_name(out, "offset");
+	wr_value_put_i64(out, (int64_t)(wr_scan_offset(&in->scan) + in->pass));
+	wr_value_put_name(out, "skipping");
+	wr_value_put_bool(out, in->skipping);
+}
+
+static int resume(struct wr_intake *in, const struct wr_stream *stream)
+{
+	const struct wr_value *saved = stream->saved, *format;
+	uint64_t offset = wr_intake_saved_offset(saved);
+
+	if (saved->tag != WR_V_RECORD)
+		return wr_error_set(WR_EUSER, "the saved position is malformed");
+	in->skipping = wr_value_bool(saved, "skipping", false);
+	in->pass = stream->from_start ? offset : 0;
+	in->scan.start_offset = stream->from_start ? 0 : offset;
+	format = wr_value_get(saved, "format");
+	return format && in->format->resume ? in->format->resume(in->format_state, format) : WR_OK;
+}
+
+int wr_intake_begin(struct wr_intake *in, const struct wr_stream *stream)
+{
+	int rc;
+
 	WR_ASSERT(!in->feed);
 	in->feed = stream->feed;
+	in->pass = 0;
 	in->skipping = stream->from > 0;
 	in->scan.p = in->scan.end = in->scan.start = in->window;
 	in->scan.start_offset = stream->from > 0 ? stream->from - 1 : 0;
@@ -114,6 +153,10 @@ void wr_intake_begin(struct wr_intake *in, const struct wr_stream *stream)
 	in->scan.last = false;
 	in->scan.path = (struct wr_str){stream->path, (uint32_t)strlen(stream->path)};
 	in->format->begin(in->format_state);
+	rc = stream->saved ? resume(in, stream) : WR_OK;
+	if (rc != WR_OK)
+		intake_end(in);
+	return rc;
 }
 
 bool wr_intake_busy(const struct wr_intake *in)
@@ -185,6 +228,9 @@ static int fill(struct wr_intake *in)
 		return damaged(in, rc);
 	scan->end += got;
 	scan->last = rc == WR_END;
+	got = in->pass < got ? (size_t)in->pass : got;
+	scan->p += got;
+	in->pass -= got;
 	return WR_OK;
 }
 
@@ -217,7 +263,7 @@ static int step(struct wr_intake *in)
 {
 	int rc = WR_OK;
 
-	if (!in->skipping || skip_line(in))
+	if (in->pass == 0 && (!in->skipping || skip_line(in)))
 		rc = in->format->rows(in->format_state, &in->scan);
 	if (rc != WR_OK)
 		return rc;

@@ -22,10 +22,17 @@ struct wr_stream {
 	struct wr_feed *feed; /* taken */
 	const char *path;     /* borrowed until the end; for messages, and for rows if they have a path */
 	uint64_t from;
-	uint64_t stop; /* UINT64_MAX = to the end */
-	int64_t ts;    /* of its rows; WR_TS_NONE = they have none */
+	uint64_t stop;		      /* UINT64_MAX = to the end */
+	int64_t ts;		      /* of its rows; WR_TS_NONE = they have none */
+	const struct wr_value *saved; /* what wr_intake_save gave: goes on there; else NULL */
+	bool from_start;	      /* with `saved`: the feed stands at byte 0, not at the saved offset */
 };
-void wr_intake_begin(struct wr_intake *in, const struct wr_stream *stream);
+/* WR_OK, or WR_EUSER: `saved` is malformed; then the feed was freed. */
+int wr_intake_begin(struct wr_intake *in, const struct wr_stream *stream);
+/* Where the stream at hand is, as one tagged value; and its offset (of uncompressed bytes) in such a value.
+ */
+void wr_intake_save(const struct wr_intake *in, struct wr_bytes *out);
+uint64_t wr_intake_saved_offset(const struct wr_value *saved);
 /* About a buffer of rows. WR_OK, WR_AGAIN (the feed has nothing now), WR_END (this stream is done; rows may
  * have been emitted), or an error to stop with. */
 int wr_intake_poll(struct wr_intake *in);

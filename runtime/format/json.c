@@ -121,4 +121,5 @@ static int json_rows(void *format, struct wr_scan *in)
 	return wr_scan_lines(in, json_line, format);
 }
 
-const struct wr_format wr_json_format = {"json", json_make, json_begin, json_rows, json_free};
+const struct wr_format wr_json_format = {
+    .name = "json", .make = json_make, .begin = json_begin, .rows = json_rows, .free = json_free};

@@ -105,4 +105,5 @@ int wr_scan_lines(struct wr_scan *in, int (*each)(void *format, struct wr_scan *
 	return rc;
 }
 
-const struct wr_format wr_lines_format = {"lines", lines_make, lines_begin, lines_rows, lines_free};
+const struct wr_format wr_lines_format = {
+    .name = "lines", .make = lines_make, .begin = lines_begin, .rows = lines_rows, .free = lines_free};

@@ -233,6 +233,50 @@ static int checksum_end(struct wr_stage *s)
 	return put(s, fields, cells, 2, false);
 }
 
+/* [rows, sum, value, hash, value, hash, …] */
+static int checksum_save(struct wr_stage *s, struct wr_bytes *out)
+{
+	const struct checksum *c = s->state;
+
+	wr_value_put_list(out, 2 + 2 * c->last_count);
+	wr_value_put_i64(out, (int64_t)c->rows);
+	wr_value_put_i64(out, (int64_t)c->sum);
+	for (uint32_t i = 0; i < c->last_count; i++) {
+		wr_value_put_i64(out, (int64_t)c->lasts[i].value);
+		wr_value_put_i64(out, (int64_t)c->lasts[i].hash);
+	}
+	return wr_bytes_status(out);
+}
+
+static int add_saved(struct checksum *c, const struct wr_value *v)
+{
+	uint64_t sum;
+	int rc = WR_OK;
+
+	if (v->tag != WR_V_LIST || v->count < 2 || v->count % 2)
+		return wr_error_set(WR_EUSER, "the saved checksum is malformed");
+	for (uint32_t i = 0; i < v->count; i++)
+		if (v->items[i].tag != WR_V_I64)
+			return wr_error_set(WR_EUSER, "the saved checksum is malformed");
+	c->rows += v->items[0].u64;
+	sum = c->sum + v->items[1].u64;
+	for (uint32_t i = 2; i < v->count && rc == WR_OK; i += 2)
+		rc = keep_last(c, v->items[i].u64, v->items[i + 1].u64);
+	c->sum = sum; /* in which the last ones are counted already */
+	return rc;
+}
+
+static int checksum_restore(struct wr_stage *s, const struct wr_saved_state *saved)
+{
+	bool own = saved->parallelism == s->env->parallelism;
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < saved->count && rc == WR_OK; i++)
+		if (own || saved->parts[i].subtask % s->env->parallelism == s->env->subtask)
+			rc = add_saved(s->state, saved->parts[i].value);
+	return rc;
+}
+
 static void checksum_free(struct wr_stage *s)
 {
 	struct checksum *c = s->state;
@@ -248,6 +292,8 @@ const struct wr_stage_ops wr_checksum_ops = {.kind = "checksum",
 					     .open = checksum_open,
 					     .rows = checksum_rows,
 					     .end = checksum_end,
+					     .save = checksum_save,
+					     .restore = checksum_restore,
 					     .free = checksum_free};
 
 /* ---- the total ---- */
@@ -287,4 +333,6 @@ const struct wr_stage_ops wr_checksum_total_ops = {.kind = "checksum_total",
 						   .open = total_open,
 						   .rows = total_rows,
 						   .end = total_end,
+						   .save = checksum_save,
+						   .restore = checksum_restore,
 						   .free = checksum_free};

@@ -15,6 +15,7 @@
 #include "nexmark/memory.h"
 #include "nexmark/nexmark.h"
 #include "nexmark/rows.h"
+#include "task/lanes.h"
 
 enum {
 	BLOCK = 1000,	       /* events */
@@ -26,9 +27,9 @@ struct source {
 	struct wr_nexmark_rows rows;
 	struct wr_str reads[READS_MAX];
 	struct wr_nexmark_memory *memory; /* NULL: events are generated */
-	uint64_t next, end;		  /* event numbers */
-	uint64_t skip;			  /* events of other subtasks between two blocks of this one */
-	int64_t watermark;		  /* emitted last */
+	struct wr_lanes lanes; /* of event numbers; from one block to the next of a lane: its stride */
+	uint64_t end;	       /* event number */
+	int64_t watermark;     /* emitted last */
 };
 
 static struct wr_mem mem = WR_MEM_INIT("nexmark.source");
@@ -49,22 +50,44 @@ static uint64_t block_end(const struct source *q, uint64_t n)
 	return end < q->end ? end : q->end;
 }
 
-/* Behind the block that ended at `n`: the next event of this subtask. */
-static uint64_t behind(const struct source *q, uint64_t n)
+/* Behind event `n` − 1 of a lane: its next event. */
+static uint64_t behind(const struct wr_lane *l, uint64_t n)
 {
-	return n % BLOCK == 0 ? n + q->skip : n;
+	return n % BLOCK == 0 ? n + l->stride - BLOCK : n;
+}
+
+/* Makes the rows of all blocks in the order in which they will be emitted, and puts the lanes back. */
+static int remember_lanes(struct source *q)
+{
+	struct wr_bytes start = WR_BYTES_EMPTY;
+	struct wr_lane *l;
+	int rc = WR_OK;
+
+	wr_bytes_put(&start, q->lanes.lanes, q->lanes.count * sizeof *l);
+	if (start.failed)
+		return wr_bytes_status(&start);
+	while (rc == WR_OK && (l = wr_lanes_first(&q->lanes, q->end))) {
+		uint64_t end = block_end(q, l->next);
+
+		rc = wr_nexmark_memory_add(q->memory, &q->rows, l->next, end);
+		l->next = behind(l, end);
+	}
+	if (start.len)
+		memcpy(q->lanes.lanes, start.data, start.len);
+	wr_bytes_deinit(&start);
+	return rc;
 }
 
 static int remember(struct wr_stage *s, struct source *q)
 {
 	uint64_t start = wr_clock_ns(s->env->clock), start_cpu = wr_clock_thread_ns();
-	int rc = WR_OK;
+	int rc;
 
+	wr_nexmark_memory_free(q->memory);
 	q->memory = wr_nexmark_memory_new();
 	if (!q->memory)
 		return WR_EFATAL;
-	for (uint64_t n = q->next; n < q->end && rc == WR_OK; n = behind(q, block_end(q, n)))
-		rc = wr_nexmark_memory_add(q->memory, &q->rows, n, block_end(q, n));
+	rc = remember_lanes(q);
 	if (rc == WR_OK)
 		wr_debug("nexmark", "subtask %u made its rows in %.6f s, CPU %.6f s", s->env->subtask,
 			 (double)(wr_clock_ns(s->env->clock) - start) / 1e9,
@@ -101,14 +124,30 @@ static int open_(struct wr_stage *s)
 	q->rows.stream.delay_us = 1e6 / wr_value_num(s->options, "rate", 1e5);
 	q->rows.lite = wr_value_bool(s->options, "lite", false);
 	q->end = (uint64_t)(first + count);
-	q->next = own(s->env, (uint64_t)first);
-	q->skip = (uint64_t)(s->env->parallelism - 1) * BLOCK;
 	q->watermark = WR_TS_NONE;
 	take_reads(s, q);
-	rc = wr_nexmark_rows_init(&q->rows);
+	rc = wr_lanes_init(&q->lanes, own(s->env, (uint64_t)first), (uint64_t)s->env->parallelism * BLOCK);
+	if (rc == WR_OK)
+		rc = wr_nexmark_rows_init(&q->rows);
 	if (rc == WR_OK && !strcmp(wr_value_str(s->options, "from", "generator"), "memory"))
 		rc = remember(s, q);
 	return rc;
+}
+
+static int save(struct wr_stage *s, struct wr_bytes *out)
+{
+	const struct source *q = s->state;
+
+	wr_lanes_save(&q->lanes, out);
+	return wr_bytes_status(out);
+}
+
+static int restore(struct wr_stage *s, const struct wr_saved_state *saved)
+{
+	struct source *q = s->state;
+	int rc = wr_lanes_restore(&q->lanes, saved, s->env->subtask, s->env->parallelism);
+
+	return rc == WR_OK && q->memory ? remember(s, q) : rc;
 }
 
 /* How many events from `n` on, before `to`, are bids and fit in `room`; at most what is written at once. */
@@ -154,21 +193,22 @@ static uint64_t generate(const struct source *q, struct wr_out *out, uint64_t fr
 static int poll_(struct wr_stage *s)
 {
 	struct source *q = s->state;
+	struct wr_lane *l = wr_lanes_first(&q->lanes, q->end);
 	struct wr_out *out = s->outs[0];
 	uint64_t to, at;
 	int64_t watermark;
 
-	if (q->next >= q->end)
+	if (!l)
 		return WR_END;
-	to = block_end(q, q->next);
-	at = q->memory ? q->next + wr_nexmark_memory_emit(q->memory, out, STEP_BYTES)
-		       : generate(q, out, q->next, to);
-	if (at == q->next)
+	to = block_end(q, l->next);
+	at = q->memory ? l->next + wr_nexmark_memory_emit(q->memory, out, STEP_BYTES)
+		       : generate(q, out, l->next, to);
+	if (at == l->next)
 		return wr_error_code();
-	q->next = at;
+	l->next = at;
 	if (at < to)
 		return WR_OK;
-	q->next = behind(q, at);
+	l->next = behind(l, at);
 	watermark = wr_nexmark_ts(&q->rows.stream, at - 1) - 1;
 	if (watermark <= q->watermark)
 		return WR_OK;
@@ -183,6 +223,7 @@ static void free_(struct wr_stage *s)
 	if (!q)
 		return;
 	wr_nexmark_memory_free(q->memory);
+	wr_lanes_deinit(&q->lanes);
 	if (q->rows.stream.pool)
 		wr_nexmark_pool_give();
 	wr_free(&mem, q);
@@ -190,4 +231,4 @@ static void free_(struct wr_stage *s)
 }
 
 const struct wr_stage_ops wr_nexmark_source_ops = {
-    .kind = "nexmark", .open = open_, .poll = poll_, .free = free_};
+    .kind = "nexmark", .open = open_, .poll = poll_, .save = save, .restore = restore, .free = free_};

@@ -186,6 +186,22 @@ static int watermark(struct wr_stage *s, int64_t *wm)
 	return wr_marker_end(w->marker);
 }
 
+static int save(struct wr_stage *s, struct wr_bytes *out)
+{
+	const struct watermarks *w = s->state;
+
+	if (w->marker)
+		wr_marker_save(w->marker, out);
+	return wr_bytes_status(out);
+}
+
+static int restore(struct wr_stage *s, const struct wr_saved_state *saved)
+{
+	struct watermarks *w = s->state;
+
+	return w->marker ? wr_marker_restore(w->marker, saved) : WR_OK;
+}
+
 static void free_(struct wr_stage *s)
 {
 	struct watermarks *w = s->state;
@@ -206,6 +222,8 @@ const struct wr_stage_ops wr_watermarks_ops = {
     .tick = tick,
     .split = split,
     .letter = letter,
+    .save = save,
+    .restore = restore,
     .free = free_,
     .own_time = true,
 };

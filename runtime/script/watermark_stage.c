@@ -95,6 +95,17 @@ static int end(struct wr_stage *s)
 	return wr_lua_stage_ops.end(s);
 }
 
+static int save(struct wr_stage *s, struct wr_bytes *out)
+{
+	wr_marker_save(s->marker, out);
+	return wr_bytes_status(out);
+}
+
+static int restore(struct wr_stage *s, const struct wr_saved_state *saved)
+{
+	return wr_marker_restore(s->marker, saved);
+}
+
 static void free_(struct wr_stage *s)
 {
 	wr_marker_free(s->marker);
@@ -113,6 +124,8 @@ const struct wr_stage_ops wr_lua_watermarks_ops = {
     .split = split,
     .letter = letter,
     .end = end,
+    .save = save,
+    .restore = restore,
     .free = free_,
 };
 

@@ -20,6 +20,8 @@ struct wr_feed {
 /* A regular file from byte `from` on; `unpack`: gzip and zstd are unpacked if their magic bytes stand
  * there. NULL with the error set. */
 struct wr_feed *wr_file_feed_open(const char *path, uint64_t from, bool unpack);
+/* Would it be unpacked? False for a file that cannot be read, too. */
+bool wr_file_is_packed(const char *path);
 /* The same over an open file, which is taken, at its current position. */
 struct wr_feed *wr_file_feed_new(int fd, bool unpack);
 /* The first four bytes of a file say that it is packed: gzip or zstd. */

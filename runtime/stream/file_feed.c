@@ -71,3 +71,14 @@ struct wr_feed *wr_file_feed_open(const char *path, uint64_t from, bool unpack)
 	}
 	return wr_file_feed_new(fd, unpack);
 }
+
+bool wr_file_is_packed(const char *path)
+{
+	uint8_t magic[4] = {0};
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, magic, sizeof magic) : -1;
+
+	if (fd >= 0)
+		close(fd);
+	return n == sizeof magic && wr_feed_is_packed(magic);
+}

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "checkpoint/history.h"
 #include "exchange/valve.h"
@@ -222,6 +223,7 @@ static void written(struct wr_iojob *io)
 	struct wr_snapshots *all = s->all;
 	struct wr_notify wake = all->task->env.wake;
 
+	WR_CRASH_STEP("checkpoint.ack");
 	tell(s);
 	snapshot_free(s);
 	pthread_mutex_lock(&all->mutex);

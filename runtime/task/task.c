@@ -230,7 +230,9 @@ static int trigger(struct wr_task *t, const struct wr_letter *l)
 	t->barrier_payload = trigger.options;
 	if (t->gate)
 		return on_barriers(t, 0, wr_barriers_on_trigger(t->barriers, trigger.checkpoint));
-	t->triggered = trigger.checkpoint;
+	if (trigger.checkpoint <= t->triggered_last)
+		return WR_OK;
+	t->triggered = t->triggered_last = trigger.checkpoint;
 	return wr_inbox_add_event(&t->chain, 0, WR_EV_BARRIER, (int64_t)trigger.checkpoint, trigger.options);
 }
 

@@ -41,9 +41,10 @@ struct wr_task {
 	struct wr_snapshots *snapshots; /* NULL: barriers only pass */
 	const struct wr_restore *restore;
 	uint64_t barrier_payload;
-	uint64_t triggered; /* a source's barrier that has not left stage 0, 0 = none */
-	uint64_t now_ns;    /* last reading of the clock */
-	uint64_t flush_ns;  /* when the writers want to be flushed next */
+	uint64_t triggered;	 /* a source's barrier that has not left stage 0, 0 = none */
+	uint64_t triggered_last; /* a source is bid twice where others ended meanwhile */
+	uint64_t now_ns;	 /* last reading of the clock */
+	uint64_t flush_ns;	 /* when the writers want to be flushed next */
 	uint64_t flush_look_ns;
 	uint64_t deadline_ns;
 	uint64_t marker_ns; /* when a source's next latency marker is due; 0 = to begin, UINT64_MAX = never */

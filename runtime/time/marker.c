@@ -3,6 +3,7 @@
 #include "time/marker.h"
 
 #include <stdio.h>
+#include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
 #include "time/align.h"
@@ -12,6 +13,32 @@ enum { NS_PER_MS = 1000000, PARTS_MIN = 4 };
 static struct wr_mem mem = WR_MEM_INIT("time.markers");
 
 /* ---- parts ---- */
+
+static bool same_name(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* A part begins where it was in the checkpoint. */
+static void inherit(struct wr_marker *m, uint32_t part)
+{
+	const struct wr_combine_part *lowest = NULL;
+	int64_t max_ts = WR_TS_NONE;
+
+	for (uint32_t i = 0; i < m->former_count; i++) {
+		if (!same_name(m->former[i].name, m->parts[part].name))
+			continue;
+		if (!lowest || m->former_marks[i].watermark < lowest->watermark) {
+			lowest = &m->former_marks[i];
+			max_ts = m->former[i].max_ts;
+		}
+	}
+	if (!lowest)
+		return;
+	m->parts[part].max_ts = max_ts;
+	if (lowest->watermark > WR_TS_NONE)
+		wr_combine_watermark(&m->combine, part, lowest->watermark);
+}
 
 static int add_part(struct wr_marker *m, uint32_t number, const char *name)
 {
@@ -39,6 +66,7 @@ static int add_part(struct wr_marker *m, uint32_t number, const char *name)
 	m->parts[m->count++] =
 	    (struct wr_part){.number = number, .max_ts = WR_TS_NONE, .reach = WR_TS_NONE, .name = copy};
 	wr_combine_add(&m->combine);
+	inherit(m, m->count - 1);
 	return WR_OK;
 }
 
@@ -93,6 +121,10 @@ void wr_marker_free(struct wr_marker *m)
 		return;
 	for (uint32_t i = 0; i < m->count; i++)
 		wr_free(&mem, m->parts[i].name);
+	for (uint32_t i = 0; i < m->former_count; i++)
+		wr_free(&mem, m->former[i].name);
+	wr_free(&mem, m->former);
+	wr_free(&mem, m->former_marks);
 	wr_free(&mem, m->parts);
 	wr_free(&mem, m->marks);
 	pthread_mutex_destroy(&m->mutex);
@@ -305,4 +337,63 @@ int wr_marker_end(struct wr_marker *m)
 	m->stage->tick_ns = UINT64_MAX;
 	report(m, WR_TS_MAX);
 	return wr_marker_send(m);
+}
+
+/* ---- snapshots ---- */
+
+void wr_marker_save(const struct wr_marker *m, struct wr_bytes *out)
+{
+	wr_value_put_list(out, m->count);
+	for (uint32_t i = 0; i < m->count; i++) {
+		wr_value_put_list(out, 3);
+		if (m->parts[i].name)
+			wr_value_put_str(out, m->parts[i].name);
+		else
+			wr_value_put_nil(out);
+		wr_value_put_i64(out, m->parts[i].max_ts);
+		wr_value_put_i64(out, m->marks[i].watermark);
+	}
+}
+
+static int add_former(struct wr_marker *m, const struct wr_value *v)
+{
+	struct wr_part *parts = wr_realloc(&mem, m->former, (m->former_count + 1) * sizeof *parts);
+	struct wr_combine_part *marks;
+	char *name = NULL;
+
+	if (!parts)
+		return WR_EFATAL;
+	m->former = parts;
+	marks = wr_realloc(&mem, m->former_marks, (m->former_count + 1) * sizeof *marks);
+	if (!marks)
+		return WR_EFATAL;
+	m->former_marks = marks;
+	if (v->tag != WR_V_LIST || v->count != 3 || v->items[1].tag != WR_V_I64 ||
+	    v->items[2].tag != WR_V_I64)
+		return wr_error_set(WR_EUSER, "the saved watermarks are malformed");
+	if (v->items[0].tag == WR_V_STR) {
+		name = wr_strdup(&mem, v->items[0].str.p);
+		if (!name)
+			return WR_EFATAL;
+	}
+	parts[m->former_count] = (struct wr_part){.max_ts = v->items[1].i64, .name = name};
+	marks[m->former_count++] = (struct wr_combine_part){v->items[2].i64, false};
+	return WR_OK;
+}
+
+int wr_marker_restore(struct wr_marker *m, const struct wr_saved_state *saved)
+{
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < saved->count; i++) {
+		const struct wr_value *list = saved->parts[i].value;
+
+		if (list->tag != WR_V_LIST)
+			return wr_error_set(WR_EUSER, "the saved watermarks are malformed");
+		for (uint32_t k = 0; k < list->count && rc == WR_OK; k++)
+			rc = add_former(m, &list->items[k]);
+	}
+	for (uint32_t i = 0; i < m->count && rc == WR_OK; i++)
+		inherit(m, i);
+	return rc;
 }

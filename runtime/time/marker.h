@@ -56,7 +56,10 @@ struct wr_marker {
 	uint32_t count, cap;
 	uint32_t at; /* part of the rows that come */
 	struct wr_combine combine;
-	bool idle; /* as it was said */
+	bool idle;		/* as it was said */
+	struct wr_part *former; /* of a checkpoint: splits that are still to be read on */
+	struct wr_combine_part *former_marks;
+	uint32_t former_count;
 	bool aligned;
 	int64_t allowed;    /* WR_TS_NONE before the coordinator's first word */
 	int64_t reported;   /* to it */
@@ -64,6 +67,12 @@ struct wr_marker {
 	pthread_mutex_t mutex;
 	struct wr_marker_view view; /* under the mutex */
 };
+
+/* The parts, as one tagged value: [[name or nil, max_ts, watermark], …]; and what the subtasks saved (K24): a
+ * split that is read on begins where its part was, whoever reads it. Which splits those are is said by the
+ * source as always, with the names that they had; of several of one name the lowest counts. */
+void wr_marker_save(const struct wr_marker *m, struct wr_bytes *out);
+int wr_marker_restore(struct wr_marker *m, const struct wr_saved_state *saved);
 
 /* Options of the stage: every, idle_after (ms), align, and those of stamp.h. NULL with the error set. */
 struct wr_marker *wr_marker_new(struct wr_stage *s);

@@ -24,17 +24,21 @@ local function run(options)
   return out, code, err
 end
 
---- Runs until the checkpoint with this number holds, then kills the process with signal 9.
+--- Runs the command and ends it as kill -9 does when a fault point is reached for the n-th time.
+local function killed(command, point, n)
+  local _, code, err = shell.run(("%s --fault %s:%d=kill"):format(command, point, n))
+  assert.equal(137, code, ("the job was not killed at %s:%d\n%s"):format(point, n, err))
+end
+
+--- Runs until the checkpoint with this number holds.
 local function run_and_kill(options, number)
-  shell.run(([[cd %s && { %s run -q --dir state %s job.lua >killed.out 2>killed.err & } ; pid=$!
-    while ! test -e state/chk-%d/manifest && kill -0 $pid 2>/dev/null; do sleep 0.01; done
-    kill -9 $pid; wait $pid 2>/dev/null]]):format(folder, shell.weir, options, number))
+  killed(("cd %s && %s run -q --dir state %s job.lua"):format(folder, shell.weir, options), "checkpoint.complete", number)
 end
 
 local sum = [[
 local weir = require "weir"
 local job = weir.job { name = "sum", max_parallelism = 128 }
-job:source(weir.generate { rate = 100000, count = 150000, fn = function(i) return { k = "key " .. i % 997, v = i } end })
+job:source(weir.generate { rate = 100000, count = 60000, fn = function(i) return { k = "key " .. i % 997, v = i } end })
   :key_by "k":sum("v", { emit = "final" })
   :sink(weir.print())
 return job
@@ -46,7 +50,7 @@ describe("a job with --dir that is killed", function()
       write("job.lua", sum)
       local expected, code, err = run ""
       assert.equal(0, code, err)
-      run_and_kill("--checkpoint-every 50ms -p " .. p[1], 4)
+      run_and_kill("--checkpoint-every 20ms -p " .. p[1], 4)
       local out, code2, err2 = run("--dir state --checkpoint-every 50ms -p " .. p[2])
       assert.equal(0, code2, err2)
       assert.equal(sorted(expected), sorted(out))
@@ -113,6 +117,116 @@ describe("a job with --dir that is killed", function()
     assert.truthy(err:find("is damaged, the one before is taken", 1, true), err)
     assert.equal(sorted(expected), sorted(out))
   end)
+end)
+
+describe("a job that is killed at any step of a checkpoint", function()
+  for _, point in ipairs {
+    "checkpoint.trigger", "blob.open", "blob.write", "blob.sync", "blob.sync_folder", "checkpoint.ack", "blob.rename",
+    "checkpoint.published", "checkpoint.complete", "blob.remove", "checkpoint.removed",
+  } do
+    it(("goes on from the last one that holds: %s"):format(point), function()
+      write("job.lua", sum)
+      local expected = run ""
+      for _, n in ipairs { 1, 3 } do
+        shell.run(("rm -rf %s/state"):format(folder))
+        killed(("cd %s && %s run -q -p 2 --dir state --checkpoint-every 20ms job.lua"):format(folder, shell.weir), point, n)
+        local out, code, err = run "-p 2 --dir state --checkpoint-every 50ms"
+        assert.equal(0, code, err)
+        assert.equal(sorted(expected), sorted(out))
+      end
+    end)
+  end
+end)
+
+describe("a source that is killed in the middle of its input", function()
+  --- Counts by word, slowly enough to be killed on the way.
+  local function words(source)
+    return ([[
+local weir = require "weir"
+local job = weir.job { name = "words", max_parallelism = 128 }
+job:source(%s)
+  :map(function(rec) local x = 0 for i = 1, 2000 do x = (x + i) %% 7 end return { word = rec.word or rec.line, x = x } end)
+  :key_by "word":count { emit = "final" }
+  :sink(weir.print())
+return job
+]]):format(source)
+  end
+
+  local function lines(n, header)
+    local out = { header }
+    for i = 1, n do out[#out + 1] = ("w%d,%d"):format(i % 1000, i) end
+    return table.concat(out, "\n") .. "\n"
+  end
+
+  local cases = {
+    { "lines of files, cut into splits", "lines", 'weir.files { path = "in", split_size = 50000 }' },
+    { "CSV with a header", "csv", 'weir.files { path = "in", format = weir.csv() }' },
+    { "packed CSV", "csv.gz", 'weir.files { path = "in", format = weir.csv() }' },
+    { "files side by side", "lines", 'weir.files { path = "in", interleave = 3 }' },
+  }
+  for _, case in ipairs(cases) do
+    for _, p in ipairs { { 1, 1 }, { 2, 3 } } do
+      it(("reads %s on, each record once, from parallelism %d to %d"):format(case[1], p[1], p[2]), function()
+        shell.run("mkdir " .. folder .. "/in")
+        for i = 1, 5 do
+          write("in/f" .. i, lines(6000, case[2] ~= "lines" and "word,n" or nil))
+          if case[2] == "csv.gz" then shell.run(("gzip -n %s/in/f%d"):format(folder, i)) end
+        end
+        write("job.lua", words(case[3]))
+        local expected, code, err = run ""
+        assert.equal(0, code, err)
+        run_and_kill("--checkpoint-every 5ms -p " .. p[1], 2)
+        local out, code2, err2 = run("--dir state --checkpoint-every 1h -p " .. p[2])
+        assert.equal(0, code2, err2)
+        assert.equal(sorted(expected), sorted(out))
+      end)
+    end
+  end
+
+  it("has the rows of an input that had ended in the state of who read it", function()
+    write("job.lua", [[
+local weir = require "weir"
+local job = weir.job { name = "side", max_parallelism = 128 }
+local side = job:source(weir.generate { count = 5000, fn = function(n) return { key = n, value = "side-" .. n } end })
+local main = job:source(weir.generate { rate = 100000, count = 100000, fn = function(n) return { key = n % 5000 } end })
+main:key_by "key":connect(side:key_by "key"):process(weir.co_process_function {
+  state = { value = weir.state.value(), waiting = weir.state.list() },
+  element1 = function(ctx, rec)
+    local value = ctx.value:get()
+    if value then ctx:emit { value = value } else ctx.waiting:add(rec) end
+  end,
+  element2 = function(ctx, line)
+    ctx.value:set(line.value)
+    for _ in ctx.waiting:iter() do ctx:emit { value = line.value } end
+    ctx.waiting:clear()
+  end,
+}):uid "lookup"
+  :key_by "value":count { emit = "final" }
+  :sink(weir.print())
+return job
+]])
+    local expected = run "-p 2"
+    for number = 1, 3 do
+      shell.run(("rm -rf %s/state"):format(folder))
+      run_and_kill("--checkpoint-every 5ms -p 2", number)
+      local out, code, err = run "--dir state --checkpoint-every 1h -p 2"
+      assert.equal(0, code, err)
+      assert.equal(sorted(expected), sorted(out))
+    end
+  end)
+end)
+
+describe("a query of Nexmark that is killed", function()
+  for _, q in ipairs { "q3", "q5", "q8", "q11", "q18" } do
+    it(("gives the checksum of one that is not: %s"):format(q), function()
+      local job = ("%s run -q %%s jobs/nexmark/%s.lua count=600000 sink=checksum %%s"):format(shell.weir, q)
+      local expected = shell.run(job:format("-p 2", ""))
+      killed(job:format(("-p 2 --dir %s/state --checkpoint-every 20ms"):format(folder), ""), "checkpoint.complete", 2)
+      local out, code, err = shell.run(job:format(("-p 3 --dir %s/state --checkpoint-every 1h"):format(folder), ""))
+      assert.equal(0, code, err)
+      assert.equal(expected, out)
+    end)
+  end
 end)
 
 describe("state that a changed job has no place for", function()

@@ -81,7 +81,8 @@ static void fuzz_read_all(const struct wr_value *options, const uint8_t *p, size
 	int rc;
 
 	WR_ASSERT(in);
-	wr_intake_begin(in, &(struct wr_stream){&feed.feed, "in", 0, UINT64_MAX, WR_TS_NONE});
+	wr_intake_begin(
+	    in, &(struct wr_stream){.feed = &feed.feed, .path = "in", .stop = UINT64_MAX, .ts = WR_TS_NONE});
 	while ((rc = wr_intake_poll(in)) == WR_OK)
 		fuzz_take(&out);
 	WR_ASSERT(rc == WR_END);

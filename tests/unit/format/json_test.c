@@ -301,7 +301,9 @@ static void test_memory_that_is_refused_is_an_error_and_no_crash(void **state)
 		int rc;
 
 		*f = (struct text_feed){{&text_ops}, text, strlen(text), {1}, 100};
-		wr_intake_begin(in, &(struct wr_stream){&f->feed, "in", 0, UINT64_MAX, WR_TS_NONE});
+		wr_intake_begin(in,
+				&(struct wr_stream){
+				    .feed = &f->feed, .path = "in", .stop = UINT64_MAX, .ts = WR_TS_NONE});
 		wr_mem_fail_at(n - 3);
 		do
 			rc = wr_intake_poll(in);

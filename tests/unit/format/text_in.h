@@ -47,7 +47,8 @@ static inline int text_in(struct stand *st, const char *text, size_t len, size_t
 
 	assert_non_null(in);
 	*f = (struct text_feed){{&text_ops}, text, len, {seed}, piece_max};
-	wr_intake_begin(in, &(struct wr_stream){&f->feed, "in", 0, UINT64_MAX, WR_TS_NONE});
+	wr_intake_begin(
+	    in, &(struct wr_stream){.feed = &f->feed, .path = "in", .stop = UINT64_MAX, .ts = WR_TS_NONE});
 	do {
 		rc = wr_intake_poll(in);
 		stand_take(st);
