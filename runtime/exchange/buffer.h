@@ -9,6 +9,7 @@
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "record/element.h"
 
@@ -25,8 +26,10 @@ struct wr_buffer {
 	uint32_t len;
 	uint32_t row_count;
 	uint32_t fragment; /* enum wr_fragment: a row larger than a buffer travels as a chain */
-	_Alignas(64) uint8_t data[];
+	uint8_t unused[24];
+	uint8_t data[]; /* 64 bytes behind the begin, which large buffers have at a multiple of 64 */
 };
+_Static_assert(offsetof(struct wr_buffer, data) == 64, "a buffer's rows begin at a cache line");
 
 void wr_buffer_ref(struct wr_buffer *b, uint32_t n);
 void wr_buffer_unref(struct wr_buffer *b);

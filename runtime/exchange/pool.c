@@ -33,6 +33,7 @@ struct wr_pools {
 	struct wr_pool *first;
 };
 
+enum { CACHE_LINE = 64, ALIGNED_MIN = 2048 /* size of the buffers that are aligned to it */ };
 enum { NOTHING = 0, WAITING = 1, CLOSED = 2 }; /* no buffer has such an address */
 
 struct wr_pool {
@@ -223,9 +224,20 @@ void wr_buffer_unref(struct wr_buffer *b)
 		wr_free(&mem_buffers, b);
 }
 
+/* A small buffer holds few rows, and there may be a hundred thousand: what aligning one costs is a quarter of
+ * it.
+ */
+static struct wr_buffer *buffer_alloc(uint32_t size)
+{
+	size_t bytes = sizeof(struct wr_buffer) + size + WR_ROW_SLACK;
+
+	return size < ALIGNED_MIN ? wr_alloc(&mem_buffers, bytes)
+				  : wr_alloc_aligned(&mem_buffers, CACHE_LINE, bytes);
+}
+
 struct wr_buffer *wr_buffer_alone(uint32_t size)
 {
-	struct wr_buffer *b = wr_alloc_aligned(&mem_buffers, 64, sizeof *b + size + WR_ROW_SLACK);
+	struct wr_buffer *b = buffer_alloc(size);
 
 	if (!b)
 		return NULL;
@@ -291,8 +303,7 @@ bool wr_pool_wait(struct wr_pool *pool, uint32_t buffers)
 /* A buffer from the heap. */
 static struct wr_buffer *pool_make(struct wr_pool *pool)
 {
-	struct wr_buffer *b =
-	    wr_alloc_aligned(&mem_buffers, 64, sizeof *b + pool->pools->buffer_size + WR_ROW_SLACK);
+	struct wr_buffer *b = buffer_alloc(pool->pools->buffer_size);
 
 	if (!b)
 		return NULL;

@@ -252,18 +252,20 @@ static int stage_answer(struct wr_stage *s, struct lua_stage *ls, int rc)
 
 enum { GO_ON = -1 }; /* as a number of arguments: what rests goes on */
 
-/* One call of an entry function with its arguments on the stack, and a step of the collector. */
+/* One call of an entry function with its arguments on the stack; how far the heap may grow in it is said
+ * before, for the cycles that end in it. */
 static int stage_call(struct wr_stage *s, struct lua_stage *ls, int args)
 {
 	bool measured = ls->shared.doctor;
-	uint64_t begin = measured ? wr_clock_ns(s->env->clock) : 0, called;
-	int rc = stage_answer(s, ls, args == GO_ON ? stage_resume(ls, 0, 1) : stage_enter(ls, args, 1));
+	uint64_t before = measured ? wr_clock_ns(s->env->clock) : 0, begin;
+	int rc;
 
-	called = measured ? wr_clock_ns(s->env->clock) : 0;
 	wr_vm_collect(ls->vm);
+	begin = measured ? wr_clock_ns(s->env->clock) : 0;
+	rc = stage_answer(s, ls, args == GO_ON ? stage_resume(ls, 0, 1) : stage_enter(ls, args, 1));
 	if (measured) {
-		ls->shared.lua_ns += (double)(called - begin);
-		ls->shared.collect_ns += (double)(wr_clock_ns(s->env->clock) - called);
+		ls->shared.collect_ns += (double)(begin - before);
+		ls->shared.lua_ns += (double)(wr_clock_ns(s->env->clock) - begin);
 	}
 	return rc;
 }

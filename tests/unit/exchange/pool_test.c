@@ -42,11 +42,26 @@ static void a_buffer_comes_empty_with_one_reference(void **state)
 		assert_int_equal(atomic_load(&b->refs), 1);
 		assert_int_equal(b->len + b->rows_len + b->row_count + b->fragment, 0);
 		assert_int_equal(b->size, SIZE);
-		assert_int_equal((uintptr_t)b->data % 64, 0);
+		assert_int_equal((uintptr_t)b->data % 16, 0);
 		wr_buffer_unref(b);
 	}
 	wr_pool_free(pool);
 	wr_pools_free(pools);
+}
+
+static void rows_of_a_large_buffer_begin_at_a_cache_line(void **state)
+{
+	(void)state;
+	for (uint32_t size = 2048; size <= 32768; size *= 4) {
+		struct wr_buffer *b[7];
+
+		for (int i = 0; i < 7; i++) {
+			b[i] = wr_buffer_alone(size);
+			assert_int_equal((uintptr_t)b[i]->data % 64, 0);
+		}
+		for (int i = 0; i < 7; i++)
+			wr_buffer_unref(b[i]);
+	}
 }
 
 static void the_reserve_is_for_events_alone(void **state)
@@ -404,6 +419,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_teardown(a_buffer_comes_empty_with_one_reference, kit_no_leak),
+	    cmocka_unit_test_teardown(rows_of_a_large_buffer_begin_at_a_cache_line, kit_no_leak),
 	    cmocka_unit_test_teardown(the_reserve_is_for_events_alone, kit_no_leak),
 	    cmocka_unit_test_teardown(a_row_that_takes_from_the_reserve_is_an_overdraft, kit_no_leak),
 	    cmocka_unit_test_teardown(what_was_overdrawn_is_freed_when_it_is_back, kit_no_leak),
