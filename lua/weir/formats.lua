@@ -40,7 +40,8 @@ local names_of_types = { number = true, integer = true, boolean = true, string =
 local types = options.type('a table such as { amount = "number" } (number, integer, boolean, string)', function(v)
   if type(v) ~= "table" then return false end
   for column, name in pairs(v) do
-    if type(column) ~= "string" or not names_of_types[name] then return false end
+    if type(column) ~= "string" then return false end
+    if not names_of_types[name] then return false, nil, ('"%s" is %s'):format(column, options.shown(name)) end
   end
   return true, v
 end)
@@ -60,6 +61,11 @@ function M.csv(opts)
     types = types:optional(),
   })
   if o.header == nil then o.header = o.columns == nil end
+  local seen = {}
+  for _, name in ipairs(o.columns or {}) do
+    if seen[name] then require("weir.where").fail('weir.csv: option "columns" names "%s" twice', name) end
+    seen[name] = true
+  end
   if not o.header and not o.columns then
     require("weir.where").fail 'weir.csv: without a header line the option "columns" must name the columns'
   end

@@ -29,6 +29,12 @@ describe("a script that is wrong", function()
       'job.lua:2: weir.files: unknown option "pth"; did you mean "path"?')
   end)
 
+  it("is refused for columns of CSV that make no sense", function()
+    refused('job:source(weir.stdin(weir.csv { columns = { "a", "b", "a" } })):sink(weir.print())',
+      'job.lua:2: weir.csv: option "columns" names "a" twice')
+    refused('job:source(weir.stdin(weir.csv { types = { a = "int" } })):sink(weir.print())', '"a" is "int"')
+  end)
+
   it("is refused for a misspelt method", function()
     refused('\njob:source(weir.from { 1 })\n  :fliter(print)',
       'job.lua:4: stream has no method "fliter"; did you mean "filter"?')
