@@ -56,6 +56,7 @@ local function outcome(make, seed, parallelism, restart_at)
     end
   end
   t:finish()
+  t:advance "1m" -- what async functions still wait for
   local records = kit.sorted(t:output())
   t:close()
   return records
@@ -134,6 +135,18 @@ describe("restart at a random place changes nothing:", function()
         broadcast = function(ctx, rec) ctx.rules:put(rec.k, { id = rec.id }) end,
       }):uid "b"
     end)
+
+    for _, order in ipairs { "ordered", "unordered" } do
+      same_after_restart("J11: async, " .. order, function(s)
+        return s:async { order = order, timeout = "1h", retry = { attempts = 2, delay = 5 }, fn = function(rec, emit)
+          weir.async.sleep(rec.n)
+          emit { id = rec.id, first = true }
+          weir.async.sleep(rec.n % 7)
+          if rec.n % 5 == 0 then error "always, and given up with the second attempt" end
+          return { id = rec.id, n = rec.n }
+        end }:uid("a"):on_error "skip"
+      end)
+    end
 
     same_after_restart("reduce", function(s)
       return s:key_by("k"):reduce(function(a, b) return { k = a.k, n = a.n + b.n, id = b.id } end):uid "r"
