@@ -157,7 +157,9 @@ void wr_bytes_put_json(struct wr_bytes *b, const char *s, size_t len)
 
 int wr_bytes_status(const struct wr_bytes *b)
 {
-	return b->failed ? wr_error_set(WR_EFATAL, "out of memory (bytes, %zu held)", b->len) : WR_OK;
+	return b->failed
+		   ? wr_error_set(WR_EFATAL, "out of memory (a text behind its first %zu bytes)", b->len)
+		   : WR_OK;
 }
 
 const uint8_t *wr_read_bytes(struct wr_reader *r, size_t len)

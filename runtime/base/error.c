@@ -43,6 +43,8 @@ int wr_error_wrap(int code, const char *fmt, ...)
 
 int wr_error_nomem(size_t bytes, const char *what)
 {
+	if (bytes == 0)
+		return wr_error_set(WR_EFATAL, "out of memory (for %s)", what);
 	return wr_error_set(WR_EFATAL, "out of memory (%zu bytes for %s)", bytes, what);
 }
 

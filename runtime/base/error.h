@@ -27,7 +27,7 @@ int wr_error_setv(int code, const char *fmt, va_list ap);
 /* Puts "<formatted>: " in front of this thread's error. Returns `code`. */
 int wr_error_wrap(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* WR_EFATAL "out of memory (N bytes for WHAT)". */
+/* WR_EFATAL "out of memory (N bytes for WHAT)"; 0 bytes: a library did not say how many. */
 int wr_error_nomem(size_t bytes, const char *what);
 
 /* The whole chain as one line; "" if none. Borrowed until the next error of this thread. */

@@ -69,6 +69,8 @@ static void memory_says_bytes_and_holder(void **state)
 	(void)state;
 	assert_int_equal(wr_error_nomem(42, "tables"), WR_EFATAL);
 	assert_string_equal(wr_error_text(), "out of memory (42 bytes for tables)");
+	wr_error_nomem(0, "a library");
+	assert_string_equal(wr_error_text(), "out of memory (for a library)");
 }
 
 static void every_class_has_a_name(void **state)
