@@ -193,6 +193,7 @@ static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_b
 		wr_info("checkpoint", "%s has finished already; --resume=never runs it again", plan->job);
 		wr_report_free(report);
 		wr_resume_close(resume);
+		wr_recording_free(recording);
 		return 0;
 	}
 	if (recording) {
@@ -210,12 +211,14 @@ static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_b
 		rc = wr_job_run(job);
 		atomic_store(&running, NULL);
 	}
-	if (rc == WR_OK && recording)
-		rc = wr_recording_finish(recording);
 	if (rc < 0)
 		status = complain(EXIT_FAILED);
 	else if (rc == WR_END)
 		status = EXIT_INTERRUPTED;
+	if (job && recording && wr_recording_finish(recording) != WR_OK) {
+		rc = wr_error_code();
+		status = complain(EXIT_FAILED);
+	}
 	if (job)
 		wr_report_end(report, rc);
 	wr_report_free(report);

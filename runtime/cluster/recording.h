@@ -12,7 +12,7 @@ struct wr_recording *wr_recording_new(const struct wr_plan *plan, const char *fo
 				      struct wr_clock *clock);
 /* As wr_job_options.world. */
 struct wr_world *wr_recording_world(void *recording, uint32_t vertex, uint32_t subtask);
-/* After the run, the job still being there: writes the files, or says (WR_EUSER) which task did something
- * else than the recorded one. */
+/* After the run, whatever it ended with, the job still being there: writes the files, or says (WR_EUSER)
+ * which task did something else than the recorded one. */
 int wr_recording_finish(struct wr_recording *r);
 void wr_recording_free(struct wr_recording *r);

@@ -3,6 +3,7 @@
  * work and done on an I/O thread; what both touch is under `mutex`, held for a few
  * instructions only. One job is posted at a time: it writes all blocks that wait. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,12 +62,22 @@ static int write_failed(struct wr_outlet *o)
 			    o->options.name, strerror(errno));
 }
 
+/* Standard output may be a pipe or terminal that another process has made non-blocking. */
+static void await_room(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+	poll(&p, 1, -1);
+}
+
 static int write_all(struct wr_outlet *o, struct iovec *v, int count)
 {
 	while (count > 0) {
 		ssize_t n = WR_FAULT("file.write", &errno) ? -1 : writev(o->options.fd, v, count);
 
-		if (n < 0 && errno != EINTR)
+		if (n < 0 && errno == EAGAIN)
+			await_room(o->options.fd);
+		else if (n < 0 && errno != EINTR)
 			return write_failed(o);
 		for (; n > 0 && count > 0; v++, count--) {
 			if ((size_t)n < v->iov_len) {

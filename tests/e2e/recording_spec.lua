@@ -63,4 +63,28 @@ describe("a recorded run", function()
     _, code = shell.run(("%s run -q --replay=%s/none %s"):format(shell.weir, folder, path))
     assert.equal(1, code)
   end)
+
+  it("is there after a failure, too, and fails in the same way when it is played back", function()
+    local failing = folder .. "/failing.lua"
+    local f = assert(io.open(failing, "w"))
+    f:write [[
+local weir = require "weir"
+local job = weir.job { name = "failing" }
+job:source(weir.sequence { from = 1, to = 30000 }):rebalance():map(function(n)
+  if n == 12345 then error("no " .. n) end
+  return n
+end):sink(weir.print())
+return job
+]]
+    f:close()
+    local try = function(option)
+      return shell.run(("%s run -q -p 2 %s=%s/failed %s"):format(shell.weir, option, folder, failing))
+    end
+    local _, code, first = try "--record"
+    assert.equal(1, code)
+    assert.is_truthy(first:find("no 12345", 1, true), first)
+    local _, again, err = try "--replay"
+    assert.equal(1, again)
+    assert.equal(first, err)
+  end)
 end)

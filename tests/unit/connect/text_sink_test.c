@@ -386,7 +386,8 @@ static void *drain_run(void *arg)
 	return NULL;
 }
 
-static void test_a_pipe_that_is_full_pauses_and_loses_nothing(void **state)
+/* `flags` of the pipe: as it is, or non-blocking. */
+static void full_pipe_pauses(int flags)
 {
 	struct drain d = {.fd = stdout_pipe()};
 	struct stand *st = sink("print", 0, 1, "raw");
@@ -395,7 +396,7 @@ static void test_a_pipe_that_is_full_pauses_and_loses_nothing(void **state)
 	char text[16], *at;
 	int rc;
 
-	(void)state;
+	assert_int_equal(fcntl(STDOUT_FILENO, F_SETFL, flags), 0);
 	assert_int_equal(stand_open(st), WR_OK);
 	for (int i = 0; i < 300000; i++) {
 		snprintf(text, sizeof text, "%d", i);
@@ -421,6 +422,18 @@ static void test_a_pipe_that_is_full_pauses_and_loses_nothing(void **state)
 		assert_int_equal(strtol(at, &at, 10), i);
 	assert_int_equal(*at, 0);
 	wr_bytes_deinit(&d.text);
+}
+
+static void test_a_pipe_that_is_full_pauses_and_loses_nothing(void **state)
+{
+	(void)state;
+	full_pipe_pauses(0);
+}
+
+static void test_so_does_one_that_somebody_made_non_blocking(void **state)
+{
+	(void)state;
+	full_pipe_pauses(O_NONBLOCK);
 }
 
 static void test_a_pipe_that_nobody_reads_ends_without_an_error(void **state)
@@ -701,6 +714,7 @@ int main(void)
 	    SINK_TEST(test_collected_rows_are_taken_by_name),
 	    SINK_TEST(test_sinks_survive_refused_memory),
 	    SINK_TEST(test_a_pipe_that_is_full_pauses_and_loses_nothing),
+	    SINK_TEST(test_so_does_one_that_somebody_made_non_blocking),
 	    SINK_TEST(test_a_pipe_that_nobody_reads_ends_without_an_error),
 	    SINK_TEST(test_lines_of_several_subtasks_stay_whole),
 	    SINK_TEST(test_lines_go_to_a_server),
