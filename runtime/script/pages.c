@@ -11,7 +11,11 @@
 
 static struct wr_mem mem_regions = WR_MEM_INIT("script.regions");
 
-enum { PAGES = 64 };
+enum {
+	PAGES = 64,
+	EMPTY_MAX =
+	    32 /* regions kept without a page in use: unmapping one interrupts all cores that run here */
+};
 #define ALL_FREE UINT64_MAX
 
 struct wr_region {
@@ -22,7 +26,7 @@ struct wr_region {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of the rest, and of all regions */
 static struct wr_region *first;
-static uint32_t empty; /* regions without a page in use: 0 or 1 */
+static uint32_t empty; /* regions without a page in use: at most EMPTY_MAX */
 
 static void region_link(struct wr_region *r)
 {
@@ -107,7 +111,7 @@ void wr_page_give(struct wr_mem *mem, struct wr_page *page)
 	if (!r->free)
 		region_link(r);
 	r->free |= bit;
-	if (r->free == ALL_FREE && empty++) {
+	if (r->free == ALL_FREE && ++empty > EMPTY_MAX) {
 		region_unlink(r);
 		empty--;
 		spare = r;
