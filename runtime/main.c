@@ -292,15 +292,12 @@ static int verb_lua(struct wr_config *c, int argc, char **argv)
 
 static int verb_test(struct wr_config *c, int argc, char **argv)
 {
+	char here[] = ".", *all[] = {here};
 	int failures = 0;
 
-	if (argc < 1) {
-		wr_error_set(WR_EUSER, "which specs? weir test [options] FILE|FOLDER …");
-		return complain(EXIT_USAGE);
-	}
 	if (!wr_config_is_set(c, "log-level")) /* what a job warns of is what its test is about */
 		wr_log_setup(WR_LOG_ERROR, !strcmp(wr_config_str(c, "log-format"), "json"));
-	if (wr_script_test(c, argv, argc, &failures) != WR_OK)
+	if (wr_script_test(c, argc ? argv : all, argc ? argc : 1, &failures) != WR_OK)
 		return complain(EXIT_USAGE);
 	return failures ? EXIT_FAILED : 0;
 }
@@ -329,7 +326,8 @@ static const struct verb verbs[] = {
      "  weir graph job.lua\n  weir graph --notation=dot job.lua | dot -Tsvg >job.svg\n", verb_graph},
     {"doctor", "[options] job.lua [key=value …]", "run a job and say why its script is slow",
      "  weir doctor job.lua >/dev/null\n", verb_doctor},
-    {"test", "[options] FILE|FOLDER …", "run the specs of jobs, with the engine inside",
+    {"test", "[options] [FILE|FOLDER …]",
+     "run the specs of jobs (files called *_spec.lua), with the engine inside",
      "  weir test jobs/\n  weir test --filter='late' jobs/spec/top_words_spec.lua\n", verb_test},
     {"version", "", "show the version", "  weir version --json\n", verb_version},
     {"help", "[verb | metrics]", "show help, or what is measured", "  weir help run\n  weir help metrics\n",

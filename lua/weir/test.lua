@@ -103,7 +103,8 @@ local function build(o, script)
   return setmetatable({ h = h, o = o }, Test)
 end
 
---- A job of a script, with its arguments.
+--- A job of a script, with its arguments. All its sources wait for what the test feeds, also weir.from; a
+--- weir.generate with a function is fed its numbers. What async functions ask of a web server they really ask.
 ---
 ---   local t = kit.job("jobs/top_words.lua", { top = 1 })
 ---@param path string of the script
@@ -358,12 +359,14 @@ function methods:advance(by)
   call(self.h, "time", call(self.h, "now") + by)
 end
 
---- Ends the input: the last watermark goes out, pending timers fire, operators end.
+--- Ends the input: the last watermark goes out, pending timers fire, operators end. Time passes if the records
+--- of an async function wait for it.
 function methods:finish()
   for _, input in ipairs(self.h.inputs) do
     if not input.ended then call(self.h, "finish", input) end
   end
   settle(self)
+  call(self.h, "await_end")
 end
 
 --- Takes the job down between two records and builds it again: state and timers go out and back through the row

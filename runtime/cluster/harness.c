@@ -165,8 +165,10 @@ static int step(struct wr_harness *h, uint32_t i, struct wr_task *t, bool *moved
 	const struct wr_stage_env *env = wr_task_env(t);
 
 	switch (wr_task_step(t)) {
-	case WR_STEP_IDLE:
 	case WR_STEP_BLOCKED:
+		h->waiting = true;
+		/* fall through */
+	case WR_STEP_IDLE:
 		*moved = false;
 		return WR_OK;
 	case WR_STEP_MORE:
@@ -193,7 +195,7 @@ int wr_harness_drain(struct wr_harness *h)
 	while (again) {
 		uint32_t i = 0;
 
-		again = false;
+		again = h->waiting = false;
 		for (uint32_t v = 0; v < h->plan->vertex_count; v++)
 			for (uint32_t k = 0; k < h->plan->vertices[v].parallelism; k++, i++) {
 				bool moved = true;
@@ -291,7 +293,7 @@ static uint64_t after_ms(const struct wr_harness *h, int64_t wall_ms)
 {
 	return wall_ms <= h->clock.manual_ms
 		   ? h->clock.manual_ns
-		   : h->clock.manual_ns + (uint64_t)(wall_ms - h->clock.manual_ms) * NS_PER_MS;
+		   : h->clock.manual_ns + (uint64_t)(wall_ms - h->clock.manual_ms) * NS_PER_MS - h->part_ns;
 }
 
 /* When something is due next: a timer exactly, ticks no more often than every `pause_ns`. */
@@ -316,6 +318,17 @@ static uint64_t next_stop(const struct wr_harness *h, uint64_t pause_ns)
 	return tick < next ? tick : next;
 }
 
+/* Both clocks, to `next` or the least that is later than now. */
+static void move_clock(struct wr_harness *h, uint64_t next)
+{
+	uint64_t now = h->clock.manual_ns, part = h->part_ns;
+
+	next = next > now ? next : now + 1;
+	h->clock.manual_ns = next;
+	h->clock.manual_ms += (int64_t)((part + (next - now)) / NS_PER_MS);
+	h->part_ns = (part + (next - now)) % NS_PER_MS;
+}
+
 int wr_harness_time(struct wr_harness *h, int64_t wall_ms)
 {
 	uint64_t start_ns = h->clock.manual_ns, end_ns = after_ms(h, wall_ms);
@@ -323,17 +336,33 @@ int wr_harness_time(struct wr_harness *h, int64_t wall_ms)
 	uint64_t pause_ns = (end_ns - start_ns) / TICK_STOPS + 1;
 	int rc = wr_harness_settle(h);
 
-	if (wall_ms < start_ms)
+	if (wall_ms < start_ms) {
 		h->clock.manual_ms = wall_ms;
+		h->part_ns = 0;
+	}
 	while (rc == WR_OK && h->clock.manual_ns < end_ns) {
 		uint64_t next = next_stop(h, pause_ns);
 
-		next = next > end_ns ? end_ns : next;
-		h->clock.manual_ns = next > h->clock.manual_ns ? next : h->clock.manual_ns + 1;
-		h->clock.manual_ms = start_ms + (int64_t)((h->clock.manual_ns - start_ns) / NS_PER_MS);
+		move_clock(h, next > end_ns ? end_ns : next);
 		rc = wr_harness_drain(h);
 	}
 	return rc == WR_OK ? wr_harness_settle(h) : rc;
+}
+
+int wr_harness_pass(struct wr_harness *h)
+{
+	uint64_t next = h->waiting ? next_stop(h, 0) : 0;
+	int rc;
+
+	if (!h->waiting)
+		return 0;
+	if (next ==
+	    UINT64_MAX) /* looks once; the loop's timer goes by the machine's clock and is always late */
+		wr_loop_wait(h->job->loop, h->clock.manual_ns + 1);
+	else
+		move_clock(h, next);
+	rc = wr_harness_drain(h);
+	return rc == WR_OK ? 1 : rc;
 }
 
 int64_t wr_harness_now(const struct wr_harness *h)

@@ -21,7 +21,9 @@ struct wr_harness {
 	struct wr_job *job; /* NULL: there is none any more, `failure` says why */
 	bool *done;	    /* by task, in the order of the plan */
 	uint32_t task_count, done_count;
+	bool waiting; /* at the end of the last drain a task could not go on with what it has */
 	struct wr_clock clock;
+	uint64_t part_ns; /* of a millisecond that has passed on the steady clock, not yet on the other */
 	struct wr_rand rand;
 	struct wr_bytes taken;
 	struct wr_arena looked;

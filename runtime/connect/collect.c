@@ -13,6 +13,12 @@ struct collection {
 	char name[];
 };
 
+struct collect { /* of a stage */
+	struct collection *to;
+	bool until_barrier; /* a job goes on from each of its checkpoints, and makes anew what follows one */
+	bool closed;
+};
+
 static struct wr_mem collect_mem = WR_MEM_INIT("connect.collect");
 static pthread_mutex_t collect_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct collection *collections;
@@ -76,30 +82,50 @@ void wr_collect_forget(const char *name)
 
 static int collect_open(struct wr_stage *s)
 {
+	struct collect *c = s->state = wr_zalloc(&collect_mem, sizeof *c);
+
+	if (!c)
+		return WR_EFATAL;
+	c->until_barrier = wr_value_bool(s->options, "until_barrier", false);
 	pthread_mutex_lock(&collect_lock);
-	s->state = find_or_make(wr_value_str(s->options, "name", ""));
+	c->to = find_or_make(wr_value_str(s->options, "name", ""));
 	pthread_mutex_unlock(&collect_lock);
-	return s->state ? WR_OK : WR_EFATAL;
+	return c->to ? WR_OK : WR_EFATAL;
 }
 
 static int collect_rows(struct wr_stage *s, struct wr_rows *rows)
 {
-	struct collection *c = s->state;
-	int rc;
+	struct collect *c = s->state;
+	int rc = WR_OK;
 
 	pthread_mutex_lock(&collect_lock);
-	wr_bytes_put(&c->rows, rows->p, (size_t)(rows->end - rows->p));
-	rc = wr_bytes_status(&c->rows);
+	if (!c->closed) {
+		wr_bytes_put(&c->to->rows, rows->p, (size_t)(rows->end - rows->p));
+		rc = wr_bytes_status(&c->to->rows);
+	}
 	pthread_mutex_unlock(&collect_lock);
 	rows->p = rows->end;
 	return rc;
 }
 
+static int collect_save(struct wr_stage *s, struct wr_bytes *out)
+{
+	struct collect *c = s->state;
+
+	(void)out;
+	c->closed = c->until_barrier;
+	return WR_OK;
+}
+
 /* The rows stay until somebody takes them. */
 static void collect_free(struct wr_stage *s)
 {
+	wr_free(&collect_mem, s->state);
 	s->state = NULL;
 }
 
-const struct wr_stage_ops wr_collect_ops = {
-    .kind = "collect", .open = collect_open, .rows = collect_rows, .free = collect_free};
+const struct wr_stage_ops wr_collect_ops = {.kind = "collect",
+					    .open = collect_open,
+					    .rows = collect_rows,
+					    .save = collect_save,
+					    .free = collect_free};

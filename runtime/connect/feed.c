@@ -16,6 +16,7 @@ enum { FEED_BATCH = 256, MEMBERS = 3 };
 struct feed {
 	struct wr_value_rows rows;
 	struct wr_bytes queue; /* payloads that came while others were under way, one behind the other */
+	uint32_t queued;       /* their number */
 	struct wr_arena arena; /* of `items` */
 	const struct wr_value *items;
 	uint32_t count, next;
@@ -40,6 +41,7 @@ static int feed_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload
 	if (type != WR_LETTER_FEED)
 		return WR_OK;
 	wr_bytes_put(&f->queue, payload, len);
+	f->queued++;
 	return wr_bytes_status(&f->queue);
 }
 
@@ -59,6 +61,7 @@ static int next_payload(struct feed *f)
 		return wr_error_set(WR_EUSER, "what is fed is no list of threes");
 	f->items = list.items;
 	f->count = list.count;
+	f->queued--;
 	f->queue.len = (size_t)(r.end - r.p);
 	memmove(f->queue.data, r.p, f->queue.len);
 	return WR_OK;
@@ -102,6 +105,34 @@ static int feed_poll(struct wr_stage *s)
 	return rc;
 }
 
+/* What was fed and not yet emitted, as a source's position says what it has not yet read: a list of payloads.
+ */
+static int feed_save(struct wr_stage *s, struct wr_bytes *out)
+{
+	const struct feed *f = s->state;
+	uint32_t left = f->count - f->next;
+
+	wr_value_put_list(out, f->queued + (left > 0));
+	if (left)
+		wr_value_put_list(out, left);
+	for (uint32_t i = f->next; i < f->count; i++)
+		wr_value_put(out, &f->items[i]);
+	wr_bytes_put(out, f->queue.data, f->queue.len);
+	return wr_bytes_status(out);
+}
+
+static int feed_restore(struct wr_stage *s, const struct wr_saved_state *saved)
+{
+	struct feed *f = s->state;
+
+	for (uint32_t i = 0; i < saved->count; i++)
+		for (uint32_t k = 0; k < saved->parts[i].value->count; k++) {
+			wr_value_put(&f->queue, &saved->parts[i].value->items[k]);
+			f->queued++;
+		}
+	return wr_bytes_status(&f->queue);
+}
+
 static void feed_free(struct wr_stage *s)
 {
 	struct feed *f = s->state;
@@ -115,5 +146,10 @@ static void feed_free(struct wr_stage *s)
 	s->state = NULL;
 }
 
-const struct wr_stage_ops wr_feed_ops = {
-    .kind = "feed", .open = feed_open, .poll = feed_poll, .letter = feed_letter, .free = feed_free};
+const struct wr_stage_ops wr_feed_ops = {.kind = "feed",
+					 .open = feed_open,
+					 .poll = feed_poll,
+					 .letter = feed_letter,
+					 .save = feed_save,
+					 .restore = feed_restore,
+					 .free = feed_free};

@@ -79,6 +79,13 @@ describe("weir test", function()
     assert.matches("4 successes / 0 failures / 0 errors", out)
   end)
 
+  it("runs what is in the current folder when it is given none", function()
+    write("a_spec.lua", passing)
+    local out, code = shell.run(("weir=$(realpath %s) && cd %s && $weir test"):format(shell.weir, folder))
+    assert.equal(0, code)
+    assert.matches("2 successes / 0 failures / 0 errors", out)
+  end)
+
   it("gives 1 when a test fails, and names the lines of spec and function", function()
     write("f_spec.lua", failing)
     local out, code = run "--no-color FOLDER"
@@ -111,10 +118,7 @@ describe("weir test", function()
   end)
 
   it("gives 2 when there is nothing to run", function()
-    local _, code, err = run ""
-    assert.equal(2, code)
-    assert.matches("which specs%?", err)
-    _, code, err = run "FOLDER/missing"
+    local _, code, err = run "FOLDER/missing"
     assert.equal(2, code)
     assert.equal("weir: there is no file or folder FOLDER/missing\n", err)
     _, code, err = run "FOLDER"

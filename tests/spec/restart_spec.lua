@@ -146,6 +146,12 @@ describe("restart at a random place changes nothing:", function()
           return { id = rec.id, n = rec.n }
         end }:uid("a"):on_error "skip"
       end)
+      same_after_restart("async with little room, " .. order, function(s)
+        return s:async { capacity = 5, order = order, fn = function(rec)
+          weir.async.sleep(1 + rec.n)
+          return { id = rec.id }
+        end }:uid "a"
+      end)
     end
 
     same_after_restart("reduce", function(s)

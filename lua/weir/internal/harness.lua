@@ -83,7 +83,7 @@ local function take_sinks(plan)
     if stage.kind == "collect" and stage.options.name then table.insert(names, 1, stage.options.name) end
     local tags = tags_to(plan, v, s)
     local sink = ("harness %d: %d"):format(made, #outputs + 1)
-    stage.kind, stage.options = "collect", { name = sink }
+    stage.kind, stage.options = "collect", { name = sink, until_barrier = true }
     local main = false
     for _, tag in ipairs(tags) do
       main = main or tag == ""
@@ -215,6 +215,14 @@ function methods:stir(steps) check(C.wr_harness_stir(self.h, steps)) end
 function methods:reseed(seed) C.wr_harness_reseed(self.h, seed) end
 function methods:random(n) return C.wr_harness_random(self.h, n) end
 function methods:time(ms) check(C.wr_harness_time(self.h, ms)) end
+-- Time passes for rows that wait for it.
+function methods:await_end()
+  local rc = 1
+  while rc == 1 and not self:ended() do
+    rc = C.wr_harness_pass(self.h)
+    check(rc)
+  end
+end
 function methods:now() return tonumber(C.wr_harness_now(self.h)) end
 function methods:ended() return C.wr_harness_ended(self.h) == 1 end
 
