@@ -148,7 +148,7 @@ describe("restart at a random place changes nothing:", function()
       end)
       same_after_restart("async with little room, " .. order, function(s)
         return s:async { capacity = 5, order = order, fn = function(rec)
-          weir.async.sleep(1 + rec.n)
+          weir.async.sleep(rec.n + 1)
           return { id = rec.id }
         end }:uid "a"
       end)
