@@ -45,7 +45,7 @@ static void test_wrong_numbers_of_fields_are_bad_rows(void **state)
 {
 	(void)state;
 	csv_rows("a,b\n1\n1,2\n1,2,3\n3,4\n", "{\"a\":\"1\",\"b\":\"2\"}\n{\"a\":\"3\",\"b\":\"4\"}\n", 2);
-	assert_memory_equal(bad_text, "in:10: ", 7);
+	assert_memory_equal(bad_text, "in, byte 10: ", 13);
 	assert_non_null(strstr(bad_text, "3 fields, where there are 2 columns"));
 	assert_string_equal(bad_raw, "1,2,3");
 }

@@ -115,7 +115,7 @@ static void test_a_bad_row_has_its_place_and_its_bytes(void **state)
 
 	(void)state;
 	assert_int_equal(text_in(st, "{\"a\":1}\n{oops}\n", 15, 100, 1), WR_END);
-	assert_memory_equal(bad_text, "in:8: ", 6);
+	assert_memory_equal(bad_text, "in, byte 8: ", 12);
 	assert_string_equal(bad_raw, "{oops}");
 	stand_free(st);
 }
