@@ -13,23 +13,28 @@
 
 enum { WR_PLAN_VERSION = 1 };
 
+/* Where a row that leaves a stage goes. */
 struct wr_plan_target {
 	bool is_edge;
 	uint32_t to; /* edge, or stage of the same vertex */
 	uint32_t input;
 };
+/* One output of a stage: the main one, a side output, or the dead letters. */
 struct wr_plan_out {
-	const char *tag;
+	const char *tag; /* of a side output, "dead_letter", or "" */
 	struct wr_plan_target *targets;
 	uint32_t target_count;
 	uint32_t op; /* operator of the stage whose rows leave here */
 };
+/* As the script named it: an operator may share its stage with others. */
 struct wr_plan_operator {
 	uint32_t id; /* position in the script's graph, from 1 */
 	const char *name, *uid;
 };
+/* What one struct wr_stage is made from. */
 struct wr_plan_stage {
-	const char *kind, *name;
+	const char *kind; /* of wr_stage_kind: "lua", "files", "print" … */
+	const char *name;
 	struct wr_plan_operator *operators;
 	uint32_t operator_count;
 	struct wr_str *key; /* NULL when not keyed */
@@ -41,6 +46,7 @@ struct wr_plan_stage {
 	uint32_t out_count;
 	const struct wr_value *value, *options; /* of this stage, for those who run it */
 };
+/* A chain of stages, run by `parallelism` subtasks. */
 struct wr_plan_vertex {
 	const char *name, *uid, *slot_group;
 	uint32_t parallelism, max_parallelism;
@@ -49,24 +55,25 @@ struct wr_plan_vertex {
 	struct wr_plan_stage *stages;
 	uint32_t stage_count;
 };
+/* From the subtasks of one vertex to those of another. */
 struct wr_plan_edge {
 	const char *name;
 	uint32_t from, to, input;
 	enum wr_partitioning partitioning;
 	struct wr_str *key;
 	uint32_t key_count;
-	bool has_timeout;
+	bool has_timeout; /* else the job's --buffer-timeout holds */
 	int64_t timeout_us;
 };
 struct wr_plan {
 	const char *job;
 	uint64_t seed;
-	bool bounded;
+	bool bounded; /* every source has an end */
 	struct wr_plan_vertex *vertices;
 	uint32_t vertex_count;
 	struct wr_plan_edge *edges;
 	uint32_t edge_count;
-	struct wr_value value;
+	struct wr_value value; /* what it was decoded from: stages borrow their parts */
 	struct wr_arena arena;
 };
 

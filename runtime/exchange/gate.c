@@ -11,16 +11,17 @@ static struct wr_mem mem = WR_MEM_INIT("exchange.gates");
 
 enum { PREFERRED_MAX = 8 /* buffers in a row from the channel that is behind, while it says no time */ };
 
-struct port {
+struct port { /* one channel's end */
 	struct wr_channel *channel;
 	uint32_t input;
 	bool blocked, ended;
 	struct wr_buffer *whole; /* a row larger than a buffer, as far as it came */
 };
 struct wr_gate {
-	uint32_t count, ended, next;
-	uint32_t behind;    /* the channel to prefer, count = none */
-	uint32_t preferred; /* buffers it was preferred for since it was set */
+	uint32_t count, ended; /* channels, and those of them that have ended */
+	uint32_t next;	       /* where round robin looks first */
+	uint32_t behind;       /* the channel to prefer, count = none */
+	uint32_t preferred;    /* buffers it was preferred for since it was set */
 	struct port ports[];
 };
 

@@ -22,7 +22,7 @@ struct wr_recorder {
 	struct wr_bytes text;		   /* what was recorded */
 	struct wr_bytes letters, readings; /* of this step */
 	uint64_t letter_count, reading_count, input;
-	int64_t last[2];
+	int64_t last[2]; /* readings, by kind: mono ns, wall ms */
 	bool is_ready;
 };
 /* In place; `real` is borrowed. */
@@ -38,8 +38,8 @@ struct wr_player {
 	bool over;	       /* the record is at its end: the present decides */
 	bool diverged;	       /* the task asked for something else than the recorded one */
 	bool is_ready;
-	uint64_t input, letters, readings;
-	uint64_t letters_given; /* of the mailbox: to be left out when the present takes over */
+	uint64_t input, letters, readings; /* of this step: as recorded, and how many are left */
+	uint64_t letters_given;		   /* of the mailbox: to be left out when the present takes over */
 	struct wr_reader at_letters, at_readings;
 	struct wr_input held; /* of this step, taken from the gate; `buffer` is NULL once it was asked for */
 	int held_rc;
