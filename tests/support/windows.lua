@@ -26,7 +26,6 @@ end
 declare("runtime/state/store.h", {
   "enum wr_state_kind {", "enum wr_ttl_update {", "struct wr_state_desc {", "struct wr_store_options {",
   "struct wr_store *wr_store_new(", "void wr_store_free(", "uint64_t wr_store_keys(",
-  "int64_t wr_store_bytes(",
 })
 declare("runtime/record/key.h", { "uint64_t wr_key_hash(" })
 
@@ -107,6 +106,7 @@ function M.new(text, late)
   }
   require("weir.internal.state").prepare(stage)
   b:count_merging_writes(stage.handles.merging)
+  b.contents = stage.handles.contents
   local function out(v)
     local ts = L.ts == 0x7fffffffffffffffLL and "max" or tostring(tonumber(L.ts))
     b.out[#b.out + 1] = (type(v) == "table" and require("weir.internal.context").show(v) or tostring(v)) .. "@" .. ts
@@ -121,8 +121,8 @@ function Bench:free() C.wr_store_free(self.store) end
 --- Entries of the store: 0 when nothing was left behind.
 function Bench:left() return tonumber(C.wr_store_keys(self.store)) end
 
---- Bytes that the store has allocated.
-function Bench:bytes() return tonumber(C.wr_store_bytes(self.store)) end
+--- Records that the window of the last one holds; of windows that do not merge.
+function Bench:held() return self.contents:count() end
 
 --- A record of key `key`.
 function Bench:put(key, record, ts)
