@@ -148,6 +148,11 @@ static void K20_idle_and_active_are_passed_on_only_when_the_whole_turns(void **s
 	assert_false(wr_valve_idle(v));
 	says(wr_valve_on_active(v, 0), 0, WR_TS_NONE);
 	wr_valve_free(v);
+	v = wr_valve_new(2);
+	wr_valve_input(v, 1, 1);
+	says(wr_valve_on_idle(v, 0), 0, WR_TS_NONE); /* one of two inputs */
+	says(wr_valve_on_idle(v, 1), IDLE, WR_TS_NONE);
+	wr_valve_free(v);
 }
 
 static void K10_a_sender_that_says_active_before_its_record_is_counted_from_then(void **state)
