@@ -300,4 +300,21 @@ describe("restart at a random place changes nothing:", function()
       same_after_restart(name, function(s) return s:key_by("k"):process(make()):uid "p" end)
     end
   end)
+
+  it("K24: keep late what was late, and take what was not", function()
+    local t = kit.harness(function(s)
+      return s:key_by("k"):window(window.tumbling(10)):allowed_lateness(5):aggregate { n = agg.count() }:uid "w"
+    end, { time = "ts" })
+    t:feed { k = "a", ts = 5 }
+    t:watermark(16)
+    t:restart()
+    t:feed { k = "a", ts = 6 } -- the window 0 to 10 and its lateness are over
+    assert.equal(1, t:late "w")
+    t:feed { k = "a", ts = 12 } -- that from 10 to 20 is open
+    assert.equal(1, t:late "w")
+    t:finish()
+    local counts = {}
+    for _, r in ipairs(t:output()) do counts[#counts + 1] = r.n end
+    assert.same({ 1, 1 }, counts)
+  end)
 end)
