@@ -268,11 +268,10 @@ static int add_saved(struct checksum *c, const struct wr_value *v)
 
 static int checksum_restore(struct wr_stage *s, const struct wr_saved_state *saved)
 {
-	bool own = saved->parallelism == s->env->parallelism;
 	int rc = WR_OK;
 
 	for (uint32_t i = 0; i < saved->count && rc == WR_OK; i++)
-		if (own || saved->parts[i].subtask % s->env->parallelism == s->env->subtask)
+		if (wr_saved_mine(saved, i, s->env->subtask, s->env->parallelism))
 			rc = add_saved(s->state, saved->parts[i].value);
 	return rc;
 }

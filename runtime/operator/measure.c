@@ -144,6 +144,37 @@ static int end(struct wr_stage *s)
 	return WR_OK;
 }
 
+/* [rows, checksum, sum]; latencies are of one run and begin anew. */
+static int save(struct wr_stage *s, struct wr_bytes *out)
+{
+	const struct measure *m = s->state;
+
+	wr_value_put_list(out, 3);
+	wr_value_put_i64(out, (int64_t)m->rows);
+	wr_value_put_i64(out, (int64_t)m->checksum);
+	wr_value_put_num(out, m->sum);
+	return wr_bytes_status(out);
+}
+
+static int restore(struct wr_stage *s, const struct wr_saved_state *saved)
+{
+	struct measure *m = s->state;
+
+	for (uint32_t i = 0; i < saved->count; i++) {
+		const struct wr_value *v = saved->parts[i].value;
+
+		if (v->tag != WR_V_LIST || v->count != 3 || v->items[0].tag != WR_V_I64 ||
+		    v->items[1].tag != WR_V_I64 || v->items[2].tag != WR_V_F64)
+			return wr_error_set(WR_EUSER, "the saved measures are malformed");
+		if (!wr_saved_mine(saved, i, s->env->subtask, s->env->parallelism))
+			continue;
+		m->rows += v->items[0].u64;
+		m->checksum += v->items[1].u64;
+		m->sum += v->items[2].f64;
+	}
+	return WR_OK;
+}
+
 static void free_(struct wr_stage *s)
 {
 	struct measure *m = s->state;
@@ -155,5 +186,10 @@ static void free_(struct wr_stage *s)
 	s->state = NULL;
 }
 
-const struct wr_stage_ops wr_measure_ops = {
-    .kind = "measure", .open = open_, .rows = rows, .end = end, .free = free_};
+const struct wr_stage_ops wr_measure_ops = {.kind = "measure",
+					    .open = open_,
+					    .rows = rows,
+					    .end = end,
+					    .save = save,
+					    .restore = restore,
+					    .free = free_};

@@ -64,6 +64,12 @@ struct wr_saved_state {
 		const struct wr_value *value; /* borrowed */
 	} * parts;
 };
+/* Where every part is taken by one subtask, whole: is part i that of `subtask` of `parallelism`? */
+static inline bool wr_saved_mine(const struct wr_saved_state *s, uint32_t i, uint32_t subtask,
+				 uint32_t parallelism)
+{
+	return s->parallelism == parallelism || s->parts[i].subtask % parallelism == subtask;
+}
 
 struct wr_stage_ops {
 	const char *kind; /* as named in the plan: "lua", "aggregate", "files", "print" … */

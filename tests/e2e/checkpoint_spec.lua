@@ -31,14 +31,17 @@ local function killed(command, point, n)
 end
 
 --- Runs until the checkpoint with this number holds.
+--- The jobs know two arguments that make them slow enough for that.
+local slowly = "rate=20000 loops=3000"
 local function run_and_kill(options, number)
-  killed(("cd %s && %s run -q --dir state %s job.lua"):format(folder, shell.weir, options), "checkpoint.complete", number)
+  killed(("cd %s && %s run -q --dir state %s job.lua %s"):format(folder, shell.weir, options, slowly),
+    "checkpoint.complete", number)
 end
 
 local sum = [[
 local weir = require "weir"
 local job = weir.job { name = "sum", max_parallelism = 128 }
-job:source(weir.generate { rate = 100000, count = 60000, fn = function(i) return { k = "key " .. i % 997, v = i } end })
+job:source(weir.generate { rate = tonumber(job.args.rate), count = 60000, fn = function(i) return { k = "key " .. i % 997, v = i } end })
   :key_by "k":sum("v", { emit = "final" })
   :sink(weir.print())
 return job
@@ -72,7 +75,7 @@ describe("a job with --dir that is killed", function()
       ]])
       local expected, code, err = run ""
       assert.equal(0, code, err)
-      run_and_kill("--checkpoint-every 50ms -p " .. p[1], 4)
+      run_and_kill("--checkpoint-every 20ms -p " .. p[1], 3)
       local out, code2, err2 = run("--dir state --checkpoint-every 50ms -p " .. p[2])
       assert.equal(0, code2, err2)
       assert.equal(sorted(expected), sorted(out))
@@ -84,7 +87,7 @@ describe("a job with --dir that is killed", function()
       local weir, joins = require "weir", require "weir.joins"
       local job = weir.job { name = "lookup", max_parallelism = 128 }
       local users = job:source(weir.generate { rate = 20000, count = 4000, fn = function(i) return { id = i, w = i % 5 } end })
-      job:source(weir.generate { rate = 10000, count = 6000, fn = function(i) return { k = i % 3, user = i % 4000 } end })
+      job:source(weir.generate { rate = tonumber(job.args.rate), count = 60000, fn = function(i) return { k = i % 3, user = i % 4000 } end })
         :connect(users:broadcast()):process(joins.lookup { by = "user", key = "id", missing = "fail",
           join = function(l, r) return { k = l.k, w = r.w } end }):uid "lookup"
         :key_by "k":sum("w", { emit = "final" }):sink(weir.print())
@@ -129,7 +132,7 @@ describe("a job that is killed at any step of a checkpoint", function()
       local expected = run ""
       for _, n in ipairs { 1, 3 } do
         shell.run(("rm -rf %s/state"):format(folder))
-        killed(("cd %s && %s run -q -p 2 --dir state --checkpoint-every 20ms job.lua"):format(folder, shell.weir), point, n)
+        killed(("cd %s && %s run -q -p 2 --dir state --checkpoint-every 20ms job.lua %s"):format(folder, shell.weir, slowly), point, n)
         local out, code, err = run "-p 2 --dir state --checkpoint-every 50ms"
         assert.equal(0, code, err)
         assert.equal(sorted(expected), sorted(out))
@@ -144,8 +147,13 @@ describe("a source that is killed in the middle of its input", function()
     return ([[
 local weir = require "weir"
 local job = weir.job { name = "words", max_parallelism = 128 }
+local loops = tonumber(job.args.loops or 0)
 job:source(%s)
-  :map(function(rec) local x = 0 for i = 1, 2000 do x = (x + i) %% 7 end return { word = rec.word or rec.line, x = x } end)
+  :map(function(rec)
+    local x = 0
+    for i = 1, loops do x = (x + i) %% 7 end
+    return { word = rec.word or rec.line, x = x }
+  end)
   :key_by "word":count { emit = "final" }
   :sink(weir.print())
 return job
@@ -183,12 +191,28 @@ return job
     end
   end
 
+  it("is measured over both runs", function()
+    write("job.lua", [[
+local weir = require "weir"
+local job = weir.job { name = "measured", max_parallelism = 128 }
+job:source(weir.generate { rate = tonumber(job.args.rate), count = 60000, fn = function(n) return { n = n } end })
+  :measure { checksum = true, sum = "n" }
+  :sink(weir.print())
+return job
+]])
+    local expected = run ""
+    run_and_kill("--checkpoint-every 20ms", 4)
+    local out, code, err = run "--dir state --checkpoint-every 1h"
+    assert.equal(0, code, err)
+    assert.equal(expected, out)
+  end)
+
   it("has the rows of an input that had ended in the state of who read it", function()
     write("job.lua", [[
 local weir = require "weir"
 local job = weir.job { name = "side", max_parallelism = 128 }
 local side = job:source(weir.generate { count = 5000, fn = function(n) return { key = n, value = "side-" .. n } end })
-local main = job:source(weir.generate { rate = 100000, count = 100000, fn = function(n) return { key = n % 5000 } end })
+local main = job:source(weir.generate { rate = tonumber(job.args.rate), count = 50000, fn = function(n) return { key = n % 5000 } end })
 main:key_by "key":connect(side:key_by "key"):process(weir.co_process_function {
   state = { value = weir.state.value(), waiting = weir.state.list() },
   element1 = function(ctx, rec)
@@ -219,9 +243,9 @@ end)
 describe("a query of Nexmark that is killed", function()
   for _, q in ipairs { "q3", "q5", "q8", "q11", "q18" } do
     it(("gives the checksum of one that is not: %s"):format(q), function()
-      local job = ("%s run -q %%s jobs/nexmark/%s.lua count=600000 sink=checksum %%s"):format(shell.weir, q)
+      local job = ("%s run -q %%s jobs/nexmark/%s.lua count=1000000 sink=checksum %%s"):format(shell.weir, q)
       local expected = shell.run(job:format("-p 2", ""))
-      killed(job:format(("-p 2 --dir %s/state --checkpoint-every 20ms"):format(folder), ""), "checkpoint.complete", 2)
+      killed(job:format(("-p 2 --dir %s/state --checkpoint-every 5ms"):format(folder), ""), "checkpoint.complete", 2)
       local out, code, err = shell.run(job:format(("-p 3 --dir %s/state --checkpoint-every 1h"):format(folder), ""))
       assert.equal(0, code, err)
       assert.equal(expected, out)
@@ -234,7 +258,7 @@ describe("state that a changed job has no place for", function()
     return ([[
 local weir = require "weir"
 local job = weir.job { name = "changed", max_parallelism = 128 }
-job:source(weir.generate { rate = 50000, count = 100000, fn = function(i) return { k = i %% 10 } end })
+job:source(weir.generate { rate = tonumber(job.args.rate), count = 100000, fn = function(i) return { k = i %% 10 } end })
   :key_by "k":process(weir.process_function {
     state = { n = weir.state.%s() },
     element = function(ctx, rec) %s end,
@@ -269,10 +293,10 @@ end)
 describe("a folder of checkpoints", function()
   it("belongs to one job at a time", function()
     write("job.lua", sum)
-    local out = shell.run(([[cd %s && { %s run -q --dir state --checkpoint-every 50ms job.lua >/dev/null 2>&1 & }; pid=$!
+    local out = shell.run(([[cd %s && { %s run -q --dir state --checkpoint-every 50ms job.lua %s >/dev/null 2>&1 & }; pid=$!
       while ! test -e state/chk-1/manifest && kill -0 $pid 2>/dev/null; do sleep 0.01; done
       kill -STOP $pid; %s run -q --dir state job.lua 2>&1; echo "exit $?"; kill -9 $pid; wait $pid 2>/dev/null]])
-      :format(folder, shell.weir, shell.weir))
+      :format(folder, shell.weir, slowly, shell.weir))
     assert.truthy(out:find(") is using state", 1, true), out)
     assert.truthy(out:find("exit 1", 1, true), out)
   end)
