@@ -338,10 +338,10 @@ end
 
 -- The fields of a source's records that its readers read, sorted; nil: any may be.
 local function reads_of(graph, id)
-  local names, chain = require "weir.internal.names", require "weir.internal.chain"
+  local names, loops = require "weir.internal.names", require "weir.internal.loops"
   local view, functions, all = { ops = graph.job.nodes, links = {} }, {}, {}
   for _, node in ipairs(graph.job.nodes) do
-    functions[node.id] = lua_kinds[node.kind] and chain.function_of(node, 0)
+    functions[node.id] = lua_kinds[node.kind] and loops.function_of(node, 0)
     view.links[node.id] = {}
     for i, link in ipairs(graph.out[node.id]) do
       local fused = graph.stage_of[link.to] == graph.stage_of[node.id]

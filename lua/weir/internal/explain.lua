@@ -6,6 +6,7 @@
 
 local ffi = require "ffi"
 local chain = require "weir.internal.chain"
+local loops = require "weir.internal.loops"
 local names = require "weir.internal.names"
 local rows = require "weir.internal.rows"
 
@@ -21,7 +22,7 @@ local function sample(vertex, plan, stage, input)
     return lines
   end
   local functions = {}
-  for k, node in ipairs(stage.ops) do functions[k] = chain.function_of(node, k == 1 and input or 0) end
+  for k, node in ipairs(stage.ops) do functions[k] = loops.function_of(node, k == 1 and input or 0) end
   local record = {}
   for _, root in ipairs(stage.roots) do
     for name in pairs(names.wanted(stage, root, functions) or {}) do record[name] = "" end

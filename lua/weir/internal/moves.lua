@@ -12,6 +12,7 @@
 local ffi = require "ffi"
 local border = require "weir.internal.border"
 local names = require "weir.internal.names"
+local row_text = require "weir.internal.row_text"
 local rows = require "weir.internal.rows"
 
 local T, HEAD = border.T, rows.HEAD
@@ -67,7 +68,7 @@ end
 -- Fields of `shape` that can be tokens, and the token; and the others.
 local function candidates(shape)
   local root, others = {}, {}
-  if shape and not shape.scalar and not shape.index[rows.VALUE_FIELD] and rows.is_inline(shape) then
+  if shape and not shape.scalar and not shape.index[rows.VALUE_FIELD] and row_text.is_inline(shape) then
     for i = shape.hidden + 1, shape.count do
       local f = shape.fields[i]
       if f.type == T.STR then root[f.name] = HEAD + shape.slots_at + 8 * (i - 1) else others[f.name] = true end

@@ -36,10 +36,11 @@ local function reader(on_change)
     if not known[id] and #ids < SHAPES_PER_READER then
       known[id] = true
       ids[#ids + 1] = id
-      local text = { rows.PRELUDE, "local general = E.general", "return function(p)", "local id = p.shape" }
+      local row_text = require "weir.internal.row_text"
+      local text = { row_text.PRELUDE, "local general = E.general", "return function(p)", "local id = p.shape" }
       for _, shape_id in ipairs(ids) do
         local out = {}
-        local value = rows.decode_text(rows.shape(shape_id), "b", out, nil)
+        local value = row_text.decode_text(rows.shape(shape_id), "b", out, nil)
         text[#text + 1] = format("if id == %d then local b = cast(u8p, p.body) %s return %s end",
           shape_id, concat(out, "\n"), value)
       end
