@@ -30,16 +30,24 @@ struct list {
 	uint32_t count, cap;
 };
 
+/* Only names that are written here: no copy of a folder, no number with zeros in front. */
+static bool is_checkpoint(const char *name, uint64_t *number)
+{
+	char same[WR_HISTORY_ID];
+
+	if (strncmp(name, "chk-", 4))
+		return false;
+	*number = strtoull(name + 4, NULL, 10);
+	snprintf(same, sizeof same, "chk-%" PRIu64, *number);
+	return *number <= INT64_MAX && !strcmp(name, same);
+}
+
 static int add(void *arg, const char *name)
 {
 	struct list *l = arg;
-	char *end;
 	uint64_t number;
 
-	if (strncmp(name, "chk-", 4) || name[4] < '0' || name[4] > '9')
-		return WR_OK;
-	number = strtoull(name + 4, &end, 10);
-	if (*end)
+	if (!is_checkpoint(name, &number))
 		return WR_OK;
 	if (l->count == l->cap) {
 		uint32_t cap = 2 * l->cap + 16;

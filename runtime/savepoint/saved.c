@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "record/row.h"
 #include "state/timers.h"
 
 enum {
@@ -216,7 +217,30 @@ static int read_value(struct wr_reader *r, const struct wr_dict *dict, struct wr
 	if (len)
 		memcpy(v->body, body, len);
 	item->value = v;
-	return WR_OK;
+	return wr_row_verify(wr_shape(shape), v->body, len);
+}
+
+static int read_item(struct wr_reader *r, const struct wr_dict *dict, struct wr_bytes *room,
+		     struct wr_state_item *item)
+{
+	uint8_t flags = wr_read_u8(r);
+	uint64_t state;
+
+	if (flags & ~ITEM_FLAGS || (!item->key && !(flags & ITEM_KEY)))
+		return malformed("values");
+	if (flags & ITEM_KEY) {
+		item->key = read_short(r, &item->key_len);
+		item->ns = read_short(r, &item->ns_len);
+	}
+	state = wr_read_varint(r);
+	r->bad |= state > UINT32_MAX;
+	item->state = (uint32_t)state;
+	item->stamp_ms = flags & ITEM_STAMP ? (int64_t)wr_read_u64(r) : 0;
+	item->map_key = NULL;
+	item->map_key_len = 0;
+	if (flags & ITEM_MAP_KEY)
+		item->map_key = read_short(r, &item->map_key_len);
+	return read_value(r, dict, room, item);
 }
 
 int wr_saved_each(const struct wr_block *block, const struct wr_dict *dict, struct wr_bytes *room,
@@ -227,22 +251,17 @@ int wr_saved_each(const struct wr_block *block, const struct wr_dict *dict, stru
 	int rc = WR_OK;
 
 	while (r.p < r.end && rc == WR_OK) {
-		uint8_t flags = wr_read_u8(&r);
-
-		if (flags & ~ITEM_FLAGS || (!item.key && !(flags & ITEM_KEY)))
-			return malformed("values");
-		if (flags & ITEM_KEY) {
-			item.key = read_short(&r, &item.key_len);
-			item.ns = read_short(&r, &item.ns_len);
-		}
-		item.state = (uint32_t)wr_read_varint(&r);
-		item.stamp_ms = flags & ITEM_STAMP ? (int64_t)wr_read_u64(&r) : 0;
-		item.map_key = flags & ITEM_MAP_KEY ? read_short(&r, &item.map_key_len) : NULL;
-		rc = read_value(&r, dict, room, &item);
+		rc = read_item(&r, dict, room, &item);
 		if (rc == WR_OK)
 			rc = each(arg, &item);
 	}
 	return rc;
+}
+
+/* The bytes say of which key group a key is; the key itself knows better. */
+static bool is_of_group(const struct wr_saved_target *to, uint32_t group, uint64_t hash)
+{
+	return wr_key_group(hash, to->max_parallelism) == group;
 }
 
 static int load_item(void *arg, const struct wr_state_item *there)
@@ -250,7 +269,8 @@ static int load_item(void *arg, const struct wr_state_item *there)
 	const struct wr_saved_target *to = arg;
 	struct wr_state_item item = *there;
 
-	if (item.state >= to->state_count)
+	if (item.state >= to->state_count ||
+	    !is_of_group(to, item.group, wr_key_hash(item.key, item.key_len)))
 		return malformed("values");
 	if (to->states[item.state] < 0)
 		return WR_OK;
@@ -268,6 +288,7 @@ static int load_timers(const struct wr_block *block, const struct wr_saved_targe
 	while (r.p < r.end && rc == WR_OK) {
 		uint8_t flags = wr_read_u8(&r);
 		int64_t time_ms;
+		uint64_t hash;
 
 		if (flags & ~TIMER_FLAGS || (!key && !(flags & TIMER_KEY)))
 			return malformed("timers");
@@ -276,9 +297,10 @@ static int load_timers(const struct wr_block *block, const struct wr_saved_targe
 			ns = read_short(&r, &ns_len);
 		}
 		time_ms = (int64_t)wr_read_u64(&r);
-		if (r.bad)
+		hash = r.bad ? 0 : wr_key_hash(key, key_len);
+		if (r.bad || !is_of_group(to, block->group, hash))
 			return malformed("timers");
-		rc = wr_store_set_key(to->store, key, key_len, wr_key_hash(key, key_len));
+		rc = wr_store_set_key(to->store, key, key_len, hash);
 		if (rc == WR_OK)
 			rc = wr_store_set_namespace(to->store, ns, ns_len);
 		if (rc == WR_OK)

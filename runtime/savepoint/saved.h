@@ -20,6 +20,7 @@ struct wr_saved_target {
 	const int32_t *states; /* by number there: number here, −1 = dropped */
 	uint32_t state_count;
 	uint32_t group_first, group_last;
+	uint32_t max_parallelism; /* of the store */
 };
 /* A block of WR_BLOCK_SHAPES. WR_EUSER: malformed. */
 int wr_saved_shapes(const struct wr_block *block, struct wr_dict *dict);

@@ -251,6 +251,10 @@ int wr_memory_load(struct wr_store *store, const struct wr_state_item *item)
 		to = wr_memory_list_add(store, item->state, v->shape, v->len);
 		break;
 	case WR_STATE_MAP:
+		if (!item->map_key) {
+			s->now_ms = now_ms;
+			return wr_error_set(WR_EUSER, "an entry of a map has no key");
+		}
 		to =
 		    wr_memory_map_put(store, item->state, item->map_key, item->map_key_len, v->shape, v->len);
 		break;

@@ -151,6 +151,8 @@ static int take_operator(struct restoring *r, struct stage *s, uint32_t subtask,
 	struct wr_value *value = wr_arena_alloc(&r->arena, sizeof *value);
 	int rc = value ? wr_value_parse(&in, &r->arena, value) : WR_EFATAL;
 
+	if (rc == WR_OK && s->part_count && s->parts[s->part_count - 1].subtask == subtask)
+		rc = wr_error_set(WR_EUSER, "a stage has two states of its own");
 	if (rc == WR_OK)
 		s->parts[s->part_count++] = (struct wr_saved_part){subtask, value};
 	return rc;
@@ -165,7 +167,8 @@ static int take_state(struct restoring *r, uint32_t i, bool broadcast, struct wr
 	struct wr_saved_target to = {.store = broadcast ? s->broadcast : s->store,
 				     .states = broadcast ? was->broadcast : was->keyed,
 				     .state_count =
-					 broadcast ? was->was->broadcast_count : was->was->state_count};
+					 broadcast ? was->was->broadcast_count : was->was->state_count,
+				     .max_parallelism = broadcast ? 1 : s->env->max_parallelism};
 	int rc;
 
 	if (!broadcast)

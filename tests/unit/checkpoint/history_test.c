@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* history_test: whatever byte of a checkpoint is another one, it is noticed, and the checkpoint before is
+ * taken. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+#include "base/error.h"
+#include "base/log.h"
+#include "checkpoint/block.h"
+#include "checkpoint/history.h"
+
+enum { VERTICES = 2 };
+
+static struct wr_mem mem = WR_MEM_INIT("test");
+
+static void write_state(struct wr_blobs *b, uint64_t checkpoint, uint32_t vertex)
+{
+	char id[WR_HISTORY_ID], text[400];
+	struct wr_block_writer w;
+	struct wr_blob *blob;
+
+	wr_history_blob_id(checkpoint, vertex, 0, id);
+	memset(text, 'a' + (int)vertex, sizeof text); /* one that is packed */
+	blob = b->ops->begin(b, id);
+	assert_non_null(blob);
+	wr_block_writer_init(&w, blob);
+	assert_int_equal(
+	    wr_block_put(&w, &(struct wr_block){WR_BLOCK_TASK, 0, 0, (const uint8_t *)"plain", 5}), WR_OK);
+	assert_int_equal(
+	    wr_block_put(&w, &(struct wr_block){WR_BLOCK_VALUES, 1, 7, (const uint8_t *)text, sizeof text}),
+	    WR_OK);
+	assert_int_equal(wr_block_finish(&w), WR_OK);
+	wr_block_writer_deinit(&w);
+	assert_int_equal(blob->ops->commit(blob), WR_OK);
+}
+
+static void write_checkpoint(struct wr_blobs *b, uint64_t checkpoint)
+{
+	char ids[VERTICES][WR_HISTORY_ID], id[WR_HISTORY_ID];
+	struct wr_manifest_stage stages[VERTICES] = {{.uid = "a", .name = "a"}, {.uid = "b", .name = "b"}};
+	struct wr_manifest_task tasks[VERTICES];
+	struct wr_manifest_vertex vertices[VERTICES];
+	struct wr_manifest m = {.checkpoint = checkpoint,
+				.lineage = 5,
+				.job = "job",
+				.script = "",
+				.vertices = vertices,
+				.vertex_count = VERTICES};
+	struct wr_bytes bytes = WR_BYTES_EMPTY;
+
+	for (uint32_t v = 0; v < VERTICES; v++) {
+		write_state(b, checkpoint, v);
+		wr_history_blob_id(checkpoint, v, 0, ids[v]);
+		tasks[v] = (struct wr_manifest_task){ids[v], 1};
+		vertices[v] = (struct wr_manifest_vertex){"v", 1, 128, &stages[v], 1, &tasks[v]};
+	}
+	assert_int_equal(wr_manifest_encode(&m, &bytes), WR_OK);
+	wr_history_manifest_id(checkpoint, id);
+	assert_int_equal(b->ops->publish(b, id, bytes.data, bytes.len), WR_OK);
+	wr_bytes_deinit(&bytes);
+}
+
+static uint64_t latest(struct wr_blobs *b)
+{
+	struct wr_manifest m;
+	struct wr_arena arena;
+	uint64_t newest, found = 0;
+	int rc;
+
+	wr_arena_init(&arena, &mem);
+	rc = wr_history_latest(b, &arena, &m, &newest);
+	assert_true(rc == WR_OK || rc == WR_END);
+	if (rc == WR_OK)
+		found = m.checkpoint;
+	wr_arena_deinit(&arena);
+	return found;
+}
+
+/* Puts `len` bytes in the place of a blob. */
+static void replace(struct wr_blobs *b, const char *id, const uint8_t *p, size_t len)
+{
+	struct wr_blob *blob;
+
+	assert_int_equal(b->ops->remove(b, id), WR_OK);
+	blob = b->ops->begin(b, id);
+	assert_non_null(blob);
+	assert_int_equal(blob->ops->append(blob, p, len), WR_OK);
+	assert_int_equal(blob->ops->commit(blob), WR_OK);
+}
+
+static void read_all(struct wr_blobs *b, const char *id, struct wr_bytes *out)
+{
+	struct wr_blob_view view;
+
+	assert_int_equal(b->ops->open(b, id, &view), WR_OK);
+	wr_bytes_put(out, view.data, view.len);
+	b->ops->close(b, &view);
+}
+
+static void two_checkpoints(struct wr_blobs **b, char ids[VERTICES + 1][WR_HISTORY_ID])
+{
+	*b = wr_blobs_memory();
+	write_checkpoint(*b, 3);
+	write_checkpoint(*b, 4);
+	wr_history_manifest_id(4, ids[0]);
+	for (uint32_t v = 0; v < VERTICES; v++)
+		wr_history_blob_id(4, v, 0, ids[v + 1]);
+	assert_int_equal(latest(*b), 4);
+}
+
+static void a_byte_that_is_another_one_is_noticed_wherever_it_is(void **state)
+{
+	char ids[VERTICES + 1][WR_HISTORY_ID];
+	struct wr_blobs *b;
+
+	(void)state;
+	two_checkpoints(&b, ids);
+	for (uint32_t i = 0; i < VERTICES + 1; i++) {
+		struct wr_bytes bytes = WR_BYTES_EMPTY;
+
+		read_all(b, ids[i], &bytes);
+		for (size_t at = 0; at < bytes.len; at++)
+			for (uint32_t bit = 0; bit < 8; bit += 7) {
+				bytes.data[at] ^= (uint8_t)(1u << bit);
+				replace(b, ids[i], bytes.data, bytes.len);
+				assert_int_equal(latest(b), 3);
+				bytes.data[at] ^= (uint8_t)(1u << bit);
+			}
+		replace(b, ids[i], bytes.data, bytes.len);
+		assert_int_equal(latest(b), 4);
+		wr_bytes_deinit(&bytes);
+	}
+	b->ops->free(b);
+}
+
+static void a_blob_that_is_cut_off_or_has_more_is_noticed(void **state)
+{
+	char ids[VERTICES + 1][WR_HISTORY_ID];
+	struct wr_blobs *b;
+
+	(void)state;
+	two_checkpoints(&b, ids);
+	for (uint32_t i = 0; i < VERTICES + 1; i++) {
+		struct wr_bytes bytes = WR_BYTES_EMPTY;
+		size_t len;
+
+		read_all(b, ids[i], &bytes);
+		len = bytes.len;
+		wr_bytes_put(&bytes, bytes.data, 32);
+		for (size_t cut = 0; cut < bytes.len; cut++) {
+			if (cut == len)
+				continue;
+			replace(b, ids[i], bytes.data, cut);
+			assert_int_equal(latest(b), 3);
+		}
+		assert_int_equal(b->ops->remove(b, ids[i]), WR_OK);
+		assert_int_equal(latest(b), 3);
+		replace(b, ids[i], bytes.data, len);
+		assert_int_equal(latest(b), 4);
+		wr_bytes_deinit(&bytes);
+	}
+	b->ops->free(b);
+}
+
+static void a_name_that_only_resembles_a_checkpoint_is_none(void **state)
+{
+	struct wr_blobs *b = wr_blobs_memory();
+	struct wr_arena arena;
+	struct wr_manifest m;
+	uint64_t newest;
+
+	(void)state;
+	write_checkpoint(b, 3);
+	replace(b, "chk-007/x", (const uint8_t *)"x", 1);
+	replace(b, "chk-99999999999999999999/x", (const uint8_t *)"x", 1);
+	replace(b, "chk-4 (copy)/x", (const uint8_t *)"x", 1);
+	wr_arena_init(&arena, &mem);
+	assert_int_equal(wr_history_latest(b, &arena, &m, &newest), WR_OK);
+	assert_int_equal(newest, 3);
+	wr_arena_deinit(&arena);
+	b->ops->free(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_byte_that_is_another_one_is_noticed_wherever_it_is),
+	    cmocka_unit_test(a_blob_that_is_cut_off_or_has_more_is_noticed),
+	    cmocka_unit_test(a_name_that_only_resembles_a_checkpoint_is_none),
+	};
+
+	wr_log_setup(WR_LOG_ERROR, false);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
