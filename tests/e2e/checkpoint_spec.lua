@@ -31,10 +31,15 @@ local function killed(command, point, n)
 end
 
 --- Runs until the checkpoint with this number holds.
---- The jobs know two arguments that make them slow enough for that.
-local slowly = "rate=20000 loops=3000"
+--- The arguments that make the job slow enough for that, of those that it knows.
+local function slowly()
+  local text = shell.read(folder .. "/job.lua")
+  return (text:find("args.rate", 1, true) and "rate=20000 " or "")
+    .. (text:find("args.loops", 1, true) and "loops=3000" or "")
+end
+
 local function run_and_kill(options, number)
-  killed(("cd %s && %s run -q --dir state %s job.lua %s"):format(folder, shell.weir, options, slowly),
+  killed(("cd %s && %s run -q --dir state %s job.lua %s"):format(folder, shell.weir, options, slowly()),
     "checkpoint.complete", number)
 end
 
@@ -132,7 +137,7 @@ describe("a job that is killed at any step of a checkpoint", function()
       local expected = run ""
       for _, n in ipairs { 1, 3 } do
         shell.run(("rm -rf %s/state"):format(folder))
-        killed(("cd %s && %s run -q -p 2 --dir state --checkpoint-every 20ms job.lua %s"):format(folder, shell.weir, slowly), point, n)
+        killed(("cd %s && %s run -q -p 2 --dir state --checkpoint-every 20ms job.lua %s"):format(folder, shell.weir, slowly()), point, n)
         local out, code, err = run "-p 2 --dir state --checkpoint-every 50ms"
         assert.equal(0, code, err)
         assert.equal(sorted(expected), sorted(out))
@@ -296,7 +301,7 @@ describe("a folder of checkpoints", function()
     local out = shell.run(([[cd %s && { %s run -q --dir state --checkpoint-every 50ms job.lua %s >/dev/null 2>&1 & }; pid=$!
       while ! test -e state/chk-1/manifest && kill -0 $pid 2>/dev/null; do sleep 0.01; done
       kill -STOP $pid; %s run -q --dir state job.lua 2>&1; echo "exit $?"; kill -9 $pid; wait $pid 2>/dev/null]])
-      :format(folder, shell.weir, slowly, shell.weir))
+      :format(folder, shell.weir, slowly(), shell.weir))
     assert.truthy(out:find(") is using state", 1, true), out)
     assert.truthy(out:find("exit 1", 1, true), out)
   end)

@@ -29,6 +29,24 @@ describe("a script that is wrong", function()
       'job.lua:2: weir.files: unknown option "pth"; did you mean "path"?')
   end)
 
+  it("is not given an argument that it does not know", function()
+    local job = 'job:source(weir.from { job.args.word or "none", job.args["n"] }):sink(weir.print())'
+    local function given(script, arguments)
+      run(script)
+      local out, code, err = shell.run(("%s run %s/job.lua %s"):format(shell.weir, folder, arguments))
+      return out, code, err
+    end
+    local _, code, err = given(job, "wrod=x")
+    assert.equal(2, code)
+    assert.truthy(err:find("job.lua: the script knows no argument 'wrod'; did you mean 'word'?", 1, true), err)
+    _, code, err = given(job, "other=x")
+    assert.equal(2, code)
+    assert.truthy(err:find("the script knows no argument 'other'; it knows n, word", 1, true), err)
+    assert.equal('"x"\n', (given(job, "word=x")))
+    local any = 'local key = "wo" .. "rd" job:source(weir.from { job.args[key] or "none" }):sink(weir.print())'
+    assert.equal('"x"\n', (given(any, "word=x more=1")))
+  end)
+
   it("is refused for columns of CSV that make no sense", function()
     refused('job:source(weir.stdin(weir.csv { columns = { "a", "b", "a" } })):sink(weir.print())',
       'job.lua:2: weir.csv: option "columns" names "a" twice')

@@ -86,10 +86,27 @@ local function encode(plan, job)
   error(bytes, 0)
 end
 
+-- The texts of the script and of what it required.
+local function texts()
+  local out = { host.file "script:text" }
+  for _, name in ipairs(host.names()) do
+    if name:find "^module:" then out[#out + 1] = host.file(name) end
+  end
+  return out
+end
+
+local function check_arguments()
+  local args = codec.decode_value(host.file "script:args")
+  local problem = next(args) ~= nil and not host.file "script:carried"
+    and require("weir.internal.arguments").unknown(args, texts())
+  if problem then error(script_name() .. ": " .. problem, 0) end
+end
+
 -- Drawn twice: a script that draws another graph the second time would do so in a subtask, too.
 local function draw()
   local planner = require "weir.plan"
   local job = run_script()
+  check_arguments()
   local plan, warnings = planner.make(job, settings())
   local first = planner.fingerprint(job)
   local difference = planner.difference(first, planner.fingerprint(run_script()))
