@@ -8,7 +8,7 @@ local ffi = require "ffi"
 local chain = require "weir.internal.chain"
 local loops = require "weir.internal.loops"
 local names = require "weir.internal.names"
-local rows = require "weir.internal.rows"
+local row_encode = require "weir.internal.row_encode"
 
 local M = {}
 
@@ -85,7 +85,7 @@ function M.text(job, plan)
           local record = sample(vertex, stage_plan, stage, input)
           out[#out + 1] = ("---- %s%s, for rows { %s } ----\n%s\n"):format(stage_plan.name,
             vertex.inputs == 2 and (", input %d"):format(input + 1) or "", fields(record),
-            indented(chain.text(stage, input, rows.learn(record))))
+            indented(chain.text(stage, input, row_encode.learn(record))))
         end
         keep[1] = nil
       end

@@ -6,6 +6,7 @@
 --- loaded for that, and dropped after it (`rows.drop_builders`), so that no function in here may be kept.
 
 local border = require "weir.internal.border"
+local row_encode = require "weir.internal.row_encode"
 local rows = require "weir.internal.rows"
 local sparse = require "weir.internal.sparse"
 
@@ -340,7 +341,7 @@ local function union(list)
     end
   end
   if #fields > INLINE_FIELDS_MAX then return nil end
-  local id = rows.intern(fields, true, false)
+  local id = row_encode.intern(fields, true, false)
   return id ~= 0 and rows.shape(id) or nil
 end
 
