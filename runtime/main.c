@@ -129,6 +129,9 @@ static int open_resume(struct wr_config *c, const struct wr_plan *plan, struct w
 				      .allow_dropped = wr_config_bool(c, "allow-dropped-state"),
 				      .plan = plan};
 
+	if (!o.dir && strcmp(o.resume, "auto") && strcmp(o.resume, "never"))
+		return wr_error_set(WR_EUSER, "--resume=%s needs --dir: where the job's own checkpoints go",
+				    o.resume);
 	if (!o.dir)
 		return WR_OK;
 	*resume = wr_resume_open(&o);

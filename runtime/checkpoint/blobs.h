@@ -53,7 +53,7 @@ struct wr_blobs {
 	const struct wr_blobs_ops *ops;
 };
 
-/* The folder `path`, which is made if its parent is there. With `lock` it is ours alone until it is freed: a
+/* The folder `path`. With `lock` it is made if its parent is there, and ours alone until it is freed: a
  * second job in it is an error. NULL with the error set. */
 struct wr_blobs *wr_blobs_folder(const char *path, bool lock);
 /* In memory, until it is freed: for tests. NULL with the error set. */

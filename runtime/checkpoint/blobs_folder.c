@@ -222,7 +222,12 @@ static int folder_publish(struct wr_blobs *b, const char *id, const void *p, siz
 	close(fd);
 	if (rc == WR_OK)
 		rc = name_it(f, temporary, id);
-	return rc == WR_OK ? sync_parent(f, id) : rc;
+	if (rc != WR_OK)
+		return rc;
+	rc = sync_parent(f, id);
+	if (rc != WR_OK) /* what was not promised must not be found */
+		unlinkat(f->fd, id, 0);
+	return rc;
 }
 
 /* ---- reading ---- */
@@ -370,10 +375,11 @@ struct wr_blobs *wr_blobs_folder(const char *path, bool lock)
 		folder_free(&f->base);
 		return NULL;
 	}
-	if (mkdir(path, 0777) == 0 || errno == EEXIST)
+	if (!lock || mkdir(path, 0777) == 0 || errno == EEXIST)
 		f->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (f->fd < 0)
-		wr_error_set(WR_EUSER, "cannot keep checkpoints in %s: %s", path, strerror(errno));
+		wr_error_set(WR_EUSER, "cannot %s checkpoints in %s: %s", lock ? "keep" : "read", path,
+			     strerror(errno));
 	if (f->fd < 0 || (lock && take_lock(f) != WR_OK)) {
 		folder_free(&f->base);
 		return NULL;

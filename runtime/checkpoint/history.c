@@ -134,6 +134,7 @@ int wr_history_latest(struct wr_blobs *blobs, struct wr_arena *arena, struct wr_
 {
 	struct list l = {NULL, 0, 0};
 	int rc = list_all(blobs, &l), found = WR_END;
+	bool damaged = false;
 
 	*newest = l.count ? l.numbers[0] : 0;
 	for (uint32_t i = 0; i < l.count && rc == WR_OK && found == WR_END; i++) {
@@ -143,8 +144,11 @@ int wr_history_latest(struct wr_blobs *blobs, struct wr_arena *arena, struct wr_
 				"checkpoint %" PRIu64 " is damaged, the one before is taken: %s",
 				l.numbers[i], wr_error_text());
 			found = WR_END;
+			damaged = true;
 		}
 	}
+	if (rc == WR_OK && found == WR_END && damaged)
+		found = wr_error_set(WR_EUSER, "none of the checkpoints holds any more: %s", wr_error_text());
 	wr_free(&mem, l.numbers);
 	return rc == WR_OK ? found : rc;
 }

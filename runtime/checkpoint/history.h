@@ -17,8 +17,9 @@ void wr_history_manifest_id(uint64_t checkpoint, char id[WR_HISTORY_ID]);
 void wr_history_blob_id(uint64_t checkpoint, uint32_t vertex, uint32_t subtask, char id[WR_HISTORY_ID]);
 
 /* The newest checkpoint whose manifest and blobs are all undamaged; those that are not are named in the log
- * and passed over. Everything in *out lives in `arena`. WR_OK, WR_END: there is none, or an error. *newest is
- * the highest number that was ever begun there, so that none is given out twice. */
+ * and passed over. Everything in *out lives in `arena`. WR_OK, WR_END: there is none, WR_EUSER: there are,
+ * but none holds, or an error. *newest is the highest number that was ever begun there, so that none is given
+ * out twice. */
 int wr_history_latest(struct wr_blobs *blobs, struct wr_arena *arena, struct wr_manifest *out,
 		      uint64_t *newest);
 /* Reads all of a checkpoint and checks every sum. WR_EUSER says which blob is damaged, or missing. */

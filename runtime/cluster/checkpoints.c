@@ -51,6 +51,7 @@ struct wr_checkpoints {
 	uint32_t answered;
 	int64_t triggered_ms;
 	uint64_t began_ns;
+	char error[512]; /* of the checkpoint under way */
 	struct wr_arena arena;
 };
 
@@ -239,7 +240,7 @@ static void publish(struct wr_checkpoints *c, uint64_t checkpoint, uint64_t now_
 		wr_ioqueue_post(c->queue, &p->io);
 		return;
 	}
-	wr_warn("checkpoint", "checkpoint %" PRIu64 ": %s", checkpoint, wr_error_text());
+	snprintf(c->error, sizeof c->error, "%s", wr_error_text());
 	p->checkpoint = 0;
 	wr_coordinator_published(c->coordinator, checkpoint, false, now_ns);
 }
@@ -278,6 +279,7 @@ static int begin(struct wr_checkpoints *c, uint64_t checkpoint, uint64_t now_ns)
 
 	c->triggered_ms = wr_clock_ms(j->o.clock);
 	c->began_ns = now_ns;
+	*c->error = 0;
 	for (uint32_t i = 0; i < c->task_count; i++) {
 		c->parts[i].blob.len = 0;
 		c->parts[i].bytes = 0;
@@ -317,7 +319,8 @@ static int do_action(struct wr_checkpoints *c, const struct wr_coordinator_actio
 		return begin(c, a->checkpoint, now_ns);
 	case WR_COORDINATOR_ABORT:
 		c->answered += a->asked;
-		wr_warn("checkpoint", "checkpoint %" PRIu64 " is off: %s", a->checkpoint, a->why);
+		wr_warn("checkpoint", "checkpoint %" PRIu64 " is off: %s%s%s", a->checkpoint, a->why,
+			*c->error ? ": " : "", c->error);
 		broadcast(c, WR_LETTER_ABORT, a->checkpoint);
 		return WR_OK;
 	case WR_COORDINATOR_PUBLISH:
@@ -328,7 +331,7 @@ static int do_action(struct wr_checkpoints *c, const struct wr_coordinator_actio
 		return WR_OK;
 	case WR_COORDINATOR_FAIL:
 		return wr_error_set(WR_EFATAL, "checkpoint %" PRIu64 " failed: %s%s%s", a->checkpoint, a->why,
-				    *c->publishing.error ? ": " : "", c->publishing.error);
+				    *c->error ? ": " : "", c->error);
 	}
 	return WR_OK;
 }
@@ -343,6 +346,8 @@ int wr_checkpoints_work(struct wr_checkpoints *c, uint64_t now_ns)
 		uint64_t checkpoint = p->checkpoint;
 
 		p->checkpoint = 0;
+		if (state == PUBLISH_FAILED)
+			snprintf(c->error, sizeof c->error, "%s", p->error);
 		wr_coordinator_published(c->coordinator, checkpoint, state == PUBLISH_OK, now_ns);
 	}
 	wr_coordinator_tick(c->coordinator, now_ns);
@@ -417,9 +422,9 @@ int wr_checkpoints_letter(struct wr_checkpoints *c, const struct wr_letter *l)
 		return WR_OK;
 	}
 	if (ack.checkpoint == wr_coordinator_pending(c->coordinator))
-		wr_warn("checkpoint", "%s [%u]: no snapshot: %.*s",
-			c->job->o.plan->vertices[l->who.vertex].name, l->who.subtask + 1, (int)ack.text.len,
-			ack.text.p);
+		snprintf(c->error, sizeof c->error, "%s [%u]: %.*s",
+			 c->job->o.plan->vertices[l->who.vertex].name, l->who.subtask + 1, (int)ack.text.len,
+			 ack.text.p);
 	wr_coordinator_decline(c->coordinator, task, ack.checkpoint, now_ns);
 	return WR_OK;
 }

@@ -55,14 +55,14 @@ static int check_stage(const struct wr_resume *r, const struct wr_manifest_verte
 {
 	const struct wr_plan_vertex *vertex;
 	const struct wr_plan_stage *s = find_stage(r->o.plan, was->uid, &vertex);
+	bool stateful = was->state_count || was->broadcast_count;
 
-	if (!was->state_count && !was->broadcast_count)
-		return WR_OK;
-	if (!s) {
+	if (!s && stateful)
 		drop(dropped, was->uid, NULL);
+	if (!s)
 		return WR_OK;
-	}
-	if (was->state_count && vertex->max_parallelism != v->max_parallelism)
+	/* one with a key may have timers, and nothing else */
+	if ((was->state_count || s->key) && vertex->max_parallelism != v->max_parallelism)
 		return wr_error_set(WR_EUSER,
 				    "operator \"%s\" has %" PRIu32 " key groups, its state has %" PRIu32
 				    ": say max_parallelism(%" PRIu32 "), or --max-parallelism %" PRIu32,
@@ -113,6 +113,15 @@ static int check_contract(const struct wr_resume *r)
 
 /* ---- looking ---- */
 
+static int another_job(const struct wr_resume *r)
+{
+	return wr_error_set(
+	    WR_EUSER,
+	    "%s has the checkpoints of job \"%s\", not of \"%s\": give each job a --dir of its own; one "
+	    "that has a new name goes on with --resume=%s in a new folder",
+	    r->o.dir, r->manifest.job, r->o.plan->job, r->o.dir);
+}
+
 int wr_resume_again(struct wr_resume *r)
 {
 	struct wr_blobs *blobs = r->other ? r->other : r->blobs;
@@ -122,16 +131,23 @@ int wr_resume_again(struct wr_resume *r)
 	wr_arena_reset(&r->arena);
 	r->found = false;
 	rc = wr_history_latest(r->blobs, &r->arena, &r->manifest, &r->newest);
+	if (!strcmp(r->o.resume, "never") && (rc == WR_EUSER || rc >= 0))
+		return WR_OK;
+	if (rc == WR_EUSER)
+		return wr_error_set(rc, "%s: %s; begin anew with --resume=never, or in another folder",
+				    r->o.dir, wr_error_text());
+	if (rc == WR_OK && strcmp(r->manifest.job, r->o.plan->job))
+		return another_job(r);
 	if (rc < 0)
 		return rc;
-	if (!strcmp(r->o.resume, "never"))
-		return WR_OK;
 	if (r->other && rc == WR_END)
 		rc = wr_history_latest(r->other, &r->arena, &r->manifest, &newest);
 	else
 		blobs = r->blobs;
 	if (rc == WR_END && r->other)
 		return wr_error_set(WR_EUSER, "there is no checkpoint in %s", r->o.resume);
+	if (rc == WR_EUSER)
+		return wr_error_wrap(rc, "%s", r->o.resume);
 	if (rc != WR_OK)
 		return rc == WR_END ? WR_OK : rc;
 	if (!r->manifest.finished)

@@ -14,7 +14,8 @@ struct wr_resume_options {
 	const struct wr_plan *plan;
 };
 struct wr_resume;
-/* NULL with the error set. */
+/* NULL with the error set: also when `dir` has checkpoints of a job of another name, or none that holds,
+ * unless the job is to begin anew. */
 struct wr_resume *wr_resume_open(const struct wr_resume_options *o);
 void wr_resume_close(struct wr_resume *r);
 /* Looks again: the job failed and begins once more from what holds now. */

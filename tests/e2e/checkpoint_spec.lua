@@ -19,8 +19,8 @@ local function sorted(text)
   return table.concat(lines, "\n")
 end
 
-local function run(options)
-  local out, code, err = shell.run(("cd %s && %s run -q %s job.lua"):format(folder, shell.weir, options or ""))
+local function run(options, args)
+  local out, code, err = shell.run(("cd %s && %s run -q %s job.lua %s"):format(folder, shell.weir, options or "", args or ""))
   return out, code, err
 end
 
@@ -304,5 +304,72 @@ describe("a folder of checkpoints", function()
       :format(folder, shell.weir, slowly(), shell.weir))
     assert.truthy(out:find(") is using state", 1, true), out)
     assert.truthy(out:find("exit 1", 1, true), out)
+  end)
+
+  --- Runs job.lua with these options, which is an error of the user that says `what`.
+  local function refused(options, what, args)
+    local out, code, err = run(options, args)
+    assert.equal(1, code, out .. err)
+    assert.truthy(err:find(what, 1, true), err)
+  end
+
+  it("whose checkpoints are all damaged is an error, not a new beginning", function()
+    write("job.lua", sum)
+    run_and_kill("--checkpoint-every 50ms", 2)
+    shell.run(([[cd %s/state && for f in chk-*/manifest; do printf X | dd of=$f bs=1 seek=40 conv=notrunc; done]])
+      :format(folder))
+    refused("--dir state", "state: none of the checkpoints holds any more: chk-")
+    refused("--dir state", "--resume=never")
+    refused("--dir new --resume=state", "state: none of the checkpoints holds any more: chk-")
+    local _, code, err = run "--dir state --resume=never"
+    assert.equal(0, code, err)
+  end)
+
+  it("of another job is an error, whether that had ended or not", function()
+    local other = (sum:gsub('"sum"', '"other"', 1))
+    write("job.lua", sum)
+    run_and_kill("--checkpoint-every 50ms", 2)
+    write("job.lua", other)
+    refused("--dir state", 'state has the checkpoints of job "sum", not of "other"')
+    write("job.lua", sum)
+    local expected = run ""
+    assert.equal(sorted(expected), sorted((run "--dir new --resume=state")))
+    assert.equal(0, select(2, run "--dir state"))
+    write("job.lua", other)
+    refused("--dir state", 'state has the checkpoints of job "sum", not of "other"')
+  end)
+
+  it("that is not there, is a file or has none is an error that names it, and nothing is made", function()
+    write("job.lua", sum)
+    write("file", "")
+    shell.run(("mkdir %s/empty"):format(folder))
+    refused("--dir file", "cannot keep checkpoints in file: Not a directory")
+    refused("--dir not/there", "cannot keep checkpoints in not/there: No such file or directory")
+    refused("--dir state --resume=empty", "there is no checkpoint in empty")
+    refused("--dir state --resume=missing", "cannot read checkpoints in missing: No such file or directory")
+    refused("--resume=empty", "--resume=empty needs --dir")
+    assert.equal("", (shell.run(("ls -d %s/missing 2>/dev/null"):format(folder))))
+  end)
+
+  for _, point in ipairs { "blob.open", "blob.write", "blob.sync", "blob.sync_folder", "blob.rename" } do
+    it(("on a full disk fails the job, or a checkpoint that may fail: %s"):format(point), function()
+      write("job.lua", sum)
+      local expected = run ""
+      local full = ("--checkpoint-every 50ms --fault %s:2=28"):format(point)
+      refused("--dir state --log-level error " .. full, "No space left on device", "rate=200000")
+      local out, code, err = run("--dir more --checkpoint-failures 3 --log-level warn " .. full, "rate=200000")
+      assert.equal(0, code, err)
+      assert.truthy(err:find("No space left on device", 1, true), err)
+      assert.equal(sorted(expected), sorted(out))
+    end)
+  end
+
+  it("that is removed while the job runs fails the job", function()
+    write("job.lua", sum)
+    local out = shell.run(([[cd %s && { %s run -q --dir state --checkpoint-every 50ms job.lua rate=50000 2>&1 >/dev/null; echo "exit $?"; } &
+      while ! test -e %s/state/chk-1/manifest && kill -0 $! 2>/dev/null; do sleep 0.01; done
+      rm -rf %s/state; wait]]):format(folder, shell.weir, folder, folder))
+    assert.truthy(out:find("exit 1", 1, true), out)
+    assert.truthy(out:find("No such file or directory", 1, true), out)
   end)
 end)
