@@ -11,12 +11,9 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "cluster/checkpoints.h"
-#include "cluster/job.h"
+#include "recovery/attempts.h"
 #include "cluster/kinds.h"
 #include "cluster/recording.h"
-#include "cluster/report.h"
-#include "cluster/resume.h"
 #include "connect/connect.h"
 #include "script/script.h"
 #include "task/metrics.h"
@@ -30,6 +27,7 @@ enum {
 	EXIT_USAGE = 2,
 	EXIT_INTERRUPTED = 130,
 	TICK_MS = 200,
+	NS_PER_US = 1000,
 	SAME_SIGNAL_MS = 50,
 	PATIENCE_S = 1
 };
@@ -39,7 +37,7 @@ struct verb {
 	int (*run)(struct wr_config *c, int argc, char **argv);
 };
 
-static struct wr_job *_Atomic running;
+static struct wr_attempts *_Atomic running;
 
 /* Puts the thread's error on standard error, once, in the chosen form. */
 static int complain(int status)
@@ -67,15 +65,15 @@ static void on_signal(int sig)
 {
 	static _Atomic int64_t last_ms;
 	static _Atomic int wishes;
-	struct wr_job *j = atomic_load(&running);
+	struct wr_attempts *a = atomic_load(&running);
 	int64_t now_ms = (int64_t)(wr_clock_ns(wr_clock_system()) / 1000000), before = atomic_load(&last_ms);
 
 	(void)sig;
-	if (!j)
+	if (!a)
 		_exit(EXIT_INTERRUPTED);
 	if (now_ms - before <= SAME_SIGNAL_MS || !atomic_compare_exchange_strong(&last_ms, &before, now_ms))
 		return;
-	wr_job_stop(j);
+	wr_attempts_stop(a);
 	if (atomic_fetch_add(&wishes, 1) == 1)
 		alarm(PATIENCE_S);
 }
@@ -115,6 +113,9 @@ static int open_recording(struct wr_config *c, const struct wr_plan *plan, struc
 
 	if (record && replay)
 		return wr_error_set(WR_EUSER, "--record and --replay exclude each other");
+	if ((record || replay) && wr_config_str(c, "restart") && strcmp(wr_config_str(c, "restart"), "none"))
+		return wr_error_set(WR_EUSER, "a run that is recorded or played back is one attempt: leave "
+					      "--restart away, or say --restart=none");
 	if (!record && !replay)
 		return WR_OK;
 	*recording = wr_recording_new(plan, replay ? replay : record, replay != NULL, wr_clock_system());
@@ -138,31 +139,38 @@ static int open_resume(struct wr_config *c, const struct wr_plan *plan, struct w
 	return *resume ? WR_OK : wr_error_code();
 }
 
-static struct wr_checkpoint_options checkpoint_options(const struct wr_config *c, struct wr_resume *r)
+static struct wr_checkpoint_options checkpoint_options(const struct wr_config *c)
 {
-	const struct wr_restore *restore = wr_resume_restore(r);
-
 	return (struct wr_checkpoint_options){
-	    .blobs = wr_resume_blobs(r),
 	    .every_us = wr_config_int(c, "checkpoint-every"),
 	    .min_pause_us = wr_config_int(c, "checkpoint-min-pause"),
 	    .timeout_us = wr_config_int(c, "checkpoint-timeout"),
 	    .tolerable = (uint32_t)wr_config_int(c, "checkpoint-failures"),
 	    .retain = (uint32_t)wr_config_int(c, "checkpoint-retain"),
 	    .at_least_once = !strcmp(wr_config_str(c, "checkpoint-mode"), "at_least_once"),
-	    .restored = restore ? restore->manifest : NULL,
-	    .newest = wr_resume_newest(r),
 	};
 }
 
-static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_bundle *bundle)
+/* A run that is recorded or played back is one attempt. */
+static struct wr_restart_options restart_options(const struct wr_config *c, bool recorded)
 {
-	struct wr_kind_list kinds[WR_JOB_KIND_LISTS];
-	struct wr_report *report = wr_report_new(c, wr_clock_system());
-	struct wr_job_options o = {
+	bool checkpoints = wr_config_is_set(c, "dir") && !recorded;
+
+	return (struct wr_restart_options){
+	    .strategy = wr_restart_strategy(wr_config_str(c, "restart"), checkpoints),
+	    .attempts = (uint32_t)wr_config_int(c, "restart-attempts"),
+	    .delay_ns = (uint64_t)wr_config_int(c, "restart-delay") * NS_PER_US,
+	    .interval_ns = (uint64_t)wr_config_int(c, "restart-interval") * NS_PER_US,
+	    .seed = (uint64_t)wr_config_int(c, "seed"),
+	};
+}
+
+static struct wr_job_options job_options(const struct wr_config *c, const struct wr_plan *plan,
+					 struct wr_bundle *bundle)
+{
+	return (struct wr_job_options){
 	    .plan = plan,
 	    .bundle = bundle,
-	    .kinds = kinds,
 	    .kind_lists = WR_JOB_KIND_LISTS,
 	    .enumerators = wr_enumerators,
 	    .enumerator_count = wr_enumerators_count,
@@ -175,57 +183,61 @@ static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_b
 	    .pinned = wr_config_bool(c, "pin"),
 	    .clock = wr_clock_system(),
 	    .tick = wr_report_tick,
-	    .tick_arg = report,
 	    .tick_ms = TICK_MS,
 	};
-	struct wr_recording *recording = NULL;
-	struct wr_resume *resume = NULL;
-	struct wr_checkpoint_options checkpoints;
-	struct wr_job *job = NULL;
-	int rc = report ? open_recording(c, plan, &recording) : WR_EFATAL, status = 0;
+}
 
-	wr_job_kinds(kinds);
-	if (rc == WR_OK)
-		rc = open_resume(c, plan, &resume);
-	if (resume) {
-		checkpoints = checkpoint_options(c, resume);
-		o.checkpoints = &checkpoints;
-		o.restore = wr_resume_restore(resume);
-	}
-	if (rc == WR_OK && o.restore && o.restore->manifest->finished) {
-		wr_info("checkpoint", "%s has finished already; --resume=never runs it again", plan->job);
-		wr_report_free(report);
-		wr_resume_close(resume);
-		wr_recording_free(recording);
-		return 0;
-	}
-	if (recording) {
-		o.world = wr_recording_world;
-		o.world_arg = recording;
-	}
-	if (rc == WR_OK) {
-		job = wr_job_new(&o);
-		rc = job ? WR_OK : wr_error_code();
-	}
-	if (job)
-		rc = wr_report_watch(report, job);
-	if (job && rc == WR_OK) {
-		atomic_store(&running, job);
-		rc = wr_job_run(job);
-		atomic_store(&running, NULL);
-	}
+/* Exit status. */
+static int run_attempts(struct wr_attempts *attempts, struct wr_report *report,
+			struct wr_recording *recording)
+{
+	int rc, status = 0;
+
+	atomic_store(&running, attempts);
+	rc = wr_attempts_run(attempts);
+	atomic_store(&running, NULL);
 	if (rc < 0)
 		status = complain(EXIT_FAILED);
 	else if (rc == WR_END)
 		status = EXIT_INTERRUPTED;
-	if (job && recording && wr_recording_finish(recording) != WR_OK) {
+	if (!wr_attempts_job(attempts))
+		return status;
+	if (recording && wr_recording_finish(recording) != WR_OK) {
 		rc = wr_error_code();
 		status = complain(EXIT_FAILED);
 	}
-	if (job)
-		wr_report_end(report, rc);
+	wr_report_end(report, rc);
+	return status;
+}
+
+static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_bundle *bundle)
+{
+	struct wr_kind_list kinds[WR_JOB_KIND_LISTS];
+	struct wr_report *report = wr_report_new(c, wr_clock_system());
+	struct wr_recording *recording = NULL;
+	struct wr_resume *resume = NULL;
+	struct wr_attempts *attempts = NULL;
+	int rc = report ? open_recording(c, plan, &recording) : WR_EFATAL, status;
+
+	wr_job_kinds(kinds);
+	if (rc == WR_OK)
+		rc = open_resume(c, plan, &resume);
+	if (rc == WR_OK) {
+		struct wr_attempts_options o = {.job = job_options(c, plan, bundle),
+						.checkpoints = checkpoint_options(c),
+						.resume = resume,
+						.report = report,
+						.restarts = restart_options(c, recording != NULL)};
+
+		o.job.kinds = kinds;
+		o.job.tick_arg = report;
+		o.job.world = recording ? wr_recording_world : NULL;
+		o.job.world_arg = recording;
+		attempts = wr_attempts_new(&o);
+	}
+	status = attempts ? run_attempts(attempts, report, recording) : complain(EXIT_FAILED);
 	wr_report_free(report);
-	wr_job_free(job);
+	wr_attempts_free(attempts);
 	wr_resume_close(resume);
 	wr_recording_free(recording);
 	return status;

@@ -37,6 +37,7 @@ struct wr_job {
 	pthread_mutex_t mutex;	   /* of the first failure */
 	int code;
 	char *error;
+	bool in_vain; /* it failed before it could begin */
 	_Atomic uint32_t running;
 	_Atomic int stops;   /* asked for by the user: 1 in order, 2 at once */
 	_Atomic bool enough; /* a sink wants no more: in order, too */

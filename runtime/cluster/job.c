@@ -18,15 +18,21 @@ static struct wr_runner *runner_of(const struct wr_job *j, uint32_t vertex, uint
 
 /* ---- news from the workers ---- */
 
-static void remember_failure(struct wr_job *j, int code)
+static void remember_first(struct wr_job *j, int code, bool beginning)
 {
 	pthread_mutex_lock(&j->mutex);
 	if (j->code == WR_OK) {
 		j->code = code;
+		j->in_vain = beginning && code == WR_EUSER;
 		j->error = wr_strdup(&mem, wr_error_text());
 	}
 	pthread_mutex_unlock(&j->mutex);
 	atomic_store(&j->failed, true);
+}
+
+static void remember_failure(struct wr_job *j, int code)
+{
+	remember_first(j, code, false);
 }
 
 static void on_end(void *arg, struct wr_runner *r, enum wr_step step)
@@ -40,7 +46,7 @@ static void on_end(void *arg, struct wr_runner *r, enum wr_step step)
 		return;
 	}
 	if (step == WR_STEP_FAILED)
-		remember_failure(j, wr_error_code());
+		remember_first(j, wr_error_code(), !wr_task_is_open(r->task));
 	if (j->checkpoints)
 		wr_job_post(j, env->vertex, env->subtask, 0, WR_LETTER_ENDED, NULL, 0);
 	if (atomic_fetch_sub(&j->running, 1) == 1 || step == WR_STEP_FAILED)
@@ -159,7 +165,7 @@ static uint64_t discover(struct wr_job *j)
 
 			if (rc < 0) {
 				wr_error_wrap(rc, "%s", j->o.plan->vertices[s->vertex].name);
-				remember_failure(j, rc);
+				remember_first(j, rc, true);
 			}
 			s->discover_ns = next_ms < 0 ? UINT64_MAX : now + (uint64_t)next_ms * JOB_NS_PER_MS;
 		}
@@ -305,6 +311,16 @@ int wr_job_run(struct wr_job *j)
 	if (rc != WR_OK)
 		return rc;
 	return atomic_load(&j->stops) ? WR_END : WR_OK;
+}
+
+bool wr_job_in_vain(const struct wr_job *j)
+{
+	return j->in_vain;
+}
+
+uint64_t wr_job_last_checkpoint(const struct wr_job *j)
+{
+	return j->checkpoints ? wr_checkpoints_last(j->checkpoints) : 0;
 }
 
 /* ---- making and freeing ---- */

@@ -54,6 +54,11 @@ struct wr_job *wr_job_new(const struct wr_job_options *o);
  * without draining. */
 int wr_job_run(struct wr_job *j);
 void wr_job_free(struct wr_job *j);
+/* After it failed: something of the user's kept it from beginning, a source without its input, or a stage
+ * that does not open. */
+bool wr_job_in_vain(const struct wr_job *j);
+/* Number of the last checkpoint that holds, 0 = none; the thread that runs the job. */
+uint64_t wr_job_last_checkpoint(const struct wr_job *j);
 
 /* Sources end in order and the job drains; a second call ends everything at once. Any thread, and signal
  * handlers. */

@@ -41,6 +41,7 @@ struct wr_report {
 	uint32_t op_count;
 	uint32_t *first_op; /* by vertex */
 	struct pair *pairs; /* only at the end */
+	uint32_t restarts;
 };
 
 struct totals {
@@ -73,13 +74,21 @@ static void drop_pairs(struct wr_report *r)
 	}
 }
 
+static void drop_operators(struct wr_report *r)
+{
+	wr_free(&mem, r->ops);
+	wr_free(&mem, r->first_op);
+	r->ops = NULL;
+	r->first_op = NULL;
+	r->op_count = 0;
+}
+
 void wr_report_free(struct wr_report *r)
 {
 	if (!r)
 		return;
 	drop_pairs(r);
-	wr_free(&mem, r->ops);
-	wr_free(&mem, r->first_op);
+	drop_operators(r);
 	wr_free(&mem, r);
 }
 
@@ -114,6 +123,16 @@ int wr_report_watch(struct wr_report *r, struct wr_job *j)
 	r->job = j;
 	list_operators(r);
 	return WR_OK;
+}
+
+void wr_report_forget(struct wr_report *r)
+{
+	if (r->live)
+		wr_log_set_live(NULL);
+	drop_operators(r);
+	r->job = NULL;
+	r->last_in = r->last_out = 0;
+	r->restarts++;
 }
 
 /* ---- adding up ---- */
@@ -320,13 +339,14 @@ static void summary_json(struct wr_report *r, const struct totals *t, const char
 {
 	struct wr_bytes out = WR_BYTES_EMPTY;
 
-	wr_bytes_printf(&out,
-			"{\"status\":\"%s\",\"seconds\":%.3f,\"records_in\":%lld,\"records_out\":%lld,"
-			"\"skipped\":%lld,\"late\":%lld,\"late_dropped\":%lld,\"bytes\":%lld,"
-			"\"back_pressured_seconds\":%.3f,\"resident_bytes_max\":%lld,\"operators\":[",
-			status, seconds, (long long)t->in, (long long)t->out, (long long)t->skipped,
-			(long long)t->late, (long long)t->late_dropped, (long long)t->bytes,
-			(double)t->blocked_ns / 1e9, (long long)wr_mem_resident_max());
+	wr_bytes_printf(
+	    &out,
+	    "{\"status\":\"%s\",\"seconds\":%.3f,\"records_in\":%lld,\"records_out\":%lld,"
+	    "\"skipped\":%lld,\"late\":%lld,\"late_dropped\":%lld,\"bytes\":%lld,"
+	    "\"restarts\":%u,\"back_pressured_seconds\":%.3f,\"resident_bytes_max\":%lld,\"operators\":[",
+	    status, seconds, (long long)t->in, (long long)t->out, (long long)t->skipped, (long long)t->late,
+	    (long long)t->late_dropped, (long long)t->bytes, r->restarts, (double)t->blocked_ns / 1e9,
+	    (long long)wr_mem_resident_max());
 	for (uint32_t i = 0; i < r->op_count; i++)
 		op_json(&r->ops[i], i == 0, &out);
 	wr_bytes_printf(&out, "],\"latencies\":[");
@@ -357,6 +377,8 @@ static void summary_text(const struct wr_report *r, const struct totals *t, cons
 		fprintf(stderr, ", %lld skipped", (long long)t->skipped);
 	if (t->late)
 		fprintf(stderr, ", %lld late (%lld dropped)", (long long)t->late, (long long)t->late_dropped);
+	if (r->restarts)
+		fprintf(stderr, ", since the last of %u restart%s", r->restarts, r->restarts == 1 ? "" : "s");
 	if (t->blocked_ns)
 		fprintf(stderr, ", back-pressured %.3f s", (double)t->blocked_ns / 1e9);
 	fputc('\n', stderr);

@@ -221,6 +221,11 @@ void wr_task_free(struct wr_task *t)
 
 /* ---- asking ---- */
 
+bool wr_task_is_open(const struct wr_task *t)
+{
+	return t->is_open;
+}
+
 const struct wr_stage_env *wr_task_env(const struct wr_task *t)
 {
 	return &t->env;

@@ -215,7 +215,10 @@ static int open_stages(struct wr_task *t)
 
 		rc = s->ops->open ? s->ops->open(s) : WR_OK;
 	}
-	return rc == WR_OK && t->restore ? wr_task_restore(t) : rc;
+	if (rc == WR_OK && t->restore)
+		rc = wr_task_restore(t);
+	t->is_open = rc == WR_OK;
+	return rc;
 }
 
 /* A source sends the barrier behind the rows emitted so far. Another task is asked only when its inputs have

@@ -29,6 +29,7 @@ struct wr_task {
 	struct wr_hold hold; /* of the valve's channels */
 	int64_t *passed;     /* by stage: last watermark that left it */
 	uint32_t opened;     /* stages whose open was called */
+	bool is_open;	     /* all of them, and their state is there */
 	uint32_t ended;	     /* stages that END has passed */
 	bool stopping;	     /* a source ends at its next turn */
 	bool input_ended;    /* END is in the chain */

@@ -18,7 +18,8 @@ struct wr_resume;
  * unless the job is to begin anew. */
 struct wr_resume *wr_resume_open(const struct wr_resume_options *o);
 void wr_resume_close(struct wr_resume *r);
-/* Looks again: the job failed and begins once more from what holds now. */
+/* Looks again: the job failed and begins once more from what holds now. With "never" that is a checkpoint of
+ * its own, if it took one. */
 int wr_resume_again(struct wr_resume *r);
 
 struct wr_blobs *wr_resume_blobs(struct wr_resume *r); /* of `dir` */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* resume: see resume.h. The contract of state (semantics.md C33, P7): found again by uid and name, of the
  * same kind, with the same number of key groups. */
-#include "cluster/resume.h"
+#include "recovery/resume.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -14,11 +14,12 @@ struct wr_resume {
 	struct wr_arena arena;
 	struct wr_manifest manifest;
 	struct wr_restore restore;
-	bool found;
+	bool looked, found;
 	uint64_t newest;
+	uint64_t before; /* highest number that was begun by earlier runs */
 };
 
-static struct wr_mem mem = WR_MEM_INIT("cluster.resume");
+static struct wr_mem mem = WR_MEM_INIT("recovery.resume");
 
 /* ---- the contract ---- */
 
@@ -131,7 +132,11 @@ int wr_resume_again(struct wr_resume *r)
 	wr_arena_reset(&r->arena);
 	r->found = false;
 	rc = wr_history_latest(r->blobs, &r->arena, &r->manifest, &r->newest);
-	if (!strcmp(r->o.resume, "never") && (rc == WR_EUSER || rc >= 0))
+	if (!r->looked)
+		r->before = r->newest;
+	r->looked = true;
+	if (!strcmp(r->o.resume, "never") &&
+	    (rc == WR_EUSER || rc == WR_END || (rc == WR_OK && r->manifest.checkpoint <= r->before)))
 		return WR_OK;
 	if (rc == WR_EUSER)
 		return wr_error_set(rc, "%s: %s; begin anew with --resume=never, or in another folder",

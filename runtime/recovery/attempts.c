@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* attempts: see attempts.h. */
+#include "recovery/attempts.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include "base/error.h"
+#include "base/log.h"
+
+struct wr_attempts {
+	struct wr_attempts_options o;
+	struct wr_restarts *restarts;
+	struct wr_loop *loop; /* of the time between two attempts */
+	uint64_t checkpoint;  /* the last that held, 0 = none */
+	struct wr_job *_Atomic job;
+	_Atomic bool stopped;
+};
+
+static struct wr_mem mem = WR_MEM_INIT("recovery.attempts");
+
+struct wr_attempts *wr_attempts_new(const struct wr_attempts_options *o)
+{
+	struct wr_attempts *a = wr_zalloc(&mem, sizeof *a);
+
+	if (!a)
+		return NULL;
+	a->o = *o;
+	a->restarts = wr_restarts_new(&o->restarts);
+	a->loop = a->restarts ? wr_loop_new(o->job.clock) : NULL;
+	if (a->loop)
+		return a;
+	wr_attempts_free(a);
+	return NULL;
+}
+
+void wr_attempts_free(struct wr_attempts *a)
+{
+	if (!a)
+		return;
+	wr_job_free(atomic_load(&a->job));
+	wr_loop_free(a->loop);
+	wr_restarts_free(a->restarts);
+	wr_free(&mem, a);
+}
+
+void wr_attempts_stop(struct wr_attempts *a)
+{
+	struct wr_job *j = atomic_load(&a->job);
+
+	atomic_store(&a->stopped, true);
+	if (j)
+		wr_job_stop(j);
+	wr_loop_wake(a->loop);
+}
+
+struct wr_job *wr_attempts_job(const struct wr_attempts *a)
+{
+	return atomic_load(&a->job);
+}
+
+/* A job from what holds now; none if that is its end. */
+static int build(struct wr_attempts *a)
+{
+	struct wr_job_options *o = &a->o.job;
+	struct wr_checkpoint_options *c = &a->o.checkpoints;
+	struct wr_job *j;
+
+	if (a->o.resume) {
+		o->restore = wr_resume_restore(a->o.resume);
+		o->checkpoints = c;
+		c->blobs = wr_resume_blobs(a->o.resume);
+		c->restored = o->restore ? o->restore->manifest : NULL;
+		c->newest = wr_resume_newest(a->o.resume);
+		a->checkpoint = c->restored ? c->restored->checkpoint : 0;
+	}
+	if (o->restore && o->restore->manifest->finished) {
+		wr_info("checkpoint", "%s has finished already; --resume=never runs it again", o->plan->job);
+		return WR_OK;
+	}
+	j = wr_job_new(o);
+	if (!j)
+		return wr_error_code();
+	atomic_store(&a->job, j);
+	return wr_report_watch(a->o.report, j);
+}
+
+static int attempt(struct wr_attempts *a)
+{
+	int rc = build(a);
+	struct wr_job *j = atomic_load(&a->job);
+
+	if (rc != WR_OK || !j)
+		return rc;
+	rc = atomic_load(&a->stopped) ? WR_END : wr_job_run(j);
+	if (wr_job_last_checkpoint(j) > a->checkpoint)
+		a->checkpoint = wr_job_last_checkpoint(j);
+	return rc;
+}
+
+/* A job that began may fail for a reason that passes. */
+static bool may_help(const struct wr_attempts *a, int rc)
+{
+	struct wr_job *j = atomic_load(&a->job);
+
+	if (rc == WR_EBUG)
+		return false;
+	if (wr_restarts_count(a->restarts))
+		return j || rc != WR_EUSER;
+	return j && !wr_job_in_vain(j);
+}
+
+/* Says so; the error stays as it is when the job is given up. */
+static bool is_tried_again(struct wr_attempts *a, int rc, uint64_t *at_ns)
+{
+	uint64_t now = wr_clock_ns(a->o.job.clock);
+	uint32_t before = wr_restarts_count(a->restarts);
+	char from[64];
+
+	if (atomic_load(&a->stopped) || !may_help(a, rc))
+		return false;
+	if (!wr_restarts_failed(a->restarts, now, a->checkpoint, at_ns)) {
+		if (before)
+			wr_warn("restart", "given up after %" PRIu32 " restart%s", before,
+				before == 1 ? "" : "s");
+		return false;
+	}
+	snprintf(from, sizeof from, a->checkpoint ? "checkpoint %" PRIu64 : "the beginning", a->checkpoint);
+	wr_warn("restart", "%s: failed, and is run again in %.1f s from %s (restart %" PRIu32 "): %s",
+		a->o.job.plan->job, (double)(*at_ns - now) / 1e9, from, before + 1, wr_error_text());
+	return true;
+}
+
+/* WR_OK: it is time for the next attempt; WR_END: stopped; or an error. */
+static int prepare(struct wr_attempts *a, uint64_t at_ns)
+{
+	struct wr_job *j = atomic_exchange(&a->job, NULL);
+
+	wr_report_forget(a->o.report);
+	wr_job_free(j);
+	while (!atomic_load(&a->stopped) && wr_clock_ns(a->o.job.clock) < at_ns)
+		wr_loop_wait(a->loop, at_ns);
+	if (atomic_load(&a->stopped))
+		return WR_END;
+	return a->o.resume ? wr_resume_again(a->o.resume) : WR_OK;
+}
+
+int wr_attempts_run(struct wr_attempts *a)
+{
+	uint64_t at_ns;
+	int rc = attempt(a);
+
+	while (rc < 0 && is_tried_again(a, rc, &at_ns)) {
+		rc = prepare(a, at_ns);
+		if (rc == WR_OK)
+			rc = attempt(a);
+	}
+	return rc;
+}

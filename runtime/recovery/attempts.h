@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* attempts: a job that is run, and after a failure run again from its last checkpoint, in this process. One
+ * thread, but for wr_attempts_stop.
+ *
+ * Not tried again: a first attempt that cannot begin (what is not built, a source without its input, a sink
+ * that does not open), a bug of ours, and a job that was asked to stop.
+ */
+#pragma once
+#include "checkpoint/restarts.h"
+#include "cluster/checkpoints.h"
+#include "cluster/report.h"
+#include "recovery/resume.h"
+
+struct wr_attempts_options {
+	struct wr_job_options job; /* checkpoints and restore are set for each attempt */
+	struct wr_checkpoint_options
+	    checkpoints;	  /* likewise blobs, restored and newest; of no use without `resume` */
+	struct wr_resume *resume; /* NULL: no checkpoints; borrowed */
+	struct wr_report *report; /* watches each attempt; borrowed */
+	struct wr_restart_options restarts;
+};
+
+struct wr_attempts;
+/* NULL with the error set. */
+struct wr_attempts *wr_attempts_new(const struct wr_attempts_options *o);
+/* Frees the last job as well. */
+void wr_attempts_free(struct wr_attempts *a);
+/* Blocks until the job ended or is given up; as wr_job_run. WR_OK without a job: it had finished already. */
+int wr_attempts_run(struct wr_attempts *a);
+/* As wr_job_stop; between two attempts it ends at once. Signal handlers on the thread that runs. */
+void wr_attempts_stop(struct wr_attempts *a);
+/* The last that was built, NULL = none. */
+struct wr_job *wr_attempts_job(const struct wr_attempts *a);
