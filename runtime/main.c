@@ -86,6 +86,7 @@ static void catch_signals(void)
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGALRM, &end, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a write beyond ulimit -f is an error like a full disk */
 }
 
 static int need_script(const char *verb, int argc)

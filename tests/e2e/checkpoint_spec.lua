@@ -364,6 +364,14 @@ describe("a folder of checkpoints", function()
     end)
   end
 
+  it("in which files may not grow any more fails the job, too", function()
+    write("job.lua", sum)
+    local _, code, err = shell.run(("cd %s && ulimit -f 8 && %s run -q --dir state --checkpoint-every 50ms job.lua rate=50000")
+      :format(folder, shell.weir))
+    assert.equal(1, code, err)
+    assert.truthy(err:find("File too large", 1, true), err)
+  end)
+
   it("that is removed while the job runs fails the job", function()
     write("job.lua", sum)
     local out = shell.run(([[cd %s && { %s run -q --dir state --checkpoint-every 50ms job.lua rate=50000 2>&1 >/dev/null; echo "exit $?"; } &
