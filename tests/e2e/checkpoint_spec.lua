@@ -356,7 +356,7 @@ describe("a folder of checkpoints", function()
       write("job.lua", sum)
       local expected = run ""
       local full = ("--checkpoint-every 50ms --fault %s:2=28"):format(point)
-      refused("--dir state --log-level error " .. full, "No space left on device", "rate=200000")
+      refused("--dir state --restart none --log-level error " .. full, "No space left on device", "rate=200000")
       local out, code, err = run("--dir more --checkpoint-failures 3 --log-level warn " .. full, "rate=200000")
       assert.equal(0, code, err)
       assert.truthy(err:find("No space left on device", 1, true), err)
@@ -366,7 +366,7 @@ describe("a folder of checkpoints", function()
 
   it("in which files may not grow any more fails the job, too", function()
     write("job.lua", sum)
-    local _, code, err = shell.run(("cd %s && ulimit -f 8 && %s run -q --dir state --checkpoint-every 50ms job.lua rate=50000")
+    local _, code, err = shell.run(("cd %s && ulimit -f 8 && %s run -q --dir state --restart none --checkpoint-every 50ms job.lua rate=50000")
       :format(folder, shell.weir))
     assert.equal(1, code, err)
     assert.truthy(err:find("File too large", 1, true), err)
@@ -374,7 +374,7 @@ describe("a folder of checkpoints", function()
 
   it("that is removed while the job runs fails the job", function()
     write("job.lua", sum)
-    local out = shell.run(([[cd %s && { %s run -q --dir state --checkpoint-every 50ms job.lua rate=50000 2>&1 >/dev/null; echo "exit $?"; } &
+    local out = shell.run(([[cd %s && { %s run -q --dir state --restart none --checkpoint-every 50ms job.lua rate=50000 2>&1 >/dev/null; echo "exit $?"; } &
       while ! test -e %s/state/chk-1/manifest && kill -0 $! 2>/dev/null; do sleep 0.01; done
       rm -rf %s/state; wait]]):format(folder, shell.weir, folder, folder))
     assert.truthy(out:find("exit 1", 1, true), out)
