@@ -12,6 +12,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "recovery/attempts.h"
+#include "control/job_verbs.h"
 #include "cluster/kinds.h"
 #include "cluster/recording.h"
 #include "connect/connect.h"
@@ -211,13 +212,41 @@ static int run_attempts(struct wr_attempts *attempts, struct wr_report *report,
 	return status;
 }
 
-static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_bundle *bundle)
+/* Without a socket the job runs all the same, and cannot be reached. */
+static struct wr_control *open_control(const struct wr_config *c, struct wr_reached *reached)
+{
+	struct wr_control_verbs tables[] = {wr_job_verbs(reached)};
+	struct wr_control_options o = {.job = reached->plan->job,
+				       .folder = wr_config_str(c, "runtime-dir"),
+				       .tables = tables,
+				       .table_count = sizeof tables / sizeof *tables};
+
+	if (!strcmp(wr_config_str(c, "control"), "no"))
+		return NULL;
+	reached->start_ns = wr_clock_ns(reached->clock);
+	reached->control = wr_control_open(&o);
+	if (!reached->control)
+		wr_warn("control", "this job cannot be reached while it runs: %s", wr_error_text());
+	return reached->control;
+}
+
+static void waits_in(void *control, struct wr_loop *loop)
+{
+	if (control)
+		wr_control_attach(control, loop);
+}
+
+static int run_plan(struct wr_config *c, const char *script, const struct wr_plan *plan,
+		    struct wr_bundle *bundle)
 {
 	struct wr_kind_list kinds[WR_JOB_KIND_LISTS];
 	struct wr_report *report = wr_report_new(c, wr_clock_system());
 	struct wr_recording *recording = NULL;
 	struct wr_resume *resume = NULL;
 	struct wr_attempts *attempts = NULL;
+	struct wr_reached reached = {
+	    .plan = plan, .script = script, .directory = wr_config_str(c, "dir"), .clock = wr_clock_system()};
+	struct wr_control *control = NULL;
 	int rc = report ? open_recording(c, plan, &recording) : WR_EFATAL, status;
 
 	wr_job_kinds(kinds);
@@ -228,16 +257,19 @@ static int run_plan(struct wr_config *c, const struct wr_plan *plan, struct wr_b
 						.checkpoints = checkpoint_options(c),
 						.resume = resume,
 						.report = report,
-						.restarts = restart_options(c, recording != NULL)};
+						.restarts = restart_options(c, recording != NULL),
+						.waits = waits_in};
 
 		o.job.kinds = kinds;
 		o.job.tick_arg = report;
 		o.job.world = recording ? wr_recording_world : NULL;
 		o.job.world_arg = recording;
-		attempts = wr_attempts_new(&o);
+		o.waits_arg = control = open_control(c, &reached);
+		reached.attempts = attempts = wr_attempts_new(&o);
 	}
 	status = attempts ? run_attempts(attempts, report, recording) : complain(EXIT_FAILED);
 	wr_report_free(report);
+	wr_control_close(control);
 	wr_attempts_free(attempts);
 	wr_resume_close(resume);
 	wr_recording_free(recording);
@@ -259,7 +291,7 @@ static int run_script(struct wr_config *c, int argc, char **argv, bool doctor)
 	if (wr_script_draw(&o, &bytes, &bundle) != WR_OK)
 		return complain(EXIT_USAGE);
 	plan = wr_plan_decode(bytes.data, bytes.len);
-	status = plan ? run_plan(c, plan, bundle) : complain(EXIT_FAILED);
+	status = plan ? run_plan(c, argv[0], plan, bundle) : complain(EXIT_FAILED);
 	wr_plan_free(plan);
 	wr_bytes_deinit(&bytes);
 	wr_bundle_free(bundle);

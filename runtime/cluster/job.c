@@ -422,6 +422,11 @@ const struct wr_plan *wr_job_plan(const struct wr_job *j)
 	return j->o.plan;
 }
 
+struct wr_loop *wr_job_loop(const struct wr_job *j)
+{
+	return j->loop;
+}
+
 struct wr_metrics *wr_job_metrics(const struct wr_job *j)
 {
 	return j->metrics;

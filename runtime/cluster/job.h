@@ -64,6 +64,8 @@ uint64_t wr_job_last_checkpoint(const struct wr_job *j);
  * handlers. */
 void wr_job_stop(struct wr_job *j);
 const struct wr_plan *wr_job_plan(const struct wr_job *j);
+/* In which wr_job_run waits: what is watched there is handled on its thread. As long as the job lives. */
+struct wr_loop *wr_job_loop(const struct wr_job *j);
 /* What all subtasks tell of themselves; a set's group is its vertex. As long as the job lives. */
 struct wr_metrics *wr_job_metrics(const struct wr_job *j);
 /* By which a latency marker says that it comes from this source. */

@@ -59,6 +59,12 @@ struct wr_job *wr_attempts_job(const struct wr_attempts *a)
 	return atomic_load(&a->job);
 }
 
+static void wait_in(struct wr_attempts *a, struct wr_loop *loop)
+{
+	if (a->o.waits)
+		a->o.waits(a->o.waits_arg, loop);
+}
+
 /* A job from what holds now; none if that is its end. */
 static int build(struct wr_attempts *a)
 {
@@ -82,6 +88,7 @@ static int build(struct wr_attempts *a)
 	if (!j)
 		return wr_error_code();
 	atomic_store(&a->job, j);
+	wait_in(a, wr_job_loop(j));
 	return wr_report_watch(a->o.report, j);
 }
 
@@ -137,6 +144,7 @@ static int prepare(struct wr_attempts *a, uint64_t at_ns)
 	struct wr_job *j = atomic_exchange(&a->job, NULL);
 
 	wr_report_forget(a->o.report);
+	wait_in(a, a->loop);
 	wr_job_free(j);
 	while (!atomic_load(&a->stopped) && wr_clock_ns(a->o.job.clock) < at_ns)
 		wr_loop_wait(a->loop, at_ns);

@@ -18,6 +18,9 @@ struct wr_attempts_options {
 	struct wr_resume *resume; /* NULL: no checkpoints; borrowed */
 	struct wr_report *report; /* watches each attempt; borrowed */
 	struct wr_restart_options restarts;
+	/* Told in which loop the thread waits from now on, before the one of before is freed. May be NULL. */
+	void (*waits)(void *arg, struct wr_loop *loop);
+	void *waits_arg;
 };
 
 struct wr_attempts;

@@ -8,7 +8,7 @@
 
 local rows = {
   { "base" }, { "record", "module" }, { "exchange", "state", "checkpoint", "stream" }, { "savepoint" }, { "task" }, { "time", "format" },
-  { "script", "connect", "operator", "window", "nexmark", "vendor" }, { "cluster" }, { "recovery" }, { "main.c" },
+  { "script", "connect", "operator", "window", "nexmark", "vendor" }, { "cluster" }, { "recovery" }, { "control" }, { "main.c" },
 }
 local row_of = {}
 for i, row in ipairs(rows) do
