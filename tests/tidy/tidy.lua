@@ -7,7 +7,8 @@
 -- ---- the layers: a folder includes only from rows below it; folders on one row do not see each other ----
 
 local rows = {
-  { "base" }, { "record", "module" }, { "exchange", "state", "checkpoint", "stream" }, { "savepoint" }, { "task" }, { "time", "format" },
+  { "base" }, { "record", "module" }, { "exchange", "state", "checkpoint", "stream" }, { "savepoint" }, { "task" },
+  { "time", "format", "commit" },
   { "script", "connect", "operator", "window", "nexmark", "vendor" }, { "cluster" }, { "recovery" }, { "control" }, { "main.c" },
 }
 local row_of = {}

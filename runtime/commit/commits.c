@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* commits: see commits.h. Epochs lie in one list, oldest first. */
+#include "commit/commits.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include "base/assert.h"
+#include "base/error.h"
+#include "base/mem.h"
+
+struct wr_commits {
+	uint64_t lineage;
+	uint32_t log;
+	uint64_t newest;   /* number given out last that we know of */
+	uint64_t complete; /* newest checkpoint that holds */
+	bool held;
+	uint64_t held_at; /* what was complete when the trial began */
+	bool under_way;	  /* the first of the list */
+	struct entry {
+		struct wr_epoch e;
+		bool known; /* the mark does not cover it */
+	} * list;
+	uint32_t count, cap;
+};
+
+static struct wr_mem mem = WR_MEM_INIT("commit.commits");
+
+struct wr_commits *wr_commits_new(uint64_t lineage, uint32_t log, uint64_t newest)
+{
+	struct wr_commits *c = wr_zalloc(&mem, sizeof *c);
+
+	if (!c)
+		return NULL;
+	c->lineage = lineage;
+	c->log = log;
+	c->newest = newest;
+	return c;
+}
+
+void wr_commits_free(struct wr_commits *c)
+{
+	if (!c)
+		return;
+	wr_free(&mem, c->list);
+	wr_free(&mem, c);
+}
+
+/* Behind all that are as old: at the end, but for inherited ones. */
+static int add(struct wr_commits *c, const struct wr_epoch *e, bool known)
+{
+	uint32_t at = c->count;
+
+	if (c->count == c->cap) {
+		uint32_t cap = 2 * c->cap + 4;
+		struct entry *list = wr_realloc(&mem, c->list, cap * sizeof *list);
+
+		if (!list)
+			return WR_EFATAL;
+		c->list = list;
+		c->cap = cap;
+	}
+	for (; at > 0 && c->list[at - 1].e.number > e->number; at--)
+		c->list[at] = c->list[at - 1];
+	c->list[at] = (struct entry){*e, known};
+	c->count++;
+	return WR_OK;
+}
+
+static bool same_log(const struct wr_epoch *e, uint64_t lineage, uint32_t log)
+{
+	return e->lineage == lineage && e->log == log;
+}
+
+/* ---- beginning ---- */
+
+int wr_commits_inherit(struct wr_commits *c, const struct wr_epoch *e)
+{
+	if (!e->number || e->number > c->newest || e->after >= e->number)
+		return wr_error_set(WR_EUSER,
+				    "a log of epoch %" PRIu64 " behind %" PRIu64 ", of at most %" PRIu64,
+				    e->number, e->after, c->newest);
+	for (uint32_t i = 0; i < c->count; i++)
+		if (c->list[i].e.number == e->number && same_log(&c->list[i].e, e->lineage, e->log))
+			return wr_error_set(WR_EUSER, "epoch %" PRIu64 " of log %" PRIu32 " is named twice",
+					    e->number, e->log);
+	wr_commits_complete(c, e->number);
+	return add(c, e, false);
+}
+
+/* ---- marks ---- */
+
+bool wr_commits_ask(const struct wr_commits *c, uint64_t *lineage, uint32_t *log)
+{
+	for (uint32_t i = 0; i < c->count; i++)
+		if (!c->list[i].known) {
+			*lineage = c->list[i].e.lineage;
+			*log = c->list[i].e.log;
+			return true;
+		}
+	return false;
+}
+
+void wr_commits_answer(struct wr_commits *c, uint64_t lineage, uint32_t log, uint64_t mark)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < c->count; i++) {
+		struct entry *at = &c->list[i];
+		bool same = same_log(&at->e, lineage, log);
+
+		if (same && at->e.number <= mark)
+			continue;
+		at->known |= same;
+		c->list[kept++] = *at;
+	}
+	c->count = kept;
+}
+
+/* ---- running ---- */
+
+uint64_t wr_commits_after(const struct wr_commits *c)
+{
+	return c->newest;
+}
+
+int wr_commits_barrier(struct wr_commits *c, uint64_t number, uint64_t rows, uint64_t bytes)
+{
+	struct wr_epoch e = {c->lineage, c->log, number, c->newest, rows, bytes};
+
+	WR_ASSERT(number > c->newest);
+	c->newest = number;
+	return rows ? add(c, &e, true) : WR_OK;
+}
+
+void wr_commits_complete(struct wr_commits *c, uint64_t number)
+{
+	if (number > c->complete)
+		c->complete = number;
+}
+
+/* Up to here epochs may be committed. */
+static uint64_t due(const struct wr_commits *c)
+{
+	return c->held ? c->held_at : c->complete;
+}
+
+bool wr_commits_next(struct wr_commits *c, struct wr_epoch *out)
+{
+	if (c->under_way || !c->count || !c->list[0].known || c->list[0].e.number > due(c))
+		return false;
+	c->under_way = true;
+	*out = c->list[0].e;
+	return true;
+}
+
+void wr_commits_done(struct wr_commits *c)
+{
+	WR_ASSERT(c->under_way);
+	c->under_way = false;
+	c->count--;
+	memmove(&c->list[0], &c->list[1], c->count * sizeof *c->list);
+}
+
+void wr_commits_failed(struct wr_commits *c)
+{
+	const struct wr_epoch e = c->list[0].e;
+
+	WR_ASSERT(c->under_way);
+	c->under_way = false;
+	for (uint32_t i = 0; i < c->count; i++)
+		c->list[i].known &= !same_log(&c->list[i].e, e.lineage, e.log);
+}
+
+bool wr_commits_named(const struct wr_commits *c, uint32_t i, struct wr_epoch *out)
+{
+	if (i >= c->count)
+		return false;
+	*out = c->list[i].e;
+	return true;
+}
+
+static uint64_t bytes_up_to(const struct wr_commits *c, uint64_t number)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < c->count && c->list[i].e.number <= number; i++)
+		bytes += c->list[i].e.bytes;
+	return bytes;
+}
+
+uint64_t wr_commits_lag(const struct wr_commits *c)
+{
+	return bytes_up_to(c, due(c));
+}
+
+uint64_t wr_commits_bytes(const struct wr_commits *c)
+{
+	return bytes_up_to(c, UINT64_MAX);
+}
+
+/* ---- trying new code ---- */
+
+void wr_commits_hold(struct wr_commits *c, bool held)
+{
+	c->held = held;
+	c->held_at = c->complete;
+}
+
+void wr_commits_drop_behind(struct wr_commits *c, uint64_t number)
+{
+	WR_ASSERT(c->held && number >= c->held_at);
+	while (c->count && c->list[c->count - 1].e.number > number)
+		c->count--;
+	if (c->complete > number)
+		c->complete = number;
+}

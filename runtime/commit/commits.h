@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* commits: what an exactly-once sink has logged: what of it is to be committed next, what a checkpoint must
+ * name, and which logs may go. A pure protocol for one subtask of a sink: events in, answers out. No file, no
+ * clock, no thread.
+ *
+ * Between two barriers a sink's rows go to a log, an *epoch*, which bears the number of the barrier behind
+ * it. Targets keep a *mark* for each (lineage, log): the number of the last epoch that is in them, stored
+ * atomically with its rows. So there is one rule for normal work and for recovery: what the last complete
+ * checkpoint covers is committed in order, and what a mark covers is not committed again.
+ *
+ *   OPEN ──barrier n──▶ CUT n ──a checkpoint ≥ n holds──▶ DUE ──next──▶ UNDER WAY ──done──▶ gone
+ *   named by a checkpoint that is restored ──▶ DUE, or gone if its mark covers it
+ *
+ * Numbers rise within a lineage and are never used twice. A log is named after the subtask that writes it.
+ * When the parallelism changes, what is left of log k belongs to the subtask k, or where there is none to
+ * k modulo the parallelism, and is committed under the name k still: nobody else touches that mark.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Rows between two barriers in one log; a plain value, part of checkpoints. */
+struct wr_epoch {
+	uint64_t lineage;
+	uint32_t log;
+	uint64_t number; /* of the barrier behind it */
+	uint64_t after;	 /* newest number that had been given out before its first row: names its blob */
+	uint64_t rows, bytes;
+};
+
+/* Who commits what is left of `log` where there are `parallelism` subtasks. */
+static inline uint32_t wr_commits_owner(uint32_t log, uint32_t parallelism)
+{
+	return log < parallelism ? log : log % parallelism;
+}
+
+struct wr_commits;
+/* Subtask `log` of a job of this lineage; `newest` is the highest number that was ever given out.
+ * NULL with the error set when the heap refuses. */
+struct wr_commits *wr_commits_new(uint64_t lineage, uint32_t log, uint64_t newest);
+void wr_commits_free(struct wr_commits *c);
+
+/* ---- beginning at a checkpoint, which counts as complete ---- */
+
+/* An epoch that the restored checkpoint names, and that is ours. In any order. WR_OK, WR_EUSER: named twice,
+ * or of a number that is to come; WR_EFATAL. */
+int wr_commits_inherit(struct wr_commits *c, const struct wr_epoch *e);
+
+/* ---- marks: nothing of a log is committed while its mark is to be asked for, which is so for inherited
+ * epochs and for those whose commit failed ---- */
+
+/* A (lineage, log) whose mark is to be asked for. False: none. */
+bool wr_commits_ask(const struct wr_commits *c, uint64_t *lineage, uint32_t *log);
+/* The target's answer: the epochs up to `mark` (0 = none) are in it. */
+void wr_commits_answer(struct wr_commits *c, uint64_t lineage, uint32_t log, uint64_t mark);
+
+/* ---- running ---- */
+
+/* What names the blob of the open epoch (struct wr_epoch.after). */
+uint64_t wr_commits_after(const struct wr_commits *c);
+/* The barrier `number` has come behind `rows` rows, `bytes` as logged. No rows, no epoch. WR_OK or WR_EFATAL.
+ */
+int wr_commits_barrier(struct wr_commits *c, uint64_t number, uint64_t rows, uint64_t bytes);
+/* The checkpoint `number` holds. Said late, twice or for a later one, it means the same (C20). */
+void wr_commits_complete(struct wr_commits *c, uint64_t number);
+/* The next epoch to commit, oldest first (C21); under way until `done` or `failed`. False: none now. */
+bool wr_commits_next(struct wr_commits *c, struct wr_epoch *out);
+/* The one under way is in the target with its mark; or may be there or not: its mark is to be asked for. */
+void wr_commits_done(struct wr_commits *c);
+void wr_commits_failed(struct wr_commits *c);
+
+/* What a checkpoint names now: all that is not known to be in the target, oldest first. False: no i-th. */
+bool wr_commits_named(const struct wr_commits *c, uint32_t i, struct wr_epoch *out);
+/* Bytes of epochs that are due or under way: how far the target lags behind. */
+uint64_t wr_commits_lag(const struct wr_commits *c);
+/* Bytes of all that is named. */
+uint64_t wr_commits_bytes(const struct wr_commits *c);
+
+/* ---- trying new code: logs are kept and nothing is committed, until the trial is over ---- */
+
+/* While held nothing becomes due; what is under way goes on. */
+void wr_commits_hold(struct wr_commits *c, bool held);
+/* The trial failed, and the job goes back to barrier `number`: what was logged behind it is forgotten. Only
+ * while held, and nothing behind `number` was complete before. */
+void wr_commits_drop_behind(struct wr_commits *c, uint64_t number);
+
+/* ---- which logs may go ---- */
+
+/* May the blob of an epoch `after` go, once checkpoint `complete` holds? Not while a kept checkpoint names
+ * it, nor while it may still be written: all that was begun before `complete` was cut by its barrier. */
+static inline bool wr_commits_may_go(uint64_t after, uint64_t complete, bool named)
+{
+	return !named && after < complete;
+}
