@@ -2,6 +2,7 @@
 /* main: options, verbs, and the wiring of a job in this process. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include "cluster/kinds.h"
 #include "cluster/recording.h"
 #include "connect/connect.h"
+#include "savepoint/file.h"
 #include "script/script.h"
 #include "task/metrics.h"
 
@@ -124,18 +126,19 @@ static int open_recording(struct wr_config *c, const struct wr_plan *plan, struc
 	return *recording ? WR_OK : wr_error_code();
 }
 
-/* --dir: *resume stays NULL without it. */
+/* --dir, --from: *resume stays NULL without them. */
 static int open_resume(struct wr_config *c, const struct wr_plan *plan, struct wr_resume **resume)
 {
 	struct wr_resume_options o = {.dir = wr_config_str(c, "dir"),
 				      .resume = wr_config_str(c, "resume"),
+				      .from = wr_config_str(c, "from"),
 				      .allow_dropped = wr_config_bool(c, "allow-dropped-state"),
 				      .plan = plan};
 
 	if (!o.dir && strcmp(o.resume, "auto") && strcmp(o.resume, "never"))
 		return wr_error_set(WR_EUSER, "--resume=%s needs --dir: where the job's own checkpoints go",
 				    o.resume);
-	if (!o.dir)
+	if (!o.dir && !o.from)
 		return WR_OK;
 	*resume = wr_resume_open(&o);
 	return *resume ? WR_OK : wr_error_code();
@@ -350,6 +353,46 @@ static int verb_test(struct wr_config *c, int argc, char **argv)
 	return failures ? EXIT_FAILED : 0;
 }
 
+static int need_folder(int argc, char **argv)
+{
+	if (argc > 0)
+		return wr_error_set(
+		    WR_EUSER,
+		    "'%s' is no command of weir savepoint; `weir savepoint --help` lists them, "
+		    "and options stand behind them",
+		    argv[0]);
+	return wr_error_set(WR_EUSER, "a savepoint of what? --dir names the folder of a job's checkpoints; "
+				      "`weir savepoint --help` tells more");
+}
+
+static int verb_savepoint(struct wr_config *c, int argc, char **argv)
+{
+	struct wr_savepoint_made made;
+	struct wr_bytes text = WR_BYTES_EMPTY;
+
+	if (argc > 0 || !wr_config_is_set(c, "dir")) {
+		need_folder(argc, argv);
+		return complain(EXIT_USAGE);
+	}
+	if (wr_savepoint_make_newest(wr_config_str(c, "dir"), wr_config_str(c, "output"), &made) != WR_OK)
+		return complain(EXIT_FAILED);
+	if (wr_config_bool(c, "json")) {
+		wr_bytes_printf(&text,
+				"{\"bytes\":%" PRIu64 ",\"checkpoint\":%" PRIu64 ",\"file\":", made.bytes,
+				made.checkpoint);
+		wr_bytes_put_json(&text, made.path, strlen(made.path));
+		wr_bytes_printf(&text, ",\"job\":");
+		wr_bytes_put_json(&text, made.job, strlen(made.job));
+		wr_bytes_printf(&text, "}");
+		printf("%.*s\n", (int)text.len, (const char *)text.data);
+		wr_bytes_deinit(&text);
+	} else {
+		printf("%s: checkpoint %" PRIu64 " of job \"%s\", %" PRIu64 " bytes\n", made.path,
+		       made.checkpoint, made.job, made.bytes);
+	}
+	return 0;
+}
+
 static int verb_version(struct wr_config *c, int argc, char **argv)
 {
 	(void)argc, (void)argv;
@@ -377,6 +420,11 @@ static const struct verb verbs[] = {
     {"test", "[options] [FILE|FOLDER …]",
      "run the specs of jobs (files called *_spec.lua), with the engine inside",
      "  weir test jobs/\n  weir test --filter='late' jobs/spec/top_words_spec.lua\n", verb_test},
+    {"savepoint", "--dir DIR [-o FILE]", "make one file of a job's newest checkpoint, to go on from anywhere",
+     "  weir savepoint --dir state\n"
+     "  weir savepoint --dir state -o monday.weir\n"
+     "  weir run --from monday.weir --dir state2 -p 4 job.lua\n",
+     verb_savepoint},
     {"version", "", "show the version", "  weir version --json\n", verb_version},
     {"help", "[verb | metrics]", "show help, or what is measured", "  weir help run\n  weir help metrics\n",
      verb_help},

@@ -24,7 +24,8 @@ static struct point {
     {"checkpoint.ack", 0, 0},	  {"checkpoint.complete", 0, 0}, {"checkpoint.published", 0, 0},
     {"checkpoint.removed", 0, 0}, {"checkpoint.trigger", 0, 0},	 {"file.fsync", 0, 0},
     {"file.open", 0, 0},	  {"file.read", 0, 0},		 {"file.write", 0, 0},
-    {"mem.alloc", 0, 0},
+    {"mem.alloc", 0, 0},	  {"savepoint.rename", 0, 0},	 {"savepoint.sync", 0, 0},
+    {"savepoint.write", 0, 0},
 };
 enum { POINTS = sizeof points / sizeof *points };
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;

@@ -20,6 +20,7 @@ enum wr_block_kind {
 	WR_BLOCK_TIMERS = 5,   /* timers of a key group */
 	WR_BLOCK_MANIFEST = 6, /* the whole of a manifest */
 	WR_BLOCK_END = 7,      /* nothing follows; the payload is the number of blocks before, a u64 */
+	WR_BLOCK_INDEX = 8,    /* of a savepoint: where its blobs are */
 	WR_BLOCK_KINDS,
 };
 

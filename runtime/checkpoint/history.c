@@ -31,7 +31,7 @@ struct list {
 };
 
 /* Only names that are written here: no copy of a folder, no number with zeros in front. */
-static bool is_checkpoint(const char *name, uint64_t *number)
+bool wr_history_number(const char *name, uint64_t *number)
 {
 	char same[WR_HISTORY_ID];
 
@@ -47,7 +47,7 @@ static int add(void *arg, const char *name)
 	struct list *l = arg;
 	uint64_t number;
 
-	if (!is_checkpoint(name, &number))
+	if (!wr_history_number(name, &number))
 		return WR_OK;
 	if (l->count == l->cap) {
 		uint32_t cap = 2 * l->cap + 16;
@@ -109,8 +109,7 @@ int wr_history_verify(struct wr_blobs *blobs, const struct wr_manifest *m)
 	return rc;
 }
 
-/* WR_END: it has no manifest. */
-static int open_one(struct wr_blobs *blobs, uint64_t number, struct wr_arena *arena, struct wr_manifest *out)
+int wr_history_open(struct wr_blobs *blobs, uint64_t number, struct wr_arena *arena, struct wr_manifest *out)
 {
 	char id[WR_HISTORY_ID];
 	struct wr_blob_view view;
@@ -138,7 +137,7 @@ int wr_history_latest(struct wr_blobs *blobs, struct wr_arena *arena, struct wr_
 
 	*newest = l.count ? l.numbers[0] : 0;
 	for (uint32_t i = 0; i < l.count && rc == WR_OK && found == WR_END; i++) {
-		found = open_one(blobs, l.numbers[i], arena, out);
+		found = wr_history_open(blobs, l.numbers[i], arena, out);
 		if (found == WR_EUSER) {
 			wr_warn("checkpoint",
 				"checkpoint %" PRIu64 " is damaged, the one before is taken: %s",

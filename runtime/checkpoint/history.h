@@ -22,6 +22,10 @@ void wr_history_blob_id(uint64_t checkpoint, uint32_t vertex, uint32_t subtask, 
  * out twice. */
 int wr_history_latest(struct wr_blobs *blobs, struct wr_arena *arena, struct wr_manifest *out,
 		      uint64_t *newest);
+/* Checkpoint `number`, as wr_history_latest. WR_END: it has no manifest; WR_EUSER: it is damaged. */
+int wr_history_open(struct wr_blobs *blobs, uint64_t number, struct wr_arena *arena, struct wr_manifest *out);
+/* The number in a name like "chk-12"; false: it is none that is written here. */
+bool wr_history_number(const char *name, uint64_t *number);
 /* Reads all of a checkpoint and checks every sum. WR_EUSER says which blob is damaged, or missing. */
 int wr_history_verify(struct wr_blobs *blobs, const struct wr_manifest *m);
 /* Removes what is older than the `retain` newest that hold, `newest` among them; manifests first, so that a

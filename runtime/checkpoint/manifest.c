@@ -2,6 +2,8 @@
 /* manifest: to bytes and back. */
 #include "checkpoint/manifest.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include "base/error.h"
 #include "checkpoint/block.h"
@@ -69,12 +71,16 @@ static void put_vertex(struct wr_bytes *out, const struct wr_manifest_vertex *v)
 
 static void put_manifest(struct wr_bytes *out, const struct wr_manifest *m)
 {
-	wr_value_put_record(out, 9);
+	bool origin = m->origin && *m->origin;
+
+	wr_value_put_record(out, 9 + origin);
 	put_u64(out, "checkpoint", m->checkpoint);
 	wr_value_put_name(out, "finished");
 	wr_value_put_bool(out, m->finished);
 	put_str(out, "job", m->job);
 	put_u64(out, "lineage", m->lineage);
+	if (origin)
+		put_str(out, "origin", m->origin);
 	put_str(out, "script", m->script);
 	wr_value_put_name(out, "sources");
 	wr_value_put_list(out, m->source_count);
@@ -244,6 +250,7 @@ static void get_manifest(struct decoding *d, const struct wr_value *v, struct wr
 	m->time_ms = (int64_t)get_u64(d, v, "time", UINT64_MAX);
 	m->job = get_str(d, v, "job");
 	m->script = get_str(d, v, "script");
+	m->origin = v->tag == WR_V_RECORD && wr_value_get(v, "origin") ? get_str(d, v, "origin") : "";
 	finished = v->tag == WR_V_RECORD ? wr_value_get(v, "finished") : NULL;
 	m->finished = finished && finished->tag == WR_V_TRUE;
 	vertices = field(d, v, "vertices", WR_V_LIST);
@@ -296,6 +303,11 @@ int wr_manifest_decode(const void *p, size_t len, struct wr_arena *arena, struct
 	}
 	wr_block_reader_deinit(&r);
 	return d.rc;
+}
+
+void wr_manifest_identity(const struct wr_manifest *m, char out[WR_MANIFEST_IDENTITY])
+{
+	snprintf(out, WR_MANIFEST_IDENTITY, "%016" PRIx64 "-%" PRIu64, m->lineage, m->checkpoint);
 }
 
 const struct wr_manifest_stage *wr_manifest_find(const struct wr_manifest *m, const char *uid,

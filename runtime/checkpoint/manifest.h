@@ -38,6 +38,7 @@ struct wr_manifest_source { /* an enumerator's state */
 struct wr_manifest {
 	uint64_t checkpoint; /* rises within a lineage */
 	uint64_t lineage;    /* drawn when a job begins anew, or from a checkpoint that is not its last */
+	const char *origin;  /* wr_manifest_identity of what the lineage began from, "" = nothing */
 	int64_t time_ms;     /* when it was triggered */
 	const char *job;
 	const char *script; /* hash of the bundle, "" = unknown */
@@ -52,6 +53,9 @@ struct wr_manifest {
 int wr_manifest_encode(const struct wr_manifest *m, struct wr_bytes *out);
 /* Everything in *out lives in `arena`. WR_EUSER: these bytes are no manifest, or of a newer version. */
 int wr_manifest_decode(const void *p, size_t len, struct wr_arena *arena, struct wr_manifest *out);
+/* A name that no other checkpoint has: lineage and number. */
+enum { WR_MANIFEST_IDENTITY = 40 };
+void wr_manifest_identity(const struct wr_manifest *m, char out[WR_MANIFEST_IDENTITY]);
 /* The stage whose first operator is `uid`, and where: NULL if there is none. */
 const struct wr_manifest_stage *wr_manifest_find(const struct wr_manifest *m, const char *uid,
 						 uint32_t *vertex, uint32_t *stage);

@@ -186,6 +186,9 @@ static int manifest_of(struct wr_checkpoints *c, uint64_t checkpoint, bool finis
 	const struct wr_plan *p = c->job->o.plan;
 	struct wr_manifest m = {.checkpoint = checkpoint,
 				.lineage = c->lineage,
+				.origin = c->o.origin	  ? c->o.origin
+					  : c->o.restored ? c->o.restored->origin
+							  : "",
 				.time_ms = c->triggered_ms,
 				.job = p->job,
 				.script = c->o.script ? c->o.script : "",
@@ -474,7 +477,7 @@ static int init(struct wr_checkpoints *c)
 	uint64_t now_ns = wr_clock_ns(c->job->o.clock);
 	struct wr_rand draw = {now_ns ^ (uint64_t)wr_clock_ms(c->job->o.clock) << 20};
 
-	c->lineage = c->o.restored ? c->o.restored->lineage : wr_rand_next(&draw) >> 1;
+	c->lineage = c->o.restored && !c->o.origin ? c->o.restored->lineage : wr_rand_next(&draw) >> 1;
 	c->last = c->o.restored ? c->o.restored->checkpoint : 0;
 	c->task_count = o.tasks;
 	c->first = wr_zalloc(&mem, p->vertex_count * sizeof *c->first);

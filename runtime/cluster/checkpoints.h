@@ -20,7 +20,8 @@ struct wr_checkpoint_options {
 	bool at_least_once;
 	const char *script;		    /* hash of the bundle */
 	const struct wr_manifest *restored; /* where the job begins, NULL = anew; borrowed */
-	uint64_t newest;		    /* highest number that was ever begun in `blobs` */
+	const char *origin; /* the savepoint with which a lineage begins, NULL: that of `restored` goes on */
+	uint64_t newest;    /* highest number that was ever begun in `blobs` */
 };
 
 struct wr_checkpoints;

@@ -74,8 +74,9 @@ static int build(struct wr_attempts *a)
 
 	if (a->o.resume) {
 		o->restore = wr_resume_restore(a->o.resume);
-		o->checkpoints = c;
 		c->blobs = wr_resume_blobs(a->o.resume);
+		o->checkpoints = c->blobs ? c : NULL;
+		c->origin = wr_resume_origin(a->o.resume);
 		c->restored = o->restore ? o->restore->manifest : NULL;
 		c->newest = wr_resume_newest(a->o.resume);
 		a->checkpoint = c->restored ? c->restored->checkpoint : 0;

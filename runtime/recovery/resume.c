@@ -7,12 +7,15 @@
 #include <string.h>
 #include "base/error.h"
 #include "base/log.h"
+#include "savepoint/file.h"
 
 struct wr_resume {
 	struct wr_resume_options o;
-	struct wr_blobs *blobs, *other; /* other: of a path in `resume` */
-	struct wr_arena arena;
-	struct wr_manifest manifest;
+	struct wr_blobs *blobs, *elsewhere; /* of `dir`, and of what `from` or `resume` names */
+	struct wr_arena arena, other_arena;
+	struct wr_manifest manifest, other_manifest;
+	char origin[WR_MANIFEST_IDENTITY]; /* identity of the other manifest */
+	bool began;			   /* with `from` */
 	struct wr_restore restore;
 	bool looked, found;
 	uint64_t newest;
@@ -123,36 +126,60 @@ static int another_job(const struct wr_resume *r)
 	    r->o.dir, r->manifest.job, r->o.plan->job, r->o.dir);
 }
 
-int wr_resume_again(struct wr_resume *r)
+/* It says where to begin, and there is more than one answer. */
+static int strangers(const struct wr_resume *r)
 {
-	struct wr_blobs *blobs = r->other ? r->other : r->blobs;
-	uint64_t newest;
-	int rc;
+	return wr_error_set(
+	    WR_EUSER,
+	    "%s has checkpoints that do not come from %s, the last being %" PRIu64
+	    ": leave --from away to go on from there, add --resume=never to leave them behind, or "
+	    "give another --dir",
+	    r->o.dir, r->o.from, r->manifest.checkpoint);
+}
 
-	wr_arena_reset(&r->arena);
-	r->found = false;
-	rc = wr_history_latest(r->blobs, &r->arena, &r->manifest, &r->newest);
+/* The newest checkpoint of the job's own folder. WR_END: it begins elsewhere. */
+static int look_at_home(struct wr_resume *r)
+{
+	bool never = !strcmp(r->o.resume, "never");
+	int rc = r->blobs ? wr_history_latest(r->blobs, &r->arena, &r->manifest, &r->newest) : WR_END;
+
 	if (!r->looked)
 		r->before = r->newest;
 	r->looked = true;
-	if (!strcmp(r->o.resume, "never") &&
-	    (rc == WR_EUSER || rc == WR_END || (rc == WR_OK && r->manifest.checkpoint <= r->before)))
-		return WR_OK;
+	if (never && (rc == WR_EUSER || (rc == WR_OK && r->manifest.checkpoint <= r->before)))
+		return WR_END;
 	if (rc == WR_EUSER)
 		return wr_error_set(rc, "%s: %s; begin anew with --resume=never, or in another folder",
 				    r->o.dir, wr_error_text());
 	if (rc == WR_OK && strcmp(r->manifest.job, r->o.plan->job))
 		return another_job(r);
-	if (rc < 0)
-		return rc;
-	if (r->other && rc == WR_END)
-		rc = wr_history_latest(r->other, &r->arena, &r->manifest, &newest);
-	else
-		blobs = r->blobs;
-	if (rc == WR_END && r->other)
-		return wr_error_set(WR_EUSER, "there is no checkpoint in %s", r->o.resume);
-	if (rc == WR_EUSER)
-		return wr_error_wrap(rc, "%s", r->o.resume);
+	if (rc == WR_OK && r->o.from && !never && strcmp(r->manifest.origin, r->origin))
+		return strangers(r);
+	return rc;
+}
+
+/* Where else it is to begin. WR_END: nowhere, it begins anew. */
+static int look_elsewhere(struct wr_resume *r)
+{
+	if (!r->elsewhere)
+		return WR_END;
+	r->manifest = r->other_manifest;
+	r->began = r->o.from != NULL;
+	return WR_OK;
+}
+
+int wr_resume_again(struct wr_resume *r)
+{
+	struct wr_blobs *blobs = r->blobs;
+	int rc;
+
+	wr_arena_reset(&r->arena);
+	r->found = r->began = false;
+	rc = look_at_home(r);
+	if (rc == WR_END) {
+		blobs = r->elsewhere;
+		rc = look_elsewhere(r);
+	}
 	if (rc != WR_OK)
 		return rc == WR_END ? WR_OK : rc;
 	if (!r->manifest.finished)
@@ -162,19 +189,41 @@ int wr_resume_again(struct wr_resume *r)
 	return rc;
 }
 
+/* What `from` or `resume` names. */
+static int open_elsewhere(struct wr_resume *r)
+{
+	bool path = strcmp(r->o.resume, "auto") && strcmp(r->o.resume, "never");
+	const char *where = r->o.from ? r->o.from : path ? r->o.resume : NULL;
+
+	if (r->o.from && path)
+		return wr_error_set(
+		    WR_EUSER, "--from and --resume=%s both say where to begin: leave one away", r->o.resume);
+	if (!where)
+		return WR_OK;
+	r->elsewhere = wr_savepoint_open(where, &r->other_arena, &r->other_manifest);
+	if (!r->elsewhere)
+		return wr_error_code();
+	wr_manifest_identity(&r->other_manifest, r->origin);
+	return WR_OK;
+}
+
 struct wr_resume *wr_resume_open(const struct wr_resume_options *o)
 {
 	struct wr_resume *r = wr_zalloc(&mem, sizeof *r);
-	bool path = strcmp(o->resume, "auto") && strcmp(o->resume, "never");
+	int rc = WR_OK;
 
 	if (!r)
 		return NULL;
 	r->o = *o;
 	wr_arena_init(&r->arena, &mem);
-	r->blobs = wr_blobs_folder(o->dir, true);
-	if (r->blobs && path)
-		r->other = wr_blobs_folder(o->resume, false);
-	if (r->blobs && (!path || r->other) && wr_resume_again(r) == WR_OK)
+	wr_arena_init(&r->other_arena, &mem);
+	if (o->dir) {
+		r->blobs = wr_blobs_folder(o->dir, true);
+		rc = r->blobs ? WR_OK : WR_EFATAL;
+	}
+	if (rc == WR_OK)
+		rc = open_elsewhere(r);
+	if (rc == WR_OK && wr_resume_again(r) == WR_OK)
 		return r;
 	wr_resume_close(r);
 	return NULL;
@@ -186,9 +235,10 @@ void wr_resume_close(struct wr_resume *r)
 		return;
 	if (r->blobs)
 		r->blobs->ops->free(r->blobs);
-	if (r->other)
-		r->other->ops->free(r->other);
+	if (r->elsewhere)
+		r->elsewhere->ops->free(r->elsewhere);
 	wr_arena_deinit(&r->arena);
+	wr_arena_deinit(&r->other_arena);
 	wr_free(&mem, r);
 }
 
@@ -202,7 +252,13 @@ const struct wr_restore *wr_resume_restore(const struct wr_resume *r)
 	return r->found ? &r->restore : NULL;
 }
 
+const char *wr_resume_origin(const struct wr_resume *r)
+{
+	return r->began ? r->origin : NULL;
+}
+
+/* Tasks pass over barriers up to the one they begin at, so numbers rise above that as well. */
 uint64_t wr_resume_newest(const struct wr_resume *r)
 {
-	return r->newest;
+	return r->found && r->manifest.checkpoint > r->newest ? r->manifest.checkpoint : r->newest;
 }
