@@ -345,6 +345,7 @@ static void making_env(struct making *m)
 {
 	struct wr_job *j = m->job;
 	const struct wr_plan_vertex *v = &j->o.plan->vertices[m->vertex];
+	const struct wr_checkpoint_options *c = j->o.checkpoints;
 
 	m->wake = wr_runner_notify(m->runner);
 	m->def.env = (struct wr_stage_env){.job = j->o.plan->job,
@@ -359,6 +360,8 @@ static void making_env(struct making *m)
 					   .post = wr_job_post,
 					   .post_arg = j,
 					   .vertex = m->vertex,
+					   .folder_id = c ? c->folder_id : 0,
+					   .run = c ? c->newest + 1 : 1,
 					   .bundle = j->o.bundle};
 }
 

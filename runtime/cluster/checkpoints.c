@@ -48,7 +48,8 @@ struct wr_checkpoints {
 	struct publishing publishing, finishing; /* the latter: of the end of the job */
 	struct removing removing;
 	uint64_t lineage, last;
-	uint32_t answered;
+	uint32_t asked, answered;
+	bool wanted; /* by a task, and not begun yet */
 	int64_t triggered_ms;
 	uint64_t began_ns;
 	char error[512]; /* of the checkpoint under way */
@@ -282,6 +283,7 @@ static int begin(struct wr_checkpoints *c, uint64_t checkpoint, uint64_t now_ns)
 
 	c->triggered_ms = wr_clock_ms(j->o.clock);
 	c->began_ns = now_ns;
+	c->wanted = false;
 	*c->error = 0;
 	for (uint32_t i = 0; i < c->task_count; i++) {
 		c->parts[i].blob.len = 0;
@@ -364,9 +366,12 @@ uint64_t wr_checkpoints_deadline(const struct wr_checkpoints *c)
 	return wr_coordinator_deadline(c->coordinator);
 }
 
-void wr_checkpoints_ask(struct wr_checkpoints *c, uint64_t now_ns)
+uint32_t wr_checkpoints_ask(struct wr_checkpoints *c, uint64_t now_ns)
 {
+	uint32_t number = ++c->asked;
+
 	wr_coordinator_ask(c->coordinator, now_ns);
+	return number;
 }
 
 uint64_t wr_checkpoints_last(const struct wr_checkpoints *c)
@@ -411,6 +416,12 @@ int wr_checkpoints_letter(struct wr_checkpoints *c, const struct wr_letter *l)
 		pending = wr_coordinator_pending(c->coordinator);
 		if (pending)
 			trigger(c, pending);
+		return WR_OK;
+	}
+	if (l->type == WR_LETTER_WANTED) {
+		if (!c->wanted)
+			wr_checkpoints_ask(c, now_ns);
+		c->wanted = true;
 		return WR_OK;
 	}
 	rc = wr_ack_parse(l->payload, l->len, &ack);

@@ -22,20 +22,21 @@ struct wr_checkpoint_options {
 	const struct wr_manifest *restored; /* where the job begins, NULL = anew; borrowed */
 	const char *origin; /* the savepoint with which a lineage begins, NULL: that of `restored` goes on */
 	uint64_t newest;    /* highest number that was ever begun in `blobs` */
+	uint64_t folder_id; /* of `blobs` (checkpoint/folder_id.h) */
 };
 
 struct wr_checkpoints;
 /* NULL with the error set. */
 struct wr_checkpoints *wr_checkpoints_new(struct wr_job *j, const struct wr_checkpoint_options *o);
 void wr_checkpoints_free(struct wr_checkpoints *c);
-/* ACK, DECLINE, NOT_YET and ENDED. */
+/* ACK, DECLINE, NOT_YET, WANTED and ENDED. */
 int wr_checkpoints_letter(struct wr_checkpoints *c, const struct wr_letter *l);
 /* Does what is due. WR_OK, or the error for which the job is to fail. */
 int wr_checkpoints_work(struct wr_checkpoints *c, uint64_t now_ns);
 /* When to work next, UINT64_MAX = when a letter comes or the loop is woken. */
 uint64_t wr_checkpoints_deadline(const struct wr_checkpoints *c);
-/* One more, soon. */
-void wr_checkpoints_ask(struct wr_checkpoints *c, uint64_t now_ns);
+/* One more, soon. Gives what wr_checkpoints_answered is at least when it is done. */
+uint32_t wr_checkpoints_ask(struct wr_checkpoints *c, uint64_t now_ns);
 /* Number of the last that holds, and how many were asked for and are done, whatever came of them. */
 uint64_t wr_checkpoints_last(const struct wr_checkpoints *c);
 uint32_t wr_checkpoints_answered(const struct wr_checkpoints *c);

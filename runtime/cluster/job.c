@@ -184,6 +184,7 @@ static int deliver_here(struct wr_job *j, const struct wr_letter *l)
 	case WR_LETTER_ACK:
 	case WR_LETTER_DECLINE:
 	case WR_LETTER_NOT_YET:
+	case WR_LETTER_WANTED:
 	case WR_LETTER_ENDED:
 		return wr_checkpoints_letter(j->checkpoints, l);
 	default:
@@ -225,13 +226,14 @@ void wr_job_read_mail(struct wr_job *j)
 
 /* ---- running ---- */
 
-static void stop_sources(struct wr_job *j)
+static void send_to(struct wr_job *j, enum wr_letter_type type, bool sources_only)
 {
 	const struct wr_plan *p = j->o.plan;
 
 	for (uint32_t v = 0; v < p->vertex_count; v++)
-		for (uint32_t i = 0; !p->vertices[v].inputs && i < p->vertices[v].parallelism; i++)
-			wr_job_send(j, WR_LETTER_STOP, (struct wr_address){v, i, 0}, NULL, 0);
+		for (uint32_t i = 0;
+		     (!sources_only || !p->vertices[v].inputs) && i < p->vertices[v].parallelism; i++)
+			wr_job_send(j, type, (struct wr_address){v, i, 0}, NULL, 0);
 }
 
 static bool goes_on(struct wr_job *j)
@@ -253,13 +255,13 @@ static uint64_t work_on_checkpoints(struct wr_job *j)
 }
 
 /* The user, or a sink, wants an end. A job with checkpoints is not drained: it can go on from the last one,
- * which is taken now. */
-static void stop_in_order(struct wr_job *j)
+ * which is taken now: its number among those that were asked for, or 0. */
+static uint32_t stop_in_order(struct wr_job *j)
 {
 	if (j->checkpoints && !atomic_load(&j->enough))
-		wr_checkpoints_ask(j->checkpoints, wr_clock_ns(j->o.clock));
-	else
-		stop_sources(j);
+		return wr_checkpoints_ask(j->checkpoints, wr_clock_ns(j->o.clock));
+	send_to(j, WR_LETTER_STOP, true);
+	return 0;
 }
 
 static void coordinate(struct wr_job *j)
@@ -267,6 +269,7 @@ static void coordinate(struct wr_job *j)
 	uint64_t tick_ns = (uint64_t)j->o.tick_ms * JOB_NS_PER_MS;
 	uint64_t tick = wr_clock_ns(j->o.clock) + tick_ns;
 	bool stopping = false;
+	uint32_t last = 0; /* the checkpoint behind which the tasks are bid end */
 
 	while (goes_on(j)) {
 		uint64_t next = discover(j), due;
@@ -274,13 +277,16 @@ static void coordinate(struct wr_job *j)
 		wr_job_read_mail(j);
 		if (!stopping && (atomic_load(&j->stops) || atomic_load(&j->enough))) {
 			stopping = true;
-			stop_in_order(j);
+			last = stop_in_order(j);
 		}
 		due = work_on_checkpoints(j);
 		if (due < next)
 			next = due;
-		if (j->checkpoints && wr_checkpoints_answered(j->checkpoints))
-			break;
+		if (last && wr_checkpoints_answered(j->checkpoints) >= last) {
+			send_to(j, WR_LETTER_CANCEL, false);
+			j->cancelled = true;
+			last = 0;
+		}
 		if (j->o.tick && wr_clock_ns(j->o.clock) >= tick) {
 			j->o.tick(j->o.tick_arg, false);
 			tick += tick_ns;
@@ -306,7 +312,7 @@ int wr_job_run(struct wr_job *j)
 		j->o.tick(j->o.tick_arg, true);
 	if (j->code != WR_OK)
 		return wr_error_set(j->code, "%s", j->error ? j->error : "out of memory");
-	if (j->checkpoints && !atomic_load(&j->running))
+	if (j->checkpoints && !atomic_load(&j->running) && !j->cancelled)
 		rc = wr_checkpoints_finish(j->checkpoints);
 	if (rc != WR_OK)
 		return rc;

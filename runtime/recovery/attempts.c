@@ -79,6 +79,7 @@ static int build(struct wr_attempts *a)
 		c->origin = wr_resume_origin(a->o.resume);
 		c->restored = o->restore ? o->restore->manifest : NULL;
 		c->newest = wr_resume_newest(a->o.resume);
+		c->folder_id = wr_resume_folder_id(a->o.resume);
 		a->checkpoint = c->restored ? c->restored->checkpoint : 0;
 	}
 	if (o->restore && o->restore->manifest->finished) {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/error.h"
 #include "base/log.h"
+#include "checkpoint/folder_id.h"
 #include "savepoint/file.h"
 
 struct wr_resume {
@@ -18,7 +19,7 @@ struct wr_resume {
 	bool began;			   /* with `from` */
 	struct wr_restore restore;
 	bool looked, found;
-	uint64_t newest;
+	uint64_t newest, folder_id;
 	uint64_t before; /* highest number that was begun by earlier runs */
 };
 
@@ -221,6 +222,8 @@ struct wr_resume *wr_resume_open(const struct wr_resume_options *o)
 		r->blobs = wr_blobs_folder(o->dir, true);
 		rc = r->blobs ? WR_OK : WR_EFATAL;
 	}
+	if (rc == WR_OK && r->blobs)
+		rc = wr_folder_id(r->blobs, &r->folder_id);
 	if (rc == WR_OK)
 		rc = open_elsewhere(r);
 	if (rc == WR_OK && wr_resume_again(r) == WR_OK)
@@ -250,6 +253,11 @@ struct wr_blobs *wr_resume_blobs(struct wr_resume *r)
 const struct wr_restore *wr_resume_restore(const struct wr_resume *r)
 {
 	return r->found ? &r->restore : NULL;
+}
+
+uint64_t wr_resume_folder_id(const struct wr_resume *r)
+{
+	return r->folder_id;
 }
 
 const char *wr_resume_origin(const struct wr_resume *r)

@@ -26,6 +26,8 @@ int wr_resume_again(struct wr_resume *r);
 struct wr_blobs *wr_resume_blobs(struct wr_resume *r); /* of `dir`; NULL: checkpoints are not taken */
 /* NULL: the job begins anew. */
 const struct wr_restore *wr_resume_restore(const struct wr_resume *r);
+/* Of `dir` (checkpoint/folder_id.h), 0 = checkpoints are not taken. */
+uint64_t wr_resume_folder_id(const struct wr_resume *r);
 /* The job begins a lineage of its own: identity of the savepoint that it begins from; NULL: it goes on with
  * that of the checkpoint. */
 const char *wr_resume_origin(const struct wr_resume *r);

@@ -140,12 +140,14 @@ static int on_end(struct wr_stage *s)
 
 	if (rc != WR_OK)
 		return rc;
+	s->awaits_checkpoint = false;
 	if (s->ops->end)
 		rc = s->ops->end(s);
 	rc = wr_stage_answer(s, rc);
 	if (rc != WR_OK)
 		return rc;
 	task_of(s)->ended++;
+	task_of(s)->past_end[s->index] = true;
 	return stage_event(s, WR_EV_END, 0, 0, NULL);
 }
 
@@ -247,6 +249,7 @@ int wr_task_drain(struct wr_task *t)
 {
 	struct wr_chain *c = &t->chain;
 	uint32_t i = c->stage_count;
+	bool awaits = false;
 
 	while (i > 0) {
 		struct wr_inbox *box = &c->inboxes[i - 1];
@@ -258,6 +261,11 @@ int wr_task_drain(struct wr_task *t)
 		}
 		c->pause = c->moved = c->told = false;
 		rc = on_item(&c->stages[i - 1], box->first);
+		if (rc == WR_AGAIN && c->stages[i - 1].awaits_checkpoint) {
+			t->waits = &c->stages[--i];
+			awaits = true;
+			continue;
+		}
 		if (rc == WR_OK)
 			wr_inbox_drop(c, i - 1);
 		else if (rc == WR_AGAIN)
@@ -265,6 +273,7 @@ int wr_task_drain(struct wr_task *t)
 		if (rc != WR_OK)
 			return rc;
 		i = c->stage_count;
+		awaits = false;
 	}
-	return WR_OK;
+	return awaits ? DRAIN_WAIT : WR_OK;
 }

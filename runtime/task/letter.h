@@ -14,7 +14,7 @@
 #include "base/bytes.h"
 #include "record/row.h"
 
-enum { WR_LETTER_VERSION = 3 };
+enum { WR_LETTER_VERSION = 4 };
 
 /* Part of the wire form: never renumbered, and a new one raises the version. 6 swap is kept for new functions
  * in a running job. */
@@ -30,6 +30,7 @@ enum wr_letter_type {
 	WR_LETTER_DECLINE = 8,	/* struct wr_ack: it could not be taken */
 	WR_LETTER_ENDED = 9,	/* the task has ended; nothing follows */
 	WR_LETTER_NOT_YET = 10, /* struct wr_ack: the task cannot take snapshots yet, which is no failure */
+	WR_LETTER_WANTED = 11,	/* all of the task has ended but what waits for a checkpoint: take one */
 	/* to a stage: between the reader and the enumerator of a source */
 	WR_LETTER_SPLIT_WANTED = 64, /* reader → enumerator: give me one more */
 	WR_LETTER_SPLIT = 65,	     /* enumerator → reader: the split (connect/split.h) */

@@ -99,8 +99,9 @@ static int task_init(struct wr_task *t, const struct wr_task_def *def)
 	t->chain.inboxes = zeroed(t, n * sizeof *t->chain.inboxes);
 	t->passed = zeroed(t, n * sizeof *t->passed);
 	t->closed = zeroed(t, n * sizeof *t->closed);
+	t->past_end = zeroed(t, n * sizeof *t->past_end);
 	t->ports = zeroed(t, (t->port_count + 1) * sizeof *t->ports);
-	if (!t->chain.stages || !t->chain.inboxes || !t->passed || !t->closed || !t->ports)
+	if (!t->chain.stages || !t->chain.inboxes || !t->passed || !t->closed || !t->past_end || !t->ports)
 		return WR_EFATAL;
 	t->chain.stage_count = n;
 	for (uint32_t i = 0; i < n && rc == WR_OK; i++) {

@@ -16,6 +16,7 @@ struct stage {				     /* of ours, and what it inherits */
 	uint32_t part_count;
 	int64_t watermark, passed; /* the lowest of its former subtasks */
 	bool timed;
+	bool alive; /* one of them had not ended */
 };
 
 struct restoring {
@@ -103,6 +104,11 @@ static bool is_list_of(const struct wr_value *v, enum wr_tag tag, uint32_t count
 	return true;
 }
 
+static bool is_true(const struct wr_value *list, uint32_t i)
+{
+	return list && list->items[i].tag == WR_V_TRUE;
+}
+
 static bool are_channels(const struct wr_value *v)
 {
 	for (uint32_t i = 0; v && v->tag == WR_V_LIST && i < v->count; i++)
@@ -117,7 +123,7 @@ static int take_times(struct restoring *r, uint32_t vertex, const struct wr_bloc
 {
 	const struct wr_manifest_vertex *v = &r->from->manifest->vertices[vertex];
 	struct wr_reader in = wr_reader_of(block->payload, block->len);
-	const struct wr_value *passed, *watermarks, *channels;
+	const struct wr_value *passed, *watermarks, *channels, *ended;
 	struct wr_value value;
 	int rc = wr_value_parse(&in, &r->arena, &value);
 
@@ -126,15 +132,18 @@ static int take_times(struct restoring *r, uint32_t vertex, const struct wr_bloc
 	passed = value.tag == WR_V_RECORD ? wr_value_get(&value, "passed") : NULL;
 	watermarks = value.tag == WR_V_RECORD ? wr_value_get(&value, "watermarks") : NULL;
 	channels = value.tag == WR_V_RECORD ? wr_value_get(&value, "channels") : NULL;
+	ended = value.tag == WR_V_RECORD ? wr_value_get(&value, "ended") : NULL;
 	if (!is_list_of(passed, WR_V_I64, v->stage_count) ||
-	    !is_list_of(watermarks, WR_V_I64, v->stage_count) || !are_channels(channels))
+	    !is_list_of(watermarks, WR_V_I64, v->stage_count) || !are_channels(channels) ||
+	    (ended && (ended->tag != WR_V_LIST || ended->count != v->stage_count)))
 		return wr_error_set(WR_EUSER, "what it says of the task is malformed");
 	for (uint32_t n = 0; n < v->stage_count; n++) {
 		int32_t i = stage_of(r, vertex, n);
 		struct stage *s = i < 0 ? NULL : &r->stages[i];
 
-		if (!s)
+		if (!s || is_true(ended, n))
 			continue;
+		s->alive = true;
 		s->passed = s->timed ? lower(s->passed, passed->items[n].i64) : passed->items[n].i64;
 		s->watermark =
 		    s->timed ? lower(s->watermark, watermarks->items[n].i64) : watermarks->items[n].i64;
@@ -240,26 +249,41 @@ static int take_blob(struct restoring *r, uint32_t vertex, uint32_t subtask)
 
 /* ---- the task ---- */
 
-/* It had ended: it says so to those behind it, and nothing else (C30). */
-static int restore_ended(struct wr_task *t)
+/* Stage `i` had ended: it says so to those behind it, and nothing else (C30). */
+static int end_stage(struct wr_task *t, uint32_t i)
 {
-	struct wr_chain *c = &t->chain;
+	struct wr_stage *s = &t->chain.stages[i];
 	int rc = WR_OK;
 
-	for (uint32_t i = 0; i < t->port_count && rc == WR_OK; i++) {
-		rc = wr_port_event(&t->ports[i], WR_EV_WATERMARK, WR_TS_MAX, 0, NULL);
+	for (uint32_t k = 0; k < s->out_count && rc == WR_OK; k++) {
+		rc = wr_port_event((struct wr_port *)s->outs[k], WR_EV_WATERMARK, WR_TS_MAX, 0, NULL);
 		if (rc == WR_OK)
-			rc = wr_port_event(&t->ports[i], WR_EV_END, 0, 0, NULL);
+			rc = wr_port_event((struct wr_port *)s->outs[k], WR_EV_END, 0, 0, NULL);
 	}
-	for (uint32_t i = 0; i < c->stage_count; i++)
-		while (c->inboxes[i].first)
-			wr_inbox_drop(c, i);
-	t->input_ended = true;
-	t->ended = c->stage_count;
+	t->past_end[i] = true;
+	t->ended++;
 	return rc;
 }
 
-static int take_vertex(struct restoring *r, uint32_t vertex, bool *ended)
+/* The first stage had ended, and so had those of the others that are not alive; the first had them all where
+ * nothing of the task is alive. */
+static int restore_ended(struct restoring *r)
+{
+	struct wr_task *t = r->task;
+	struct wr_chain *c = &t->chain;
+	int rc = WR_OK;
+
+	t->input_ended = true;
+	for (uint32_t i = 0; i < c->stage_count && rc == WR_OK; i++)
+		if (!r->stages[i].alive)
+			rc = end_stage(t, i);
+	for (uint32_t i = 0; i < c->stage_count; i++)
+		while (!r->stages[i].alive && c->inboxes[i].first)
+			wr_inbox_drop(c, i);
+	return rc;
+}
+
+static int take_vertex(struct restoring *r, uint32_t vertex)
 {
 	const struct wr_manifest_vertex *v = &r->from->manifest->vertices[vertex];
 	const struct wr_stage_env *env = &r->task->env;
@@ -270,15 +294,9 @@ static int take_vertex(struct restoring *r, uint32_t vertex, bool *ended)
 		ours |= stage_of(r, vertex, n) >= 0;
 	if (!ours)
 		return WR_OK;
-	*ended = true;
-	for (uint32_t i = 0; i < v->parallelism && rc == WR_OK; i++) {
-		if (same && i != env->subtask)
-			continue;
-		*ended &= !v->tasks[i].blob;
-		if (v->tasks[i].blob)
+	for (uint32_t i = 0; i < v->parallelism && rc == WR_OK; i++)
+		if (v->tasks[i].blob && (!same || i == env->subtask))
 			rc = take_blob(r, vertex, i);
-	}
-	*ended &= stage_of(r, vertex, 0) == 0;
 	return rc;
 }
 
@@ -333,7 +351,7 @@ static int restore_all(struct restoring *r)
 {
 	struct wr_task *t = r->task;
 	uint32_t channels = t->gate ? wr_gate_count(t->gate) : 0;
-	bool ended = false;
+	bool ended;
 	int rc = WR_OK;
 
 	r->stages = wr_arena_alloc(&r->arena, t->chain.stage_count * sizeof *r->stages);
@@ -345,15 +363,18 @@ static int restore_all(struct restoring *r)
 		r->channels[i] = INT64_MAX;
 	for (uint32_t i = 0; i < t->chain.stage_count && rc == WR_OK; i++)
 		rc = find_stage(r, i);
-	for (uint32_t v = 0; v < r->from->manifest->vertex_count && rc == WR_OK && !ended; v++)
-		rc = take_vertex(r, v, &ended);
-	if (rc != WR_OK || ended)
-		return rc == WR_OK ? restore_ended(t) : rc;
-	restore_channels(r);
+	for (uint32_t v = 0; v < r->from->manifest->vertex_count && rc == WR_OK; v++)
+		rc = take_vertex(r, v);
+	ended = r->stages[0].was && r->stages[0].number == 0 && !r->stages[0].alive;
+	if (rc == WR_OK && ended)
+		rc = restore_ended(r);
+	else if (rc == WR_OK)
+		restore_channels(r);
 	if (t->barriers)
 		wr_barriers_restore(t->barriers, r->from->manifest->checkpoint);
 	for (uint32_t i = 0; i < t->chain.stage_count && rc == WR_OK; i++)
-		rc = restore_stage(r, i);
+		if (!ended || r->stages[i].alive)
+			rc = restore_stage(r, i);
 	return rc;
 }
 

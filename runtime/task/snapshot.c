@@ -20,6 +20,7 @@ struct part { /* of one stage */
 	uint32_t group_first, group_last;
 	struct wr_bytes own; /* one tagged value, or nothing */
 	int64_t watermark, passed;
+	bool ended; /* END has passed it: there is nothing of it */
 };
 
 struct snapshot {
@@ -39,6 +40,7 @@ struct wr_snapshots {
 	struct wr_blobs *blobs;
 	struct wr_ioqueue *queue;
 	struct snapshot *open; /* the barrier is under way in the chain */
+	uint64_t last;	       /* that was begun */
 	pthread_mutex_t mutex;
 	pthread_cond_t written;
 	_Atomic uint32_t writing;
@@ -142,12 +144,16 @@ static int put_task(const struct snapshot *s, struct wr_block_writer *w)
 	struct wr_bytes value = WR_BYTES_EMPTY;
 	int rc;
 
-	wr_value_put_record(&value, 3);
+	wr_value_put_record(&value, 4);
 	wr_value_put_name(&value, "channels");
 	if (s->channels.len)
 		wr_bytes_put(&value, s->channels.data, s->channels.len);
 	else
 		wr_value_put_list(&value, 0);
+	wr_value_put_name(&value, "ended");
+	wr_value_put_list(&value, t->chain.stage_count);
+	for (uint32_t i = 0; i < t->chain.stage_count; i++)
+		wr_value_put_bool(&value, s->parts[i].ended);
 	wr_value_put_name(&value, "passed");
 	wr_value_put_list(&value, t->chain.stage_count);
 	for (uint32_t i = 0; i < t->chain.stage_count; i++)
@@ -189,6 +195,17 @@ static int put_all(const struct snapshot *s, struct wr_block_writer *w)
 	return rc == WR_OK ? wr_block_finish(w) : rc;
 }
 
+static int settle(struct snapshot *s)
+{
+	const struct wr_chain *c = &s->all->task->chain;
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < c->stage_count && rc == WR_OK; i++)
+		if (c->stages[i].ops->settle && !s->parts[i].ended)
+			rc = c->stages[i].ops->settle(&c->stages[i], s->checkpoint, &s->parts[i].own);
+	return rc;
+}
+
 static void write_snapshot(struct wr_iojob *io)
 {
 	struct snapshot *s = (struct snapshot *)io;
@@ -199,6 +216,10 @@ static void write_snapshot(struct wr_iojob *io)
 
 	if (s->failed)
 		return;
+	if (settle(s) != WR_OK) {
+		fail(s);
+		return;
+	}
 	blob_id(s, id);
 	blob = s->all->blobs->ops->begin(s->all->blobs, id);
 	if (!blob) {
@@ -266,7 +287,7 @@ static struct snapshot *begin(struct wr_snapshots *all, uint64_t checkpoint)
 	s->io.work = write_snapshot;
 	s->io.done = written;
 	s->all = all;
-	s->checkpoint = checkpoint;
+	s->checkpoint = all->last = checkpoint;
 	take_channels(s);
 	return s;
 }
@@ -286,6 +307,7 @@ static void take(struct snapshot *s, struct wr_stage *stage)
 
 	p->watermark = stage->watermark;
 	p->passed = s->all->task->passed[stage->index];
+	stage->checkpoint = s->checkpoint;
 	if (stage->ops->save && (stage->ops->save(stage, &p->own) != WR_OK || p->own.failed))
 		fail(s);
 	if (stage->store) {
@@ -297,6 +319,38 @@ static void take(struct snapshot *s, struct wr_stage *stage)
 		p->broadcast = freeze(s, stage->broadcast);
 }
 
+static void not_begun(const struct wr_snapshots *all)
+{
+	wr_err("checkpoint", "%s [%u]: %s", all->task->env.task, all->task->env.subtask + 1, wr_error_text());
+}
+
+static void hand_over(struct wr_snapshots *all, struct snapshot *s)
+{
+	all->open = NULL;
+	atomic_fetch_add(&all->writing, 1);
+	wr_ioqueue_post(all->queue, &s->io);
+}
+
+void wr_snapshot_ending(struct wr_snapshots *all, uint64_t checkpoint)
+{
+	struct wr_chain *c = &all->task->chain;
+	struct snapshot *s;
+
+	WR_ASSERT(!all->open);
+	if (checkpoint <= all->last)
+		return;
+	s = begin(all, checkpoint);
+	for (uint32_t i = 0; s && i < c->stage_count; i++)
+		if (all->task->past_end[i])
+			s->parts[i].ended = true;
+		else
+			take(s, &c->stages[i]);
+	if (s)
+		hand_over(all, s);
+	else
+		not_begun(all);
+}
+
 void wr_snapshot_stage(struct wr_snapshots *all, struct wr_stage *stage, uint64_t checkpoint)
 {
 	struct snapshot *s = all->open;
@@ -305,15 +359,11 @@ void wr_snapshot_stage(struct wr_snapshots *all, struct wr_stage *stage, uint64_
 	if (!s && stage->index == 0) {
 		s = all->open = begin(all, checkpoint);
 		if (!s)
-			wr_err("checkpoint", "%s [%u]: %s", all->task->env.task, all->task->env.subtask + 1,
-			       wr_error_text());
+			not_begun(all);
 	}
 	if (!s)
 		return;
 	take(s, stage);
-	if (++s->taken < all->task->chain.stage_count)
-		return;
-	all->open = NULL;
-	atomic_fetch_add(&all->writing, 1);
-	wr_ioqueue_post(all->queue, &s->io);
+	if (++s->taken == all->task->chain.stage_count)
+		hand_over(all, s);
 }

@@ -23,5 +23,8 @@ void wr_snapshots_free(struct wr_snapshots *s);
 /* The barrier of `checkpoint` has left stage `s`: takes what it knows. Failures become a letter to the
  * coordinator, so the task goes on. Task's thread. */
 void wr_snapshot_stage(struct wr_snapshots *all, struct wr_stage *s, uint64_t checkpoint);
+/* The inputs have ended and END has come to stages that wait for a checkpoint: those that it has passed have
+ * nothing to say, and are restored as ended. One that was taken already is not taken again. Task's thread. */
+void wr_snapshot_ending(struct wr_snapshots *all, uint64_t checkpoint);
 /* Something is being written. */
 bool wr_snapshots_busy(const struct wr_snapshots *s);

@@ -104,10 +104,15 @@ struct wr_stage_ops {
 	 * tagged value appended to `out`, or nothing. Called as a barrier has left the stage, behind all rows
 	 * that came before it. */
 	int (*save)(struct wr_stage *s, struct wr_bytes *out);
-	/* Behind open, before anything else: what `save` gave. */
+	/* The rest of `save`, for what blocks: makes durable what the stage had written when the barrier left
+	 * it, and may append its state if `save` gave none. On an I/O thread, once at most for a `save`, in
+	 * their order; the task's part of the checkpoint holds only behind it. */
+	int (*settle)(struct wr_stage *s, uint64_t checkpoint, struct wr_bytes *out);
+	/* Behind open, before anything else: what `save` and `settle` gave. */
 	int (*restore)(struct wr_stage *s, const struct wr_saved_state *saved);
 	/* All input was handled and the last watermark passed: emit what is left. WR_AGAIN: call again when
-	 * woken (a sink that waits for its writer thread). */
+	 * woken (a sink that waits for its writer thread). With s->awaits_checkpoint the task has a
+	 * checkpoint taken while the stage waits, and it is called again behind each that holds (C28). */
 	int (*end)(struct wr_stage *s);
 	/* Frees everything the stage made, `s` excluded; also after a failed open, never without one. */
 	void (*free)(struct wr_stage *s);
@@ -142,7 +147,9 @@ struct wr_stage_env {
 		     const void *payload, uint32_t len);
 	void *post_arg;
 	uint32_t vertex;
-	void *bundle; /* struct wr_bundle of the script layer; opaque here */
+	uint64_t folder_id; /* drawn once for the folder of the job's checkpoints; 0 = it takes none */
+	uint64_t run;	    /* rises: no checkpoint of an earlier attempt has this number or a higher one */
+	void *bundle;	    /* struct wr_bundle of the script layer; opaque here */
 };
 
 struct wr_chain; /* task/port.h */
@@ -170,6 +177,8 @@ struct wr_stage {
 	uint64_t wake_ns;	  /* a source sets the monotonic time of its next row; UINT64_MAX = none */
 	uint64_t step_until_ns;	  /* set by the task: end of this step's time */
 	uint64_t looked_ns;	  /* when wr_stage_spent last looked at the clock */
+	uint64_t checkpoint;	  /* during `save`: whose */
+	bool awaits_checkpoint;	  /* `end` says so, with WR_AGAIN */
 	void *state;		  /* the stage's own */
 	struct wr_marker *marker; /* time/marker.h: of a stage that makes watermarks, or NULL */
 };

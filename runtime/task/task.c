@@ -6,6 +6,8 @@
 #include "task/restore.h"
 #include "task/task_priv.h"
 
+#define ASK_AGAIN_NS UINT64_C(100000000) /* a checkpoint that was wanted is off */
+
 enum {
 	FLUSH_NS_MAX = 1000000, /* a partly filled buffer is seen at least this often while a task is busy */
 	FETCH_MAX = 4096,	/* bytes of a buffer that are fetched at once: more does not help */
@@ -228,6 +230,8 @@ static int trigger(struct wr_task *t, const struct wr_letter *l)
 	struct wr_trigger trigger;
 	int rc = wr_trigger_parse(l->payload, l->len, &trigger);
 
+	if (rc == WR_OK && t->input_ended)
+		t->bid = trigger.checkpoint;
 	if (rc != WR_OK || t->input_ended)
 		return rc;
 	t->barrier_payload = trigger.options;
@@ -243,6 +247,8 @@ static int abort_checkpoint(struct wr_task *t, const struct wr_letter *l)
 {
 	uint64_t id = wr_letter_checkpoint(l->payload, l->len);
 
+	if (t->ask_ns == UINT64_MAX)
+		t->ask_ns = t->now_ns + ASK_AGAIN_NS;
 	return t->gate ? on_barriers(t, 0, wr_barriers_on_abort(t->barriers, id)) : WR_OK;
 }
 
@@ -358,6 +364,23 @@ static int work(struct wr_task *t)
 	return WR_OK;
 }
 
+/* C28: nothing is left but stages that wait for a checkpoint behind all that they were given. */
+static void await_checkpoint(struct wr_task *t)
+{
+	if (t->bid)
+		wr_snapshot_ending(t->snapshots, t->bid);
+	t->bid = 0;
+	if (t->now_ns < t->ask_ns)
+		return;
+	t->env.post(t->env.post_arg, t->env.vertex, t->env.subtask, 0, WR_LETTER_WANTED, NULL, 0);
+	t->ask_ns = UINT64_MAX;
+}
+
+static bool awaits_checkpoint(const struct wr_task *t)
+{
+	return t->snapshots && t->waits && t->waits->awaits_checkpoint;
+}
+
 /* A snapshot is on its way to the disk: what it says must be heard before the end of the task is. */
 static bool is_writing(const struct wr_task *t)
 {
@@ -416,6 +439,8 @@ static uint64_t blocked_deadline(const struct wr_task *t)
 
 	if (t->waits && t->waits->tick_ns < at)
 		at = t->waits->tick_ns;
+	if (awaits_checkpoint(t) && t->ask_ns < at)
+		at = t->ask_ns;
 	return t->waits && t->waits->wake_ns < at ? t->waits->wake_ns : at;
 }
 
@@ -496,6 +521,8 @@ enum wr_step wr_task_step(struct wr_task *t)
 		rc = read_mail(t);
 	if (rc == WR_OK && !t->done)
 		rc = ready ? work(t) : DRAIN_WAIT;
+	if (rc == DRAIN_WAIT && awaits_checkpoint(t))
+		await_checkpoint(t);
 	step = answer(t, rc);
 	t->now_ns = wr_clock_ns(t->chain.clock);
 	if (step < WR_STEP_DONE && flush(t, step) != WR_OK)

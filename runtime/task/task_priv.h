@@ -31,6 +31,7 @@ struct wr_task {
 	uint32_t opened;     /* stages whose open was called */
 	bool is_open;	     /* all of them, and their state is there */
 	uint32_t ended;	     /* stages that END has passed */
+	bool *past_end;	     /* by stage: END has passed it */
 	bool stopping;	     /* a source ends at its next turn */
 	bool input_ended;    /* END is in the chain */
 	bool done;
@@ -44,8 +45,10 @@ struct wr_task {
 	uint64_t barrier_payload;
 	uint64_t triggered;	 /* a source's barrier that has not left stage 0, 0 = none */
 	uint64_t triggered_last; /* a source is bid twice where others ended meanwhile */
-	uint64_t now_ns;	 /* last reading of the clock */
-	uint64_t flush_ns;	 /* when the writers want to be flushed next */
+	uint64_t bid;		 /* the checkpoint that was asked for last when the inputs had ended */
+	uint64_t ask_ns; /* when to ask for a checkpoint that a stage awaits, UINT64_MAX = it was asked for */
+	uint64_t now_ns; /* last reading of the clock */
+	uint64_t flush_ns; /* when the writers want to be flushed next */
 	uint64_t flush_look_ns;
 	uint64_t deadline_ns;
 	uint64_t marker_ns; /* when a source's next latency marker is due; 0 = to begin, UINT64_MAX = never */

@@ -37,6 +37,8 @@ struct kit {
 	struct wr_channel *in[2], *out;
 	struct wr_writer *feed[2]; /* into the task's channels */
 	struct wr_task *task;
+	struct wr_blobs *blobs; /* where it puts snapshots, or NULL; the test's, with `io` */
+	struct wr_iopool *io;
 	struct wr_stage_ops ops[KIT_STAGES];
 	struct kit_stage stages[KIT_STAGES];
 	struct wr_target targets[KIT_STAGES + 1];
@@ -240,6 +242,7 @@ static inline void kit_start(struct kit *k, uint32_t count, bool out, enum wr_on
 					  .parallelism = 1,
 					  .clock = &k->clock,
 					  .wake = wake,
+					  .io = k->io,
 					  .post = kit_post,
 					  .post_arg = k},
 				  .stages = stages,
@@ -247,6 +250,7 @@ static inline void kit_start(struct kit *k, uint32_t count, bool out, enum wr_on
 				  .gate = wr_gate_new(channels, k->inputs),
 				  .writers = &writer,
 				  .writer_count = out,
+				  .blobs = k->blobs,
 				  .timeout_us_min = 0};
 
 	for (uint32_t i = 0; i < count; i++) {

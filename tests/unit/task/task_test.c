@@ -271,6 +271,83 @@ static void c4_an_ended_channel_counts_as_one_that_brought_the_barrier(void **st
 	kit_free(k);
 }
 
+static bool holds;
+
+static int end_behind_a_checkpoint(struct wr_stage *s)
+{
+	s->awaits_checkpoint = !holds;
+	return holds ? WR_OK : WR_AGAIN;
+}
+
+static int save_number(struct wr_stage *s, struct wr_bytes *out)
+{
+	kit_log(kit_of(s)->kit, "%s:save=%llu ", kit_of(s)->name, (unsigned long long)s->checkpoint);
+	wr_value_put_i64(out, 5);
+	return WR_OK;
+}
+
+static int settle_number(struct wr_stage *s, uint64_t checkpoint, struct wr_bytes *out)
+{
+	assert_int_equal(out->len, 1 + 8);
+	kit_log(kit_of(s)->kit, "%s:settle=%llu ", kit_of(s)->name, (unsigned long long)checkpoint);
+	return WR_OK;
+}
+
+static int hear(struct wr_stage *s, uint32_t type, const uint8_t *payload, uint32_t len)
+{
+	(void)s;
+	holds |= type == WR_LETTER_COMPLETE && wr_letter_checkpoint(payload, len) == 3;
+	return WR_OK;
+}
+
+/* A trigger or the end of a checkpoint, and what the task says then. */
+static enum wr_step tell(struct kit *k, enum wr_letter_type type, uint64_t checkpoint)
+{
+	struct wr_trigger t = {.checkpoint = checkpoint, .epoch = checkpoint};
+	struct wr_bytes b = WR_BYTES_EMPTY;
+
+	if (type == WR_LETTER_TRIGGER)
+		wr_trigger_put(&b, &t);
+	else
+		wr_value_put_i64(&b, (int64_t)checkpoint);
+	wr_task_post(k->task, wr_letter_new(type, (struct wr_address){0}, b.data, (uint32_t)b.len));
+	wr_bytes_deinit(&b);
+	return kit_run(k);
+}
+
+static void c28_a_sink_that_waits_for_it_has_a_checkpoint_behind_its_last_row(void **state)
+{
+	struct kit *k = kit_new(1);
+	struct wr_blobs *blobs;
+
+	(void)state;
+	holds = false;
+	k->blobs = wr_blobs_memory();
+	k->io = wr_iopool_new(1);
+	k->ops[0].save = k->ops[1].save = save_number;
+	k->ops[1].settle = settle_number;
+	k->ops[1].end = end_behind_a_checkpoint;
+	k->ops[1].letter = hear;
+	kit_start(k, 2, false, WR_ON_ERROR_FAIL);
+	kit_send(k, 0, 1, 1);
+	kit_event(k, 0, WR_EV_END, 0);
+	assert_int_equal(kit_run(k), WR_STEP_BLOCKED);
+	kit_expect_log(k, "a:1 b:1 a:wm=max b:wm=max a:end a>11:0 ");
+	assert_int_equal(tell(k, WR_LETTER_ABORT, 2), WR_STEP_BLOCKED);
+	wr_clock_advance(&k->clock, 1000000000);
+	assert_int_equal(kit_run(k), WR_STEP_BLOCKED);
+	kit_expect_log(k, "a>11:0 ");
+	assert_int_equal(tell(k, WR_LETTER_TRIGGER, 3), WR_STEP_BLOCKED);
+	wr_iopool_free(k->io);
+	kit_expect_log(k, "b:save=3 b:settle=3 a>7:0 ");
+	assert_int_equal(tell(k, WR_LETTER_TRIGGER, 3), WR_STEP_BLOCKED);
+	assert_int_equal(tell(k, WR_LETTER_COMPLETE, 3), WR_STEP_DONE);
+	kit_expect_log(k, "");
+	blobs = k->blobs;
+	kit_free(k);
+	blobs->ops->free(blobs);
+}
+
 static void a_latency_marker_passes_behind_the_rows(void **state)
 {
 	struct kit *k = kit_new(1);
@@ -399,6 +476,7 @@ int main(void)
 	    cmocka_unit_test(a_bad_row_is_skipped_at_each_place_of_a_batch_and_counted),
 	    cmocka_unit_test(a_barrier_waits_for_all_channels_and_holds_back_those_that_brought_it),
 	    cmocka_unit_test(c4_an_ended_channel_counts_as_one_that_brought_the_barrier),
+	    cmocka_unit_test(c28_a_sink_that_waits_for_it_has_a_checkpoint_behind_its_last_row),
 	    cmocka_unit_test(a_latency_marker_passes_behind_the_rows),
 	    cmocka_unit_test(a_cancelled_task_stops_at_once),
 	    cmocka_unit_test(i14_a_barrier_waits_until_all_timers_of_a_watermark_have_fired),
