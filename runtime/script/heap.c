@@ -3,7 +3,8 @@
  *
  * A page is `open` while it may have room: it is in the list of its class. The first of the
  * list is allocated from until it is full, and then leaves the list; the first object that
- * is given back brings it in again. A page without objects goes back, unless it is the first.
+ * is given back brings it in again. A page without objects is spare, unless it is the first.
+ * Spare pages are exchanged with the other heaps many at a time.
  */
 #include "script/heap.h"
 
@@ -12,8 +13,10 @@
 
 enum {
 	SMALL_MAX = 256,
-	FAR_BEYOND = 4,	   /* times the bound: a growing heap has twice been collected until there */
-	SMALL_ROOM = 4096, /* up to where memory is refused, for small objects alone */
+	FAR_BEYOND = 4,	     /* times the bound: a growing heap has twice been collected until there */
+	SMALL_ROOM = 4096,   /* up to where memory is refused, for small objects alone */
+	EXCHANGED_MAX = 32,  /* pages taken or given back at once */
+	EXCHANGED_PART = 64, /* of a heap that may keep none: so large a part of it */
 };
 
 struct wr_slab {
@@ -65,20 +68,78 @@ static void slab_close(struct wr_heap *h, struct wr_slab *s)
 		s->next->prev = s->prev;
 }
 
+/* Gives back all spare pages but `keep`. */
+static void spare_give(struct wr_heap *h, uint32_t keep)
+{
+	while (h->spare_count > keep) {
+		struct wr_page *pages[EXCHANGED_MAX];
+		uint32_t n = 0;
+
+		for (; n < EXCHANGED_MAX && h->spare_count > keep; n++, h->spare_count--) {
+			pages[n] = &h->spare->page;
+			h->spare = h->spare->next;
+		}
+		wr_pages_give(h->mem, pages, n);
+	}
+}
+
+static void spare_add(struct wr_heap *h, struct wr_slab *s)
+{
+	s->next = h->spare;
+	h->spare = s;
+	h->spare_count++;
+}
+
+/* How many spare pages the heap may keep. */
+static uint32_t spare_room(const struct wr_heap *h)
+{
+	int64_t room = h->keep / WR_PAGE - h->page_count;
+
+	return room > 0 ? (uint32_t)room : 0;
+}
+
+static uint32_t exchanged(const struct wr_heap *h)
+{
+	uint32_t n = 1 + h->page_count / EXCHANGED_PART + spare_room(h);
+
+	return n < EXCHANGED_MAX ? n : EXCHANGED_MAX;
+}
+
+/* False: the system refuses. */
+static bool spare_fill(struct wr_heap *h)
+{
+	struct wr_page *pages[EXCHANGED_MAX];
+	uint32_t n = wr_pages_take(h->mem, pages, exchanged(h));
+
+	for (uint32_t i = n; i > 0; i--)
+		spare_add(h, (struct wr_slab *)pages[i - 1]);
+	return n > 0;
+}
+
 static void slab_drop_empty(struct wr_heap *h, struct wr_slab *s)
 {
+	uint32_t keep;
+
 	if (WR_LIKELY(!s || s->used))
 		return;
 	slab_close(h, s);
-	wr_page_give(h->mem, &s->page);
+	spare_add(h, s);
+	h->page_count--;
+	keep = spare_room(h);
+	if (h->spare_count >= keep + exchanged(h))
+		spare_give(h, keep);
 }
 
 static struct wr_slab *slab_new(struct wr_heap *h, uint32_t class)
 {
-	struct wr_slab *s = (struct wr_slab *)wr_page_take(h->mem);
+	struct wr_slab *s;
 
-	if (!s)
+	if (!h->spare && !spare_fill(h))
 		return NULL;
+	s = h->spare;
+	h->spare = s->next;
+	h->spare_count--;
+	h->page_count++;
 	s->free = NULL;
 	s->size = (uint16_t)class_size(class);
 	s->class = (uint8_t) class;
@@ -214,6 +275,7 @@ void wr_heap_trim(struct wr_heap *h)
 {
 	for (uint32_t i = 0; i < WR_HEAP_CLASSES; i++)
 		slab_drop_empty(h, h->open[i]);
+	spare_give(h, 0);
 }
 
 void wr_heap_deinit(struct wr_heap *h)

@@ -74,50 +74,76 @@ static void region_free(struct wr_region *r)
 	wr_free(&mem_regions, r);
 }
 
-struct wr_page *wr_page_take(struct wr_mem *mem)
+/* The mutex is held. NULL when the system refuses. */
+static struct wr_page *take(void)
 {
-	struct wr_page *page = NULL;
-	struct wr_region *r;
+	struct wr_region *r = first ? first : region_new();
+	struct wr_page *page;
 
-	if (WR_FAULT("mem.alloc", NULL)) {
-		wr_error_nomem(WR_PAGE, mem->name);
+	if (WR_UNLIKELY(!r))
 		return NULL;
-	}
-	pthread_mutex_lock(&mutex);
-	r = first ? first : region_new();
-	if (WR_LIKELY(r)) {
-		int bit = __builtin_ctzll(r->free);
-
-		empty -= r->free == ALL_FREE;
-		r->free &= r->free - 1;
-		if (!r->free)
-			region_unlink(r);
-		page = (struct wr_page *)(r->base + (size_t)bit * WR_PAGE);
-		page->home = r;
-	}
-	pthread_mutex_unlock(&mutex);
-	if (page)
-		wr_mem_charge(mem, WR_PAGE);
+	page = (struct wr_page *)(r->base + (size_t)__builtin_ctzll(r->free) * WR_PAGE);
+	empty -= r->free == ALL_FREE;
+	r->free &= r->free - 1;
+	if (!r->free)
+		region_unlink(r);
+	page->home = r;
 	return page;
 }
 
-void wr_page_give(struct wr_mem *mem, struct wr_page *page)
+uint32_t wr_pages_take(struct wr_mem *mem, struct wr_page **pages, uint32_t count)
 {
-	struct wr_region *r = page->home, *spare = NULL;
+	uint32_t n = 0;
+
+	if (WR_FAULT("mem.alloc", NULL)) {
+		wr_error_nomem(WR_PAGE, mem->name);
+		return 0;
+	}
+	pthread_mutex_lock(&mutex);
+	while (n < count && (pages[n] = take()))
+		n++;
+	pthread_mutex_unlock(&mutex);
+	if (n)
+		wr_mem_charge(mem, (int64_t)n * WR_PAGE);
+	return n;
+}
+
+/* The mutex is held. The region, if it is to be unmapped. */
+static struct wr_region *give(struct wr_page *page)
+{
+	struct wr_region *r = page->home;
 	uint64_t bit = (uint64_t)1 << (((uint8_t *)page - r->base) / WR_PAGE);
 
-	pthread_mutex_lock(&mutex);
 	WR_ASSERT(!(r->free & bit));
 	if (!r->free)
 		region_link(r);
 	r->free |= bit;
-	if (r->free == ALL_FREE && ++empty > EMPTY_MAX) {
-		region_unlink(r);
-		empty--;
-		spare = r;
+	if (r->free != ALL_FREE || ++empty <= EMPTY_MAX)
+		return NULL;
+	region_unlink(r);
+	empty--;
+	return r;
+}
+
+void wr_pages_give(struct wr_mem *mem, struct wr_page *const *pages, uint32_t count)
+{
+	struct wr_region *spare = NULL;
+
+	pthread_mutex_lock(&mutex);
+	for (uint32_t i = 0; i < count; i++) {
+		struct wr_region *r = give(pages[i]);
+
+		if (r) {
+			r->next = spare;
+			spare = r;
+		}
 	}
 	pthread_mutex_unlock(&mutex);
-	if (spare)
-		region_free(spare);
-	wr_mem_charge(mem, -WR_PAGE);
+	while (spare) {
+		struct wr_region *r = spare;
+
+		spare = r->next;
+		region_free(r);
+	}
+	wr_mem_charge(mem, -(int64_t)count * WR_PAGE);
 }

@@ -15,8 +15,10 @@ struct wr_page { /* at the begin of each page; the holder leaves `home` alone */
 	struct wr_region *home;
 };
 
-/* WR_PAGE bytes, aligned to their size; what is behind the header is not cleared. NULL with the thread's
- * error set when the system refuses. Any thread. */
-struct wr_page *wr_page_take(struct wr_mem *mem);
-/* `mem` must be the account that the page was taken for. Any thread. */
-void wr_page_give(struct wr_mem *mem, struct wr_page *page);
+/* Takes up to `count` pages of WR_PAGE bytes, aligned to their size; what is behind the header is not
+ * cleared. How many there are: 0, with the thread's error set, when the system refuses. A lock is taken once
+ * for all of them, for which all threads contend: who needs pages again and again takes several. Any thread.
+ */
+uint32_t wr_pages_take(struct wr_mem *mem, struct wr_page **pages, uint32_t count);
+/* `mem` must be the account that the pages were taken for. Any thread. */
+void wr_pages_give(struct wr_mem *mem, struct wr_page *const *pages, uint32_t count);

@@ -401,9 +401,10 @@ void wr_vm_collect(struct wr_vm *vm)
 {
 	int64_t share = HEAP_FLOOR_ALL / atomic_load_explicit(&states, memory_order_relaxed);
 	bool many = share < HEAP_FLOOR;
-	int64_t least = many ? 112 : 200, bytes = vm->heap.bytes;
-	int64_t pause = 100 * (many ? share : HEAP_FLOOR) / (bytes > 0 ? bytes : 1);
+	int64_t least = many ? 112 : 200, bytes = vm->heap.bytes, floor = many ? share : HEAP_FLOOR;
+	int64_t pause = 100 * floor / (bytes > 0 ? bytes : 1);
 
+	vm->heap.keep = floor;
 	lua_gc(vm->L, LUA_GCSETPAUSE, pause < least ? (int)least : pause > 10000 ? 10000 : (int)pause);
 }
 

@@ -98,6 +98,33 @@ static void what_a_peak_needed_goes_back(void **state)
 	wr_heap_deinit(&h);
 }
 
+static void what_may_stay_is_not_exchanged_with_others(void **state)
+{
+	static struct block blocks[BLOCKS];
+	struct wr_heap h = {.mem = &mem, .keep = 1 << 20};
+	int64_t peak;
+
+	(void)state;
+	for (int i = 0; i < BLOCKS; i++)
+		block_set(&h, &blocks[i], 100, 1);
+	peak = mem.bytes;
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < BLOCKS; i++)
+			block_set(&h, &blocks[i], 0, 0);
+		assert_int_equal(mem.bytes, peak);
+		for (int i = 0; i < BLOCKS; i++)
+			block_set(&h, &blocks[i], 100, 2);
+		assert_int_equal(mem.bytes, peak);
+	}
+	h.keep = 0;
+	for (int i = 0; i < BLOCKS; i++)
+		block_set(&h, &blocks[i], 0, 0);
+	assert_true(mem.bytes < peak / 4);
+	wr_heap_trim(&h);
+	assert_int_equal(mem.bytes, 0);
+	wr_heap_deinit(&h);
+}
+
 static int told;
 
 static void on_passed(struct wr_heap *h)
@@ -194,6 +221,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(blocks_keep_what_is_in_them),
 	    cmocka_unit_test(what_a_peak_needed_goes_back),
+	    cmocka_unit_test(what_may_stay_is_not_exchanged_with_others),
 	    cmocka_unit_test(the_bound_is_told_once_until_it_is_reset),
 	    cmocka_unit_test(far_beyond_the_bound_memory_is_refused_but_never_for_a_smaller_block),
 	    cmocka_unit_test(after_a_refusal_a_small_block_may_be_said_to_be_smaller),

@@ -14,9 +14,23 @@ enum { MANY = 1000 };
 
 static struct wr_mem mem = WR_MEM_INIT("test.pages");
 
+static struct wr_page *take(void)
+{
+	struct wr_page *page = NULL;
+	uint32_t n = wr_pages_take(&mem, &page, 1);
+
+	assert_true(n == (page != NULL));
+	return page;
+}
+
+static void give(struct wr_page *page)
+{
+	wr_pages_give(&mem, &page, 1);
+}
+
 static struct wr_page *filled(uint8_t with)
 {
-	struct wr_page *p = wr_page_take(&mem);
+	struct wr_page *p = take();
 
 	assert_non_null(p);
 	assert_int_equal((uintptr_t)p % WR_PAGE, 0);
@@ -45,7 +59,28 @@ static void pages_are_aligned_and_do_not_overlap(void **state)
 	for (int i = 0; i < MANY; i++)
 		assert_true(holds(pages[i], (uint8_t)i));
 	for (int i = 0; i < MANY; i++)
-		wr_page_give(&mem, pages[i]);
+		give(pages[i]);
+	assert_int_equal(mem.bytes, 0);
+}
+
+static void many_are_taken_and_given_at_once(void **state)
+{
+	struct wr_page *pages[MANY];
+	uint32_t left = MANY;
+
+	(void)state;
+	assert_int_equal(wr_pages_take(&mem, pages, MANY), MANY);
+	assert_int_equal(mem.bytes, (int64_t)MANY * WR_PAGE);
+	for (int i = 0; i < MANY; i++)
+		memset(pages[i] + 1, i & 255, WR_PAGE - sizeof *pages[i]);
+	for (int i = 0; i < MANY; i++)
+		assert_true(holds(pages[i], (uint8_t)i));
+	while (left) {
+		uint32_t n = left < 100 ? left : 100;
+
+		left -= n;
+		wr_pages_give(&mem, pages + left, n);
+	}
 	assert_int_equal(mem.bytes, 0);
 }
 
@@ -63,25 +98,25 @@ static void pages_taken_and_given_at_random_stay_whole(void **state)
 			continue;
 		}
 		assert_true(holds(pages[at], (uint8_t)at));
-		wr_page_give(&mem, pages[at]);
+		give(pages[at]);
 		pages[at] = NULL;
 	}
 	for (int i = 0; i < MANY; i++)
 		if (pages[i])
-			wr_page_give(&mem, pages[i]);
+			give(pages[i]);
 	assert_int_equal(mem.bytes, 0);
 }
 
 static void a_page_that_was_given_back_is_the_next_one(void **state)
 {
-	struct wr_page *kept = wr_page_take(&mem), *p = wr_page_take(&mem), *q;
+	struct wr_page *kept = take(), *p = take(), *q;
 
 	(void)state;
-	wr_page_give(&mem, p);
-	q = wr_page_take(&mem);
+	give(p);
+	q = take();
 	assert_ptr_equal(p, q);
-	wr_page_give(&mem, q);
-	wr_page_give(&mem, kept);
+	give(q);
+	give(kept);
 }
 
 static void a_refused_page_is_an_error(void **state)
@@ -89,7 +124,7 @@ static void a_refused_page_is_an_error(void **state)
 	(void)state;
 	wr_error_clear();
 	wr_mem_fail_at(1);
-	assert_null(wr_page_take(&mem));
+	assert_null(take());
 	assert_int_equal(wr_error_code(), WR_EFATAL);
 	assert_int_equal(mem.bytes, 0);
 }
@@ -98,6 +133,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(pages_are_aligned_and_do_not_overlap),
+	    cmocka_unit_test(many_are_taken_and_given_at_once),
 	    cmocka_unit_test(pages_taken_and_given_at_random_stay_whole),
 	    cmocka_unit_test(a_page_that_was_given_back_is_the_next_one),
 	    cmocka_unit_test(a_refused_page_is_an_error),
