@@ -130,13 +130,17 @@ $B/obj/%.o: %.cc $B/stamp/flags
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) -MMD -MP -c $< -o $@
 
-# lua/ and stdlib/ travel inside the binary as bytecode; the border's declarations as text, those of the test
-# kit as a module.
+# lua/ and stdlib/ travel inside the binary as bytecode; the border's declarations as text, those that only
+# some Lua states need as modules.
+CDEF = $(CC) -E -P -DWR_CDEF -D_STDINT_H=1 -Iruntime
 $B/gen/embed.c: $(LUA_SRC) runtime/script/embed.lua $(wildcard runtime/*/*.h) $B/stamp/lua
 	@mkdir -p $(@D)
-	$(CC) -E -P -DWR_CDEF -D_STDINT_H=1 -Iruntime runtime/script/api.h > $B/gen/api.cdef
-	$(CC) -E -P -DWR_CDEF -D_STDINT_H=1 -Iruntime runtime/cluster/harness.h > $B/gen/harness.cdef
-	luajit runtime/script/embed.lua $@ $B/gen/api.cdef $B/gen/harness.cdef $(LUA_SRC)
+	$(CDEF) runtime/script/api.h > $B/gen/api.cdef
+	$(CDEF) runtime/script/api_state.h > $B/gen/state.cdef
+	$(CDEF) runtime/script/api_async.h > $B/gen/async.cdef
+	$(CDEF) runtime/record/words.h > $B/gen/words.cdef
+	$(CDEF) runtime/cluster/harness.h > $B/gen/harness.cdef
+	luajit runtime/script/embed.lua $@ $B/gen/api.cdef $(LUA_SRC) $(addprefix $B/gen/,state.cdef async.cdef words.cdef harness.cdef)
 $B/obj/embed.o: $B/gen/embed.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -Iruntime -c $< -o $@

@@ -69,12 +69,12 @@ enum { WR_SHAPE_ANY = 1 };
  * then the caller falls back to WR_SHAPE_ANY and counts it). A shape that is known is found even when
  * the bound is reached. Any thread. */
 uint32_t wr_shape_intern(struct wr_field_spec *fields, uint32_t count, uint32_t nullable, uint32_t scalar);
-/* Index of the field called name, or -1. */
-int32_t wr_shape_find(const struct wr_shape *s, const char *name, uint32_t name_len);
 uint32_t wr_shape_count(void); /* ids 1..count are valid */
 
 #ifndef WR_CDEF
 #include "base/bytes.h"
+/* Index of the field called name, or -1. */
+int32_t wr_shape_find(const struct wr_shape *s, const char *name, uint32_t name_len);
 enum {
 	WR_FIELDS_MAX = 4096,
 	WR_FIELDS_TREE_MAX = 65536, /* of a shape and its children, all counted: bounds what a shape

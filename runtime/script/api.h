@@ -2,20 +2,19 @@
 /* api: the border between C and Lua, in one declaration.
  *
  * This file is compiled by C and, preprocessed with WR_CDEF, handed to ffi.cdef when a
- * Lua state starts; both sides compare WR_API_HASH. Functions here are called by compiled
- * Lua code: they never call back into Lua and never raise a Lua error.
+ * Lua state starts. What only some stages call is declared apart (api_state.h, api_async.h, record/words.h):
+ * a declaration takes 100 bytes or more of each Lua state that reads it. Functions here are called by
+ * compiled Lua code: they never call back into Lua and never raise a Lua error.
  */
 #ifndef WR_SCRIPT_API_H
 #define WR_SCRIPT_API_H
 #include "record/element.h"
 #include "record/shape.h"
-#include "record/words.h"
-#include "state/store.h"
-#include "state/timers.h"
 #include "task/stage.h"
 
 /* What a Lua stage and its loops share; one per stage, lives in C. */
-struct wr_async; /* script/async_stage.c */
+struct wr_store; /* script/api_state.h */
+struct wr_async; /* script/api_async.h */
 struct wr_lua {
 	struct wr_stage *stage;
 	struct wr_async *async;	    /* of an async stage, or NULL */
@@ -67,30 +66,6 @@ int wr_lua_stamp(struct wr_lua *l);
 int wr_lua_pass(struct wr_lua *l);
 /* A watermark of the split goes behind it. 0, or an error code. */
 int wr_lua_mark(struct wr_lua *l, double watermark);
-/* Async stages (script/async_stage.c): what is to be done next, with the row of a slot. */
-struct wr_async_due {
-	uint32_t what; /* enum wr_due of script/pending.h */
-	uint32_t slot;
-	const uint8_t *row;    /* as it came in; valid until the slot waits or is done */
-	const uint8_t *answer; /* WR_DUE_ANSWER: a tagged value, as long */
-};
-struct wr_async_get {
-	const char *url, *headers; /* "Name: value" lines */
-	double timeout_ms, redirects_max, body_max;
-};
-/* 1 with *due set, or 0. */
-int wr_async_next(struct wr_lua *l, struct wr_async_due *due);
-/* Room for the body of a result row; NULL: no memory. */
-uint8_t *wr_async_result(struct wr_lua *l, uint32_t slot, uint32_t shape, uint32_t body_len);
-/* Drops the results of the slot so far. */
-void wr_async_drop(struct wr_lua *l, uint32_t slot);
-void wr_async_done(struct wr_lua *l, uint32_t slot);
-/* The slot's row goes on, or with `again` is begun anew, in `ms`. */
-void wr_async_sleep(struct wr_lua *l, uint32_t slot, double ms, uint32_t again);
-/* The slot's row waits for the answer to a request. 0, or an error code; WR_EFATAL fails the stage. */
-int wr_async_get(struct wr_lua *l, uint32_t slot, const struct wr_async_get *get);
-/* Nonzero when all input was there: nothing is tried again any more (J14). */
-int wr_async_ending(const struct wr_lua *l);
 /* A processing-time timer was added. */
 void wr_lua_timer_added(struct wr_lua *l, int64_t time_ms);
 #endif

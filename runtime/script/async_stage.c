@@ -14,6 +14,7 @@
 #include "module/module.h"
 #include "record/value.h"
 #include "script/api.h"
+#include "script/api_async.h"
 #include "script/lua_stage.h"
 #include "script/pending.h"
 #include "stream/http.h"

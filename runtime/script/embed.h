@@ -11,4 +11,3 @@ struct wr_embedded {
 extern const struct wr_embedded wr_embedded[]; /* sorted by name */
 extern const unsigned wr_embedded_count;
 extern const char *const wr_api_cdef; /* script/api.h as text for ffi.cdef */
-extern const char wr_api_hash[];

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
+#include "script/api.h"
 #include "script/birth.h"
 #include "script/embed.h"
 #include "script/tables.h"
@@ -148,8 +149,8 @@ static int vm_prepare(lua_State *L)
 	lua_newtable(L);
 	lua_pushstring(L, wr_api_cdef);
 	lua_setfield(L, -2, "text");
-	lua_pushstring(L, wr_api_hash);
-	lua_setfield(L, -2, "hash");
+	lua_pushinteger(L, sizeof(struct wr_lua));
+	lua_setfield(L, -2, "bytes");
 	lua_setglobal(L, "weir_api");
 
 	lua_newtable(L);

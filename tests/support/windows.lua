@@ -109,7 +109,7 @@ function M.new(text, late)
   b.contents = stage.handles.contents
   local function out(v)
     local ts = L.ts == 0x7fffffffffffffffLL and "max" or tostring(tonumber(L.ts))
-    b.out[#b.out + 1] = (type(v) == "table" and require("weir.internal.context").show(v) or tostring(v)) .. "@" .. ts
+    b.out[#b.out + 1] = (type(v) == "table" and require("weir.internal.failures").show(v) or tostring(v)) .. "@" .. ts
   end
   local function side(tag, v) b.out[#b.out + 1] = tag .. ":" .. v.id end
   b.window = require("weir.internal.window").new(stage, 1, out, side)

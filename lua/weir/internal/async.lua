@@ -13,6 +13,8 @@ local codec = require "weir.internal.codec"
 local context = require "weir.internal.context"
 local rows = require "weir.internal.rows"
 
+border.declare "async"
+
 local C = border.C
 local create, resume, yield, running = coroutine.create, coroutine.resume, coroutine.yield, coroutine.running
 

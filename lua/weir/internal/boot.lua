@@ -65,7 +65,7 @@ function M.script_error(err)
   local text = err
   if type(err) ~= "string" then
     local first = lines[1] and lines[1]:gsub("^%s+", "") .. ": " or ""
-    text = ("%sthe script raised %s"):format(first, require("weir.internal.context").error_text(err))
+    text = ("%sthe script raised %s"):format(first, require("weir.internal.failures").error_text(err))
   end
   if #lines > 1 then text = text .. "\n  called from:" .. table.concat(lines, "", 2) end
   return text

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --- The border: the C declarations, once per Lua state, and the pointer types that the
---- engine's Lua needs. The host sets `weir_api` (text and hash of script/api.h) before
---- this module is loaded.
+--- engine's Lua needs. The host sets `weir_api` (script/api.h as text, and how large C finds
+--- `struct wr_lua`) before this module is loaded.
 
 local ffi = require "ffi"
 
@@ -9,6 +9,7 @@ local api = weir_api -- luacheck: ignore
 if not api.defined then
   ffi.cdef(api.text)
   api.defined, api.text = true, nil
+  if ffi.sizeof "struct wr_lua" ~= api.bytes then error("this program was built of two versions of script/api.h") end
 end
 
 local M = {
@@ -21,7 +22,6 @@ local M = {
   u64p = ffi.typeof "uint64_t *",
   f64p = ffi.typeof "double *",
   elemp = ffi.typeof "struct wr_elem *",
-  svalp = ffi.typeof "const struct wr_sval *",
   i64 = ffi.typeof "int64_t",
   u64 = ffi.typeof "uint64_t",
 }
@@ -37,6 +37,17 @@ M.FIELDS_MAX = 4096
 
 --- What `weir.internal.names` found out, by function.
 M.analyses = setmetatable({}, { __mode = "k" })
+
+local declared = {}
+
+--- Declares what only some stages call: "state", "async" (script/api_*.h), "words".
+---@param part string
+function M.declare(part)
+  if declared[part] then return end
+  declared[part] = true
+  ffi.cdef(require("weir.internal." .. part .. "_cdef"))
+  package.loaded["weir.internal." .. part .. "_cdef"] = nil
+end
 
 --- Text of this thread's last C error.
 function M.error_text()

@@ -28,7 +28,7 @@ M.null = setmetatable({}, {
 local null = M.null
 
 -- The buffer that a value is put together in; grows, is never given back.
-local room = 4096
+local room = 256
 local hold = { ffi.new("uint8_t[?]", room) } -- keeps it alive
 local base = ffi.cast(u8p, hold[1])
 local len = 0

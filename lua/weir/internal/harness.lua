@@ -8,7 +8,7 @@ local codec = require "weir.internal.codec"
 local keys = require "weir.internal.keys"
 local rows = require "weir.internal.rows"
 
-ffi.cdef(require "weir.internal.harness_cdef")
+border.declare "harness"
 
 local C = ffi.C
 local cast, ffistr = ffi.cast, ffi.string

@@ -13,7 +13,7 @@ local type, floor = type, math.floor
 
 local M = {}
 
-local room = 1024
+local room = 64
 local hold = ffi.new("uint8_t[?]", room)
 local base = cast(u8p, hold)
 

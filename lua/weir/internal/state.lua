@@ -8,6 +8,8 @@ local border = require "weir.internal.border"
 local rows = require "weir.internal.rows"
 local keys = require "weir.internal.keys"
 
+border.declare "state"
+
 local C = border.C
 local format, concat = string.format, table.concat
 

@@ -9,7 +9,7 @@ local C = border.C
 local ffistr, cast = ffi.string, ffi.cast
 local cu8p = border.cu8p
 local lower = string.lower
-local LOWER_MAX = ffi.sizeof(ffi.new("struct wr_words").lower)
+local lower_max -- bytes that C lower-cases
 
 local M = {}
 
@@ -19,7 +19,7 @@ local function next_lower(walk)
   local cursor = walk.cursor
   if C.wr_words_next(cursor) ~= 0 then
     local len = cursor.len
-    if len <= LOWER_MAX then return ffistr(cursor.lower, len) end
+    if len <= lower_max then return ffistr(cursor.lower, len) end
     return lower(ffistr(cursor.p - len, len))
   end
   walk.text = nil
@@ -41,7 +41,9 @@ local function begin(text)
   if walk then
     idle = nil
   else
+    border.declare "words"
     walk = { cursor = ffi.new "struct wr_words", text = false }
+    lower_max = ffi.sizeof(walk.cursor.lower)
   end
   walk.text = text
   local p = cast(cu8p, text)

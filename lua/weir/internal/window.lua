@@ -15,6 +15,8 @@ local ffi = require "ffi"
 local border = require "weir.internal.border"
 local keys = require "weir.internal.keys"
 
+border.declare "state"
+
 local C = border.C
 local format, huge = string.format, math.huge
 local tonumber = tonumber
@@ -468,7 +470,7 @@ function M.new(stage, k, out, side)
     if not said_late then
       said_late = true
       stage.note(format("operator '%s' drops late records, this is the first: time %.0f, watermark %.0f; record: %s",
-        node.name, ts, watermark(), require("weir.internal.context").show(rec)))
+        node.name, ts, watermark(), require("weir.internal.failures").show(rec)))
     end
   end
 
