@@ -20,6 +20,7 @@ static _Atomic int states; /* of this process */
 enum {
 	HEAP_FLOOR = 12 << 20,	    /* of a state, before a cycle of the collector */
 	HEAP_FLOOR_ALL = 256 << 20, /* of all states together */
+	KEPT_PART = 4,		    /* of its share a state keeps so much, where many share */
 	ROOM_PART = 16, /* of the bound must be free after a collection, or a call that passes it ends */
 };
 
@@ -405,7 +406,7 @@ void wr_vm_collect(struct wr_vm *vm)
 	int64_t least = many ? 112 : 200, bytes = vm->heap.bytes, floor = many ? share : HEAP_FLOOR;
 	int64_t pause = 100 * floor / (bytes > 0 ? bytes : 1);
 
-	vm->heap.keep = floor;
+	vm->heap.keep = many ? floor / KEPT_PART : floor;
 	lua_gc(vm->L, LUA_GCSETPAUSE, pause < least ? (int)least : pause > 10000 ? 10000 : (int)pause);
 }
 
