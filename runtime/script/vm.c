@@ -18,7 +18,7 @@ static struct wr_mem mem = WR_MEM_INIT("script.lua");
 static _Atomic int states; /* of this process */
 
 enum {
-	HEAP_FLOOR = 12 << 20,	    /* of a state, before a cycle of the collector */
+	HEAP_FLOOR = 2 << 20,	    /* of a state, before a cycle of the collector */
 	HEAP_FLOOR_ALL = 256 << 20, /* of all states together */
 	KEPT_PART = 4,		    /* of its share a state keeps so much, where many share */
 	ROOM_PART = 16, /* of the bound must be free after a collection, or a call that passes it ends */
