@@ -453,18 +453,18 @@ int wr_lua_set_key(struct wr_lua *l, const uint8_t *row, uint32_t input)
 }
 
 /* A look at the clock costs as much as a few rows: cheap rows are looked at in larger groups, so that about
- * GROUP_NS pass between two looks. */
+ * GROUP_NS pass between two looks. Groups shrink faster than they grow: rows may get dear at once. */
 int wr_lua_spent(struct wr_lua *l)
 {
-	enum { GROUP_NS = 20000, ROWS_MIN = 4, ROWS_MAX = 512 };
+	enum { GROUP_NS = 20000, ROWS_MIN = 4, ROWS_MAX = 256, SHRINK = 8 };
 	struct lua_stage *ls = of(l->stage);
-	uint64_t before = l->stage->looked_ns;
+	uint64_t before = l->stage->looked_ns, began = l->stage->step_until_ns - WR_STEP_NS;
 	int spent = wr_stage_spent(l->stage);
 
-	if (l->stage->looked_ns - before < GROUP_NS)
+	if (l->stage->looked_ns - (before > began ? before : began) < GROUP_NS)
 		ls->group = ls->group < ROWS_MAX ? ls->group * 2 : ROWS_MAX;
 	else
-		ls->group = ls->group > ROWS_MIN ? ls->group / 2 : ROWS_MIN;
+		ls->group = ls->group > ROWS_MIN * SHRINK ? ls->group / SHRINK : ROWS_MIN;
 	l->left = ls->group;
 	return spent;
 }

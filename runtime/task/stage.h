@@ -48,6 +48,8 @@ int wr_stage_spent(struct wr_stage *s);
 #include "state/store.h"
 #include "state/timers.h"
 
+enum { WR_STEP_NS = 1000000 }; /* time after which a task's step stops between two rows */
+
 /* Where a source is in its splits; said in order with its rows. */
 enum wr_split_word {
 	WR_SPLIT_BEGIN, /* a new one */

@@ -31,8 +31,6 @@ enum wr_step {
 	WR_STEP_FAILED,	 /* the thread's error says why; as DONE */
 };
 
-enum { WR_STEP_NS = 1000000 }; /* time after which a step stops between two rows */
-
 /* What a stage is made from. Names are borrowed and live as long as the job. */
 struct wr_port_def {
 	const struct wr_target *targets; /* borrowed */

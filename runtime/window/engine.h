@@ -35,6 +35,7 @@ struct wr_window {
 	struct wr_result result;
 	struct wr_late late;
 	int64_t now_ms;			       /* of the batch */
+	bool look;			       /* a row cost as much as many: look at the clock behind it */
 	struct wr_short_key keys[WR_KEYS_MAX]; /* of the rows ahead */
 	void *state;			       /* the kind's own */
 };

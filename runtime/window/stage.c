@@ -97,6 +97,7 @@ static int rows(struct wr_stage *s, struct wr_rows *rows)
 	struct wr_window *w = s->state;
 
 	w->now_ms = wr_clock_ms(s->env->clock);
+	w->look = false;
 	wr_store_set_now(s->store, w->now_ms);
 	while (rows->p < rows->end) {
 		uint32_t n = WR_KEYS_MAX;
@@ -105,7 +106,7 @@ static int rows(struct wr_stage *s, struct wr_rows *rows)
 			n = wr_keyer_keys(s->keyer, rows->p, rows->end, w->keys);
 			wr_store_prefetch(s->store, w->keys, n);
 		}
-		for (uint32_t i = 0; i < n && rows->p < rows->end; i++) {
+		for (uint32_t i = 0; i < n && rows->p < rows->end && !w->look; i++) {
 			const struct wr_elem *row = (const struct wr_elem *)rows->p;
 			int64_t ts;
 			int rc = time_of(w, row, &ts);
@@ -116,6 +117,7 @@ static int rows(struct wr_stage *s, struct wr_rows *rows)
 				return rc;
 			rows->p += row->len;
 		}
+		w->look = false;
 		if (wr_stage_spent(s))
 			return rows->p < rows->end ? WR_AGAIN : WR_OK;
 	}

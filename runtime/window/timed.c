@@ -63,6 +63,7 @@ static int fire_again(struct wr_window *w, struct timed *t, const uint64_t *acc)
 	int64_t first = wr_window_first(&t->slicing, t->slice), end = t->slice_last;
 	int rc = WR_OK;
 
+	w->look = true;
 	while (end - 1 > w->stage->watermark)
 		end -= (end - 1 - w->stage->watermark + t->slicing.slide - 1) / t->slicing.slide *
 		       t->slicing.slide;

@@ -311,6 +311,8 @@ function Chunk:loop(shape, wanted)
   self:add('return function() local step = step while step() do end end')
 end
 
+local TIMERS_A_LOOK = 4 -- at the clock: what they cost is not known, and it costs little beside them
+
 -- The loop over due timers, or at the end of time over all keys. Time of event timers is the output's timestamp;
 -- rows that processing-time timers emit have none (I8).
 function Chunk:timers()
@@ -319,7 +321,7 @@ function Chunk:timers()
   self:add('local time = E.time')
   self:add('local timer = E.timer')
   self:add('return function(kind, upto)')
-  self:add('local left = 32')
+  self:add('local left = %d', TIMERS_A_LOOK)
   local walks = self.stage.L.walks_at_end ~= 0
   local due = walks and 'C.wr_store_next(S, E.cursor)' or 'C.wr_timer_next(S, kind, upto, time)'
   self:add(walks and 'time[0] = upto' or '')
@@ -334,7 +336,7 @@ function Chunk:timers()
     self:add('timer(E.timer_ctx, t%s)', kind)
   end
   self:add('left = left - 1')
-  self:add('if left == 0 then left = 32 if C.wr_stage_spent(L.stage) ~= 0 then return 1 end end')
+  self:add('if left == 0 then left = %d if C.wr_stage_spent(L.stage) ~= 0 then return 1 end end', TIMERS_A_LOOK)
   self:add('due = ' .. due)
   self:add('end')
   self:add('if due < 0 then error(E.error_text(), 0) end')

@@ -280,7 +280,9 @@ function M.new(stage, k, out, side)
     L.ts = ts
   end
 
+  -- A look at the clock behind each: one costs as much as many records.
   local function fire()
+    L.left = 0
     enter(cs, ce)
     if not contents.all then
       local acc = accumulated()
