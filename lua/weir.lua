@@ -24,8 +24,8 @@ local weir = {
   files = sources.files, stdin = sources.stdin, tcp_lines = sources.tcp_lines,
   from = sources.from, sequence = sources.sequence, generate = sources.generate, nexmark = sources.nexmark,
 
-  print = sinks.print, stdout = sinks.stdout, file_sink = sinks.file_sink, tcp_sink = sinks.tcp_sink,
-  discard = sinks.discard, collect = sinks.collect, checksum = sinks.checksum,
+  print = sinks.print, stdout = sinks.stdout, file_sink = sinks.file_sink, rolling_files = sinks.rolling_files,
+  tcp_sink = sinks.tcp_sink, discard = sinks.discard, collect = sinks.collect, checksum = sinks.checksum,
 
   lines = formats.lines, json = formats.json, csv = formats.csv,
 

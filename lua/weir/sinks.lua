@@ -4,6 +4,7 @@
 local options = require "weir.options"
 local duration = require "weir.duration"
 local formats = require "weir.formats"
+local where = require "weir.where"
 
 local M = {}
 
@@ -13,6 +14,7 @@ local M = {}
 ---@field options table as in the plan
 ---@field steps? table[] native operators in front of it: { kind =, name =, options =, parallelism = }
 ---@field parallelism? integer its own, whatever the job's
+---@field by? function what it gives for a record goes to the stage beside it
 local Sink = {}
 Sink.__index = Sink
 
@@ -62,6 +64,126 @@ function M.file_sink(opts)
     format = formats.type:default(formats.json()),
     append = options.boolean:default(false),
   }, "path"))
+end
+
+---@class weir.RollOptions each may be left out; `false` in place of all: only the end of the input
+---@field size? integer|string bytes of the file, for packed ones nearly; default "128MiB"
+---@field rows? integer
+---@field open_for? weir.Duration since its first row; default "10m"
+---@field idle_for? weir.Duration since its last row; default "1m"
+
+---@class weir.RollingFilesOptions
+---@field path string the folder; it is made, its parents are not
+---@field format? weir.Format default weir.json(); CSV has its header in each file
+---@field bucket? string|fun(record: any): string the folder below `path`: pieces of the record's time in UTC, %Y %m
+--- %d %H %M %S %j, and of its fields, {name}; or what a function gives; default: all in `path`
+---@field time? "event"|"processing" of the bucket; default "event", the record's time (`:watermarks`)
+---@field roll? weir.RollOptions|false when a file is long enough
+---@field compression? "none"|"gzip"|"zstd" default "none"
+---@field level? integer of the compression, 1 to 9 (gzip) or 19 (zstd)
+---@field suffix? string of the files; default that of format and compression: ".json.gz"
+---@field open_max? integer open files a subtask, one a bucket; the one longest unused is finished first; default 64
+
+local conversions = { Y = true, m = true, d = true, H = true, M = true, S = true, j = true }
+
+local function add_text(pieces, text)
+  local last = pieces[#pieces]
+  if last and last.text then last.text = last.text .. text else pieces[#pieces + 1] = { text = text } end
+end
+
+-- "day=%Y-%m-%d/{country}" as a list of { text = }, { time = } and { field = }.
+local function pieces_of(pattern)
+  local pieces, at = {}, 1
+  while at <= #pattern do
+    local text, after = pattern:match("^([^%%{}]+)()", at)
+    local conversion = pattern:match("^%%(.?)", at)
+    local field, behind = pattern:match("^{([^{}]+)}()", at)
+    if text then
+      add_text(pieces, text)
+    elseif conversion == "%" then
+      add_text(pieces, "%")
+    elseif conversion and conversions[conversion] then
+      pieces[#pieces + 1] = { time = "%" .. conversion }
+    elseif field then
+      pieces[#pieces + 1] = { field = field }
+    elseif conversion then
+      return nil, ("it has %%%s, and there are %%Y %%m %%d %%H %%M %%S %%j and %%%%"):format(conversion)
+    else
+      return nil, "a field is written {name}"
+    end
+    at = after or behind or at + 2
+  end
+  return pieces
+end
+
+local function is_path(pattern)
+  local path = pattern:gsub("%%.", "x"):gsub("{[^{}]*}", "x")
+  for name in (path .. "/"):gmatch "([^/]*)/" do
+    if name == "" or name:sub(1, 1) == "." then return false end
+  end
+  return true
+end
+
+local bucket_type = options.type('a pattern such as "%Y-%m-%d/{country}" or a function', function(v)
+  if type(v) == "function" then return true, v end
+  if type(v) ~= "string" or v == "" then return false end
+  if not is_path(v) then return false, nil, "it must be a path of names, below the sink's" end
+  local pieces, why = pieces_of(v)
+  return pieces ~= nil, pieces, why
+end)
+
+local roll_type = options.type("a table of bounds, or false", function(v)
+  return v == false or type(v) == "table", v
+end)
+
+local function roll_of(given)
+  if given == false then return {} end
+  return options.check('weir.rolling_files: option "roll"', given or {}, {
+    size = options.bytes:default(128 * 2 ^ 20),
+    rows = options.integer_in(1, 2 ^ 53):optional(),
+    open_for = duration.positive:default(600000),
+    idle_for = duration.positive:default(60000),
+  })
+end
+
+local suffixes = { gzip = ".gz", zstd = ".zst", none = "", lines = ".txt", json = ".json", csv = ".csv" }
+
+--- Files in buckets: folders by time, by field, or by a function. A file is open until it is long, old or idle
+--- enough (`roll`); then a new one begins.
+---
+---   stream:sink(weir.rolling_files { path = "archive", bucket = "%Y-%m-%d/%H", compression = "gzip" })
+---
+--- **Exactly once** with checkpoints (`--dir`), if the sources can be read again: a file is staged out of sight in
+--- `path`/.weir-… and appears in its bucket, by rename and under a name that is never used again, when a checkpoint
+--- holds all of its rows; after any crash nothing is there twice, in part, or missing, at whatever parallelism the
+--- job goes on. So files appear with checkpoints, and a restart finishes those that were open. Each checkpoint ends a
+--- member (gzip) or frame (zstd) of a packed file, as the formats allow. Without checkpoints a file appears as it is
+--- finished, by a bound of `roll` or the end of the input, and a job that fails leaves what was open in the staging
+--- folder. Kept apart by `uid`: give the sink one, so that a changed job still knows its files.
+---@param opts weir.RollingFilesOptions|string
+---@return weir.Sink
+function M.rolling_files(opts)
+  local o = options.check("weir.rolling_files", opts, {
+    path = options.string,
+    format = formats.type:default(formats.json()),
+    bucket = bucket_type:optional(),
+    time = options.one_of("event", "processing"):default "event",
+    roll = roll_type:optional(),
+    compression = options.one_of("none", "gzip", "zstd"):default "none",
+    level = options.integer_in(1, 19):optional(),
+    suffix = options.string:optional(),
+    open_max = options.integer_in(1, 4096):default(64),
+  }, "path")
+  o.roll = roll_of(o.roll)
+  if o.level and o.compression == "none" then where.fail 'weir.rolling_files: option "level" needs compression' end
+  if o.compression == "gzip" and (o.level or 1) > 9 then where.fail "weir.rolling_files: gzip has levels 1 to 9" end
+  if o.suffix and o.suffix:find "/" then where.fail 'weir.rolling_files: option "suffix" is part of a name' end
+  o.suffix = o.suffix or suffixes[o.format.kind] .. suffixes[o.compression]
+  local by = type(o.bucket) == "function" and o.bucket or nil
+  if by then o.bucket = { { given = "\1" .. "1" } } end
+  local s = sink("rolling_files", "rolling_files", o)
+  s.by = by
+  return s
 end
 
 ---@class weir.TcpSinkOptions

@@ -19,13 +19,16 @@ static struct point {
 	int64_t nth; /* hits left until it fails; 0 = off */
 	int err;
 } points[] = {
-    {"blob.open", 0, 0},	  {"blob.remove", 0, 0},	 {"blob.rename", 0, 0},
-    {"blob.sync", 0, 0},	  {"blob.sync_folder", 0, 0},	 {"blob.write", 0, 0},
-    {"checkpoint.ack", 0, 0},	  {"checkpoint.complete", 0, 0}, {"checkpoint.published", 0, 0},
-    {"checkpoint.removed", 0, 0}, {"checkpoint.trigger", 0, 0},	 {"file.fsync", 0, 0},
-    {"file.open", 0, 0},	  {"file.read", 0, 0},		 {"file.write", 0, 0},
-    {"mem.alloc", 0, 0},	  {"savepoint.rename", 0, 0},	 {"savepoint.sync", 0, 0},
-    {"savepoint.write", 0, 0},
+    {"blob.open", 0, 0},	   {"blob.remove", 0, 0},	  {"blob.rename", 0, 0},
+    {"blob.sync", 0, 0},	   {"blob.sync_folder", 0, 0},	  {"blob.write", 0, 0},
+    {"checkpoint.ack", 0, 0},	   {"checkpoint.complete", 0, 0}, {"checkpoint.published", 0, 0},
+    {"checkpoint.removed", 0, 0},  {"checkpoint.trigger", 0, 0},  {"file.fsync", 0, 0},
+    {"file.open", 0, 0},	   {"file.read", 0, 0},		  {"file.write", 0, 0},
+    {"mem.alloc", 0, 0},	   {"rolling.barrier", 0, 0},	  {"rolling.finished", 0, 0},
+    {"rolling.folder", 0, 0},	   {"rolling.open", 0, 0},	  {"rolling.recovered", 0, 0},
+    {"rolling.remove", 0, 0},	   {"rolling.rename", 0, 0},	  {"rolling.sync", 0, 0},
+    {"rolling.sync_folder", 0, 0}, {"rolling.truncate", 0, 0},	  {"rolling.write", 0, 0},
+    {"savepoint.rename", 0, 0},	   {"savepoint.sync", 0, 0},	  {"savepoint.write", 0, 0},
 };
 enum { POINTS = sizeof points / sizeof *points };
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -69,7 +72,7 @@ static int arm(struct point *p, int64_t nth, int err)
 
 static int unknown(const char *name, size_t len)
 {
-	char known[512];
+	char known[1024];
 	size_t at = 0;
 
 	for (int i = 0; i < POINTS && at < sizeof known; i++)

@@ -4,6 +4,7 @@
 
 #include "nexmark/nexmark.h"
 #include "operator/operators.h"
+#include "rolling/rolling.h"
 #include "script/script.h"
 #include "window/window.h"
 
@@ -14,4 +15,5 @@ void wr_job_kinds(struct wr_kind_list lists[WR_JOB_KIND_LISTS])
 	lists[2] = (struct wr_kind_list){wr_connect_kinds, wr_connect_kinds_count};
 	lists[3] = (struct wr_kind_list){wr_window_kinds, wr_window_kinds_count};
 	lists[4] = (struct wr_kind_list){wr_nexmark_kinds, wr_nexmark_kinds_count};
+	lists[5] = (struct wr_kind_list){wr_rolling_kinds, wr_rolling_kinds_count};
 }

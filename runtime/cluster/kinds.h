@@ -3,6 +3,6 @@
 #pragma once
 #include "cluster/job.h"
 
-enum { WR_JOB_KIND_LISTS = 5 };
-/* The lists of script/, operator/, connect/, window/ and nexmark/. */
+enum { WR_JOB_KIND_LISTS = 6 };
+/* The lists of script/, operator/, connect/, window/, nexmark/ and rolling/. */
 void wr_job_kinds(struct wr_kind_list lists[WR_JOB_KIND_LISTS]);

@@ -38,6 +38,16 @@ for _, parallelism in ipairs { 1, 2, 3 } do
       end
     end)
 
+    it("archive files whole records by the hour", function()
+      local folder = shell.folder()
+      local _, code, err = shell.run(("%s run %s jobs/archive.lua out=%s/out"):format(shell.weir, p, folder))
+      assert.equal(0, code, err)
+      local out = shell.run(("cd %s/out && for d in *-*-*/*; do echo $d; gzip -dc $d/*.json.gz | sort; done")
+        :format(folder))
+      shell.remove(folder)
+      assert.equal(shell.read(golden .. "archive.out"), out)
+    end)
+
     it("sessions_by_hand cuts visits at gaps", function()
       expect("sessions_by_hand", p .. "jobs/sessions_by_hand.lua")
     end)

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* part_disk: see part_disk.h. */
+#include "rolling/part_disk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/error.h"
+#include "base/fault.h"
+#include "record/key.h"
+
+enum { FILE_PATH = 4096, COPY = 64 << 10, ID_BITS = 48 };
+
+static struct wr_mem mem = WR_MEM_INIT("rolling.part_disk");
+
+static int failed(const char *what, const char *name)
+{
+	return wr_error_set(WR_EFATAL, "cannot %s %s: %s", what, name, strerror(errno));
+}
+
+/* "a/b/c" of what is not empty. */
+static int path_of(char out[FILE_PATH], const char *a, const char *b, const char *c)
+{
+	int n = snprintf(out, FILE_PATH, "%s%s%s%s%s", a, b && *b ? "/" : "", b ? b : "", c ? "/" : "",
+			 c ? c : "");
+
+	return n < FILE_PATH ? WR_OK : wr_error_set(WR_EUSER, "the path %s/… is too long", a);
+}
+
+/* ---- folders ---- */
+
+static int sync_folder(const char *path)
+{
+	int fd =
+	    WR_FAULT("rolling.sync_folder", &errno) ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd < 0 || fsync(fd) != 0 ? failed("sync", path) : WR_OK;
+
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+/* Makes `path`, whose parent is there, unless it is; and its name is on the disk. */
+static int make_folder(char *path)
+{
+	char *slash = strrchr(path, '/');
+	int made = WR_FAULT("rolling.folder", &errno) ? -1 : mkdir(path, 0777), rc;
+
+	if (made != 0)
+		return errno == EEXIST ? WR_OK : failed("make", path);
+	if (!slash)
+		return sync_folder(".");
+	*slash = 0;
+	rc = sync_folder(*path ? path : "/");
+	*slash = '/';
+	return rc;
+}
+
+static int make_bucket(const char *path, const char *bucket)
+{
+	size_t start = strlen(path) + 1;
+	char folder[FILE_PATH];
+	struct stat st;
+	int rc = path_of(folder, path, bucket, NULL);
+
+	if (rc != WR_OK || !*bucket || stat(folder, &st) == 0)
+		return rc;
+	for (char *p = folder + start; rc == WR_OK; p++) {
+		char *slash = strchr(p, '/');
+
+		if (slash)
+			*slash = 0;
+		rc = make_folder(folder);
+		if (!slash)
+			break;
+		*slash = '/';
+		p = slash;
+	}
+	return rc;
+}
+
+int wr_disk_make_bucket(struct wr_disk *d, const char *bucket)
+{
+	return make_bucket(d->path, bucket);
+}
+
+static int sync_bucket(const char *path, const char *bucket)
+{
+	char folder[FILE_PATH];
+	int rc = path_of(folder, path, bucket, NULL);
+
+	return rc == WR_OK ? sync_folder(folder) : rc;
+}
+
+int wr_disk_sync_bucket(const struct wr_disk *d, const char *bucket)
+{
+	return sync_bucket(d->path, bucket);
+}
+
+int wr_disk_sync_staging(struct wr_disk *d)
+{
+	int rc = d->names_changed ? sync_bucket(d->path, d->staging) : WR_OK;
+
+	d->names_changed &= rc != WR_OK;
+	return rc;
+}
+
+/* ---- life ---- */
+
+static int name_staging(struct wr_disk *d, const struct wr_parts_options *o)
+{
+	struct wr_rand r = {o->env->folder_id ^
+			    wr_key_hash((const uint8_t *)o->uid, (uint32_t)strlen(o->uid))};
+
+	if (!o->env->folder_id && getrandom(&r, sizeof r, 0) != sizeof r)
+		return wr_error_set(WR_EFATAL, "the system gives no random numbers");
+	snprintf(d->id, sizeof d->id, "%012" PRIx64, wr_rand_next(&r) >> (64 - ID_BITS));
+	snprintf(d->staging, sizeof d->staging, ".weir-%s", d->id);
+	return WR_OK;
+}
+
+static bool is_folder(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return false;
+	errno = ENOTDIR;
+	return S_ISDIR(st.st_mode);
+}
+
+int wr_disk_open(struct wr_disk *d, const struct wr_parts_options *o)
+{
+	char path[FILE_PATH];
+	int rc = path_of(path, o->path, NULL, NULL);
+
+	d->path = o->path;
+	d->suffix = o->suffix;
+	if (rc == WR_OK)
+		rc = name_staging(d, o);
+	if (rc == WR_OK && o->packing != WR_PACKING_NONE) {
+		d->packer = wr_packer_new(o->packing, o->level);
+		rc = d->packer ? WR_OK : WR_EFATAL;
+	}
+	if (rc == WR_OK && make_folder(path) != WR_OK)
+		rc = wr_error_wrap(WR_EUSER, "rolling_files");
+	if (rc == WR_OK && (!is_folder(path) || access(path, W_OK | X_OK) != 0))
+		rc = wr_error_set(WR_EUSER, "rolling_files: cannot write to the folder %s: %s", path,
+				  strerror(errno));
+	return rc;
+}
+
+void wr_disk_deinit(struct wr_disk *d)
+{
+	char folder[FILE_PATH];
+
+	if (d->path && *d->staging && path_of(folder, d->path, d->staging, NULL) == WR_OK)
+		rmdir(folder);
+	wr_packer_free(d->packer);
+	wr_bytes_deinit(&d->packed);
+}
+
+/* ---- files ---- */
+
+int wr_disk_name(const struct wr_disk *d, struct wr_disk_part *part, const struct wr_stage_env *env,
+		 uint64_t number, struct wr_str bucket)
+{
+	int n = snprintf(part->name, sizeof part->name, "part-%s-%" PRIu64 "-%" PRIu32 "-%" PRIu64 "%s",
+			 d->id, env->run, env->subtask, number, d->suffix);
+
+	part->fd = -1;
+	if (n >= (int)sizeof part->name)
+		return wr_error_set(WR_EUSER, "the suffix \"%s\" is too long", d->suffix);
+	part->bucket = wr_strndup(&mem, bucket.len ? bucket.p : "", bucket.len);
+	return part->bucket ? WR_OK : WR_EFATAL;
+}
+
+static int create(struct wr_disk *d, struct wr_disk_part *part)
+{
+	char path[FILE_PATH], folder[FILE_PATH];
+	int rc = path_of(path, d->path, d->staging, part->name);
+
+	if (rc == WR_OK)
+		rc = path_of(folder, d->path, d->staging, NULL);
+	for (int tries = 0; rc == WR_OK && tries < 2 && part->fd < 0; tries++) {
+		part->fd = WR_FAULT("rolling.open", &errno)
+			       ? -1
+			       : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		if (part->fd < 0 && errno == ENOENT && tries == 0)
+			rc = make_folder(folder);
+		else if (part->fd < 0)
+			rc = failed("make", path);
+	}
+	d->names_changed = true;
+	return rc;
+}
+
+static int write_all(const struct wr_disk *d, struct wr_disk_part *part, const uint8_t *p, size_t len)
+{
+	char path[FILE_PATH];
+
+	while (len) {
+		ssize_t n = WR_FAULT("rolling.write", &errno) ? -1 : write(part->fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return path_of(path, d->path, d->staging, part->name) == WR_OK ? failed("write", path)
+										       : WR_EUSER;
+		part->length += (uint64_t)n;
+		p += n;
+		len -= (size_t)n;
+	}
+	return WR_OK;
+}
+
+int wr_disk_write(struct wr_disk *d, struct wr_disk_part *part, const void *block, size_t len)
+{
+	int rc = part->fd < 0 ? create(d, part) : WR_OK;
+
+	part->dirty = true;
+	if (rc != WR_OK || !d->packer)
+		return rc == WR_OK ? write_all(d, part, block, len) : rc;
+	d->packed.len = 0;
+	rc = wr_packer_put(d->packer, block, len, &d->packed);
+	return rc == WR_OK ? write_all(d, part, d->packed.data, d->packed.len) : rc;
+}
+
+int wr_disk_sync(struct wr_disk_part *part)
+{
+	if (!part->dirty)
+		return WR_OK;
+	if (WR_FAULT("rolling.sync", &errno) || fsync(part->fd) != 0)
+		return failed("sync", part->name);
+	part->dirty = false;
+	return WR_OK;
+}
+
+void wr_disk_close(struct wr_disk_part *part)
+{
+	if (part->fd >= 0)
+		close(part->fd);
+	part->fd = -1;
+}
+
+void wr_disk_forget(struct wr_disk_part *part)
+{
+	wr_disk_close(part);
+	wr_free(&mem, part->bucket);
+}
+
+static int move(const char *path, const char *staging, const struct wr_disk_part *part)
+{
+	char from[FILE_PATH], to[FILE_PATH], folder[FILE_PATH];
+	int rc = path_of(from, path, staging, part->name);
+
+	if (rc == WR_OK)
+		rc = path_of(folder, path, part->bucket, NULL);
+	if (rc == WR_OK)
+		rc = path_of(to, folder, part->name, NULL);
+	if (rc == WR_OK && (WR_FAULT("rolling.rename", &errno) || rename(from, to) != 0))
+		rc = failed("rename", from);
+	return rc;
+}
+
+int wr_disk_finish(struct wr_disk *d, struct wr_disk_part *part)
+{
+	d->names_changed = true;
+	return move(d->path, d->staging, part);
+}
+
+/* ---- beginning at a checkpoint ---- */
+
+static int copy(int from, int to, uint64_t length)
+{
+	char block[COPY];
+
+	while (length) {
+		ssize_t n = read(from, block, length < COPY ? length : COPY);
+
+		if (n <= 0 || write(to, block, (size_t)n) != n)
+			return -1;
+		length -= (uint64_t)n;
+	}
+	return fsync(to);
+}
+
+/* Where files cannot be cut: the part of it that counts takes its place. */
+static int cut_by_copy(int fd, const char *path, uint64_t length)
+{
+	char other[FILE_PATH];
+	int to, rc = snprintf(other, sizeof other, "%s.cut", path) < FILE_PATH ? WR_OK : WR_EUSER;
+
+	if (rc != WR_OK)
+		return wr_error_set(rc, "the path %s is too long", path);
+	to = open(other, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (to < 0 || copy(fd, to, length) != 0 || rename(other, path) != 0)
+		rc = failed("copy", path);
+	if (to >= 0)
+		close(to);
+	return rc;
+}
+
+static int cut(int fd, const char *path, uint64_t length)
+{
+	bool refused = WR_FAULT("rolling.truncate", &errno) || ftruncate(fd, (off_t)length) != 0;
+
+	if (refused && (errno == EINVAL || errno == EPERM || errno == ENOSYS || errno == EOPNOTSUPP))
+		return cut_by_copy(fd, path, length);
+	if (refused)
+		return failed("cut", path);
+	return WR_FAULT("rolling.sync", &errno) || fsync(fd) != 0 ? failed("sync", path) : WR_OK;
+}
+
+static int recover_staged(int fd, const char *path, uint64_t length)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return failed("read", path);
+	if ((uint64_t)st.st_size < length)
+		return wr_error_set(WR_EUSER,
+				    "%s has %" PRIu64 " bytes, and had %" PRIu64 " at the checkpoint", path,
+				    (uint64_t)st.st_size, length);
+	return (uint64_t)st.st_size > length ? cut(fd, path, length) : WR_OK;
+}
+
+/* It is not staged any more: behind its last checkpoint it was finished, as it was. */
+static int recover_finished(const char *path, const struct wr_disk_part *part)
+{
+	char folder[FILE_PATH], file[FILE_PATH];
+	struct stat st;
+	int rc = path_of(folder, path, part->bucket, NULL);
+
+	if (rc == WR_OK)
+		rc = path_of(file, folder, part->name, NULL);
+	if (rc != WR_OK)
+		return rc;
+	if (stat(file, &st) != 0)
+		return wr_error_set(WR_EUSER,
+				    "%s is not there, and the checkpoint names it: put it back, or begin "
+				    "anew with --resume=never",
+				    file);
+	if ((uint64_t)st.st_size == part->length)
+		return WR_OK;
+	return wr_error_set(
+	    WR_EUSER,
+	    "%s has %" PRIu64 " bytes, and had %" PRIu64
+	    " at the checkpoint: it was finished behind a later one, which is lost. What came "
+	    "between would be written again: cut it to that length, and remove the files of "
+	    "this sink that are newer",
+	    file, (uint64_t)st.st_size, part->length);
+}
+
+int wr_disk_recover(const char *path, const char *staging, const struct wr_disk_part *part)
+{
+	char file[FILE_PATH];
+	int rc = path_of(file, path, staging, part->name), fd;
+
+	if (rc != WR_OK)
+		return rc;
+	fd = open(file, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? recover_finished(path, part) : failed("open", file);
+	rc = recover_staged(fd, file, part->length);
+	close(fd);
+	if (rc == WR_OK)
+		rc = make_bucket(path, part->bucket);
+	if (rc == WR_OK)
+		rc = move(path, staging, part);
+	if (rc == WR_OK)
+		rc = sync_bucket(path, part->bucket);
+	return rc == WR_OK ? sync_bucket(path, staging) : rc;
+}
+
+static bool is_of(const char *name, uint32_t subtask, uint32_t parallelism)
+{
+	unsigned its;
+
+	return sscanf(name, "part-%*[0-9a-f]-%*u-%u-", &its) == 1 && its % parallelism == subtask;
+}
+
+int wr_disk_sweep(struct wr_disk *d, uint32_t subtask, uint32_t parallelism)
+{
+	char folder[FILE_PATH];
+	int rc = path_of(folder, d->path, d->staging, NULL);
+	struct dirent *e;
+	DIR *dir = rc == WR_OK ? opendir(folder) : NULL;
+
+	if (rc != WR_OK || !dir)
+		return rc == WR_OK && errno != ENOENT ? failed("read", folder) : rc;
+	while (rc == WR_OK && (e = readdir(dir))) {
+		if (!is_of(e->d_name, subtask, parallelism))
+			continue;
+		if (WR_FAULT("rolling.remove", &errno) ||
+		    (unlinkat(dirfd(dir), e->d_name, 0) != 0 && errno != ENOENT))
+			rc = failed("remove", e->d_name);
+	}
+	closedir(dir);
+	return rc;
+}

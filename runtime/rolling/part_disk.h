@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* part_disk: what part_files does to the disk: folders, files, renames, each with its place in the order that
+ * survives a crash. A file is reached by its name in the staging folder until it is finished, then by the
+ * same name in its bucket. All functions block; one thread at a time. Errors name the file. */
+#pragma once
+#include "rolling/bucket.h"
+#include "rolling/part_files.h"
+
+enum { WR_PART_NAME = 160, WR_STAGING_NAME = 24 };
+
+/* One file. */
+struct wr_disk_part {
+	char *bucket; /* owned, but in wr_disk_recover */
+	char name[WR_PART_NAME];
+	uint64_t length; /* of what is a part of it: all that was written */
+	int fd;		 /* −1 = closed */
+	bool dirty;	 /* written since the last sync */
+};
+
+struct wr_disk {
+	const char *path, *suffix;
+	char staging[WR_STAGING_NAME]; /* name of the folder below `path` */
+	char id[WR_STAGING_NAME - 6];
+	struct wr_packer *packer; /* NULL: as it is */
+	struct wr_bytes packed;
+	bool names_changed; /* in the staging folder, since it was synced */
+};
+
+/* The sink's folder is there and can be written to, or it is the error. */
+int wr_disk_open(struct wr_disk *d, const struct wr_parts_options *o);
+/* Removes the staging folder if nothing is in it. */
+void wr_disk_deinit(struct wr_disk *d);
+
+/* A name for part `number` of this subtask, and its bucket. */
+int wr_disk_name(const struct wr_disk *d, struct wr_disk_part *part, const struct wr_stage_env *env,
+		 uint64_t number, struct wr_str bucket);
+/* Appends, packed as a member of its own; the first time it makes the file. */
+int wr_disk_write(struct wr_disk *d, struct wr_disk_part *part, const void *block, size_t len);
+/* What was written is on the disk. */
+int wr_disk_sync(struct wr_disk_part *part);
+void wr_disk_close(struct wr_disk_part *part);
+/* Closes it and forgets its bucket. */
+void wr_disk_forget(struct wr_disk_part *part);
+/* The names of staged files are. */
+int wr_disk_sync_staging(struct wr_disk *d);
+
+/* To finish files: makes their bucket, moves each, syncs the bucket. */
+int wr_disk_make_bucket(struct wr_disk *d, const char *bucket);
+int wr_disk_finish(struct wr_disk *d, struct wr_disk_part *part);
+int wr_disk_sync_bucket(const struct wr_disk *d, const char *bucket);
+
+/* A file that a checkpoint names, staged under `path` then: cuts it to the length that it had and finishes
+ * it, unless it is finished already. WR_EUSER: it is not what the checkpoint says. */
+int wr_disk_recover(const char *path, const char *staging, const struct wr_disk_part *part);
+/* Removes the staged files of the subtasks that are `subtask` modulo `parallelism`. */
+int wr_disk_sweep(struct wr_disk *d, uint32_t subtask, uint32_t parallelism);

@@ -1,0 +1,142 @@
+--- Files in buckets: no row twice, none in part and none missing, wherever the job is killed.
+
+local finished = require "support.finished"
+local shell = require "support.shell"
+
+local folder
+before_each(function() folder = shell.folder() end)
+after_each(function() shell.remove(folder) end)
+
+local function write(name, text)
+  local f = assert(io.open(folder .. "/" .. name, "w"))
+  f:write(text)
+  f:close()
+end
+
+local function run(options, args)
+  return shell.run(("cd %s && %s run -q %s job.lua %s"):format(folder, shell.weir, options or "", args or ""))
+end
+
+local function ran(options, args)
+  local _, code, err = run(options, args)
+  assert.equal(0, code, err)
+end
+
+local function killed(options, args, point, n)
+  local _, code, err = run(("%s --fault %s:%d=kill"):format(options, point, n), args)
+  assert.equal(137, code, ("the job was not killed at %s:%d\n%s"):format(point, n, err))
+end
+
+local function rows_of(name, suffix) return finished.rows(folder, name, suffix) end
+local function hidden(name) return finished.hidden(folder, name) end
+
+describe("a job that writes rolling files and is killed", function()
+  local function expected()
+    ran("", "out=expected")
+    return rows_of "expected"
+  end
+
+  for _, point in ipairs {
+    "rolling.folder", "rolling.open", "rolling.write", "rolling.sync", "rolling.sync_folder", "rolling.barrier",
+    "rolling.rename", "rolling.finished", "checkpoint.ack", "checkpoint.published", "checkpoint.complete",
+  } do
+    it("has each row once in the end: " .. point, function()
+      write("job.lua", finished.job)
+      local rows = expected()
+      for _, p in ipairs { { 1, 1 }, { 1, 3 }, { 3, 2 } } do
+        shell.run(("rm -rf %s/out %s/state"):format(folder, folder))
+        killed("--dir state --checkpoint-every 20ms -p " .. p[1], "rate=40000", point, 3)
+        ran("--dir state --checkpoint-every 50ms -p " .. p[2])
+        assert.equal(rows, rows_of "out")
+        assert.equal("", hidden "out")
+      end
+    end)
+  end
+
+  for _, point in ipairs {
+    "rolling.recovered", "rolling.truncate", "rolling.remove", "rolling.rename", "rolling.sync_folder",
+  } do
+    it("and killed again as it begins anew has each row once: " .. point, function()
+      write("job.lua", finished.job)
+      local rows = expected()
+      for _, p in ipairs { { 1, 1, 1 }, { 3, 2, 1 } } do
+        shell.run(("rm -rf %s/out %s/state"):format(folder, folder))
+        killed(("--dir state --checkpoint-every %s -p %d"):format(point == "rolling.remove" and "1h" or "50ms", p[1]),
+          "rate=20000", "rolling.write", point == "rolling.remove" and 12 or 28)
+        killed("--dir state --checkpoint-every 20ms -p " .. p[2], "rate=20000", point, 1)
+        ran("--dir state --checkpoint-every 20ms -p " .. p[3])
+        assert.equal(rows, rows_of "out")
+        assert.equal("", hidden "out")
+      end
+    end)
+  end
+
+  it("before its first checkpoint leaves nothing behind that stays", function()
+    write("job.lua", finished.job)
+    local rows = expected()
+    killed("--dir state --checkpoint-every 1h -p 3", "rate=40000", "rolling.write", 12)
+    assert.not_equal("", hidden "out")
+    ran "--dir state -p 2"
+    assert.equal(rows, rows_of "out")
+    assert.equal("", hidden "out")
+  end)
+
+  it("five times at any place has each row once", function()
+    write("job.lua", finished.job)
+    local rows = expected()
+    for i = 1, 5 do
+      killed("--dir state --checkpoint-every 20ms -p " .. i % 3 + 1, "rate=40000", "rolling.write", 8 + i)
+    end
+    ran "--dir state"
+    assert.equal(rows, rows_of "out")
+  end)
+
+  for suffix, compression in pairs { gz = "gzip", zst = "zstd" } do
+    it("has files that can be unpacked whole: " .. compression, function()
+      write("job.lua", finished.job)
+      local rows = expected()
+      for _, point in ipairs { "rolling.write", "rolling.rename" } do
+        shell.run(("rm -rf %s/out %s/state"):format(folder, folder))
+        killed("--dir state --checkpoint-every 20ms -p 2", "rate=40000 compression=" .. compression, point, 15)
+        ran("--dir state --checkpoint-every 20ms -p 3", "compression=" .. compression)
+        assert.equal(rows, rows_of("out", suffix))
+      end
+    end)
+  end
+end)
+
+describe("the end of the input", function()
+  local final = [[
+local weir = require "weir"
+local job = weir.job { name = "final", max_parallelism = 128 }
+local sums = job:source(weir.generate { count = 3000, fn = function(i) return { k = i % 5, v = i } end })
+  :key_by "k":sum("v", { emit = "final" })
+sums:sink(weir.rolling_files { path = job.args.out or "out" }):uid "files"
+sums:map(function(r) return { k = r.k + 10, v = r.v } end)
+  :sink(weir.rolling_files { path = job.args.out or "out", format = weir.csv() }):uid "more"
+return job
+]]
+  local together = final:gsub(':key_by "k":sum%("v", { emit = "final" }%)', "")
+
+  -- Their number is that of the files.
+  local function without_headers(name) return (rows_of(name):gsub("k,v\n", "")) end
+
+  for name, text in pairs { ["behind a shuffle"] = final, ["with the source"] = together } do
+    for _, point in ipairs {
+      "checkpoint.trigger", "rolling.sync", "rolling.barrier", "checkpoint.ack", "checkpoint.published",
+      "checkpoint.complete", "rolling.rename", "rolling.finished",
+    } do
+      it(("C28: is in a last checkpoint, and what it emits comes once, %s: %s"):format(name, point), function()
+        write("job.lua", text)
+        ran("", "out=expected")
+        for _, p in ipairs { { 1, 1 }, { 2, 2 }, { 2, 3 } } do
+          shell.run(("rm -rf %s/out %s/state"):format(folder, folder))
+          killed("--dir state --checkpoint-every 1h -p " .. p[1], "", point, 1)
+          ran("--dir state --checkpoint-every 1h -p " .. p[2])
+          assert.equal(without_headers "expected", without_headers "out")
+          assert.equal("", hidden "out")
+        end
+      end)
+    end
+  end
+end)
