@@ -17,7 +17,7 @@ struct wr_coordinator {
 	uint64_t began_ns;
 	uint64_t due_ns;   /* of the next periodic one */
 	uint64_t ended_ns; /* of the last one, complete or not */
-	uint32_t asked;	   /* waiting */
+	bool asked;	   /* one is to follow the one under way */
 	uint32_t failures; /* in a row */
 	uint32_t acked, ended;
 	struct wr_coordinator_action actions[ACTIONS_MAX];
@@ -132,7 +132,7 @@ void wr_coordinator_tick(struct wr_coordinator *c, uint64_t now_ns)
 	if (c->ended == c->o.tasks)
 		return;
 	if (c->asked) {
-		c->asked--;
+		c->asked = false;
 		begin(c, true, now_ns);
 	} else if (now_ns >= c->due_ns) {
 		begin(c, false, now_ns);
@@ -150,7 +150,7 @@ uint64_t wr_coordinator_deadline(const struct wr_coordinator *c)
 
 void wr_coordinator_ask(struct wr_coordinator *c, uint64_t now_ns)
 {
-	c->asked++;
+	c->asked = true;
 	wr_coordinator_tick(c, now_ns);
 }
 

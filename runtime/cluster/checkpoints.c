@@ -47,9 +47,12 @@ struct wr_checkpoints {
 	struct wr_bytes *sources;    /* by source of the job: its enumerator's state at the trigger */
 	struct publishing publishing, finishing; /* the latter: of the end of the job */
 	struct removing removing;
-	uint64_t lineage, last;
-	uint32_t asked, answered;
+	uint64_t lineage;
 	bool wanted; /* by a task, and not begun yet */
+	struct wr_checkpoint_outcome last;
+	uint64_t last_ns; /* when it was complete */
+	struct wr_checkpoint_wish *wishes;
+	uint64_t options; /* of the one under way */
 	int64_t triggered_ms;
 	uint64_t began_ns;
 	char error[512]; /* of the checkpoint under way */
@@ -98,7 +101,7 @@ static bool inputs_ended(const struct wr_checkpoints *c, uint32_t vertex)
 static void trigger(struct wr_checkpoints *c, uint64_t checkpoint)
 {
 	const struct wr_plan *p = c->job->o.plan;
-	struct wr_trigger t = {.checkpoint = checkpoint, .epoch = checkpoint};
+	struct wr_trigger t = {.checkpoint = checkpoint, .epoch = checkpoint, .options = c->options};
 	struct wr_bytes payload = WR_BYTES_EMPTY;
 
 	wr_trigger_put(&payload, &t);
@@ -271,8 +274,56 @@ static void remove_old(struct wr_checkpoints *c)
 
 	if (atomic_exchange(&r->busy, true))
 		return;
-	r->newest = c->last;
+	r->newest = c->last.checkpoint;
 	wr_ioqueue_post(c->queue, &r->io);
+}
+
+/* ---- what others ask for ---- */
+
+/* All that was asked for so far is answered by the one that begins now. */
+static void take_wishes(struct wr_checkpoints *c, uint64_t checkpoint)
+{
+	c->options = 0;
+	for (struct wr_checkpoint_wish *w = c->wishes; w; w = w->next) {
+		w->checkpoint = checkpoint;
+		c->options |= w->options;
+	}
+}
+
+/* Takes out the first that waits for `checkpoint`, or for any (0). */
+static struct wr_checkpoint_wish *wish_of(struct wr_checkpoints *c, uint64_t checkpoint)
+{
+	for (struct wr_checkpoint_wish **at = &c->wishes, *w; (w = *at); at = &w->next)
+		if (!checkpoint || w->checkpoint == checkpoint) {
+			*at = w->next;
+			return w;
+		}
+	return NULL;
+}
+
+static void answer(struct wr_checkpoints *c, const struct wr_checkpoint_outcome *o)
+{
+	struct wr_checkpoint_wish *w;
+
+	while ((w = wish_of(c, o->checkpoint)))
+		w->done(w, o);
+}
+
+void wr_checkpoints_give_up(struct wr_checkpoints *c, const char *why)
+{
+	answer(c, &(struct wr_checkpoint_outcome){.error = why});
+}
+
+void wr_checkpoints_ask(struct wr_checkpoints *c, struct wr_checkpoint_wish *w, uint64_t now_ns)
+{
+	struct wr_checkpoint_wish **at = &c->wishes;
+
+	while (*at)
+		at = &(*at)->next;
+	w->next = NULL;
+	w->checkpoint = 0;
+	*at = w;
+	wr_coordinator_ask(c->coordinator, now_ns);
 }
 
 /* ---- the coordinator's wishes ---- */
@@ -285,6 +336,7 @@ static int begin(struct wr_checkpoints *c, uint64_t checkpoint, uint64_t now_ns)
 	c->began_ns = now_ns;
 	c->wanted = false;
 	*c->error = 0;
+	take_wishes(c, checkpoint);
 	for (uint32_t i = 0; i < c->task_count; i++) {
 		c->parts[i].blob.len = 0;
 		c->parts[i].bytes = 0;
@@ -304,17 +356,28 @@ static int begin(struct wr_checkpoints *c, uint64_t checkpoint, uint64_t now_ns)
 
 static void complete(struct wr_checkpoints *c, const struct wr_coordinator_action *a, uint64_t now_ns)
 {
-	uint64_t bytes = 0;
+	struct wr_checkpoint_outcome o = {.checkpoint = a->checkpoint, .duration_ns = now_ns - c->began_ns};
 
 	for (uint32_t i = 0; i < c->task_count; i++)
-		bytes += c->parts[i].bytes;
-	wr_debug("checkpoint", "checkpoint %" PRIu64 " holds: %" PRIu64 " bytes, %.3f s", a->checkpoint,
-		 bytes, (double)(now_ns - c->began_ns) / 1e9);
-	c->last = a->checkpoint;
-	c->answered += a->asked;
+		o.bytes += c->parts[i].bytes;
+	wr_debug("checkpoint", "checkpoint %" PRIu64 " holds: %" PRIu64 " bytes, %.3f s", o.checkpoint,
+		 o.bytes, (double)o.duration_ns / 1e9);
+	c->last = o;
+	c->last_ns = now_ns;
 	broadcast(c, WR_LETTER_COMPLETE, a->checkpoint);
 	WR_CRASH_STEP("checkpoint.complete");
 	remove_old(c);
+	answer(c, &o);
+}
+
+static void abort_one(struct wr_checkpoints *c, const struct wr_coordinator_action *a)
+{
+	char why[sizeof c->error + 80];
+
+	snprintf(why, sizeof why, "%s%s%s", a->why, *c->error ? ": " : "", c->error);
+	wr_warn("checkpoint", "checkpoint %" PRIu64 " is off: %s", a->checkpoint, why);
+	broadcast(c, WR_LETTER_ABORT, a->checkpoint);
+	answer(c, &(struct wr_checkpoint_outcome){.checkpoint = a->checkpoint, .error = why});
 }
 
 static int do_action(struct wr_checkpoints *c, const struct wr_coordinator_action *a, uint64_t now_ns)
@@ -323,10 +386,7 @@ static int do_action(struct wr_checkpoints *c, const struct wr_coordinator_actio
 	case WR_COORDINATOR_TRIGGER:
 		return begin(c, a->checkpoint, now_ns);
 	case WR_COORDINATOR_ABORT:
-		c->answered += a->asked;
-		wr_warn("checkpoint", "checkpoint %" PRIu64 " is off: %s%s%s", a->checkpoint, a->why,
-			*c->error ? ": " : "", c->error);
-		broadcast(c, WR_LETTER_ABORT, a->checkpoint);
+		abort_one(c, a);
 		return WR_OK;
 	case WR_COORDINATOR_PUBLISH:
 		publish(c, a->checkpoint, now_ns);
@@ -366,22 +426,10 @@ uint64_t wr_checkpoints_deadline(const struct wr_checkpoints *c)
 	return wr_coordinator_deadline(c->coordinator);
 }
 
-uint32_t wr_checkpoints_ask(struct wr_checkpoints *c, uint64_t now_ns)
+struct wr_checkpoint_outcome wr_checkpoints_last(const struct wr_checkpoints *c, uint64_t *at_ns)
 {
-	uint32_t number = ++c->asked;
-
-	wr_coordinator_ask(c->coordinator, now_ns);
-	return number;
-}
-
-uint64_t wr_checkpoints_last(const struct wr_checkpoints *c)
-{
+	*at_ns = c->last_ns;
 	return c->last;
-}
-
-uint32_t wr_checkpoints_answered(const struct wr_checkpoints *c)
-{
-	return c->answered;
 }
 
 /* ---- answers ---- */
@@ -420,7 +468,7 @@ int wr_checkpoints_letter(struct wr_checkpoints *c, const struct wr_letter *l)
 	}
 	if (l->type == WR_LETTER_WANTED) {
 		if (!c->wanted)
-			wr_checkpoints_ask(c, now_ns);
+			wr_coordinator_ask(c->coordinator, now_ns);
 		c->wanted = true;
 		return WR_OK;
 	}
@@ -489,7 +537,7 @@ static int init(struct wr_checkpoints *c)
 	struct wr_rand draw = {now_ns ^ (uint64_t)wr_clock_ms(c->job->o.clock) << 20};
 
 	c->lineage = c->o.restored && !c->o.origin ? c->o.restored->lineage : wr_rand_next(&draw) >> 1;
-	c->last = c->o.restored ? c->o.restored->checkpoint : 0;
+	c->last.checkpoint = c->o.restored ? c->o.restored->checkpoint : 0;
 	c->task_count = o.tasks;
 	c->first = wr_zalloc(&mem, p->vertex_count * sizeof *c->first);
 	c->parts = wr_zalloc(&mem, c->task_count * sizeof *c->parts);

@@ -35,11 +35,12 @@ int wr_checkpoints_letter(struct wr_checkpoints *c, const struct wr_letter *l);
 int wr_checkpoints_work(struct wr_checkpoints *c, uint64_t now_ns);
 /* When to work next, UINT64_MAX = when a letter comes or the loop is woken. */
 uint64_t wr_checkpoints_deadline(const struct wr_checkpoints *c);
-/* One more, soon. Gives what wr_checkpoints_answered is at least when it is done. */
-uint32_t wr_checkpoints_ask(struct wr_checkpoints *c, uint64_t now_ns);
-/* Number of the last that holds, and how many were asked for and are done, whatever came of them. */
-uint64_t wr_checkpoints_last(const struct wr_checkpoints *c);
-uint32_t wr_checkpoints_answered(const struct wr_checkpoints *c);
+/* One that begins after this; its asker is told, at the latest by wr_checkpoints_give_up. */
+void wr_checkpoints_ask(struct wr_checkpoints *c, struct wr_checkpoint_wish *w, uint64_t now_ns);
+/* Nothing more comes of what was asked for: `why`. */
+void wr_checkpoints_give_up(struct wr_checkpoints *c, const char *why);
+/* What became of the last one that holds (number 0: none), and the time of its end, steady. */
+struct wr_checkpoint_outcome wr_checkpoints_last(const struct wr_checkpoints *c, uint64_t *at_ns);
 /* The job has ended, all its tasks are through: says so on the disk, so that it is not begun again. Blocks.
  */
 int wr_checkpoints_finish(struct wr_checkpoints *c);

@@ -5,29 +5,42 @@
 #include "checkpoint/history.h"
 #include "cluster/harness_priv.h"
 
+struct taking {
+	struct wr_checkpoint_wish wish; /* first */
+	bool done, holds;
+};
+
+static void on_done(struct wr_checkpoint_wish *w, const struct wr_checkpoint_outcome *o)
+{
+	struct taking *t = (struct taking *)w;
+
+	t->done = true;
+	t->holds = !o->error;
+}
+
 /* Snapshots are written by I/O threads, who wake the loop. */
 static int take_checkpoint(struct wr_harness *h)
 {
 	struct wr_checkpoints *c = h->job->checkpoints;
-	uint32_t before = wr_checkpoints_answered(c);
-	uint64_t last = wr_checkpoints_last(c);
+	struct taking t = {.wish.done = on_done};
 	int rc = WR_OK;
 
-	wr_checkpoints_ask(c, h->clock.manual_ns);
-	while (rc == WR_OK && wr_checkpoints_answered(c) == before) {
+	wr_checkpoints_ask(c, &t.wish, h->clock.manual_ns);
+	while (rc == WR_OK && !t.done) {
 		rc = wr_checkpoints_work(c, h->clock.manual_ns);
 		if (rc == WR_OK)
 			rc = wr_harness_drain(h);
 		if (rc == WR_OK)
 			rc = wr_checkpoints_work(c, h->clock.manual_ns);
-		if (rc != WR_OK || wr_checkpoints_answered(c) != before)
+		if (rc != WR_OK || t.done)
 			break;
 		rc = wr_harness_pass(h); /* what stands before a barrier may wait for time to pass */
 		if (rc == 0)
 			wr_loop_wait(h->job->loop, UINT64_MAX);
 		rc = rc > 0 ? WR_OK : rc;
 	}
-	if (rc == WR_OK && wr_checkpoints_last(c) == last)
+	wr_checkpoints_give_up(c, "the job has failed");
+	if (rc == WR_OK && !t.holds)
 		rc = wr_error_set(WR_EUSER, "the job could not be saved; the log says why");
 	return rc;
 }

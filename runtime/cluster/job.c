@@ -2,6 +2,7 @@
 /* job: runs the tasks of a plan, and is their coordinator meanwhile. */
 #include "cluster/build.h"
 
+#include <stddef.h>
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
@@ -254,14 +255,68 @@ static uint64_t work_on_checkpoints(struct wr_job *j)
 	return wr_checkpoints_deadline(j->checkpoints);
 }
 
-/* The user, or a sink, wants an end. A job with checkpoints is not drained: it can go on from the last one,
- * which is taken now: its number among those that were asked for, or 0. */
-static uint32_t stop_in_order(struct wr_job *j)
+/* With an error: who asked from outside can ask again, and the job goes on, unless its event time has ended.
+ * A signal is obeyed. */
+static void on_last(struct wr_checkpoint_wish *w, const struct wr_checkpoint_outcome *o)
 {
-	if (j->checkpoints && !atomic_load(&j->enough))
-		return wr_checkpoints_ask(j->checkpoints, wr_clock_ns(j->o.clock));
-	send_to(j, WR_LETTER_STOP, true);
-	return 0;
+	struct wr_job *j = (struct wr_job *)((char *)w - offsetof(struct wr_job, last_wish));
+
+	if (o->error && j->draining && atomic_load(&j->running))
+		remember_failure(j,
+				 wr_error_set(WR_EFATAL, "the job was drained, but not saved: %s", o->error));
+	j->left = !o->error || atomic_load(&j->stops);
+	j->leaving = false;
+	if (j->leave)
+		j->leave->done(j->leave, o);
+	j->leave = NULL;
+}
+
+static void leave(struct wr_job *j, struct wr_checkpoint_wish *w, bool drain)
+{
+	j->leaving = true;
+	j->draining = drain;
+	j->leave = w;
+	j->last_wish.done = on_last;
+	j->last_wish.options = WR_TRIGGER_STOP | (drain ? WR_TRIGGER_DRAIN : 0);
+	wr_checkpoints_ask(j->checkpoints, &j->last_wish, wr_clock_ns(j->o.clock));
+}
+
+/* The user, or a sink, wants an end. A job with checkpoints is not drained: it can go on from the last one,
+ * which is taken now. */
+static void stop_in_order(struct wr_job *j)
+{
+	if (!j->checkpoints || atomic_load(&j->enough))
+		send_to(j, WR_LETTER_STOP, true);
+	else if (!j->leaving)
+		leave(j, NULL, false);
+}
+
+static int needs_checkpoints(const struct wr_job *j)
+{
+	if (j->checkpoints)
+		return WR_OK;
+	return wr_error_set(WR_EUSER, "the job takes no checkpoints: it was started without --dir");
+}
+
+int wr_job_checkpoint(struct wr_job *j, struct wr_checkpoint_wish *w)
+{
+	int rc = needs_checkpoints(j);
+
+	w->options = 0;
+	if (rc == WR_OK)
+		wr_checkpoints_ask(j->checkpoints, w, wr_clock_ns(j->o.clock));
+	return rc;
+}
+
+int wr_job_leave(struct wr_job *j, struct wr_checkpoint_wish *w, bool drain)
+{
+	int rc = needs_checkpoints(j);
+
+	if (rc == WR_OK && (j->leaving || atomic_load(&j->stops) || atomic_load(&j->enough)))
+		return wr_error_set(WR_EUSER, "the job is being stopped already");
+	if (rc == WR_OK)
+		leave(j, w, drain);
+	return rc;
 }
 
 static void coordinate(struct wr_job *j)
@@ -269,7 +324,6 @@ static void coordinate(struct wr_job *j)
 	uint64_t tick_ns = (uint64_t)j->o.tick_ms * JOB_NS_PER_MS;
 	uint64_t tick = wr_clock_ns(j->o.clock) + tick_ns;
 	bool stopping = false;
-	uint32_t last = 0; /* the checkpoint behind which the tasks are bid end */
 
 	while (goes_on(j)) {
 		uint64_t next = discover(j), due;
@@ -277,15 +331,14 @@ static void coordinate(struct wr_job *j)
 		wr_job_read_mail(j);
 		if (!stopping && (atomic_load(&j->stops) || atomic_load(&j->enough))) {
 			stopping = true;
-			last = stop_in_order(j);
+			stop_in_order(j);
 		}
 		due = work_on_checkpoints(j);
 		if (due < next)
 			next = due;
-		if (last && wr_checkpoints_answered(j->checkpoints) >= last) {
+		if (j->left && !j->cancelled) {
 			send_to(j, WR_LETTER_CANCEL, false);
 			j->cancelled = true;
-			last = 0;
 		}
 		if (j->o.tick && wr_clock_ns(j->o.clock) >= tick) {
 			j->o.tick(j->o.tick_arg, false);
@@ -308,6 +361,8 @@ int wr_job_run(struct wr_job *j)
 		return rc;
 	coordinate(j);
 	wr_sched_stop(j->sched);
+	if (j->checkpoints)
+		wr_checkpoints_give_up(j->checkpoints, "the job has ended");
 	if (j->o.tick)
 		j->o.tick(j->o.tick_arg, true);
 	if (j->code != WR_OK)
@@ -316,7 +371,7 @@ int wr_job_run(struct wr_job *j)
 		rc = wr_checkpoints_finish(j->checkpoints);
 	if (rc != WR_OK)
 		return rc;
-	return atomic_load(&j->stops) ? WR_END : WR_OK;
+	return j->left || atomic_load(&j->stops) ? WR_END : WR_OK;
 }
 
 bool wr_job_in_vain(const struct wr_job *j)
@@ -326,7 +381,16 @@ bool wr_job_in_vain(const struct wr_job *j)
 
 uint64_t wr_job_last_checkpoint(const struct wr_job *j)
 {
-	return j->checkpoints ? wr_checkpoints_last(j->checkpoints) : 0;
+	uint64_t at_ns;
+
+	return wr_job_checkpoint_told(j, &at_ns).checkpoint;
+}
+
+struct wr_checkpoint_outcome wr_job_checkpoint_told(const struct wr_job *j, uint64_t *at_ns)
+{
+	*at_ns = 0;
+	return j->checkpoints ? wr_checkpoints_last(j->checkpoints, at_ns)
+			      : (struct wr_checkpoint_outcome){0};
 }
 
 /* ---- making and freeing ---- */

@@ -16,6 +16,22 @@
 
 struct wr_checkpoint_options; /* cluster/checkpoints.h */
 
+/* What became of a checkpoint. */
+struct wr_checkpoint_outcome {
+	uint64_t checkpoint;
+	uint64_t bytes, duration_ns;
+	const char *error; /* NULL: it holds */
+};
+/* Somebody's wish for a checkpoint; the asker's memory until `done` was called, once. Coordinator's thread.
+ */
+struct wr_checkpoint_wish {
+	void (*done)(struct wr_checkpoint_wish *w, const struct wr_checkpoint_outcome *o);
+	/* ours */
+	struct wr_checkpoint_wish *next;
+	uint64_t options;    /* enum wr_trigger_option (task/letter.h) */
+	uint64_t checkpoint; /* 0: not begun */
+};
+
 struct wr_kind_list {
 	const struct wr_stage_kind *kinds;
 	unsigned count;
@@ -59,6 +75,14 @@ void wr_job_free(struct wr_job *j);
 bool wr_job_in_vain(const struct wr_job *j);
 /* Number of the last checkpoint that holds, 0 = none; the thread that runs the job. */
 uint64_t wr_job_last_checkpoint(const struct wr_job *j);
+/* The same with what is known of it, and when it was complete, steady; of one that was restored that is 0. */
+struct wr_checkpoint_outcome wr_job_checkpoint_told(const struct wr_job *j, uint64_t *at_ns);
+/* On the thread that runs the job, while it runs: asks for a checkpoint. WR_EUSER: the job takes none. */
+int wr_job_checkpoint(struct wr_job *j, struct wr_checkpoint_wish *w);
+/* Likewise: one more checkpoint, behind which nothing happens, and then the job ends (C27); with `drain`
+ * event time ends in front of it. When it fails, the job goes on; or, drained, it fails. WR_EUSER: the job
+ * takes no checkpoints, or ends already. */
+int wr_job_leave(struct wr_job *j, struct wr_checkpoint_wish *w, bool drain);
 
 /* Sources end in order and the job drains; a second call ends everything at once. Any thread, and signal
  * handlers. */

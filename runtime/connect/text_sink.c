@@ -139,8 +139,12 @@ static int print_open(struct wr_stage *s)
 	    s, &(struct wr_outlet_options){.fd = STDOUT_FILENO, .lock = &stdout_lock, .pipe = true});
 }
 
-const struct wr_stage_ops wr_print_ops = {
-    .kind = "print", .open = print_open, .rows = sink_rows, .end = sink_end, .free = sink_free};
+const struct wr_stage_ops wr_print_ops = {.kind = "print",
+					  .open = print_open,
+					  .rows = sink_rows,
+					  .end = sink_end,
+					  .flush = sink_end,
+					  .free = sink_free};
 
 /* ---- file ---- */
 
@@ -165,8 +169,12 @@ static int file_open(struct wr_stage *s)
 	return rc;
 }
 
-const struct wr_stage_ops wr_file_sink_ops = {
-    .kind = "file", .open = file_open, .rows = sink_rows, .end = sink_end, .free = sink_free};
+const struct wr_stage_ops wr_file_sink_ops = {.kind = "file",
+					      .open = file_open,
+					      .rows = sink_rows,
+					      .end = sink_end,
+					      .flush = sink_end,
+					      .free = sink_free};
 
 /* ---- tcp ---- */
 
@@ -182,5 +190,9 @@ static int tcp_open(struct wr_stage *s)
 	    s, &(struct wr_outlet_options){.fd = -1, .dial = wr_dial, .dial_arg = &t->dial, .close = true});
 }
 
-const struct wr_stage_ops wr_tcp_sink_ops = {
-    .kind = "tcp_sink", .open = tcp_open, .rows = sink_rows, .end = sink_end, .free = sink_free};
+const struct wr_stage_ops wr_tcp_sink_ops = {.kind = "tcp_sink",
+					     .open = tcp_open,
+					     .rows = sink_rows,
+					     .end = sink_end,
+					     .flush = sink_end,
+					     .free = sink_free};

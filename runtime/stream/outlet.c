@@ -299,7 +299,9 @@ int wr_outlet_drain(struct wr_outlet *o)
 		return rc;
 	pthread_mutex_lock(&o->mutex);
 	drained = o->drained;
-	if (!o->draining) {
+	if (drained) {
+		o->draining = o->drained = false;
+	} else if (!o->draining) {
 		o->draining = true;
 		start_job(o);
 	}

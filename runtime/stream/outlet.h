@@ -5,7 +5,7 @@
  * thread, all that wait in one call. A bounded number of blocks is on its way; beyond it the
  * stage pauses. Standard output that nobody reads any more ends the outlet without an error.
  *
- *   OPEN ──drain──▶ DRAINED        OPEN ──EPIPE──▶ GONE (WR_END)        OPEN ──error──▶ FAILED
+ *   OPEN ──drain──▶ DRAINED ──more──▶ OPEN        OPEN ──EPIPE──▶ GONE (WR_END)        OPEN ──error──▶ FAILED
  */
 #pragma once
 #include <pthread.h>
@@ -41,5 +41,5 @@ int wr_outlet_added(struct wr_outlet *o);
 /* Hands over what there is. */
 int wr_outlet_flush(struct wr_outlet *o);
 /* Hands over what there is and asks for it to be on its place. WR_OK when it is, WR_AGAIN: call again
- * when woken; WR_END, or the error. */
+ * when woken; WR_END, or the error. More may be appended behind it. */
 int wr_outlet_drain(struct wr_outlet *o);

@@ -43,6 +43,8 @@ static int pass_watermark(struct wr_stage *s, int64_t wm)
 
 	if (wm <= t->passed[s->index])
 		return WR_OK;
+	if (wm == WR_TS_MAX)
+		t->before_end[s->index].passed = t->passed[s->index];
 	t->passed[s->index] = wm;
 	if (s->index == 0)
 		wr_metric_set(&t->stats.watermark, wm);
@@ -125,6 +127,8 @@ static int on_watermark(struct wr_stage *s, struct wr_item *item)
 			return rc;
 		item->timers_fired = true;
 	}
+	if (wm == WR_TS_MAX && s->watermark != WR_TS_MAX)
+		task_of(s)->before_end[s->index].watermark = s->watermark;
 	s->watermark = wm;
 	if (s->ops->own_time && wm != WR_TS_MAX)
 		return WR_OK;
@@ -174,17 +178,39 @@ static int on_marker(struct wr_stage *s, const struct wr_item *item)
 			      now > (uint64_t)item->ts ? now - (uint64_t)item->ts : 0);
 }
 
+/* What is behind the barrier must not be missing when the job ends here (C27). */
+static int flush(struct wr_stage *s, struct wr_item *item)
+{
+	int rc = WR_OK;
+
+	if (item->payload & WR_TRIGGER_DRAIN && !item->end_called) {
+		s->awaits_checkpoint = false;
+		rc = wr_stage_answer(s, s->ops->end ? s->ops->end(s) : WR_OK);
+		if (rc == WR_AGAIN && s->awaits_checkpoint)
+			rc = WR_OK; /* this one */
+		s->awaits_checkpoint = false;
+		item->end_called = rc == WR_OK;
+	}
+	return rc == WR_OK && s->ops->flush ? s->ops->flush(s) : rc;
+}
+
 /* The barrier leaves first, so that others need not wait for the snapshot (C1). */
-static int on_barrier(struct wr_stage *s, const struct wr_item *item)
+static int on_barrier(struct wr_stage *s, struct wr_item *item)
 {
 	struct wr_task *t = task_of(s);
-	int rc = stage_event(s, item->event, item->ts, item->payload, NULL);
+	bool last = t->last_barrier == (uint64_t)item->ts;
+	int rc = last ? flush(s, item) : WR_OK;
 
+	if (rc == WR_OK)
+		rc = stage_event(s, item->event, item->ts, item->payload, NULL);
+	if (rc != WR_OK)
+		return rc;
 	if (s->index == 0)
 		t->triggered = 0;
-	if (rc == WR_OK && t->snapshots)
+	if (t->snapshots)
 		wr_snapshot_stage(t->snapshots, s, (uint64_t)item->ts);
-	return rc;
+	t->rests[s->index] = last;
+	return WR_OK;
 }
 
 static int on_item(struct wr_stage *s, struct wr_item *item)

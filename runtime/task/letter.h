@@ -70,7 +70,16 @@ struct wr_letter *wr_letter_decode(struct wr_reader *r);
 struct wr_trigger {
 	uint64_t checkpoint; /* > 0, rises */
 	uint64_t epoch;	     /* by which state is frozen; rises within a lineage of the job */
-	uint64_t options;    /* bits, carried by the barrier */
+	uint64_t options;    /* enum wr_trigger_option, carried by the barrier */
+};
+enum wr_trigger_option { /* a set: bits */
+			 /* Nothing happens behind the barrier (C27): what a sink was given is in its place
+			  * when the barrier passes it, no input is taken and no timer fires, until the
+			  * checkpoint is given up. */
+			 WR_TRIGGER_STOP = 1,
+			 /* With STOP: in front of the barrier event time ends, and stages emit what they have
+			  * left. There is no way back. */
+			 WR_TRIGGER_DRAIN = 2,
 };
 /* Payload of WR_LETTER_ACK, WR_LETTER_DECLINE and WR_LETTER_NOT_YET: the list [checkpoint, text, bytes]. */
 struct wr_ack {

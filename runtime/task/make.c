@@ -100,8 +100,12 @@ static int task_init(struct wr_task *t, const struct wr_task_def *def)
 	t->passed = zeroed(t, n * sizeof *t->passed);
 	t->closed = zeroed(t, n * sizeof *t->closed);
 	t->past_end = zeroed(t, n * sizeof *t->past_end);
+	t->rests = zeroed(t, n * sizeof *t->rests);
+	t->before_end = zeroed(t, n * sizeof *t->before_end);
+	t->kept_last = &t->kept;
 	t->ports = zeroed(t, (t->port_count + 1) * sizeof *t->ports);
-	if (!t->chain.stages || !t->chain.inboxes || !t->passed || !t->closed || !t->past_end || !t->ports)
+	if (!t->chain.stages || !t->chain.inboxes || !t->passed || !t->closed || !t->past_end || !t->rests ||
+	    !t->before_end || !t->ports)
 		return WR_EFATAL;
 	t->chain.stage_count = n;
 	for (uint32_t i = 0; i < n && rc == WR_OK; i++) {
@@ -216,6 +220,10 @@ void wr_task_free(struct wr_task *t)
 	wr_latency_deinit(t);
 	wr_stock_deinit(&c->stock);
 	wr_mailbox_deinit(&t->mailbox);
+	for (struct wr_letter *l; (l = t->kept);) {
+		t->kept = l->next;
+		wr_letter_free(l);
+	}
 	wr_arena_deinit(&t->arena);
 	wr_free(&mem, t);
 }

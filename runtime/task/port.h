@@ -37,6 +37,7 @@ struct wr_item {
 	char *text; /* name of a split, or NULL; owned */
 	uint32_t rows;
 	bool timers_fired; /* watermark at the end of time: processing timers went first */
+	bool end_called;   /* barrier that drains: the stage has emitted what it had left */
 };
 
 struct wr_inbox {

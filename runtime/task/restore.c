@@ -300,14 +300,19 @@ static int take_vertex(struct restoring *r, uint32_t vertex)
 	return rc;
 }
 
+/* A channel whose event time had ended comes again, and is at least where the task was. */
 static void restore_channels(struct restoring *r)
 {
 	struct wr_task *t = r->task;
+	const struct stage *first = &r->stages[0];
 
 	for (uint32_t i = 0; t->gate && i < wr_gate_count(t->gate); i++) {
 		int64_t watermark = r->same_channels ? r->channels[i] : r->lowest;
 
-		if (watermark != WR_TS_NONE && watermark != INT64_MAX)
+		if (watermark == INT64_MAX)
+			watermark =
+			    first->timed && first->watermark != INT64_MAX ? first->watermark : WR_TS_NONE;
+		if (watermark != WR_TS_NONE)
 			wr_valve_on_watermark(t->valve, i, watermark);
 	}
 }

@@ -308,6 +308,12 @@ static void take(struct snapshot *s, struct wr_stage *stage)
 	p->watermark = stage->watermark;
 	p->passed = s->all->task->passed[stage->index];
 	stage->checkpoint = s->checkpoint;
+	if (s->all->task->draining) {
+		const struct wr_times *before = &s->all->task->before_end[stage->index];
+
+		p->watermark = p->watermark == WR_TS_MAX ? before->watermark : p->watermark;
+		p->passed = p->passed == WR_TS_MAX ? before->passed : p->passed;
+	}
 	if (stage->ops->save && (stage->ops->save(stage, &p->own) != WR_OK || p->own.failed))
 		fail(s);
 	if (stage->store) {

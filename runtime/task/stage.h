@@ -114,8 +114,12 @@ struct wr_stage_ops {
 	int (*restore)(struct wr_stage *s, const struct wr_saved_state *saved);
 	/* All input was handled and the last watermark passed: emit what is left. WR_AGAIN: call again when
 	 * woken (a sink that waits for its writer thread). With s->awaits_checkpoint the task has a
-	 * checkpoint taken while the stage waits, and it is called again behind each that holds (C28). */
+	 * checkpoint taken while the stage waits, and it is called again behind each that holds (C28). When
+	 * the job is drained (WR_TRIGGER_DRAIN) its state is saved behind that. */
 	int (*end)(struct wr_stage *s);
+	/* The job is about to stop at a checkpoint: what a sink was given must be in its place before the
+	 * barrier passes. WR_AGAIN as of `end`; more rows may come if the checkpoint fails. */
+	int (*flush)(struct wr_stage *s);
 	/* Frees everything the stage made, `s` excluded; also after a failed open, never without one. */
 	void (*free)(struct wr_stage *s);
 	/* The stage makes event time itself: watermarks and idleness of its input end here (K5), but for the

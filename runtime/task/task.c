@@ -57,6 +57,15 @@ void wr_task_hold_input(struct wr_task *t)
 			wr_gate_block(t->gate, i);
 }
 
+static int add_barrier(struct wr_task *t, uint64_t checkpoint)
+{
+	if (t->barrier_payload & WR_TRIGGER_STOP) {
+		t->last_barrier = checkpoint;
+		t->draining = t->barrier_payload & WR_TRIGGER_DRAIN;
+	}
+	return wr_inbox_add_event(&t->chain, 0, WR_EV_BARRIER, (int64_t)checkpoint, t->barrier_payload);
+}
+
 /* What the protocol made of a barrier or an end of `channel`. */
 static int on_barriers(struct wr_task *t, uint32_t channel, unsigned actions)
 {
@@ -66,8 +75,7 @@ static int on_barriers(struct wr_task *t, uint32_t channel, unsigned actions)
 		wr_gate_block(t->gate, channel);
 	if (!(actions & WR_BARRIER_PASS))
 		return WR_OK;
-	return wr_inbox_add_event(&t->chain, 0, WR_EV_BARRIER, (int64_t)wr_barriers_passed(t->barriers),
-				  t->barrier_payload);
+	return add_barrier(t, wr_barriers_passed(t->barriers));
 }
 
 /* The barrier of input 0 lies behind rows that are not read yet, and input 1 cannot wait for it. */
@@ -87,13 +95,27 @@ static int not_yet(struct wr_task *t, uint64_t checkpoint)
 	return rc;
 }
 
+/* A barrier that drains says that event time has ended, as END does. */
+static int end_time(struct wr_task *t, uint32_t channel)
+{
+	int rc = on_time(t, channel, wr_valve_on_active(t->valve, channel));
+
+	return rc == WR_OK ? on_time(t, channel, wr_valve_on_watermark(t->valve, channel, WR_TS_MAX)) : rc;
+}
+
 static int on_barrier(struct wr_task *t, uint32_t channel, const struct wr_elem *e)
 {
+	int rc = WR_OK;
+
 	if (t->second_left)
 		return not_yet(t, (uint64_t)e->ts);
 	t->barrier_payload = 0;
 	if (wr_elem_body_len(e) >= sizeof t->barrier_payload)
 		memcpy(&t->barrier_payload, wr_elem_body(e), sizeof t->barrier_payload);
+	if (t->barrier_payload & WR_TRIGGER_DRAIN && (uint64_t)e->ts > wr_barriers_passed(t->barriers))
+		rc = end_time(t, channel);
+	if (rc != WR_OK)
+		return rc;
 	return on_barriers(t, channel, wr_barriers_on_barrier(t->barriers, channel, (uint64_t)e->ts));
 }
 
@@ -240,7 +262,18 @@ static int trigger(struct wr_task *t, const struct wr_letter *l)
 	if (trigger.checkpoint <= t->triggered_last)
 		return WR_OK;
 	t->triggered = t->triggered_last = trigger.checkpoint;
-	return wr_inbox_add_event(&t->chain, 0, WR_EV_BARRIER, (int64_t)trigger.checkpoint, trigger.options);
+	if (trigger.options & WR_TRIGGER_DRAIN)
+		rc = wr_inbox_add_event(&t->chain, 0, WR_EV_WATERMARK, WR_TS_MAX, 0);
+	return rc == WR_OK ? add_barrier(t, trigger.checkpoint) : rc;
+}
+
+/* The job goes on after all. */
+static void wake_up(struct wr_task *t)
+{
+	memset(t->rests, 0, t->chain.stage_count * sizeof *t->rests);
+	t->last_barrier = 0;
+	if (t->marker_ns != UINT64_MAX)
+		t->marker_ns = t->now_ns + t->marker_every_ns;
 }
 
 static int abort_checkpoint(struct wr_task *t, const struct wr_letter *l)
@@ -249,6 +282,8 @@ static int abort_checkpoint(struct wr_task *t, const struct wr_letter *l)
 
 	if (t->ask_ns == UINT64_MAX)
 		t->ask_ns = t->now_ns + ASK_AGAIN_NS;
+	if (id == t->last_barrier && !t->draining)
+		wake_up(t);
 	return t->gate ? on_barriers(t, 0, wr_barriers_on_abort(t->barriers, id)) : WR_OK;
 }
 
@@ -292,6 +327,30 @@ static int read_letter(struct wr_task *t, const struct wr_letter *l)
 	return s->ops->letter ? s->ops->letter(s, l->type, l->payload, l->len) : WR_OK;
 }
 
+static struct wr_letter *next_letter(struct wr_task *t)
+{
+	struct wr_letter *l = t->last_barrier ? NULL : t->kept;
+
+	if (!l)
+		return t->world ? t->world->mail(t->world, &t->mailbox) : wr_mailbox_take(&t->mailbox);
+	t->kept = l->next;
+	if (!t->kept)
+		t->kept_last = &t->kept;
+	return l;
+}
+
+/* What comes for a stage that rests might make it emit something: true, and it is read if the job goes on. */
+static bool keep_letter(struct wr_task *t, struct wr_letter *l)
+{
+	if (l->type < WR_LETTER_SPLIT_WANTED || l->who.stage >= t->chain.stage_count ||
+	    !t->rests[l->who.stage])
+		return false;
+	l->next = NULL;
+	*t->kept_last = l;
+	t->kept_last = &l->next;
+	return true;
+}
+
 /* What was written before a trigger belongs in front of the barrier, what comes behind it does not: a source
  * that is to send one reads on when it has. */
 static int read_mail(struct wr_task *t)
@@ -300,9 +359,11 @@ static int read_mail(struct wr_task *t)
 	int rc = WR_OK;
 
 	while (rc == WR_OK && !t->done && !t->triggered) {
-		l = t->world ? t->world->mail(t->world, &t->mailbox) : wr_mailbox_take(&t->mailbox);
+		l = next_letter(t);
 		if (!l)
 			break;
+		if (keep_letter(t, l))
+			continue;
 		rc = read_letter(t, l);
 		wr_letter_free(l);
 	}
@@ -330,6 +391,8 @@ static int fire_timers(struct wr_task *t)
 	for (uint32_t i = 0; i < t->chain.stage_count && rc == WR_OK; i++) {
 		struct wr_stage *s = &t->chain.stages[i];
 
+		if (t->rests[i])
+			continue;
 		if (s->tick_ns <= now_ns)
 			rc = wr_stage_answer(s, s->ops->tick(s, now_ns));
 		if (rc != WR_OK)
@@ -353,7 +416,7 @@ static int work(struct wr_task *t)
 		rc = fire_timers(t);
 	if (rc == WR_OK)
 		rc = wr_task_drain(t);
-	if (rc != WR_OK || t->ended == t->chain.stage_count)
+	if (rc != WR_OK || t->ended == t->chain.stage_count || t->last_barrier)
 		return rc;
 	input = t->input_ended ? WR_AGAIN : t->gate ? take_buffer(t) : poll_source(t);
 	if (input < 0)
@@ -446,13 +509,15 @@ static uint64_t blocked_deadline(const struct wr_task *t)
 
 static uint64_t next_deadline(struct wr_task *t)
 {
-	uint64_t at = t->flush_ns < t->marker_ns ? t->flush_ns : t->marker_ns;
+	uint64_t at = t->flush_ns < t->marker_ns || t->last_barrier ? t->flush_ns : t->marker_ns;
 	int64_t wall = INT64_MIN;
 
 	for (uint32_t i = 0; i < t->chain.stage_count; i++) {
 		const struct wr_stage *s = &t->chain.stages[i];
 		uint64_t due;
 
+		if (t->rests[i])
+			continue;
 		if (s->wake_ns < at)
 			at = s->wake_ns;
 		if (s->tick_ns < at)

@@ -10,6 +10,11 @@
 /* What a drain of the inboxes ended with, beside WR_OK and errors. */
 enum { DRAIN_MORE = WR_AGAIN, DRAIN_WAIT = 16 };
 
+/* Watermarks of a stage: its own, and the last that left it. */
+struct wr_times {
+	int64_t watermark, passed;
+};
+
 struct wr_task {
 	/* configuration */
 	struct wr_stage_env env;
@@ -47,8 +52,13 @@ struct wr_task {
 	uint64_t triggered_last; /* a source is bid twice where others ended meanwhile */
 	uint64_t bid;		 /* the checkpoint that was asked for last when the inputs had ended */
 	uint64_t ask_ns; /* when to ask for a checkpoint that a stage awaits, UINT64_MAX = it was asked for */
-	uint64_t now_ns; /* last reading of the clock */
-	uint64_t flush_ns; /* when the writers want to be flushed next */
+	uint64_t last_barrier; /* behind which nothing is to happen (WR_TRIGGER_STOP), 0 = none */
+	bool draining;	       /* with WR_TRIGGER_DRAIN */
+	bool *rests;	       /* by stage: that barrier has left it */
+	struct wr_letter *kept, **kept_last; /* that came for stages that rest */
+	struct wr_times *before_end;	     /* by stage: as they were when event time ended */
+	uint64_t now_ns;		     /* last reading of the clock */
+	uint64_t flush_ns;		     /* when the writers want to be flushed next */
 	uint64_t flush_look_ns;
 	uint64_t deadline_ns;
 	uint64_t marker_ns; /* when a source's next latency marker is due; 0 = to begin, UINT64_MAX = never */

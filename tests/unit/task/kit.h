@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include "base/error.h"
 #include "record/row.h"
+#include "task/letter.h"
 #include "task/task.h"
 
 enum { KIT_BUFFER = 256, KIT_STAGES = 3, KIT_ROW = WR_ELEM_HEADER + 8 };
@@ -28,6 +29,7 @@ struct kit_stage {
 	bool event_timer, processing_timer; /* one is pending: logs and emits −1 or −2 when it fires */
 	uint32_t timers; /* pending ones that fire with any watermark, each in a step of its own */
 	int64_t timer_ms;
+	uint32_t unflushed;    /* a sink: WR_AGAIN this often before it has flushed */
 	uint32_t most_waiting; /* pages seen in its inbox */
 };
 
@@ -47,6 +49,7 @@ struct kit {
 	const struct wr_value *options[KIT_STAGES];
 	uint32_t inputs, shape;
 	uint32_t wakes;
+	uint64_t barrier_options; /* enum wr_trigger_option of those that are fed */
 	struct wr_bytes log;
 };
 
@@ -289,7 +292,7 @@ static inline void kit_send(struct kit *k, uint32_t input, int64_t from, int64_t
 
 static inline void kit_event(struct kit *k, uint32_t input, enum wr_event_type type, int64_t ts)
 {
-	uint64_t payload = 7;
+	uint64_t payload = type == WR_EV_BARRIER ? k->barrier_options : 7;
 	bool with = type == WR_EV_LATENCY || type == WR_EV_BARRIER;
 
 	assert_int_equal(wr_writer_event(k->feed[input], type, ts, &payload, with ? sizeof payload : 0),
