@@ -144,9 +144,10 @@ static int open_resume(struct wr_config *c, const struct wr_plan *plan, struct w
 	return *resume ? WR_OK : wr_error_code();
 }
 
-static struct wr_checkpoint_options checkpoint_options(const struct wr_config *c)
+static struct wr_checkpoint_options checkpoint_options(const struct wr_config *c, const char *script)
 {
 	return (struct wr_checkpoint_options){
+	    .script = script,
 	    .every_us = wr_config_int(c, "checkpoint-every"),
 	    .min_pause_us = wr_config_int(c, "checkpoint-min-pause"),
 	    .timeout_us = wr_config_int(c, "checkpoint-timeout"),
@@ -250,14 +251,16 @@ static int run_plan(struct wr_config *c, const char *script, const struct wr_pla
 	struct wr_reached reached = {
 	    .plan = plan, .script = script, .directory = wr_config_str(c, "dir"), .clock = wr_clock_system()};
 	struct wr_control *control = NULL;
+	char hash[24];
 	int rc = report ? open_recording(c, plan, &recording) : WR_EFATAL, status;
 
 	wr_job_kinds(kinds);
+	snprintf(hash, sizeof hash, "%016" PRIx64, wr_bundle_hash(bundle));
 	if (rc == WR_OK)
 		rc = open_resume(c, plan, &resume);
 	if (rc == WR_OK) {
 		struct wr_attempts_options o = {.job = job_options(c, plan, bundle),
-						.checkpoints = checkpoint_options(c),
+						.checkpoints = checkpoint_options(c, hash),
 						.resume = resume,
 						.report = report,
 						.restarts = restart_options(c, recording != NULL),
@@ -393,6 +396,38 @@ static int verb_savepoint(struct wr_config *c, int argc, char **argv)
 	return 0;
 }
 
+static int savepoint_tool(const char *tool, struct wr_config *c, int argc, char **argv)
+{
+	int status = 0;
+
+	return wr_script_savepoint(tool, c, argc, argv, &status) == WR_OK ? status : complain(EXIT_USAGE);
+}
+
+static int verb_savepoint_ls(struct wr_config *c, int argc, char **argv)
+{
+	return savepoint_tool("ls", c, argc, argv);
+}
+
+static int verb_savepoint_info(struct wr_config *c, int argc, char **argv)
+{
+	return savepoint_tool("info", c, argc, argv);
+}
+
+static int verb_savepoint_get(struct wr_config *c, int argc, char **argv)
+{
+	return savepoint_tool("get", c, argc, argv);
+}
+
+static int verb_savepoint_query(struct wr_config *c, int argc, char **argv)
+{
+	return savepoint_tool("query", c, argc, argv);
+}
+
+static int verb_savepoint_diff(struct wr_config *c, int argc, char **argv)
+{
+	return savepoint_tool("diff", c, argc, argv);
+}
+
 static int verb_version(struct wr_config *c, int argc, char **argv)
 {
 	(void)argc, (void)argv;
@@ -425,6 +460,29 @@ static const struct verb verbs[] = {
      "  weir savepoint --dir state -o monday.weir\n"
      "  weir run --from monday.weir --dir state2 -p 4 job.lua\n",
      verb_savepoint},
+    {"savepoint ls", "FILE", "list operators and their state: kinds, keys, bytes, shapes, timers, positions",
+     "  weir savepoint ls monday.weir\n"
+     "  weir savepoint ls state          # the newest checkpoint of a job\n",
+     verb_savepoint_ls},
+    {"savepoint info", "FILE",
+     "tell where a savepoint comes from: job, time, script, parallelism, watermarks",
+     "  weir savepoint info monday.weir\n  weir savepoint info --json state/chk-12\n", verb_savepoint_info},
+    {"savepoint get", "FILE UID STATE KEY", "show what an operator knows of a key",
+     "  weir savepoint get monday.weir visits last ann\n"
+     "  weir savepoint get monday.weir visits last 17\n"
+     "  weir savepoint get monday.weir visits last '[\"ann\",3]'     # a key of several fields\n",
+     verb_savepoint_get},
+    {"savepoint query", "FILE UID STATE [EXPRESSION]",
+     "show the keys of a state for which a Lua expression of key and value is true",
+     "  weir savepoint query monday.weir visits last\n"
+     "  weir savepoint query monday.weir visits last 'value.count > 10 and key:match(\"^a\")'\n"
+     "  weir savepoint query --json --limit 5 monday.weir visits pages 'entry == \"/home\"'\n"
+     "  weir savepoint query monday.weir visits timers 'time < 1700000000000'\n",
+     verb_savepoint_query},
+    {"savepoint diff", "FILE1 FILE2 [UID [STATE]]", "show what differs between two savepoints, by key",
+     "  weir savepoint diff monday.weir tuesday.weir\n"
+     "  weir savepoint diff --json monday.weir tuesday.weir visits last\n",
+     verb_savepoint_diff},
     {"version", "", "show the version", "  weir version --json\n", verb_version},
     {"help", "[verb | metrics]", "show help, or what is measured", "  weir help run\n  weir help metrics\n",
      verb_help},
@@ -446,6 +504,29 @@ static const struct verb *find_verb(const char *name)
 	return NULL;
 }
 
+/* A verb of one word or of two; *words says which. */
+static const struct verb *find_words(int argc, char **argv, int *words)
+{
+	char both[64];
+	const struct verb *v = NULL;
+
+	*words = 2;
+	if (argc > 1 && snprintf(both, sizeof both, "%s %s", argv[0], argv[1]) < (int)sizeof both)
+		v = find_verb(both);
+	if (v)
+		return v;
+	*words = 1;
+	return find_verb(argv[0]);
+}
+
+/* Is it one of those that begin with another verb? */
+static bool is_part_of(const struct verb *v, const char *name)
+{
+	size_t len = strlen(name);
+
+	return !strncmp(v->name, name, len) && v->name[len] == ' ';
+}
+
 static void help_verb(const struct verb *v)
 {
 	struct wr_bytes text = WR_BYTES_EMPTY;
@@ -457,9 +538,16 @@ static void help_verb(const struct verb *v)
 		putchar('\n');
 		fwrite(text.data, 1, text.len, stdout);
 	}
+	for (int i = 0; i < VERBS; i++)
+		if (is_part_of(&verbs[i], v->name))
+			printf("%s  weir %-16s %s\n",
+			       i && is_part_of(&verbs[i - 1], v->name) ? "" : "\nfurther:\n", verbs[i].name,
+			       verbs[i].summary);
 	printf("\nexamples:\n%s", v->examples);
-	printf(
-	    "\nexit codes: 0 done, 1 the job or a test failed, 2 usage or script error, 130 interrupted\n");
+	printf("\nexit codes: %s\n", strchr(v->name, ' ')
+					 ? "0 done, 1 it is not there, or not the same, 2 an error"
+					 : "0 done, 1 the job or a test failed, 2 usage or script error, "
+					   "130 interrupted");
 	wr_bytes_deinit(&text);
 }
 
@@ -467,7 +555,8 @@ static void help_all(FILE *to)
 {
 	fprintf(to, "usage: weir VERB [options] …\n\nverbs:\n");
 	for (int i = 0; i < VERBS; i++)
-		fprintf(to, "  %-8s %s\n", verbs[i].name, verbs[i].summary);
+		if (!strchr(verbs[i].name, ' '))
+			fprintf(to, "  %-9s %s\n", verbs[i].name, verbs[i].summary);
 	fprintf(to, "\nweir help VERB, or weir VERB --help, tells more.\n");
 }
 
@@ -520,7 +609,8 @@ static void help_metrics(bool json)
 
 static int verb_help(struct wr_config *c, int argc, char **argv)
 {
-	const struct verb *v = argc > 0 ? find_verb(argv[0]) : NULL;
+	int words;
+	const struct verb *v = argc > 0 ? find_words(argc, argv, &words) : NULL;
 
 	if (argc > 0 && !strcmp(argv[0], "man")) {
 		help_man();
@@ -578,7 +668,7 @@ int main(int argc, char **argv)
 {
 	struct wr_config *c;
 	const struct verb *v;
-	int operand = 0, status;
+	int operand = 0, status, words;
 
 	keep_standard_numbers();
 	wr_mem_setup();
@@ -590,14 +680,16 @@ int main(int argc, char **argv)
 		argv[1] = "help";
 	else if (!strcmp(argv[1], "--version"))
 		argv[1] = "version";
-	v = find_verb(argv[1]);
+	v = find_words(argc - 1, argv + 1, &words);
 	if (!v)
 		return unknown_verb(argv[1]);
 	catch_signals();
 	if (v->run == verb_lua && (argc != 3 || strcmp(argv[2], "--help"))) /* all belongs to the file */
 		return verb_lua(NULL, argc - 2, argv + 2);
 	c = wr_config_new();
-	if (!c || set_up(c, v->name, argc - 1, argv + 1, &operand) != WR_OK) {
+	argc -= words;
+	argv += words;
+	if (!c || set_up(c, v->name, argc, argv, &operand) != WR_OK) {
 		wr_config_free(c);
 		return complain(EXIT_USAGE);
 	}
@@ -605,7 +697,7 @@ int main(int argc, char **argv)
 		help_verb(v);
 		status = 0;
 	} else {
-		status = v->run(c, argc - 1 - operand, argv + 1 + operand);
+		status = v->run(c, argc - operand, argv + operand);
 	}
 	wr_config_free(c);
 	if (fflush(stdout) == EOF && errno != EPIPE && status == 0) {

@@ -27,9 +27,11 @@ static void put_states(struct wr_bytes *out, const char *name, const struct wr_m
 	wr_value_put_name(out, name);
 	wr_value_put_list(out, n);
 	for (uint32_t i = 0; i < n; i++) {
-		wr_value_put_record(out, 2);
+		wr_value_put_record(out, 2 + (s[i].version > 0));
 		put_u64(out, "kind", s[i].kind);
 		put_str(out, "name", s[i].name);
+		if (s[i].version)
+			put_u64(out, "version", s[i].version);
 	}
 }
 
@@ -69,7 +71,7 @@ static void put_vertex(struct wr_bytes *out, const struct wr_manifest_vertex *v)
 		put_task(out, &v->tasks[i]);
 }
 
-static void put_manifest(struct wr_bytes *out, const struct wr_manifest *m)
+int wr_manifest_put(const struct wr_manifest *m, struct wr_bytes *out)
 {
 	bool origin = m->origin && *m->origin;
 
@@ -96,6 +98,7 @@ static void put_manifest(struct wr_bytes *out, const struct wr_manifest *m)
 	wr_value_put_list(out, m->vertex_count);
 	for (uint32_t i = 0; i < m->vertex_count; i++)
 		put_vertex(out, &m->vertices[i]);
+	return wr_bytes_status(out);
 }
 
 /* A blob in memory, so that a manifest has the form of every other blob. */
@@ -120,9 +123,8 @@ int wr_manifest_encode(const struct wr_manifest *m, struct wr_bytes *out)
 	struct wr_block_writer w;
 	int rc;
 
-	put_manifest(&value, m);
 	wr_block_writer_init(&w, &blob.base);
-	rc = wr_bytes_status(&value);
+	rc = wr_manifest_put(m, &value);
 	if (rc == WR_OK)
 		rc = wr_block_put(
 		    &w, &(struct wr_block){WR_BLOCK_MANIFEST, 0, 0, value.data, (uint32_t)value.len});
@@ -195,6 +197,8 @@ static struct wr_manifest_state *get_states(struct decoding *d, const struct wr_
 	for (uint32_t i = 0; i < *count; i++) {
 		s[i].kind = (uint32_t)get_u64(d, &list->items[i], "kind", UINT32_MAX);
 		s[i].name = get_str(d, &list->items[i], "name");
+		if (d->rc == WR_OK && wr_value_get(&list->items[i], "version"))
+			s[i].version = (uint32_t)get_u64(d, &list->items[i], "version", 255);
 	}
 	return s;
 }
@@ -272,6 +276,15 @@ static void get_manifest(struct decoding *d, const struct wr_value *v, struct wr
 		if (!m->sources[m->source_count].state)
 			wrong(d, "state");
 	}
+}
+
+int wr_manifest_of(const struct wr_value *value, struct wr_arena *arena, struct wr_manifest *out)
+{
+	struct decoding d = {arena, WR_OK};
+
+	*out = (struct wr_manifest){0};
+	get_manifest(&d, value, out);
+	return d.rc;
 }
 
 int wr_manifest_decode(const void *p, size_t len, struct wr_arena *arena, struct wr_manifest *out)

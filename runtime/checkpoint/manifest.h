@@ -10,7 +10,8 @@ enum { WR_MANIFEST_VERSION = 1 };
 
 struct wr_manifest_state {
 	const char *name;
-	uint32_t kind; /* enum wr_state_kind (state/store.h) */
+	uint32_t kind;	  /* enum wr_state_kind (state/store.h) */
+	uint32_t version; /* of its declaration, less 1 */
 };
 struct wr_manifest_stage {
 	const char *uid; /* of its first operator: what it is found again by */
@@ -49,6 +50,9 @@ struct wr_manifest {
 	uint32_t source_count;
 };
 
+/* As one tagged value, and back: everything in *out lives in `arena`. WR_EUSER: this is no manifest. */
+int wr_manifest_put(const struct wr_manifest *m, struct wr_bytes *out);
+int wr_manifest_of(const struct wr_value *value, struct wr_arena *arena, struct wr_manifest *out);
 /* The bytes of a whole blob, end included. WR_OK or WR_EFATAL. */
 int wr_manifest_encode(const struct wr_manifest *m, struct wr_bytes *out);
 /* Everything in *out lives in `arena`. WR_EUSER: these bytes are no manifest, or of a newer version. */

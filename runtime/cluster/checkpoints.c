@@ -126,9 +126,12 @@ static int states_of(struct wr_checkpoints *c, const struct wr_plan_stage *from,
 	if (!keyed || !broadcast)
 		return WR_EFATAL;
 	for (uint32_t i = 0; i < to->state_count; i++)
-		keyed[i] = (struct wr_manifest_state){from->states[i].name, from->states[i].kind};
+		keyed[i] = (struct wr_manifest_state){.name = from->states[i].name,
+						      .kind = from->states[i].kind,
+						      .version = from->states[i].version};
 	for (uint32_t i = 0; i < to->broadcast_count; i++)
-		broadcast[i] = (struct wr_manifest_state){wr_value_str(&list[i], "name", ""), WR_STATE_MAP};
+		broadcast[i] = (struct wr_manifest_state){.name = wr_value_str(&list[i], "name", ""),
+							  .kind = WR_STATE_MAP};
 	to->states = keyed;
 	to->broadcast = broadcast;
 	return WR_OK;

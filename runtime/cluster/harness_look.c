@@ -69,7 +69,7 @@ static int on_value(const struct wr_state_item *from, void *arg)
 	to->map_key = from->map_key ? copy(l, from->map_key, from->map_key_len) : NULL;
 	to->map_key_len = from->map_key_len;
 	to->state = from->state;
-	to->shape = from->value->shape;
+	to->shape = from->value->shape & WR_SVAL_SHAPE;
 	to->body = copy(l, from->value->body, from->value->len);
 	to->timer = -1;
 	to->position = from->position;

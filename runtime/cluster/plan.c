@@ -69,6 +69,7 @@ static int read_states(struct wr_plan *p, const struct wr_value *v, struct wr_pl
 		d->name = wr_value_str(&list[i], "name", "");
 		d->ttl_ms = wr_value_int(&list[i], "ttl", 0);
 		d->ttl_return_expired = wr_value_bool(&list[i], "ttl_return_expired", false);
+		d->version = (uint32_t)wr_value_int(&list[i], "version", 1) - 1;
 		if (!strcmp(wr_value_str(&list[i], "ttl_update", "write"), "read"))
 			d->ttl_update = WR_TTL_ON_READ_AND_WRITE;
 	}

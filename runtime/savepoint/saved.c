@@ -13,7 +13,7 @@ enum {
 	BUFFERS_BYTES = 8 << 20,   /* of all groups together */
 };
 /* What an item says, beside its value. Part of the format. */
-enum { ITEM_KEY = 1, ITEM_STAMP = 2, ITEM_MAP_KEY = 4, ITEM_FLAGS = 7 };
+enum { ITEM_KEY = 1, ITEM_STAMP = 2, ITEM_MAP_KEY = 4, ITEM_VERSION = 8, ITEM_FLAGS = 15 };
 enum { TIMER_KEY = 1, TIMER_PROCESSING = 2, TIMER_FLAGS = 3 };
 
 static struct wr_mem mem = WR_MEM_INIT("savepoint.saved");
@@ -25,18 +25,19 @@ struct group {
 	const uint8_t *key, *ns; /* of the last item, to say them once */
 };
 
-struct writing {
+struct wr_saved_writer {
 	struct wr_block_writer *w;
 	enum wr_block_kind kind;
 	uint32_t stage, first;
 	size_t block_bytes;
 	struct group *groups;
+	uint32_t group_count;
 	struct wr_bytes shapes; /* not said yet */
 	uint8_t *said;		/* by shape */
 	uint32_t said_count;
 };
 
-static int flush_shapes(struct writing *g)
+static int flush_shapes(struct wr_saved_writer *g)
 {
 	int rc = wr_bytes_status(&g->shapes);
 
@@ -48,7 +49,7 @@ static int flush_shapes(struct writing *g)
 }
 
 /* Shapes come before the values that have them. */
-static int flush_group(struct writing *g, uint32_t group)
+static int flush_group(struct wr_saved_writer *g, uint32_t group)
 {
 	struct wr_bytes *b = &g->groups[group - g->first].bytes;
 	int rc = flush_shapes(g);
@@ -63,7 +64,7 @@ static int flush_group(struct writing *g, uint32_t group)
 	return rc;
 }
 
-static int say_shape(struct writing *g, uint32_t shape)
+static int say_shape(struct wr_saved_writer *g, uint32_t shape)
 {
 	if (shape < g->said_count && g->said[shape])
 		return WR_OK;
@@ -100,12 +101,14 @@ static bool say_key(struct group *to, uint8_t *flags, uint8_t bit, const uint8_t
 	return true;
 }
 
-static int put_item(const struct wr_state_item *item, void *arg)
+int wr_saved_put_item(const struct wr_state_item *item, void *arg)
 {
-	struct writing *g = arg;
+	struct wr_saved_writer *g = arg;
 	struct group *to = &g->groups[item->group - g->first];
-	uint8_t flags = (item->stamp_ms ? ITEM_STAMP : 0) | (item->map_key ? ITEM_MAP_KEY : 0);
-	int rc = say_shape(g, item->value->shape);
+	uint32_t shape = item->value->shape & WR_SVAL_SHAPE, version = item->value->shape >> WR_SVAL_VERSION;
+	uint8_t flags = (item->stamp_ms ? ITEM_STAMP : 0) | (item->map_key ? ITEM_MAP_KEY : 0) |
+			(version ? ITEM_VERSION : 0);
+	int rc = say_shape(g, shape);
 
 	if (rc != WR_OK)
 		return rc;
@@ -115,14 +118,16 @@ static int put_item(const struct wr_state_item *item, void *arg)
 		wr_bytes_put_u64(&to->bytes, (uint64_t)item->stamp_ms);
 	if (item->map_key)
 		wr_bytes_put_str(&to->bytes, (const char *)item->map_key, item->map_key_len);
-	wr_bytes_put_varint(&to->bytes, item->value->shape);
+	if (version)
+		wr_bytes_put_u8(&to->bytes, (uint8_t)version);
+	wr_bytes_put_varint(&to->bytes, shape);
 	wr_bytes_put_str(&to->bytes, (const char *)item->value->body, item->value->len);
 	return to->bytes.len >= g->block_bytes ? flush_group(g, item->group) : wr_bytes_status(&to->bytes);
 }
 
-static int put_timer(const struct wr_timer_item *item, void *arg)
+int wr_saved_put_timer(const struct wr_timer_item *item, void *arg)
 {
-	struct writing *g = arg;
+	struct wr_saved_writer *g = arg;
 	struct group *to = &g->groups[item->group - g->first];
 	uint8_t flags = item->kind == WR_TIMER_PROCESSING ? TIMER_PROCESSING : 0;
 
@@ -131,42 +136,83 @@ static int put_timer(const struct wr_timer_item *item, void *arg)
 	return to->bytes.len >= g->block_bytes ? flush_group(g, item->group) : wr_bytes_status(&to->bytes);
 }
 
-static int flush_all(struct writing *g, uint32_t groups)
+static int flush_all(struct wr_saved_writer *g)
 {
 	int rc = WR_OK;
 
-	for (uint32_t i = 0; i < groups && rc == WR_OK; i++)
+	for (uint32_t i = 0; i < g->group_count && rc == WR_OK; i++)
 		rc = flush_group(g, g->first + i);
 	return rc;
+}
+
+void wr_saved_forget(struct wr_saved_writer *g)
+{
+	for (uint32_t i = 0; i < g->group_count; i++)
+		g->groups[i].key = NULL;
+}
+
+int wr_saved_end_values(struct wr_saved_writer *g)
+{
+	int rc = flush_all(g);
+
+	g->kind = WR_BLOCK_TIMERS;
+	return rc;
+}
+
+int wr_saved_end_timers(struct wr_saved_writer *g)
+{
+	return flush_all(g);
+}
+
+struct wr_saved_writer *wr_saved_writer_new(struct wr_block_writer *w, uint32_t stage, uint32_t first,
+					    uint32_t last)
+{
+	struct wr_saved_writer *g = wr_zalloc(&mem, sizeof *g);
+	uint32_t groups = last - first + 1;
+
+	if (!g)
+		return NULL;
+	g->w = w;
+	g->kind = WR_BLOCK_VALUES;
+	g->stage = stage;
+	g->first = first;
+	g->group_count = groups;
+	g->block_bytes = BUFFERS_BYTES / groups;
+	g->block_bytes = g->block_bytes > BLOCK_BYTES	    ? BLOCK_BYTES
+			 : g->block_bytes < BLOCK_BYTES_MIN ? BLOCK_BYTES_MIN
+							    : g->block_bytes;
+	g->groups = wr_zalloc(&mem, groups * sizeof *g->groups);
+	if (g->groups)
+		return g;
+	wr_free(&mem, g);
+	return NULL;
+}
+
+void wr_saved_writer_free(struct wr_saved_writer *g)
+{
+	if (!g)
+		return;
+	for (uint32_t i = 0; i < g->group_count; i++)
+		wr_bytes_deinit(&g->groups[i].bytes);
+	wr_free(&mem, g->groups);
+	wr_bytes_deinit(&g->shapes);
+	wr_free(&mem, g->said);
+	wr_free(&mem, g);
 }
 
 int wr_saved_put_store(struct wr_block_writer *w, uint32_t stage, struct wr_frozen *f, uint32_t first,
 		       uint32_t last)
 {
-	uint32_t groups = last - first + 1;
-	struct writing g = {.w = w, .kind = WR_BLOCK_VALUES, .stage = stage, .first = first};
-	int rc;
+	struct wr_saved_writer *g = wr_saved_writer_new(w, stage, first, last);
+	int rc = g ? wr_frozen_each(f, WR_ALL_GROUPS, wr_saved_put_item, g) : WR_EFATAL;
 
-	g.block_bytes = BUFFERS_BYTES / groups;
-	g.block_bytes = g.block_bytes > BLOCK_BYTES	  ? BLOCK_BYTES
-			: g.block_bytes < BLOCK_BYTES_MIN ? BLOCK_BYTES_MIN
-							  : g.block_bytes;
-	g.groups = wr_zalloc(&mem, groups * sizeof *g.groups);
-	if (!g.groups)
-		return WR_EFATAL;
-	rc = wr_frozen_each(f, WR_ALL_GROUPS, put_item, &g);
 	if (rc == WR_OK)
-		rc = flush_all(&g, groups);
-	g.kind = WR_BLOCK_TIMERS;
+		rc = wr_saved_end_values(g);
 	if (rc == WR_OK)
-		rc = wr_frozen_timers(f, WR_ALL_GROUPS, put_timer, &g);
+		rc = wr_frozen_timers(f, WR_ALL_GROUPS, wr_saved_put_timer, g);
 	if (rc == WR_OK)
-		rc = flush_all(&g, groups);
-	for (uint32_t i = 0; i < groups; i++)
-		wr_bytes_deinit(&g.groups[i].bytes);
-	wr_free(&mem, g.groups);
-	wr_bytes_deinit(&g.shapes);
-	wr_free(&mem, g.said);
+		rc = wr_saved_end_timers(g);
+	wr_saved_writer_free(g);
 	return rc;
 }
 
@@ -198,22 +244,23 @@ static const uint8_t *read_short(struct wr_reader *r, uint32_t *len)
 }
 
 /* The value's body, 8-aligned behind its head in `room`. */
-static int read_value(struct wr_reader *r, const struct wr_dict *dict, struct wr_bytes *room,
+static int read_value(struct wr_reader *r, const struct wr_dict *dict, bool versioned, struct wr_bytes *room,
 		      struct wr_state_item *item)
 {
+	uint32_t version = versioned ? wr_read_u8(r) : 0;
 	uint64_t there = wr_read_varint(r);
 	uint32_t len, shape = there <= UINT32_MAX ? wr_dict_local(dict, (uint32_t)there) : 0;
 	const uint8_t *body = read_short(r, &len);
 	struct wr_sval *v;
 
-	if (r->bad || !shape || len % 8)
+	if (r->bad || !shape || len % 8 || (versioned && !version))
 		return malformed("values");
 	room->len = 0;
 	v = (struct wr_sval *)wr_bytes_room(room, sizeof *v + len);
 	if (!v)
 		return wr_bytes_status(room);
 	v->len = len;
-	v->shape = shape;
+	v->shape = shape | version << WR_SVAL_VERSION;
 	if (len)
 		memcpy(v->body, body, len);
 	item->value = v;
@@ -240,7 +287,7 @@ static int read_item(struct wr_reader *r, const struct wr_dict *dict, struct wr_
 	item->map_key_len = 0;
 	if (flags & ITEM_MAP_KEY)
 		item->map_key = read_short(r, &item->map_key_len);
-	return read_value(r, dict, room, item);
+	return read_value(r, dict, flags & ITEM_VERSION, room, item);
 }
 
 int wr_saved_each(const struct wr_block *block, const struct wr_dict *dict, struct wr_bytes *room,
@@ -278,37 +325,41 @@ static int load_item(void *arg, const struct wr_state_item *there)
 	return wr_store_load(to->store, &item);
 }
 
-static int load_timers(const struct wr_block *block, const struct wr_saved_target *to)
+int wr_saved_each_timer(const struct wr_block *block,
+			int (*each)(void *arg, const struct wr_timer_item *item), void *arg)
 {
 	struct wr_reader r = wr_reader_of(block->payload, block->len);
-	const uint8_t *key = NULL, *ns = NULL;
-	uint32_t key_len = 0, ns_len = 0;
+	struct wr_timer_item item = {.group = block->group};
 	int rc = WR_OK;
 
 	while (r.p < r.end && rc == WR_OK) {
 		uint8_t flags = wr_read_u8(&r);
-		int64_t time_ms;
-		uint64_t hash;
 
-		if (flags & ~TIMER_FLAGS || (!key && !(flags & TIMER_KEY)))
+		if (flags & ~TIMER_FLAGS || (!item.key && !(flags & TIMER_KEY)))
 			return malformed("timers");
 		if (flags & TIMER_KEY) {
-			key = read_short(&r, &key_len);
-			ns = read_short(&r, &ns_len);
+			item.key = read_short(&r, &item.key_len);
+			item.ns = read_short(&r, &item.ns_len);
 		}
-		time_ms = (int64_t)wr_read_u64(&r);
-		hash = r.bad ? 0 : wr_key_hash(key, key_len);
-		if (r.bad || !is_of_group(to, block->group, hash))
-			return malformed("timers");
-		rc = wr_store_set_key(to->store, key, key_len, hash);
-		if (rc == WR_OK)
-			rc = wr_store_set_namespace(to->store, ns, ns_len);
-		if (rc == WR_OK)
-			rc = wr_timer_add(to->store,
-					  flags & TIMER_PROCESSING ? WR_TIMER_PROCESSING : WR_TIMER_EVENT,
-					  time_ms);
+		item.kind = flags & TIMER_PROCESSING ? WR_TIMER_PROCESSING : WR_TIMER_EVENT;
+		item.time_ms = (int64_t)wr_read_u64(&r);
+		rc = r.bad ? malformed("timers") : each(arg, &item);
 	}
 	return rc;
+}
+
+static int load_timer(void *arg, const struct wr_timer_item *item)
+{
+	const struct wr_saved_target *to = arg;
+	uint64_t hash = wr_key_hash(item->key, item->key_len);
+	int rc;
+
+	if (!is_of_group(to, item->group, hash))
+		return malformed("timers");
+	rc = wr_store_set_key(to->store, item->key, item->key_len, hash);
+	if (rc == WR_OK)
+		rc = wr_store_set_namespace(to->store, item->ns, item->ns_len);
+	return rc == WR_OK ? wr_timer_add(to->store, item->kind, item->time_ms) : rc;
 }
 
 int wr_saved_load(const struct wr_block *block, const struct wr_dict *dict, const struct wr_saved_target *to)
@@ -318,7 +369,7 @@ int wr_saved_load(const struct wr_block *block, const struct wr_dict *dict, cons
 
 	WR_ASSERT(block->group >= to->group_first && block->group <= to->group_last);
 	if (block->kind == WR_BLOCK_TIMERS)
-		return load_timers(block, to);
+		return wr_saved_each_timer(block, load_timer, (void *)(uintptr_t)to);
 	rc = wr_saved_each(block, dict, &room, load_item, (void *)(uintptr_t)to);
 	wr_bytes_deinit(&room);
 	return rc;

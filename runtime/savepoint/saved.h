@@ -9,10 +9,26 @@
 #include "checkpoint/block.h"
 #include "record/dict.h"
 #include "state/store.h"
+#include "state/timers.h"
 
 /* Writes all values and timers of a version that has the key groups first..last. */
 int wr_saved_put_store(struct wr_block_writer *w, uint32_t stage, struct wr_frozen *f, uint32_t first,
 		       uint32_t last);
+
+/* The same one by one: values of the key groups first..last, then timers. NULL with the error set. */
+struct wr_saved_writer;
+struct wr_saved_writer *wr_saved_writer_new(struct wr_block_writer *w, uint32_t stage, uint32_t first,
+					    uint32_t last);
+void wr_saved_writer_free(struct wr_saved_writer *s);
+/* An item is borrowed. One whose key and namespace lie where those of the last item of its group did is taken
+ * for one of the same key; those of different keys lie elsewhere, until wr_saved_forget. Elements of a list
+ * in their order. */
+int wr_saved_put_item(const struct wr_state_item *item, void *writer);
+int wr_saved_put_timer(const struct wr_timer_item *item, void *writer);
+void wr_saved_forget(struct wr_saved_writer *s);
+/* Behind the last value, and behind the last timer. */
+int wr_saved_end_values(struct wr_saved_writer *s);
+int wr_saved_end_timers(struct wr_saved_writer *s);
 
 /* Where the states of a block go. */
 struct wr_saved_target {
@@ -28,6 +44,8 @@ int wr_saved_shapes(const struct wr_block *block, struct wr_dict *dict);
 int wr_saved_load(const struct wr_block *block, const struct wr_dict *dict, const struct wr_saved_target *to);
 
 /* As wr_saved_load, for those who only look: calls `each` for every value. Borrowed; `value` is in `room`,
- * with the shape's number here. */
+ * with the shape's number here; of a block of timers, for every timer. */
+int wr_saved_each_timer(const struct wr_block *block,
+			int (*each)(void *arg, const struct wr_timer_item *item), void *arg);
 int wr_saved_each(const struct wr_block *block, const struct wr_dict *dict, struct wr_bytes *room,
 		  int (*each)(void *arg, const struct wr_state_item *item), void *arg);

@@ -25,7 +25,9 @@
 struct wr_store; /* state/backend.h */
 struct wr_backend;
 
-/* A value as it lies in state: `shape` says what the body is (record/row.h). */
+/* A value as it lies in state: `shape` says what the body is (record/row.h) and, above WR_SVAL_VERSION, which
+ * version of its state's declaration wrote it, less 1. Who declares no versions sees shapes. */
+enum { WR_SVAL_SHAPE = 0xffffff, WR_SVAL_VERSION = 24, WR_STATE_VERSION_MAX = 256 };
 struct wr_sval {
 	uint32_t len; /* bytes of the body */
 	uint32_t shape;
@@ -106,6 +108,7 @@ struct wr_state_desc {
 	int64_t ttl_ms; /* 0 = none */
 	enum wr_ttl_update ttl_update;
 	bool ttl_return_expired; /* give an expired value once more until it is cleaned up */
+	uint32_t version;	 /* of the declaration, less 1: for those who save and restore */
 };
 
 struct wr_store_options {

@@ -192,7 +192,7 @@ static double freeze(void)
 
 int main(int argc, char **argv)
 {
-	static const struct wr_state_desc state = {"value", WR_STATE_VALUE, 0, 0, false};
+	static const struct wr_state_desc state = {"value", WR_STATE_VALUE, 0, 0, false, 0};
 	struct wr_store_options o = {
 	    .states = &state, .state_count = 1, .max_parallelism = 128, .group_last = 127};
 	double longest = 0, seconds;

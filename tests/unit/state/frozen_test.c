@@ -20,9 +20,9 @@ static struct wr_mem mem = WR_MEM_INIT("test.frozen");
 
 static struct wr_store *new_store(void)
 {
-	static const struct wr_state_desc states[] = {{"value", WR_STATE_VALUE, 0, 0, false},
-						      {"list", WR_STATE_LIST, 0, 0, false},
-						      {"map", WR_STATE_MAP, 0, 0, false}};
+	static const struct wr_state_desc states[] = {{"value", WR_STATE_VALUE, 0, 0, false, 0},
+						      {"list", WR_STATE_LIST, 0, 0, false, 0},
+						      {"map", WR_STATE_MAP, 0, 0, false, 0}};
 	struct wr_store_options o = {.operator_uid = "test",
 				     .states = states,
 				     .state_count = 3,

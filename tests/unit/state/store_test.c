@@ -359,10 +359,11 @@ static struct wr_mem mem = WR_MEM_INIT("test.state");
 
 static struct wr_store *new_store(void)
 {
-	static const struct wr_state_desc states[] = {{"value", WR_STATE_VALUE, 0, 0, false},
-						      {"list", WR_STATE_LIST, 0, 0, false},
-						      {"map", WR_STATE_MAP, 0, 0, false},
-						      {"ttl", WR_STATE_VALUE, 100, WR_TTL_ON_WRITE, false}};
+	static const struct wr_state_desc states[] = {
+	    {"value", WR_STATE_VALUE, 0, 0, false, 0},
+	    {"list", WR_STATE_LIST, 0, 0, false, 0},
+	    {"map", WR_STATE_MAP, 0, 0, false, 0},
+	    {"ttl", WR_STATE_VALUE, 100, WR_TTL_ON_WRITE, false, 0}};
 	struct wr_store_options o = {.operator_uid = "test",
 				     .states = states,
 				     .state_count = 4,
@@ -521,7 +522,7 @@ static uint32_t items_in_version(struct wr_store *s)
 static void expired_list_elements_give_their_room_back_S6(void **state)
 {
 	enum { EARLY = 1000, LATE = 10, LIST = 0 };
-	static const struct wr_state_desc states[] = {{"list", WR_STATE_LIST, 100, 0, false}};
+	static const struct wr_state_desc states[] = {{"list", WR_STATE_LIST, 100, 0, false, 0}};
 	struct wr_store_options o = {.states = states,
 				     .state_count = 1,
 				     .max_parallelism = MAX_P,
