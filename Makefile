@@ -139,7 +139,7 @@ $B/gen/embed.c: $(LUA_SRC) runtime/script/embed.lua $(wildcard runtime/*/*.h) $B
 	$(CDEF) runtime/script/api_state.h > $B/gen/state.cdef
 	$(CDEF) runtime/script/api_async.h > $B/gen/async.cdef
 	$(CDEF) runtime/record/words.h > $B/gen/words.cdef
-	$(CDEF) runtime/cluster/harness.h > $B/gen/harness.cdef
+	$(CDEF) runtime/harness/harness.h > $B/gen/harness.cdef
 	$(CDEF) runtime/savepoint/tools.h > $B/gen/savepoint.cdef
 	luajit runtime/script/embed.lua $@ $B/gen/api.cdef $(LUA_SRC) $(addprefix $B/gen/,state.cdef async.cdef words.cdef harness.cdef savepoint.cdef)
 $B/obj/embed.o: $B/gen/embed.c

@@ -100,7 +100,18 @@ local function build(o, script)
   script.now, script.seed = o.now, o.seed
   local ok, h = pcall(harness.new, script)
   if not ok then fail("%s", h) end
-  return setmetatable({ h = h, o = o }, Test)
+  return setmetatable({ h = h, o = o, script = script }, Test)
+end
+
+-- A script in a file, for the engine.
+local function of_file(what, path, args)
+  options.value(what, "the path", path, options.string)
+  local list = {}
+  for name, value in pairs(options.value(what, "the arguments", args or {}, options.table)) do
+    list[#list + 1] = ("%s=%s"):format(tostring(name), tostring(value))
+  end
+  table.sort(list)
+  return { path = path, args = list }
 end
 
 --- A job of a script, with its arguments. All its sources wait for what the test feeds, also weir.from; a
@@ -112,19 +123,43 @@ end
 ---@param opts? weir.TestOptions
 ---@return weir.Test
 function M.job(path, args, opts)
-  options.value("kit.job", "the path", path, options.string)
-  local list = {}
-  for name, value in pairs(options.value("kit.job", "the arguments", args or {}, options.table)) do
-    list[#list + 1] = ("%s=%s"):format(tostring(name), tostring(value))
-  end
-  table.sort(list)
-  return build(options.check("kit.job", opts, declared), { path = path, args = list })
+  return build(options.check("kit.job", opts, declared), of_file("kit.job", path, args))
 end
 
 local function parameter_names(fn)
   local names = {}
   for i = 1, debug.getinfo(fn, "u").nparams do names[i] = debug.getlocal(fn, i) end
   return names
+end
+
+-- Operators that a function draws, as a job.
+local function of_function(what, fn)
+  options.value(what, "its argument", fn, options.fn)
+  local names = parameter_names(fn)
+  if #names == 0 then fail("%s takes a function of streams: function(stream) return stream:map(…) end", what) end
+  local info = debug.getinfo(fn, "S")
+  local place = ("%s:%d"):format(info.short_src, info.linedefined)
+  local function draw()
+    local weir = require "weir"
+    local job = weir.job { name = "harness" }
+    local streams = {}
+    for i, name in ipairs(names) do
+      streams[i] = job:source(weir.sequence { from = 1, to = 0 }):name(name):uid(name)
+    end
+    local main, sides = fn(unpack(streams))
+    if type(main) ~= "table" or type(main.sink) ~= "function" then
+      error(what .. ": the function returns the stream whose records are the output", 0)
+    end
+    main:sink(weir.collect "output"):uid "output"
+    for name, side in (require "weir.pairs").pairs(sides or {}) do
+      side:sink(weir.collect(name)):uid("output." .. name)
+    end
+    for _, node in ipairs(job.nodes) do node.where = node.where or place end -- a tail call hides its line
+    return job
+  end
+  local ok, carried = pcall(carry.pack, draw)
+  if not ok then fail("%s", carried) end
+  return { path = place, carried = carried }
 end
 
 --- One or a few operators instead of a whole job: `fn` gets a stream for each of its parameters, which are the
@@ -137,34 +172,7 @@ end
 ---@param opts? weir.TestOptions
 ---@return weir.Test
 function M.harness(fn, opts)
-  options.value("kit.harness", "its argument", fn, options.fn)
-  local names = parameter_names(fn)
-  if #names == 0 then fail "kit.harness takes a function of streams: function(stream) return stream:map(…) end" end
-  local info = debug.getinfo(fn, "S")
-  local place = ("%s:%d"):format(info.short_src, info.linedefined)
-  local function draw()
-    local weir = require "weir"
-    local job = weir.job { name = "harness" }
-    local streams = {}
-    for i, name in ipairs(names) do
-      streams[i] = job:source(weir.sequence { from = 1, to = 0 }):name(name):uid(name)
-    end
-    local main, sides = fn(unpack(streams))
-    if type(main) ~= "table" or type(main.sink) ~= "function" then
-      error("the function of kit.harness returns the stream whose records are the output", 0)
-    end
-    main:sink(weir.collect "output"):uid "output"
-    for name, side in (require "weir.pairs").pairs(sides or {}) do
-      side:sink(weir.collect(name)):uid("output." .. name)
-    end
-    for _, node in ipairs(job.nodes) do node.where = node.where or place end -- a tail call hides its line
-    return job
-  end
-  local ok, carried = pcall(carry.pack, draw)
-  if not ok then fail("%s", carried) end
-  return build(options.check("kit.harness", opts, declared), {
-    path = place, carried = carried,
-  })
+  return build(options.check("kit.harness", opts, declared), of_function("kit.harness", fn))
 end
 
 ---------------------------------------------------------------- feeding
@@ -375,6 +383,22 @@ end
 function methods:restart()
   if call(self.h, "ended") then fail "the job has ended: there is nothing to restart" end
   call(self.h, "restart")
+end
+
+--- Another version of the job comes in while it runs: at a barrier all functions change places, state and timers
+--- stay. `version` is what the test began with: the path of a script, with its arguments, or a function of streams.
+--- It must draw the same graph.
+---@param version string|fun(...: weir.Stream): weir.Stream
+---@param args? table<string, string|number|boolean> of a script
+function methods:reload(version, args)
+  if call(self.h, "ended") then fail "the job has ended: there is nothing to reload" end
+  local script = type(version) == "function" and of_function("t:reload", version)
+    or of_file("t:reload", version, args)
+  if (script.carried == nil) ~= (self.script.carried == nil) then
+    fail "t:reload takes what the test began with: a script, or a function of streams"
+  end
+  script.options = self.script.options
+  call(self.h, "reload", script)
 end
 
 --- Frees the job at once instead of some time later.

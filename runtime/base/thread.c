@@ -7,6 +7,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -65,6 +68,14 @@ void wr_thread_join(struct wr_thread *t)
 		return;
 	pthread_join(t->id, NULL);
 	t->running = false;
+}
+
+void wr_thread_yield_to_others(void)
+{
+	enum { NICE = 10 };
+
+	/* on Linux a priority is a thread's; that it cannot be lowered is no harm */
+	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
 }
 
 uint32_t wr_thread_cpus(void)

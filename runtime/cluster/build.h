@@ -31,11 +31,12 @@ struct wr_job {
 	struct wr_job_source *sources;
 	uint32_t source_count;
 	struct wr_alignment *alignment;
-	struct wr_checkpoints *checkpoints;  /* or NULL */
+	struct wr_checkpoints *checkpoints;
 	struct wr_checkpoint_wish last_wish; /* for the one that the job ends with */
 	struct wr_checkpoint_wish *leave;    /* who asked for that, or NULL */
 	bool leaving, draining;		     /* it is asked for */
 	bool left;			     /* it holds, or the user does not wait for it any more */
+	struct wr_swap *swap;
 	/* any thread */
 	struct wr_mailbox mailbox; /* the coordinator's */
 	pthread_mutex_t mutex;	   /* of the first failure */

@@ -43,12 +43,14 @@ struct wr_checkpoints {
 	struct wr_ioqueue *queue;
 	uint32_t task_count, *first; /* by vertex: number of its subtask 0 */
 	struct part *parts;	     /* by task */
-	bool *ended;		     /* by task */
+	bool *ended, *passed;	     /* by task; passed: it has the functions of `swapping` */
 	struct wr_bytes *sources;    /* by source of the job: its enumerator's state at the trigger */
 	struct publishing publishing, finishing; /* the latter: of the end of the job */
 	struct removing removing;
 	uint64_t lineage;
-	bool wanted; /* by a task, and not begun yet */
+	uint64_t swap_asked;	    /* the option, 0 = not */
+	uint64_t swapping, swapped; /* numbers, 0 = none; the former under way */
+	bool wanted;		    /* by a task, and not begun yet */
 	struct wr_checkpoint_outcome last;
 	uint64_t last_ns; /* when it was complete */
 	struct wr_checkpoint_wish *wishes;
@@ -329,6 +331,30 @@ void wr_checkpoints_ask(struct wr_checkpoints *c, struct wr_checkpoint_wish *w, 
 	wr_coordinator_ask(c->coordinator, now_ns);
 }
 
+/* ---- other functions ---- */
+
+/* The barrier of `checkpoint` has left task `task`, or found it ended. */
+static void pass(struct wr_checkpoints *c, uint32_t task, uint64_t checkpoint)
+{
+	if (!c->swapping || checkpoint != c->swapping)
+		return;
+	c->passed[task] = true;
+	for (uint32_t i = 0; i < c->task_count; i++)
+		if (!c->passed[i] && !c->ended[i])
+			return;
+	c->swapped = c->swapping;
+	c->swapping = 0;
+}
+
+/* Behind the barrier of a job that stops nothing happens: functions wait for the next. */
+static void begin_swap(struct wr_checkpoints *c, uint64_t checkpoint)
+{
+	c->options |= c->swap_asked;
+	c->swap_asked = 0;
+	c->swapping = checkpoint;
+	memset(c->passed, 0, c->task_count * sizeof *c->passed);
+}
+
 /* ---- the coordinator's wishes ---- */
 
 static int begin(struct wr_checkpoints *c, uint64_t checkpoint, uint64_t now_ns)
@@ -340,11 +366,13 @@ static int begin(struct wr_checkpoints *c, uint64_t checkpoint, uint64_t now_ns)
 	c->wanted = false;
 	*c->error = 0;
 	take_wishes(c, checkpoint);
+	if (c->swap_asked && !(c->options & WR_TRIGGER_STOP))
+		begin_swap(c, checkpoint);
 	for (uint32_t i = 0; i < c->task_count; i++) {
 		c->parts[i].blob.len = 0;
 		c->parts[i].bytes = 0;
 	}
-	for (uint32_t i = 0; i < j->source_count; i++) {
+	for (uint32_t i = 0; i < j->source_count && c->o.blobs; i++) {
 		struct wr_enumerator *e = j->sources[i].enumerator;
 
 		c->sources[i].len = 0;
@@ -365,6 +393,8 @@ static void complete(struct wr_checkpoints *c, const struct wr_coordinator_actio
 		o.bytes += c->parts[i].bytes;
 	wr_debug("checkpoint", "checkpoint %" PRIu64 " holds: %" PRIu64 " bytes, %.3f s", o.checkpoint,
 		 o.bytes, (double)o.duration_ns / 1e9);
+	if (!c->o.blobs)
+		return;
 	c->last = o;
 	c->last_ns = now_ns;
 	broadcast(c, WR_LETTER_COMPLETE, a->checkpoint);
@@ -379,7 +409,8 @@ static void abort_one(struct wr_checkpoints *c, const struct wr_coordinator_acti
 
 	snprintf(why, sizeof why, "%s%s%s", a->why, *c->error ? ": " : "", c->error);
 	wr_warn("checkpoint", "checkpoint %" PRIu64 " is off: %s", a->checkpoint, why);
-	broadcast(c, WR_LETTER_ABORT, a->checkpoint);
+	if (a->checkpoint != c->swapping)
+		broadcast(c, WR_LETTER_ABORT, a->checkpoint);
 	answer(c, &(struct wr_checkpoint_outcome){.checkpoint = a->checkpoint, .error = why});
 }
 
@@ -392,7 +423,10 @@ static int do_action(struct wr_checkpoints *c, const struct wr_coordinator_actio
 		abort_one(c, a);
 		return WR_OK;
 	case WR_COORDINATOR_PUBLISH:
-		publish(c, a->checkpoint, now_ns);
+		if (c->o.blobs)
+			publish(c, a->checkpoint, now_ns);
+		else
+			wr_coordinator_published(c->coordinator, a->checkpoint, true, now_ns);
 		return WR_OK;
 	case WR_COORDINATOR_COMPLETE:
 		complete(c, a, now_ns);
@@ -402,6 +436,12 @@ static int do_action(struct wr_checkpoints *c, const struct wr_coordinator_actio
 				    *c->error ? ": " : "", c->error);
 	}
 	return WR_OK;
+}
+
+/* A barrier brings other functions although its checkpoint is off: a newer one must not take its place. */
+static bool is_swapping_on(const struct wr_checkpoints *c)
+{
+	return c->swapping && wr_coordinator_pending(c->coordinator) != c->swapping;
 }
 
 int wr_checkpoints_work(struct wr_checkpoints *c, uint64_t now_ns)
@@ -418,7 +458,8 @@ int wr_checkpoints_work(struct wr_checkpoints *c, uint64_t now_ns)
 			snprintf(c->error, sizeof c->error, "%s", p->error);
 		wr_coordinator_published(c->coordinator, checkpoint, state == PUBLISH_OK, now_ns);
 	}
-	wr_coordinator_tick(c->coordinator, now_ns);
+	if (!is_swapping_on(c))
+		wr_coordinator_tick(c->coordinator, now_ns);
 	while (rc == WR_OK && wr_coordinator_next(c->coordinator, &action))
 		rc = do_action(c, &action, now_ns);
 	return rc;
@@ -426,7 +467,19 @@ int wr_checkpoints_work(struct wr_checkpoints *c, uint64_t now_ns)
 
 uint64_t wr_checkpoints_deadline(const struct wr_checkpoints *c)
 {
-	return wr_coordinator_deadline(c->coordinator);
+	return is_swapping_on(c) ? UINT64_MAX : wr_coordinator_deadline(c->coordinator);
+}
+
+void wr_checkpoints_swap(struct wr_checkpoints *c, uint64_t option, uint64_t now_ns)
+{
+	WR_ASSERT(!c->swap_asked && !c->swapping);
+	c->swap_asked = option;
+	wr_coordinator_ask(c->coordinator, now_ns);
+}
+
+uint64_t wr_checkpoints_swapped(const struct wr_checkpoints *c)
+{
+	return c->swapped;
 }
 
 struct wr_checkpoint_outcome wr_checkpoints_last(const struct wr_checkpoints *c, uint64_t *at_ns)
@@ -463,8 +516,9 @@ int wr_checkpoints_letter(struct wr_checkpoints *c, const struct wr_letter *l)
 
 	if (l->type == WR_LETTER_ENDED) {
 		c->ended[task] = true;
+		pass(c, task, c->swapping);
 		wr_coordinator_ended(c->coordinator, task, now_ns);
-		pending = wr_coordinator_pending(c->coordinator);
+		pending = is_swapping_on(c) ? c->swapping : wr_coordinator_pending(c->coordinator);
 		if (pending)
 			trigger(c, pending);
 		return WR_OK;
@@ -478,6 +532,8 @@ int wr_checkpoints_letter(struct wr_checkpoints *c, const struct wr_letter *l)
 	rc = wr_ack_parse(l->payload, l->len, &ack);
 	if (rc != WR_OK)
 		return rc;
+	if (l->type != WR_LETTER_NOT_YET)
+		pass(c, task, ack.checkpoint);
 	if (l->type == WR_LETTER_ACK) {
 		on_ack(c, task, &ack, now_ns);
 		return WR_OK;
@@ -545,10 +601,11 @@ static int init(struct wr_checkpoints *c)
 	c->first = wr_zalloc(&mem, p->vertex_count * sizeof *c->first);
 	c->parts = wr_zalloc(&mem, c->task_count * sizeof *c->parts);
 	c->ended = wr_zalloc(&mem, c->task_count * sizeof *c->ended);
+	c->passed = wr_zalloc(&mem, c->task_count * sizeof *c->passed);
 	c->sources = wr_zalloc(&mem, (c->job->source_count + 1) * sizeof *c->sources);
 	c->queue = wr_ioqueue_new(c->job->io);
 	c->coordinator = wr_coordinator_new(&o, now_ns);
-	if (!c->first || !c->parts || !c->ended || !c->sources || !c->queue || !c->coordinator)
+	if (!c->first || !c->parts || !c->ended || !c->passed || !c->sources || !c->queue || !c->coordinator)
 		return WR_EFATAL;
 	for (uint32_t v = 1; v < p->vertex_count; v++)
 		c->first[v] = c->first[v - 1] + p->vertices[v - 1].parallelism;
@@ -590,6 +647,7 @@ void wr_checkpoints_free(struct wr_checkpoints *c)
 	wr_free(&mem, c->first);
 	wr_free(&mem, c->parts);
 	wr_free(&mem, c->ended);
+	wr_free(&mem, c->passed);
 	wr_free(&mem, c->sources);
 	wr_arena_deinit(&c->arena);
 	wr_free(&mem, c);

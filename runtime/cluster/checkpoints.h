@@ -12,8 +12,9 @@
 #include "cluster/job.h"
 
 struct wr_checkpoint_options {
-	struct wr_blobs *blobs; /* borrowed */
-	int64_t every_us;	/* 0 = only when asked for */
+	struct wr_blobs
+	    *blobs;	  /* borrowed; NULL: barriers pass when they are asked for, and nothing is written */
+	int64_t every_us; /* 0 = only when asked for */
 	int64_t min_pause_us, timeout_us;
 	uint32_t tolerable; /* failed ones in a row */
 	uint32_t retain;    /* > 0: complete ones that are kept */
@@ -37,6 +38,12 @@ int wr_checkpoints_work(struct wr_checkpoints *c, uint64_t now_ns);
 uint64_t wr_checkpoints_deadline(const struct wr_checkpoints *c);
 /* One that begins after this; its asker is told, at the latest by wr_checkpoints_give_up. */
 void wr_checkpoints_ask(struct wr_checkpoints *c, struct wr_checkpoint_wish *w, uint64_t now_ns);
+/* One whose barrier has `option` (WR_TRIGGER_NEXT or _BEFORE), which brings the tasks other functions. It
+ * comes to all of them, also when what they write becomes no checkpoint, and before any other begins. One at
+ * a time. */
+void wr_checkpoints_swap(struct wr_checkpoints *c, uint64_t option, uint64_t now_ns);
+/* Number of the last whose barrier has brought other functions to all tasks, 0 = none. */
+uint64_t wr_checkpoints_swapped(const struct wr_checkpoints *c);
 /* Nothing more comes of what was asked for: `why`. */
 void wr_checkpoints_give_up(struct wr_checkpoints *c, const char *why);
 /* What became of the last one that holds (number 0: none), and the time of its end, steady. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* job: runs the tasks of a plan, and is their coordinator meanwhile. */
 #include "cluster/build.h"
+#include "cluster/swap.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -48,8 +49,7 @@ static void on_end(void *arg, struct wr_runner *r, enum wr_step step)
 	}
 	if (step == WR_STEP_FAILED)
 		remember_first(j, wr_error_code(), !wr_task_is_open(r->task));
-	if (j->checkpoints)
-		wr_job_post(j, env->vertex, env->subtask, 0, WR_LETTER_ENDED, NULL, 0);
+	wr_job_post(j, env->vertex, env->subtask, 0, WR_LETTER_ENDED, NULL, 0);
 	if (atomic_fetch_sub(&j->running, 1) == 1 || step == WR_STEP_FAILED)
 		wr_loop_wake(j->loop);
 }
@@ -188,6 +188,8 @@ static int deliver_here(struct wr_job *j, const struct wr_letter *l)
 	case WR_LETTER_WANTED:
 	case WR_LETTER_ENDED:
 		return wr_checkpoints_letter(j->checkpoints, l);
+	case WR_LETTER_RETURNED:
+		return wr_swap_letter(j->swap, l);
 	default:
 		return WR_AGAIN;
 	}
@@ -242,17 +244,20 @@ static bool goes_on(struct wr_job *j)
 	return atomic_load(&j->running) && !atomic_load(&j->failed) && atomic_load(&j->stops) < 2;
 }
 
-/* What is due of the checkpoints. Gives the time of the next work. */
+/* What is due of the checkpoints, and of a swap, which asks for one. Gives the time of the next work. */
 static uint64_t work_on_checkpoints(struct wr_job *j)
 {
+	uint64_t now_ns = wr_clock_ns(j->o.clock), checkpoints, swap;
 	int rc;
 
-	if (!j->checkpoints)
-		return UINT64_MAX;
-	rc = wr_checkpoints_work(j->checkpoints, wr_clock_ns(j->o.clock));
+	wr_swap_work(j->swap, now_ns);
+	rc = wr_checkpoints_work(j->checkpoints, now_ns);
 	if (rc < 0)
 		remember_failure(j, rc);
-	return wr_checkpoints_deadline(j->checkpoints);
+	wr_swap_work(j->swap, now_ns);
+	checkpoints = wr_checkpoints_deadline(j->checkpoints);
+	swap = wr_swap_deadline(j->swap);
+	return swap < checkpoints ? swap : checkpoints;
 }
 
 /* With an error: who asked from outside can ask again, and the job goes on, unless its event time has ended.
@@ -285,7 +290,7 @@ static void leave(struct wr_job *j, struct wr_checkpoint_wish *w, bool drain)
  * which is taken now. */
 static void stop_in_order(struct wr_job *j)
 {
-	if (!j->checkpoints || atomic_load(&j->enough))
+	if (!j->o.checkpoints || atomic_load(&j->enough))
 		send_to(j, WR_LETTER_STOP, true);
 	else if (!j->leaving)
 		leave(j, NULL, false);
@@ -293,7 +298,7 @@ static void stop_in_order(struct wr_job *j)
 
 static int needs_checkpoints(const struct wr_job *j)
 {
-	if (j->checkpoints)
+	if (j->o.checkpoints)
 		return WR_OK;
 	return wr_error_set(WR_EUSER, "the job takes no checkpoints: it was started without --dir");
 }
@@ -361,17 +366,21 @@ int wr_job_run(struct wr_job *j)
 		return rc;
 	coordinate(j);
 	wr_sched_stop(j->sched);
-	if (j->checkpoints)
-		wr_checkpoints_give_up(j->checkpoints, "the job has ended");
+	wr_checkpoints_give_up(j->checkpoints, "the job has ended");
 	if (j->o.tick)
 		j->o.tick(j->o.tick_arg, true);
 	if (j->code != WR_OK)
 		return wr_error_set(j->code, "%s", j->error ? j->error : "out of memory");
-	if (j->checkpoints && !atomic_load(&j->running) && !j->cancelled)
+	if (j->o.checkpoints && !atomic_load(&j->running) && !j->cancelled)
 		rc = wr_checkpoints_finish(j->checkpoints);
 	if (rc != WR_OK)
 		return rc;
 	return j->left || atomic_load(&j->stops) ? WR_END : WR_OK;
+}
+
+struct wr_swap *wr_job_swap(const struct wr_job *j)
+{
+	return j->swap;
 }
 
 bool wr_job_in_vain(const struct wr_job *j)
@@ -388,12 +397,14 @@ uint64_t wr_job_last_checkpoint(const struct wr_job *j)
 
 struct wr_checkpoint_outcome wr_job_checkpoint_told(const struct wr_job *j, uint64_t *at_ns)
 {
-	*at_ns = 0;
-	return j->checkpoints ? wr_checkpoints_last(j->checkpoints, at_ns)
-			      : (struct wr_checkpoint_outcome){0};
+	return wr_checkpoints_last(j->checkpoints, at_ns);
 }
 
 /* ---- making and freeing ---- */
+
+/* A barrier is as slow as what it waits for. */
+static const struct wr_checkpoint_options barriers_only = {.timeout_us = INT64_MAX / 2000,
+							   .tolerable = UINT32_MAX};
 
 static int job_init(struct wr_job *j)
 {
@@ -416,10 +427,13 @@ static int job_init(struct wr_job *j)
 		return WR_EFATAL;
 	if (rc == WR_OK)
 		rc = make_sources(j);
-	if (rc != WR_OK || !j->o.checkpoints)
+	if (rc != WR_OK)
 		return rc;
-	j->checkpoints = wr_checkpoints_new(j, j->o.checkpoints);
-	return j->checkpoints ? WR_OK : wr_error_code();
+	j->checkpoints = wr_checkpoints_new(j, j->o.checkpoints ? j->o.checkpoints : &barriers_only);
+	if (!j->checkpoints)
+		return wr_error_code();
+	j->swap = wr_swap_new(j);
+	return j->swap ? WR_OK : WR_EFATAL;
 }
 
 struct wr_job *wr_job_new(const struct wr_job_options *o)
@@ -467,6 +481,7 @@ void wr_job_free(struct wr_job *j)
 {
 	if (!j)
 		return;
+	wr_swap_free(j->swap);
 	for (uint32_t i = 0; i < j->set_count; i++)
 		wr_metric_set_free(j->sets[i]);
 	wr_metrics_free(j->metrics);

@@ -12,8 +12,9 @@
 #include "base/loop.h"
 #include "cluster/plan.h"
 #include "connect/connect.h"
-#include "task/sched.h"
+#include "cluster/sched.h"
 
+struct wr_swap;
 struct wr_checkpoint_options; /* cluster/checkpoints.h */
 
 /* What became of a checkpoint. */
@@ -45,7 +46,7 @@ struct wr_job_options {
 	const struct wr_enumerator_ops *const *enumerators;
 	unsigned enumerator_count;
 	uint32_t workers;
-	bool spin, pinned; /* as in task/sched.h */
+	bool spin, pinned; /* as in cluster/sched.h */
 	uint32_t buffer_size;
 	int64_t timeout_us;	  /* of edges that do not say their own */
 	int64_t buffer_bytes_max; /* bound of all buffers, 0 = what the sum says */
@@ -73,6 +74,8 @@ void wr_job_free(struct wr_job *j);
 /* After it failed: something of the user's kept it from beginning, a source without its input, or a stage
  * that does not open. */
 bool wr_job_in_vain(const struct wr_job *j);
+/* By which it gets other functions while it runs (cluster/swap.h). */
+struct wr_swap *wr_job_swap(const struct wr_job *j);
 /* Number of the last checkpoint that holds, 0 = none; the thread that runs the job. */
 uint64_t wr_job_last_checkpoint(const struct wr_job *j);
 /* The same with what is known of it, and when it was complete, steady; of one that was restored that is 0. */

@@ -10,13 +10,13 @@
 struct collection {
 	struct collection *next;
 	struct wr_bytes rows;
+	bool until_barrier;
 	char name[];
 };
 
 struct collect { /* of a stage */
 	struct collection *to;
-	bool until_barrier; /* a job goes on from each of its checkpoints, and makes anew what follows one */
-	bool closed;
+	bool closed; /* a barrier has passed; what follows it is made anew */
 };
 
 static struct wr_mem collect_mem = WR_MEM_INIT("connect.collect");
@@ -80,13 +80,23 @@ void wr_collect_forget(const char *name)
 	pthread_mutex_unlock(&collect_lock);
 }
 
+void wr_collect_until_barrier(const char *name, bool until_barrier)
+{
+	struct collection *c;
+
+	pthread_mutex_lock(&collect_lock);
+	c = find(name);
+	if (c)
+		c->until_barrier = until_barrier;
+	pthread_mutex_unlock(&collect_lock);
+}
+
 static int collect_open(struct wr_stage *s)
 {
 	struct collect *c = s->state = wr_zalloc(&collect_mem, sizeof *c);
 
 	if (!c)
 		return WR_EFATAL;
-	c->until_barrier = wr_value_bool(s->options, "until_barrier", false);
 	pthread_mutex_lock(&collect_lock);
 	c->to = find_or_make(wr_value_str(s->options, "name", ""));
 	pthread_mutex_unlock(&collect_lock);
@@ -113,7 +123,9 @@ static int collect_save(struct wr_stage *s, struct wr_bytes *out)
 	struct collect *c = s->state;
 
 	(void)out;
-	c->closed = c->until_barrier;
+	pthread_mutex_lock(&collect_lock);
+	c->closed = c->to->until_barrier;
+	pthread_mutex_unlock(&collect_lock);
 	return WR_OK;
 }
 

@@ -298,6 +298,18 @@ static void free_(struct wr_stage *s)
 	wr_lua_stage_ops.free(s);
 }
 
+/* Coroutines end with the functions that they run: what is under way is asked anew of the new ones, as after
+ * a restart (J11). */
+static void *swap(struct wr_stage *s, void *functions)
+{
+	void *before = wr_lua_stage_swap(s, functions);
+	struct wr_async *a = of(s);
+
+	wr_pending_anew(a->pending, now_ns(a));
+	s->tick_ns = 0;
+	return before;
+}
+
 const struct wr_stage_ops wr_lua_async_ops = {
     .kind = "lua_async",
     .counts = true,
@@ -309,6 +321,9 @@ const struct wr_stage_ops wr_lua_async_ops = {
     .letter = letter,
     .save = save,
     .restore = restore,
+    .prepare = wr_lua_stage_prepare,
+    .swap = swap,
+    .discard = wr_lua_stage_discard,
     .end = end,
     .free = free_,
 };

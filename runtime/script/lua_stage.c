@@ -31,6 +31,7 @@ struct lua_stage {
 	struct wr_vm *vm;
 	lua_State *thread; /* runs the entry functions: it can rest in the middle of a record (wr_lua_full) */
 	bool out_of_memory;
+	bool broken;		 /* the thread ended in an error, which nothing goes on from */
 	uint32_t mores;		 /* times that an output asked for room since the thread was resumed */
 	struct wr_keyer *keyer2; /* key of input 1 where it differs */
 	struct wr_rand rand;
@@ -52,24 +53,24 @@ static struct lua_stage *of(struct wr_stage *s)
 }
 
 /* Builds the chain: weir.internal.boot.stage(shared, plan bytes) → table of entry functions. */
-static int stage_boot(struct wr_stage *s, struct lua_stage *ls)
+static int stage_boot(struct lua_stage *ls, const struct wr_value *plan)
 {
-	struct wr_bytes plan = WR_BYTES_EMPTY;
+	struct wr_bytes bytes = WR_BYTES_EMPTY;
 	lua_State *L;
 	int rc;
 
-	wr_value_put(&plan, s->plan);
-	rc = wr_bytes_status(&plan);
+	wr_value_put(&bytes, plan);
+	rc = wr_bytes_status(&bytes);
 	if (rc == WR_OK)
 		rc = wr_vm_function(ls->vm, "weir.internal.boot", "stage");
 	if (rc != WR_OK) {
-		wr_bytes_deinit(&plan);
+		wr_bytes_deinit(&bytes);
 		return rc;
 	}
 	L = ls->vm->L;
 	lua_pushlightuserdata(L, &ls->shared);
-	lua_pushlstring(L, (const char *)plan.data, plan.len);
-	wr_bytes_deinit(&plan);
+	lua_pushlstring(L, (const char *)bytes.data, bytes.len);
+	wr_bytes_deinit(&bytes);
 	rc = wr_vm_call(ls->vm, 2, 1, 0);
 	if (rc != WR_OK)
 		return rc;
@@ -83,7 +84,7 @@ static int stage_boot(struct wr_stage *s, struct lua_stage *ls)
 }
 
 /* Broadcast state, where the stage has some: one map a name, under a key that is always the same. */
-static int open_broadcast(struct wr_stage *s, struct lua_stage *ls)
+static int open_broadcast(struct wr_stage *s)
 {
 	struct wr_state_desc descs[BROADCAST_MAX];
 	struct wr_store_options o = {.states = descs, .max_parallelism = 1, .mem = &mem};
@@ -97,8 +98,8 @@ static int open_broadcast(struct wr_stage *s, struct lua_stage *ls)
 						  .kind = WR_STATE_MAP};
 	o.state_count = list->count;
 	o.operator_uid = wr_value_str(s->plan, "name", "");
-	ls->shared.broadcast = s->broadcast = wr_store_new(&o);
-	return ls->shared.broadcast ? wr_store_set_one_key(ls->shared.broadcast) : WR_EFATAL;
+	s->broadcast = wr_store_new(&o);
+	return s->broadcast ? wr_store_set_one_key(s->broadcast) : WR_EFATAL;
 }
 
 /* Number in the stage of the operator that a link names. */
@@ -171,8 +172,10 @@ static int stage_resume(struct lua_stage *ls, int args, int results)
 	}
 	if (rc == WR_AGAIN)
 		return rc;
-	if (rc != WR_OK)
+	if (rc != WR_OK) {
+		ls->broken = true;
 		return describe(ls, rc);
+	}
 	lua_settop(ls->thread, results);
 	lua_xmove(ls->thread, ls->vm->L, results);
 	return WR_OK;
@@ -186,20 +189,19 @@ static int stage_enter(struct lua_stage *ls, int args, int results)
 	return stage_resume(ls, args, results);
 }
 
-static int stage_open(struct wr_stage *s)
+/* A Lua state with the functions that the script of `bundle` has for the stage. Reads nothing of the stage
+ * that changes while it runs, so that any thread may make another one. */
+static int load(struct lua_stage *ls, struct wr_stage *s, const struct wr_value *plan,
+		struct wr_bundle *bundle)
 {
-	struct lua_stage *ls = wr_zalloc(&mem, sizeof *ls);
-	struct wr_bundle *bundle = s->env->bundle;
 	int rc;
 
-	if (!ls)
-		return WR_EFATAL;
-	s->state = ls;
 	ls->rand = s->env->rand;
 	ls->keyed_inputs = (uint32_t)wr_value_int(s->plan, "keyed_inputs", 3);
 	ls->group = 64;
 	ls->shared.stage = s;
 	ls->shared.store = s->store;
+	ls->shared.broadcast = s->broadcast;
 	ls->shared.outs = s->outs;
 	ls->shared.ts = WR_TS_NONE;
 	ls->shared.watermark = WR_TS_NONE;
@@ -208,17 +210,26 @@ static int stage_open(struct wr_stage *s)
 	ls->shared.parallelism = s->env->parallelism;
 	ls->shared.may_rest = 1;
 	find_emitters(s, ls);
-	rc = wr_stage_second_keyer(s, &ls->keyer2);
-	if (rc == WR_OK)
-		rc = open_broadcast(s, ls);
-	if (rc != WR_OK)
-		return rc;
 	ls->vm = wr_vm_new(bundle, false, wr_bundle_lua_memory(bundle));
-	rc = ls->vm ? stage_boot(s, ls) : WR_EFATAL;
+	rc = ls->vm ? stage_boot(ls, plan) : WR_EFATAL;
 	if (rc != WR_OK)
 		return rc;
 	lua_pushvalue(ls->vm->L, OPEN);
 	return stage_enter(ls, 0, 0);
+}
+
+static int stage_open(struct wr_stage *s)
+{
+	struct lua_stage *ls = wr_zalloc(&mem, sizeof *ls);
+	int rc;
+
+	if (!ls)
+		return WR_EFATAL;
+	s->state = ls;
+	rc = wr_stage_second_keyer(s, &ls->keyer2);
+	if (rc == WR_OK)
+		rc = open_broadcast(s);
+	return rc == WR_OK ? load(ls, s, s->plan, s->env->bundle) : rc;
 }
 
 /* Counters of the operators, from the generated code's numbers. */
@@ -404,10 +415,57 @@ static void stage_free(struct wr_stage *s)
 		return;
 	wr_vm_free(ls->vm);
 	wr_keyer_free(ls->keyer2);
-	if (ls->shared.broadcast)
-		wr_store_free(ls->shared.broadcast);
+	if (s->broadcast)
+		wr_store_free(s->broadcast);
 	wr_free(&mem, ls);
 	s->state = NULL;
+}
+
+/* ---- other functions for a running stage ---- */
+
+void *wr_lua_stage_prepare(struct wr_stage *s, const struct wr_value *plan, void *bundle)
+{
+	struct lua_stage *ls = wr_zalloc(&mem, sizeof *ls);
+
+	if (ls && load(ls, s, plan, bundle) == WR_OK)
+		return ls;
+	wr_lua_stage_discard(ls);
+	return NULL;
+}
+
+/* What is the stage's goes over; what is of a record or a batch, of which none is under way, stays. */
+void *wr_lua_stage_swap(struct wr_stage *s, void *functions)
+{
+	struct lua_stage *old = of(s), *ls = functions;
+
+	WR_ASSERT(!old->shared.resting && !ls->shared.resting);
+	ls->keyer2 = old->keyer2;
+	old->keyer2 = NULL;
+	ls->rand = old->rand;
+	ls->group = old->group;
+	ls->ending = old->ending;
+	ls->last_ms = old->last_ms;
+	ls->shared.async = old->shared.async;
+	old->shared.async = NULL;
+	ls->key_at = ls->key_count = 0;
+	ls->shared.row = NULL;
+	s->state = ls;
+	return old;
+}
+
+void wr_lua_stage_discard(void *functions)
+{
+	struct lua_stage *ls = functions;
+
+	if (!ls)
+		return;
+	if (ls->thread && !ls->broken) {
+		lua_pushvalue(ls->vm->L, CLOSE);
+		if (stage_enter(ls, 0, 0) != WR_OK)
+			wr_warn("script", "functions that were replaced: %s", wr_error_text());
+	}
+	wr_vm_free(ls->vm);
+	wr_free(&mem, ls);
 }
 
 const struct wr_stage_ops wr_lua_stage_ops = {
@@ -418,6 +476,9 @@ const struct wr_stage_ops wr_lua_stage_ops = {
     .watermark = stage_watermark,
     .time = stage_time,
     .end = stage_end,
+    .prepare = wr_lua_stage_prepare,
+    .swap = wr_lua_stage_swap,
+    .discard = wr_lua_stage_discard,
     .free = stage_free,
 };
 
@@ -427,9 +488,15 @@ const unsigned wr_script_kinds_count = 3;
 
 /* ---- called by generated code ---- */
 
+/* Functions that are still prepared call, too, while the stage has others. */
+static struct lua_stage *mine(struct wr_lua *l)
+{
+	return (struct lua_stage *)l;
+}
+
 static const struct wr_short_key *next_key(struct wr_lua *l, struct wr_keyer *k, const uint8_t *row)
 {
-	struct lua_stage *ls = of(l->stage);
+	struct lua_stage *ls = mine(l);
 
 	if (ls->key_at == ls->key_count) {
 		ls->key_count = wr_keyer_keys(k, row, l->end, ls->keys);
@@ -443,7 +510,7 @@ static const struct wr_short_key *next_key(struct wr_lua *l, struct wr_keyer *k,
 int wr_lua_set_key(struct wr_lua *l, const uint8_t *row, uint32_t input)
 {
 	struct wr_stage *s = l->stage;
-	struct wr_keyer *k = WR_UNLIKELY(input == 1) && of(s)->keyer2 ? of(s)->keyer2 : s->keyer;
+	struct wr_keyer *k = WR_UNLIKELY(input == 1) && mine(l)->keyer2 ? mine(l)->keyer2 : s->keyer;
 	const struct wr_short_key *key = next_key(l, k, row);
 
 	if (WR_UNLIKELY(key->len == 0))
@@ -457,7 +524,7 @@ int wr_lua_set_key(struct wr_lua *l, const uint8_t *row, uint32_t input)
 int wr_lua_spent(struct wr_lua *l)
 {
 	enum { GROUP_NS = 20000, ROWS_MIN = 4, ROWS_MAX = 256, SHRINK = 8 };
-	struct lua_stage *ls = of(l->stage);
+	struct lua_stage *ls = mine(l);
 	uint64_t before = l->stage->looked_ns, began = l->stage->step_until_ns - WR_STEP_NS;
 	int spent = wr_stage_spent(l->stage);
 
@@ -473,7 +540,7 @@ int wr_lua_full(struct wr_lua *l)
 {
 	enum { MORES_MAX = 64 };
 
-	return ++of(l->stage)->mores >= MORES_MAX && l->may_rest && wr_stage_spent(l->stage);
+	return ++mine(l)->mores >= MORES_MAX && l->may_rest && wr_stage_spent(l->stage);
 }
 
 const char *wr_lua_error(void)
@@ -488,7 +555,7 @@ int64_t wr_lua_now(struct wr_lua *l)
 
 double wr_lua_random(struct wr_lua *l)
 {
-	return (double)(wr_rand_next(&of(l->stage)->rand) >> 11) * 0x1p-53;
+	return (double)(wr_rand_next(&mine(l)->rand) >> 11) * 0x1p-53;
 }
 
 int wr_lua_bad_row(struct wr_lua *l, uint32_t op, const uint8_t *record, uint32_t record_len,

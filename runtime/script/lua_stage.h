@@ -13,3 +13,8 @@ struct wr_lua *wr_lua_stage_shared(struct wr_stage *s);
 /* The user's object of a split at a tick: *watermark and *any say what it gave. `gone`: the split has ended,
  * the object is dropped. */
 int wr_lua_stage_periodic(struct wr_stage *s, uint32_t split, bool gone, double *watermark, bool *any);
+
+/* Of every kind of stage that runs Lua: see wr_stage_ops. */
+void *wr_lua_stage_prepare(struct wr_stage *s, const struct wr_value *plan, void *bundle);
+void *wr_lua_stage_swap(struct wr_stage *s, void *functions);
+void wr_lua_stage_discard(void *functions);

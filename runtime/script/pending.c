@@ -189,6 +189,23 @@ static struct entry *entry_of(const struct wr_pending *p, uint32_t slot)
 	return p->entries[slot];
 }
 
+/* Nothing was done with it yet. */
+static void refresh(const struct wr_pending *p, struct entry *e, uint64_t now_ns)
+{
+	e->state = FRESH;
+	e->timeout_ns = p->o.timeout_ns ? now_ns + p->o.timeout_ns : UINT64_MAX;
+}
+
+static void waiting_add(struct wr_pending *p, struct entry *e)
+{
+	e->due_next = NULL;
+	e->due_prev = p->waiting_last;
+	*(p->waiting_last ? &p->waiting_last->due_next : &p->waiting) = e;
+	p->waiting_last = e;
+	if (!p->fresh)
+		p->fresh = e;
+}
+
 static void waiting_remove(struct wr_pending *p, struct entry *e)
 {
 	*(e->due_prev ? &e->due_prev->due_next : &p->waiting) = e->due_next;
@@ -257,18 +274,12 @@ int wr_pending_put(struct wr_pending *p, const struct wr_elem *row, uint64_t now
 	}
 	s->used = true;
 	e->segment = s;
-	e->state = FRESH;
-	e->timeout_ns = p->o.timeout_ns ? now_ns + p->o.timeout_ns : UINT64_MAX;
+	refresh(p, e, now_ns);
 	e->next = NULL;
 	e->prev = s->last;
 	*(s->last ? &s->last->next : &s->first) = e;
 	s->last = e;
-	e->due_next = NULL;
-	e->due_prev = p->waiting_last;
-	*(p->waiting_last ? &p->waiting_last->due_next : &p->waiting) = e;
-	p->waiting_last = e;
-	if (!p->fresh)
-		p->fresh = e;
+	waiting_add(p, e);
 	p->rows++;
 	return WR_OK;
 }
@@ -445,6 +456,22 @@ void wr_pending_hurry(struct wr_pending *p)
 			p->heap[i]->wake_ns = 0;
 	for (uint32_t i = p->heap_count / 2; i > 0; i--)
 		heap_down(p, i, p->heap[i]);
+}
+
+void wr_pending_anew(struct wr_pending *p, uint64_t now_ns)
+{
+	p->waiting = p->waiting_last = p->fresh = p->answered = NULL;
+	p->answered_at = &p->answered;
+	p->heap_count = 0;
+	for (struct segment *s = p->head; s; s = s->next) {
+		s->ready = NULL;
+		s->ready_at = &s->ready;
+		for (struct entry *e = s->first; e; e = e->next) {
+			e->results.len = 0;
+			refresh(p, e, now_ns);
+			waiting_add(p, e);
+		}
+	}
 }
 
 /* ---- what goes out ---- */

@@ -69,6 +69,9 @@ void wr_pending_drop(struct wr_pending *p, uint32_t slot);
 void wr_pending_done(struct wr_pending *p, uint32_t slot);
 /* Rows that sleep until their next attempt are due now (J14). */
 void wr_pending_hurry(struct wr_pending *p);
+/* All rows that did not go out are as if they had just come, in their order: what they waited for is
+ * forgotten, and so are results. */
+void wr_pending_anew(struct wr_pending *p, uint64_t now_ns);
 
 /* What may go out next: all results of a row (perhaps none), or an event. */
 struct wr_pending_out {

@@ -126,6 +126,9 @@ const struct wr_stage_ops wr_lua_watermarks_ops = {
     .end = end,
     .save = save,
     .restore = restore,
+    .prepare = wr_lua_stage_prepare,
+    .swap = wr_lua_stage_swap,
+    .discard = wr_lua_stage_discard,
     .free = free_,
 };
 

@@ -194,7 +194,8 @@ static int flush(struct wr_stage *s, struct wr_item *item)
 	return rc == WR_OK && s->ops->flush ? s->ops->flush(s) : rc;
 }
 
-/* The barrier leaves first, so that others need not wait for the snapshot (C1). */
+/* The barrier leaves first, so that others need not wait for the snapshot (C1). Of functions a snapshot holds
+ * nothing; they are there when the coordinator hears of it. */
 static int on_barrier(struct wr_stage *s, struct wr_item *item)
 {
 	struct wr_task *t = task_of(s);
@@ -207,6 +208,10 @@ static int on_barrier(struct wr_stage *s, struct wr_item *item)
 		return rc;
 	if (s->index == 0)
 		t->triggered = 0;
+	if (item->payload & WR_TRIGGER_SWAP)
+		rc = wr_functions_swap(s, (uint64_t)item->ts, item->payload);
+	if (rc != WR_OK)
+		return rc;
 	if (t->snapshots)
 		wr_snapshot_stage(t->snapshots, s, (uint64_t)item->ts);
 	t->rests[s->index] = last;
@@ -296,6 +301,8 @@ int wr_task_drain(struct wr_task *t)
 			wr_inbox_drop(c, i - 1);
 		else if (rc == WR_AGAIN)
 			rc = stage_paused(t, i - 1);
+		else if (wr_functions_return(&c->stages[i - 1], rc))
+			rc = WR_OK;
 		if (rc != WR_OK)
 			return rc;
 		i = c->stage_count;

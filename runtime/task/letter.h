@@ -14,10 +14,9 @@
 #include "base/bytes.h"
 #include "record/row.h"
 
-enum { WR_LETTER_VERSION = 4 };
+enum { WR_LETTER_VERSION = 5 };
 
-/* Part of the wire form: never renumbered, and a new one raises the version. 6 swap is kept for new functions
- * in a running job. */
+/* Part of the wire form: never renumbered, and a new one raises the version. */
 enum wr_letter_type {
 	/* coordinator → task */
 	WR_LETTER_STOP = 1,	/* to a source: end in order, as if the input had ended */
@@ -26,11 +25,12 @@ enum wr_letter_type {
 	WR_LETTER_COMPLETE = 4, /* the checkpoint holds: its integer; handed to the stages, too */
 	WR_LETTER_ABORT = 5,	/* the checkpoint is off: its integer */
 	/* task → coordinator */
-	WR_LETTER_ACK = 7,	/* struct wr_ack: the task's part of a checkpoint is durable */
-	WR_LETTER_DECLINE = 8,	/* struct wr_ack: it could not be taken */
-	WR_LETTER_ENDED = 9,	/* the task has ended; nothing follows */
-	WR_LETTER_NOT_YET = 10, /* struct wr_ack: the task cannot take snapshots yet, which is no failure */
-	WR_LETTER_WANTED = 11,	/* all of the task has ended but what waits for a checkpoint: take one */
+	WR_LETTER_ACK = 7,	 /* struct wr_ack: the task's part of a checkpoint is durable */
+	WR_LETTER_DECLINE = 8,	 /* struct wr_ack: it could not be taken */
+	WR_LETTER_ENDED = 9,	 /* the task has ended; nothing follows */
+	WR_LETTER_NOT_YET = 10,	 /* struct wr_ack: the task cannot take snapshots yet, which is no failure */
+	WR_LETTER_WANTED = 11,	 /* all of the task has ended but what waits for a checkpoint: take one */
+	WR_LETTER_RETURNED = 12, /* struct wr_ack: new functions failed for this reason, those before go on */
 	/* to a stage: between the reader and the enumerator of a source */
 	WR_LETTER_SPLIT_WANTED = 64, /* reader → enumerator: give me one more */
 	WR_LETTER_SPLIT = 65,	     /* enumerator → reader: the split (connect/split.h) */
@@ -80,8 +80,14 @@ enum wr_trigger_option { /* a set: bits */
 			 /* With STOP: in front of the barrier event time ends, and stages emit what they have
 			  * left. There is no way back. */
 			 WR_TRIGGER_DRAIN = 2,
+			 /* Behind it stages go on with the next functions, or with those before
+			  * (task/functions.h). */
+			 WR_TRIGGER_NEXT = 4,
+			 WR_TRIGGER_BEFORE = 8,
+			 WR_TRIGGER_SWAP = WR_TRIGGER_NEXT | WR_TRIGGER_BEFORE,
 };
-/* Payload of WR_LETTER_ACK, WR_LETTER_DECLINE and WR_LETTER_NOT_YET: the list [checkpoint, text, bytes]. */
+/* Payload of WR_LETTER_ACK, WR_LETTER_DECLINE, WR_LETTER_NOT_YET and WR_LETTER_RETURNED: the list
+ * [checkpoint, text, bytes]. */
 struct wr_ack {
 	uint64_t checkpoint;
 	struct wr_str text; /* id of the blob, or why not */

@@ -202,6 +202,7 @@ void wr_task_free(struct wr_task *t)
 	for (uint32_t i = 0; i < c->stage_count; i++) {
 		struct wr_stage *s = &c->stages[i];
 
+		wr_task_discard(t, i);
 		if (i < t->opened && s->ops->free)
 			s->ops->free(s);
 		while (c->inboxes[i].first)
@@ -232,7 +233,12 @@ void wr_task_free(struct wr_task *t)
 
 bool wr_task_is_open(const struct wr_task *t)
 {
-	return t->is_open;
+	return atomic_load(&t->is_open);
+}
+
+bool wr_task_holds_input(const struct wr_task *t)
+{
+	return atomic_load(&t->second_left) > 0;
 }
 
 const struct wr_stage_env *wr_task_env(const struct wr_task *t)

@@ -37,6 +37,7 @@ struct wr_stage;
 int wr_stage_spent(struct wr_stage *s);
 
 #ifndef WR_CDEF
+#include <stdatomic.h>
 #include <stdbool.h>
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -120,6 +121,14 @@ struct wr_stage_ops {
 	/* The job is about to stop at a checkpoint: what a sink was given must be in its place before the
 	 * barrier passes. WR_AGAIN as of `end`; more rows may come if the checkpoint fails. */
 	int (*flush)(struct wr_stage *s);
+	/* Functions for a stage that runs (task/functions.c); NULL: it has none that could be replaced.
+	 * `prepare`: any thread, when the task is open; makes those that `bundle` has for the stage by
+	 * `plan`, which differs from s->plan in nothing else; NULL with the error set. `swap`: the task's
+	 * thread, between two rows; goes on with them and gives those that it had. `discard`: any thread,
+	 * when nobody uses them. */
+	void *(*prepare)(struct wr_stage *s, const struct wr_value *plan, void *bundle);
+	void *(*swap)(struct wr_stage *s, void *functions);
+	void (*discard)(void *functions);
 	/* Frees everything the stage made, `s` excluded; also after a failed open, never without one. */
 	void (*free)(struct wr_stage *s);
 	/* The stage makes event time itself: watermarks and idleness of its input end here (K5), but for the
@@ -187,6 +196,7 @@ struct wr_stage {
 	bool awaits_checkpoint;	  /* `end` says so, with WR_AGAIN */
 	void *state;		  /* the stage's own */
 	struct wr_marker *marker; /* time/marker.h: of a stage that makes watermarks, or NULL */
+	_Atomic(void *) spare; /* functions that it does not use: the next ones, or those before; or NULL */
 };
 
 /* Puts a row that failed aside: counts it for operator `op`, logs a sample, and under `dead_letter` sends

@@ -381,6 +381,26 @@ static bool may_emit(struct wr_task *t)
 	return ready;
 }
 
+static int fire_tick(struct wr_stage *s, uint64_t now_ns)
+{
+	int rc;
+
+	do
+		rc = wr_stage_answer(s, s->ops->tick(s, now_ns));
+	while (rc < 0 && wr_functions_return(s, rc));
+	return rc;
+}
+
+static int fire_time(struct wr_stage *s, int64_t now_ms)
+{
+	int rc;
+
+	do
+		rc = wr_stage_answer(s, s->ops->time(s, now_ms));
+	while (rc < 0 && wr_functions_return(s, rc));
+	return rc;
+}
+
 /* Ticks and processing-time timers that are due. WR_AGAIN: more are due. */
 static int fire_timers(struct wr_task *t)
 {
@@ -394,7 +414,7 @@ static int fire_timers(struct wr_task *t)
 		if (t->rests[i])
 			continue;
 		if (s->tick_ns <= now_ns)
-			rc = wr_stage_answer(s, s->ops->tick(s, now_ns));
+			rc = fire_tick(s, now_ns);
 		if (rc != WR_OK)
 			return rc;
 		if (s->deadline_ms == INT64_MAX || !s->ops->time)
@@ -403,7 +423,7 @@ static int fire_timers(struct wr_task *t)
 			now_ms = wr_clock_ms(t->chain.clock);
 		if (s->deadline_ms > now_ms)
 			continue;
-		rc = wr_stage_answer(s, s->ops->time(s, now_ms));
+		rc = fire_time(s, now_ms);
 	}
 	return rc;
 }

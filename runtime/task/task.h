@@ -91,8 +91,10 @@ uint64_t wr_task_deadline(const struct wr_task *t);
 /* Any thread: takes the letter and wakes the task. */
 void wr_task_post(struct wr_task *t, struct wr_letter *l);
 
-/* All its stages were opened and have their state; the thread that steps it. */
+/* All its stages were opened and have their state; any thread. */
 bool wr_task_is_open(const struct wr_task *t);
+/* It reads its second input to the end first, and no barrier comes past that; any thread. */
+bool wr_task_holds_input(const struct wr_task *t);
 const struct wr_stage_env *wr_task_env(const struct wr_task *t);
 const struct wr_task_stats *wr_task_stats(const struct wr_task *t);
 /* Of the input channels, in the order of the gate; NULL for a source. Any thread. */

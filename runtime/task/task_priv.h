@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "checkpoint/barriers.h"
 #include "exchange/valve.h"
+#include "task/functions.h"
 #include "task/snapshot.h"
 #include "task/task.h"
 
@@ -31,23 +32,24 @@ struct wr_task {
 	struct wr_mailbox mailbox;
 	/* state */
 	struct wr_valve *valve;
-	struct wr_hold hold; /* of the valve's channels */
-	int64_t *passed;     /* by stage: last watermark that left it */
-	uint32_t opened;     /* stages whose open was called */
-	bool is_open;	     /* all of them, and their state is there */
-	uint32_t ended;	     /* stages that END has passed */
-	bool *past_end;	     /* by stage: END has passed it */
-	bool stopping;	     /* a source ends at its next turn */
-	bool input_ended;    /* END is in the chain */
+	struct wr_hold hold;  /* of the valve's channels */
+	int64_t *passed;      /* by stage: last watermark that left it */
+	uint32_t opened;      /* stages whose open was called */
+	_Atomic bool is_open; /* all of them, and their state is there */
+	uint32_t ended;	      /* stages that END has passed */
+	bool *past_end;	      /* by stage: END has passed it */
+	bool stopping;	      /* a source ends at its next turn */
+	bool input_ended;     /* END is in the chain */
 	bool done;
 	struct wr_stage *waits; /* the stage that the task waits for when it is blocked; NULL: its outputs */
 	bool *closed;		/* by stage: wants no more rows; those that come are dropped */
 	bool enough, enough_said;
 	struct wr_barriers *barriers;	/* NULL for a source */
-	uint32_t second_left;		/* channels of input 1 for whose end input 0 waits */
+	_Atomic uint32_t second_left;	/* channels of input 1 for whose end input 0 waits */
 	struct wr_snapshots *snapshots; /* NULL: barriers only pass */
 	const struct wr_restore *restore;
 	uint64_t barrier_payload;
+	uint32_t swapped;	 /* stages that the barrier of other functions has left; without snapshots */
 	uint64_t triggered;	 /* a source's barrier that has not left stage 0, 0 = none */
 	uint64_t triggered_last; /* a source is bid twice where others ended meanwhile */
 	uint64_t bid;		 /* the checkpoint that was asked for last when the inputs had ended */

@@ -1,5 +1,6 @@
---- Each operator that keeps something, run with a restart at a random place and without: the results are the
---- same. Records, watermarks and the passing of time are drawn from a seed; SEEDS=n tries more of them.
+--- Each operator that keeps something, run with a restart at a random place, with a reload of its functions
+--- there, and without: the results are the same.
+--- Records, watermarks and the passing of time are drawn from a seed; SEEDS=n tries more of them.
 
 local kit = require "weir.test"
 local weir = require "weir"
@@ -40,12 +41,12 @@ local function script(seed, inputs)
   return steps
 end
 
-local function outcome(make, seed, parallelism, restart_at)
+local function outcome(make, seed, parallelism, at, what)
   local t = kit.harness(make, { time = "ts", parallelism = parallelism, seed = seed })
   local inputs, out = {}, {}
   for i = 1, debug.getinfo(make, "u").nparams do inputs[i] = debug.getlocal(make, i) end
   for i, step in ipairs(script(seed, inputs)) do
-    if i == restart_at then t:restart() end
+    if i == at then t[what](t, make) end
     if step.record then
       t:feed(step.input, step.record)
     elseif step.advance then
@@ -70,8 +71,10 @@ local function same_after_restart(name, make)
       local restart_at = 2 + dice(seed * 31 + #name)(STEPS - 2)
       local expected = outcome(make, seed, parallelism, nil)
       some = some + #expected
-      assert.same(expected, outcome(make, seed, parallelism, restart_at),
-        ("seed %d, restart before step %d, parallelism %d"):format(seed, restart_at, parallelism))
+      for _, what in ipairs { "restart", seed == 1 and "reload" or nil } do
+        assert.same(expected, outcome(make, seed, parallelism, restart_at, what),
+          ("seed %d, %s before step %d, parallelism %d"):format(seed, what, restart_at, parallelism))
+      end
     end
     assert.is_true(some > 0)
   end)
@@ -106,7 +109,7 @@ local everything = weir.process_function {
   end,
 }
 
-describe("restart at a random place changes nothing:", function()
+describe("a restart or a reload at a random place changes nothing:", function()
   describe("functions with state", function()
     same_after_restart("process, with every kind of state and timer", function(s)
       return s:key_by("k"):process(everything):uid "p"

@@ -9,7 +9,8 @@
 local rows = {
   { "base" }, { "record", "module" }, { "exchange", "state", "checkpoint", "stream" }, { "savepoint" }, { "task" },
   { "time", "format", "commit" },
-  { "script", "connect", "operator", "window", "nexmark", "rolling", "vendor" }, { "cluster" }, { "recovery" }, { "control" }, { "main.c" },
+  { "script", "connect", "operator", "window", "nexmark", "rolling", "vendor" },
+  { "cluster" }, { "harness", "recovery" }, { "control" }, { "main.c" },
 }
 local row_of = {}
 for i, row in ipairs(rows) do

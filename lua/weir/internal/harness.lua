@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
---- A job under the hands of a test (runtime/cluster/harness.h), as a Lua object: plan, records, state and
+--- A job under the hands of a test (runtime/harness/harness.h), as a Lua object: plan, records, state and
 --- timers as Lua values instead of bytes. `weir.test` is what tests see of it.
 
 local ffi = require "ffi"
@@ -83,7 +83,7 @@ local function take_sinks(plan)
     if stage.kind == "collect" and stage.options.name then table.insert(names, 1, stage.options.name) end
     local tags = tags_to(plan, v, s)
     local sink = ("harness %d: %d"):format(made, #outputs + 1)
-    stage.kind, stage.options = "collect", { name = sink, until_barrier = true }
+    stage.kind, stage.options = "collect", { name = sink }
     local main = false
     for _, tag in ipairs(tags) do
       main = main or tag == ""
@@ -126,10 +126,8 @@ end
 ---@field now number processing time in the beginning, ms
 ---@field seed number
 
---- Draws a job, puts feeds and collectors in the place of its sources and sinks, and builds its tasks.
----@param o weir.internal.HarnessOptions
----@return weir.internal.Harness
-function M.new(o)
+-- Calls `fn` with the script as C wants it.
+local function with_script(o, fn)
   local args, options = o.args or {}, program_options(o.options or {})
   local script = ffi.new "struct wr_harness_script"
   local arg_array, option_array = c_strings(args), c_strings(options)
@@ -137,7 +135,14 @@ function M.new(o)
   if o.carried then script.carried, script.carried_len = cast("const uint8_t *", o.carried), #o.carried end
   script.args, script.arg_count = arg_array, #args
   script.options, script.option_count = option_array, #options / 2
-  local h = C.wr_harness_new(script)
+  return fn(script)
+end
+
+--- Draws a job, puts feeds and collectors in the place of its sources and sinks, and builds its tasks.
+---@param o weir.internal.HarnessOptions
+---@return weir.internal.Harness
+function M.new(o)
+  local h = with_script(o, function(script) return C.wr_harness_new(script) end)
   if h == nil then error(ffistr(C.wr_harness_error()), 0) end
   h = ffi.gc(h, C.wr_harness_free)
   local len = ffi.new "uint32_t[1]"
@@ -236,6 +241,13 @@ function methods:restart()
     if input.idle then self:idle(input, true) end
     if input.ended then self:finish(input) end
   end
+  self:settle()
+end
+
+--- Other functions come in at a barrier. As M.new, without `now` and `seed`.
+function methods:reload(o)
+  self:settle()
+  check(with_script(o, function(script) return C.wr_harness_reload(self.h, script) end))
   self:settle()
 end
 

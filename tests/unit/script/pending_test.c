@@ -303,6 +303,37 @@ static void J14_attempts_that_are_delayed_are_due_at_once_at_the_end(void **stat
 	wr_pending_free(p);
 }
 
+static void J11_other_functions_begin_anew_with_all_that_did_not_go_out(void **state)
+{
+	struct wr_pending *p = queue(true, 10, 50);
+	uint32_t a, b, c, ask;
+	bool known;
+
+	(void)state;
+	for (int64_t ts = 1; ts <= 4; ts++)
+		put(p, ts, 0);
+	wr_pending_put_event(p, WR_EV_WATERMARK, 15);
+	a = begin(p, 0);
+	b = begin(p, 0);
+	c = begin(p, 0);
+	ask = wr_pending_ask(p, a);
+	finish(p, b);
+	wr_pending_sleep(p, c, 1000, true);
+	wr_pending_anew(p, 100);
+	assert_int_equal(wr_pending_answer(p, a, ask, "\1", 1, &known), WR_OK);
+	assert_false(known);
+	for (int64_t ts = 1; ts <= 4; ts++) {
+		uint32_t slot = begin(p, 120);
+
+		assert_int_equal(wr_pending_row(p, slot)->ts, ts);
+		finish(p, slot);
+		row_goes_out(p, ts);
+	}
+	event_goes_out(p, WR_EV_WATERMARK, 15);
+	assert_true(wr_pending_empty(p));
+	wr_pending_free(p);
+}
+
 /* ---- random operations against a model ---- */
 
 enum { ITEMS = 4000 };
@@ -416,6 +447,7 @@ int main(void)
 	    cmocka_unit_test(J11_what_is_saved_is_restored_in_its_order_with_its_bytes),
 	    cmocka_unit_test(J12_an_answer_that_nobody_waits_for_is_passed_over),
 	    cmocka_unit_test(J13_one_timeout_covers_all_attempts),
+	    cmocka_unit_test(J11_other_functions_begin_anew_with_all_that_did_not_go_out),
 	    cmocka_unit_test(J14_attempts_that_are_delayed_are_due_at_once_at_the_end),
 	    cmocka_unit_test(random_rows_and_watermarks_leave_as_a_model_says),
 	};

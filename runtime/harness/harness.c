@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* harness: drawing and building a job for a test, and moving it: tasks, clock, letters. On the test's
  * thread. */
-#include "cluster/harness_priv.h"
+#include "harness/priv.h"
 
 #include <string.h>
 #include "base/assert.h"
@@ -30,7 +30,7 @@ static int configure(const struct wr_harness_script *script, struct wr_config *c
 	return rc;
 }
 
-static int draw(struct wr_harness *h, const struct wr_harness_script *script)
+int wr_harness_draw(const struct wr_harness_script *script, struct wr_bytes *plan, struct wr_bundle **bundle)
 {
 	struct wr_config *c = wr_config_new();
 	struct wr_draw_options o = {.path = script->path,
@@ -42,7 +42,7 @@ static int draw(struct wr_harness *h, const struct wr_harness_script *script)
 	int rc = c ? configure(script, c) : WR_EFATAL;
 
 	if (rc == WR_OK)
-		rc = wr_script_draw(&o, &h->drawn, &h->bundle);
+		rc = wr_script_draw(&o, plan, bundle);
 	wr_config_free(c);
 	return rc;
 }
@@ -56,7 +56,7 @@ struct wr_harness *wr_harness_new(const struct wr_harness_script *script)
 	wr_arena_init(&h->looked, &mem);
 	wr_arena_init(&h->saved_arena, &mem);
 	wr_job_kinds(h->kinds);
-	if (draw(h, script) == WR_OK)
+	if (wr_harness_draw(script, &h->drawn, &h->bundle) == WR_OK)
 		return h;
 	wr_harness_free(h);
 	return NULL;
@@ -79,6 +79,7 @@ void wr_harness_free(struct wr_harness *h)
 		forget_sinks(h->plan);
 	wr_plan_free(h->plan);
 	wr_bundle_free(h->bundle);
+	wr_bundle_free(h->next);
 	wr_bytes_deinit(&h->drawn);
 	wr_bytes_deinit(&h->taken);
 	wr_arena_deinit(&h->looked);

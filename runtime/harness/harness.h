@@ -82,6 +82,10 @@ int64_t wr_harness_watermark(const struct wr_harness *h, uint32_t vertex, uint32
 void wr_harness_late(const struct wr_harness *h, uint32_t vertex, uint32_t stage, int64_t *late,
 		     int64_t *dropped);
 /* All tasks with their Lua states are taken down and built anew; what they kept goes through the row format
- * (harness_restart.c). Settles first. */
+ * (restart.c). Settles first. */
 int wr_harness_restart(struct wr_harness *h);
+/* The tasks get the functions of another version of the script, which draws the same graph, at a barrier
+ * (reload.c). What was fed before and not settled may be handled on either side of it. An error: it
+ * cannot be drawn or loaded, or its graph is another; the job is as it was. */
+int wr_harness_reload(struct wr_harness *h, const struct wr_harness_script *script);
 #endif

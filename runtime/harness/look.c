@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* harness_look: what a test may see of the inside of a stage: keyed state and timers, through frozen
+/* look: what a test may see of the inside of a stage: keyed state and timers, through frozen
  * versions, so that looking changes nothing (no time to live is renewed, nothing expired is removed). */
 #include <string.h>
 #include "base/error.h"
-#include "cluster/harness_priv.h"
+#include "harness/priv.h"
 
 enum { ITEMS_MIN = 16 };
 

@@ -1,9 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* harness_restart: a checkpoint as a running job takes it, barriers and all, into memory; then the job is
+/* restart: a checkpoint as a running job takes it, barriers and all, into memory; then the job is
  * taken down, built again, and begins from it. Between records, when nothing is under way. */
+#include <string.h>
 #include "base/error.h"
 #include "checkpoint/history.h"
-#include "cluster/harness_priv.h"
+#include "harness/priv.h"
+#include "connect/collect.h"
+
+/* What comes behind the barrier will be made once more. */
+static void close_sinks(const struct wr_plan *p, bool until_barrier)
+{
+	for (uint32_t v = 0; v < p->vertex_count; v++)
+		for (uint32_t i = 0; i < p->vertices[v].stage_count; i++)
+			if (!strcmp(p->vertices[v].stages[i].kind, "collect"))
+				wr_collect_until_barrier(
+				    wr_value_str(p->vertices[v].stages[i].options, "name", ""),
+				    until_barrier);
+}
 
 struct taking {
 	struct wr_checkpoint_wish wish; /* first */
@@ -65,9 +78,11 @@ int wr_harness_restart(struct wr_harness *h)
 {
 	int rc = wr_harness_settle(h);
 
+	close_sinks(h->plan, true);
 	if (rc == WR_OK)
 		rc = take_checkpoint(h);
 	if (rc == WR_OK)
 		rc = begin_again(h);
+	close_sinks(h->plan, false);
 	return rc == WR_OK || h->failure ? rc : wr_harness_fail(h);
 }

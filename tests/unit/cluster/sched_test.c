@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include "base/error.h"
-#include "task/sched.h"
+#include "cluster/sched.h"
 
 enum { READING_NS = 5000, MS = 1000000, TASKS_MAX = 200 };
 

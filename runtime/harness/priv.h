@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* harness_priv: the inside of a harness, shared by harness.c, harness_look.c and harness_restart.c. */
+/* priv: the inside of a harness, shared by harness.c, look.c and restart.c. */
 #pragma once
 #include "base/rand.h"
 #include "cluster/build.h"
-#include "cluster/harness.h"
+#include "harness/harness.h"
 #include "cluster/kinds.h"
 #include "script/script.h"
 #include "task/restore.h"
 
 struct wr_harness {
 	struct wr_bytes drawn; /* the plan as it was drawn */
-	struct wr_bundle *bundle;
+	struct wr_bundle *bundle,
+	    *next;	      /* next: while it comes in, or of the functions before that it went back from */
 	struct wr_plan *plan; /* as it runs */
 	struct wr_kind_list kinds[WR_JOB_KIND_LISTS];
 	struct wr_blobs *blobs; /* where checkpoints go */
@@ -32,6 +33,8 @@ struct wr_harness {
 
 /* h->job with the tasks of h->plan, which begin anew, or at h->restore. */
 int wr_harness_make_job(struct wr_harness *h, bool anew);
+/* The plan and the bundle of a script; the former is appended to `plan`. */
+int wr_harness_draw(const struct wr_harness_script *script, struct wr_bytes *plan, struct wr_bundle **bundle);
 /* Steps all tasks until nothing is left to do at this time. */
 int wr_harness_drain(struct wr_harness *h);
 /* This thread's error is the answer to everything from now on. */

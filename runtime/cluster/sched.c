@@ -7,7 +7,7 @@
  * then looks into the inbox before it sleeps. All four are sequentially consistent, so one of
  * the two sees the other.
  */
-#include "task/sched.h"
+#include "cluster/sched.h"
 
 #include <stdio.h>
 #include "base/assert.h"

@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "base/error.h"
-#include "cluster/harness_priv.h"
+#include "harness/priv.h"
 
 enum { LOOK_NS = WR_STEP_NS / 10, LOOKS = 10 };
 
