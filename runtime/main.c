@@ -428,6 +428,11 @@ static int verb_savepoint_diff(struct wr_config *c, int argc, char **argv)
 	return savepoint_tool("diff", c, argc, argv);
 }
 
+static int verb_savepoint_edit(struct wr_config *c, int argc, char **argv)
+{
+	return savepoint_tool("edit", c, argc, argv);
+}
+
 static int verb_version(struct wr_config *c, int argc, char **argv)
 {
 	(void)argc, (void)argv;
@@ -483,6 +488,13 @@ static const struct verb verbs[] = {
      "  weir savepoint diff monday.weir tuesday.weir\n"
      "  weir savepoint diff --json monday.weir tuesday.weir visits last\n",
      verb_savepoint_diff},
+    {"savepoint edit", "FILE SCRIPT -o NEW", "write a changed savepoint: what to change says a Lua script",
+     "  weir savepoint edit monday.weir fix.lua -o fixed.weir\n"
+     "  # fix.lua:\n"
+     "  #   return function(sp)\n"
+     "  #     sp:operator(\"visits\"):map(\"last\", function(value, key) return value + 1 end)\n"
+     "  #   end\n",
+     verb_savepoint_edit},
     {"version", "", "show the version", "  weir version --json\n", verb_version},
     {"help", "[verb | metrics]", "show help, or what is measured", "  weir help run\n  weir help metrics\n",
      verb_help},

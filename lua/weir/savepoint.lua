@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
---- `weir savepoint ls|info|get|query|diff`: a savepoint under a user's hands.
+--- `weir savepoint ls|info|get|query|diff|edit`: a savepoint under a user's hands.
 ---
 --- Tools write to standard output as they go, a key group at a time, so that a large savepoint needs no more room
 --- than a small one. Each gives the exit status: 0, or 1 when what was asked for is not there or not the same;
@@ -604,6 +604,21 @@ function M.diff(o, operands)
       or ("%d added, %d removed, %d changed\n"):format(counts.added, counts.removed, counts.changed))
   end
   return differences > 0 and 1 or 0
+end
+
+---------------------------------------------------------------- edit
+
+function M.edit(o, operands)
+  if #operands < 2 then fail "usage: weir savepoint edit FILE SCRIPT -o NEW [key=value …]" end
+  if not o.output then fail "where does the changed savepoint go? -o FILE" end
+  local counts = require("weir.savepoint_edit").edit(operands, o.output)
+  if o.json then
+    counts.file = o.output
+    put(jsontext.encode(counts), "\n")
+  else
+    put(("%s: %d values changed, %d added, %d left behind\n"):format(o.output, counts.changed, counts.added,
+      counts.removed))
+  end
 end
 
 ---------------------------------------------------------------- all

@@ -145,10 +145,9 @@ static int flush_all(struct wr_saved_writer *g)
 	return rc;
 }
 
-void wr_saved_forget(struct wr_saved_writer *g)
+void wr_saved_forget(struct wr_saved_writer *g, uint32_t group)
 {
-	for (uint32_t i = 0; i < g->group_count; i++)
-		g->groups[i].key = NULL;
+	g->groups[group - g->first].key = NULL;
 }
 
 int wr_saved_end_values(struct wr_saved_writer *g)

@@ -25,7 +25,7 @@ void wr_saved_writer_free(struct wr_saved_writer *s);
  * in their order. */
 int wr_saved_put_item(const struct wr_state_item *item, void *writer);
 int wr_saved_put_timer(const struct wr_timer_item *item, void *writer);
-void wr_saved_forget(struct wr_saved_writer *s);
+void wr_saved_forget(struct wr_saved_writer *s, uint32_t group);
 /* Behind the last value, and behind the last timer. */
 int wr_saved_end_values(struct wr_saved_writer *s);
 int wr_saved_end_timers(struct wr_saved_writer *s);

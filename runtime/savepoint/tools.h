@@ -3,4 +3,5 @@
 #ifndef WR_SAVEPOINT_TOOLS_H
 #define WR_SAVEPOINT_TOOLS_H
 #include "savepoint/look.h"
+#include "savepoint/recast.h"
 #endif

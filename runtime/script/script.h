@@ -41,7 +41,7 @@ int wr_script_lua(int argc, char **argv);
 /* `weir test`: runs the specs among `files` (files and folders) with busted, unsandboxed, with the options of
  * `c`. *failures is the number of tests that failed; WR_EUSER: there was nothing to run. */
 int wr_script_test(const struct wr_config *c, char **files, int count, int *failures);
-/* `weir savepoint TOOL …`: ls, info, get, query or diff with its operands. *status: 0, or 1 when what
+/* `weir savepoint TOOL …`: ls, info, get, query, diff or edit with its operands. *status: 0, or 1 when what
  * was asked for is not there, or not the same. WR_EUSER: the text says what is wrong with operands, script or
  * file. */
 int wr_script_savepoint(const char *tool, const struct wr_config *c, int argc, char **argv, int *status);

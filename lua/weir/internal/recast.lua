@@ -1,0 +1,254 @@
+-- SPDX-License-Identifier: Apache-2.0
+--- A savepoint that is written anew from another one (runtime/savepoint/recast.h): what is to be changed is
+--- said by a plan of operators (`weir.savepoint_edit`), everything else goes over as it is.
+
+local ffi = require "ffi"
+local border = require "weir.internal.border"
+local codec = require "weir.internal.codec"
+local rows = require "weir.internal.rows"
+local saved = require "weir.internal.savepoint"
+
+local C = ffi.C
+local i64 = border.i64
+local KIND_NUMBERS = { value = 0, list = 1, map = 2, reducing = 3, aggregating = 4 }
+local BLOCK_TASK, BLOCK_OPERATOR = 1, 2
+local BROADCAST = C.WR_LOOK_BROADCAST
+local LOWEST = -0x8000000000000000LL
+
+local M = {}
+
+local function check(rc)
+  if rc < 0 then error(border.error_text(), 0) end
+end
+
+--- Numbers without a fraction as integers, all the way down: what positions are made of.
+function M.integers(v)
+  if type(v) == "number" and v % 1 == 0 and math.abs(v) <= 2 ^ 53 then return i64(v) end
+  if type(v) ~= "table" or v == codec.null then return v end
+  local out = {}
+  for k, inner in pairs(v) do out[k] = M.integers(inner) end
+  return out
+end
+
+--- Integers as numbers where those hold them exactly.
+function M.numbers(v)
+  if type(v) == "cdata" then
+    local n = tonumber(v)
+    return math.abs(n) <= 2 ^ 53 and n or v
+  end
+  if type(v) ~= "table" or v == codec.null then return v end
+  local out = {}
+  for k, inner in pairs(v) do out[k] = M.numbers(inner) end
+  return out
+end
+
+---@class weir.internal.Recast
+---@field changed integer values that are others now
+---@field removed integer
+---@field added integer
+local methods = {}
+local Recast = { __index = methods }
+
+---@param path string of the new savepoint
+---@param from weir.internal.Savepoint
+function M.new(path, from)
+  local h = C.wr_recast_new(path)
+  if h == nil then error(border.error_text(), 0) end
+  return setmetatable({
+    h = ffi.gc(h, C.wr_recast_free), from = from, changed = 0, removed = 0, added = 0,
+    first = ffi.new "uint32_t[1]", last = ffi.new "uint32_t[1]", bytes = ffi.new "uint64_t[1]",
+    fresh = ffi.new "struct wr_look_item",
+  }, Recast)
+end
+
+---------------------------------------------------------------- what goes over
+
+-- A value under the hands of a state's function; `state` is a change of weir.savepoint_edit.
+function methods:value(state, item, position)
+  local new, version = state.map(item, position), state.new_version
+  if new == nil then
+    self.removed = self.removed + 1
+    return
+  end
+  local shape, body = rows.encode(new)
+  if shape == item.shape and version == item.version and body == saved.body_bytes(item) then
+    return check(C.wr_recast_item(self.h, item, state.to))
+  end
+  self.changed = self.changed + 1
+  check(C.wr_recast_value(self.h, item, state.to, version, shape, body, #body))
+end
+
+function methods:item(change, by_index, item, position)
+  if item.timer >= 0 then
+    local time = item.time
+    if change.map_timers then
+      time = change.map_timers(item)
+      if time == nil then
+        self.removed = self.removed + 1
+        return
+      end
+      if time ~= item.time then self.changed = self.changed + 1 end
+    end
+    return check(C.wr_recast_timer(self.h, item, time))
+  end
+  local state = by_index[item.state]
+  if not state or state.cleared or state.replaces(item) then
+    self.removed = self.removed + 1
+  elseif state.map then
+    self:value(state, item, position)
+  else
+    check(C.wr_recast_item(self.h, item, state.to))
+  end
+end
+
+--- A value that was nowhere, if its key group is in the range that is being written.
+---@param state table
+---@param key string canonical bytes
+---@param value any
+---@param map_key? string canonical bytes
+function methods:put(state, key, value, map_key)
+  local group = state.broadcast and 0 or C.wr_look_group_of(key, #key, state.max_parallelism)
+  if group < self.first[0] or group > self.last[0] then return end
+  local it = self.fresh
+  local shape, body = rows.encode(value)
+  it.key, it.key_len = ffi.cast(border.cu8p, key), #key
+  it.ns, it.ns_len = ffi.cast(border.cu8p, ""), 0
+  it.map_key, it.map_key_len = nil, 0
+  if map_key then it.map_key, it.map_key_len = ffi.cast(border.cu8p, map_key), #map_key end
+  it.group, it.state, it.version = group, state.to, state.new_version
+  check(C.wr_recast_fresh(self.h, it, shape, body, #body))
+  self.added = self.added + 1
+end
+
+-- Keyed or broadcast state of an operator, of the key groups that a subtask has.
+function methods:store(change, stage, broadcast, first, last)
+  local by_index, any = {}, false
+  for _, state in ipairs(change.states) do
+    if state.broadcast == broadcast and state.index then by_index[state.index] = state end
+    any = any or state.broadcast == broadcast and state.fresh ~= nil
+  end
+  self.first[0], self.last[0] = first, last
+  check(C.wr_recast_store(self.h, stage + (broadcast and BROADCAST or 0), first, last))
+  local operator = change.operator
+  for group = first, operator and last or first - 1 do
+    local items, count = self.from:group(operator, broadcast, group)
+    local hash, positions = nil, {}
+    for i = 0, count - 1 do
+      local item = items[i]
+      if hash ~= item.hash then hash, positions = item.hash, {} end
+      local position = (positions[item.state] or 0) + 1
+      positions[item.state] = position
+      self:item(change, by_index, item, position)
+    end
+  end
+  if any then
+    for _, state in ipairs(change.states) do
+      if state.broadcast == broadcast and state.fresh then state.fresh(self) end
+    end
+  end
+  check(C.wr_recast_store_end(self.h))
+end
+
+---------------------------------------------------------------- a subtask
+
+local function block(self, kind, stage, bytes)
+  check(C.wr_recast_block(self.h, kind, stage, bytes, #bytes))
+end
+
+local function own_of(self, change, subtask)
+  if not change.own then return change.operator and self.from:own(change.operator, subtask) or "" end
+  local value = change.own[subtask + 1]
+  return value ~= nil and codec.encode_value(M.integers(value)) or ""
+end
+
+-- What the subtask knew of time, for the stages that stay. Where the first does not, its channels are of no use.
+local function task_bytes(self, vertex, subtask)
+  local first = vertex.all[1].operator
+  local task = first and self.from:task(first, subtask)
+  local channels, passed, watermarks = {}, {}, {}
+  for i, change in ipairs(vertex.all) do
+    passed[i] = task and task.passed[change.operator.stage + 1] or LOWEST
+    watermarks[i] = task and task.watermarks[change.operator.stage + 1] or LOWEST
+  end
+  if task and not vertex.headless then channels = task.channels end
+  return codec.encode_value { channels = channels, passed = passed, watermarks = watermarks }
+end
+
+function methods:subtask(vertex, number, subtask, checkpoint)
+  local id = ("chk-%d/%d-%d.state"):format(checkpoint, number, subtask)
+  check(C.wr_recast_blob(self.h, id))
+  block(self, BLOCK_TASK, 0, task_bytes(self, vertex, subtask))
+  for stage, change in ipairs(vertex.all) do
+    local own = own_of(self, change, subtask)
+    if own ~= "" then block(self, BLOCK_OPERATOR, stage - 1, own) end
+  end
+  C.wr_recast_groups(vertex.max_parallelism, vertex.parallelism, subtask, self.first, self.last)
+  local first, last = self.first[0], self.last[0]
+  for stage, change in ipairs(vertex.all) do
+    self:store(change, stage - 1, false, first, last)
+    self:store(change, stage - 1, true, 0, 0)
+  end
+  check(C.wr_recast_blob_end(self.h, self.bytes))
+  return id, self.bytes[0]
+end
+
+---------------------------------------------------------------- the manifest
+
+local function states_list(change, broadcast)
+  local out = {}
+  for _, state in ipairs(change.states) do
+    if state.broadcast == broadcast and state.to then
+      out[state.to + 1] = {
+        name = state.name, kind = i64(KIND_NUMBERS[state.kind]),
+        version = state.new_version > 1 and i64(state.new_version - 1) or nil,
+      }
+    end
+  end
+  return out
+end
+
+local function vertex_record(vertex, tasks)
+  local stages = {}
+  for i, change in ipairs(vertex.all) do
+    stages[i] = {
+      uid = change.uid, name = change.name, states = states_list(change, false), broadcast = states_list(change, true),
+    }
+  end
+  return {
+    name = vertex.name, parallelism = i64(vertex.parallelism), max_parallelism = i64(vertex.max_parallelism),
+    stages = stages, tasks = tasks,
+  }
+end
+
+--- Writes all of it, and gives the file its name.
+---@param vertices table[] { name, parallelism, max_parallelism, ended (by subtask), all = changes by stage }
+---@param head table { job, sources, identity }
+function methods:write(vertices, head)
+  local from = self.from.manifest
+  local records = {}
+  for number, vertex in ipairs(vertices) do
+    local tasks = {}
+    for subtask = 0, vertex.parallelism - 1 do
+      if vertex.ended[subtask + 1] then
+        tasks[subtask + 1] = { blob = false, bytes = i64(0) }
+      else
+        local id, bytes = self:subtask(vertex, number - 1, subtask, self.from.checkpoint)
+        tasks[subtask + 1] = { blob = id, bytes = ffi.cast(i64, bytes) }
+      end
+    end
+    records[number] = vertex_record(vertex, tasks)
+  end
+  local manifest = codec.encode_value {
+    checkpoint = from.checkpoint, finished = false, job = head.job, lineage = from.lineage, origin = head.identity,
+    script = from.script, sources = head.sources, time = from.time, version = from.version, vertices = records,
+  }
+  check(C.wr_recast_publish(self.h, manifest, #manifest))
+end
+
+--- Gives the file up; once it was written that does nothing.
+function methods:close()
+  C.wr_recast_free(ffi.gc(self.h, nil))
+  self.h = nil
+end
+
+return M

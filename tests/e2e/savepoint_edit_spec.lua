@@ -1,0 +1,257 @@
+--- `weir savepoint edit`: a changed savepoint gives, once a job goes on with it, what one reckons by hand.
+
+local shell = require "support.shell"
+
+local folder
+before_each(function() folder = shell.folder() end)
+after_each(function() shell.remove(folder) end)
+
+local function write(name, text)
+  local f = assert(io.open(folder .. "/" .. name, "w"))
+  f:write(text)
+  f:close()
+end
+
+local function weir(arguments)
+  return shell.run(("cd %s && %s %s"):format(folder, shell.weir, arguments))
+end
+
+local function done(arguments)
+  local out, code, err = weir(arguments)
+  assert.equal(0, code, arguments .. "\n" .. out .. err)
+  return out
+end
+
+local function refused(what, script, arguments)
+  write("fix.lua", script)
+  local out, code, err = weir("savepoint edit x.weir fix.lua -o new.weir " .. (arguments or ""))
+  assert.equal(2, code, out .. err)
+  assert.truthy(err:find(what, 1, true), err)
+  assert.equal("", (shell.run(("ls %s/new.weir* 2>/dev/null"):format(folder))))
+end
+
+local function sorted(text)
+  local lines = {}
+  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
+  table.sort(lines)
+  return table.concat(lines, "\n")
+end
+
+--- Runs the job until it has printed so many lines, then stops it, which takes a checkpoint. Gives the lines.
+local function until_lines(count, options)
+  local out, _, err = shell.run(([[cd %s && ( %s run -q --dir state --checkpoint-every 0 %s job.lua & echo $! >pid; wait $! ) |
+    ( for i in $(seq %d); do read -r line; echo "$line"; done; kill -INT $(cat pid); cat )]])
+    :format(folder, shell.weir, options or "", count))
+  assert.equal(count, select(2, out:gsub("\n", "")), out .. err)
+  return out
+end
+
+--- The numbers of a user, its sum so far, the last even and odd one, and how many there were.
+local job = [[
+local weir = require "weir"
+local job = weir.job { name = "visits", max_parallelism = 128 }
+job:source(weir.files { path = "in/*.ndjson", format = weir.json(), watch = true }):uid "in"
+  :key_by "user":process(weir.process_function {
+    state = { sum = weir.state.value(), pages = weir.state.map(), seen = weir.state.list() },
+    element = function(ctx, v)
+      ctx.sum:set((ctx.sum:get() or 0) + v.n)
+      ctx.pages:put(v.n % 2 == 0 and "even" or "odd", v.n)
+      ctx.seen:add(v.n)
+      ctx:event_timer(1000 + v.n)
+      ctx:emit { user = v.user, sum = ctx.sum:get(), even = ctx.pages:get "even", odd = ctx.pages:get "odd",
+        seen = ctx.seen:all() }
+    end,
+    timer = function() end,
+  }):uid "UID"
+  :sink(weir.print())
+return job
+]]
+
+local function visits(name, list)
+  local lines = {}
+  for i, v in ipairs(list) do lines[i] = ('{"user":"%s","n":%d}\n'):format(v[1], v[2]) end
+  write("in/" .. name .. ".ndjson", table.concat(lines))
+end
+
+--- A savepoint x.weir: ann has had 1 and 4, bob 2, cleo 3.
+local function begin(p)
+  shell.run("mkdir " .. folder .. "/in")
+  write("job.lua", (job:gsub("UID", "visits")))
+  visits("a", { { "ann", 1 }, { "bob", 2 }, { "cleo", 3 }, { "ann", 4 } })
+  until_lines(4, "-p " .. (p or 1))
+  done "savepoint --dir state -o x.weir"
+  shell.run("rm -r " .. folder .. "/state")
+end
+
+--- Edits x.weir, and goes on with ann 10, bob 20, dora 30.
+local function go_on(script, options)
+  write("fix.lua", script)
+  local told = done("savepoint edit x.weir fix.lua -o new.weir " .. (options and options.args or ""))
+  if options and options.uid then write("job.lua", (job:gsub("UID", options.uid))) end
+  visits("b", { { "ann", 10 }, { "bob", 20 }, { "dora", 30 } })
+  return sorted(until_lines(options and options.lines or 3, "--from new.weir " .. (options and options.run or ""))), told
+end
+
+describe("weir savepoint edit", function()
+  it("changes nothing that the script does not name, at any parallelism", function()
+    for _, p in ipairs { { 1, 1 }, { 2, 3 } } do
+      begin(p[1])
+      assert.equal(table.concat({
+        '{"even":10,"odd":1,"seen":[1,4,10],"sum":15,"user":"ann"}',
+        '{"even":20,"seen":[2,20],"sum":22,"user":"bob"}',
+        '{"even":30,"seen":[30],"sum":30,"user":"dora"}',
+      }, "\n"), (go_on("return function() end", { run = "-p " .. p[2] })))
+      assert.equal("no difference\n", done "savepoint diff x.weir new.weir")
+      shell.run(("rm -r %s/*"):format(folder))
+    end
+  end)
+
+  it("maps, drops, adds, renames and puts, as reckoned by hand", function()
+    begin(2)
+    local out, told = go_on([[
+      return function(sp)
+        local visits = sp:operator "visits"
+        visits:map("sum", function(value, key, at)
+          if key == "bob" then return nil end
+          return value + 100 * at.version
+        end)
+        visits:map("pages", function(value, key, at) return at.entry == "odd" and -value or value end)
+        visits:map("seen", function(value, key, at) return at.position > 1 and value or nil end)
+        visits:rename "users"
+        visits:put("pages", "bob", 77, "even")
+        visits:put("pages", "bob", 78, "odd")
+        visits:put("sum", "dora", tonumber(sp.args.dora))
+        visits:put("seen", "bob", 5)
+        visits:add("note", "value")
+      end]], { uid = "users", args = "dora=1000", run = "--allow-dropped-state -p 3" })
+    assert.equal(table.concat({
+      '{"even":10,"odd":-1,"seen":[4,10],"sum":115,"user":"ann"}',
+      '{"even":20,"odd":78,"seen":[5,20],"sum":20,"user":"bob"}',
+      '{"even":30,"seen":[30],"sum":1030,"user":"dora"}',
+    }, "\n"), out)
+    -- changed: two sums, two odd pages; left behind: bob's sum and page, three first visits; added: four
+    assert.equal("new.weir: 4 values changed, 4 added, 5 left behind\n", told)
+  end)
+
+  it("drops states and operators, which then begin anew, and so does their source", function()
+    begin()
+    local out = go_on([[
+      return function(sp)
+        sp:operator "visits":drop_state "sum"
+        sp:operator "visits":clear "seen"
+      end]])
+    assert.equal(table.concat({
+      '{"even":10,"odd":1,"seen":[10],"sum":10,"user":"ann"}',
+      '{"even":20,"seen":[20],"sum":20,"user":"bob"}',
+      '{"even":30,"seen":[30],"sum":30,"user":"dora"}',
+    }, "\n"), out)
+    shell.run("rm -r " .. folder .. "/state")
+    out = go_on([[return function(sp) for _, operator in ipairs(sp:operators()) do operator:drop() end end]], { lines = 7 })
+    assert.truthy(out:find('{"even":10,"odd":1,"seen":[1,4,10],"sum":15,"user":"ann"}', 1, true), out)
+  end)
+
+  it("loads a state from a file of lines of JSON or CSV", function()
+    begin(2)
+    write("sums.csv", 'user,sum,comment\nann,500,"a, b ""c"""\ndora,600,\nnobody,,\n')
+    write("pages.ndjson", '{"user":"bob","page":"odd","n":41}\n{"user":"bob","page":"even","n":42}\n')
+    local out = go_on([[
+      return function(sp)
+        local visits = sp:operator "visits"
+        visits:clear "sum"
+        visits:load("sum", "sums.csv", function(record)
+          assert(record.user ~= "ann" or record.comment == 'a, b "c"')
+          return record.user, tonumber(record.sum)
+        end)
+        visits:clear "pages"
+        visits:load("pages", "pages.ndjson", function(record) return record.user, record.n, record.page end)
+      end]], { run = "-p 2" })
+    assert.equal(table.concat({
+      '{"even":10,"seen":[1,4,10],"sum":510,"user":"ann"}',
+      '{"even":20,"odd":41,"seen":[2,20],"sum":20,"user":"bob"}',
+      '{"even":30,"seen":[30],"sum":630,"user":"dora"}',
+    }, "\n"), out)
+  end)
+
+  it("puts state into an operator that was not there", function()
+    begin()
+    write("job.lua", (job:gsub("UID", "others")))
+    local out = go_on([[
+      return function(sp)
+        sp.job = "visits"
+        sp:operator "visits":drop()
+        local others = sp:add_operator "others"
+        others:add("sum", "value")
+        others:put("sum", "ann", 7)
+      end]])
+    assert.truthy(out:find('{"even":10,"seen":[10],"sum":17,"user":"ann"}', 1, true), out)
+  end)
+
+  it("moves timers, and sets where sources are", function()
+    begin()
+    write("fix.lua", [[
+      return function(sp)
+        sp:operator "visits":map_timers(function(time, key, at)
+          assert(at.kind == "event")
+          if key == "ann" then return time + 5000 end
+          if key == "bob" then return nil end
+          return time
+        end)
+        local source
+        for _, operator in ipairs(sp:operators()) do
+          if operator:to_come() then source = operator end
+        end
+        local all = source:to_come()
+        assert(type(all) == "table")
+        source:set_to_come(all)
+      end]])
+    done "savepoint edit x.weir fix.lua -o new.weir"
+    assert.equal('"ann"\tevent time 6001\n"ann"\tevent time 6004\n"cleo"\tevent time 1003',
+      sorted(done "savepoint query new.weir visits timers"))
+  end)
+
+  it("sets the position of a source that counts", function()
+    write("job.lua", [[
+      local weir = require "weir"
+      local job = weir.job "numbers"
+      job:source(weir.generate { count = 1000, rate = tonumber(job.args.rate), fn = function(i) return i end }):uid "numbers"
+        :sink(weir.print())
+      return job]])
+    local _, code = weir "run -q --dir state --checkpoint-every 20ms job.lua rate=500 --fault checkpoint.complete:4=kill"
+    assert.equal(137, code)
+    done "savepoint --dir state -o x.weir"
+    write("fix.lua", [[
+      return function(sp)
+        local numbers = sp:operator "numbers.source"
+        local positions = numbers:positions()
+        assert(#positions == 1 and positions[1][1][2] == 1)
+        numbers:set_positions { { { 997, 1 } } }
+      end]])
+    done "savepoint edit x.weir fix.lua -o new.weir"
+    assert.equal("997\n998\n999\n", done "run -q --from new.weir job.lua")
+  end)
+
+  it("is one clear error where the script is wrong, and then nothing is written", function()
+    begin()
+    refused('fix.lua:1: x.weir has no operator "visist"; did you mean "visits"?', 'return function(sp) sp:operator "visist" end')
+    refused('fix.lua:1: operator "visits" has no state "smu"; did you mean "sum"?',
+      'return function(sp) sp:operator "visits":drop_state "smu" end')
+    refused('"visits.sum" at key "', 'return function(sp) sp:operator "visits":map("sum", function(v) return v.x.y end) end')
+    refused("fix.lua:1: attempt to index", 'return function(sp) sp:operator "visits":map("sum", function(v) return v.x.y end) end')
+    refused("a record cannot hold a function", 'return function(sp) sp:operator "visits":map("sum", function() return print end) end')
+    refused('fix.lua:1: there is an operator "in', 'return function(sp) sp:operator "visits":rename(sp:operators()[1].uid) end')
+    refused('fix.lua:1: state "sum" has values: clear it first',
+      'return function(sp) sp:operator "visits":load("sum", "x.csv", print) end')
+    refused("fix.lua:1: no.csv: No such file or directory",
+      'return function(sp) sp:operator "visits":clear "sum" sp:operator "visits":load("sum", "no.csv", print) end')
+    write("bad.ndjson", '{"user":"a"}\n{"user":\n')
+    refused("bad.ndjson:2: this is no JSON at byte 9", [[return function(sp) sp:operator "visits":clear "sum"
+      sp:operator "visits":load("sum", "bad.ndjson", function(r) return r.user, 1 end) end]])
+    refused("io.open is closed to job scripts", 'return function() io.open "x" end')
+    refused("fix.lua returns a table; it should return function(savepoint) … end", "return {}")
+    refused("fix.lua:1:", "return function( end")
+    refused("'x': arguments of a script are written key=value", "return function() end", "x")
+    local _, code, err = weir "savepoint edit x.weir fix.lua"
+    assert.equal(2, code)
+    assert.truthy(err:find("where does the changed savepoint go? -o FILE", 1, true), err)
+  end)
+end)
