@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -157,10 +158,12 @@ static struct wr_checkpoint_options checkpoint_options(const struct wr_config *c
 	};
 }
 
-/* A run that is recorded or played back is one attempt. */
-static struct wr_restart_options restart_options(const struct wr_config *c, bool recorded)
+/* A run that is recorded or played back is one attempt; and so is, unless it is asked for, that of a job
+ * whose input would not come again: an error is not to turn into loss. */
+static struct wr_restart_options restart_options(const struct wr_config *c, const struct wr_plan *plan,
+						 bool recorded)
 {
-	bool checkpoints = wr_config_is_set(c, "dir") && !recorded;
+	bool checkpoints = wr_config_is_set(c, "dir") && !recorded && !wr_job_read_once(plan, true);
 
 	return (struct wr_restart_options){
 	    .strategy = wr_restart_strategy(wr_config_str(c, "restart"), checkpoints),
@@ -193,9 +196,21 @@ static struct wr_job_options job_options(const struct wr_config *c, const struct
 	};
 }
 
+/* What an interrupted job with checkpoints leaves behind. */
+static void say_where(const struct wr_attempts *attempts)
+{
+	uint64_t last = wr_job_last_checkpoint(wr_attempts_job(attempts));
+
+	if (last)
+		wr_info("checkpoint",
+			"stopped at checkpoint %" PRIu64 ": the same command goes on from there", last);
+	else
+		wr_info("checkpoint", "stopped before the first checkpoint: the same command begins anew");
+}
+
 /* Exit status. */
 static int run_attempts(struct wr_attempts *attempts, struct wr_report *report,
-			struct wr_recording *recording)
+			struct wr_recording *recording, bool checkpoints)
 {
 	int rc, status = 0;
 
@@ -213,6 +228,8 @@ static int run_attempts(struct wr_attempts *attempts, struct wr_report *report,
 		status = complain(EXIT_FAILED);
 	}
 	wr_report_end(report, rc);
+	if (status == EXIT_INTERRUPTED && checkpoints)
+		say_where(attempts);
 	return status;
 }
 
@@ -263,7 +280,7 @@ static int run_plan(struct wr_config *c, const char *script, const struct wr_pla
 						.checkpoints = checkpoint_options(c, hash),
 						.resume = resume,
 						.report = report,
-						.restarts = restart_options(c, recording != NULL),
+						.restarts = restart_options(c, plan, recording != NULL),
 						.waits = waits_in};
 
 		o.job.kinds = kinds;
@@ -273,7 +290,8 @@ static int run_plan(struct wr_config *c, const char *script, const struct wr_pla
 		o.waits_arg = control = open_control(c, &reached);
 		reached.attempts = attempts = wr_attempts_new(&o);
 	}
-	status = attempts ? run_attempts(attempts, report, recording) : complain(EXIT_FAILED);
+	status = attempts ? run_attempts(attempts, report, recording, wr_config_is_set(c, "dir"))
+			  : complain(wr_error_code() == WR_EUSER ? EXIT_USAGE : EXIT_FAILED);
 	wr_report_free(report);
 	wr_control_close(control);
 	wr_attempts_free(attempts);

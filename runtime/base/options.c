@@ -137,7 +137,8 @@ const struct wr_option wr_options[] = {
      .verbs = "run,doctor",
      .help =
 	 "Whether a job that failed is run again from its last checkpoint: after the same delay each time, "
-	 "a growing one, or as long as failures are rare; unset: exponential with --dir, else none."},
+	 "a growing one, or as long as failures are rare; unset: exponential with --dir, none without, and "
+	 "none for a job that reads a pipe or a connection, whose input is lost with the failure."},
     {.name = "restart-attempts",
      .kind = WR_OPT_INT,
      .fallback = "10",

@@ -110,6 +110,11 @@ uint64_t wr_intake_saved_offset(const struct wr_value *saved)
 	return at && at->tag == WR_V_I64 ? at->u64 : 0;
 }
 
+uint64_t wr_intake_offset(const struct wr_intake *in)
+{
+	return wr_scan_offset(&in->scan) + in->pass;
+}
+
 void wr_intake_save(const struct wr_intake *in, struct wr_bytes *out)
 {
 	wr_value_put_record(out, 3);
@@ -119,14 +124,21 @@ void wr_intake_save(const struct wr_intake *in, struct wr_bytes *out)
 	else
 		wr_value_put_nil(out);
 	wr_value_put_name(out, "offset");
-	wr_value_put_i64(out, (int64_t)(wr_scan_offset(&in->scan) + in->pass));
+	wr_value_put_i64(out, (int64_t)wr_intake_offset(in));
 	wr_value_put_name(out, "skipping");
 	wr_value_put_bool(out, in->skipping);
 }
 
+int wr_intake_know(struct wr_intake *in, const struct wr_value *saved)
+{
+	const struct wr_value *format = wr_value_get(saved, "format");
+
+	return format && in->format->resume ? in->format->resume(in->format_state, format) : WR_OK;
+}
+
 static int resume(struct wr_intake *in, const struct wr_stream *stream)
 {
-	const struct wr_value *saved = stream->saved, *format;
+	const struct wr_value *saved = stream->saved;
 	uint64_t offset = wr_intake_saved_offset(saved);
 
 	if (saved->tag != WR_V_RECORD)
@@ -134,8 +146,7 @@ static int resume(struct wr_intake *in, const struct wr_stream *stream)
 	in->skipping = wr_value_bool(saved, "skipping", false);
 	in->pass = stream->from_start ? offset : 0;
 	in->scan.start_offset = stream->from_start ? 0 : offset;
-	format = wr_value_get(saved, "format");
-	return format && in->format->resume ? in->format->resume(in->format_state, format) : WR_OK;
+	return wr_intake_know(in, saved);
 }
 
 int wr_intake_begin(struct wr_intake *in, const struct wr_stream *stream)

@@ -36,4 +36,8 @@ uint64_t wr_intake_saved_offset(const struct wr_value *saved);
 /* About a buffer of rows. WR_OK, WR_AGAIN (the feed has nothing now), WR_END (this stream is done; rows may
  * have been emitted), or an error to stop with. */
 int wr_intake_poll(struct wr_intake *in);
-bool wr_intake_busy(const struct wr_intake *in); /* between begin and the end */
+/* What came before in the stream at hand was read by another intake, which gave `saved`: goes on with what
+ * its format knew (the names of columns). Before the first poll. WR_OK, or WR_EUSER: `saved` is malformed. */
+int wr_intake_know(struct wr_intake *in, const struct wr_value *saved);
+uint64_t wr_intake_offset(const struct wr_intake *in); /* of the next record, in uncompressed bytes */
+bool wr_intake_busy(const struct wr_intake *in);       /* between begin and the end */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/error.h"
 #include "base/log.h"
+#include "cluster/kinds.h"
 #include "checkpoint/folder_id.h"
 #include "savepoint/file.h"
 
@@ -169,6 +170,20 @@ static int look_elsewhere(struct wr_resume *r)
 	return WR_OK;
 }
 
+/* There is nothing to go on with, and input that nobody has seen yet. */
+static int passes_over(const struct wr_resume *r)
+{
+	const char *source = r->found && r->manifest.finished ? wr_job_read_once(r->o.plan, false) : NULL;
+
+	if (!source)
+		return WR_OK;
+	return wr_error_set(
+	    WR_EUSER,
+	    "the job \"%s\" has finished, and what its source '%s' has to read now would be passed "
+	    "over: --resume=never begins anew with it, as does another folder than %s",
+	    r->manifest.job, source, r->o.dir ? r->o.dir : r->o.from);
+}
+
 int wr_resume_again(struct wr_resume *r)
 {
 	struct wr_blobs *blobs = r->blobs;
@@ -226,7 +241,7 @@ struct wr_resume *wr_resume_open(const struct wr_resume_options *o)
 		rc = wr_folder_id(r->blobs, &r->folder_id);
 	if (rc == WR_OK)
 		rc = open_elsewhere(r);
-	if (rc == WR_OK && wr_resume_again(r) == WR_OK)
+	if (rc == WR_OK && wr_resume_again(r) == WR_OK && passes_over(r) == WR_OK)
 		return r;
 	wr_resume_close(r);
 	return NULL;

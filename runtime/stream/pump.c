@@ -69,6 +69,10 @@ static int read_block(struct pump *p, struct block *b)
 	if (n < 0)
 		return wr_error_set(WR_ETRANSIENT, "cannot read: %s", strerror(errno));
 	b->len = (size_t)n;
+	if (n > 0 && p->options.taken) {
+		atomic_fetch_add(&p->options.taken->bytes, n);
+		atomic_store(&p->options.taken->torn, b->data[n - 1] != '\n');
+	}
 	return n > 0 ? WR_OK : WR_END;
 }
 

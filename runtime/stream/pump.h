@@ -3,9 +3,15 @@
  * reads into a few blocks and wakes the stage; when they are full it stops reading. Not an
  * I/O thread of the pool, because a read may wait for ever. */
 #pragma once
+#include <stdatomic.h>
 #include "base/notify.h"
 #include "stream/feed.h"
 
+/* What was read of a stream. Written by the pump's thread. */
+struct wr_taken {
+	_Atomic int64_t bytes;
+	_Atomic bool torn; /* the last byte was no LF */
+};
 struct wr_pump_options {
 	const char *thread;    /* its name */
 	struct wr_notify wake; /* fired when there are bytes, the end or an error */
@@ -14,7 +20,8 @@ struct wr_pump_options {
 	/* On the pump's thread: opens the fd; gives up when `stop_fd` becomes readable. WR_OK or error set.
 	 */
 	int (*dial)(const void *arg, int stop_fd, int *fd);
-	const void *dial_arg; /* borrowed */
+	const void *dial_arg;	/* borrowed */
+	struct wr_taken *taken; /* counts what is read; borrowed, NULL: nobody asks */
 };
 /* Starts at once. NULL with the error set; then the fd is still the caller's. Its `free` stops the thread. */
 struct wr_feed *wr_pump_new(const struct wr_pump_options *o);

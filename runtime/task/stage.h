@@ -134,6 +134,9 @@ struct wr_stage_ops {
 	/* The stage makes event time itself: watermarks and idleness of its input end here (K5), but for the
 	 * last watermark. */
 	bool own_time;
+	/* A source whose input may be another one in the next run (standard input, a connection): can it be
+	 * read again in this one? NULL: sources that are found again. Any thread. */
+	bool (*replays)(void);
 	/* The stage counts the rows that enter its operators; else the task does, for operator 0. */
 	bool counts;
 };

@@ -156,7 +156,7 @@ describe("a job that fails", function()
   it("is recorded as one attempt", function()
     write(always)
     local _, code, err = run "--dir state --record tape --restart fixed"
-    assert.equal(1, code)
+    assert.equal(2, code)
     assert.truthy(err:find("a run that is recorded or played back is one attempt", 1, true), err)
     _, code, err = run "-q --dir state --record tape"
     assert.equal(1, code)
