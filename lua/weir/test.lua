@@ -277,6 +277,9 @@ function methods:feed(input, records, time)
     input, records, time = nil, input, records
   end
   if records == nil then fail "what is to be fed? t:feed([input,] record or list [, time])" end
+  if time ~= nil and type(time) ~= "number" then
+    fail("the time of what is fed is a number, not a %s; several records are fed as one list", type(time))
+  end
   local to = need_input(self, input)
   need_open(self, to)
   local list = type(records) == "table" and getmetatable(records) == nil and codec.list_length(records) ~= nil

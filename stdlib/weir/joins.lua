@@ -300,7 +300,9 @@ end
 --- the partner, or an error, which on_error deals with
 ---@field join? fun(record: any, partner: any): any
 
---- Each record with the one of a table that has its key. The table is a stream with an end, such as a file, which
+local function is_absent(v) return v == nil or v == weir.null end
+
+--- Each record with the one of a table that has its key; null is no key. The table is a stream with an end, such as a file, which
 --- is read whole before the first record, and then held by each subtask. The stream needs neither key nor time.
 ---
 ---   local users = job:source(weir.files { path = "users.csv", format = weir.csv { header = true } })
@@ -316,13 +318,13 @@ function M.lookup(opts)
     complete = true,
     broadcast_state = { partners = weir.state.map() },
     broadcast = function(ctx, rec)
-      if rec[o.key] == nil then error(("joins.lookup: a record of the table has no field %q"):format(o.key), 0) end
+      if is_absent(rec[o.key]) then error(("joins.lookup: a record of the table has no field %q"):format(o.key), 0) end
       ctx.partners:put(rec[o.key], rec)
     end,
     element = function(ctx, rec)
       local key = rec[o.by]
       local partner
-      if key ~= nil then partner = ctx.partners:get(key) end
+      if not is_absent(key) then partner = ctx.partners:get(key) end
       if partner == nil and o.missing ~= "keep" then
         if o.missing == "drop" then return end
         error(("joins.lookup: nothing in the table has %s = %s"):format(o.key, tostring(key)), 0)

@@ -91,23 +91,30 @@ end
 ---@field order? "most"|"least" default most
 ---@field changes? boolean gives the records themselves as they come among the n best (insert) and drop out of them
 --- (delete), in place of the whole list; default false
+---@field retract? boolean records may be taken back (kind delete or update_before), so all of them are kept, not
+--- only the n best; default false: such a record is an error
 
---- The n best records of a key so far: { top = list }, best first, whenever the list changes, or its changes. Of
---- equals the earlier one ranks first.
----@param opts weir.keyed.TopOptions
----@return weir.ProcessFunction
-function M.top(opts)
-  local o = options.check("keyed.top", opts, {
-    n = options.integer_in(1, 10000), by = options.string, order = options.one_of("most", "least"):default "most",
-    changes = options.boolean:default(false),
-  })
+local function is_taken_back(ctx)
+  local kind = ctx:kind()
+  return kind == "delete" or kind == "update_before"
+end
+
+local function rank_of(rec, by)
+  local value = rec[by]
+  if type(value) ~= "number" then error(("keyed.top: field %q is no number"):format(by), 0) end
+  return value
+end
+
+-- What only comes: more than the n best need not be kept.
+local function top_of_all(o)
   local n, by, sign = o.n, o.by, o.order == "most" and 1 or -1
   return weir.process_function {
     state = { top = weir.state.value() },
     element = function(ctx, rec)
-      local value = rec[by]
-      if type(value) ~= "number" then error(("keyed.top: field %q is no number"):format(by), 0) end
-      local top = ctx.top:get() or {}
+      if is_taken_back(ctx) then
+        error("keyed.top: a record is taken back (" .. ctx:kind() .. "); with retract = true that can be done", 0)
+      end
+      local value, top = rank_of(rec, by), ctx.top:get() or {}
       local at = #top + 1
       while at > 1 and sign * top[at - 1][by] < sign * value do at = at - 1 end
       if at > n then return end
@@ -115,11 +122,110 @@ function M.top(opts)
       local out = top[n + 1]
       top[n + 1] = nil
       ctx.top:set(top)
-      if not o.changes then return ctx:emit { top = top } end
+      if not o.changes then return ctx:emit({ top = top }, nil, "insert") end
       if out ~= nil then ctx:emit(out, nil, "delete") end
-      ctx:emit(rec)
+      ctx:emit(rec, nil, "insert")
     end,
   }
+end
+
+-- Do two records hold the same?
+local function same(a, b)
+  if type(a) ~= "table" or type(b) ~= "table" then return a == b end
+  for name, v in pairs(a) do
+    if not same(v, b[name]) then return false end
+  end
+  for name in pairs(b) do
+    if a[name] == nil then return false end
+  end
+  return true
+end
+
+-- What comes and is taken back. An entry is { rec =, number = of its coming }: the n best lie in a list, the others
+-- in a map by number, which is gone through only when something is taken back.
+local function top_of_changes(o)
+  local n, by, sign = o.n, o.by, o.order == "most" and 1 or -1
+
+  local function is_better(a, b)
+    local x, y = sign * a.rec[by], sign * b.rec[by]
+    if x ~= y then return x > y end
+    return a.number < b.number
+  end
+
+  -- The list takes the entry, and gives the one that drops out of it.
+  local function insert(top, entry)
+    local at = #top + 1
+    while at > 1 and is_better(entry, top[at - 1]) do at = at - 1 end
+    table.insert(top, at, entry)
+    return table.remove(top, n + 1)
+  end
+
+  -- The list loses the record; gives its entry, and the best of the others, which takes the last place.
+  local function remove(top, others, rec)
+    local gone, next_best
+    for at, each in ipairs(top) do
+      if same(each.rec, rec) then
+        gone = table.remove(top, at)
+        break
+      end
+    end
+    if not gone then return end
+    for _, each in others:iter() do
+      if not next_best or is_better(each, next_best) then next_best = each end
+    end
+    if next_best then
+      others:remove(next_best.number)
+      top[n] = next_best
+    end
+    return gone, next_best
+  end
+
+  local function remove_other(others, rec)
+    for number, each in others:iter() do
+      if same(each.rec, rec) then return others:remove(number) end
+    end
+  end
+
+  local function send(ctx, top, gone, come)
+    ctx.top:set(top)
+    if not o.changes then
+      local list = {}
+      for i, each in ipairs(top) do list[i] = each.rec end
+      return ctx:emit({ top = list }, nil, "insert")
+    end
+    if gone then ctx:emit(gone.rec, nil, "delete") end
+    if come then ctx:emit(come.rec, nil, "insert") end
+  end
+
+  return weir.process_function {
+    state = { top = weir.state.value(), others = weir.state.map(), number = weir.state.value() },
+    element = function(ctx, rec)
+      local top = ctx.top:get() or {}
+      rank_of(rec, by)
+      if is_taken_back(ctx) then
+        local gone, come = remove(top, ctx.others, rec)
+        if not gone then return remove_other(ctx.others, rec) end
+        return send(ctx, top, gone, come)
+      end
+      local entry = { rec = rec, number = (ctx.number:get() or 0) + 1 }
+      ctx.number:set(entry.number)
+      local out = insert(top, entry)
+      if out then ctx.others:put(out.number, out) end
+      if out ~= entry then send(ctx, top, out, entry) end
+    end,
+  }
+end
+
+--- The n best records of a key so far: { top = list }, best first, whenever the list changes, or its changes. Of
+--- equals the earlier one ranks first. A record that is taken back and is not there is passed over.
+---@param opts weir.keyed.TopOptions
+---@return weir.ProcessFunction
+function M.top(opts)
+  local o = options.check("keyed.top", opts, {
+    n = options.integer_in(1, 10000), by = options.string, order = options.one_of("most", "least"):default "most",
+    changes = options.boolean:default(false), retract = options.boolean:default(false),
+  })
+  return (o.retract and top_of_changes or top_of_all)(o)
 end
 
 ---@class weir.keyed.LastOptions

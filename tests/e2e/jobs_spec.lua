@@ -1,5 +1,6 @@
 --- Every job of jobs/ on its data gives what a program written independently of Weir gave (golden/).
 
+local http = require "support.http"
 local shell = require "support.shell"
 
 local golden = "tests/e2e/golden/"
@@ -65,6 +66,31 @@ for _, parallelism in ipairs { 1, 2, 3 } do
     end)
   end)
 end
+
+describe("status_of", function()
+  it("tells the status of each address, and why there is none, after three attempts", function()
+    local server = http.start()
+    finally(server.stop)
+    local function asks(path) return server.url .. path end
+    local lines = { asks "/say/hello", "http://127.0.0.1:1/", asks "/flaky/1/once", asks "/flaky/9/often", "no address",
+      asks "/status/404" }
+    local out, code, err = shell.run(("printf '%%s\\n' '%s' | %s run jobs/status_of.lua"):format(
+      table.concat(lines, "' '"), shell.weir))
+    assert.equal(0, code, err)
+    local at = 0
+    for line in out:gmatch "[^\n]+" do
+      at = at + 1
+      assert.is_truthy(line:find(('"url":"%s"'):format(lines[at]), 1, true), line)
+    end
+    assert.equal(#lines, at)
+    local expected = { '"bytes":5', "[Cc]onnect", '"status":200', '"error"', "http://host/path", '"status":404' }
+    at = 0
+    for line in out:gmatch "[^\n]+" do
+      at = at + 1
+      assert.matches(expected[at], line)
+    end
+  end)
+end)
 
 describe("every job", function()
   it("is checked without a warning, and drawn", function()

@@ -203,6 +203,14 @@ describe("a lookup join", function()
     assert.matches('joins.lookup: a record of the table has no field "id"', err)
   end)
 
+  it("takes null for no key, and says so in the table", function()
+    local stream = 'job:source(weir.from { { n = 1, user = weir.null }, { n = 2, user = 7 } })'
+    assert.equal('{"n":1}\n{"n":2,"name":"ann"}\n', (lookup('missing = "keep",', "", stream)))
+    local _, code, err = lookup("", "", nil, '{"id":null,"name":"nobody"}\n')
+    assert.equal(1, code)
+    assert.matches('joins.lookup: a record of the table has no field "id"', err)
+  end)
+
   it("has an empty table, too", function()
     assert.equal('{"n":1}\n{"n":2}\n{"n":3}\n{"n":4}\n', (lookup('missing = "keep",', "", nil, "")))
   end)
@@ -471,6 +479,74 @@ describe("weir.keyed on random records gives what a walk over each key's records
         end
       end
     end, true)
+  end)
+
+  -- Random records that come and are taken back, some that are not there; the list after each change of one key.
+  local function changing_tops(n, count)
+    local changes, there, tops, lists = {}, {}, {}, {}
+    for i = 1, count do
+      local gone = #there > 0 and random(5) < 2 and random(#there) + 1
+      local rec = gone and there[gone] or { v = random(9), id = random(3) }
+      local op = gone and (random(2) == 0 and "delete" or "update_before") or random(2) == 0 and "insert" or "update_after"
+      if not gone and random(8) == 0 then rec, op = { v = 5, id = 77 }, "delete" end -- is not there
+      changes[i] = { k = "a", ts = i, v = rec.v, id = rec.id, op = op }
+      if gone then
+        for at, each in ipairs(there) do
+          if each.v == rec.v and each.id == rec.id then
+            table.remove(there, at)
+            break
+          end
+        end
+      elseif op ~= "delete" then
+        there[#there + 1] = { v = rec.v, id = rec.id, at = i }
+      end
+      local sorted = { unpack(there) }
+      table.sort(sorted, function(a, b)
+        if a.v ~= b.v then return a.v > b.v end
+        return a.at < b.at
+      end)
+      local at, text = {}, {}
+      for j = 1, math.min(n, #sorted) do at[j], text[j] = sorted[j].at, sorted[j].v .. "/" .. sorted[j].id end
+      local now = table.concat(at, " ")
+      if now ~= (tops[#tops] or "") then
+        tops[#tops + 1] = now
+        lists[#lists + 1] = ("%06d %s"):format(i, table.concat(text, " "))
+      end
+    end
+    return changes, lists
+  end
+
+  it("top with retract, as a list and as changes, over random changes", function()
+    local job = [[
+      source(%s):process(function(ctx, r)
+        ctx:emit({ k = r.k, v = r.v, id = r.id }, nil, r.op)
+      end):key_by "k":process(keyed.top { n = 3, by = "v", retract = true, changes = %s }):process(function(ctx, r)
+        if not r.top then return ctx:emit(ctx:kind() .. " " .. r.v .. "/" .. r.id, nil, "insert") end
+        local text = {}
+        for i, each in ipairs(r.top) do text[i] = each.v .. "/" .. each.id end
+        ctx:emit(("%%06d %%s"):format(ctx:timestamp(), table.concat(text, " ")))
+      end):sink(weir.print { format = "raw" })
+    ]]
+    for _ = 1, 5 do
+      local changes, lists = changing_tops(3, 300)
+      local out = script.run(head .. job:format(literal(changes), "false"), "-q")
+      assert.equal(table.concat(lists, "\n") .. "\n", out)
+      local there = {}
+      for kind, rec in script.run(head .. job:format(literal(changes), "true"), "-q"):gmatch "(%l+) ([^\n]+)" do
+        there[rec] = (there[rec] or 0) + (kind == "insert" and 1 or -1)
+      end
+      for rec in lists[#lists]:gmatch "%d+/%d+" do there[rec] = (there[rec] or 0) - 1 end
+      for rec, left in pairs(there) do assert.equal(0, left, rec) end
+    end
+  end)
+
+  it("top says what to do when a record is taken back", function()
+    local _, code, err = script.try(head .. [[
+      source { { k = "a", ts = 1, v = 1 } }:process(function(ctx, r) ctx:emit(r, nil, "delete") end)
+        :key_by "k":process(keyed.top { n = 2, by = "v" }):sink(weir.print())
+    ]], "-q")
+    assert.equal(1, code)
+    assert.matches("keyed.top: a record is taken back %(delete%); with retract = true", err)
   end)
 
   it("last", function()
