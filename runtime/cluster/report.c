@@ -320,6 +320,8 @@ static void op_text(const struct op_sum *s)
 	if (v[WR_OP_LATE])
 		fprintf(stderr, " %9lld late, %lld dropped", (long long)v[WR_OP_LATE],
 			(long long)v[WR_OP_LATE_DROPPED]);
+	if (v[WR_OP_IN_FLIGHT_MAX])
+		fprintf(stderr, " %9lld in flight at most", (long long)v[WR_OP_IN_FLIGHT_MAX]);
 	fputc('\n', stderr);
 }
 
@@ -329,10 +331,14 @@ static void op_json(const struct op_sum *s, bool first, struct wr_bytes *out)
 
 	wr_bytes_printf(out, "%s{\"name\":", first ? "" : ",");
 	wr_json_string(out, s->name, strlen(s->name));
-	wr_bytes_printf(
-	    out, ",\"in\":%lld,\"out\":%lld,\"skipped\":%lld,\"late\":%lld,\"late_dropped\":%lld}",
-	    (long long)v[WR_OP_ROWS_IN], (long long)v[WR_OP_ROWS_OUT], (long long)v[WR_OP_SKIPPED],
-	    (long long)v[WR_OP_LATE], (long long)v[WR_OP_LATE_DROPPED]);
+	wr_bytes_printf(out, ",\"in\":%lld,\"out\":%lld,\"skipped\":%lld,\"late\":%lld,\"late_dropped\":%lld",
+			(long long)v[WR_OP_ROWS_IN], (long long)v[WR_OP_ROWS_OUT],
+			(long long)v[WR_OP_SKIPPED], (long long)v[WR_OP_LATE],
+			(long long)v[WR_OP_LATE_DROPPED]);
+	if (v[WR_OP_IN_FLIGHT_MAX])
+		wr_bytes_printf(out, ",\"in_flight\":%lld,\"in_flight_max\":%lld",
+				(long long)v[WR_OP_IN_FLIGHT], (long long)v[WR_OP_IN_FLIGHT_MAX]);
+	wr_bytes_printf(out, "}");
 }
 
 static void summary_json(struct wr_report *r, const struct totals *t, const char *status, double seconds)

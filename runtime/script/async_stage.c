@@ -121,6 +121,15 @@ static int run(struct wr_stage *s)
 	return rc >= 0 && a->rc != WR_OK ? wr_error_set(a->rc, "%s", a->error) : rc;
 }
 
+static void count(struct wr_stage *s)
+{
+	int64_t rows = wr_pending_rows(of(s)->pending);
+
+	wr_metric_set(&s->ops_stats[0].in_flight, rows);
+	if (rows > wr_metric_get(&s->ops_stats[0].in_flight_max))
+		wr_metric_set(&s->ops_stats[0].in_flight_max, rows);
+}
+
 static int rows(struct wr_stage *s, struct wr_rows *rows)
 {
 	struct wr_async *a = of(s);
@@ -130,6 +139,7 @@ static int rows(struct wr_stage *s, struct wr_rows *rows)
 		rc = deliver(s);
 		if (rc == WR_OK)
 			rc = take(s, rows);
+		count(s);
 		if (rc != WR_OK || wr_pending_deadline(a->pending) > now_ns(a))
 			break;
 		rc = run(s);

@@ -247,6 +247,11 @@ void wr_pending_free(struct wr_pending *p)
 	wr_free(mem, p);
 }
 
+uint32_t wr_pending_rows(const struct wr_pending *p)
+{
+	return p->rows;
+}
+
 bool wr_pending_full(const struct wr_pending *p)
 {
 	return p->rows >= p->o.capacity;

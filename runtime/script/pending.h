@@ -27,7 +27,8 @@ struct wr_pending *wr_pending_new(const struct wr_pending_options *options); /* 
 void wr_pending_free(struct wr_pending *p);
 
 bool wr_pending_full(const struct wr_pending *p);
-bool wr_pending_empty(const struct wr_pending *p); /* neither rows nor events */
+uint32_t wr_pending_rows(const struct wr_pending *p); /* those that take room */
+bool wr_pending_empty(const struct wr_pending *p);    /* neither rows nor events */
 /* Copies a row, also where there is no room for it (what was saved). WR_OK or WR_EFATAL. */
 int wr_pending_put(struct wr_pending *p, const struct wr_elem *row, uint64_t now_ns);
 /* Watermark, idle or active, behind the rows so far. Words that replace each other take one place. */

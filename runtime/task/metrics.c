@@ -44,6 +44,10 @@ const struct wr_metric_def wr_op_metrics[WR_OP_METRICS] = {
     [WR_OP_SKIPPED] = {"skipped", WR_COUNTER, "rows", "Rows that failed and were skipped or put aside."},
     [WR_OP_LATE] = {"late", WR_COUNTER, "rows", "Rows that came too late for their window."},
     [WR_OP_LATE_DROPPED] = {"late_dropped", WR_COUNTER, "rows", "Late rows that nobody reads."},
+    [WR_OP_IN_FLIGHT] =
+	{"in_flight", WR_GAUGE, "rows",
+	 "Rows that an async operator is with, those included whose results wait for their turn."},
+    [WR_OP_IN_FLIGHT_MAX] = {"in_flight_max", WR_GAUGE, "rows", "The most that there were at once."},
 };
 
 enum output_metric {
@@ -136,14 +140,20 @@ static void tell_task(const struct wr_task *t, struct wr_metric_reading *r)
 static void tell_operator(const struct wr_op_stats *o, uint64_t id, struct wr_metric_reading *r)
 {
 	const wr_metric *const values[WR_OP_METRICS] = {
-	    [WR_OP_ROWS_IN] = &o->rows_in,	     [WR_OP_ROWS_OUT] = &o->rows_out,
-	    [WR_OP_BYTES_IN] = &o->bytes_in,	     [WR_OP_BYTES_OUT] = &o->bytes_out,
-	    [WR_OP_SKIPPED] = &o->skipped,	     [WR_OP_LATE] = &o->late,
+	    [WR_OP_ROWS_IN] = &o->rows_in,
+	    [WR_OP_ROWS_OUT] = &o->rows_out,
+	    [WR_OP_BYTES_IN] = &o->bytes_in,
+	    [WR_OP_BYTES_OUT] = &o->bytes_out,
+	    [WR_OP_SKIPPED] = &o->skipped,
+	    [WR_OP_LATE] = &o->late,
 	    [WR_OP_LATE_DROPPED] = &o->late_dropped,
+	    [WR_OP_IN_FLIGHT] = &o->in_flight,
+	    [WR_OP_IN_FLIGHT_MAX] = &o->in_flight_max,
 	};
+	unsigned told = wr_metric_get(&o->in_flight_max) ? WR_OP_METRICS : WR_OP_IN_FLIGHT;
 
 	wr_metric_part(r, "operators", o->name, id);
-	for (unsigned i = 0; i < WR_OP_METRICS; i++)
+	for (unsigned i = 0; i < told; i++)
 		wr_metric_tell(r, &wr_op_metrics[i], wr_metric_get(values[i]));
 }
 

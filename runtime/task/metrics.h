@@ -19,6 +19,8 @@ enum wr_op_metric {
 	WR_OP_SKIPPED,
 	WR_OP_LATE,
 	WR_OP_LATE_DROPPED,
+	WR_OP_IN_FLIGHT,
+	WR_OP_IN_FLIGHT_MAX,
 	WR_OP_METRICS,
 };
 extern const struct wr_metric_def wr_op_metrics[WR_OP_METRICS];

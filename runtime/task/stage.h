@@ -148,8 +148,9 @@ struct wr_op_stats {
 	const char *name; /* operator's name */
 	const char *uid;
 	wr_metric rows_in, rows_out, bytes_in, bytes_out, skipped;
-	wr_metric late;		/* rows that came too late */
-	wr_metric late_dropped; /* those of them that nobody reads */
+	wr_metric late;			    /* rows that came too late */
+	wr_metric late_dropped;		    /* those of them that nobody reads */
+	wr_metric in_flight, in_flight_max; /* rows that an async function is with, now and at most */
 };
 
 /* What a stage knows of the world; filled by the task before open. */

@@ -302,8 +302,9 @@ end
 
 local function is_absent(v) return v == nil or v == weir.null end
 
---- Each record with the one of a table that has its key; null is no key. The table is a stream with an end, such as a file, which
---- is read whole before the first record, and then held by each subtask. The stream needs neither key nor time.
+--- Each record with the one of a table that has its key; null is no key. The table is a stream with an end, such
+--- as a file, which is read whole before the first record, and then held by each subtask. The stream needs neither
+--- key nor time.
 ---
 ---   local users = job:source(weir.files { path = "users.csv", format = weir.csv { header = true } })
 ---   visits:connect(users:broadcast()):process(joins.lookup { by = "user", key = "id", missing = "keep" })
@@ -318,7 +319,9 @@ function M.lookup(opts)
     complete = true,
     broadcast_state = { partners = weir.state.map() },
     broadcast = function(ctx, rec)
-      if is_absent(rec[o.key]) then error(("joins.lookup: a record of the table has no field %q"):format(o.key), 0) end
+      if is_absent(rec[o.key]) then
+        error(("joins.lookup: a record of the table has no field %q"):format(o.key), 0)
+      end
       ctx.partners:put(rec[o.key], rec)
     end,
     element = function(ctx, rec)

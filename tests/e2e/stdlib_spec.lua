@@ -536,7 +536,7 @@ describe("weir.keyed on random records gives what a walk over each key's records
         there[rec] = (there[rec] or 0) + (kind == "insert" and 1 or -1)
       end
       for rec in lists[#lists]:gmatch "%d+/%d+" do there[rec] = (there[rec] or 0) - 1 end
-      for rec, left in pairs(there) do assert.equal(0, left, rec) end
+      for rec, rest in pairs(there) do assert.equal(0, rest, rec) end
     end
   end)
 

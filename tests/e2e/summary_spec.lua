@@ -15,6 +15,16 @@ local function operators(text, options)
 end
 
 describe("the summary", function()
+  it("tells how many records an async function was with at once", function()
+    local _, _, err = script.try([[local weir = require "weir" local job = weir.job "test"
+      job:source(weir.sequence { to = 50 }):async { capacity = 7, fn = function(n)
+        weir.async.sleep "1ms"
+        return { n = n }
+      end }:name "wait":sink(weir.discard()):name "sink"]], "--json")
+    assert.matches('"name":"wait","in":50,"out":50,[^}]*"in_flight":0,"in_flight_max":7}', err)
+    assert.not_matches('"name":"sink"[^}]*in_flight', err)
+  end)
+
   it("counts what leaves operators that are fused, however many read it", function()
     local found = operators [[
       local s = job:source(weir.sequence { to = 100 }):map(function(i) return { i = i } end):name "first"
