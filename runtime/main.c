@@ -14,6 +14,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "recovery/attempts.h"
+#include "control/cli.h"
 #include "control/job_verbs.h"
 #include "cluster/kinds.h"
 #include "cluster/recording.h"
@@ -210,7 +211,7 @@ static void say_where(const struct wr_attempts *attempts)
 
 /* Exit status. */
 static int run_attempts(struct wr_attempts *attempts, struct wr_report *report,
-			struct wr_recording *recording, bool checkpoints)
+			struct wr_recording *recording, struct wr_reached *reached)
 {
 	int rc, status = 0;
 
@@ -221,6 +222,8 @@ static int run_attempts(struct wr_attempts *attempts, struct wr_report *report,
 		status = complain(EXIT_FAILED);
 	else if (rc == WR_END)
 		status = EXIT_INTERRUPTED;
+	if (wr_reached_end(reached, rc))
+		status = 0;
 	if (!wr_attempts_job(attempts))
 		return status;
 	if (recording && wr_recording_finish(recording) != WR_OK) {
@@ -228,7 +231,7 @@ static int run_attempts(struct wr_attempts *attempts, struct wr_report *report,
 		status = complain(EXIT_FAILED);
 	}
 	wr_report_end(report, rc);
-	if (status == EXIT_INTERRUPTED && checkpoints)
+	if (rc == WR_END && reached->directory)
 		say_where(attempts);
 	return status;
 }
@@ -290,12 +293,14 @@ static int run_plan(struct wr_config *c, const char *script, const struct wr_pla
 		o.waits_arg = control = open_control(c, &reached);
 		reached.attempts = attempts = wr_attempts_new(&o);
 	}
-	status = attempts ? run_attempts(attempts, report, recording, wr_config_is_set(c, "dir"))
+	status = attempts ? run_attempts(attempts, report, recording, &reached)
 			  : complain(wr_error_code() == WR_EUSER ? EXIT_USAGE : EXIT_FAILED);
 	wr_report_free(report);
-	wr_control_close(control);
+	if (control)
+		wr_control_attach(control, NULL);
 	wr_attempts_free(attempts);
 	wr_resume_close(resume);
+	wr_control_close(control);
 	wr_recording_free(recording);
 	return status;
 }
@@ -374,6 +379,12 @@ static int verb_test(struct wr_config *c, int argc, char **argv)
 	return failures ? EXIT_FAILED : 0;
 }
 
+/* Exit status of what reached a running job, or did not. */
+static int told(int rc)
+{
+	return rc == WR_OK ? 0 : complain(rc == WR_EUSER ? EXIT_USAGE : EXIT_FAILED);
+}
+
 static int need_folder(int argc, char **argv)
 {
 	if (argc > 0)
@@ -391,6 +402,8 @@ static int verb_savepoint(struct wr_config *c, int argc, char **argv)
 	struct wr_savepoint_made made;
 	struct wr_bytes text = WR_BYTES_EMPTY;
 
+	if (argc == 1 && !wr_config_is_set(c, "dir"))
+		return told(wr_cli_savepoint(c, argc, argv));
 	if (argc > 0 || !wr_config_is_set(c, "dir")) {
 		need_folder(argc, argv);
 		return complain(EXIT_USAGE);
@@ -451,6 +464,36 @@ static int verb_savepoint_edit(struct wr_config *c, int argc, char **argv)
 	return savepoint_tool("edit", c, argc, argv);
 }
 
+static int verb_list(struct wr_config *c, int argc, char **argv)
+{
+	return told(wr_cli_list(c, argc, argv));
+}
+
+static int verb_info(struct wr_config *c, int argc, char **argv)
+{
+	return told(wr_cli_info(c, argc, argv));
+}
+
+static int verb_top(struct wr_config *c, int argc, char **argv)
+{
+	return told(wr_cli_top(c, argc, argv));
+}
+
+static int verb_checkpoint(struct wr_config *c, int argc, char **argv)
+{
+	return told(wr_cli_checkpoint(c, argc, argv));
+}
+
+static int verb_stop(struct wr_config *c, int argc, char **argv)
+{
+	return told(wr_cli_stop(c, argc, argv));
+}
+
+static int verb_cancel(struct wr_config *c, int argc, char **argv)
+{
+	return told(wr_cli_cancel(c, argc, argv));
+}
+
 static int verb_version(struct wr_config *c, int argc, char **argv)
 {
 	(void)argc, (void)argv;
@@ -478,7 +521,24 @@ static const struct verb verbs[] = {
     {"test", "[options] [FILE|FOLDER …]",
      "run the specs of jobs (files called *_spec.lua), with the engine inside",
      "  weir test jobs/\n  weir test --filter='late' jobs/spec/top_words_spec.lua\n", verb_test},
-    {"savepoint", "--dir DIR [-o FILE]", "make one file of a job's newest checkpoint, to go on from anywhere",
+    {"list", "[options]", "list the jobs of this user that are running", "  weir list\n  weir list --json\n",
+     verb_list},
+    {"info", "[options] JOB", "show a running job: its operators, what they did so far, its last checkpoint",
+     "  weir info visits\n  weir info --json 4711\n", verb_info},
+    {"top", "[options] JOB", "watch a running job: records a second, back-pressure, lag",
+     "  weir top visits\n  weir top --once --interval=5s visits\n", verb_top},
+    {"checkpoint", "[options] JOB", "have a running job take a checkpoint, and wait for it",
+     "  weir checkpoint visits\n", verb_checkpoint},
+    {"stop", "[options] JOB", "end a running job behind a last checkpoint, from which it can go on",
+     "  weir stop visits\n  weir stop --savepoint visits\n  weir stop --drain --savepoint=last.weir visits\n",
+     verb_stop},
+    {"cancel", "[options] JOB", "end a running job at once; it can go on from the checkpoint it took last",
+     "  weir cancel visits-4711\n", verb_cancel},
+    {"savepoint", "[options] JOB | --dir DIR [-o FILE]",
+     "make one file of a job's checkpoint, to go on from anywhere: of one that is taken now, or of the "
+     "newest "
+     "in a folder",
+     "  weir savepoint visits -o monday.weir\n"
      "  weir savepoint --dir state\n"
      "  weir savepoint --dir state -o monday.weir\n"
      "  weir run --from monday.weir --dir state2 -p 4 job.lua\n",
@@ -586,7 +646,7 @@ static void help_all(FILE *to)
 	fprintf(to, "usage: weir VERB [options] …\n\nverbs:\n");
 	for (int i = 0; i < VERBS; i++)
 		if (!strchr(verbs[i].name, ' '))
-			fprintf(to, "  %-9s %s\n", verbs[i].name, verbs[i].summary);
+			fprintf(to, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
 	fprintf(to, "\nweir help VERB, or weir VERB --help, tells more.\n");
 }
 

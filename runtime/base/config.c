@@ -402,9 +402,10 @@ static void getopt_tables(char *letters, struct option *longs)
 	for (int i = 0; i < wr_options_count; i++) {
 		const struct wr_option *o = &wr_options[i];
 
-		longs[i] =
-		    (struct option){o->name, o->kind == WR_OPT_FLAG ? optional_argument : required_argument,
-				    NULL, LONG_BASE + i};
+		bool optional = o->kind == WR_OPT_FLAG || o->bare;
+
+		longs[i] = (struct option){o->name, optional ? optional_argument : required_argument, NULL,
+					   LONG_BASE + i};
 		if (o->letter) {
 			*letters++ = o->letter;
 			if (o->kind != WR_OPT_FLAG)
@@ -443,7 +444,7 @@ static int unknown_flag(const char *arg)
 static int flag_set(struct wr_config *c, const char *verb, int index)
 {
 	const struct wr_option *o = &wr_options[index];
-	const char *text = optarg ? optarg : "true";
+	const char *text = optarg ? optarg : o->bare ? o->bare : "true";
 	int rc;
 
 	if (!wr_option_takes(o, verb))

@@ -28,6 +28,7 @@ struct wr_option {
 	int64_t min, max;
 	const char *choices;
 	const char *value_name; /* in help: "MS" */
+	const char *bare;	/* STRING: the value where none is given; NULL: one must be */
 	const char *verbs;	/* verbs that take it: "run,check"; NULL = all */
 	const char *help;	/* one sentence */
 };

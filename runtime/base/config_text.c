@@ -271,7 +271,7 @@ void wr_config_help(const char *verb, struct wr_bytes *out)
 		n = o->letter ? snprintf(flag, sizeof flag, "  -%c, --%s", o->letter, o->name)
 			      : snprintf(flag, sizeof flag, "      --%s", o->name);
 		if (o->value_name)
-			snprintf(flag + n, sizeof flag - (size_t)n, " %s", o->value_name);
+			snprintf(flag + n, sizeof flag - (size_t)n, o->bare ? "[=%s]" : " %s", o->value_name);
 		wr_bytes_printf(out, "%-*s", HELP_COLUMN, flag);
 		if (strlen(flag) >= HELP_COLUMN)
 			wr_bytes_printf(out, "\n%*s", HELP_COLUMN, "");
@@ -312,7 +312,7 @@ void wr_config_man(struct wr_bytes *out)
 		put_roff(out, o->name);
 		wr_bytes_printf(out, "\\fR");
 		if (o->value_name)
-			wr_bytes_printf(out, " \\fI%s\\fR", o->value_name);
+			wr_bytes_printf(out, o->bare ? "[=\\fI%s\\fR]" : " \\fI%s\\fR", o->value_name);
 		wr_bytes_put_u8(out, '\n');
 		describe(o, text, sizeof text);
 		put_roff(out, text);

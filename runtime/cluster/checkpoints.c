@@ -55,6 +55,7 @@ struct wr_checkpoints {
 	uint64_t last_ns; /* when it was complete */
 	struct wr_checkpoint_wish *wishes;
 	uint64_t options; /* of the one under way */
+	const char *over; /* why no more are taken, or NULL */
 	int64_t triggered_ms;
 	uint64_t began_ns;
 	char error[512]; /* of the checkpoint under way */
@@ -316,6 +317,7 @@ static void answer(struct wr_checkpoints *c, const struct wr_checkpoint_outcome 
 
 void wr_checkpoints_give_up(struct wr_checkpoints *c, const char *why)
 {
+	c->over = why;
 	answer(c, &(struct wr_checkpoint_outcome){.error = why});
 }
 
@@ -323,6 +325,10 @@ void wr_checkpoints_ask(struct wr_checkpoints *c, struct wr_checkpoint_wish *w, 
 {
 	struct wr_checkpoint_wish **at = &c->wishes;
 
+	if (c->over) {
+		w->done(w, &(struct wr_checkpoint_outcome){.error = c->over});
+		return;
+	}
 	while (*at)
 		at = &(*at)->next;
 	w->next = NULL;

@@ -65,6 +65,11 @@ static void wait_in(struct wr_attempts *a, struct wr_loop *loop)
 		a->o.waits(a->o.waits_arg, loop);
 }
 
+uint32_t wr_attempts_restarts(const struct wr_attempts *a)
+{
+	return wr_restarts_count(a->restarts);
+}
+
 /* A job from what holds now; none if that is its end. */
 static int build(struct wr_attempts *a)
 {

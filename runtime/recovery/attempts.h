@@ -32,5 +32,7 @@ void wr_attempts_free(struct wr_attempts *a);
 int wr_attempts_run(struct wr_attempts *a);
 /* As wr_job_stop; between two attempts it ends at once. Signal handlers on the thread that runs. */
 void wr_attempts_stop(struct wr_attempts *a);
+/* How many times the job was run again; the thread that runs. */
+uint32_t wr_attempts_restarts(const struct wr_attempts *a);
 /* The last that was built, NULL = none. */
 struct wr_job *wr_attempts_job(const struct wr_attempts *a);
