@@ -317,6 +317,7 @@ static int run_script(struct wr_config *c, int argc, char **argv, bool doctor)
 		return complain(EXIT_USAGE);
 	o = draw_options(c, argc, argv);
 	o.doctor = doctor;
+	o.runs = true;
 	if (wr_script_draw(&o, &bytes, &bundle) != WR_OK)
 		return complain(EXIT_USAGE);
 	plan = wr_plan_decode(bytes.data, bytes.len);

@@ -99,15 +99,36 @@ local function check_complete(job)
   end
 end
 
+-- The sources without end from which the records of a sink come that commits at checkpoints, or at the end.
+local function without_end(job, node)
+  if not node.logged then return nil end
+  for _, from in pairs(ancestors(job, node.inputs, {})) do
+    if from.role == "source" and not from.bounded then return from end
+  end
+end
+
+local needs_checkpoints = 'sink "%s" commits at checkpoints, or at the end of its input, and source "%s" has no end: '
+  .. "run the job with --dir"
+
+local function check_guarantees(job, checkpoints)
+  if checkpoints ~= false then return end -- nobody is about to run it
+  for _, node in ipairs(job.nodes) do
+    local from = without_end(job, node)
+    if from then where.fail_at(node.where, needs_checkpoints, node.name, from.name) end
+  end
+end
+
 --- Checks the drawn graph and gives every operator its uid.
 ---@param job weir.Job
 ---@param policy_of fun(node: weir.Node): string
-function M.graph(job, policy_of)
+---@param checkpoints? boolean the job is about to run, with or without them
+function M.graph(job, policy_of, checkpoints)
   uids.assign(job)
   local read = readers(job)
   check_ends(job, read)
   check_complete(job)
   check_dead_letters(job, read, policy_of)
+  check_guarantees(job, checkpoints)
 end
 
 --- What is allowed, and probably not meant. In order of drawing.

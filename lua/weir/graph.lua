@@ -28,6 +28,15 @@ local function label_of(partition, key, tag, input)
   return table.concat(out, ", ")
 end
 
+local guarantees = {
+  none = "guarantee: none", at_least_once = "guarantee: at least once", exactly_once = "guarantee: exactly once",
+}
+
+--- What a sink promises of its records after a crash, in words.
+---@param guarantee "none"|"at_least_once"|"exactly_once"
+---@return string
+function M.guarantee(guarantee) return guarantees[guarantee] end
+
 --- The operators as they were drawn.
 ---@param job weir.Job
 ---@return table model
@@ -37,6 +46,7 @@ function M.logical(job)
     local notes = {}
     if node.verb ~= node.name then notes[#notes + 1] = node.verb end
     if node.role then notes[#notes + 1] = node.role end
+    if node.guarantee then notes[#notes + 1] = M.guarantee(node.guarantee) end
     if node.parallelism then notes[#notes + 1] = "parallelism " .. node.parallelism end
     if not node.uid_derived then notes[#notes + 1] = "uid " .. node.uid end
     nodes[id] = {
@@ -210,6 +220,7 @@ local function logical_json(job)
     nodes[id] = {
       id = id, kind = node.kind, name = node.name, uid = node.uid, uid_derived = node.uid_derived,
       where = node.where, role = node.role or "operator", parallelism = node.parallelism, inputs = inputs,
+      guarantee = node.guarantee,
     }
   end
   return { job = job.name, nodes = nodes }

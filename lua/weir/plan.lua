@@ -438,7 +438,7 @@ function M.make(job, given)
     where.fail_at(nil, "the script drew no job: it begins with weir.job { … } and ends with return job")
   end
   local policy_of = policies(job, given)
-  check.graph(job, policy_of)
+  check.graph(job, policy_of, given.checkpoints)
   local settled = settle(job, given)
   local links = links_of(job, settled)
   local graph = place(job, settled, links)

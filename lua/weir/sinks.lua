@@ -15,11 +15,13 @@ local M = {}
 ---@field steps? table[] native operators in front of it: { kind =, name =, options =, parallelism = }
 ---@field parallelism? integer its own, whatever the job's
 ---@field by? function what it gives for a record goes to the stage beside it
+---@field guarantee "none"|"at_least_once"|"exactly_once" what holds of its records after a crash, with checkpoints
+---@field logged? boolean its records go to the epoch log: it commits at checkpoints, or at the end of bounded input
 local Sink = {}
 Sink.__index = Sink
 
-local function sink(kind, name, o)
-  return setmetatable({ kind = kind, name = name, options = o }, Sink)
+local function sink(kind, name, o, guarantee)
+  return setmetatable({ kind = kind, name = name, options = o, guarantee = guarantee }, Sink)
 end
 
 ---@class weir.PrintOptions
@@ -33,7 +35,7 @@ end
 function M.print(opts)
   return sink("print", "print", options.check("weir.print", opts, {
     format = options.one_of("json", "table", "raw"):optional(),
-  }, "format"))
+  }, "format"), "none")
 end
 
 ---@class weir.StdoutOptions
@@ -45,25 +47,40 @@ end
 function M.stdout(opts)
   return sink("stdout", "stdout", options.check("weir.stdout", opts, {
     format = formats.type:default(formats.json()),
-  }, "format"))
+  }, "format"), "none")
 end
 
 ---@class weir.FileSinkOptions
 ---@field path string the file; with several subtasks each writes `path`.0, `path`.1 …
 ---@field format? weir.Format default weir.json()
 ---@field append? boolean go on behind what is there instead of replacing it; default false
+---@field guarantee? "none"|"exactly_once" default "none"
 
 --- Plain files, written by I/O threads.
 ---
 ---   stream:sink(weir.file_sink { path = "out/result.ndjson" })
+---
+--- With `guarantee = "exactly_once"` each line is there once, whatever crashes: lines appear when the checkpoint that
+--- covers them is complete (without checkpoints at the end of the input). Beside each file lies `path`.commit, which
+--- says how much of it is committed; the subtasks write `path`, `path`.1, `path`.2 …; json and lines only.
 ---@param opts weir.FileSinkOptions|string
 ---@return weir.Sink
 function M.file_sink(opts)
-  return sink("file", "file_sink", options.check("weir.file_sink", opts, {
+  local o = options.check("weir.file_sink", opts, {
     path = options.string,
     format = formats.type:default(formats.json()),
     append = options.boolean:default(false),
-  }, "path"))
+    guarantee = options.one_of("none", "exactly_once"):default "none",
+  }, "path")
+  local guarantee = o.guarantee
+  o.guarantee = nil
+  if guarantee == "none" then return sink("file", "file_sink", o, guarantee) end
+  if o.format.kind == "csv" then
+    where.fail 'weir.file_sink: guarantee = "exactly_once" writes json and lines, not csv'
+  end
+  local s = sink("file_once", "file_sink", o, guarantee)
+  s.logged = true
+  return s
 end
 
 ---@class weir.RollOptions each may be left out; `false` in place of all: only the end of the input
@@ -181,7 +198,7 @@ function M.rolling_files(opts)
   o.suffix = o.suffix or suffixes[o.format.kind] .. suffixes[o.compression]
   local by = type(o.bucket) == "function" and o.bucket or nil
   if by then o.bucket = { { given = "\1" .. "1" } } end
-  local s = sink("rolling_files", "rolling_files", o)
+  local s = sink("rolling_files", "rolling_files", o, "exactly_once")
   s.by = by
   return s
 end
@@ -203,13 +220,13 @@ function M.tcp_sink(opts)
     retries = options.integer_in(-1, 2 ^ 31):default(0),
     retry_every = duration.positive:default(500),
     format = formats.type:default(formats.json()),
-  }, "port"))
+  }, "port"), "none")
 end
 
 --- Drops all records; counts them.
 ---@return weir.Sink
 function M.discard(opts)
-  return sink("discard", "discard", options.check("weir.discard", opts, {}))
+  return sink("discard", "discard", options.check("weir.discard", opts, {}), "none")
 end
 
 ---@class weir.CollectOptions
@@ -221,7 +238,7 @@ end
 function M.collect(opts)
   return sink("collect", "collect", options.check("weir.collect", opts, {
     name = options.string:default "collect",
-  }, "name"))
+  }, "name"), "none")
 end
 
 ---@class weir.ChecksumOptions
@@ -244,7 +261,7 @@ function M.checksum(opts)
     weight = options.string:optional(),
     last_of = options.string:optional(),
   }, "fields")
-  local s = sink("print", "print", { format = "raw" })
+  local s = sink("print", "print", { format = "raw" }, "none")
   s.steps = {
     { kind = "checksum", name = "checksum", options = o },
     { kind = "checksum_total", name = "checksum_total", options = {}, parallelism = 1 },

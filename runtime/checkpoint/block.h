@@ -21,6 +21,8 @@ enum wr_block_kind {
 	WR_BLOCK_MANIFEST = 6, /* the whole of a manifest */
 	WR_BLOCK_END = 7,      /* nothing follows; the payload is the number of blocks before, a u64 */
 	WR_BLOCK_INDEX = 8,    /* of a savepoint: where its blobs are */
+	WR_BLOCK_ROWS = 9,     /* rows as they lie in buffers (record/FORMAT.md, Element) */
+	WR_BLOCK_NAMES = 10,   /* ids of further blobs that this one needs, each with a NUL behind it */
 	WR_BLOCK_KINDS,
 };
 

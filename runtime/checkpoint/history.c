@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* history: see history.h. */
+#define XXH_INLINE_ALL
 #include "checkpoint/history.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 #include "base/error.h"
 #include "base/log.h"
 #include "checkpoint/block.h"
+
+#define LOGS "logs"
 
 static struct wr_mem mem = WR_MEM_INIT("checkpoint.history");
 
@@ -21,6 +25,12 @@ void wr_history_blob_id(uint64_t checkpoint, uint32_t vertex, uint32_t subtask, 
 {
 	snprintf(id, WR_HISTORY_ID, "chk-%" PRIu64 "/%" PRIu32 "-%" PRIu32 ".state", checkpoint, vertex,
 		 subtask);
+}
+
+void wr_history_log_id(const char *uid, uint32_t log, uint64_t after, char id[WR_HISTORY_ID])
+{
+	snprintf(id, WR_HISTORY_ID, LOGS "/%016" PRIx64 "-%" PRIu32 "-%" PRIu64,
+		 (uint64_t)XXH3_64bits(uid, strlen(uid)), log, after);
 }
 
 /* ---- the list ---- */
@@ -98,14 +108,59 @@ static int check_blob(struct wr_blobs *blobs, const char *id)
 	return rc == WR_END ? WR_OK : wr_error_wrap(rc, "%s", id);
 }
 
+static int names_of(const struct wr_block *block, int (*each)(void *arg, const char *name), void *arg)
+{
+	const char *p = (const char *)block->payload, *end = p + block->len;
+	int rc = WR_OK;
+
+	if (block->len && end[-1])
+		return wr_error_set(WR_EUSER, "its list of blobs is malformed");
+	for (; p < end && rc == WR_OK; p += strlen(p) + 1)
+		rc = each(arg, p);
+	return rc;
+}
+
+/* They stand in front of all that is large. */
+int wr_history_each_name(struct wr_blobs *blobs, const char *id, int (*each)(void *arg, const char *name),
+			 void *arg)
+{
+	struct wr_block block = {0};
+	struct wr_block_reader r;
+	struct wr_blob_view view;
+	int rc = blobs->ops->open(blobs, id, &view);
+
+	if (rc != WR_OK)
+		return rc == WR_END ? wr_error_set(WR_EUSER, "%s is missing", id) : rc;
+	wr_block_reader_init(&r, view.data, view.len);
+	do {
+		rc = wr_block_peek(&r, &block);
+		if (rc == WR_OK && block.kind == WR_BLOCK_NAMES)
+			rc = wr_block_load(&r, &block);
+		if (rc == WR_OK && block.kind == WR_BLOCK_NAMES)
+			rc = names_of(&block, each, arg);
+	} while (rc == WR_OK && (block.kind == WR_BLOCK_TASK || block.kind == WR_BLOCK_NAMES));
+	wr_block_reader_deinit(&r);
+	blobs->ops->close(blobs, &view);
+	return rc == WR_END ? WR_OK : rc;
+}
+
+static int check_named(void *blobs, const char *id)
+{
+	return check_blob(blobs, id);
+}
+
 int wr_history_verify(struct wr_blobs *blobs, const struct wr_manifest *m)
 {
 	int rc = WR_OK;
 
 	for (uint32_t v = 0; v < m->vertex_count; v++)
-		for (uint32_t i = 0; i < m->vertices[v].parallelism && rc == WR_OK; i++)
-			if (m->vertices[v].tasks[i].blob)
-				rc = check_blob(blobs, m->vertices[v].tasks[i].blob);
+		for (uint32_t i = 0; i < m->vertices[v].parallelism && rc == WR_OK; i++) {
+			const char *id = m->vertices[v].tasks[i].blob;
+
+			rc = id ? check_blob(blobs, id) : WR_OK;
+			if (rc == WR_OK && id)
+				rc = wr_history_each_name(blobs, id, check_named, blobs);
+		}
 	return rc;
 }
 
@@ -182,6 +237,104 @@ static int remove_one(struct wr_blobs *blobs, uint64_t number)
 	return rc == WR_OK ? blobs->ops->remove(blobs, id) : rc;
 }
 
+/* ---- logs of sinks that no checkpoint names ---- */
+
+struct logs {
+	struct wr_blobs *blobs;
+	uint64_t complete;
+	struct wr_arena arena; /* of the names below */
+	char **kept;	       /* sorted once they are all there */
+	uint32_t count, cap;
+};
+
+static int keep_name(void *arg, const char *name)
+{
+	struct logs *l = arg;
+	char *copy = wr_arena_strndup(&l->arena, name, strlen(name));
+
+	if (l->count == l->cap) {
+		uint32_t cap = 2 * l->cap + 16;
+		char **kept = wr_arena_alloc(&l->arena, cap * sizeof *kept);
+
+		if (!kept)
+			return WR_EFATAL;
+		if (l->count)
+			memcpy(kept, l->kept, l->count * sizeof *kept);
+		l->kept = kept;
+		l->cap = cap;
+	}
+	l->kept[l->count++] = copy;
+	return copy ? WR_OK : WR_EFATAL;
+}
+
+static int keep_names_of(struct logs *l, uint64_t number)
+{
+	char id[WR_HISTORY_ID];
+	struct wr_manifest m;
+	struct wr_blob_view view;
+	int rc;
+
+	wr_history_manifest_id(number, id);
+	rc = l->blobs->ops->open(l->blobs, id, &view);
+	if (rc != WR_OK)
+		return rc;
+	rc = wr_manifest_decode(view.data, view.len, &l->arena, &m);
+	l->blobs->ops->close(l->blobs, &view);
+	for (uint32_t v = 0; rc == WR_OK && v < m.vertex_count; v++)
+		for (uint32_t i = 0; rc == WR_OK && i < m.vertices[v].parallelism; i++)
+			if (m.vertices[v].tasks[i].blob)
+				rc =
+				    wr_history_each_name(l->blobs, m.vertices[v].tasks[i].blob, keep_name, l);
+	return rc;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int remove_log(void *arg, const char *name)
+{
+	struct logs *l = arg;
+	const char *dash = strrchr(name, '-');
+	char id[WR_HISTORY_ID + 256], *at = id;
+	bool named;
+
+	snprintf(id, sizeof id, LOGS "/%.255s", name);
+	named = l->count && bsearch(&at, l->kept, l->count, sizeof *l->kept, by_text);
+	if (!dash || !wr_history_log_may_go(strtoull(dash + 1, NULL, 10), l->complete, named))
+		return WR_OK;
+	return l->blobs->ops->remove(l->blobs, id);
+}
+
+static int any(void *arg, const char *name)
+{
+	(void)name;
+	*(bool *)arg = true;
+	return WR_OK;
+}
+
+/* What none of the `kept` newest checkpoints of the list names. Where one of these cannot be read, nothing is
+ * touched. */
+static int remove_logs(struct wr_blobs *blobs, const uint64_t *kept, uint32_t count)
+{
+	struct logs l = {.blobs = blobs, .complete = count ? kept[0] : 0};
+	bool there = false;
+	int rc = blobs->ops->list(blobs, LOGS, any, &there);
+
+	if (rc != WR_OK || !there)
+		return rc;
+	wr_arena_init(&l.arena, &mem);
+	for (uint32_t i = 0; i < count && rc == WR_OK; i++)
+		rc = keep_names_of(&l, kept[i]);
+	if (rc == WR_OK && l.count)
+		qsort(l.kept, l.count, sizeof *l.kept, by_text);
+	if (rc == WR_OK)
+		rc = blobs->ops->list(blobs, LOGS, remove_log, &l);
+	wr_arena_deinit(&l.arena);
+	return rc;
+}
+
 static bool holds(struct wr_blobs *blobs, uint64_t number)
 {
 	char id[WR_HISTORY_ID];
@@ -202,13 +355,17 @@ int wr_history_remove_old(struct wr_blobs *blobs, uint64_t newest, uint32_t reta
 	int rc = list_all(blobs, &l);
 
 	for (uint32_t i = 0; i < l.count && rc == WR_OK; i++) {
-		if (l.numbers[i] > newest)
+		uint64_t number = l.numbers[i];
+
+		if (number > newest)
 			continue;
-		if (kept < retain && holds(blobs, l.numbers[i]))
-			kept++;
+		if (kept < retain && holds(blobs, number))
+			l.numbers[kept++] = number;
 		else
-			rc = remove_one(blobs, l.numbers[i]);
+			rc = remove_one(blobs, number);
 	}
+	if (rc == WR_OK)
+		rc = remove_logs(blobs, l.numbers, kept);
 	wr_free(&mem, l.numbers);
 	return rc;
 }

@@ -3,6 +3,8 @@
  *
  *   chk-12/manifest        published last: the checkpoint holds
  *   chk-12/3-0.state       a blob of vertex 3, subtask 0
+ *   logs/5f3a…-0-11        what an exactly-once sink was given behind barrier 11 (commit/): a blob that the
+ *                          state of its subtask names (WR_BLOCK_NAMES), and so belongs to the checkpoint
  *
  * What has a number below a kept one and no manifest is a leftover of an attempt that died. Functions block;
  * one thread at a time.
@@ -16,6 +18,15 @@ enum { WR_HISTORY_ID = 64 };
 void wr_history_manifest_id(uint64_t checkpoint, char id[WR_HISTORY_ID]);
 void wr_history_blob_id(uint64_t checkpoint, uint32_t vertex, uint32_t subtask, char id[WR_HISTORY_ID]);
 
+/* The blob of what a sink's subtask `log` is given from when `after` was the newest number given out. */
+void wr_history_log_id(const char *uid, uint32_t log, uint64_t after, char id[WR_HISTORY_ID]);
+/* May such a blob go, once checkpoint `complete` holds? Not while a kept checkpoint names it, nor while it
+ * may still be written: what was begun before `complete` was cut by its barrier. */
+static inline bool wr_history_log_may_go(uint64_t after, uint64_t complete, bool named)
+{
+	return !named && after < complete;
+}
+
 /* The newest checkpoint whose manifest and blobs are all undamaged; those that are not are named in the log
  * and passed over. Everything in *out lives in `arena`. WR_OK, WR_END: there is none, WR_EUSER: there are,
  * but none holds, or an error. *newest is the highest number that was ever begun there, so that none is given
@@ -26,8 +37,12 @@ int wr_history_latest(struct wr_blobs *blobs, struct wr_arena *arena, struct wr_
 int wr_history_open(struct wr_blobs *blobs, uint64_t number, struct wr_arena *arena, struct wr_manifest *out);
 /* The number in a name like "chk-12"; false: it is none that is written here. */
 bool wr_history_number(const char *name, uint64_t *number);
+/* Calls `each` for the further blobs that the blob `id` of a subtask names, until it gives no WR_OK, and
+ * gives that. */
+int wr_history_each_name(struct wr_blobs *blobs, const char *id, int (*each)(void *arg, const char *name),
+			 void *arg);
 /* Reads all of a checkpoint and checks every sum. WR_EUSER says which blob is damaged, or missing. */
 int wr_history_verify(struct wr_blobs *blobs, const struct wr_manifest *m);
 /* Removes what is older than the `retain` newest that hold, `newest` among them; manifests first, so that a
- * crash leaves no half checkpoint that claims to hold. */
+ * crash leaves no half checkpoint that claims to hold; then the logs that none of the kept ones names. */
 int wr_history_remove_old(struct wr_blobs *blobs, uint64_t newest, uint32_t retain);

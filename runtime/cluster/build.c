@@ -362,7 +362,8 @@ static void making_env(struct making *m)
 					   .vertex = m->vertex,
 					   .folder_id = c ? c->folder_id : 0,
 					   .run = c ? c->newest + 1 : 1,
-					   .bundle = j->o.bundle};
+					   .bundle = j->o.bundle,
+					   .durable = c || j->o.restore ? &j->durable : NULL};
 }
 
 static void making_drop(struct making *m, struct wr_stage_def *stages)

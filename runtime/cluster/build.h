@@ -37,6 +37,7 @@ struct wr_job {
 	bool leaving, draining;		     /* it is asked for */
 	bool left;			     /* it holds, or the user does not wait for it any more */
 	struct wr_swap *swap;
+	struct wr_durable durable; /* with checkpoints, or when it begins at one */
 	/* any thread */
 	struct wr_mailbox mailbox; /* the coordinator's */
 	pthread_mutex_t mutex;	   /* of the first failure */

@@ -47,7 +47,6 @@ struct wr_checkpoints {
 	struct wr_bytes *sources;    /* by source of the job: its enumerator's state at the trigger */
 	struct publishing publishing, finishing; /* the latter: of the end of the job */
 	struct removing removing;
-	uint64_t lineage;
 	uint64_t swap_asked;	    /* the option, 0 = not */
 	uint64_t swapping, swapped; /* numbers, 0 = none; the former under way */
 	bool wanted;		    /* by a task, and not begun yet */
@@ -195,7 +194,7 @@ static int manifest_of(struct wr_checkpoints *c, uint64_t checkpoint, bool finis
 {
 	const struct wr_plan *p = c->job->o.plan;
 	struct wr_manifest m = {.checkpoint = checkpoint,
-				.lineage = c->lineage,
+				.lineage = c->o.lineage,
 				.origin = c->o.origin	  ? c->o.origin
 					  : c->o.restored ? c->o.restored->origin
 							  : "",
@@ -589,6 +588,13 @@ int wr_checkpoints_finish(struct wr_checkpoints *c)
 
 /* ---- life ---- */
 
+uint64_t wr_lineage(const struct wr_manifest *restored, bool another, struct wr_clock *clock)
+{
+	struct wr_rand draw = {wr_clock_ns(clock) ^ (uint64_t)wr_clock_ms(clock) << 20};
+
+	return restored && !another ? restored->lineage : wr_rand_next(&draw) >> 1;
+}
+
 static int init(struct wr_checkpoints *c)
 {
 	const struct wr_plan *p = c->job->o.plan;
@@ -599,9 +605,7 @@ static int init(struct wr_checkpoints *c)
 					   .tasks = c->job->task_count,
 					   .last = c->o.newest};
 	uint64_t now_ns = wr_clock_ns(c->job->o.clock);
-	struct wr_rand draw = {now_ns ^ (uint64_t)wr_clock_ms(c->job->o.clock) << 20};
 
-	c->lineage = c->o.restored && !c->o.origin ? c->o.restored->lineage : wr_rand_next(&draw) >> 1;
 	c->last.checkpoint = c->o.restored ? c->o.restored->checkpoint : 0;
 	c->task_count = o.tasks;
 	c->first = wr_zalloc(&mem, p->vertex_count * sizeof *c->first);

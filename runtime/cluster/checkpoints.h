@@ -21,10 +21,16 @@ struct wr_checkpoint_options {
 	bool at_least_once;
 	const char *script;		    /* hash of the bundle */
 	const struct wr_manifest *restored; /* where the job begins, NULL = anew; borrowed */
-	const char *origin; /* the savepoint with which a lineage begins, NULL: that of `restored` goes on */
-	uint64_t newest;    /* highest number that was ever begun in `blobs` */
-	uint64_t folder_id; /* of `blobs` (checkpoint/folder_id.h) */
+	const char *origin;  /* the savepoint with which a lineage begins, NULL: that of `restored` goes on */
+	uint64_t newest;     /* highest number that was ever begun in `blobs` */
+	uint64_t folder_id;  /* of `blobs` (checkpoint/folder_id.h) */
+	uint64_t lineage;    /* of the job (wr_lineage) */
+	bool skip_committed; /* as in struct wr_durable */
 };
+
+/* The lineage of a job that begins at `restored` (NULL = anew); a new one is drawn where it begins anew, or
+ * is to be another job from there on, so that what its sinks have committed so far tells nothing of it. */
+uint64_t wr_lineage(const struct wr_manifest *restored, bool another, struct wr_clock *clock);
 
 struct wr_checkpoints;
 /* NULL with the error set. */

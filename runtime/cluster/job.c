@@ -416,6 +416,17 @@ static int job_init(struct wr_job *j)
 				      .arg = j};
 	int rc;
 
+	if (j->o.restore)
+		j->durable =
+		    (struct wr_durable){.lineage = wr_lineage(j->o.restore->manifest, true, j->o.clock),
+					.newest = j->o.restore->manifest->checkpoint,
+					.restore = j->o.restore};
+	if (j->o.checkpoints)
+		j->durable = (struct wr_durable){.blobs = j->o.checkpoints->blobs,
+						 .lineage = j->o.checkpoints->lineage,
+						 .newest = j->o.checkpoints->newest,
+						 .restore = j->o.restore,
+						 .skip_committed = j->o.checkpoints->skip_committed};
 	j->loop = wr_loop_new(j->o.clock);
 	j->io = wr_iopool_new(IO_THREADS_MAX);
 	j->sched = wr_sched_new(&so);

@@ -83,12 +83,3 @@ void wr_commits_hold(struct wr_commits *c, bool held);
 /* The trial failed, and the job goes back to barrier `number`: what was logged behind it is forgotten. Only
  * while held, and nothing behind `number` was complete before. */
 void wr_commits_drop_behind(struct wr_commits *c, uint64_t number);
-
-/* ---- which logs may go ---- */
-
-/* May the blob of an epoch `after` go, once checkpoint `complete` holds? Not while a kept checkpoint names
- * it, nor while it may still be written: all that was begun before `complete` was cut by its barrier. */
-static inline bool wr_commits_may_go(uint64_t after, uint64_t complete, bool named)
-{
-	return !named && after < complete;
-}

@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* connect: the lists of what this folder offers, by the kinds that plans name. */
 #include "connect/connect.h"
+#include "commit/sink.h"
 #include "connect/kinds.h"
 
 const struct wr_stage_kind wr_connect_kinds[] = {
-    {"collect", &wr_collect_ops},   {"discard", &wr_discard_ops},   {"feed", &wr_feed_ops},
-    {"file", &wr_file_sink_ops},    {"files", &wr_files_ops},	    {"print", &wr_print_ops},
-    {"sequence", &wr_sequence_ops}, {"stdin", &wr_stdin_ops},	    {"stdout", &wr_print_ops},
-    {"tcp", &wr_tcp_ops},	    {"tcp_sink", &wr_tcp_sink_ops}, {"values", &wr_values_ops},
+    {"collect", &wr_collect_ops},
+    {"discard", &wr_discard_ops},
+    {"feed", &wr_feed_ops},
+    {"file", &wr_file_sink_ops},
+    {"file_once", &wr_file_once_ops},
+    {"files", &wr_files_ops},
+    {"print", &wr_print_ops},
+    {"sequence", &wr_sequence_ops},
+    {"stdin", &wr_stdin_ops},
+    {"stdout", &wr_print_ops},
+    {"tcp", &wr_tcp_ops},
+    {"tcp_sink", &wr_tcp_sink_ops},
+    {"values", &wr_values_ops},
 };
 const unsigned wr_connect_kinds_count = sizeof wr_connect_kinds / sizeof wr_connect_kinds[0];
 

@@ -71,6 +71,7 @@ static int begin_again(struct wr_harness *h)
 		return rc < 0 ? rc : wr_error_set(WR_EBUG, "a checkpoint that holds is not there");
 	h->restore = (struct wr_restore){h->blobs, &h->saved};
 	h->checkpoints.restored = &h->saved;
+	h->checkpoints.lineage = h->saved.lineage;
 	rc = wr_harness_make_job(h, false);
 	return rc == WR_OK ? wr_harness_settle(h) : rc;
 }

@@ -85,6 +85,7 @@ static int build(struct wr_attempts *a)
 		c->restored = o->restore ? o->restore->manifest : NULL;
 		c->newest = wr_resume_newest(a->o.resume);
 		c->folder_id = wr_resume_folder_id(a->o.resume);
+		c->lineage = wr_lineage(c->restored, c->origin || a->o.allow_duplicates, o->clock);
 		a->checkpoint = c->restored ? c->restored->checkpoint : 0;
 	}
 	if (o->restore && o->restore->manifest->finished) {

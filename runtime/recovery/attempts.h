@@ -18,6 +18,7 @@ struct wr_attempts_options {
 	struct wr_resume *resume; /* NULL: no checkpoints; borrowed */
 	struct wr_report *report; /* watches each attempt; borrowed */
 	struct wr_restart_options restarts;
+	bool allow_duplicates; /* what was committed beyond the restored checkpoint may come again */
 	/* Told in which loop the thread waits from now on, before the one of before is freed. May be NULL. */
 	void (*waits)(void *arg, struct wr_loop *loop);
 	void *waits_arg;

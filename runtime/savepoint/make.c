@@ -37,6 +37,26 @@ static int copy_blob(struct wr_blobs *from, struct wr_blobs *to, const char *id)
 	return rc;
 }
 
+struct copying {
+	struct wr_blobs *from, *to;
+};
+
+static int copy_named(void *arg, const char *id)
+{
+	const struct copying *c = arg;
+
+	return copy_blob(c->from, c->to, id);
+}
+
+/* A subtask's blob, and those that it names. */
+static int copy_task(struct wr_blobs *from, struct wr_blobs *to, const char *id)
+{
+	struct copying c = {from, to};
+	int rc = copy_blob(from, to, id);
+
+	return rc == WR_OK ? wr_history_each_name(from, id, copy_named, &c) : rc;
+}
+
 static int publish(struct wr_blobs *to, const struct wr_manifest *m)
 {
 	struct wr_bytes encoded = WR_BYTES_EMPTY;
@@ -66,7 +86,7 @@ int wr_savepoint_make(struct wr_blobs *from, const struct wr_manifest *m, const 
 	for (uint32_t v = 0; v < m->vertex_count; v++)
 		for (uint32_t i = 0; i < m->vertices[v].parallelism && rc == WR_OK; i++)
 			if (m->vertices[v].tasks[i].blob)
-				rc = copy_blob(from, to, m->vertices[v].tasks[i].blob);
+				rc = copy_task(from, to, m->vertices[v].tasks[i].blob);
 	if (rc == WR_OK)
 		rc = publish(to, m);
 	to->ops->free(to);

@@ -89,7 +89,11 @@ static void put_settings(const struct wr_draw_options *o, struct wr_bytes *out)
 	const struct wr_config *c = o->config;
 	bool max = wr_config_is_set(c, "max-parallelism");
 
-	wr_value_put_record(out, max ? 6 : 5);
+	wr_value_put_record(out, 5 + max + o->runs);
+	if (o->runs) {
+		wr_value_put_name(out, "checkpoints");
+		wr_value_put_bool(out, wr_config_is_set(c, "dir"));
+	}
 	wr_value_put_name(out, "doctor");
 	wr_value_put_bool(out, o->doctor);
 	wr_value_put_name(out, "format");

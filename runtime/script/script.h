@@ -25,6 +25,7 @@ struct wr_draw_options {
 	int arg_count;
 	const struct wr_config *config; /* parallelism, lua-path, unsafe, on-error, … */
 	bool doctor; /* subtasks watch their Lua, and report at the end on standard error */
+	bool runs;   /* the job is about to run: with checkpoints if the config has `dir` */
 	/* Instead of a file: functions of a test, packed (lua/weir/internal/carry.lua); path is a name. */
 	const void *carried;
 	size_t carried_len;

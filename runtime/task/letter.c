@@ -57,7 +57,7 @@ static bool type_known(int64_t type)
 {
 	return (type >= WR_LETTER_STOP && type <= WR_LETTER_ABORT) ||
 	       (type >= WR_LETTER_ACK && type <= WR_LETTER_RETURNED) ||
-	       (type >= WR_LETTER_SPLIT_WANTED && type <= WR_LETTER_ANSWER);
+	       (type >= WR_LETTER_SPLIT_WANTED && type <= WR_LETTER_DONE);
 }
 
 /* Number of members of a list; 0 when it is none. */

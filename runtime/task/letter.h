@@ -43,6 +43,7 @@ enum wr_letter_type {
 	WR_LETTER_FEED = 70,
 	/* a stage → itself, from a thread of its own: what came from outside */
 	WR_LETTER_ANSWER = 71,
+	WR_LETTER_DONE = 72, /* what was begun there is done */
 };
 
 /* The task that a letter goes to, or comes from. */

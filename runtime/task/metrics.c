@@ -48,6 +48,11 @@ const struct wr_metric_def wr_op_metrics[WR_OP_METRICS] = {
 	{"in_flight", WR_GAUGE, "rows",
 	 "Rows that an async operator is with, those included whose results wait for their turn."},
     [WR_OP_IN_FLIGHT_MAX] = {"in_flight_max", WR_GAUGE, "rows", "The most that there were at once."},
+    [WR_OP_LOGGED] = {"logged_bytes", WR_GAUGE, "bytes",
+		      "Logged for an exactly-once sink and not committed yet."},
+    [WR_OP_COMMIT_LAG] = {"commit_lag_bytes", WR_GAUGE, "bytes",
+			  "Those of them that a complete checkpoint covers: how far commits lag."},
+    [WR_OP_COMMITS] = {"commits", WR_COUNTER, "epochs", "Epochs that an exactly-once sink has committed."},
 };
 
 enum output_metric {
@@ -137,6 +142,16 @@ static void tell_task(const struct wr_task *t, struct wr_metric_reading *r)
 	wr_metric_tell(r, &task_metrics[QUEUED], queued);
 }
 
+/* What only some kinds of operators have is told of those. */
+static bool is_told(const struct wr_op_stats *o, unsigned metric)
+{
+	if (metric == WR_OP_IN_FLIGHT || metric == WR_OP_IN_FLIGHT_MAX)
+		return wr_metric_get(&o->in_flight_max) > 0;
+	if (metric == WR_OP_LOGGED || metric == WR_OP_COMMIT_LAG || metric == WR_OP_COMMITS)
+		return wr_metric_get(&o->logged) > 0 || wr_metric_get(&o->commits) > 0;
+	return true;
+}
+
 static void tell_operator(const struct wr_op_stats *o, uint64_t id, struct wr_metric_reading *r)
 {
 	const wr_metric *const values[WR_OP_METRICS] = {
@@ -149,12 +164,14 @@ static void tell_operator(const struct wr_op_stats *o, uint64_t id, struct wr_me
 	    [WR_OP_LATE_DROPPED] = &o->late_dropped,
 	    [WR_OP_IN_FLIGHT] = &o->in_flight,
 	    [WR_OP_IN_FLIGHT_MAX] = &o->in_flight_max,
+	    [WR_OP_LOGGED] = &o->logged,
+	    [WR_OP_COMMIT_LAG] = &o->commit_lag,
+	    [WR_OP_COMMITS] = &o->commits,
 	};
-	unsigned told = wr_metric_get(&o->in_flight_max) ? WR_OP_METRICS : WR_OP_IN_FLIGHT;
-
 	wr_metric_part(r, "operators", o->name, id);
-	for (unsigned i = 0; i < told; i++)
-		wr_metric_tell(r, &wr_op_metrics[i], wr_metric_get(values[i]));
+	for (unsigned i = 0; i < WR_OP_METRICS; i++)
+		if (is_told(o, i))
+			wr_metric_tell(r, &wr_op_metrics[i], wr_metric_get(values[i]));
 }
 
 static void tell_output(const struct wr_writer *w, uint64_t id, struct wr_metric_reading *r)

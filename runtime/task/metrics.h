@@ -21,6 +21,9 @@ enum wr_op_metric {
 	WR_OP_LATE_DROPPED,
 	WR_OP_IN_FLIGHT,
 	WR_OP_IN_FLIGHT_MAX,
+	WR_OP_LOGGED,
+	WR_OP_COMMIT_LAG,
+	WR_OP_COMMITS,
 	WR_OP_METRICS,
 };
 extern const struct wr_metric_def wr_op_metrics[WR_OP_METRICS];

@@ -209,6 +209,8 @@ static int take_block(struct restoring *r, uint32_t vertex, uint32_t subtask, st
 			return WR_OK;
 		rc = wr_block_load(in, block);
 		return rc == WR_OK ? take_operator(r, &r->stages[i], subtask, block) : rc;
+	case WR_BLOCK_NAMES: /* the stage knows them by its own state */
+		return WR_OK;
 	case WR_BLOCK_VALUES:
 	case WR_BLOCK_TIMERS:
 		/* S15: broadcast state is the same in all; new subtasks take it in turn */

@@ -18,7 +18,8 @@
 struct part { /* of one stage */
 	struct wr_frozen *keyed, *broadcast;
 	uint32_t group_first, group_last;
-	struct wr_bytes own; /* one tagged value, or nothing */
+	struct wr_bytes own;   /* one tagged value, or nothing */
+	struct wr_bytes names; /* of further blobs */
 	int64_t watermark, passed;
 	bool ended; /* END has passed it: there is nothing of it */
 };
@@ -76,6 +77,7 @@ static void snapshot_free(struct snapshot *s)
 		if (s->parts[i].broadcast)
 			wr_frozen_unref(s->parts[i].broadcast);
 		wr_bytes_deinit(&s->parts[i].own);
+		wr_bytes_deinit(&s->parts[i].names);
 	}
 	wr_bytes_deinit(&s->channels);
 	wr_free(&mem, s->why);
@@ -186,6 +188,10 @@ static int put_all(const struct snapshot *s, struct wr_block_writer *w)
 	uint32_t stages = s->all->task->chain.stage_count;
 	int rc = put_task(s, w);
 
+	for (uint32_t i = 0; i < stages && rc == WR_OK; i++)
+		if (s->parts[i].names.len)
+			rc = wr_block_put(w, &(struct wr_block){WR_BLOCK_NAMES, i, 0, s->parts[i].names.data,
+								(uint32_t)s->parts[i].names.len});
 	for (uint32_t i = 0; i < stages && rc == WR_OK; i++)
 		if (s->parts[i].own.len)
 			rc = wr_block_put(w, &(struct wr_block){WR_BLOCK_OPERATOR, i, 0, s->parts[i].own.data,
@@ -315,6 +321,8 @@ static void take(struct snapshot *s, struct wr_stage *stage)
 		p->passed = p->passed == WR_TS_MAX ? before->passed : p->passed;
 	}
 	if (stage->ops->save && (stage->ops->save(stage, &p->own) != WR_OK || p->own.failed))
+		fail(s);
+	if (stage->ops->names && (stage->ops->names(stage, &p->names) != WR_OK || p->names.failed))
 		fail(s);
 	if (stage->store) {
 		wr_key_group_range(stage->env->max_parallelism, stage->env->parallelism, stage->env->subtask,

@@ -111,6 +111,9 @@ struct wr_stage_ops {
 	 * it, and may append its state if `save` gave none. On an I/O thread, once at most for a `save`, in
 	 * their order; the task's part of the checkpoint holds only behind it. */
 	int (*settle)(struct wr_stage *s, uint64_t checkpoint, struct wr_bytes *out);
+	/* Behind `save`: ids of further blobs that what it gave needs, each with a NUL behind it. They belong
+	 * to the checkpoint, and to savepoints that are made of it; durable behind `settle`. */
+	int (*names)(struct wr_stage *s, struct wr_bytes *out);
 	/* Behind open, before anything else: what `save` and `settle` gave. */
 	int (*restore)(struct wr_stage *s, const struct wr_saved_state *saved);
 	/* All input was handled and the last watermark passed: emit what is left. WR_AGAIN: call again when
@@ -151,6 +154,21 @@ struct wr_op_stats {
 	wr_metric late;			    /* rows that came too late */
 	wr_metric late_dropped;		    /* those of them that nobody reads */
 	wr_metric in_flight, in_flight_max; /* rows that an async function is with, now and at most */
+	wr_metric logged;		    /* bytes logged that are not in the target yet */
+	wr_metric commit_lag;		    /* those of them that may be there */
+	wr_metric commits;		    /* epochs committed */
+};
+
+struct wr_blobs;
+struct wr_restore;
+
+/* The checkpoints of the job that a task is of. As long as the job. */
+struct wr_durable {
+	struct wr_blobs *blobs; /* NULL: it begins at one, and takes none */
+	uint64_t lineage;	/* of the job */
+	uint64_t newest;	/* highest number of a checkpoint that was ever begun, before this job */
+	const struct wr_restore *restore; /* where the job begins, NULL = anew */
+	bool skip_committed; /* restored below what was committed: so much of what comes is dropped */
 };
 
 /* What a stage knows of the world; filled by the task before open. */
@@ -169,6 +187,7 @@ struct wr_stage_env {
 	uint64_t folder_id; /* drawn once for the folder of the job's checkpoints; 0 = it takes none */
 	uint64_t run;	    /* rises: no checkpoint of an earlier attempt has this number or a higher one */
 	void *bundle;	    /* struct wr_bundle of the script layer; opaque here */
+	const struct wr_durable *durable; /* NULL: the job neither begins at a checkpoint nor takes any */
 };
 
 struct wr_chain; /* task/port.h */

@@ -21,9 +21,9 @@ test (logical)
 files                         source  job.lua:2
 └─ flat_map                   uid split  job.lua:2
   ├─hash(lang, word)─▶ count  job.lua:3
-  │ └─ print                  sink  job.lua:3
+  │ └─ print                  sink  guarantee: none  job.lua:3
   └─side output odd─▶ check   co_map  job.lua:5
-    └─ discard                sink  job.lua:5
+    └─ discard                sink  guarantee: none  job.lua:5
 from                          source  job.lua:4
 └─broadcast, input 2─▶ check (drawn above)
 ]], graph { view = "logical" })
@@ -51,10 +51,10 @@ digraph "test (logical)" {
   n1 [shape=cds, label="files\nsource"];
   n2 [shape=box, label="flat_map\nuid split"];
   n3 [shape=box, label="count"];
-  n4 [shape=note, label="print\nsink"];
+  n4 [shape=note, label="print\nsink\nguarantee: none"];
   n5 [shape=cds, label="from\nsource"];
   n6 [shape=box, label="check\nco_map"];
-  n7 [shape=note, label="discard\nsink"];
+  n7 [shape=note, label="discard\nsink\nguarantee: none"];
   n1 -> n2;
   n2 -> n3 [label="hash(lang, word)"];
   n3 -> n4;

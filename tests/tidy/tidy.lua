@@ -8,7 +8,7 @@
 
 local rows = {
   { "base" }, { "record", "module" }, { "exchange", "state", "checkpoint", "stream" }, { "savepoint" }, { "task" },
-  { "time", "format", "commit" },
+  { "time", "format" }, { "commit" },
   { "script", "connect", "operator", "window", "nexmark", "rolling", "vendor" },
   { "cluster" }, { "harness", "recovery" }, { "control" }, { "main.c" },
 }

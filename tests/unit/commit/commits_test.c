@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include "base/error.h"
 #include "base/rand.h"
+#include "checkpoint/history.h"
 #include "commit/commits.h"
 
 static struct wr_commits *c;
@@ -260,10 +261,10 @@ static void what_cannot_be_is_refused(void **state)
 static void a_log_goes_when_no_kept_checkpoint_names_it_and_it_is_not_being_written(void **state)
 {
 	(void)state;
-	assert_false(wr_commits_may_go(3, 4, true));
-	assert_true(wr_commits_may_go(3, 4, false));
-	assert_false(wr_commits_may_go(4, 4, false));
-	assert_false(wr_commits_may_go(5, 4, false));
+	assert_false(wr_history_log_may_go(3, 4, true));
+	assert_true(wr_history_log_may_go(3, 4, false));
+	assert_false(wr_history_log_may_go(4, 4, false));
+	assert_false(wr_history_log_may_go(5, 4, false));
 }
 
 static void what_is_left_of_a_log_has_one_owner(void **state)
@@ -392,8 +393,8 @@ static bool is_named(uint32_t log, uint64_t after)
 static void remove_logs(void)
 {
 	for (uint32_t i = 0; i < m->log_count; i++)
-		if (m->logs[i].there && wr_commits_may_go(m->log_after[i], m->kept[0].number,
-							  is_named(m->log_of[i], m->log_after[i]))) {
+		if (m->logs[i].there && wr_history_log_may_go(m->log_after[i], m->kept[0].number,
+							      is_named(m->log_of[i], m->log_after[i]))) {
 			m->logs[i].there = false;
 			m->removed++;
 		}

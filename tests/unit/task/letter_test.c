@@ -77,7 +77,7 @@ static void expect_refusal(const struct wr_bytes *b, const char *text)
 
 static void what_this_version_does_not_know_is_refused(void **state)
 {
-	static const int64_t unknown[] = {0, 6, 13, 63, 72, 1000, INT64_MAX};
+	static const int64_t unknown[] = {0, 6, 13, 63, 73, 1000, INT64_MAX};
 	struct wr_bytes b = WR_BYTES_EMPTY;
 	struct wr_letter *l;
 

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sink: the stage of an exactly-once sink, whatever its target: rows go to the epoch log, and what a
+ * complete checkpoint covers is handed to the target, an epoch at a time, by a thread of the sink's own.
+ *
+ * A target is anything that can store a number together with rows, both or neither. After every restore, and
+ * after a commit that may or may not have happened, it is asked for that number and given what is missing:
+ * there is no other kind of recovery, and nothing stays open in the target between two commits.
+ *
+ *   rows ─▶ log ──barrier──▶ epoch n ──checkpoint ≥ n holds──▶ commit(mark, n, rows) ─▶ gone
+ *
+ * Without checkpoints the log lies in a folder for temporary files and is committed once, at the end of
+ * bounded input.
+ *
+ * Back-pressure: the task pauses while more than WR_SINK_LAG_MAX bytes could be committed and are not, and
+ * while blocks wait for the disk. What the target cannot see yet is bounded by asking for a checkpoint once
+ * an epoch has WR_SINK_EPOCH_MAX bytes.
+ */
+#pragma once
+#include "commit/epoch_log.h"
+#include "task/stage.h"
+
+enum {
+	WR_SINK_LAG_MAX = 256 << 20,
+	WR_SINK_EPOCH_MAX = 256 << 20,
+};
+
+/* What a target keeps a number for: the epochs of one log. */
+struct wr_mark {
+	const char *uid; /* of the sink */
+	uint64_t lineage;
+	uint32_t log;
+};
+enum { WR_MARK_TEXT = 160 };
+/* As one name, for targets that keep marks by name: "uid/lineage/log", the lineage in hex; a long uid is cut
+ * and has its hash behind it. */
+void wr_mark_text(const struct wr_mark *m, char text[WR_MARK_TEXT]);
+
+struct wr_target;
+/* All on one thread, but for `free`; all may block. WR_OK or an error: WR_ETRANSIENT is tried again a few
+ * times, behind `last`; others fail the job. */
+struct wr_target_ops {
+	/* Once, before anything else. `fresh`: the job begins anew, and not at a checkpoint. */
+	int (*open)(struct wr_target *t, bool fresh);
+	/* The number stored with `mark`, 0 = none. */
+	int (*last)(struct wr_target *t, const struct wr_mark *mark, uint64_t *epoch);
+	/* Stores the rows and the number, both or neither, durably. */
+	int (*commit)(struct wr_target *t, const struct wr_mark *mark, uint64_t epoch,
+		      struct wr_epoch_rows *rows);
+	/* Also after a failed open; any thread. */
+	void (*free)(struct wr_target *t);
+};
+struct wr_target {
+	const struct wr_target_ops *ops;
+};
+
+/* ---- for kinds of stages: their `open` makes a target and calls wr_sink_open; the rest is WR_SINK_OPS ----
+ */
+
+/* Takes the target, also with an error. s->state is ours from then on. */
+int wr_sink_open(struct wr_stage *s, struct wr_target *target);
+int wr_sink_rows(struct wr_stage *s, struct wr_rows *rows);
+int wr_sink_tick(struct wr_stage *s, uint64_t now_ns);
+int wr_sink_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, uint32_t len);
+int wr_sink_save(struct wr_stage *s, struct wr_bytes *out);
+int wr_sink_names(struct wr_stage *s, struct wr_bytes *out);
+int wr_sink_settle(struct wr_stage *s, uint64_t checkpoint, struct wr_bytes *out);
+int wr_sink_restore(struct wr_stage *s, const struct wr_saved_state *saved);
+int wr_sink_end(struct wr_stage *s);
+void wr_sink_free(struct wr_stage *s);
+#define WR_SINK_OPS                                                                                          \
+	.rows = wr_sink_rows, .tick = wr_sink_tick, .letter = wr_sink_letter, .save = wr_sink_save,          \
+	.names = wr_sink_names, .settle = wr_sink_settle, .restore = wr_sink_restore, .end = wr_sink_end,    \
+	.free = wr_sink_free
+
+/* The file sink (file_once.c). */
+extern const struct wr_stage_ops wr_file_once_ops;
+
+/* ---- trying new code (commits.h): the task's thread; of a stage made by wr_sink_open ---- */
+
+bool wr_sink_is(const struct wr_stage *s);
+/* Logs are kept and nothing is committed, until it is called with false. */
+void wr_sink_hold(struct wr_stage *s, bool held);
+/* Forgets what was logged behind barrier `number`, and what came since. Only while held. WR_OK or an error.
+ */
+int wr_sink_drop_behind(struct wr_stage *s, uint64_t number);
