@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "recovery/attempts.h"
 #include "control/cli.h"
-#include "control/job_verbs.h"
+#include "control/serve.h"
 #include "cluster/kinds.h"
 #include "cluster/recording.h"
 #include "connect/connect.h"
@@ -236,31 +236,7 @@ static int run_attempts(struct wr_attempts *attempts, struct wr_report *report,
 	return status;
 }
 
-/* Without a socket the job runs all the same, and cannot be reached. */
-static struct wr_control *open_control(const struct wr_config *c, struct wr_reached *reached)
-{
-	struct wr_control_verbs tables[] = {wr_job_verbs(reached)};
-	struct wr_control_options o = {.job = reached->plan->job,
-				       .folder = wr_config_str(c, "runtime-dir"),
-				       .tables = tables,
-				       .table_count = sizeof tables / sizeof *tables};
-
-	if (!strcmp(wr_config_str(c, "control"), "no"))
-		return NULL;
-	reached->start_ns = wr_clock_ns(reached->clock);
-	reached->control = wr_control_open(&o);
-	if (!reached->control)
-		wr_warn("control", "this job cannot be reached while it runs: %s", wr_error_text());
-	return reached->control;
-}
-
-static void waits_in(void *control, struct wr_loop *loop)
-{
-	if (control)
-		wr_control_attach(control, loop);
-}
-
-static int run_plan(struct wr_config *c, const char *script, const struct wr_plan *plan,
+static int run_plan(struct wr_config *c, const struct wr_draw_options *script, const struct wr_plan *plan,
 		    struct wr_bundle *bundle)
 {
 	struct wr_kind_list kinds[WR_JOB_KIND_LISTS];
@@ -268,9 +244,10 @@ static int run_plan(struct wr_config *c, const char *script, const struct wr_pla
 	struct wr_recording *recording = NULL;
 	struct wr_resume *resume = NULL;
 	struct wr_attempts *attempts = NULL;
-	struct wr_reached reached = {
-	    .plan = plan, .script = script, .directory = wr_config_str(c, "dir"), .clock = wr_clock_system()};
-	struct wr_control *control = NULL;
+	struct wr_serving serving = {.reached = {.plan = plan,
+						 .script = script->path,
+						 .directory = wr_config_str(c, "dir"),
+						 .clock = wr_clock_system()}};
 	char hash[24];
 	int rc = report ? open_recording(c, plan, &recording) : WR_EFATAL, status;
 
@@ -283,24 +260,24 @@ static int run_plan(struct wr_config *c, const char *script, const struct wr_pla
 						.checkpoints = checkpoint_options(c, hash),
 						.resume = resume,
 						.report = report,
-						.restarts = restart_options(c, plan, recording != NULL),
-						.waits = waits_in};
+						.restarts = restart_options(c, plan, recording != NULL)};
 
 		o.job.kinds = kinds;
 		o.job.tick_arg = report;
 		o.job.world = recording ? wr_recording_world : NULL;
 		o.job.world_arg = recording;
-		o.waits_arg = control = open_control(c, &reached);
-		reached.attempts = attempts = wr_attempts_new(&o);
+		rc = wr_serving_begin(&serving, c, script, &o);
+		attempts = rc == WR_OK ? wr_attempts_new(&o) : NULL;
+		if (attempts)
+			wr_serving_attach(&serving, attempts);
 	}
-	status = attempts ? run_attempts(attempts, report, recording, &reached)
+	status = attempts ? run_attempts(attempts, report, recording, &serving.reached)
 			  : complain(wr_error_code() == WR_EUSER ? EXIT_USAGE : EXIT_FAILED);
 	wr_report_free(report);
-	if (control)
-		wr_control_attach(control, NULL);
+	wr_serving_detach(&serving);
 	wr_attempts_free(attempts);
 	wr_resume_close(resume);
-	wr_control_close(control);
+	wr_serving_end(&serving);
 	wr_recording_free(recording);
 	return status;
 }
@@ -321,7 +298,7 @@ static int run_script(struct wr_config *c, int argc, char **argv, bool doctor)
 	if (wr_script_draw(&o, &bytes, &bundle) != WR_OK)
 		return complain(EXIT_USAGE);
 	plan = wr_plan_decode(bytes.data, bytes.len);
-	status = plan ? run_plan(c, argv[0], plan, bundle) : complain(EXIT_FAILED);
+	status = plan ? run_plan(c, &o, plan, bundle) : complain(EXIT_FAILED);
 	wr_plan_free(plan);
 	wr_bytes_deinit(&bytes);
 	wr_bundle_free(bundle);

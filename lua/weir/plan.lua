@@ -313,6 +313,7 @@ local function describe_operator(graph, node)
     id = node.id, name = node.name, uid = node.uid, sign = fingerprint.sign(node),
     on_error = graph.settled[node.id].on_error,
   }
+  if lua_kinds[node.kind] then op.code = require("weir.internal.code").of(node) end
   if node.kind == "partition_fn" then op.channels = channels_of(graph, node) end
   return op
 end

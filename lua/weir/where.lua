@@ -16,7 +16,8 @@ local function starts(text, prefix)
 end
 
 -- In the program our modules have no line numbers, and their name for a source.
-local function ours(source)
+--- Is this the source of a module of ours?
+function M.is_ours(source)
   return starts(source, "weir.") or source == "weir" or starts(source, root .. "weir/")
     or starts(source, root .. "weir.lua") or starts(source, library .. "weir/")
 end
@@ -28,7 +29,7 @@ function M.caller()
   while true do
     local info = getinfo(level, "Sl")
     if not info then return nil end
-    if info.what ~= "C" and not ours(info.source) then
+    if info.what ~= "C" and not M.is_ours(info.source) then
       return info.short_src .. ":" .. info.currentline
     end
     level = level + 1

@@ -482,6 +482,11 @@ void wr_checkpoints_swap(struct wr_checkpoints *c, uint64_t option, uint64_t now
 	wr_coordinator_ask(c->coordinator, now_ns);
 }
 
+void wr_checkpoints_set_script(struct wr_checkpoints *c, const char *hash)
+{
+	c->o.script = hash;
+}
+
 uint64_t wr_checkpoints_swapped(const struct wr_checkpoints *c)
 {
 	return c->swapped;

@@ -50,6 +50,8 @@ void wr_checkpoints_ask(struct wr_checkpoints *c, struct wr_checkpoint_wish *w, 
 void wr_checkpoints_swap(struct wr_checkpoints *c, uint64_t option, uint64_t now_ns);
 /* Number of the last whose barrier has brought other functions to all tasks, 0 = none. */
 uint64_t wr_checkpoints_swapped(const struct wr_checkpoints *c);
+/* Hash of the bundle, for manifests from here on; borrowed. */
+void wr_checkpoints_set_script(struct wr_checkpoints *c, const char *hash);
 /* Nothing comes of what was asked for and will be: `why`, static. */
 void wr_checkpoints_give_up(struct wr_checkpoints *c, const char *why);
 /* What became of the last one that holds (number 0: none), and the time of its end, steady. */

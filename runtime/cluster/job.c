@@ -339,6 +339,8 @@ static void coordinate(struct wr_job *j)
 			stop_in_order(j);
 		}
 		due = work_on_checkpoints(j);
+		if (j->o.work)
+			j->o.work(j->o.work_arg, j);
 		if (due < next)
 			next = due;
 		if (j->left && !j->cancelled) {
@@ -376,6 +378,11 @@ int wr_job_run(struct wr_job *j)
 	if (rc != WR_OK)
 		return rc;
 	return j->left || atomic_load(&j->stops) ? WR_END : WR_OK;
+}
+
+void wr_job_set_script(struct wr_job *j, const char *hash)
+{
+	wr_checkpoints_set_script(j->checkpoints, hash);
 }
 
 struct wr_swap *wr_job_swap(const struct wr_job *j)

@@ -15,6 +15,7 @@
 #include "cluster/sched.h"
 
 struct wr_swap;
+struct wr_job;
 struct wr_checkpoint_options; /* cluster/checkpoints.h */
 
 /* What became of a checkpoint. */
@@ -56,6 +57,9 @@ struct wr_job_options {
 	void (*tick)(void *arg, bool last);
 	void *tick_arg;
 	int64_t tick_ms;
+	/* Called by wr_job_run whenever something may have happened; may be NULL. */
+	void (*work)(void *arg, struct wr_job *j);
+	void *work_arg;
 	/* A world for a task, to record or play back; NULL = none. */
 	struct wr_world *(*world)(void *arg, uint32_t vertex, uint32_t subtask);
 	void *world_arg;
@@ -74,6 +78,8 @@ void wr_job_free(struct wr_job *j);
 /* After it failed: something of the user's kept it from beginning, a source without its input, or a stage
  * that does not open. */
 bool wr_job_in_vain(const struct wr_job *j);
+/* The hash that manifests give for the script from here on; borrowed. */
+void wr_job_set_script(struct wr_job *j, const char *hash);
 /* By which it gets other functions while it runs (cluster/swap.h). */
 struct wr_swap *wr_job_swap(const struct wr_job *j);
 /* Number of the last checkpoint that holds, 0 = none; the thread that runs the job. */

@@ -143,6 +143,16 @@ int wr_swap_begin(struct wr_swap *s, const struct wr_swap_options *o)
 	return rc;
 }
 
+void wr_swap_settle(struct wr_swap *s)
+{
+	s->until_ns = 0;
+}
+
+bool wr_swap_is_idle(const struct wr_swap *s)
+{
+	return s->state == IDLE;
+}
+
 int wr_swap_letter(struct wr_swap *s, const struct wr_letter *l)
 {
 	struct wr_ack why;

@@ -40,6 +40,10 @@ struct wr_swap *wr_swap_new(struct wr_job *j);
 void wr_swap_free(struct wr_swap *s);
 /* WR_EUSER: another one is not over, or the job cannot take it now. Waits for nothing. */
 int wr_swap_begin(struct wr_swap *s, const struct wr_swap_options *o);
+/* Probation is over, if there is one. */
+void wr_swap_settle(struct wr_swap *s);
+/* wr_swap_begin may be called. */
+bool wr_swap_is_idle(const struct wr_swap *s);
 /* RETURNED. */
 int wr_swap_letter(struct wr_swap *s, const struct wr_letter *l);
 /* Does what is due. */

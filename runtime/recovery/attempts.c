@@ -15,6 +15,7 @@ struct wr_attempts {
 	uint64_t checkpoint;  /* the last that held, 0 = none */
 	struct wr_job *_Atomic job;
 	_Atomic bool stopped;
+	bool again; /* an end that was asked for is none */
 };
 
 static struct wr_mem mem = WR_MEM_INIT("recovery.attempts");
@@ -161,12 +162,41 @@ static int prepare(struct wr_attempts *a, uint64_t at_ns)
 	return a->o.resume ? wr_resume_again(a->o.resume) : WR_OK;
 }
 
+void wr_attempts_use(struct wr_attempts *a, const struct wr_plan *plan, void *bundle, const char *script,
+		     bool allow_dropped)
+{
+	a->o.job.plan = plan;
+	a->o.job.bundle = bundle;
+	a->o.checkpoints.script = script;
+	if (a->o.resume)
+		wr_resume_use(a->o.resume, plan, allow_dropped);
+}
+
+void wr_attempts_again(struct wr_attempts *a)
+{
+	a->again = true;
+}
+
+/* Is there another attempt, and when? */
+static bool goes_on(struct wr_attempts *a, int rc, uint64_t *at_ns)
+{
+	bool again = a->again;
+
+	*at_ns = 0;
+	a->again = false;
+	if (rc >= 0 || atomic_load(&a->stopped))
+		return rc == WR_END && again && !atomic_load(&a->stopped);
+	if (a->o.failed && a->o.failed(a->o.failed_arg, atomic_load(&a->job)))
+		return true;
+	return is_tried_again(a, rc, at_ns);
+}
+
 int wr_attempts_run(struct wr_attempts *a)
 {
 	uint64_t at_ns;
 	int rc = attempt(a);
 
-	while (rc < 0 && is_tried_again(a, rc, &at_ns)) {
+	while (goes_on(a, rc, &at_ns)) {
 		rc = prepare(a, at_ns);
 		if (rc == WR_OK)
 			rc = attempt(a);

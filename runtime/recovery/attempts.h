@@ -19,6 +19,10 @@ struct wr_attempts_options {
 	struct wr_report *report; /* watches each attempt; borrowed */
 	struct wr_restart_options restarts;
 	bool allow_duplicates; /* what was committed beyond the restored checkpoint may come again */
+	/* An attempt has failed; `j` is freed after this, NULL: it was not even built. True: it is run again
+	 * at once. May be NULL. */
+	bool (*failed)(void *arg, struct wr_job *j);
+	void *failed_arg;
 	/* Told in which loop the thread waits from now on, before the one of before is freed. May be NULL. */
 	void (*waits)(void *arg, struct wr_loop *loop);
 	void *waits_arg;
@@ -31,6 +35,11 @@ struct wr_attempts *wr_attempts_new(const struct wr_attempts_options *o);
 void wr_attempts_free(struct wr_attempts *a);
 /* Blocks until the job ended or is given up; as wr_job_run. WR_OK without a job: it had finished already. */
 int wr_attempts_run(struct wr_attempts *a);
+/* Attempts from the next one on run this plan; all borrowed until then and as long as they run. */
+void wr_attempts_use(struct wr_attempts *a, const struct wr_plan *plan, void *bundle, const char *script,
+		     bool allow_dropped);
+/* The job is leaving (wr_job_leave): it is run again at once. The thread that runs. */
+void wr_attempts_again(struct wr_attempts *a);
 /* As wr_job_stop; between two attempts it ends at once. Signal handlers on the thread that runs. */
 void wr_attempts_stop(struct wr_attempts *a);
 /* How many times the job was run again; the thread that runs. */

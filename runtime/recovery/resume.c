@@ -260,6 +260,12 @@ void wr_resume_close(struct wr_resume *r)
 	wr_free(&mem, r);
 }
 
+void wr_resume_use(struct wr_resume *r, const struct wr_plan *plan, bool allow_dropped)
+{
+	r->o.plan = plan;
+	r->o.allow_dropped = allow_dropped;
+}
+
 struct wr_blobs *wr_resume_blobs(struct wr_resume *r)
 {
 	return r->blobs;

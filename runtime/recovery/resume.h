@@ -23,6 +23,9 @@ void wr_resume_close(struct wr_resume *r);
  * its own, if it took one. */
 int wr_resume_again(struct wr_resume *r);
 
+/* It is another plan that is to begin there; borrowed. */
+void wr_resume_use(struct wr_resume *r, const struct wr_plan *plan, bool allow_dropped);
+
 struct wr_blobs *wr_resume_blobs(struct wr_resume *r); /* of `dir`; NULL: checkpoints are not taken */
 /* NULL: the job begins anew. */
 const struct wr_restore *wr_resume_restore(const struct wr_resume *r);

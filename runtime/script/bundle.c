@@ -95,6 +95,11 @@ uint64_t wr_bundle_hash(const struct wr_bundle *b)
 	return b->hash;
 }
 
+uint64_t wr_bundle_digest(const char *text, size_t len)
+{
+	return XXH3_64bits(text, len);
+}
+
 uint32_t wr_bundle_count(const struct wr_bundle *b)
 {
 	return b->count;

@@ -9,6 +9,7 @@ struct wr_bundle *wr_bundle_new(bool unsafe, const char *lua_path, int64_t lua_m
 int wr_bundle_add(struct wr_bundle *b, const char *name, const char *text, size_t len);
 /* Borrowed text of the file called `name`, NULL if there is none. */
 const char *wr_bundle_find(const struct wr_bundle *b, const char *name, size_t *len);
+uint64_t wr_bundle_digest(const char *text, size_t len);
 bool wr_bundle_unsafe(const struct wr_bundle *b);
 const char *wr_bundle_lua_path(const struct wr_bundle *b);
 int64_t wr_bundle_lua_memory(const struct wr_bundle *b); /* bound of one Lua state, bytes; 0 = none */

@@ -105,7 +105,7 @@ static void put_settings(const struct wr_draw_options *o, struct wr_bytes *out)
 	wr_value_put_name(out, "on_error");
 	wr_value_put_str(out, wr_config_str(c, "on-error"));
 	wr_value_put_name(out, "parallelism");
-	wr_value_put_num(out, (double)wr_config_int(c, "parallelism"));
+	wr_value_put_num(out, (double)(o->parallelism ? o->parallelism : wr_config_int(c, "parallelism")));
 	wr_value_put_name(out, "seed");
 	wr_value_put_num(out, (double)wr_config_int(c, "seed"));
 }
@@ -161,6 +161,8 @@ static int begin(const struct wr_draw_options *o, const char *name, struct wr_bu
 	if (rc != WR_OK)
 		return rc;
 	*vm = wr_vm_new(*bundle, true, wr_config_int(o->config, "lua-memory"));
+	if (*vm && o->ms_max)
+		wr_vm_bound_time(*vm, o->ms_max);
 	rc = *vm ? wr_vm_function(*vm, "weir.internal.boot", "script_error") : WR_EFATAL;
 	if (rc == WR_OK)
 		rc = wr_vm_function(*vm, "weir.internal.boot", name);

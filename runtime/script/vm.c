@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "script/api.h"
 #include "script/birth.h"
@@ -18,9 +19,10 @@ static struct wr_mem mem = WR_MEM_INIT("script.lua");
 static _Atomic int states; /* of this process */
 
 enum {
-	HEAP_FLOOR = 2 << 20,	    /* of a state, before a cycle of the collector */
-	HEAP_FLOOR_ALL = 256 << 20, /* of all states together */
-	KEPT_PART = 4,		    /* of its share a state keeps so much, where many share */
+	HEAP_FLOOR = 2 << 20,	     /* of a state, before a cycle of the collector */
+	HEAP_FLOOR_ALL = 256 << 20,  /* of all states together */
+	KEPT_PART = 4,		     /* of its share a state keeps so much, where many share */
+	CLOCK_INSTRUCTIONS = 100000, /* between two looks at the clock */
 	ROOM_PART = 16, /* of the bound must be free after a collection, or a call that passes it ends */
 };
 
@@ -125,6 +127,18 @@ static int host_hash(lua_State *L)
 	return 1;
 }
 
+/* host.digest(text): 16 letters that tell texts apart. */
+static int host_digest(lua_State *L)
+{
+	size_t len;
+	const char *s = luaL_checklstring(L, 1, &len);
+	char text[24];
+
+	snprintf(text, sizeof text, "%016llx", (unsigned long long)wr_bundle_digest(s, len));
+	lua_pushstring(L, text);
+	return 1;
+}
+
 /* Runs protected: libraries, loader, `weir_api` and `weir_host` for the engine's Lua. */
 static int vm_prepare(lua_State *L)
 {
@@ -164,6 +178,8 @@ static int vm_prepare(lua_State *L)
 	lua_setfield(L, -2, "embedded");
 	lua_pushcfunction(L, host_names);
 	lua_setfield(L, -2, "names");
+	lua_pushcfunction(L, host_digest);
+	lua_setfield(L, -2, "digest");
 	lua_pushcfunction(L, host_hash);
 	lua_setfield(L, -2, "hash");
 	lua_pushboolean(L, vm->drawing);
@@ -208,13 +224,38 @@ static int collect_all(lua_State *L)
 	return 0;
 }
 
+static void look_at_clock(lua_State *L, lua_Debug *at)
+{
+	struct wr_vm *vm = vm_of(L);
+
+	(void)at;
+	if (wr_clock_ns(wr_clock_system()) >= vm->until_ns)
+		luaL_error(L, "the script has run for %f s, and its graph is not drawn",
+			   (double)vm->ms_max / 1000);
+}
+
+static void unhook(struct wr_vm *vm)
+{
+	if (vm->ms_max)
+		lua_sethook(vm->L, look_at_clock, LUA_MASKCOUNT, CLOCK_INSTRUCTIONS);
+	else
+		lua_sethook(vm->L, NULL, 0, 0);
+}
+
+void wr_vm_bound_time(struct wr_vm *vm, int64_t ms_max)
+{
+	vm->ms_max = ms_max;
+	vm->until_ns = wr_clock_ns(wr_clock_system()) + (uint64_t)ms_max * 1000000;
+	unhook(vm);
+}
+
 /* True when a collection has made room: a part of the bound, so that not every small object brings one. */
 static bool vm_relieve(struct wr_vm *vm)
 {
 	if (vm->heap.bytes > vm->heap.bytes_max - vm->heap.bytes_max / ROOM_PART)
 		return false;
 	vm->heap.over = false;
-	lua_sethook(vm->L, NULL, 0, 0);
+	unhook(vm);
 	return true;
 }
 
@@ -327,7 +368,7 @@ static int vm_settle(struct wr_vm *vm, int rc)
 	if (!refused && !vm->stopped && vm_relieve(vm))
 		return WR_OK;
 	rc = out_of_memory(&vm->heap);
-	lua_sethook(vm->L, NULL, 0, 0);
+	unhook(vm);
 	vm->heap.over = vm->stopped = false;
 	vm->refusal_told = vm->heap.refused;
 	return rc;

@@ -1,0 +1,105 @@
+-- SPDX-License-Identifier: Apache-2.0
+--- What the functions of an operator are made of, as a few letters: two versions of a script agree in them where
+--- they agree in the text of the functions, of those that these call, and in the values that they close over.
+--- Where a function stands in its file makes no difference.
+
+local host = weir_host -- luacheck: ignore
+local where = require "weir.where"
+
+local M = {}
+
+local ITEMS_MAX = 10000 -- values that are looked at; what lies behind makes no difference
+
+-- The lines of a source, by where each begins.
+local texts = {}
+local function source_of(source)
+  local known = texts[source]
+  if known ~= nil then return known end
+  local text
+  if source:sub(1, 1) ~= "@" then
+    text = source:sub(1, 1) ~= "=" and source or nil
+  elseif source == "@" .. (host.file "script:name" or "") then
+    text = host.file "script:text"
+  else
+    for _, name in ipairs(host.names()) do
+      local module = name:match "^path:(.*)$"
+      if module and "@" .. host.file(name) == source then text = host.file("module:" .. module) end
+    end
+  end
+  local lines = text and { 1 }
+  while text do
+    local at = text:find("\n", lines[#lines], true)
+    if not at then break end
+    lines[#lines + 1] = at + 1
+  end
+  known = text and { text = text, lines = lines } or false
+  texts[source] = known
+  return known
+end
+
+local function text_of(fn)
+  local info = debug.getinfo(fn, "S")
+  local source = source_of(info.source)
+  if not source then return string.dump(fn, true) end
+  local from, to = source.lines[info.linedefined], source.lines[info.lastlinedefined + 1]
+  return source.text:sub(from or 1, to and to - 1 or -1)
+end
+
+local Walk = {}
+Walk.__index = Walk
+
+function Walk:put(text)
+  self[#self + 1] = text
+end
+
+function Walk:table(t)
+  local names = {}
+  for k in next, t do
+    if type(k) == "string" or type(k) == "number" then names[#names + 1] = k end
+  end
+  table.sort(names, function(a, b)
+    if type(a) == type(b) then return a < b end
+    return type(a) == "number"
+  end)
+  for _, k in ipairs(names) do
+    self:put(tostring(k))
+    self:value(t[k])
+  end
+end
+
+function Walk:value(v)
+  local ty = type(v)
+  self.left = self.left - 1
+  if self.left < 0 or self.seen[v] then return end
+  if ty == "function" then
+    self.seen[v] = true
+    local info = debug.getinfo(v, "S")
+    if info.what == "C" or where.is_ours(info.source) then return end
+    self:put(text_of(v))
+    for i = 1, ITEMS_MAX do
+      local name, value = debug.getupvalue(v, i)
+      if not name then break end
+      self:put(name)
+      self:value(value)
+    end
+  elseif ty == "table" then
+    self.seen[v] = true
+    self:table(v)
+  elseif ty == "string" or ty == "number" or ty == "boolean" then
+    self:put(tostring(v))
+  end
+end
+
+--- Of an operator as it was drawn.
+---@param node weir.Node
+---@return string
+function M.of(node)
+  local walk = setmetatable({ seen = {}, left = ITEMS_MAX }, Walk)
+  for _, module in pairs(package.loaded) do walk.seen[module] = true end
+  walk.seen[_G] = true
+  walk:value(node.fn)
+  walk:value(node.options)
+  return host.digest(table.concat(walk, "\0"))
+end
+
+return M
