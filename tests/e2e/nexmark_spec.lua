@@ -105,6 +105,12 @@ describe("a Nexmark job", function()
     end
   end)
 
+  it("is drawn in docs/graphs/nexmark.md as weir graph draws it", function()
+    local out, code, err = shell.run(shell.weir .. " lua docs/graphs/graphs.lua " .. shell.weir)
+    assert.equal(0, code, err)
+    assert.equal(shell.read "docs/graphs/nexmark.md", out)
+  end)
+
   it("of q13 reads its side file", function()
     local folder = shell.folder()
     local file = assert(io.open(folder .. "/side.csv", "w"))
