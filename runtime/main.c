@@ -155,6 +155,7 @@ static struct wr_checkpoint_options checkpoint_options(const struct wr_config *c
 	    .timeout_us = wr_config_int(c, "checkpoint-timeout"),
 	    .tolerable = (uint32_t)wr_config_int(c, "checkpoint-failures"),
 	    .retain = (uint32_t)wr_config_int(c, "checkpoint-retain"),
+	    .folder = wr_config_str(c, "dir"),
 	    .at_least_once = !strcmp(wr_config_str(c, "checkpoint-mode"), "at_least_once"),
 	};
 }

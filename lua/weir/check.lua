@@ -118,6 +118,17 @@ local function check_guarantees(job, checkpoints)
   end
 end
 
+-- A log of what was read lies beside the checkpoints.
+local function check_logs(job, checkpoints)
+  if checkpoints ~= false then return end
+  for _, node in ipairs(job.nodes) do
+    if node.options.wal then
+      where.fail_at(node.where, 'operator "%s": wal = true keeps its log beside the checkpoints: run the job with '
+        .. "--dir DIR", node.name)
+    end
+  end
+end
+
 --- Checks the drawn graph and gives every operator its uid.
 ---@param job weir.Job
 ---@param policy_of fun(node: weir.Node): string
@@ -129,6 +140,7 @@ function M.graph(job, policy_of, checkpoints)
   check_complete(job)
   check_dead_letters(job, read, policy_of)
   check_guarantees(job, checkpoints)
+  check_logs(job, checkpoints)
 end
 
 --- What is allowed, and probably not meant. In order of drawing.

@@ -18,6 +18,7 @@ local M = {}
 ---@field max_parallelism? integer
 ---@field on_error? "fail"|"skip"|"dead_letter"
 ---@field seed? integer
+---@field checkpoints? boolean does the job that is run take checkpoints
 ---@field format? string of print sinks that say none
 
 local lua_kinds = {

@@ -62,15 +62,23 @@ end
 ---@class weir.StdinOptions
 ---@field format? weir.Format default weir.lines(): { line = }
 ---@field max_line? integer|string default "16MiB"
+---@field wal? boolean keep a write-ahead log; default false
 
 --- Standard input, by one subtask: `weir run job.lua < file`.
+---
+--- With `wal` lines are written to a log beside the job's checkpoints (`--dir`), and on the disk, before they become
+--- records: from there on each is taken exactly once, whatever happens to the process. The next run reads on in the
+--- log where its checkpoint is, then takes what standard input brings as further lines, whether it is the same file or
+--- another. What was read and not logged yet is lost with a crash, and so is a last line without its end. The log
+--- is removed as far as no kept checkpoint needs it. A savepoint does not hold it.
 ---@param opts? weir.StdinOptions|weir.Format
 ---@return weir.Source
 function M.stdin(opts)
   local o = options.check("weir.stdin", opts, {
-    format = formats.type:default(formats.lines()), max_line = max_line,
+    format = formats.type:default(formats.lines()), max_line = max_line, wal = options.boolean:default(false),
   }, "format")
-  return source { kind = "stdin", name = "stdin", bounded = true, single = true, options = o }
+  local kind = o.wal and "logged_stdin" or "stdin"
+  return source { kind = kind, name = "stdin", bounded = true, single = true, options = o }
 end
 
 ---@class weir.TcpLinesOptions
@@ -80,8 +88,11 @@ end
 ---@field retry_every? weir.Duration default "500ms"
 ---@field format? weir.Format default weir.lines(): { line = }
 ---@field max_line? integer|string default "16MiB"
+---@field wal? boolean keep a write-ahead log; default false
 
---- Lines from a TCP server, by one subtask, for trying things out (`nc -lk 9000`); ends with the connection.
+--- Lines from a TCP server, by one subtask, for trying things out (`nc -lk 9000`); ends with the connection. `wal`:
+--- as of `weir.stdin`; lines that the server has sent and that were not logged yet are lost with a crash, since it is
+--- not told what has come.
 ---@param opts weir.TcpLinesOptions
 ---@return weir.Source
 function M.tcp_lines(opts)
@@ -92,8 +103,10 @@ function M.tcp_lines(opts)
     retry_every = duration.positive:default(500),
     format = formats.type:default(formats.lines()),
     max_line = max_line,
+    wal = options.boolean:default(false),
   }, "port")
-  return source { kind = "tcp", name = "tcp_lines", bounded = true, single = true, options = o }
+  local kind = o.wal and "logged_tcp" or "tcp"
+  return source { kind = kind, name = "tcp_lines", bounded = true, single = true, options = o }
 end
 
 --- The given values, in order, by one subtask.

@@ -55,6 +55,14 @@ static struct point {
     {"savepoint.rename", 0, 0},
     {"savepoint.sync", 0, 0},
     {"savepoint.write", 0, 0},
+    {"wal.folder", 0, 0},
+    {"wal.logged", 0, 0},
+    {"wal.open", 0, 0},
+    {"wal.received", 0, 0},
+    {"wal.remove", 0, 0},
+    {"wal.sync", 0, 0},
+    {"wal.sync_folder", 0, 0},
+    {"wal.write", 0, 0},
 };
 enum { POINTS = sizeof points / sizeof *points };
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;

@@ -360,6 +360,8 @@ static void making_env(struct making *m)
 					   .post = wr_job_post,
 					   .post_arg = j,
 					   .vertex = m->vertex,
+					   .folder = c ? c->folder : NULL,
+					   .retain = c ? c->retain : 0,
 					   .folder_id = c ? c->folder_id : 0,
 					   .run = c ? c->newest + 1 : 1,
 					   .bundle = j->o.bundle,

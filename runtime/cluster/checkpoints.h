@@ -23,6 +23,7 @@ struct wr_checkpoint_options {
 	const struct wr_manifest *restored; /* where the job begins, NULL = anew; borrowed */
 	const char *origin;  /* the savepoint with which a lineage begins, NULL: that of `restored` goes on */
 	uint64_t newest;     /* highest number that was ever begun in `blobs` */
+	const char *folder;  /* of `blobs`, NULL = none: in memory */
 	uint64_t folder_id;  /* of `blobs` (checkpoint/folder_id.h) */
 	uint64_t lineage;    /* of the job (wr_lineage) */
 	bool skip_committed; /* as in struct wr_durable */

@@ -7,6 +7,7 @@
 #include "operator/operators.h"
 #include "rolling/rolling.h"
 #include "script/script.h"
+#include "wal/source.h"
 #include "window/window.h"
 
 void wr_job_kinds(struct wr_kind_list lists[WR_JOB_KIND_LISTS])
@@ -17,6 +18,7 @@ void wr_job_kinds(struct wr_kind_list lists[WR_JOB_KIND_LISTS])
 	lists[3] = (struct wr_kind_list){wr_window_kinds, wr_window_kinds_count};
 	lists[4] = (struct wr_kind_list){wr_nexmark_kinds, wr_nexmark_kinds_count};
 	lists[5] = (struct wr_kind_list){wr_rolling_kinds, wr_rolling_kinds_count};
+	lists[6] = (struct wr_kind_list){wr_wal_kinds, wr_wal_kinds_count};
 }
 
 static const struct wr_stage_ops *ops_of(const char *kind)

@@ -85,8 +85,8 @@ static int begin_pipe(struct wr_stage *s, int fd)
 	struct wr_feed *feed;
 
 	t->before = atomic_load(&taken.bytes);
-	feed =
-	    wr_pump_new(&(struct wr_pump_options){"weir-stdin", s->env->wake, fd, true, NULL, NULL, &taken});
+	feed = wr_pump_new(&(struct wr_pump_options){
+	    .thread = "weir-stdin", .wake = s->env->wake, .fd = fd, .close = true, .taken = &taken});
 	if (!feed)
 		close(fd);
 	return begin(s, feed, (struct wr_stream){.from = t->before && torn});
@@ -138,8 +138,12 @@ static int tcp_open(struct wr_stage *s)
 	if (t->ended)
 		return WR_OK;
 	return begin(s,
-		     wr_pump_new(&(struct wr_pump_options){"weir-tcp", s->env->wake, -1, true, wr_dial,
-							   &t->dial, NULL}),
+		     wr_pump_new(&(struct wr_pump_options){.thread = "weir-tcp",
+							   .wake = s->env->wake,
+							   .fd = -1,
+							   .close = true,
+							   .dial = wr_dial,
+							   .dial_arg = &t->dial}),
 		     (struct wr_stream){.from = 0});
 }
 
@@ -207,6 +211,11 @@ static int stream_restore(struct wr_stage *s, const struct wr_saved_state *saved
 			v = saved->parts[i].value;
 	if (!v)
 		return WR_OK;
+	if (v->tag == WR_V_RECORD && wr_value_get(v, "session"))
+		return wr_error_set(WR_EUSER,
+				    "%s had a write-ahead log at the checkpoint, and lines in it would be "
+				    "lost: say wal = true",
+				    t->name);
 	at = v->tag == WR_V_RECORD ? wr_value_get(v, "at") : NULL;
 	if (!at)
 		return wr_error_set(WR_EUSER, "the saved position of %s is malformed", t->name);

@@ -13,11 +13,16 @@
 #include "base/thread.h"
 #include "stream/pump.h"
 
-enum { PUMP_BLOCK = 64 << 10 /* a pipe's capacity */, PUMP_BLOCKS = 4 };
+enum {
+	PUMP_BLOCK = 64 << 10, /* a pipe's capacity */
+	KEEP_BLOCK =
+	    256 << 10, /* kept at once: with a sync each, a disk that takes a millisecond is fast enough */
+	PUMP_BLOCKS = 4,
+};
 
 struct block {
 	size_t len;
-	uint8_t data[PUMP_BLOCK];
+	uint8_t *data;
 };
 
 struct pump {
@@ -29,7 +34,13 @@ struct pump {
 
 	pthread_mutex_t mutex;
 	pthread_cond_t room;
-	struct block *blocks; /* a ring of PUMP_BLOCKS */
+	struct block blocks[PUMP_BLOCKS]; /* a ring */
+	uint8_t *room_of_blocks;
+	size_t block_size;
+	bool stopped;	      /* the pump's thread: it shall end */
+	int ended;	      /* and: WR_OK, WR_END or an error of the stream, behind what was read */
+	char why[256];	      /* of that error */
+	struct wr_bytes rest; /* the pump's thread: read, and no whole line yet */
 	uint32_t first, full;
 	bool stop;
 	int state;	/* WR_OK, WR_END or an error code, behind the full blocks */
@@ -53,27 +64,95 @@ static struct block *empty_block(struct pump *p)
 	return b;
 }
 
-static int read_block(struct pump *p, struct block *b)
+/* Appends what is there to the block. WR_AGAIN: nothing, and it was not to be waited for; WR_END: the stream
+ * has ended, or the thread shall. */
+static int read_some(struct pump *p, struct block *b, bool wait)
 {
 	struct pollfd fds[2] = {{.fd = p->options.fd, .events = POLLIN},
 				{.fd = p->stop_fd, .events = POLLIN}};
 	ssize_t n;
 
 	do {
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		int ready = poll(fds, 2, wait ? -1 : 0);
+
+		if (ready < 0 && errno != EINTR)
 			return wr_error_set(WR_ETRANSIENT, "cannot wait for input: %s", strerror(errno));
-		if (fds[1].revents)
+		p->stopped = fds[1].revents != 0;
+		if (p->stopped)
 			return WR_END;
-		n = fds[0].revents ? read(p->options.fd, b->data, PUMP_BLOCK) : -1;
+		if (ready == 0)
+			return WR_AGAIN;
+		n = fds[0].revents ? read(p->options.fd, b->data + b->len, p->block_size - b->len) : -1;
 	} while (n < 0 && (!fds[0].revents || errno == EINTR || errno == EAGAIN));
 	if (n < 0)
 		return wr_error_set(WR_ETRANSIENT, "cannot read: %s", strerror(errno));
-	b->len = (size_t)n;
+	b->len += (size_t)n;
 	if (n > 0 && p->options.taken) {
 		atomic_fetch_add(&p->options.taken->bytes, n);
-		atomic_store(&p->options.taken->torn, b->data[n - 1] != '\n');
+		atomic_store(&p->options.taken->torn, b->data[b->len - 1] != '\n');
 	}
 	return n > 0 ? WR_OK : WR_END;
+}
+
+static void set_rest(struct pump *p, const uint8_t *from, size_t len)
+{
+	p->rest.len = 0;
+	wr_bytes_put(&p->rest, from, len);
+}
+
+static size_t whole_lines(const struct block *b)
+{
+	const uint8_t *lf = memrchr(b->data, '\n', b->len);
+
+	return lf ? (size_t)(lf + 1 - b->data) : 0;
+}
+
+/* Hands on what is kept; what is not, comes first the next time. */
+static int keep(struct pump *p, struct block *b, size_t len)
+{
+	int rc = len ? p->options.keep(p->options.keep_arg, b->data, len) : WR_OK;
+
+	if (rc == WR_OK && p->ended == WR_END)
+		rc = p->options.keep(p->options.keep_arg, NULL, 0);
+	if (rc != WR_OK)
+		len = 0;
+	set_rest(p, b->data + len, b->len - len);
+	b->len = len;
+	return rc == WR_OK ? wr_bytes_status(&p->rest) : rc;
+}
+
+/* As many whole lines as there are and fit; of a line that is longer than a block, a part. */
+static int read_lines(struct pump *p, struct block *b)
+{
+	size_t whole;
+	int rc = WR_OK;
+
+	memcpy(b->data, p->rest.data ? p->rest.data : b->data, p->rest.len);
+	b->len = p->rest.len;
+	whole = whole_lines(b);
+	while (rc == WR_OK && b->len < p->block_size) {
+		rc = read_some(p, b, !whole);
+		whole = whole_lines(b);
+	}
+	if (p->stopped) {
+		set_rest(p, b->data, b->len);
+		return WR_END;
+	}
+	p->ended = rc == WR_AGAIN ? WR_OK : rc;
+	if (rc < 0)
+		snprintf(p->why, sizeof p->why, "%s", wr_error_text());
+	rc = keep(p, b, p->ended == WR_END || !whole ? (p->ended < 0 ? 0 : b->len) : whole);
+	return rc == WR_OK && !b->len ? p->ended : rc;
+}
+
+static int read_block(struct pump *p, struct block *b)
+{
+	b->len = 0;
+	if (p->options.keep && p->ended)
+		return p->ended < 0 ? wr_error_set(p->ended, "%s", p->why) : WR_END;
+	if (p->options.keep)
+		return read_lines(p, b);
+	return read_some(p, b, true);
 }
 
 static void publish(struct pump *p, int rc)
@@ -140,7 +219,8 @@ static void pump_deinit(struct pump *p)
 		close(p->stop_fd);
 	pthread_cond_destroy(&p->room);
 	pthread_mutex_destroy(&p->mutex);
-	wr_free(&pump_mem, p->blocks);
+	wr_free(&pump_mem, p->room_of_blocks);
+	wr_bytes_deinit(&p->rest);
 	wr_free(&pump_mem, p);
 }
 
@@ -156,6 +236,11 @@ static void pump_free(struct wr_feed *feed)
 	wr_thread_join(&p->thread);
 	if (p->options.close && p->options.fd >= 0)
 		close(p->options.fd);
+	if (p->options.rest) {
+		wr_bytes_deinit(p->options.rest);
+		*p->options.rest = p->rest;
+		p->rest = (struct wr_bytes)WR_BYTES_EMPTY;
+	}
 	pump_deinit(p);
 }
 
@@ -172,10 +257,16 @@ struct wr_feed *wr_pump_new(const struct wr_pump_options *o)
 	pthread_mutex_init(&p->mutex, NULL);
 	pthread_cond_init(&p->room, NULL);
 	p->stop_fd = eventfd(0, EFD_CLOEXEC);
-	p->blocks = wr_alloc(&pump_mem, PUMP_BLOCKS * sizeof *p->blocks);
+	p->block_size = o->keep ? KEEP_BLOCK : PUMP_BLOCK;
+	p->room_of_blocks = wr_alloc(&pump_mem, PUMP_BLOCKS * p->block_size);
+	for (uint32_t i = 0; p->room_of_blocks && i < PUMP_BLOCKS; i++)
+		p->blocks[i].data = p->room_of_blocks + i * p->block_size;
+	if (o->rest)
+		wr_bytes_put(&p->rest, o->rest->data, o->rest->len);
 	if (p->stop_fd < 0)
 		wr_error_set(WR_EFATAL, "cannot make an event descriptor: %s", strerror(errno));
-	if (p->stop_fd >= 0 && p->blocks && wr_thread_start(&p->thread, o->thread, -1, pump_run, p) == WR_OK)
+	if (p->stop_fd >= 0 && p->room_of_blocks && wr_bytes_status(&p->rest) == WR_OK &&
+	    wr_thread_start(&p->thread, o->thread, -1, pump_run, p) == WR_OK)
 		return &p->feed;
 	pump_deinit(p);
 	return NULL;

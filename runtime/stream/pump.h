@@ -4,6 +4,7 @@
  * I/O thread of the pool, because a read may wait for ever. */
 #pragma once
 #include <stdatomic.h>
+#include "base/bytes.h"
 #include "base/notify.h"
 #include "stream/feed.h"
 
@@ -22,6 +23,12 @@ struct wr_pump_options {
 	int (*dial)(const void *arg, int stop_fd, int *fd);
 	const void *dial_arg;	/* borrowed */
 	struct wr_taken *taken; /* counts what is read; borrowed, NULL: nobody asks */
+	/* Or NULL: is given what was read, as many whole lines as have come, before anybody sees it; 0 bytes:
+	 * the stream has ended. On the pump's thread; may block. An error ends the pump. */
+	int (*keep)(void *arg, const void *p, size_t len);
+	void *keep_arg;
+	/* With `keep`, or NULL: what comes first, and in the end what was read and not kept. Borrowed. */
+	struct wr_bytes *rest;
 };
 /* Starts at once. NULL with the error set; then the fd is still the caller's. Its `free` stops the thread. */
 struct wr_feed *wr_pump_new(const struct wr_pump_options *o);

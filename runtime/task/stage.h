@@ -184,6 +184,8 @@ struct wr_stage_env {
 		     const void *payload, uint32_t len);
 	void *post_arg;
 	uint32_t vertex;
+	const char *folder; /* of the job's checkpoints, NULL = it takes none */
+	uint32_t retain;    /* so many of them are kept */
 	uint64_t folder_id; /* drawn once for the folder of the job's checkpoints; 0 = it takes none */
 	uint64_t run;	    /* rises: no checkpoint of an earlier attempt has this number or a higher one */
 	void *bundle;	    /* struct wr_bundle of the script layer; opaque here */

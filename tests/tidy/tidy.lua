@@ -9,7 +9,7 @@
 local rows = {
   { "base" }, { "record", "module" }, { "exchange", "state", "checkpoint", "stream" }, { "savepoint" }, { "task" },
   { "time", "format" }, { "commit" },
-  { "script", "connect", "operator", "window", "nexmark", "rolling", "vendor" },
+  { "script", "connect", "operator", "window", "nexmark", "rolling", "wal", "vendor" },
   { "cluster" }, { "harness", "recovery" }, { "control" }, { "main.c" },
 }
 local row_of = {}

@@ -1,0 +1,180 @@
+--- Sources that cannot be read again, with a write-ahead log: each line that is in it is taken once.
+
+local finished = require "support.finished"
+local shell = require "support.shell"
+
+local folder
+before_each(function() folder = shell.folder() end)
+after_each(function() shell.remove(folder) end)
+
+local function write(name, text)
+  local f = assert(io.open(folder .. "/" .. name, "w"))
+  f:write(text)
+  f:close()
+end
+
+local function lines(first, last)
+  local list = {}
+  for i = first, last do list[#list + 1] = ("line %06d"):format(i) end
+  return table.concat(list, "\n") .. "\n"
+end
+
+--- The whole lines in the log of the job's only source, in order.
+local function logged()
+  local out = {}
+  for path in shell.run(("ls %s/state/wal-*/*.wal 2>/dev/null"):format(folder)):gmatch "[^\n]+" do
+    local text, at, session = shell.read(path), 1, {}
+    while at + 24 <= #text + 1 do
+      local a, b, c, d = text:byte(at + 4, at + 7)
+      local len = a + b * 256 + c * 65536 + d * 16777216
+      if at + 24 + len > #text + 1 then break end
+      session[#session + 1] = text:sub(at + 24, at + 23 + len)
+      at = at + 24 + len
+    end
+    out[#out + 1] = table.concat(session):match "^.*\n"
+  end
+  return table.concat(out)
+end
+
+local job = [[
+local weir = require "weir"
+local job = weir.job { name = "logged", max_parallelism = 128 }
+job:source(weir.stdin { wal = true }):uid "in"
+  :rebalance():map(function(r) return r.line end)
+  :sink(weir.rolling_files { path = "out", format = weir.lines(), roll = { rows = 500 } }):uid "files"
+return job
+]]
+
+--- Runs the job with these lines on a pipe that comes slowly enough for checkpoints.
+local function run(options, text)
+  write("in", text)
+  return shell.run(([[cd %s && { split -b 9000 --filter='cat; sleep 0.002' in; } 2>/dev/null |
+    %s run -q --dir state %s job.lua]]):format(folder, shell.weir, options))
+end
+
+local function killed(options, text, point, n)
+  local _, code, err = run(("%s --fault %s:%d=kill"):format(options, point, n), text)
+  assert.equal(137, code, ("the job was not killed at %s:%d\n%s"):format(point, n, err))
+end
+
+local function ran(options, text)
+  local _, code, err = run(options, text)
+  assert.equal(0, code, err)
+end
+
+describe("a pipe with a write-ahead log, killed", function()
+  for _, point in ipairs {
+    "wal.folder", "wal.open", "wal.received", "wal.write", "wal.sync", "wal.sync_folder", "wal.logged",
+    "checkpoint.ack", "checkpoint.published", "checkpoint.complete", "rolling.rename",
+  } do
+    it("gives each line that is in the log once, then those that come: " .. point, function()
+      local n = ({ ["wal.folder"] = 1, ["wal.open"] = 1, ["wal.sync_folder"] = 1, ["wal.write"] = 8 })[point] or 3
+      write("job.lua", job)
+      for _, p in ipairs { { 1, 1 }, { 2, 3 } } do
+        shell.run(("rm -rf %s/out %s/state"):format(folder, folder))
+        killed("--checkpoint-every 10ms -p " .. p[1], lines(1, 20000), point, n)
+        local first = logged()
+        ran("--checkpoint-every 10ms -p " .. p[2], lines(50001, 51000))
+        assert.equal(shell.sorted(first .. lines(50001, 51000)), finished.rows(folder, "out"))
+      end
+    end)
+  end
+
+  it("several times gives each line of all logs once, and removes what no checkpoint needs", function()
+    write("job.lua", job)
+    local all = {}
+    for i = 1, 4 do
+      killed("--checkpoint-every 10ms --checkpoint-retain 1000", lines(i * 100000, i * 100000 + 9999),
+        "wal.logged", i + 1)
+      all[i] = logged()
+    end
+    assert.truthy(#all[4] > #all[1])
+    ran("--checkpoint-every 10ms --checkpoint-retain 1", lines(1, 20000))
+    assert.equal(shell.sorted(all[4] .. lines(1, 20000)), finished.rows(folder, "out"))
+    assert.equal(1, #finished.files(folder, "state/wal-*"))
+  end)
+
+  it("before its first checkpoint gives each line that is in the log once", function()
+    write("job.lua", job)
+    killed("--checkpoint-every 1h", lines(1, 20000), "wal.logged", 5)
+    local first = logged()
+    assert.truthy(#first > 0)
+    ran("--checkpoint-every 1h", lines(30001, 31000))
+    assert.equal(shell.sorted(first .. lines(30001, 31000)), finished.rows(folder, "out"))
+  end)
+end)
+
+describe("a write-ahead log", function()
+  local function refused(code, text, options, input)
+    local _, is, err = run(options or "", input or lines(1, 2000))
+    assert.equal(code, is, err)
+    assert.truthy(err:find(text, 1, true), err)
+  end
+
+  it("without --dir is an error at the script's line, but not where the job is only looked at", function()
+    write("job.lua", job)
+    local _, code, err = shell.run(("cd %s && %s run -q job.lua </dev/null"):format(folder, shell.weir))
+    assert.equal(2, code)
+    assert.equal('weir: job.lua:3: operator "stdin": wal = true keeps its log beside the checkpoints: '
+      .. "run the job with --dir DIR\n", err)
+    assert.equal(0, select(2, shell.run(("cd %s && %s check job.lua"):format(folder, shell.weir))))
+  end)
+
+  for _, point in ipairs { "wal.open", "wal.write", "wal.sync", "wal.sync_folder" } do
+    it("on a full disk is one error, and a job that is run again in the process loses no line: " .. point, function()
+      write("job.lua", job)
+      local n = ({ ["wal.write"] = 4, ["wal.sync"] = 3 })[point] or 1
+      local full = ("--checkpoint-every 10ms --log-level warn --fault %s:%d=28"):format(point, n)
+      refused(1, "No space left on device", full .. " --restart none", lines(1, 5000))
+      shell.run(("rm -rf %s/out %s/state"):format(folder, folder))
+      local _, code, err = run(full .. " --restart fixed --restart-delay 1ms", lines(1, 5000))
+      assert.equal(0, code, err)
+      assert.truthy(err:find("No space left on device", 1, true), err)
+      assert.equal(lines(1, 5000), finished.rows(folder, "out"))
+    end)
+  end
+
+  it("that is damaged is an error that says where", function()
+    write("job.lua", job)
+    killed("--checkpoint-every 1h", lines(1, 20000), "wal.logged", 5)
+    shell.run(("cd %s/state/wal-* && printf X | dd of=$(ls) bs=1 seek=40 conv=notrunc"):format(folder))
+    refused(1, "is damaged at byte 0")
+  end)
+
+  it("that a job no longer keeps is an error, since it has lines that were not taken", function()
+    write("job.lua", job)
+    killed("--checkpoint-every 10ms", lines(1, 20000), "checkpoint.complete", 3)
+    write("job.lua", (job:gsub("wal = true", "")))
+    refused(1, "standard input had a write-ahead log at the checkpoint")
+  end)
+
+  it("of a connection has each of its lines once, and then those of the next", function()
+    write("server.py", [[
+import socket, sys
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("localhost", 0))
+s.listen(1)
+print(s.getsockname()[1], flush=True)
+c, _ = s.accept()
+try:
+    for i in range(int(sys.argv[1]), int(sys.argv[2])):
+        c.sendall(b"line %06d\n" % i)
+except OSError:
+    pass
+c.close()
+]])
+    write("job.lua", (job:gsub("weir.stdin { wal = true }",
+      'weir.tcp_lines { port = tonumber(job.args.port), wal = true }')))
+    local function connected(options, first, last)
+      return shell.run(([[cd %s && mkfifo port$$ && { python3 server.py %d %d >port$$ & } && read port <port$$ &&
+        %s run -q --dir state %s job.lua port=$port]]):format(folder, first, last, shell.weir, options))
+    end
+    local _, code = connected("--checkpoint-every 5ms --fault wal.logged:20=kill", 1, 200000)
+    assert.equal(137, code)
+    local first = logged()
+    local _, again, err = connected("--checkpoint-every 5ms", 500000, 500100)
+    assert.equal(0, again, err)
+    assert.equal(shell.sorted(first .. lines(500000, 500099)), finished.rows(folder, "out"))
+  end)
+end)
