@@ -212,6 +212,16 @@ static struct wr_pool *make_pool(struct making *m, const char *name, uint32_t la
 	return wr_pool_new(j->pools[log2], name, limit, lanes, &m->wake);
 }
 
+/* Does another edge lead from the same vertex to the same one? */
+static bool has_sibling(const struct wr_plan *p, uint32_t edge)
+{
+	for (uint32_t i = 0; i < p->edge_count; i++)
+		if (i != edge && p->edges[i].from == p->edges[edge].from &&
+		    p->edges[i].to == p->edges[edge].to)
+			return true;
+	return false;
+}
+
 static int make_writer(struct making *m, uint32_t edge, uint32_t stage, uint32_t op)
 {
 	struct wr_job *j = m->job;
@@ -225,6 +235,7 @@ static int make_writer(struct making *m, uint32_t edge, uint32_t stage, uint32_t
 				      .key_names = e->key,
 				      .key_count = e->key_count,
 				      .max_parallelism = j->o.plan->vertices[e->to].max_parallelism,
+				      .consumer = has_sibling(j->o.plan, edge) ? e->to + 1 : 0,
 				      .timeout_us = e->has_timeout ? e->timeout_us : j->o.timeout_us,
 				      .seed = m->def.env.rand.s + edge,
 				      .on_bad_row = on_bad_row,

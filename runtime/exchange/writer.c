@@ -19,6 +19,8 @@ struct lane {
 	struct wr_channel *channel;
 	struct wr_buffer *buffer; /* partly filled, or NULL */
 	uint64_t since_ns;	  /* when a flush first saw it partly filled; 0 = not yet */
+	bool full;		  /* a buffer was pushed because it was full: others may follow */
+	bool owes;		  /* the last watermark; it has no buffer then */
 };
 
 struct wr_writer {
@@ -28,7 +30,11 @@ struct wr_writer {
 	uint32_t lane_count;
 	struct wr_channel **channels;
 	uint32_t channel_count;
-	uint32_t want; /* buffers that must be free before a batch */
+	uint32_t consumer;
+	bool ahead;	   /* a lane is full */
+	bool owing;	   /* a lane owes the watermark */
+	int64_t watermark; /* the last one */
+	uint32_t want;	   /* buffers that must be free before a batch */
 	int64_t timeout_us;
 	int (*on_bad_row)(void *arg, const struct wr_elem *row, int code);
 	void *arg;
@@ -96,6 +102,7 @@ struct wr_writer *wr_writer_new(const struct wr_writer_options *o)
 	w->name = o->name;
 	w->partitioning = o->partitioning;
 	w->pool = o->pool;
+	w->consumer = o->consumer;
 	w->channel_count = o->channel_count;
 	w->lane_count = o->partitioning == WR_BROADCAST ? 1 : o->channel_count;
 	w->want = buffers_wanted(w);
@@ -161,15 +168,21 @@ static bool lane_partial(const struct lane *l)
 	return l->buffer && l->buffer->len > 0;
 }
 
+static int settle(struct wr_writer *w, struct lane *only);
+
 /* The lane's buffer with `need` bytes left; a fresh one may have less. */
 static struct wr_buffer *lane_buffer(struct wr_writer *w, struct lane *l, uint32_t need, bool event)
 {
 	struct wr_buffer *b = l->buffer;
 
+	if (WR_UNLIKELY(l->owes) && settle(w, l) != WR_OK)
+		return NULL;
 	if (WR_LIKELY(b && (b->size - b->len >= need || b->len == 0)))
 		return b;
-	if (b)
+	if (b) {
 		lane_push(w, l);
+		l->full = w->ahead = true;
+	}
 	return l->buffer = wr_pool_take(w->pool, event);
 }
 
@@ -421,6 +434,37 @@ static int lane_event(struct wr_writer *w, struct lane *l, const struct event *e
 	return WR_OK;
 }
 
+/* What the lanes that owe the watermark, or one of them, have to say goes out; they share a buffer. */
+static int settle(struct wr_writer *w, struct lane *only)
+{
+	struct event e = event_of(WR_EV_WATERMARK, w->watermark, NULL, 0);
+	uint32_t count = 0, left = 0;
+	struct wr_buffer *b;
+
+	for (uint32_t i = 0; i < w->lane_count; i++)
+		if (w->lanes[i].owes)
+			(!only || only == &w->lanes[i] ? count++ : left++);
+	w->owing = left > 0;
+	if (!count)
+		return WR_OK;
+	b = wr_pool_take(w->pool, true);
+	if (!b)
+		return WR_EFATAL;
+	event_append(b, &e);
+	if (count > 1)
+		wr_buffer_ref(b, count - 1);
+	for (uint32_t i = 0; i < w->lane_count; i++) {
+		struct lane *l = &w->lanes[i];
+
+		if (!l->owes || (only && only != l))
+			continue;
+		l->owes = false;
+		l->buffer = b;
+		lane_push(w, l);
+	}
+	return WR_OK;
+}
+
 /* The `count` lanes without a buffer share one. */
 static int bare_lanes_event(struct wr_writer *w, uint32_t count, const struct event *e)
 {
@@ -440,16 +484,37 @@ static int bare_lanes_event(struct wr_writer *w, uint32_t count, const struct ev
 	return WR_OK;
 }
 
+/* Where rows wait it closes their buffer. A lane without rows need not say each one: the last will do. */
+static int watermark(struct wr_writer *w, int64_t ts)
+{
+	struct event e = event_of(WR_EV_WATERMARK, ts, NULL, 0);
+	int rc = WR_OK;
+
+	w->watermark = ts;
+	for (uint32_t i = 0; i < w->lane_count && rc == WR_OK; i++) {
+		struct lane *l = &w->lanes[i];
+
+		if (l->buffer)
+			rc = lane_event(w, l, &e);
+		else
+			l->owes = w->owing = true;
+	}
+	return rc == WR_OK ? wr_writer_status(w) : rc;
+}
+
 int wr_writer_event(struct wr_writer *w, enum wr_event_type type, int64_t ts, const void *payload,
 		    uint32_t payload_len)
 {
 	struct event e = event_of(type, ts, payload, payload_len);
 	uint32_t bare = 0;
-	int rc = WR_OK;
+	int rc;
 
+	if (type == WR_EV_WATERMARK)
+		return watermark(w, ts);
+	rc = w->owing ? settle(w, NULL) : WR_OK;
 	for (uint32_t i = 0; i < w->lane_count; i++)
 		bare += !w->lanes[i].buffer;
-	if (bare)
+	if (bare && rc == WR_OK)
 		rc = bare_lanes_event(w, bare, &e);
 	for (uint32_t i = 0; i < w->lane_count && rc == WR_OK; i++)
 		if (w->lanes[i].buffer)
@@ -472,6 +537,8 @@ uint64_t wr_writer_flush(struct wr_writer *w, uint64_t now_ns, bool all)
 	bool every = all || w->timeout_us == 0;
 	uint64_t next = UINT64_MAX;
 
+	if (w->owing && settle(w, NULL) != WR_OK)
+		w->lost = true;
 	if (w->timeout_us < 0 && !all)
 		return next;
 	for (uint32_t i = 0; i < w->lane_count; i++) {
@@ -493,6 +560,31 @@ uint64_t wr_writer_flush(struct wr_writer *w, uint64_t now_ns, bool all)
 			next = due;
 	}
 	return next;
+}
+
+void wr_writer_follow(struct wr_writer *w, const struct wr_writer *ahead)
+{
+	for (uint32_t i = 0; i < w->lane_count; i++)
+		if (lane_partial(&w->lanes[i]) &&
+		    (ahead->lane_count != w->lane_count || ahead->lanes[i].full))
+			lane_push(w, &w->lanes[i]);
+}
+
+bool wr_writer_ahead(const struct wr_writer *w)
+{
+	return w->ahead;
+}
+
+void wr_writer_followed(struct wr_writer *w)
+{
+	for (uint32_t i = 0; i < w->lane_count; i++)
+		w->lanes[i].full = false;
+	w->ahead = false;
+}
+
+uint32_t wr_writer_consumer(const struct wr_writer *w)
+{
+	return w->consumer;
 }
 
 bool wr_writer_ready(struct wr_writer *w)

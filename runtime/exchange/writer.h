@@ -33,7 +33,8 @@ struct wr_writer_options {
 	const struct wr_str *key_names; /* WR_HASH */
 	uint32_t key_count;
 	uint32_t max_parallelism; /* WR_HASH: at least channel_count */
-	int64_t timeout_us;	  /* buffer timeout: 0 = after every batch, -1 = only when full */
+	uint32_t consumer; /* writers of one task with the same number, but 0, lead into inputs of one task */
+	int64_t timeout_us; /* buffer timeout: 0 = after every batch, -1 = only when full */
 	uint64_t seed;
 	/* A row that cannot be partitioned (bad key, channel out of range): WR_OK = was dealt with (skipped,
 	 * dead letter), else the error to stop with. */
@@ -62,16 +63,26 @@ bool wr_writer_single(const struct wr_writer *w);
 uint8_t *wr_writer_page(struct wr_writer *w, uint32_t need, uint8_t **end);
 void wr_writer_commit(struct wr_writer *w, uint8_t *upto, uint32_t rows);
 /* An event to all channels behind everything written before; pushes. The payload is padded with zeros to a
- * multiple of 8 and must fit a buffer. WR_EFATAL when the heap refuses. */
+ * multiple of 8 and must fit a buffer. A watermark for a channel for which no rows wait is held back until
+ * the next flush, event or row: of many the last one goes. WR_EFATAL when the heap refuses. */
 int wr_writer_event(struct wr_writer *w, enum wr_event_type type, int64_t ts, const void *payload,
 		    uint32_t payload_len);
 /* A latency marker, to one channel after the other: all would be as many as there are ways through the job.
  */
 int wr_writer_marker(struct wr_writer *w, int64_t ts, const void *payload, uint32_t payload_len);
-/* Pushes partly filled buffers whose time is up (timeout 0, or `all`: every one). The time of a buffer
- * begins at the first flush that sees it; `now_ns` is monotonic. Gives the time of the next flush that will
- * be due, UINT64_MAX if none. */
+/* Pushes watermarks that are held back, and partly filled buffers whose time is up (timeout 0, or `all`:
+ * every one). The time of a buffer begins at the first flush that sees it; `now_ns` is monotonic. Gives the
+ * time of the next flush that will be due, UINT64_MAX if none. */
 uint64_t wr_writer_flush(struct wr_writer *w, uint64_t now_ns, bool all);
+
+/* Of two writers into inputs of one task, which joins them: where `ahead` pushed a full buffer since the last
+ * call, the partly filled one of `w` for the same channel follows, so that rows that belong together come
+ * soon after each other. Single writers: no page of `w` is being written. */
+void wr_writer_follow(struct wr_writer *w, const struct wr_writer *ahead);
+/* True when a full buffer was pushed since the last wr_writer_followed. */
+bool wr_writer_ahead(const struct wr_writer *w);
+void wr_writer_followed(struct wr_writer *w);
+uint32_t wr_writer_consumer(const struct wr_writer *w);
 
 /* WR_EFATAL with the error set when the heap refused to queue a buffer, which is lost: the job cannot go on.
  * To be asked after calls that push. */

@@ -5,6 +5,43 @@
 #include "task/latency.h"
 #include "task/task_priv.h"
 
+static struct wr_task *task_of(struct wr_stage *s)
+{
+	return (struct wr_task *)((char *)s->chain - offsetof(struct wr_task, chain));
+}
+
+/* What `w` holds back goes behind what `ahead` has sent to the same task. */
+static int follow(struct wr_task *t, struct wr_writer *w, const struct wr_writer *ahead)
+{
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < t->port_count && rc == WR_OK; i++)
+		if (t->ports[i].direct == w)
+			rc = wr_port_release(&t->ports[i]);
+	if (rc == WR_OK)
+		wr_writer_follow(w, ahead);
+	return rc == WR_OK ? wr_writer_status(w) : rc;
+}
+
+/* Few rows of one input of a join would lie in their buffer while many of the other go past them, and those
+ * would have to wait in the consumer's state. */
+static int keep_together(struct wr_task *t)
+{
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < t->writer_count; i++) {
+		struct wr_writer *ahead = t->writers[i];
+
+		if (!wr_writer_ahead(ahead))
+			continue;
+		for (uint32_t k = 0; k < t->writer_count && rc == WR_OK; k++)
+			if (k != i && wr_writer_consumer(t->writers[k]) == wr_writer_consumer(ahead))
+				rc = follow(t, t->writers[k], ahead);
+		wr_writer_followed(ahead);
+	}
+	return rc;
+}
+
 /* Delivers what the stage wrote to its ports; an error when its store was refused memory meanwhile. */
 static int deliver(struct wr_stage *s)
 {
@@ -12,6 +49,8 @@ static int deliver(struct wr_stage *s)
 
 	for (uint32_t i = 0; i < s->out_count && rc == WR_OK; i++)
 		rc = wr_port_sync((struct wr_port *)s->outs[i]);
+	if (rc == WR_OK && s->chain && task_of(s)->joined)
+		rc = keep_together(task_of(s));
 	return rc == WR_OK && s->store ? wr_store_status(s->store) : rc;
 }
 
@@ -29,11 +68,6 @@ static int stage_event(struct wr_stage *s, uint32_t event, int64_t ts, uint64_t 
 	for (uint32_t i = 0; i < s->out_count && rc == WR_OK; i++)
 		rc = wr_port_event((struct wr_port *)s->outs[i], event, ts, payload, text);
 	return rc;
-}
-
-static struct wr_task *task_of(struct wr_stage *s)
-{
-	return (struct wr_task *)((char *)s->chain - offsetof(struct wr_task, chain));
 }
 
 /* K3: a watermark that does not rise is not sent. */

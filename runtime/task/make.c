@@ -179,8 +179,10 @@ struct wr_task *wr_task_new(const struct wr_task_def *def)
 		return NULL;
 	}
 	t->writer_count = def->writer_count;
-	for (uint32_t i = 0; i < def->writer_count; i++)
+	for (uint32_t i = 0; i < def->writer_count; i++) {
 		t->writers[i] = def->writers[i];
+		t->joined |= wr_writer_consumer(t->writers[i]) != 0;
+	}
 	if (task_init(t, def) != WR_OK) {
 		t->chain.stage_count = 0;
 		def_drop(def);

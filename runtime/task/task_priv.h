@@ -23,6 +23,7 @@ struct wr_task {
 	struct wr_gate *gate;
 	struct wr_writer **writers;
 	uint32_t writer_count;
+	bool joined;	       /* several writers lead to one consumer */
 	struct wr_port *ports; /* of all stages, in order */
 	uint32_t port_count;
 	struct wr_world *world;

@@ -340,6 +340,7 @@ static void an_event_comes_behind_the_rows_in_every_channel(void **state)
 		send();
 		assert_int_equal(wr_writer_event(w, WR_EV_BARRIER, 5, &payload, sizeof payload), WR_OK);
 		assert_int_equal(wr_writer_event(w, WR_EV_WATERMARK, 6, NULL, 0), WR_OK);
+		wr_writer_flush(w, 0, false);
 		for (uint32_t c = 0; c < 3; c++) {
 			struct wr_buffer *b = wr_ring_pop(channels[c]);
 			const struct wr_elem *e = (const struct wr_elem *)(b->data + b->rows_len);
@@ -371,7 +372,7 @@ static void channels_without_rows_share_the_buffer_of_an_event(void **state)
 	open_plain(WR_REBALANCE, 3);
 	add(1, 1);
 	send();
-	assert_int_equal(wr_writer_event(w, WR_EV_WATERMARK, 6, NULL, 0), WR_OK);
+	assert_int_equal(wr_writer_event(w, WR_EV_IDLE, 6, NULL, 0), WR_OK);
 	wr_writer_stats(w, &stats);
 	assert_int_equal(stats.pool.in_use, 2);
 	for (uint32_t c = 0; c < 3; c++)
@@ -381,6 +382,114 @@ static void channels_without_rows_share_the_buffer_of_an_event(void **state)
 	for (uint32_t c = 0; c < 3; c++)
 		wr_buffer_unref(b[c]);
 	close_all(3);
+}
+
+/* What came out of channel c: numbers of rows, watermarks as -ts; frees them. */
+static void came(uint32_t c, const char *expected)
+{
+	struct wr_bytes said = WR_BYTES_EMPTY;
+	struct wr_buffer *b;
+
+	while ((b = wr_ring_pop(channels[c]))) {
+		for (uint32_t at = 0; at < b->len;) {
+			const struct wr_elem *e = (const struct wr_elem *)(b->data + at);
+
+			if (!wr_elem_is_event(e))
+				wr_bytes_printf(&said, "%d ", (int)kit_n(e));
+			else
+				wr_bytes_printf(&said, "%c%d ", "?wb"[wr_event_type(e)], (int)e -> ts);
+			at += e->len;
+		}
+		wr_buffer_unref(b);
+	}
+	wr_bytes_put(&said, "", 1);
+	assert_string_equal((const char *)said.data, expected);
+	wr_bytes_deinit(&said);
+}
+
+static void to(uint32_t channel, double n)
+{
+	kit_put_custom(&rows, channel, n);
+	send();
+}
+
+static void event(enum wr_event_type type, int64_t ts)
+{
+	assert_int_equal(wr_writer_event(w, type, ts, NULL, 0), WR_OK);
+}
+
+static void of_watermarks_without_rows_between_them_the_last_one_goes(void **state)
+{
+	(void)state;
+	open_plain(WR_CUSTOM, 2);
+	to(0, 1);
+	event(WR_EV_WATERMARK, 5);
+	came(0, "1 w5 ");
+	came(1, "");
+	event(WR_EV_WATERMARK, 6);
+	event(WR_EV_WATERMARK, 7);
+	came(0, "");
+	to(1, 2);
+	event(WR_EV_WATERMARK, 8);
+	came(0, "");
+	came(1, "w7 2 w8 ");
+	event(WR_EV_BARRIER, 1);
+	came(0, "w8 b1 ");
+	came(1, "b1 ");
+	event(WR_EV_WATERMARK, 9);
+	wr_writer_flush(w, 0, false);
+	came(0, "w9 ");
+	came(1, "w9 ");
+	wr_writer_flush(w, 0, true);
+	came(0, "");
+	close_all(2);
+}
+
+static void a_page_comes_behind_the_watermark_before_it(void **state)
+{
+	uint8_t *end, *page;
+
+	(void)state;
+	open_plain(WR_FORWARD, 1);
+	event(WR_EV_WATERMARK, 5);
+	page = wr_writer_page(w, 64, &end);
+	assert_non_null(page);
+	add(1, 1);
+	memcpy(page, rows.data, rows.len);
+	wr_writer_commit(w, page + rows.len, 1);
+	rows.len = 0;
+	wr_writer_flush(w, 0, true);
+	came(0, "w5 1 ");
+	close_all(1);
+}
+
+/* Two writers into inputs of one task. */
+static void what_waits_for_one_input_follows_a_full_buffer_for_the_other(void **state)
+{
+	struct wr_writer_options o = options(WR_CUSTOM, 2);
+	struct wr_writer *ahead;
+	double n[64];
+
+	(void)state;
+	open_plain(WR_CUSTOM, 2);
+	ahead = w;
+	while (!wr_writer_ahead(ahead))
+		to(1, 1);
+	assert_true(received(1, n, 64) > 0);
+	o.pool = wr_pool_new(pools, "second", 100, 2, &ready.notify);
+	w = wr_writer_new(&o);
+	to(0, 7);
+	to(1, 8);
+	wr_writer_follow(w, ahead);
+	came(0, "");
+	came(1, "8 ");
+	wr_writer_followed(ahead);
+	assert_false(wr_writer_ahead(ahead));
+	to(1, 9);
+	wr_writer_follow(w, ahead);
+	came(1, "");
+	wr_writer_free(ahead);
+	close_all(2);
 }
 
 static void a_payload_is_padded_with_zeros(void **state)
@@ -650,6 +759,9 @@ int main(void)
 	    cmocka_unit_test(a_full_buffer_leaves_and_a_partly_filled_one_stays),
 	    cmocka_unit_test(an_event_comes_behind_the_rows_in_every_channel),
 	    cmocka_unit_test(channels_without_rows_share_the_buffer_of_an_event),
+	    cmocka_unit_test(of_watermarks_without_rows_between_them_the_last_one_goes),
+	    cmocka_unit_test(a_page_comes_behind_the_watermark_before_it),
+	    cmocka_unit_test(what_waits_for_one_input_follows_a_full_buffer_for_the_other),
 	    cmocka_unit_test(a_payload_is_padded_with_zeros),
 	    cmocka_unit_test(a_row_larger_than_a_buffer_travels_in_pieces_in_order),
 	    cmocka_unit_test(a_page_is_the_room_of_the_current_buffer),

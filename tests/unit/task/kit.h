@@ -297,6 +297,7 @@ static inline void kit_event(struct kit *k, uint32_t input, enum wr_event_type t
 
 	assert_int_equal(wr_writer_event(k->feed[input], type, ts, &payload, with ? sizeof payload : 0),
 			 WR_OK);
+	wr_writer_flush(k->feed[input], 0, true);
 }
 
 /* Steps until the task says something else than MORE. */
