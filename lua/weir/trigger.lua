@@ -31,6 +31,8 @@ local where = require "weir.where"
 local huge, floor = math.huge, math.floor
 local M = {}
 
+-- Triggers that count have a field `native`: what the operator in C does in their place (runtime/window/counted.c).
+
 ---@class weir.Trigger
 ---@field element fun(ctx: weir.TriggerContext, record: any, time: number?): string?
 ---@field event_time? fun(ctx: weir.TriggerContext, time: number): string?
@@ -127,6 +129,7 @@ end
 ---@return weir.Trigger
 function M.end_of_stream()
   return trigger {
+    native = { every = 0, at_end = true },
     element = function(ctx) ctx:event_timer(huge) end,
     event_time = function(_, time)
       if time == huge then return "fire" end
@@ -140,6 +143,7 @@ end
 
 local function count_of(n, partial)
   return trigger {
+    native = { every = n, at_end = partial },
     state = { count = state.value() },
     element = function(ctx)
       local count = (ctx.count:get() or 0) + 1
@@ -343,6 +347,8 @@ end
 ---@return weir.Trigger
 function M.purging(other)
   local t = { inner = { M.of("weir.trigger.purging", other) } }
+  local native = t.inner[1].native
+  t.native = native and { every = native.every, at_end = native.at_end, purge = true }
   for _, name in ipairs { "element", "event_time", "processing_time" } do
     t[name] = function(ctx, ...)
       local said = ask(t, name, ctx, ...)[1]

@@ -241,10 +241,17 @@ local function checked(what, self, aggregates)
   return list
 end
 
+-- The trigger of a window without time, as the operator in C has it; nil: it has not.
+local function counting(self)
+  local w, t = self.window, self.firing or self.window.trigger
+  return (w.kind == "global" or w.kind == "count") and not w.evictor and t and t.native or nil
+end
+
 -- Can the window run in C?
 local function is_native(self, list, process)
   local w = self.window
-  if process or self.firing or self.dropping or not w.native then return false end
+  if process or self.dropping then return false end
+  if not counting(self) and (self.firing or not w.native) then return false end
   for _, each in ipairs(list) do
     if not each.aggregate.fn then return false end
   end
@@ -272,7 +279,16 @@ function M.declared(what, aggregates)
 end
 
 local function native(self, verb, list)
-  local w = self.window
+  local w, count = self.window, counting(self)
+  if count then
+    return self.operator("window", verb, {
+      native = true, states = "value", late = self.late, all = not self.key,
+      options = {
+        window = "count", time = "none", every = count.every, purge = count.purge or false, at_end = count.at_end,
+        aggregates = declared_of(list), key_as = self.key and self.key.as or {},
+      },
+    })
+  end
   return self.operator("window", verb, {
     native = true, states = "value", late = self.late, all = not self.key,
     options = {

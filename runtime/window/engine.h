@@ -4,7 +4,7 @@
  * The stage (stage.c) takes keys and times of rows, lets timers fire in order of time and lets
  * other tasks run in between; a kind of window (timed.c, sessions.c) adds a row and answers a
  * timer. In processing time a row's time is the clock's, nothing is late (L2), and a window fires
- * one millisecond behind its last one (I7).
+ * one millisecond behind its last one (I7). Windows that know no time (counted.c) pass timers by.
  */
 #pragma once
 #include "task/stage.h"
@@ -20,8 +20,10 @@ struct wr_window_ops {
 	 * (wr_window_key). WR_EUSER: a bad row, and nothing has changed. */
 	int (*take)(struct wr_window *w, const struct wr_elem *row, const struct wr_short_key *key,
 		    int64_t ts);
-	/* The timer of the current key for time `at` is due. */
+	/* The timer of the current key for time `at` is due. NULL: there are none. */
 	int (*fire)(struct wr_window *w, int64_t at);
+	/* Event time has ended. WR_AGAIN: call again. NULL: nothing to do. */
+	int (*end)(struct wr_window *w);
 	void (*free)(struct wr_window *w);
 };
 
@@ -47,4 +49,4 @@ int wr_window_timer(struct wr_window *w, int64_t at);
 /* One result of the current key for the window [start, end). */
 int wr_window_emit(struct wr_window *w, const uint64_t *slots, int64_t start, int64_t end);
 
-extern const struct wr_window_ops wr_timed_ops, wr_sessions_ops;
+extern const struct wr_window_ops wr_timed_ops, wr_sessions_ops, wr_counted_ops;

@@ -14,7 +14,7 @@ enum { FIRE_GROUP = 64 /* timers between two looks at the clock */ };
 static int open_(struct wr_stage *s)
 {
 	struct wr_window *w = wr_zalloc(&mem, sizeof *w);
-	bool session = !strcmp(wr_value_str(s->options, "window", ""), "session");
+	const char *kind = wr_value_str(s->options, "window", "");
 	const struct wr_value *list;
 	uint32_t count;
 
@@ -23,7 +23,9 @@ static int open_(struct wr_stage *s)
 	WR_ASSERT(s->store);
 	s->state = w;
 	w->stage = s;
-	w->ops = session ? &wr_sessions_ops : &wr_timed_ops;
+	w->ops = !strcmp(kind, "session") ? &wr_sessions_ops
+		 : !strcmp(kind, "count") ? &wr_counted_ops
+					  : &wr_timed_ops;
 	w->lateness = wr_value_int(s->options, "lateness", 0);
 	w->event = !strcmp(wr_value_str(s->options, "time", "event"), "event");
 	w->timer = w->event ? WR_TIMER_EVENT : WR_TIMER_PROCESSING;
@@ -33,7 +35,7 @@ static int open_(struct wr_stage *s)
 	list = wr_value_list(s->options, "aggregates", &count);
 	wr_accums_init(&w->accums, list, count);
 	list = wr_value_list(s->options, "key_as", &count);
-	wr_result_init(&w->result, list, count, &w->accums, true);
+	wr_result_init(&w->result, list, count, &w->accums, w->ops != &wr_counted_ops);
 	wr_late_init(&w->late, s);
 	if (!s->keyer && wr_store_set_one_key(s->store) != WR_OK)
 		return WR_EFATAL;
@@ -144,8 +146,10 @@ static int fire(struct wr_stage *s, int64_t upto)
 
 static int watermark(struct wr_stage *s, int64_t *wm)
 {
-	const struct wr_window *w = s->state;
+	struct wr_window *w = s->state;
 
+	if (w->ops->end && *wm == WR_TS_MAX)
+		return w->ops->end(w);
 	return w->event ? fire(s, *wm) : WR_OK;
 }
 

@@ -221,4 +221,4 @@ static void timed_free(struct wr_window *w)
 	wr_free(&mem, t);
 }
 
-const struct wr_window_ops wr_timed_ops = {timed_open, timed_take, timed_fire, timed_free};
+const struct wr_window_ops wr_timed_ops = {timed_open, timed_take, timed_fire, NULL, timed_free};

@@ -3,6 +3,7 @@
  *
  *   timed     tumbling, sliding and cumulative windows
  *   sessions  windows that end when a key is silent
+ *   counted   windows of so many rows, and those that have no end
  *   interval  aggregates over an interval that a record of another stream opens
  *
  * What is beyond that (own assigners, triggers, evictors, process functions) is the same operator

@@ -42,6 +42,36 @@ describe("the window in C and its twin in Lua agree on", function()
   it("windows over all records (W16)", function() both("w.sliding { size = 2500, slide = 1100 }", false) end)
 end)
 
+-- Windows without time: the twin in Lua is what a process function behind the aggregates needs.
+local function both_counted(window, keyed)
+  local function run(process)
+    return script.run(([[%s%s:%s(%s:aggregate(aggregates()%s):process(function(ctx, r)
+      r.at = ctx:timestamp() == 2 ^ 63
+      ctx:emit(r)
+    end):sink(weir.print()) return job]]):format(head, keyed and 's:key_by "k"' or "s",
+      keyed and "window" or "window_all", window, process), "--quiet")
+  end
+  local native = run ""
+  assert.is_truthy(native:find('"at":true', 1, true), native:sub(1, 200))
+  assert.equal(native, run(keyed and ", function(ctx, r) r.k = ctx:key() ctx:emit(r) end"
+    or ", function(ctx, r) ctx:emit(r) end"))
+end
+
+describe("windows of so many records agree in C and in Lua:", function()
+  for name, window in pairs {
+    ["W14: count"] = "w.count(7))",
+    ["W14: count with what is left at the end"] = "w.count { size = 7, partial_at_end = true })",
+    ["W13: global with a count trigger"] = "w.global()):trigger(t.count(9))",
+    ["W13: global with a purging count trigger"] = "w.global()):trigger(t.purging(t.count(9)))",
+    ["W13: global until the end of the stream"] = "w.global()):trigger(t.end_of_stream())",
+    ["count with a trigger of its own"] = "w.count(7)):trigger(t.count(3))",
+    ["count of one"] = "w.count(1))",
+  } do
+    it(name, function() both_counted(window, true) end)
+    it(name .. ", over all records", function() both_counted(window, false) end)
+  end
+end)
+
 local function from(records, rest)
   return ([[local weir = require "weir"
     local job = weir.job "test"

@@ -212,6 +212,9 @@ describe("a restart or a reload at a random place changes nothing:", function()
     end
 
     same_after_restart("count", function(s) return s:key_by("k"):window(window.count(4)):sum("n"):uid "w" end)
+    same_after_restart("count, what is left at the end", function(s)
+      return s:key_by("k"):window(window.count { size = 4, partial_at_end = true }):sum("n"):uid "w"
+    end)
     same_after_restart("count, sliding", function(s)
       return s:key_by("k"):window(window.count { size = 5, slide = 2 }):aggregate { list = agg.collect "id" }:uid "w"
     end)
