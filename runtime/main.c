@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "recovery/attempts.h"
 #include "control/cli.h"
+#include "control/reload_cli.h"
 #include "control/serve.h"
 #include "cluster/kinds.h"
 #include "cluster/recording.h"
@@ -468,6 +469,16 @@ static int verb_stop(struct wr_config *c, int argc, char **argv)
 	return told(wr_cli_stop(c, argc, argv));
 }
 
+static int verb_reload(struct wr_config *c, int argc, char **argv)
+{
+	return told(wr_cli_reload(c, argc, argv));
+}
+
+static int verb_rollback(struct wr_config *c, int argc, char **argv)
+{
+	return told(wr_cli_rollback(c, argc, argv));
+}
+
 static int verb_cancel(struct wr_config *c, int argc, char **argv)
 {
 	return told(wr_cli_cancel(c, argc, argv));
@@ -511,6 +522,13 @@ static const struct verb verbs[] = {
     {"stop", "[options] JOB", "end a running job behind a last checkpoint, from which it can go on",
      "  weir stop visits\n  weir stop --savepoint visits\n  weir stop --drain --savepoint=last.weir visits\n",
      verb_stop},
+    {"reload", "[options] JOB job.lua [key=value …]",
+     "bring another version of its script into a running job",
+     "  weir reload visits visits.lua\n  weir reload --yes -p 4 visits visits.lua\n"
+     "  weir reload --watch visits.lua\n",
+     verb_reload},
+    {"rollback", "[options] JOB", "bring back the version that a running job had before",
+     "  weir rollback visits\n", verb_rollback},
     {"cancel", "[options] JOB", "end a running job at once; it can go on from the checkpoint it took last",
      "  weir cancel visits-4711\n", verb_cancel},
     {"savepoint", "[options] JOB | --dir DIR [-o FILE]",

@@ -380,6 +380,21 @@ int wr_job_run(struct wr_job *j)
 	return j->left || atomic_load(&j->stops) ? WR_END : WR_OK;
 }
 
+void wr_job_trial(struct wr_job *j, bool on)
+{
+	const struct wr_plan *p = j->o.plan;
+	struct wr_bytes payload = WR_BYTES_EMPTY;
+
+	wr_value_put_i64(&payload, on);
+	if (wr_bytes_status(&payload) != WR_OK)
+		remember_failure(j, WR_EFATAL);
+	for (uint32_t v = 0; v < p->vertex_count && !payload.failed; v++)
+		for (uint32_t i = 0; i < p->vertices[v].parallelism; i++)
+			wr_job_send(j, WR_LETTER_TRIAL, (struct wr_address){v, i, 0}, payload.data,
+				    (uint32_t)payload.len);
+	wr_bytes_deinit(&payload);
+}
+
 void wr_job_set_script(struct wr_job *j, const char *hash)
 {
 	wr_checkpoints_set_script(j->checkpoints, hash);

@@ -186,6 +186,7 @@ static void begin_discarding(struct wr_swap *s, enum wr_swap_news outcome)
 {
 	s->state = DISCARDING;
 	s->outcome = outcome;
+	wr_job_trial(s->job, false);
 	if (start(s, discard_all) == WR_OK)
 		return;
 	each_stage(s, discard);

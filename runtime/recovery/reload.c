@@ -482,11 +482,13 @@ void wr_reload_work(void *reload, struct wr_job *j)
 		begin_swap(r, j);
 	if (r->state == BUILDING) {
 		r->trial = true;
+		wr_job_trial(j, true);
 		r->trial_until_ns = now_ns(r) + r->way.probation_ns;
 		in_use(r, r->trial_checkpoint);
 	}
 	if (r->trial && (now_ns(r) >= r->trial_until_ns || wr_job_last_checkpoint(j) > r->trial_checkpoint)) {
 		r->trial = false;
+		wr_job_trial(j, false);
 		wr_info("reload", "version %" PRIu64 " is kept", r->used->number);
 	}
 }

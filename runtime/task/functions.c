@@ -80,10 +80,47 @@ int wr_functions_swap(struct wr_stage *s, uint64_t checkpoint, uint64_t options)
 		swap(s, spare);
 	if (spare)
 		atomic_store(&s->spare, spare);
+	t->on_trial = options & WR_TRIGGER_NEXT;
+	t->trial_from = checkpoint;
 	if (t->snapshots || ++t->swapped < t->chain.stage_count)
 		return WR_OK;
 	t->swapped = 0;
 	return tell(t, WR_LETTER_ACK, &(struct wr_ack){.checkpoint = checkpoint, .text = {"", 0}});
+}
+
+static int tell_stages(struct wr_task *t, uint64_t checkpoint)
+{
+	struct wr_bytes payload = WR_BYTES_EMPTY;
+	int rc;
+
+	wr_value_put_i64(&payload, (int64_t)checkpoint);
+	rc = wr_bytes_status(&payload);
+	for (uint32_t i = 0; i < t->chain.stage_count && rc == WR_OK; i++) {
+		struct wr_stage *s = &t->chain.stages[i];
+
+		if (s->ops->letter)
+			rc = s->ops->letter(s, WR_LETTER_COMPLETE, payload.data, (uint32_t)payload.len);
+	}
+	wr_bytes_deinit(&payload);
+	return rc;
+}
+
+int wr_functions_complete(struct wr_task *t, uint64_t checkpoint)
+{
+	if (!t->on_trial || checkpoint <= t->trial_from)
+		return tell_stages(t, checkpoint);
+	t->withheld = checkpoint;
+	return WR_OK;
+}
+
+int wr_functions_trial(struct wr_task *t, bool on)
+{
+	uint64_t withheld = t->withheld;
+
+	t->on_trial = on;
+	t->trial_from = 0;
+	t->withheld = 0;
+	return !on && withheld ? tell_stages(t, withheld) : WR_OK;
 }
 
 bool wr_functions_return(struct wr_stage *s, int code)

@@ -14,7 +14,7 @@
 #include "base/bytes.h"
 #include "record/row.h"
 
-enum { WR_LETTER_VERSION = 5 };
+enum { WR_LETTER_VERSION = 6 };
 
 /* Part of the wire form: never renumbered, and a new one raises the version. */
 enum wr_letter_type {
@@ -24,6 +24,7 @@ enum wr_letter_type {
 	WR_LETTER_TRIGGER = 3,	/* to a source: struct wr_trigger; a barrier behind the rows emitted so far */
 	WR_LETTER_COMPLETE = 4, /* the checkpoint holds: its integer; handed to the stages, too */
 	WR_LETTER_ABORT = 5,	/* the checkpoint is off: its integer */
+	WR_LETTER_TRIAL = 6,	/* functions are on trial (1), or not any more (0): task/functions.h */
 	/* task → coordinator */
 	WR_LETTER_ACK = 7,	 /* struct wr_ack: the task's part of a checkpoint is durable */
 	WR_LETTER_DECLINE = 8,	 /* struct wr_ack: it could not be taken */

@@ -287,19 +287,6 @@ static int abort_checkpoint(struct wr_task *t, const struct wr_letter *l)
 	return t->gate ? on_barriers(t, 0, wr_barriers_on_abort(t->barriers, id)) : WR_OK;
 }
 
-static int complete_checkpoint(struct wr_task *t, const struct wr_letter *l)
-{
-	int rc = WR_OK;
-
-	for (uint32_t i = 0; i < t->chain.stage_count && rc == WR_OK; i++) {
-		struct wr_stage *s = &t->chain.stages[i];
-
-		if (s->ops->letter)
-			rc = s->ops->letter(s, l->type, l->payload, l->len);
-	}
-	return rc;
-}
-
 static int read_letter(struct wr_task *t, const struct wr_letter *l)
 {
 	struct wr_stage *s;
@@ -316,7 +303,9 @@ static int read_letter(struct wr_task *t, const struct wr_letter *l)
 	case WR_LETTER_ABORT:
 		return abort_checkpoint(t, l);
 	case WR_LETTER_COMPLETE:
-		return complete_checkpoint(t, l);
+		return wr_functions_complete(t, wr_letter_checkpoint(l->payload, l->len));
+	case WR_LETTER_TRIAL:
+		return wr_functions_trial(t, wr_letter_checkpoint(l->payload, l->len) > 0);
 	default:
 		break;
 	}

@@ -50,6 +50,8 @@ struct wr_task {
 	struct wr_snapshots *snapshots; /* NULL: barriers only pass */
 	const struct wr_restore *restore;
 	uint64_t barrier_payload;
+	bool on_trial; /* of functions; checkpoints behind this one are withheld from the stages: */
+	uint64_t trial_from, withheld; /* … the last of them, 0 = none */
 	uint32_t swapped;	 /* stages that the barrier of other functions has left; without snapshots */
 	uint64_t triggered;	 /* a source's barrier that has not left stage 0, 0 = none */
 	uint64_t triggered_last; /* a source is bid twice where others ended meanwhile */
