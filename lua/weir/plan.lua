@@ -220,9 +220,37 @@ local stateful_kinds = {
   window = true, window_process = true, interval_aggregate = true,
 }
 
+-- What the state of an operator in C is made for: these options must be the same when it is restored.
+local laid_out_by = {
+  aggregate = { "fn", "field" },
+  window = { "window", "time", "size", "slide", "offset", "gap", "aggregates" },
+  interval_aggregate = { "from", "to", "kind", "aggregates" },
+}
+
+local function aggregates_text(list)
+  local out = {}
+  for i, a in ipairs(list) do out[i] = ("%s = %s(%s)"):format(a.as or "?", a.fn or "?", a.field or "") end
+  return table.concat(out, ", ")
+end
+
+local function layout_of(node, options)
+  local out = {}
+  for _, name in ipairs(node.states and laid_out_by[node.kind] or {}) do
+    local v = options[name]
+    if type(v) == "table" then
+      out[#out + 1] = aggregates_text(v)
+    elseif v ~= nil then
+      out[#out + 1] = name == "fn" and v or name .. " " .. tostring(v)
+    end
+  end
+  return #out > 0 and table.concat(out, ", ") or nil
+end
+
 local function describe_key(stage, node)
   if not stateful_kinds[node.kind] or not (node.key or node.key2 or node.all) then return end
   stage.states = fingerprint.states(node)
+  local layout = layout_of(node, stage.options or {})
+  if layout then stage.states[1].layout = layout end
   if node.all then return end
   if node.inputs2 and not (node.key and node.key2) then
     stage.key = (node.key or node.key2).names

@@ -198,7 +198,8 @@ local function ls_lines(sp, operator, lines)
     local c = by_state[state]
     local kind = state.kind .. (state.broadcast and ", broadcast" or "")
       .. (state.version > 1 and ", version " .. state.version or "")
-    line(state.name, kind, ("%d"):format(c.keys), ("%d"):format(c.values), bytes_text(c.bytes), shapes_text(sp, c))
+    line(state.name, kind, ("%d"):format(c.keys), ("%d"):format(c.values), bytes_text(c.bytes),
+      shapes_text(sp, c) .. (state.layout and (" (%s)"):format(state.layout) or ""))
   end
   for _, kind in ipairs { "event", "processing" } do
     if timers[kind] > 0 then

@@ -38,7 +38,7 @@ local function never() return false end
 
 local function state_of(operator, s)
   return {
-    name = s.name, kind = s.kind, index = s.index, broadcast = s.broadcast, version = s.version,
+    name = s.name, kind = s.kind, layout = s.layout, index = s.index, broadcast = s.broadcast, version = s.version,
     new_version = s.version, max_parallelism = operator.max_parallelism, replaces = never,
   }
 end

@@ -10,8 +10,9 @@ enum { WR_MANIFEST_VERSION = 1 };
 
 struct wr_manifest_state {
 	const char *name;
-	uint32_t kind;	  /* enum wr_state_kind (state/store.h) */
-	uint32_t version; /* of its declaration, less 1 */
+	uint32_t kind;	    /* enum wr_state_kind (state/store.h) */
+	uint32_t version;   /* of its declaration, less 1 */
+	const char *layout; /* what an operator in C keeps it for, as text; NULL: nothing */
 };
 struct wr_manifest_stage {
 	const char *uid; /* of its first operator: what it is found again by */

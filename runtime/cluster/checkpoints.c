@@ -120,6 +120,7 @@ static void trigger(struct wr_checkpoints *c, uint64_t checkpoint)
 static int states_of(struct wr_checkpoints *c, const struct wr_plan_stage *from, struct wr_manifest_stage *to)
 {
 	const struct wr_value *list = wr_value_list(from->value, "broadcast", &to->broadcast_count);
+	const struct wr_value *given = wr_value_get(from->value, "states");
 	struct wr_manifest_state *keyed, *broadcast;
 
 	to->state_count = from->state_count;
@@ -128,9 +129,11 @@ static int states_of(struct wr_checkpoints *c, const struct wr_plan_stage *from,
 	if (!keyed || !broadcast)
 		return WR_EFATAL;
 	for (uint32_t i = 0; i < to->state_count; i++)
-		keyed[i] = (struct wr_manifest_state){.name = from->states[i].name,
-						      .kind = from->states[i].kind,
-						      .version = from->states[i].version};
+		keyed[i] =
+		    (struct wr_manifest_state){.name = from->states[i].name,
+					       .kind = from->states[i].kind,
+					       .layout = wr_value_str(&given->items[i], "layout", NULL),
+					       .version = from->states[i].version};
 	for (uint32_t i = 0; i < to->broadcast_count; i++)
 		broadcast[i] = (struct wr_manifest_state){.name = wr_value_str(&list[i], "name", ""),
 							  .kind = WR_STATE_MAP};

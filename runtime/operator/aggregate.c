@@ -332,8 +332,11 @@ static int update_number(struct wr_stage *s, const struct wr_elem *row, struct w
 	if (!body)
 		return WR_EFATAL;
 	*result = v;
-	if (!fresh) {
-		result->type = v.type;
+	if (fresh != 1) {
+		if (WR_UNLIKELY(fresh == WR_STATE_RESHAPED)) { /* from a checkpoint */
+			a->mixed = true;
+			result->type = v.type == WR_T_I64 ? WR_T_F64 : WR_T_I64;
+		}
 		memcpy(&result->u64, body, 8);
 		add(result, &v);
 		if (WR_UNLIKELY(result->type != v.type)) {
@@ -474,9 +477,14 @@ static int add_group(struct wr_stage *s, uint32_t n, const double *adds)
 	for (uint32_t i = 0; i < n; i++) {
 		double sum = adds[i];
 
-		if (!updates[i].fresh) {
+		if (WR_LIKELY(!updates[i].fresh)) {
 			memcpy(&sum, updates[i].body, 8);
 			sum += adds[i];
+		} else if (updates[i].fresh == WR_STATE_RESHAPED) { /* an integer, from a checkpoint */
+			int64_t integer;
+
+			memcpy(&integer, updates[i].body, 8);
+			sum += (double)integer;
 		}
 		memcpy(updates[i].body, &sum, 8);
 	}

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* resume: see resume.h. The contract of state (semantics.md C33, P7): found again by uid and name, of the
- * same kind, with the same number of key groups. */
+/* resume: see resume.h. */
 #include "recovery/resume.h"
 
 #include <inttypes.h>
@@ -9,6 +8,7 @@
 #include "base/log.h"
 #include "cluster/kinds.h"
 #include "checkpoint/folder_id.h"
+#include "recovery/contract.h"
 #include "savepoint/file.h"
 
 struct wr_resume {
@@ -25,97 +25,6 @@ struct wr_resume {
 };
 
 static struct wr_mem mem = WR_MEM_INIT("recovery.resume");
-
-/* ---- the contract ---- */
-
-static const struct wr_plan_stage *find_stage(const struct wr_plan *p, const char *uid,
-					      const struct wr_plan_vertex **vertex)
-{
-	for (uint32_t v = 0; v < p->vertex_count; v++)
-		for (uint32_t i = 0; i < p->vertices[v].stage_count; i++) {
-			*vertex = &p->vertices[v];
-			if (!strcmp(p->vertices[v].stages[i].operators[0].uid, uid))
-				return &p->vertices[v].stages[i];
-		}
-	return NULL;
-}
-
-static const struct wr_state_desc *find_state(const struct wr_plan_stage *s, const char *name)
-{
-	for (uint32_t i = 0; i < s->state_count; i++)
-		if (!strcmp(s->states[i].name, name))
-			return &s->states[i];
-	return NULL;
-}
-
-static void drop(struct wr_bytes *dropped, const char *uid, const char *state)
-{
-	wr_bytes_printf(dropped, "%s\"%s\"%s%s", dropped->len ? ", " : "", uid, state ? "." : "",
-			state ? state : "");
-}
-
-static const char *const kinds[] = {"value", "list", "map", "reducing", "aggregating"};
-
-static int check_stage(const struct wr_resume *r, const struct wr_manifest_vertex *v,
-		       const struct wr_manifest_stage *was, struct wr_bytes *dropped)
-{
-	const struct wr_plan_vertex *vertex;
-	const struct wr_plan_stage *s = find_stage(r->o.plan, was->uid, &vertex);
-	bool stateful = was->state_count || was->broadcast_count;
-
-	if (!s && stateful)
-		drop(dropped, was->uid, NULL);
-	if (!s)
-		return WR_OK;
-	/* one with a key may have timers, and nothing else */
-	if ((was->state_count || s->key) && vertex->max_parallelism != v->max_parallelism)
-		return wr_error_set(WR_EUSER,
-				    "operator \"%s\" has %" PRIu32 " key groups, its state has %" PRIu32
-				    ": say max_parallelism(%" PRIu32 "), or --max-parallelism %" PRIu32,
-				    was->uid, vertex->max_parallelism, v->max_parallelism, v->max_parallelism,
-				    v->max_parallelism);
-	for (uint32_t i = 0; i < was->state_count; i++) {
-		const struct wr_state_desc *d = find_state(s, was->states[i].name);
-
-		if (!d)
-			drop(dropped, was->uid, was->states[i].name);
-		else if (d->kind != was->states[i].kind)
-			return wr_error_set(WR_EUSER,
-					    "state '%s' of operator \"%s\" is declared as %s, and was saved "
-					    "as %s: give the new one "
-					    "another name",
-					    d->name, was->uid, kinds[d->kind],
-					    was->states[i].kind < sizeof kinds / sizeof *kinds
-						? kinds[was->states[i].kind]
-						: "something else");
-	}
-	return WR_OK;
-}
-
-static int check_contract(const struct wr_resume *r)
-{
-	struct wr_bytes dropped = WR_BYTES_EMPTY;
-	const struct wr_manifest *m = &r->manifest;
-	int rc = WR_OK;
-
-	for (uint32_t v = 0; v < m->vertex_count; v++)
-		for (uint32_t i = 0; i < m->vertices[v].stage_count && rc == WR_OK; i++)
-			rc = check_stage(r, &m->vertices[v], &m->vertices[v].stages[i], &dropped);
-	wr_bytes_put_u8(&dropped, 0);
-	if (rc == WR_OK)
-		rc = wr_bytes_status(&dropped);
-	if (rc == WR_OK && dropped.len > 1 && !r->o.allow_dropped)
-		rc = wr_error_set(WR_EUSER,
-				  "checkpoint %" PRIu64
-				  " has state that the job has no place for: %s; give the operators their "
-				  "former uid, or leave it behind with --allow-dropped-state",
-				  m->checkpoint, (const char *)dropped.data);
-	else if (rc == WR_OK && dropped.len > 1)
-		wr_warn("checkpoint", "state that the job has no place for is left behind: %s",
-			(const char *)dropped.data);
-	wr_bytes_deinit(&dropped);
-	return rc;
-}
 
 /* ---- looking ---- */
 
@@ -199,7 +108,7 @@ int wr_resume_again(struct wr_resume *r)
 	if (rc != WR_OK)
 		return rc == WR_END ? WR_OK : rc;
 	if (!r->manifest.finished)
-		rc = check_contract(r);
+		rc = wr_contract_check(r->o.plan, blobs, &r->manifest, r->o.allow_dropped);
 	r->restore = (struct wr_restore){blobs, &r->manifest};
 	r->found = rc == WR_OK;
 	return rc;

@@ -67,7 +67,10 @@ const struct wr_sval *wr_state_get(struct wr_store *s, uint32_t state);
 /* Room for a value of `len` bytes (a multiple of 8) of `shape`, replacing the old one; the caller fills
  * the body at once. Same length and shape: the same place. NULL with the error set when memory is gone. */
 uint8_t *wr_state_put(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len);
-/* As wr_state_put, but keeps the old body if length and shape agree (update in place); *fresh = 1 if not. */
+/* As wr_state_put, but keeps the old body if length and shape agree (update in place); *fresh = 1 if not, or
+ * WR_STATE_RESHAPED where the old body of the same length, at most 32 bytes, was one of another shape: it is
+ * still there to be read. */
+enum { WR_STATE_RESHAPED = 2 };
 uint8_t *wr_state_update(struct wr_store *s, uint32_t state, uint32_t shape, uint32_t len, int32_t *fresh);
 /* The value that is there, for changing its body in place; NULL: empty or expired, or memory is gone. */
 struct wr_sval *wr_state_edit(struct wr_store *s, uint32_t state);

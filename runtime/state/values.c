@@ -58,8 +58,8 @@ uint8_t *wr_cell_put(struct memory *s, struct cell *c, uint32_t shape, uint32_t 
 		*fresh = 1;
 	c->stamp_ms = s->now_ms;
 	if (c->kind == CELL_INSIDE && c->len == len) {
-		if (fresh && c->shape == shape)
-			*fresh = 0;
+		if (fresh)
+			*fresh = c->shape == shape ? 0 : WR_STATE_RESHAPED;
 		c->shape = shape;
 		return c->body;
 	}

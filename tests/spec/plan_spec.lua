@@ -70,7 +70,7 @@ describe("a plan", function()
           stages = {
             {
               kind = "aggregate", name = "count", operators = { { id = 3, name = "count", uid = "counts", on_error = "fail" } },
-              key = { "word" }, states = { { name = "value", kind = "reducing" } }, on_error = "fail",
+              key = { "word" }, states = { { name = "value", kind = "reducing", layout = "count" } }, on_error = "fail",
               options = { fn = "count", as = "count", key_as = { "word" }, emit = "final" },
               outs = { { tag = "", targets = { { stage = 1 } } } },
             },

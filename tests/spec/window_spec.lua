@@ -68,7 +68,10 @@ describe("a window", function()
     local stage = plan.vertices[2].stages[1]
     assert.equal("window", stage.kind)
     assert.same({ "k" }, stage.key)
-    assert.same({ { name = "value", kind = "value" } }, stage.states)
+    assert.same({ {
+      name = "value", kind = "value",
+      layout = "window sliding, time event, size 10000, slide 3000, offset 500, n = count(), total = sum(x)",
+    } }, stage.states)
     assert.same({
       window = "sliding", size = 10000, slide = 3000, offset = 500, time = "event", on_end = "fire",
       lateness = 1000, late = "old", key_as = { "k" },

@@ -199,7 +199,7 @@ local function states_list(change, broadcast)
   for _, state in ipairs(change.states) do
     if state.broadcast == broadcast and state.to then
       out[state.to + 1] = {
-        name = state.name, kind = i64(KIND_NUMBERS[state.kind]),
+        name = state.name, kind = i64(KIND_NUMBERS[state.kind]), layout = state.layout,
         version = state.new_version > 1 and i64(state.new_version - 1) or nil,
       }
     end

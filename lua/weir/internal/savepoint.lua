@@ -32,6 +32,7 @@ local Savepoint = { __index = methods }
 ---@field index integer its number in the operator
 ---@field broadcast boolean
 ---@field version integer of its declaration
+---@field layout? string what an operator in C keeps it for
 
 ---@class weir.internal.SavedOperator
 ---@field uid string
@@ -58,7 +59,7 @@ local function states_of(saved)
     for i, s in ipairs(broadcast and saved.broadcast or saved.states) do
       out[#out + 1] = {
         name = s.name, kind = KINDS[number(s.kind)] or "unknown", index = i - 1, broadcast = broadcast,
-        version = number(s.version) + 1,
+        version = number(s.version) + 1, layout = s.layout,
       }
     end
   end

@@ -557,6 +557,32 @@ static void expired_list_elements_give_their_room_back_S6(void **state)
 	assert_int_equal(mem.bytes, 0);
 }
 
+static void an_update_with_another_shape_says_so_and_leaves_the_bytes(void **state)
+{
+	struct wr_store *s = new_store();
+	int64_t number = 77, there = 0;
+	int32_t fresh;
+	uint8_t *body;
+
+	(void)state;
+	select_slot(s, 1, 0);
+	body = wr_state_update(s, S_VALUE, 5, 8, &fresh);
+	assert_int_equal(fresh, 1);
+	memcpy(body, &number, 8);
+	for (uint32_t shape = 6; shape < 8; shape++) {
+		body = wr_state_update(s, S_VALUE, shape, 8, &fresh);
+		assert_int_equal(fresh, WR_STATE_RESHAPED);
+		memcpy(&there, body, 8);
+		assert_int_equal(there, 77);
+		assert_int_equal(wr_state_get(s, S_VALUE)->shape, shape);
+	}
+	wr_state_update(s, S_VALUE, 7, 8, &fresh);
+	assert_int_equal(fresh, 0);
+	wr_state_update(s, S_VALUE, 8, 16, &fresh);
+	assert_int_equal(fresh, 1);
+	wr_store_free(s);
+}
+
 static void a_million_keys_are_found_again(void **state)
 {
 	struct wr_store *s = new_store();
@@ -581,6 +607,7 @@ int main(void)
 	    cmocka_unit_test(an_entry_without_values_and_timers_is_given_up),
 	    cmocka_unit_test(a_group_of_keys_is_updated_as_one_by_one),
 	    cmocka_unit_test(expired_list_elements_give_their_room_back_S6),
+	    cmocka_unit_test(an_update_with_another_shape_says_so_and_leaves_the_bytes),
 	    cmocka_unit_test(a_million_keys_are_found_again),
 	};
 
