@@ -25,7 +25,8 @@ local weir = {
   from = sources.from, sequence = sources.sequence, generate = sources.generate, nexmark = sources.nexmark,
 
   print = sinks.print, stdout = sinks.stdout, file_sink = sinks.file_sink, rolling_files = sinks.rolling_files,
-  tcp_sink = sinks.tcp_sink, discard = sinks.discard, collect = sinks.collect, checksum = sinks.checksum,
+  tcp_sink = sinks.tcp_sink, sink = sinks.sink, discard = sinks.discard, collect = sinks.collect,
+  checksum = sinks.checksum,
 
   lines = formats.lines, json = formats.json, csv = formats.csv,
 

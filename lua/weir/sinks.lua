@@ -16,6 +16,7 @@ local M = {}
 ---@field parallelism? integer its own, whatever the job's
 ---@field by? function what it gives for a record goes to the stage beside it
 ---@field guarantee "none"|"at_least_once"|"exactly_once" what holds of its records after a crash, with checkpoints
+---@field fn? table functions of the script's that it runs
 ---@field logged? boolean its records go to the epoch log: it commits at checkpoints, or at the end of bounded input
 local Sink = {}
 Sink.__index = Sink
@@ -200,6 +201,47 @@ function M.rolling_files(opts)
   if by then o.bucket = { { given = "\1" .. "1" } } end
   local s = sink("rolling_files", "rolling_files", o, "exactly_once")
   s.by = by
+  return s
+end
+
+---@class weir.SinkFunctions
+---@field name? string default "sink"
+---@field open? fun(sink: table) connects; `sink` is a table of this subtask's own, in which it may keep what it likes,
+--- with job, uid, subtask (from 0), parallelism, and fresh: the job begins anew and not at a checkpoint
+---@field last_committed fun(sink: table, log: string): integer? the number stored with `log`, nil if there is none
+---@field commit fun(sink: table, log: string, epoch: integer, rows: fun(): any, string, integer?): boolean?, string?
+--- stores all of `rows` and the number `epoch` for `log`, both or neither. `for rec, kind, time in rows do` gives the
+--- records. false and a reason: it could not be done now and is tried again; an error fails the job
+---@field close? fun(sink: table)
+
+--- A sink of your own, exactly once: any target that can store a number together with records, both or neither.
+---
+--- What the sink is given between two checkpoints is logged; when a checkpoint is complete, `commit` is handed the
+--- records up to it, with a number that rises. After a restart `last_committed` tells what had been stored, and
+--- only what is missing comes again. Without checkpoints there is one commit, at the end of bounded input.
+---
+---   job:source(weir.files "orders/*.json"):sink(weir.sink {
+---     open = function(sink) sink.db = require("luasql.sqlite3").sqlite3():connect "orders.db" end,
+---     last_committed = function(sink, log) … end,
+---     commit = function(sink, log, epoch, rows) … end,
+---   }):uid "orders_db"
+---
+--- The functions run in a Lua state and on a thread of the sink's own, one for each subtask, and may block. There, and
+--- not where the graph is drawn, `io`, `os` and `require` of installed modules are open, also of modules in C: require
+--- them within these functions. (jobs/to_sqlite.lua is a whole one.)
+---@param functions weir.SinkFunctions
+---@return weir.Sink
+function M.sink(functions)
+  local o = options.check("weir.sink", functions, {
+    name = options.string:default "sink",
+    open = options.fn:optional(),
+    last_committed = options.fn,
+    commit = options.fn,
+    close = options.fn:optional(),
+  })
+  local s = sink("lua_sink", o.name, {}, "exactly_once")
+  o.name = nil
+  s.fn, s.logged = o, true
   return s
 end
 

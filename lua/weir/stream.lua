@@ -562,7 +562,7 @@ function methods:sink(sink)
   if sink.by then last = view(last, with_helper(last, "key_select", sink.name .. "_by", sink.by, { parts = 1 })) end
   local s = operator(last, sink.kind, sink.name, {
     options = sink.options, native = true, role = "sink", parallelism = sink.parallelism,
-    guarantee = sink.guarantee, logged = sink.logged,
+    guarantee = sink.guarantee, logged = sink.logged, fn = sink.fn,
   })
   s.node.key = nil
   return setmetatable({ job = self.job, node = s.node }, Handle)

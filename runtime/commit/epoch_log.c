@@ -495,9 +495,9 @@ static int take_rows(struct wr_epoch_rows *r, const struct wr_block *block)
 	uint8_t *p, *end;
 
 	r->rows.len = 0;
+	if (!wr_bytes_room(&r->rows, block->len + WR_ROW_SLACK))
+		return wr_bytes_status(&r->rows);
 	wr_bytes_put(&r->rows, block->payload, block->len);
-	if (wr_bytes_status(&r->rows) != WR_OK)
-		return WR_EFATAL;
 	for (p = r->rows.data, end = p + r->rows.len; p < end; p += ((struct wr_elem *)p)->len) {
 		int rc = wr_elem_verify(p, (size_t)(end - p), &r->dict);
 

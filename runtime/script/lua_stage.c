@@ -483,8 +483,12 @@ const struct wr_stage_ops wr_lua_stage_ops = {
 };
 
 const struct wr_stage_kind wr_script_kinds[] = {
-    {"lua", &wr_lua_stage_ops}, {"lua_watermarks", &wr_lua_watermarks_ops}, {"lua_async", &wr_lua_async_ops}};
-const unsigned wr_script_kinds_count = 3;
+    {"lua", &wr_lua_stage_ops},
+    {"lua_async", &wr_lua_async_ops},
+    {"lua_sink", &wr_lua_sink_ops},
+    {"lua_watermarks", &wr_lua_watermarks_ops},
+};
+const unsigned wr_script_kinds_count = sizeof wr_script_kinds / sizeof *wr_script_kinds;
 
 /* ---- called by generated code ---- */
 

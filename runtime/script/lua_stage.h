@@ -7,6 +7,7 @@
 extern const struct wr_stage_ops wr_lua_stage_ops;
 extern const struct wr_stage_ops wr_lua_watermarks_ops; /* watermark_stage.c */
 extern const struct wr_stage_ops wr_lua_async_ops;	/* async_stage.c */
+extern const struct wr_stage_ops wr_lua_sink_ops;	/* sink_stage.c */
 
 /* What generated code shares with the stage. */
 struct wr_lua *wr_lua_stage_shared(struct wr_stage *s);

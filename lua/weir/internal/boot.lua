@@ -198,6 +198,21 @@ function M.stage(shared, plan_bytes)
   return entry
 end
 
+--- Builds a sink of the script's: what C calls on the sink's thread. Its functions may block, and see more of the
+--- world than others (weir.internal.sandbox).
+---@param plan_bytes string the stage's part of the plan
+---@param about_bytes string what the sink may know of itself
+function M.sink(plan_bytes, about_bytes)
+  jit.off()
+  local plan, about = codec.decode_value(plan_bytes), codec.decode_value(about_bytes)
+  require("weir.internal.sandbox").open_world()
+  local nodes = draw_again(plan.operators)
+  local entry = require("weir.internal.sink").new(nodes[plan.operators[1].id], about)
+  package.loaded["weir.internal.boot"] = nil
+  jit.on()
+  return entry
+end
+
 local function bundle_files()
   local files, i = {}, 1
   files[1] = { name = script_name(), bytes = #host.file "script:text" }

@@ -21,6 +21,12 @@ function M.connect(now_ms, random)
   world.now_ms, world.random = now_ms, random
 end
 
+-- Set in the state of a sink, whose functions write to the world: io, os, and the modules that are installed.
+local opened = false
+
+--- Opens the world to the script of this state.
+function M.open_world() opened = true end
+
 local function forbidden(name, instead)
   return function()
     fail("%s is closed to job scripts%s; --unsafe opens it", name, instead and " (" .. instead .. ")" or "")
@@ -169,8 +175,13 @@ function M.environment(path)
     rename = forbidden "os.rename", tmpname = forbidden "os.tmpname", setlocale = forbidden "os.setlocale",
     getenv = forbidden("os.getenv", "use job.args"),
   }
+  if opened then
+    local exit, setlocale = env.os.exit, env.os.setlocale
+    env.os = copy(os)
+    env.os.exit, env.os.setlocale = exit, setlocale
+  end
   local closed_io = setmetatable({}, { __index = function(_, name) return forbidden("io." .. tostring(name)) end })
-  env.io = closed_io
+  env.io = opened and copy(io) or closed_io
   env.print = function(...)
     local parts = {}
     for i = 1, select("#", ...) do parts[i] = masked_tostring((select(i, ...))) end
@@ -194,6 +205,7 @@ function M.environment(path)
       fail("module '%s' requires itself: it is required here while it is being loaded", name)
     end
     local text, where = find_module(name, folder)
+    if not text and opened then return require(name) end
     if not text then fail("module '%s' not found%s", name, where and "; looked for:" .. where or "") end
     if text:byte(1) == 27 then fail("module '%s' is bytecode, which is closed to job scripts", name) end
     local fn, err = loadstring(text, "@" .. where)
