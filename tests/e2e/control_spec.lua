@@ -1,0 +1,360 @@
+--- A running job is listed, watched, saved, stopped and cancelled by others.
+
+local shell = require "support.shell"
+
+local folder, running
+before_each(function()
+  folder, running = shell.folder(), {}
+end)
+after_each(function()
+  for _, job in ipairs(running) do job:kill() end
+  shell.remove(folder)
+end)
+
+local function write(name, text)
+  local f = assert(io.open(folder .. "/" .. name, "w"))
+  f:write(text)
+  f:close()
+end
+
+--- A weir that sees only the jobs of this test.
+local function weir(command)
+  return shell.run(("cd %s && WEIR_RUNTIME_DIR=%s/run %s %s"):format(folder, folder, shell.weir, command))
+end
+
+local function done(command)
+  local out, code, err = weir(command)
+  assert.equal(0, code, err)
+  return out
+end
+
+local function refused(status, text, command)
+  local out, code, err = weir(command)
+  assert.equal(status, code, out .. err)
+  assert.truthy(err:find(text, 1, true), err)
+  assert.equal("", out)
+end
+
+local Job = {}
+Job.__index = Job
+
+--- Runs `weir run` beside the test; its standard output, then "exit N", are read line by line.
+local function start(options, prefix)
+  local job = setmetatable({}, Job)
+  job.pipe = io.popen(("cd %s && { WEIR_RUNTIME_DIR=%s/run %s %s run %s 2>err & echo $!; wait $!; echo exit $?; } 2>/dev/null")
+    :format(folder, folder, prefix or "", shell.weir, options))
+  job.pid = assert(job.pipe:read "*l")
+  running[#running + 1] = job
+  return job
+end
+
+--- Blocks until the job has printed something, so it runs and its socket is there.
+function Job:await_line()
+  local line = self.pipe:read "*l"
+  assert(line and not line:find "^exit %d", shell.read(folder .. "/err"))
+  return line
+end
+
+--- Blocks until it has ended; gives what it printed meanwhile, and its exit code.
+function Job:await_end()
+  local rest = self.pipe:read "*a"
+  self.pipe:close()
+  self.pipe = nil
+  return rest:match "^(.-)exit (%d+)\n$"
+end
+
+function Job:kill()
+  if not self.pipe then return end
+  os.execute("kill -9 " .. self.pid .. " 2>/dev/null")
+  self:await_end()
+end
+
+local endless = [[
+local weir = require "weir"
+local job = weir.job { name = "endless", max_parallelism = 128 }
+job:source(weir.generate { rate = tonumber(job.args.rate or 2000), fn = function(i) return { k = i % 7, v = i } end })
+  :key_by "k":sum "v":uid "sums":sink(weir.print())
+return job
+]]
+
+--- Sums by key and window of a second, from 40,000 records; each window is summed by its parts where it was drained.
+local windows = [[
+local weir = require "weir"
+local job = weir.job { name = "windows", max_parallelism = 128 }
+job:source(weir.generate { rate = tonumber(job.args.rate), count = 40000, fn = function(i) return { k = i % 5, v = i, ts = i } end })
+  :watermarks(weir.watermark.ascending { field = "ts" })
+  :key_by "k":window(weir.window.tumbling "1s"):aggregate { n = weir.agg.count(), sum = weir.agg.sum "v" }:uid "windows"
+  :sink(weir.print())
+return job
+]]
+
+local function results(text)
+  local sums, lines = {}, 0
+  for k, n, sum, window in text:gmatch '"k":(%d+),"n":(%d+),"sum":(%d+).-"window_start":(%d+)' do
+    local key = k .. "@" .. window
+    local s = sums[key] or { n = 0, sum = 0, times = 0 }
+    sums[key] = { n = s.n + n, sum = s.sum + sum, times = s.times + 1 }
+    lines = lines + 1
+  end
+  return sums, lines
+end
+
+local function all_windows()
+  local out = done "run -q job.lua"
+  local sums, lines = results(out)
+  assert.equal(200, lines)
+  return sums
+end
+
+describe("weir list", function()
+  it("shows nothing when nothing runs, also without a folder", function()
+    assert.equal("", done "list")
+    assert.equal("[]\n", done "list --json")
+  end)
+
+  it("shows the jobs that run, and not one that was killed", function()
+    write("job.lua", endless)
+    local a, b = start "-q job.lua", start "-q --dir state job.lua"
+    a:await_line()
+    b:await_line()
+    local out = done "list"
+    assert.truthy(out:find("endless%-" .. a.pid .. " +running .- " .. folder:gsub("%p", "%%%0") .. "/job.lua\n"), out)
+    assert.truthy(out:find("endless-" .. b.pid, 1, true), out)
+    b:kill()
+    local json = done "list --json"
+    assert.truthy(json:find('"pid":' .. a.pid, 1, true), json)
+    assert.falsy(json:find('"pid":' .. b.pid, 1, true), json)
+    assert.equal("endless-" .. a.pid .. ".sock\n", (shell.run("ls " .. folder .. "/run")))
+  end)
+
+  it("says how it is used", function()
+    refused(2, "weir list takes no operands", "list x")
+    assert.truthy(done("stop --help"):find("--savepoint[=FILE]", 1, true))
+  end)
+end)
+
+describe("a job is meant by", function()
+  it("name, id, process or beginning, and an ambiguous or unknown one is an error with the list", function()
+    write("job.lua", endless)
+    refused(2, "no job 'endless' is running", "info endless")
+    local a = start "-q job.lua"
+    a:await_line()
+    local id = "endless-" .. a.pid
+    for _, what in ipairs { "endless", id, a.pid, "end" } do
+      assert.truthy(done("info --json " .. what):find('"id":"' .. id .. '"', 1, true))
+    end
+    refused(2, "no job 'x' is running; these are: " .. id, "info x")
+    refused(2, "which job? weir stop JOB", "stop")
+    refused(2, "one job at a time?", "cancel a b")
+    local b = start "-q job.lua"
+    b:await_line()
+    local ids = { id, "endless-" .. b.pid }
+    table.sort(ids)
+    refused(2, "'endless' may mean several jobs: " .. table.concat(ids, ", "), "info endless")
+    done("info " .. b.pid)
+  end)
+end)
+
+describe("weir info and weir top", function()
+  it("tell of each operator, with its counters and rates", function()
+    write("job.lua", endless)
+    local job = start "-q -p 2 --dir state --checkpoint-every 1h job.lua"
+    job:await_line()
+    local text = done "info endless"
+    assert.truthy(text:find('job "endless", process ' .. job.pid .. ", running for", 1, true), text)
+    assert.truthy(text:find("checkpoint  none\n", 1, true), text)
+    assert.truthy(text:find "\nsum +2 +%d+ +%d+ +0 +0\n", text)
+    done "checkpoint endless"
+    assert.truthy(done("info endless"):find "checkpoint  1, [%d.]+ m?s ago, [%d.]+ k?B in ")
+    local top = done "top --once --interval 100ms endless"
+    assert.truthy(top:find "^endless%-%d+ running for .-, checkpoint 1, ", top)
+    assert.truthy(top:find "\nOPERATOR +SUBTASKS +IN/s +OUT/s +BUSY +BACK%-PRESSURE +QUEUED +LAG\n", top)
+    local rate, unit = top:match "\ngenerate +2 +0 +([%d.]+)( ?k?)"
+    assert.truthy(tonumber(rate) * (unit == " k" and 1000 or 1) > 100, top)
+    assert.falsy(top:find("\027", 1, true))
+  end)
+
+  it("top ends when its job does", function()
+    write("job.lua", endless)
+    local job = start "-q job.lua"
+    job:await_line()
+    local top = io.popen(("WEIR_RUNTIME_DIR=%s/run %s top --interval 50ms endless 2>&1; echo exit $?"):format(folder, shell.weir))
+    assert(top:read "*l")
+    done "cancel endless"
+    assert.truthy(top:read("*a"):find "the job has ended\nexit 1\n$")
+    top:close()
+  end)
+end)
+
+describe("weir checkpoint", function()
+  it("waits for one, and says its number and size", function()
+    write("job.lua", endless)
+    start("-q --dir state --checkpoint-every 1h job.lua"):await_line()
+    assert.truthy(done("checkpoint endless"):find "^endless%-%d+: checkpoint 1 holds, [%d.]+ k?B in [%d.]+ m?s\n$")
+    assert.truthy(done("checkpoint --json endless"):find '^{"checkpoint":2,"bytes":%d+,"seconds":[%d.]+}\n$')
+    assert.equal(0, (select(2, shell.run(("test -e %s/state/chk-2/manifest"):format(folder)))))
+  end)
+
+  it("of a job that takes none, or cannot take one, is an error, and the job goes on", function()
+    write("job.lua", endless)
+    local job = start "-q job.lua"
+    job:await_line()
+    refused(1, "the job takes no checkpoints: it was started without --dir", "checkpoint endless")
+    refused(2, "takes no checkpoints: it was started without --dir", "savepoint endless")
+    job:await_line()
+    done "cancel endless"
+    job = start "-q --dir state --checkpoint-every 1h --checkpoint-failures 5 --fault blob.sync:2=28 job.lua"
+    job:await_line()
+    refused(1, "the checkpoint was not taken: a task could not take its snapshot: ", "checkpoint endless")
+    job:await_line()
+    assert.truthy(done("checkpoint endless"):find("checkpoint 2 holds", 1, true))
+  end)
+
+  it("is asked for by fifty at once", function()
+    write("job.lua", endless)
+    start("-q --dir state --checkpoint-every 1h job.lua"):await_line()
+    local out = shell.run(([[cd %s && for i in $(seq 50); do WEIR_RUNTIME_DIR=%s/run %s checkpoint endless & done; wait]])
+      :format(folder, folder, shell.weir))
+    assert.equal(50, (select(2, out:gsub("endless%-%d+: checkpoint %d+ holds", ""))), out)
+  end)
+end)
+
+describe("weir stop", function()
+  for _, p in ipairs { { 1, 1 }, { 2, 2 }, { 2, 3 } } do
+    it(("C27: ends nothing early: with what comes behind it all windows are whole, from parallelism %d to %d"):format(p[1], p[2]), function()
+      write("job.lua", windows:gsub("tonumber%(job.args.rate%)", "tonumber(job.args.rate or 1e7)"))
+      local expected = all_windows()
+      local job = start(("-q -p %d --dir state --checkpoint-every 1h job.lua rate=10000"):format(p[1]))
+      local first = job:await_line() .. "\n"
+      assert.truthy(done("stop windows"):find "^windows%-%d+: stopped, checkpoint 1 holds, ")
+      local rest, code = job:await_end()
+      assert.equal("0", code)
+      local out = first .. rest .. done(("run -q -p %d --dir state job.lua"):format(p[2]))
+      assert.same(expected, (results(out)))
+      assert.equal("", done "list")
+    end)
+  end
+
+  it("C27: with --drain windows fire, and the job that goes on does not give them again", function()
+    write("job.lua", windows:gsub("tonumber%(job.args.rate%)", "tonumber(job.args.rate or 1e7)"))
+    local expected = all_windows()
+    local job = start "-q -p 2 --dir state --checkpoint-every 1h job.lua rate=10000"
+    local first = job:await_line() .. "\n"
+    done "stop --drain windows"
+    local rest, code = job:await_end()
+    assert.equal("0", code)
+    local out = first .. rest
+    local drained = results(out)
+    local sums, lines = results(out .. done "run -q -p 2 --dir state job.lua")
+    local again = 0
+    for key, sum in pairs(sums) do
+      assert.equal(expected[key].n, sum.n, key)
+      assert.equal(expected[key].sum, sum.sum, key)
+      again = again + (sum.times - 1)
+      assert.truthy(sum.times == 1 or drained[key], key)
+    end
+    assert.truthy(again > 0 and again <= 2 * 5, again) -- the windows that were open: one a key, or two
+    assert.equal(200 + again, lines)
+  end)
+
+  it("with --savepoint makes a file from which the job goes on elsewhere", function()
+    write("job.lua", windows:gsub("tonumber%(job.args.rate%)", "tonumber(job.args.rate or 1e7)"))
+    local expected = all_windows()
+    local job = start "-q --dir state --checkpoint-every 1h job.lua rate=10000"
+    local first = job:await_line() .. "\n"
+    assert.truthy(done("stop --savepoint=x.weir windows"):find "\nx.weir: savepoint, [%d.]+ kB\n$")
+    local out = first .. job:await_end() .. done "run -q --from x.weir -p 3 job.lua"
+    assert.same(expected, (results(out)))
+  end)
+
+  it("without checkpoints needs --drain, which ends the input", function()
+    write("job.lua", windows)
+    local job = start "-q job.lua rate=10000"
+    local first = job:await_line() .. "\n"
+    refused(1, "the job takes no checkpoints, so what it holds would be lost: stop it with --drain, or cancel it", "stop windows")
+    assert.truthy(done("stop --drain windows"):find "^windows%-%d+: stopped\n$")
+    local rest, code = job:await_end()
+    assert.equal("0", code)
+    local n = 0
+    for _, sum in pairs((results(first .. rest))) do n = n + sum.n end
+    assert.truthy(n > 1000 and n < 40000, n)
+  end)
+
+  it("is refused where the last checkpoint cannot be taken, and the job goes on", function()
+    write("job.lua", endless)
+    local job = start "-q --dir state --checkpoint-every 1h --checkpoint-failures 5 --fault blob.sync:2=28 job.lua"
+    job:await_line()
+    refused(1, "the job was not stopped: its last checkpoint was not taken: a task could not take its snapshot", "stop endless")
+    for _ = 1, 100 do job:await_line() end
+    done "stop endless"
+    assert.equal("0", select(2, job:await_end()))
+  end)
+
+  it("by a signal does the same", function()
+    write("job.lua", windows:gsub("tonumber%(job.args.rate%)", "tonumber(job.args.rate or 1e7)"))
+    local expected = all_windows()
+    local job = start "-q --dir state --checkpoint-every 1h job.lua rate=10000"
+    local first = job:await_line() .. "\n"
+    os.execute("kill -TERM " .. job.pid)
+    local rest, code = job:await_end()
+    assert.equal("130", code)
+    assert.same(expected, (results(first .. rest .. done "run -q --dir state job.lua")))
+  end)
+end)
+
+describe("weir savepoint JOB", function()
+  it("makes a file of a checkpoint that is taken now, and the job goes on", function()
+    write("job.lua", endless)
+    local job = start "-q --dir state --checkpoint-every 1h job.lua"
+    job:await_line()
+    assert.truthy(done("savepoint endless -o now.weir"):find "^now.weir: checkpoint 1 of endless%-%d+, ")
+    assert.truthy(done("savepoint --json endless"):find '^{"bytes":%d+,"checkpoint":2,"file":"endless%-2.weir"}\n$')
+    job:await_line()
+    assert.truthy(done("savepoint ls now.weir"):find("sums", 1, true))
+  end)
+end)
+
+describe("weir cancel", function()
+  it("ends a job at once", function()
+    write("job.lua", endless)
+    local job = start "-q --dir state --checkpoint-every 1h job.lua"
+    job:await_line()
+    assert.truthy(done("cancel --json endless"):find '"status":"cancelled"')
+    assert.equal("130", select(2, job:await_end()))
+    assert.equal(1, (select(2, shell.run(("test -e %s/state/chk-1/manifest"):format(folder)))))
+  end)
+end)
+
+describe("a job that failed and waits to be run again", function()
+  it("answers, and is stopped", function()
+    write("job.lua", [[
+      local weir = require "weir"
+      local job = weir.job { name = "fails" }
+      job:source(weir.generate { rate = 1000, fn = function(i) return { v = i } end })
+        :map(function(r) if r.v > 100 then error "enough" end return r end):sink(weir.print())
+      return job
+    ]])
+    local job = start "-q --dir state --restart-delay 1h --checkpoint-every 1h job.lua"
+    for _ = 1, 101 do job:await_line() end
+    local status
+    repeat status = done("info --json fails"):match '"status":"(%a+)"' until status == "restarting"
+    refused(1, "the job has failed and is about to be run again", "checkpoint fails")
+    done "stop fails"
+    assert.equal("0", select(2, job:await_end()))
+  end)
+end)
+
+describe("a job that cannot be reached", function()
+  it("runs all the same, with a warning", function()
+    write("job.lua", 'local weir = require "weir"\nlocal job = weir.job "one"\n'
+      .. 'job:source(weir.from { 1, 2 }):sink(weir.print())\nreturn job\n')
+    write("run", "a file")
+    local out, code, err = weir "run -q job.lua"
+    assert.equal(0, code)
+    assert.equal("1\n2\n", out)
+    assert.truthy(err:find("this job cannot be reached while it runs: .-/run is no folder"), err)
+    local _, _, quiet = weir "run -q --control=no job.lua"
+    assert.equal("", quiet)
+    refused(2, "is no folder", "list")
+  end)
+end)
