@@ -44,6 +44,7 @@ static struct point {
     {"rolling.barrier", 0, 0},
     {"rolling.finished", 0, 0},
     {"rolling.folder", 0, 0},
+    {"rolling.marked", 0, 0},
     {"rolling.open", 0, 0},
     {"rolling.recovered", 0, 0},
     {"rolling.remove", 0, 0},

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "base/error.h"
 #include "base/fault.h"
+#include "base/log.h"
 #include "record/key.h"
 
 enum { FILE_PATH = 4096, COPY = 64 << 10, ID_BITS = 48 };
@@ -140,10 +141,13 @@ int wr_disk_open(struct wr_disk *d, const struct wr_parts_options *o)
 	char path[FILE_PATH];
 	int rc = path_of(path, o->path, NULL, NULL);
 
-	d->path = o->path;
-	d->suffix = o->suffix;
 	if (rc == WR_OK)
 		rc = name_staging(d, o);
+	if (o->env->folder_id && snprintf(d->marks, sizeof d->marks, "%s/rolling-%s", o->env->folder,
+					  d->id) >= (int)sizeof d->marks)
+		return wr_error_set(WR_EUSER, "the path %s is too long", o->env->folder);
+	d->path = o->path;
+	d->suffix = o->suffix;
 	if (rc == WR_OK && o->packing != WR_PACKING_NONE) {
 		d->packer = wr_packer_new(o->packing, o->level);
 		rc = d->packer ? WR_OK : WR_EFATAL;
@@ -275,6 +279,83 @@ int wr_disk_finish(struct wr_disk *d, struct wr_disk_part *part)
 	return move(d->path, d->staging, part);
 }
 
+/* ---- marks: an empty file a lineage and subtask, named after them and the checkpoint ---- */
+
+static int mark_path(const struct wr_disk *d, const struct wr_stage_env *env, uint64_t checkpoint,
+		     char out[FILE_PATH])
+{
+	char name[64];
+
+	snprintf(name, sizeof name, "%016" PRIx64 "-%" PRIu32 "-%" PRIu64, env->durable->lineage,
+		 env->subtask, checkpoint);
+	return path_of(out, d->marks, name, NULL);
+}
+
+static int put_mark(const struct wr_disk *d, const struct wr_stage_env *env, const char *path)
+{
+	char before[FILE_PATH];
+	int fd, rc = mark_path(d, env, d->marked, before);
+
+	if (rc != WR_OK)
+		return rc;
+	if (d->marked)
+		return rename(before, path) == 0 ? WR_OK : failed("rename", before);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return failed("make", path);
+	close(fd);
+	return WR_OK;
+}
+
+int wr_disk_mark(struct wr_disk *d, const struct wr_stage_env *env, uint64_t checkpoint)
+{
+	char path[FILE_PATH];
+	int rc = mark_path(d, env, checkpoint, path);
+
+	if (checkpoint <= d->marked)
+		return WR_OK;
+	if (rc == WR_OK && !d->marked)
+		rc = make_folder(d->marks);
+	if (rc == WR_OK)
+		rc = put_mark(d, env, path);
+	if (rc == WR_OK)
+		rc = sync_folder(d->marks);
+	if (rc == WR_OK)
+		d->marked = checkpoint;
+	WR_CRASH_STEP("rolling.marked");
+	return rc;
+}
+
+int wr_disk_read_marks(struct wr_disk *d, const struct wr_stage_env *env, uint64_t checkpoint)
+{
+	DIR *dir = *d->marks ? opendir(d->marks) : NULL;
+	uint64_t newest = 0;
+	struct dirent *e;
+
+	if (!dir)
+		return !*d->marks || errno == ENOENT ? WR_OK : failed("read", d->marks);
+	while ((e = readdir(dir))) {
+		uint64_t lineage, number;
+		uint32_t subtask;
+
+		if (sscanf(e->d_name, "%" SCNx64 "-%" SCNu32 "-%" SCNu64, &lineage, &subtask, &number) != 3 ||
+		    lineage != env->durable->lineage || subtask % env->parallelism != env->subtask)
+			continue;
+		newest = number > newest ? number : newest;
+		if (subtask == env->subtask)
+			d->marked = number > d->marked ? number : d->marked;
+	}
+	closedir(dir);
+	if (newest <= checkpoint)
+		return WR_OK;
+	return wr_error_set(
+	    WR_EUSER,
+	    "checkpoint %" PRIu64 " is restored, but files in %s were finished behind it, up to "
+	    "checkpoint %" PRIu64 ": their rows would come twice. Remove the files that are newer "
+	    "than it; --allow-duplicates goes on",
+	    checkpoint, d->path, newest);
+}
+
 /* ---- beginning at a checkpoint ---- */
 
 static int copy(int from, int to, uint64_t length)
@@ -331,8 +412,17 @@ static int recover_staged(int fd, const char *path, uint64_t length)
 	return (uint64_t)st.st_size > length ? cut(fd, path, length) : WR_OK;
 }
 
+/* WR_EUSER, or for another job than the one that wrote them no more than a warning. */
+static int not_as_saved(bool another)
+{
+	if (!another)
+		return WR_EUSER;
+	wr_warn("rolling_files", "%s", wr_error_text());
+	return WR_OK;
+}
+
 /* It is not staged any more: behind its last checkpoint it was finished, as it was. */
-static int recover_finished(const char *path, const struct wr_disk_part *part)
+static int recover_finished(const char *path, const struct wr_disk_part *part, bool another)
 {
 	char folder[FILE_PATH], file[FILE_PATH];
 	struct stat st;
@@ -342,23 +432,24 @@ static int recover_finished(const char *path, const struct wr_disk_part *part)
 		rc = path_of(file, folder, part->name, NULL);
 	if (rc != WR_OK)
 		return rc;
-	if (stat(file, &st) != 0)
-		return wr_error_set(WR_EUSER,
-				    "%s is not there, and the checkpoint names it: put it back, or begin "
-				    "anew with --resume=never",
-				    file);
+	if (stat(file, &st) != 0) {
+		wr_error_set(WR_EUSER,
+			     "%s is not there, and the checkpoint names it: put it back, or go on without it "
+			     "with --allow-duplicates",
+			     file);
+		return not_as_saved(another);
+	}
 	if ((uint64_t)st.st_size == part->length)
 		return WR_OK;
-	return wr_error_set(
-	    WR_EUSER,
-	    "%s has %" PRIu64 " bytes, and had %" PRIu64
-	    " at the checkpoint: it was finished behind a later one, which is lost. What came "
-	    "between would be written again: cut it to that length, and remove the files of "
-	    "this sink that are newer",
-	    file, (uint64_t)st.st_size, part->length);
+	wr_error_set(WR_EUSER,
+		     "%s has %" PRIu64 " bytes, and had %" PRIu64
+		     " at the checkpoint: it was finished behind a later one, and what came between would be "
+		     "written again: cut it to that length, or let that be with --allow-duplicates",
+		     file, (uint64_t)st.st_size, part->length);
+	return not_as_saved(another);
 }
 
-int wr_disk_recover(const char *path, const char *staging, const struct wr_disk_part *part)
+int wr_disk_recover(const char *path, const char *staging, const struct wr_disk_part *part, bool another)
 {
 	char file[FILE_PATH];
 	int rc = path_of(file, path, staging, part->name), fd;
@@ -367,7 +458,7 @@ int wr_disk_recover(const char *path, const char *staging, const struct wr_disk_
 		return rc;
 	fd = open(file, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? recover_finished(path, part) : failed("open", file);
+		return errno == ENOENT ? recover_finished(path, part, another) : failed("open", file);
 	rc = recover_staged(fd, file, part->length);
 	close(fd);
 	if (rc == WR_OK)

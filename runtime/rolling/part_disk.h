@@ -24,6 +24,8 @@ struct wr_disk {
 	struct wr_packer *packer; /* NULL: as it is */
 	struct wr_bytes packed;
 	bool names_changed; /* in the staging folder, since it was synced */
+	char marks[512];    /* folder of the marks, "" = none */
+	uint64_t marked;    /* by this subtask and lineage, 0 = nothing */
 };
 
 /* The sink's folder is there and can be written to, or it is the error. */
@@ -44,13 +46,20 @@ void wr_disk_forget(struct wr_disk_part *part);
 /* The names of staged files are. */
 int wr_disk_sync_staging(struct wr_disk *d);
 
+/* Says beside the checkpoints, before files are finished, that those of `checkpoint` are: whoever begins at
+ * an older one finds that out. */
+int wr_disk_mark(struct wr_disk *d, const struct wr_stage_env *env, uint64_t checkpoint);
 /* To finish files: makes their bucket, moves each, syncs the bucket. */
 int wr_disk_make_bucket(struct wr_disk *d, const char *bucket);
 int wr_disk_finish(struct wr_disk *d, struct wr_disk_part *part);
 int wr_disk_sync_bucket(const struct wr_disk *d, const char *bucket);
 
 /* A file that a checkpoint names, staged under `path` then: cuts it to the length that it had and finishes
- * it, unless it is finished already. WR_EUSER: it is not what the checkpoint says. */
-int wr_disk_recover(const char *path, const char *staging, const struct wr_disk_part *part);
+ * it, unless it is finished already. WR_EUSER: it is not what the checkpoint says; a job that is `another`
+ * than the one that wrote it is only warned. */
+int wr_disk_recover(const char *path, const char *staging, const struct wr_disk_part *part, bool another);
+/* Reads the marks of the subtasks that are ours modulo the parallelism. WR_EUSER: files were finished behind
+ * `checkpoint`, where the job begins. */
+int wr_disk_read_marks(struct wr_disk *d, const struct wr_stage_env *env, uint64_t checkpoint);
 /* Removes the staged files of the subtasks that are `subtask` modulo `parallelism`. */
 int wr_disk_sweep(struct wr_disk *d, uint32_t subtask, uint32_t parallelism);

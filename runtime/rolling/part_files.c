@@ -12,7 +12,9 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "checkpoint/manifest.h"
 #include "rolling/part_disk.h"
+#include "task/restore.h"
 
 enum {
 	BLOCK_PLAIN = 64 << 10,
@@ -95,6 +97,17 @@ static bool is_due(const struct wr_parts *p, const struct wr_part *part, uint64_
 	return part->ended && (!p->env->folder_id || (part->covered && part->covered <= checkpoint));
 }
 
+/* The newest checkpoint that is needed to cover what is due. */
+static uint64_t newest_due(const struct wr_parts *p, uint64_t checkpoint)
+{
+	uint64_t newest = 0;
+
+	for (const struct wr_part *part = p->parts; part; part = part->next)
+		if (is_due(p, part, checkpoint) && part->covered > newest)
+			newest = part->covered;
+	return newest;
+}
+
 /* Bucket by bucket, so that each folder is synced once. */
 static int finish_due(struct wr_parts *p, uint64_t checkpoint)
 {
@@ -107,6 +120,10 @@ static int finish_due(struct wr_parts *p, uint64_t checkpoint)
 		for (at = &p->parts; *at && !is_due(p, *at, checkpoint); at = &(*at)->next)
 			;
 		if (!*at)
+			break;
+		if (!any && p->env->folder_id)
+			rc = wr_disk_mark(&p->disk, p->env, newest_due(p, checkpoint));
+		if (rc != WR_OK)
 			break;
 		any = true;
 		snprintf(bucket, sizeof bucket, "%s", (*at)->disk.bucket);
@@ -123,8 +140,6 @@ static int finish_due(struct wr_parts *p, uint64_t checkpoint)
 		if (rc == WR_OK)
 			rc = wr_disk_sync_bucket(&p->disk, bucket);
 	}
-	if (rc == WR_OK && any)
-		rc = wr_disk_sync_staging(&p->disk);
 	WR_CRASH_STEP("rolling.finished");
 	return rc;
 }
@@ -356,7 +371,8 @@ void wr_parts_free(struct wr_parts *p)
 	wr_free(&mem, p);
 }
 
-static int recover_part(struct wr_parts *p, const struct wr_value *saved, const struct wr_value *part)
+static int recover_part(struct wr_parts *p, const struct wr_value *saved, const struct wr_value *part,
+			bool another)
 {
 	struct wr_disk_part disk = {.fd = -1};
 
@@ -368,12 +384,15 @@ static int recover_part(struct wr_parts *p, const struct wr_value *saved, const 
 	memcpy(disk.name, part->items[1].str.p, part->items[1].str.len);
 	disk.length = (uint64_t)part->items[2].i64;
 	return wr_disk_recover(wr_value_str(saved, "path", p->disk.path),
-			       wr_value_str(saved, "staging", p->disk.staging), &disk);
+			       wr_value_str(saved, "staging", p->disk.staging), &disk, another);
 }
 
 int wr_parts_recover(struct wr_parts *p, const struct wr_saved_state *saved)
 {
-	int rc = WR_OK;
+	const struct wr_durable *d = p->env->durable;
+	const struct wr_manifest *m = d && d->restore ? d->restore->manifest : NULL;
+	bool any = false, another = m && m->lineage != d->lineage;
+	int rc = wr_disk_read_marks(&p->disk, p->env, m ? m->checkpoint : 0);
 
 	for (uint32_t i = 0; saved && i < saved->count && rc == WR_OK; i++) {
 		uint32_t count = 0;
@@ -381,9 +400,12 @@ int wr_parts_recover(struct wr_parts *p, const struct wr_saved_state *saved)
 
 		if (!wr_saved_mine(saved, i, p->env->subtask, p->env->parallelism))
 			continue;
+		any |= count > 0;
 		for (uint32_t k = 0; k < count && rc == WR_OK; k++)
-			rc = recover_part(p, saved->parts[i].value, &list[k]);
+			rc = recover_part(p, saved->parts[i].value, &list[k], another);
 	}
+	if (rc == WR_OK && any && p->env->folder_id && !another)
+		rc = wr_disk_mark(&p->disk, p->env, m->checkpoint);
 	WR_CRASH_STEP("rolling.recovered");
 	return rc == WR_OK ? wr_disk_sweep(&p->disk, p->env->subtask, p->env->parallelism) : rc;
 }

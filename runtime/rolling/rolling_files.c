@@ -291,13 +291,22 @@ static int rolling_letter(struct wr_stage *s, uint32_t type, const uint8_t *payl
 	return checkpoint ? wr_parts_complete(r->parts, checkpoint) : WR_OK;
 }
 
-static int rolling_end(struct wr_stage *s)
+/* The job stops at the checkpoint that follows: that finishes what is open. */
+static int rolling_flush(struct wr_stage *s)
 {
 	struct rolling *r = s->state;
 	int rc = recover(r, NULL);
 
 	while (r->count && rc == WR_OK)
 		rc = end_file(r, &r->files[r->count - 1]);
+	return rc;
+}
+
+static int rolling_end(struct wr_stage *s)
+{
+	struct rolling *r = s->state;
+	int rc = rolling_flush(s);
+
 	if (rc == WR_OK)
 		rc = wr_parts_finished(r->parts);
 	s->tick_ns = UINT64_MAX;
@@ -314,6 +323,7 @@ static const struct wr_stage_ops rolling_files_ops = {.kind = "rolling_files",
 						      .settle = rolling_settle,
 						      .restore = rolling_restore,
 						      .end = rolling_end,
+						      .flush = rolling_flush,
 						      .free = rolling_free};
 
 const struct wr_stage_kind wr_rolling_kinds[] = {{"rolling_files", &rolling_files_ops}};

@@ -203,7 +203,7 @@ return job
     end
     local all = "for f in out/.weir-*/part-*; do %s; done"
     finished_behind(all:format("b=$(grep -o 'k\":[0-9]' $f | head -1 | tr -dc 0-9) && "
-      .. "mkdir -p out/k=$b && echo x >>$f && mv $f out/k=$b/"), "it was finished behind a later one, which is lost")
+      .. "mkdir -p out/k=$b && echo x >>$f && mv $f out/k=$b/"), "it was finished behind a later one, and what came between")
     finished_behind(all:format "truncate -s 5 $f", "has 5 bytes, and had ")
     finished_behind(all:format "rm $f", "is not there, and the checkpoint names it")
   end)

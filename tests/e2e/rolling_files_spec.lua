@@ -38,7 +38,8 @@ describe("a job that writes rolling files and is killed", function()
 
   for _, point in ipairs {
     "rolling.folder", "rolling.open", "rolling.write", "rolling.sync", "rolling.sync_folder", "rolling.barrier",
-    "rolling.rename", "rolling.finished", "checkpoint.ack", "checkpoint.published", "checkpoint.complete",
+    "rolling.marked", "rolling.rename", "rolling.finished", "checkpoint.ack", "checkpoint.published",
+    "checkpoint.complete",
   } do
     it("has each row once in the end: " .. point, function()
       write("job.lua", finished.job)
@@ -79,6 +80,33 @@ describe("a job that writes rolling files and is killed", function()
     ran "--dir state -p 2"
     assert.equal(rows, rows_of "out")
     assert.equal("", hidden "out")
+  end)
+
+  it("and begins at a checkpoint behind which files were finished says so", function()
+    write("job.lua", finished.job)
+    killed("--dir state --checkpoint-every 30ms", "rate=20000", "rolling.rename", 8)
+    shell.run(([[cd %s/state && last=$(ls -d chk-*/manifest | sort -t- -k2 -n | tail -1) &&
+      printf X | dd of=$last bs=1 seek=40 conv=notrunc 2>/dev/null]]):format(folder))
+    local _, code, err = run "--dir state"
+    assert.equal(1, code, err)
+    assert.truthy(err:find("their rows would come twice", 1, true) or err:find("would be written again", 1, true), err)
+  end)
+
+  it("or stopped, has all of its rows in finished files at once", function()
+    write("job.lua", (finished.job:gsub("count = 12000, ", "")))
+    for _ = 1, 2 do
+      local _, code, err = shell.run(("cd %s && timeout -s INT 0.5 %s run -q --dir state job.lua rate=20000")
+        :format(folder, shell.weir))
+      assert.equal(124, code, err)
+      assert.equal("", hidden "out")
+    end
+    local count = 0
+    local seen = {}
+    for v in rows_of("out"):gmatch '"v":(%d+)' do
+      assert.falsy(seen[v], v)
+      seen[v], count = true, count + 1
+    end
+    assert.truthy(count > 0 and seen[tostring(count - 1)])
   end)
 
   it("five times at any place has each row once", function()
