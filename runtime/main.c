@@ -138,6 +138,8 @@ static int open_resume(struct wr_config *c, const struct wr_plan *plan, struct w
 				      .allow_dropped = wr_config_bool(c, "allow-dropped-state"),
 				      .plan = plan};
 
+	if (wr_config_bool(c, "allow-duplicates") && wr_config_bool(c, "skip-committed"))
+		return wr_error_set(WR_EUSER, "--allow-duplicates and --skip-committed exclude each other");
 	if (!o.dir && strcmp(o.resume, "auto") && strcmp(o.resume, "never"))
 		return wr_error_set(WR_EUSER, "--resume=%s needs --dir: where the job's own checkpoints go",
 				    o.resume);
@@ -158,6 +160,7 @@ static struct wr_checkpoint_options checkpoint_options(const struct wr_config *c
 	    .retain = (uint32_t)wr_config_int(c, "checkpoint-retain"),
 	    .folder = wr_config_str(c, "dir"),
 	    .at_least_once = !strcmp(wr_config_str(c, "checkpoint-mode"), "at_least_once"),
+	    .skip_committed = wr_config_bool(c, "skip-committed"),
 	};
 }
 
@@ -262,7 +265,8 @@ static int run_plan(struct wr_config *c, const struct wr_draw_options *script, c
 						.checkpoints = checkpoint_options(c, hash),
 						.resume = resume,
 						.report = report,
-						.restarts = restart_options(c, plan, recording != NULL)};
+						.restarts = restart_options(c, plan, recording != NULL),
+						.allow_duplicates = wr_config_bool(c, "allow-duplicates")};
 
 		o.job.kinds = kinds;
 		o.job.tick_arg = report;

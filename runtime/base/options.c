@@ -130,6 +130,17 @@ const struct wr_option wr_options[] = {
      .kind = WR_OPT_FLAG,
      .verbs = "run,doctor,reload,rollback",
      .help = "Leave state behind that the job has no place for."},
+    {.name = "allow-duplicates",
+     .kind = WR_OPT_FLAG,
+     .verbs = "run,doctor",
+     .help = "Begin at a checkpoint although exactly-once sinks have committed what came behind it: it is "
+	     "committed again."},
+    {.name = "skip-committed",
+     .kind = WR_OPT_FLAG,
+     .verbs = "run,doctor",
+     .help =
+	 "Begin at a checkpoint although exactly-once sinks have committed what came behind it: as many rows "
+	 "as were committed are dropped."},
     {.name = "restart",
      .kind = WR_OPT_CHOICE,
      .choices = "none|fixed|exponential|rate",

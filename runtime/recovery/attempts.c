@@ -71,6 +71,15 @@ uint32_t wr_attempts_restarts(const struct wr_attempts *a)
 	return wr_restarts_count(a->restarts);
 }
 
+/* The job is to be another one from where it begins: at what was not taken by itself in its folder, or where
+ * the user wants what is behind it again. */
+static bool is_another(const struct wr_attempts *a)
+{
+	const struct wr_restore *r = a->o.job.restore;
+
+	return a->o.allow_duplicates || (r && r->blobs != a->o.checkpoints.blobs);
+}
+
 /* A job from what holds now; none if that is its end. */
 static int build(struct wr_attempts *a)
 {
@@ -86,7 +95,7 @@ static int build(struct wr_attempts *a)
 		c->restored = o->restore ? o->restore->manifest : NULL;
 		c->newest = wr_resume_newest(a->o.resume);
 		c->folder_id = wr_resume_folder_id(a->o.resume);
-		c->lineage = wr_lineage(c->restored, c->origin || a->o.allow_duplicates, o->clock);
+		c->lineage = wr_lineage(c->restored, is_another(a), o->clock);
 		a->checkpoint = c->restored ? c->restored->checkpoint : 0;
 	}
 	if (o->restore && o->restore->manifest->finished) {

@@ -112,3 +112,97 @@ describe("an exactly-once sink that is killed", function()
     goes_on(point, moves[i % 3 + 1])
   end
 end)
+
+describe("an exactly-once sink whose job begins at an older checkpoint", function()
+  --- A run that is killed behind its n-th commit; gives the numbers of the checkpoints that hold, in order.
+  local function begin(every)
+    write("job.lua", numbers)
+    killed(("--dir state --checkpoint-every %s"):format(every or "10ms"), "rate=20000", "commit.done:4")
+    local numbers_of = {}
+    for n in shell.run(("cd %s/state && ls -d chk-*/manifest"):format(folder)):gmatch "chk%-(%d+)" do
+      numbers_of[#numbers_of + 1] = tonumber(n)
+    end
+    table.sort(numbers_of)
+    return numbers_of
+  end
+
+  local function damage(path)
+    shell.run(("printf X | dd of=%s/%s bs=1 seek=60 conv=notrunc 2>/dev/null"):format(folder, path))
+  end
+
+  --- Lines of all files, and how many stand there more than once.
+  local function counted()
+    local seen, lines, twice = {}, 0, 0
+    for line in shell.read(folder .. "/out"):gmatch "[^\n]+" do
+      lines = lines + 1
+      twice = twice + (seen[line] == 2 and 0 or seen[line] and 1 or 0)
+      seen[line] = (seen[line] or 0) + 1
+    end
+    return lines, twice
+  end
+
+  --- The newest checkpoint is damaged, behind whose rows the target is: gives how many rows are committed.
+  local function fallen_back()
+    local held = begin()
+    damage(("state/chk-%d/0-0.state"):format(held[#held]))
+    local mark = tonumber(shell.read(folder .. "/out.commit"):match "mark %x+ (%d+) out")
+    if mark <= held[#held - 1] then -- the kill came before the last commit: nothing would be doubled
+      return nil
+    end
+    return (committed())
+  end
+
+  it("is refused when rows behind it are committed, with the two ways out", function()
+    local rows = fallen_back()
+    while not rows do shell.run(("rm -rf %s/state %s/out*"):format(folder, folder)) rows = fallen_back() end
+    local before = shell.read(folder .. "/out.commit")
+    local _, code, err = run "--dir state"
+    assert.equal(1, code)
+    assert.truthy(err:find("is restored, but rows up to epoch %d+ are committed already: they would come twice; "
+      .. "%-%-skip%-committed drops as many rows as were committed since, %-%-allow%-duplicates commits them again"), err)
+    assert.equal(before, shell.read(folder .. "/out.commit"))
+
+    shell.run(("cd %s && mkdir kept && cp -r state out out.commit kept"):format(folder))
+    _, code, err = run("--dir state --skip-committed", "")
+    assert.equal(0, code, err)
+    all_once()
+
+    shell.run(("cd %s && rm -rf state out* && cp -r kept/* ."):format(folder))
+    _, code, err = run("--dir state --allow-duplicates", "")
+    assert.equal(0, code, err)
+    local lines, twice = counted()
+    assert.equal(COUNT + twice, lines)
+    assert.truthy(twice > 0)
+  end)
+
+  it("takes no mark of the job that it was copied from for its own", function()
+    local held = begin()
+    shell.run(("cd %s && mkdir old && cp -r state/chk-%d state/logs state/id old"):format(folder, held[1]))
+    local _, code, err = run("--dir state", "")
+    assert.equal(0, code, err)
+    all_once()
+    -- begun on purpose at what lies behind: all that came since comes again, and nothing of it is dropped
+    _, code, err = run("--dir again --resume=old --log-level warn", "")
+    assert.equal(0, code, err)
+    local lines, twice = counted()
+    assert.equal(COUNT + twice, lines)
+    assert.truthy(twice > 0)
+  end)
+
+  it("notices each byte of a log that is another, and goes on from the checkpoint before", function()
+    write("job.lua", numbers)
+    killed("--dir state --checkpoint-every 10ms", "rate=20000", "commit.begin:3")
+    local name = shell.run(("ls -t %s/state/logs | head -1"):format(folder)):match "%S+"
+    local named = shell.run(("cd %s/state && grep -l %s chk-*/*.state"):format(folder, name)):match "chk%-(%d+)"
+    assert.truthy(named)
+    local size = #shell.read(folder .. "/state/logs/" .. name)
+    for _, at in ipairs { 3, 40, size / 2, size - 20 } do
+      shell.run(("cd %s && rm -rf state2 && cp -r state state2 && printf '\\377' | dd of=state2/logs/%s bs=1 seek=%d conv=notrunc 2>/dev/null")
+        :format(folder, name, at))
+      local _, code, err = run("--dir state2 --log-level warn --restart none", "")
+      assert.truthy(err:find("checkpoint " .. named .. " is damaged, the one before is taken: logs/" .. name, 1, true), err)
+      if code == 0 then all_once() end
+      shell.run(("rm -rf %s/out*"):format(folder))
+    end
+  end)
+end)
