@@ -25,8 +25,12 @@ struct wr_mem {
 		.name = (text)                                                                               \
 	}
 
-/* Once, before the first allocation: sets the system's heap up for even pauses. */
+/* Once, before the first allocation: sets the system's heap up for even pauses, and puts something by for
+ * wr_mem_spend. */
 void wr_mem_setup(void);
+/* Gives back to the system what was put by, for those who cannot be refused at once: true if there was
+ * something, so that it is worth asking again. Any thread. */
+bool wr_mem_spend(void);
 
 /* NULL with the thread's error set when the heap refuses. Zeroed variant: wr_zalloc. */
 void *wr_alloc(struct wr_mem *mem, size_t bytes) __attribute__((malloc));

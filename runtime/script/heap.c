@@ -245,10 +245,32 @@ static bool far_beyond(const struct wr_heap *h, int64_t bytes, size_t want)
 	return (bytes + (want > SMALL_MAX ? SMALL_ROOM : 0)) / FAR_BEYOND >= h->bytes_max;
 }
 
+static void *heap_set(struct wr_heap *h, void *p, size_t old, size_t want)
+{
+	return p ? heap_resize(h, p, old, want) : heap_new(h, want);
+}
+
+/* The system refused. LuaJIT is not told at once, since it would not survive that in compiled code: the owner
+ * is, and ends what runs before its next instruction. */
+static void *insist(struct wr_heap *h, void *p, size_t old, size_t want)
+{
+	void *q;
+
+	h->scarce = true;
+	tell(h);
+	q = heap_set(h, p, old, want);
+	if (!q && wr_mem_spend())
+		q = heap_set(h, p, old, want);
+	if (!q)
+		h->refused = true;
+	return q;
+}
+
 void *wr_heap_alloc(void *heap, void *p, size_t old, size_t want)
 {
 	struct wr_heap *h = heap;
 	int64_t grow = (int64_t)want - (int64_t)old;
+	void *q;
 
 	if (want == 0) {
 		if (p)
@@ -263,12 +285,12 @@ void *wr_heap_alloc(void *heap, void *p, size_t old, size_t want)
 			return NULL;
 		}
 	}
-	p = p ? heap_resize(h, p, old, want) : heap_new(h, want);
-	if (WR_LIKELY(p))
+	q = heap_set(h, p, old, want);
+	if (WR_UNLIKELY(!q))
+		q = insist(h, p, old, want);
+	if (WR_LIKELY(q))
 		h->bytes += grow;
-	else
-		h->refused = true;
-	return p;
+	return q;
 }
 
 void wr_heap_trim(struct wr_heap *h)

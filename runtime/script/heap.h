@@ -9,7 +9,8 @@
  * the heaps of other cores, and each line of a page that another core had is a cache miss.
  *
  * Passing the bound is told, and refused only far beyond it: the LuaJIT of Debian 12 does not always
- * survive a refusal while compiled code runs (LuaJIT issues 1004 and 1247).
+ * survive a refusal while compiled code runs (LuaJIT issues 1004 and 1247). For the same reason a refusal
+ * of the system is told, and passed on only where it is repeated and nothing is put by any more.
  */
 #pragma once
 #include "script/pages.h"
@@ -18,13 +19,14 @@ enum { WR_HEAP_CLASSES = 12 };
 
 /* One thread at a time; all zero but for the first four is an empty heap. */
 struct wr_heap {
-	struct wr_mem *mem;		       /* the account */
-	int64_t bytes_max;		       /* the bound; 0 = none */
-	int64_t keep;			       /* up to so many bytes in pages stay when they are empty */
-	void (*passed)(struct wr_heap *h);     /* the bound was passed: `over` is set; may be NULL */
-	int64_t bytes;			       /* held by Lua now */
-	bool over;			       /* until the owner resets it nobody is told again */
-	bool refused;			       /* once: from then on LuaJIT may give back too little */
+	struct wr_mem *mem;		   /* the account */
+	int64_t bytes_max;		   /* the bound; 0 = none */
+	int64_t keep;			   /* up to so many bytes in pages stay when they are empty */
+	void (*passed)(struct wr_heap *h); /* bound passed, or refused by the system; may be NULL */
+	int64_t bytes;			   /* held by Lua now */
+	bool over;			   /* until the owner resets it nobody is told again */
+	bool scarce;			   /* the system refused memory, since the owner reset it */
+	bool refused; /* so was Lua, once: from then on LuaJIT may give back too little */
 	struct wr_slab *open[WR_HEAP_CLASSES]; /* pages with room, the one in use first */
 	struct wr_slab *spare;		       /* pages that hold nothing, for whatever is allocated next */
 	uint32_t spare_count, page_count;      /* of the spare ones; of the others */

@@ -252,7 +252,7 @@ void wr_vm_bound_time(struct wr_vm *vm, int64_t ms_max)
 /* True when a collection has made room: a part of the bound, so that not every small object brings one. */
 static bool vm_relieve(struct wr_vm *vm)
 {
-	if (vm->heap.bytes > vm->heap.bytes_max - vm->heap.bytes_max / ROOM_PART)
+	if (vm->heap.scarce || vm->heap.bytes > vm->heap.bytes_max - vm->heap.bytes_max / ROOM_PART)
 		return false;
 	vm->heap.over = false;
 	unhook(vm);
@@ -282,7 +282,7 @@ static void on_passed(struct wr_heap *h)
 
 static int out_of_memory(const struct wr_heap *h)
 {
-	if (!h->over)
+	if (h->scarce || !h->over)
 		return wr_error_set(WR_EFATAL, "out of memory (Lua holds %lld bytes)", (long long)h->bytes);
 	return wr_error_set(WR_EUSER,
 			    "out of Lua memory: %lld of %lld bytes held; the script keeps too much, or raise "
@@ -307,8 +307,11 @@ struct wr_vm *wr_vm_new(struct wr_bundle *bundle, bool drawing, int64_t bytes_ma
 	}
 	atomic_fetch_add_explicit(&states, 1, memory_order_relaxed);
 	lua_gc(vm->L, LUA_GCSTOP, 0);
-	if (lua_cpcall(vm->L, vm_prepare, vm)) {
-		wr_error_set(WR_EFATAL, "Lua state: %s", lua_tostring(vm->L, -1));
+	if (lua_cpcall(vm->L, vm_prepare, vm) || vm->heap.scarce) {
+		if (vm->heap.scarce)
+			out_of_memory(&vm->heap);
+		else
+			wr_error_set(WR_EFATAL, "Lua state: %s", lua_tostring(vm->L, -1));
 		wr_vm_free(vm);
 		return NULL;
 	}
@@ -369,7 +372,7 @@ static int vm_settle(struct wr_vm *vm, int rc)
 		return WR_OK;
 	rc = out_of_memory(&vm->heap);
 	unhook(vm);
-	vm->heap.over = vm->stopped = false;
+	vm->heap.over = vm->heap.scarce = vm->stopped = false;
 	vm->refusal_told = vm->heap.refused;
 	return rc;
 }

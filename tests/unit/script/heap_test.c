@@ -197,18 +197,23 @@ static void after_a_refusal_a_small_block_may_be_said_to_be_smaller(void **state
 	assert_int_equal(mem.bytes, before);
 }
 
-static void a_refusal_of_the_system_leaves_the_block(void **state)
+static void a_refusal_of_the_system_is_told_and_the_block_is_there_all_the_same(void **state)
 {
-	struct wr_heap h = {.mem = &mem};
+	struct wr_heap h = {.mem = &mem, .passed = on_passed};
 	struct block b = {0};
 
 	(void)state;
+	told = 0;
 	block_set(&h, &b, 40, 1);
-	for (size_t size = 100; size < 5000; size += 2000) {
+	for (size_t size = 300; size < 5000; size += 2000) {
+		int before = told;
+
 		wr_mem_fail_at(1);
-		assert_null(wr_heap_alloc(&h, b.p, b.size, size));
-		block_check(&b, 40);
-		assert_int_equal(h.bytes, 40);
+		block_set(&h, &b, size, 2);
+		assert_true(h.scarce && !h.refused);
+		assert_int_equal(told, before + 1);
+		assert_int_equal(h.bytes, size);
+		h.scarce = h.over = false;
 	}
 	wr_mem_fail_at(0);
 	block_set(&h, &b, 0, 0);
@@ -225,7 +230,7 @@ int main(void)
 	    cmocka_unit_test(the_bound_is_told_once_until_it_is_reset),
 	    cmocka_unit_test(far_beyond_the_bound_memory_is_refused_but_never_for_a_smaller_block),
 	    cmocka_unit_test(after_a_refusal_a_small_block_may_be_said_to_be_smaller),
-	    cmocka_unit_test(a_refusal_of_the_system_leaves_the_block),
+	    cmocka_unit_test(a_refusal_of_the_system_is_told_and_the_block_is_there_all_the_same),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

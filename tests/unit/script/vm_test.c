@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <string.h>
+#include <lauxlib.h>
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/mem.h"
@@ -32,10 +33,45 @@ static void a_refusal_at_any_point_of_its_making_is_an_error(void **state)
 	assert_true(refused > 50);
 }
 
+/* The tables grow in compiled code, where LuaJIT does not survive a refusal. */
+static const char hot[] = "local sum = 0\n"
+			  "for i = 1, 400 do\n"
+			  "  local t = {}\n"
+			  "  for k = 1, 20 do t[k] = i; t[k * 0.5] = k; t.x = 'a' .. i end\n"
+			  "  sum = sum + t[20]\n"
+			  "end\n"
+			  "return sum";
+
+static void a_refusal_while_compiled_code_runs_ends_the_call_and_not_the_process(void **state)
+{
+	int n = 0, refused = 0;
+
+	(void)state;
+	for (bool complete = false; !complete; n++) {
+		struct wr_vm *vm = wr_vm_new(NULL, false, 1 << 30);
+		int rc;
+
+		assert_non_null(vm);
+		assert_int_equal(luaL_loadstring(vm->L, hot), 0);
+		wr_error_clear();
+		wr_mem_fail_at(n + 1);
+		rc = wr_vm_call(vm, 0, 1, 0);
+		complete = atomic_load(&wr_fault_armed);
+		assert_int_equal(rc == WR_OK, complete);
+		if (rc != WR_OK)
+			assert_non_null(strstr(wr_error_text(), "memory"));
+		refused += rc != WR_OK;
+		wr_mem_fail_at(0);
+		wr_vm_free(vm);
+	}
+	assert_true(refused > 60);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_refusal_at_any_point_of_its_making_is_an_error),
+	    cmocka_unit_test(a_refusal_while_compiled_code_runs_ends_the_call_and_not_the_process),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
