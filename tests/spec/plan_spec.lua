@@ -21,11 +21,11 @@ local function partitions(plan)
   return out
 end
 
--- The plan without what depends on lines.
+-- The plan without what depends on lines and bytecode.
 local function unsigned(plan)
   for _, vertex in ipairs(plan.vertices) do
     for _, stage in ipairs(vertex.stages) do
-      for _, op in ipairs(stage.operators) do op.sign = nil end
+      for _, op in ipairs(stage.operators) do op.sign, op.code = nil, nil end
     end
   end
   return plan
