@@ -1,5 +1,5 @@
---- to_sqlite: orders into a table of an SQLite database, each exactly once: whatever crashes in between, the table has each
---- order that was read, and none twice. Needs lua-sql-sqlite3.
+--- to_sqlite: orders into a table of an SQLite database, each exactly once: whatever crashes in between, the table has
+--- each order that was read, and none twice. Needs lua-sql-sqlite3.
 ---
 ---   weir run --dir state --checkpoint-every 1s jobs/to_sqlite.lua input='orders/*.ndjson' db=orders.db
 local weir = require "weir"
