@@ -82,14 +82,24 @@ describe("a job that writes rolling files and is killed", function()
     assert.equal("", hidden "out")
   end)
 
-  it("and begins at a checkpoint behind which files were finished says so", function()
+  it("and begins at a checkpoint behind which files were finished says so, and goes on if it may", function()
     write("job.lua", finished.job)
+    local rows = expected()
     killed("--dir state --checkpoint-every 30ms", "rate=20000", "rolling.rename", 8)
     shell.run(([[cd %s/state && last=$(ls -d chk-*/manifest | sort -t- -k2 -n | tail -1) &&
       printf X | dd of=$last bs=1 seek=40 conv=notrunc 2>/dev/null]]):format(folder))
     local _, code, err = run "--dir state"
     assert.equal(1, code, err)
     assert.truthy(err:find("their rows would come twice", 1, true) or err:find("would be written again", 1, true), err)
+    ran "--dir state --allow-duplicates"
+    local seen = {}
+    for line in rows_of("out"):gmatch "[^\n]+" do seen[line] = (seen[line] or 0) + 1 end
+    local twice = 0
+    for line in rows:gmatch "[^\n]+" do
+      assert.truthy(seen[line], line)
+      twice = twice + (seen[line] > 1 and 1 or 0)
+    end
+    assert.truthy(twice > 0)
   end)
 
   it("or stopped, has all of its rows in finished files at once", function()

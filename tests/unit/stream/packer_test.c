@@ -46,8 +46,7 @@ static void check(enum wr_packing packing, int level)
 
 		while (plain.len - before < len)
 			wr_bytes_printf(&plain, "{\"user\":%u}\n", (unsigned)(wr_rand_next(&r) % 50000));
-		assert_int_equal(
-		    wr_packer_put(p, plain.data + before, plain.len - before, &packed), WR_OK);
+		assert_int_equal(wr_packer_put(p, plain.data + before, plain.len - before, &packed), WR_OK);
 		unpack(&packed, packed.len, &again);
 		assert_int_equal(again.len, plain.len);
 		assert_memory_equal(again.data, plain.data, plain.len);
