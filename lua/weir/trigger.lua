@@ -31,7 +31,8 @@ local where = require "weir.where"
 local huge, floor = math.huge, math.floor
 local M = {}
 
--- Triggers that count have a field `native`: what the operator in C does in their place (runtime/window/counted.c).
+-- What the operator in C does in place of a trigger: `native` of those that count (runtime/window/counted.c), `early`
+-- of those that give results so far (runtime/window/early.c).
 
 ---@class weir.Trigger
 ---@field element fun(ctx: weir.TriggerContext, record: any, time: number?): string?
@@ -216,6 +217,7 @@ end
 
 local function continuous_event(interval)
   return trigger {
+    early = { every = interval, time = "event" },
     state = { next = state.value() },
     element = function(ctx, _, time)
       if last(ctx) <= watermark(ctx) then return "fire" end
@@ -416,7 +418,9 @@ end
 function M.early(opts)
   local o = options.check("weir.trigger.early", opts, { every = duration.positive, time = each_time }, "every")
   if o.time == "event" then return continuous_event(o.every) end
-  return M.any { continuous_processing(o.every), M.event_time() }
+  local t = M.any { continuous_processing(o.every), M.event_time() }
+  t.early = o
+  return t
 end
 
 ---@class weir.TimeoutOptions

@@ -247,11 +247,16 @@ local function counting(self)
   return (w.kind == "global" or w.kind == "count") and not w.evictor and t and t.native or nil
 end
 
+-- The same for early results.
+local function early(self)
+  local w = self.window
+  return w.kind == "tumbling" and w.time == "event" and self.firing and self.firing.early or nil
+end
+
 -- Can the window run in C?
 local function is_native(self, list, process)
-  local w = self.window
   if process or self.dropping then return false end
-  if not counting(self) and (self.firing or not w.native) then return false end
+  if not counting(self) and not early(self) and (self.firing or not self.window.native) then return false end
   for _, each in ipairs(list) do
     if not each.aggregate.fn then return false end
   end
@@ -279,7 +284,7 @@ function M.declared(what, aggregates)
 end
 
 local function native(self, verb, list)
-  local w, count = self.window, counting(self)
+  local w, count, so_far = self.window, counting(self), early(self)
   if count then
     return self.operator("window", verb, {
       native = true, states = "value", late = self.late, all = not self.key,
@@ -294,6 +299,7 @@ local function native(self, verb, list)
     options = {
       window = w.kind, gap = w.gap, stagger = w.stagger, size = w.size, slide = w.slide, offset = w.offset,
       time = w.time, on_end = w.on_end, lateness = self.lateness, late = self.late, aggregates = declared_of(list),
+      early = so_far and so_far.every, early_time = so_far and so_far.time,
       key_as = self.key and self.key.as or {},
     },
   })

@@ -22,6 +22,8 @@ struct wr_window_ops {
 		    int64_t ts);
 	/* The timer of the current key for time `at` is due. NULL: there are none. */
 	int (*fire)(struct wr_window *w, int64_t at);
+	/* A timer of processing time of a window of event time is due. NULL: there are none. */
+	int (*early)(struct wr_window *w, int64_t at);
 	/* Event time has ended. WR_AGAIN: call again. NULL: nothing to do. */
 	int (*end)(struct wr_window *w);
 	void (*free)(struct wr_window *w);
@@ -33,6 +35,8 @@ struct wr_window {
 	bool event, drop_at_end;
 	int64_t lateness;
 	enum wr_timer_kind timer;
+	bool ending; /* the input has ended: timers of processing time up to last_ms fire */
+	int64_t last_ms;
 	struct wr_accums accums;
 	struct wr_result result;
 	struct wr_late late;
@@ -44,8 +48,9 @@ struct wr_window {
 
 /* Makes the row's key the store's current one. */
 int wr_window_key(struct wr_window *w, const struct wr_elem *row, const struct wr_short_key *key);
-/* A timer for the current key. */
+/* A timer for the current key, of the windows' own kind; and of any. */
 int wr_window_timer(struct wr_window *w, int64_t at);
+int wr_window_timer_of(struct wr_window *w, enum wr_timer_kind kind, int64_t at);
 /* One result of the current key for the window [start, end). */
 int wr_window_emit(struct wr_window *w, const uint64_t *slots, int64_t start, int64_t end);
 

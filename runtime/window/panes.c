@@ -204,6 +204,16 @@ uint64_t *wr_panes_at(struct wr_panes *p, int64_t start, int64_t due, bool *fres
 	return pane->acc;
 }
 
+uint64_t *wr_panes_nth(struct wr_panes *p, uint32_t i, int64_t *start)
+{
+	struct view v;
+
+	if (!own(p, &v) || i >= v.count)
+		return NULL;
+	*start = pane_at(p, &v, i)->start;
+	return pane_at(p, &v, i)->acc;
+}
+
 const uint64_t *wr_panes_find(struct wr_panes *p, int64_t start)
 {
 	struct view v;

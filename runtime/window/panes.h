@@ -46,6 +46,9 @@ void wr_panes_deinit(struct wr_panes *p);
 uint64_t *wr_panes_at(struct wr_panes *p, int64_t start, int64_t due, bool *fresh, bool *sooner);
 /* The same for reading; NULL: there is none. */
 const uint64_t *wr_panes_find(struct wr_panes *p, int64_t start);
+/* Tumbling windows: the accumulator of pane number `i` of the key, for writing, and where it starts; NULL:
+ * there are not so many. Valid until the next call that can change anything. */
+uint64_t *wr_panes_nth(struct wr_panes *p, uint32_t i, int64_t *start);
 /* Tumbling windows: *acc is the accumulator of the pane that starts at `start` (NULL: there is none), panes
  * that start before `keep` are dropped, and *first is where the first of the others starts (WR_NO_WINDOW:
  * none). */

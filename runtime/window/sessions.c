@@ -226,5 +226,5 @@ static int sessions_fire(struct wr_window *w, int64_t now)
 	return rc;
 }
 
-const struct wr_window_ops wr_sessions_ops = {sessions_open, sessions_take, sessions_fire, NULL,
-					      sessions_free};
+const struct wr_window_ops wr_sessions_ops = {
+    .open = sessions_open, .take = sessions_take, .fire = sessions_fire, .free = sessions_free};

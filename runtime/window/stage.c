@@ -54,11 +54,16 @@ int wr_window_key(struct wr_window *w, const struct wr_elem *row, const struct w
 	return WR_OK;
 }
 
+int wr_window_timer_of(struct wr_window *w, enum wr_timer_kind kind, int64_t at)
+{
+	if (kind == WR_TIMER_PROCESSING && at + 1 < w->stage->deadline_ms)
+		w->stage->deadline_ms = at + 1;
+	return wr_timer_add(w->stage->store, kind, at);
+}
+
 int wr_window_timer(struct wr_window *w, int64_t at)
 {
-	if (!w->event && at + 1 < w->stage->deadline_ms)
-		w->stage->deadline_ms = at + 1;
-	return wr_timer_add(w->stage->store, w->timer, at);
+	return wr_window_timer_of(w, w->timer, at);
 }
 
 int wr_window_emit(struct wr_window *w, const uint64_t *slots, int64_t start, int64_t end)
@@ -128,14 +133,15 @@ static int rows(struct wr_stage *s, struct wr_rows *rows)
 
 /* ---- firing ---- */
 
-static int fire(struct wr_stage *s, int64_t upto)
+static int fire(struct wr_stage *s, enum wr_timer_kind kind, int64_t upto)
 {
 	struct wr_window *w = s->state;
+	int (*fire_one)(struct wr_window * w, int64_t at) = kind == w->timer ? w->ops->fire : w->ops->early;
 	int64_t at;
 	int rc;
 
-	for (uint32_t n = 1; (rc = wr_timer_next(s->store, w->timer, upto, &at)) > 0; n++) {
-		rc = w->ops->fire(w, at);
+	for (uint32_t n = 1; (rc = wr_timer_next(s->store, kind, upto, &at)) > 0; n++) {
+		rc = fire_one(w, at);
 		if (rc != WR_OK)
 			return rc;
 		if (n % FIRE_GROUP == 0 && wr_stage_spent(s))
@@ -150,20 +156,33 @@ static int watermark(struct wr_stage *s, int64_t *wm)
 
 	if (w->ops->end && *wm == WR_TS_MAX)
 		return w->ops->end(w);
-	return w->event ? fire(s, *wm) : WR_OK;
+	return w->event ? fire(s, WR_TIMER_EVENT, *wm) : WR_OK;
+}
+
+/* Up to when timers fire at the end of the input. An early result sets a timer for the next one: only those
+ * that were pending count, or there would be no end. */
+static int64_t last_time(struct wr_stage *s, struct wr_window *w)
+{
+	if (!w->event)
+		return INT64_MAX;
+	if (!w->ending)
+		w->last_ms = wr_timer_latest(s->store, WR_TIMER_PROCESSING);
+	w->ending = true;
+	return w->last_ms;
 }
 
 static int time_(struct wr_stage *s, int64_t now_ms)
 {
-	const struct wr_window *w = s->state;
+	struct wr_window *w = s->state;
 	int64_t next;
 	int rc;
 
-	if (w->event || (now_ms == INT64_MAX && w->drop_at_end)) {
+	if ((w->event && !w->ops->early) || (now_ms == INT64_MAX && w->drop_at_end)) {
 		s->deadline_ms = INT64_MAX;
 		return WR_OK;
 	}
-	rc = fire(s, now_ms == INT64_MAX ? now_ms : now_ms - 1);
+	w->now_ms = now_ms == INT64_MAX ? wr_clock_ms(s->env->clock) : now_ms;
+	rc = fire(s, WR_TIMER_PROCESSING, now_ms == INT64_MAX ? last_time(s, w) : now_ms - 1);
 	next = wr_timer_earliest(s->store, WR_TIMER_PROCESSING);
 	s->deadline_ms = next == INT64_MAX ? next : next + 1;
 	return rc;

@@ -8,11 +8,12 @@
  *   row ─▶ every window over? ─yes─▶ late (late.h)
  *            └no─▶ add to slice; windows that have fired and are kept for late rows fire again (L5)
  *   timer ─▶ window that ends here: emit; slices that no window needs any more: drop
+ *
+ * Tumbling windows may give results so far in between (early.h).
  */
 #include "base/assert.h"
 #include "base/error.h"
-#include "window/engine.h"
-#include "window/panes.h"
+#include "window/early.h"
 
 static struct wr_mem mem = WR_MEM_INIT("window.timed");
 
@@ -20,6 +21,7 @@ struct timed {
 	struct wr_slicing slicing;
 	const char *stagger; /* how the windows of this subtask are to be moved; NULL: it is settled */
 	struct wr_panes panes;
+	struct wr_early early;
 	struct wr_slice slice; /* of the last row, and the end of the last window that holds it */
 	int64_t slice_last;
 	int64_t due, due_slice, due_watermark; /* see due_of: what it gave, and for what */
@@ -47,6 +49,8 @@ static int timed_open(struct wr_window *w)
 	WR_ASSERT(t->slicing.size > 0 && t->slicing.slide > 0);
 	t->slice = (struct wr_slice){INT64_MAX, INT64_MIN};
 	t->due_slice = t->fire_at = INT64_MIN;
+	wr_early_init(&t->early, w);
+	WR_ASSERT(!t->early.every || t->slicing.kind == WR_TUMBLING);
 	return wr_panes_init(&t->panes, s->store, &w->accums, &t->slicing);
 }
 
@@ -89,13 +93,13 @@ static int64_t due_of(const struct wr_window *w, struct timed *t)
 	return t->due;
 }
 
-/* Timers of a slice that was begun: the key's next firing, and when the slice goes. */
-static int new_pane(struct wr_window *w, struct timed *t, bool sooner)
+/* Timers of a slice that was begun: the key's next firing, when the slice goes, and an early result. */
+static int new_pane(struct wr_window *w, struct timed *t, bool sooner, int64_t early)
 {
 	int64_t wm = w->event ? w->stage->watermark : WR_TS_NONE;
-	int rc = WR_OK;
+	int rc = early == WR_NO_WINDOW ? WR_OK : wr_early_timer(&t->early, w, early);
 
-	if (w->lateness)
+	if (w->lateness && rc == WR_OK)
 		rc = wr_window_timer(w, t->slice_last - 1 + w->lateness);
 	if (!t->panes.shared && w->lateness)
 		sooner = t->slice_last - 1 > wm;
@@ -104,9 +108,10 @@ static int new_pane(struct wr_window *w, struct timed *t, bool sooner)
 	return rc;
 }
 
-static int add(struct wr_window *w, struct timed *t)
+static int add(struct wr_window *w, struct timed *t, int64_t ts)
 {
 	bool fresh, sooner;
+	int64_t early = WR_NO_WINDOW;
 	int64_t due = t->panes.shared ? due_of(w, t) : WR_NO_WINDOW;
 	uint64_t *acc = wr_panes_at(&t->panes, t->slice.start, due, &fresh, &sooner);
 	int rc = WR_OK;
@@ -114,8 +119,13 @@ static int add(struct wr_window *w, struct timed *t)
 	if (!acc)
 		return WR_EFATAL;
 	wr_accums_add(&w->accums, acc);
-	if (WR_UNLIKELY(fresh))
-		rc = new_pane(w, t, sooner);
+	if (WR_UNLIKELY(fresh)) {
+		if (t->early.every) {
+			early = wr_early_first(&t->early, w, ts, t->slice_last - 1);
+			acc[t->early.slot] = (uint64_t)early;
+		}
+		rc = new_pane(w, t, sooner, early);
+	}
 	if (WR_UNLIKELY(w->lateness) && rc == WR_OK &&
 	    wr_window_first(&t->slicing, t->slice) - 1 <= w->stage->watermark)
 		rc = fire_again(w, t, wr_panes_find(&t->panes, t->slice.start));
@@ -170,7 +180,7 @@ static int timed_take(struct wr_window *w, const struct wr_elem *row, const stru
 	rc = wr_accums_load(&w->accums, row);
 	if (rc == WR_OK)
 		rc = wr_window_key(w, row, key);
-	return rc == WR_OK ? add(w, t) : rc;
+	return rc == WR_OK ? add(w, t, ts) : rc;
 }
 
 /* ---- firing ---- */
@@ -179,8 +189,11 @@ static int fire_own(struct wr_window *w, struct timed *t, int64_t at)
 {
 	const uint64_t *acc;
 	int64_t first;
-	int rc = wr_panes_take(&t->panes, t->fire_start, t->keep, &acc, &first);
+	int rc;
 
+	if (t->early.every)
+		wr_early_drop(&t->early, w, &t->panes, t->keep);
+	rc = wr_panes_take(&t->panes, t->fire_start, t->keep, &acc, &first);
 	if (rc == WR_OK && acc)
 		rc = wr_window_emit(w, acc, t->fire_start, at + 1);
 	if (rc == WR_OK && first != WR_NO_WINDOW && !w->lateness)
@@ -199,10 +212,20 @@ static int fire_shared(struct wr_window *w, struct timed *t, int64_t at)
 	return rc == WR_OK && next != WR_NO_WINDOW ? wr_window_timer(w, next - 1) : rc;
 }
 
-static int timed_fire(struct wr_window *w, int64_t at)
+static int timed_early(struct wr_window *w, int64_t at)
 {
 	struct timed *t = w->state;
 
+	return wr_early_fire(&t->early, w, &t->panes, t->slicing.size, at);
+}
+
+static int timed_fire(struct wr_window *w, int64_t at)
+{
+	struct timed *t = w->state;
+	int rc = t->early.every && t->early.event ? timed_early(w, at) : WR_OK;
+
+	if (rc != WR_OK)
+		return rc;
 	if (t->fire_at != at) {
 		t->fire_at = at;
 		t->fire_start = wr_window_start(&t->slicing, at + 1);
@@ -221,4 +244,5 @@ static void timed_free(struct wr_window *w)
 	wr_free(&mem, t);
 }
 
-const struct wr_window_ops wr_timed_ops = {timed_open, timed_take, timed_fire, NULL, timed_free};
+const struct wr_window_ops wr_timed_ops = {
+    .open = timed_open, .take = timed_take, .fire = timed_fire, .early = timed_early, .free = timed_free};

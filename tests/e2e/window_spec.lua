@@ -42,6 +42,35 @@ describe("the window in C and its twin in Lua agree on", function()
   it("windows over all records (W16)", function() both("w.sliding { size = 2500, slide = 1100 }", false) end)
 end)
 
+-- Early results: the twin in Lua is what a process function behind the aggregates needs.
+local function both_early(trigger, lateness)
+  local function run(process)
+    return script.run(([[%s
+      s:watermarks(weir.watermark.punctuated { field = "ts", fn = function(_, ts) return ts - 300 end })
+      :key_by "k":window(w.tumbling { size = 700, offset = 33 }):trigger(%s):allowed_lateness(%d)
+      :aggregate(aggregates()%s):sink(weir.print()) return job]]):format(head, trigger, lateness,
+      process), "--quiet")
+  end
+  local native = run ""
+  assert.is_true(#native > 500)
+  assert.equal(native, run [[, function(ctx, r)
+    r.window_start, r.window_end = ctx:window()
+    r.k = ctx:key()
+    ctx:emit(r)
+  end]])
+end
+
+describe("early results agree in C and in Lua:", function()
+  for name, trigger in pairs {
+    ["T6: by event time"] = 't.early { every = 90, time = "event" }',
+    ["T6: by event time, rarely"] = "t.continuous_event_time(1000)",
+    ["T6: by event time, at each millisecond of it"] = "t.continuous_event_time(1)",
+  } do
+    it(name, function() both_early(trigger, 0) end)
+    it(name .. ", with lateness", function() both_early(trigger, 2000) end)
+  end
+end)
+
 -- Windows without time: the twin in Lua is what a process function behind the aggregates needs.
 local function both_counted(window, keyed)
   local function run(process)

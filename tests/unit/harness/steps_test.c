@@ -104,6 +104,8 @@ static void windows_in_c_fire_a_few_keys_a_step(void **state)
 	check(run(20000, ":window(weir.window.tumbling '1m'):count()"), 20000, 64);
 	check(run(20000, ":window(weir.window.sliding { size = '1m', slide = '7s' }):count()"), 20000, 64);
 	check(run(20000, ":window(weir.window.session '1m'):count()"), 20000, 64);
+	check(run(20000, ":window(weir.window.global()):trigger(weir.trigger.end_of_stream()):count()"),
+	      20000, 64);
 }
 
 static void windows_in_lua_fire_a_few_keys_a_step(void **state)
