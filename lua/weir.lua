@@ -19,7 +19,7 @@ local suggest = require "weir.suggest"
 
 local weir = {
   version = "0.1.0",
-  job = require("weir.job").new,
+  job = require("weir.job").new, checkpoint = require("weir.checkpoint").new,
 
   files = sources.files, stdin = sources.stdin, tcp_lines = sources.tcp_lines,
   from = sources.from, sequence = sources.sequence, generate = sources.generate, nexmark = sources.nexmark,

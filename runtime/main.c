@@ -288,6 +288,17 @@ static int run_plan(struct wr_config *c, const struct wr_draw_options *script, c
 	return status;
 }
 
+/* Options that the script sets. */
+static int take_options(struct wr_config *c, const struct wr_plan *plan)
+{
+	const struct wr_value *set = wr_value_get(wr_value_get(&plan->value, "job"), "options");
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; set && set->tag == WR_V_RECORD && i < set->count && rc == WR_OK; i++)
+		rc = wr_config_script(c, set->keys[i].str.p, set->items[i].str.p);
+	return rc;
+}
+
 static int run_script(struct wr_config *c, int argc, char **argv, bool doctor)
 {
 	struct wr_bytes bytes = WR_BYTES_EMPTY;
@@ -304,7 +315,12 @@ static int run_script(struct wr_config *c, int argc, char **argv, bool doctor)
 	if (wr_script_draw(&o, &bytes, &bundle) != WR_OK)
 		return complain(EXIT_USAGE);
 	plan = wr_plan_decode(bytes.data, bytes.len);
-	status = plan ? run_plan(c, &o, plan, bundle) : complain(EXIT_FAILED);
+	if (!plan)
+		status = complain(EXIT_FAILED);
+	else if (take_options(c, plan) != WR_OK)
+		status = complain(EXIT_USAGE);
+	else
+		status = run_plan(c, &o, plan, bundle);
 	wr_plan_free(plan);
 	wr_bytes_deinit(&bytes);
 	wr_bundle_free(bundle);

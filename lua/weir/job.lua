@@ -4,6 +4,7 @@
 --- A script draws one job. It is drawn once to make the plan and once more in every subtask to fetch
 --- that subtask's functions; `prepare` gives each drawing its arguments and forgets the last one.
 
+local checkpoint = require "weir.checkpoint"
 local options = require "weir.options"
 local duration = require "weir.duration"
 local sources = require "weir.sources"
@@ -79,6 +80,7 @@ function M.current() return current end
 ---@field on_error? "fail"|"skip"|"dead_letter" what happens when an operator fails at a record
 ---@field buffer_timeout? weir.Duration how long a record may wait for its buffer to fill
 ---@field seed? integer of everything random
+---@field checkpoint? weir.Checkpoint how it takes checkpoints, from weir.checkpoint { … }
 
 --- Begins a job. `job.args` has what was given as key=value behind the script's name.
 ---
@@ -95,6 +97,7 @@ function M.new(opts)
     on_error = options.one_of("fail", "skip", "dead_letter"):optional(),
     buffer_timeout = duration.timeout:optional(),
     seed = options.integer:optional(),
+    checkpoint = checkpoint.option:optional(),
   }, "name")
   if o.parallelism and o.max_parallelism and o.parallelism > o.max_parallelism then
     where.fail("weir.job: parallelism %d is more than max_parallelism %d", o.parallelism, o.max_parallelism)

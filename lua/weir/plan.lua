@@ -468,7 +468,8 @@ function M.make(job, given)
     where.fail_at(nil, "the script drew no job: it begins with weir.job { … } and ends with return job")
   end
   local policy_of = policies(job, given)
-  check.graph(job, policy_of, given.checkpoints)
+  local checkpoint = job.options.checkpoint
+  check.graph(job, policy_of, given.checkpoints or given.checkpoints ~= nil and checkpoint and checkpoint.dir ~= nil)
   local settled = settle(job, given)
   local links = links_of(job, settled)
   local graph = place(job, settled, links)
@@ -491,6 +492,7 @@ function M.make(job, given)
     job = {
       name = job.name, bounded = bounded, seed = job.options.seed or given.seed or 0,
       max_parallelism = job.options.max_parallelism or given.max_parallelism,
+      options = checkpoint and require("weir.checkpoint").flags(checkpoint),
     },
     vertices = vertices, edges = edges,
   }, check.warnings(job, policy_of)

@@ -15,7 +15,7 @@
 #include "base/log.h"
 
 enum { NAME_MAX_ = 64, LONG_BASE = 256, FILE_BYTES_MAX = 1 << 20 };
-enum rank { RANK_DEFAULT, RANK_FILE, RANK_ENV, RANK_FLAG };
+enum rank { RANK_DEFAULT, RANK_SCRIPT, RANK_FILE, RANK_ENV, RANK_FLAG };
 
 static struct wr_mem mem = WR_MEM_INIT("base.config");
 
@@ -316,6 +316,16 @@ int wr_config_set(struct wr_config *c, const char *key, const char *value, const
 	}
 	rc = value_set(c, index, value, RANK_FILE, origin);
 	return rc == WR_OK ? rc : wr_error_wrap(rc, "%s: %s = %s", origin, key, value);
+}
+
+int wr_config_script(struct wr_config *c, const char *name, const char *value)
+{
+	int index = option_find(name), rc;
+
+	if (index < 0)
+		return wr_error_set(WR_EBUG, "the script sets '%s', which is no option", name);
+	rc = value_set(c, index, value, RANK_SCRIPT, NULL);
+	return rc == WR_OK ? rc : wr_error_wrap(rc, "weir.job: %s = %s", name, value);
 }
 
 static int env_set(struct wr_config *c, const char *entry)

@@ -55,6 +55,8 @@ int wr_config_args(struct wr_config *c, const char *verb, int argc, char **argv,
 int wr_config_load(struct wr_config *c, const char *file);
 /* One pair of a config file: "buffer_timeout", "10ms"; origin is its place, "weir.toml:3". */
 int wr_config_set(struct wr_config *c, const char *key, const char *value, const char *origin);
+/* What a script asks for: holds where nobody else says anything. */
+int wr_config_script(struct wr_config *c, const char *name, const char *value);
 /* All pairs of a weir.toml: lines "key = value" with strings, numbers and booleans, # comments; no
  * sections, no lists. `path` is for messages. */
 int wr_config_toml(struct wr_config *c, const char *path, const char *text, size_t len);

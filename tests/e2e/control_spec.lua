@@ -358,3 +358,42 @@ describe("a job that cannot be reached", function()
     refused(2, "is no folder", "list")
   end)
 end)
+
+describe("weir.job { checkpoint = … }", function()
+  --- How many are kept; one more may be about to be removed when the job is stopped.
+  local function checkpoints(path)
+    return select(2, shell.run(("ls %s/%s"):format(folder, path))) == 0
+      and select(2, shell.run(("ls -d %s/%s/chk-*"):format(folder, path)):gsub("chk%-", "")) or nil
+  end
+
+  it("says how checkpoints are taken, where no flag, variable or weir.toml does", function()
+    write("job.lua", [[
+      local weir = require "weir"
+      local job = weir.job { name = "said", checkpoint = weir.checkpoint { dir = "here", every = "10ms", retain = 6 } }
+      job:source(weir.generate { rate = 5000, fn = function(i) return { v = i } end }):sink(weir.print())
+      return job
+    ]])
+    for _, case in ipairs {
+      { "", "here", 6 }, { "--checkpoint-retain 1", "here", 1 }, { "--dir there --checkpoint-retain=3", "there", 3 },
+    } do
+      shell.run(("rm -rf %s/here %s/there"):format(folder, folder))
+      local job = start("-q " .. case[1] .. " job.lua")
+      job:await_line()
+      for _ = 1, 8 do done "checkpoint said" end
+      done "stop said"
+      job:await_end()
+      local kept = checkpoints(case[2])
+      assert.truthy(kept == case[3] or kept == case[3] + 1, case[1] .. kept)
+      assert.is_nil(checkpoints(case[2] == "here" and "there" or "here"))
+    end
+    write("weir.toml", "checkpoint_retain = 3\n")
+    shell.run(("rm -rf %s/here"):format(folder))
+    local job = start "-q job.lua"
+    job:await_line()
+    for _ = 1, 8 do done "checkpoint said" end
+    done "stop said"
+    job:await_end()
+    local kept = checkpoints "here"
+    assert.truthy(kept == 3 or kept == 4, kept)
+  end)
+end)
