@@ -57,8 +57,23 @@ void wr_task_hold_input(struct wr_task *t)
 			wr_gate_block(t->gate, i);
 }
 
+/* With the barrier that drains event time ends for all channels at once; the valve does not hear of it, so
+ * that their watermarks are saved as they were. */
+static int end_time(struct wr_task *t)
+{
+	int rc = WR_OK;
+
+	if (t->valve && wr_valve_idle(t->valve))
+		rc = wr_inbox_add_event(&t->chain, 0, WR_EV_ACTIVE, 0, 0);
+	return rc == WR_OK ? wr_inbox_add_event(&t->chain, 0, WR_EV_WATERMARK, WR_TS_MAX, 0) : rc;
+}
+
 static int add_barrier(struct wr_task *t, uint64_t checkpoint)
 {
+	int rc = t->barrier_payload & WR_TRIGGER_DRAIN ? end_time(t) : WR_OK;
+
+	if (rc != WR_OK)
+		return rc;
 	if (t->barrier_payload & WR_TRIGGER_STOP) {
 		t->last_barrier = checkpoint;
 		t->draining = t->barrier_payload & WR_TRIGGER_DRAIN;
@@ -95,27 +110,13 @@ static int not_yet(struct wr_task *t, uint64_t checkpoint)
 	return rc;
 }
 
-/* A barrier that drains says that event time has ended, as END does. */
-static int end_time(struct wr_task *t, uint32_t channel)
-{
-	int rc = on_time(t, channel, wr_valve_on_active(t->valve, channel));
-
-	return rc == WR_OK ? on_time(t, channel, wr_valve_on_watermark(t->valve, channel, WR_TS_MAX)) : rc;
-}
-
 static int on_barrier(struct wr_task *t, uint32_t channel, const struct wr_elem *e)
 {
-	int rc = WR_OK;
-
 	if (t->second_left)
 		return not_yet(t, (uint64_t)e->ts);
 	t->barrier_payload = 0;
 	if (wr_elem_body_len(e) >= sizeof t->barrier_payload)
 		memcpy(&t->barrier_payload, wr_elem_body(e), sizeof t->barrier_payload);
-	if (t->barrier_payload & WR_TRIGGER_DRAIN && (uint64_t)e->ts > wr_barriers_passed(t->barriers))
-		rc = end_time(t, channel);
-	if (rc != WR_OK)
-		return rc;
 	return on_barriers(t, channel, wr_barriers_on_barrier(t->barriers, channel, (uint64_t)e->ts));
 }
 
@@ -262,9 +263,7 @@ static int trigger(struct wr_task *t, const struct wr_letter *l)
 	if (trigger.checkpoint <= t->triggered_last)
 		return WR_OK;
 	t->triggered = t->triggered_last = trigger.checkpoint;
-	if (trigger.options & WR_TRIGGER_DRAIN)
-		rc = wr_inbox_add_event(&t->chain, 0, WR_EV_WATERMARK, WR_TS_MAX, 0);
-	return rc == WR_OK ? add_barrier(t, trigger.checkpoint) : rc;
+	return add_barrier(t, trigger.checkpoint);
 }
 
 /* The job goes on after all. */

@@ -138,6 +138,27 @@ static void C27_with_drain_timers_fire_and_stages_end_before_the_barrier(void **
 	kit_free(k);
 }
 
+/* Else what comes on the others, or on this one when the job goes on, would be late. */
+static void C27_a_channel_that_is_drained_holds_event_time_back_until_all_are(void **state)
+{
+	struct kit *k = kit_new(2);
+
+	(void)state;
+	k->barrier_options = WR_TRIGGER_STOP | WR_TRIGGER_DRAIN;
+	kit_start(k, 1, false, WR_ON_ERROR_FAIL);
+	kit_event(k, 0, WR_EV_WATERMARK, 9);
+	kit_event(k, 1, WR_EV_WATERMARK, 5);
+	kit_event(k, 1, WR_EV_BARRIER, 1);
+	kit_run(k);
+	kit_send(k, 0, 7, 7);
+	kit_run(k);
+	kit_expect_log(k, "a:wm=5 a:7 ");
+	kit_event(k, 0, WR_EV_BARRIER, 1);
+	kit_run(k);
+	kit_expect_log(k, "a:wm=max a:end ");
+	kit_free(k);
+}
+
 static void an_ordinary_barrier_neither_flushes_nor_ends_anything(void **state)
 {
 	struct kit *k = stopped(0);
@@ -160,6 +181,7 @@ int main(void)
 	    cmocka_unit_test(letters_that_are_never_read_are_freed_with_the_task),
 	    cmocka_unit_test(C27_a_sink_has_flushed_before_the_barrier_passes_it),
 	    cmocka_unit_test(C27_with_drain_timers_fire_and_stages_end_before_the_barrier),
+	    cmocka_unit_test(C27_a_channel_that_is_drained_holds_event_time_back_until_all_are),
 	    cmocka_unit_test(an_ordinary_barrier_neither_flushes_nor_ends_anything),
 	};
 
