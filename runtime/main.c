@@ -40,7 +40,11 @@ enum {
 
 struct verb {
 	const char *name, *operands, *summary, *examples;
+	/* One of: a function that gives the exit status; one that reaches a running job; the name of a tool
+	 * for savepoints. */
 	int (*run)(struct wr_config *c, int argc, char **argv);
+	int (*reach)(const struct wr_config *c, int argc, char **argv);
+	const char *tool;
 };
 
 static struct wr_attempts *_Atomic running;
@@ -434,76 +438,6 @@ static int savepoint_tool(const char *tool, struct wr_config *c, int argc, char 
 	return wr_script_savepoint(tool, c, argc, argv, &status) == WR_OK ? status : complain(EXIT_USAGE);
 }
 
-static int verb_savepoint_ls(struct wr_config *c, int argc, char **argv)
-{
-	return savepoint_tool("ls", c, argc, argv);
-}
-
-static int verb_savepoint_info(struct wr_config *c, int argc, char **argv)
-{
-	return savepoint_tool("info", c, argc, argv);
-}
-
-static int verb_savepoint_get(struct wr_config *c, int argc, char **argv)
-{
-	return savepoint_tool("get", c, argc, argv);
-}
-
-static int verb_savepoint_query(struct wr_config *c, int argc, char **argv)
-{
-	return savepoint_tool("query", c, argc, argv);
-}
-
-static int verb_savepoint_diff(struct wr_config *c, int argc, char **argv)
-{
-	return savepoint_tool("diff", c, argc, argv);
-}
-
-static int verb_savepoint_edit(struct wr_config *c, int argc, char **argv)
-{
-	return savepoint_tool("edit", c, argc, argv);
-}
-
-static int verb_list(struct wr_config *c, int argc, char **argv)
-{
-	return told(wr_cli_list(c, argc, argv));
-}
-
-static int verb_info(struct wr_config *c, int argc, char **argv)
-{
-	return told(wr_cli_info(c, argc, argv));
-}
-
-static int verb_top(struct wr_config *c, int argc, char **argv)
-{
-	return told(wr_cli_top(c, argc, argv));
-}
-
-static int verb_checkpoint(struct wr_config *c, int argc, char **argv)
-{
-	return told(wr_cli_checkpoint(c, argc, argv));
-}
-
-static int verb_stop(struct wr_config *c, int argc, char **argv)
-{
-	return told(wr_cli_stop(c, argc, argv));
-}
-
-static int verb_reload(struct wr_config *c, int argc, char **argv)
-{
-	return told(wr_cli_reload(c, argc, argv));
-}
-
-static int verb_rollback(struct wr_config *c, int argc, char **argv)
-{
-	return told(wr_cli_rollback(c, argc, argv));
-}
-
-static int verb_cancel(struct wr_config *c, int argc, char **argv)
-{
-	return told(wr_cli_cancel(c, argc, argv));
-}
-
 static int verb_version(struct wr_config *c, int argc, char **argv)
 {
 	(void)argc, (void)argv;
@@ -521,80 +455,79 @@ static const struct verb verbs[] = {
      "  weir run jobs/word_count.lua input='books/*.txt'\n"
      "  weir run -p 2 job.lua\n"
      "  journalctl -f | weir run jobs/unix_filter.lua\n",
-     verb_run},
+     .run = verb_run},
     {"check", "[options] job.lua [key=value …]", "build everything without running it",
-     "  weir check job.lua\n  weir check --explain job.lua\n", verb_check},
+     "  weir check job.lua\n  weir check --explain job.lua\n", .run = verb_check},
     {"graph", "[options] job.lua [key=value …]", "show the job as it was drawn and as it runs",
-     "  weir graph job.lua\n  weir graph --notation=dot job.lua | dot -Tsvg >job.svg\n", verb_graph},
+     "  weir graph job.lua\n  weir graph --notation=dot job.lua | dot -Tsvg >job.svg\n", .run = verb_graph},
     {"doctor", "[options] job.lua [key=value …]", "run a job and say why its script is slow",
-     "  weir doctor job.lua >/dev/null\n", verb_doctor},
+     "  weir doctor job.lua >/dev/null\n", .run = verb_doctor},
     {"test", "[options] [FILE|FOLDER …]",
      "run the specs of jobs (files called *_spec.lua), with the engine inside",
-     "  weir test jobs/\n  weir test --filter='late' jobs/spec/top_words_spec.lua\n", verb_test},
+     "  weir test jobs/\n  weir test --filter='late' jobs/spec/top_words_spec.lua\n", .run = verb_test},
     {"list", "[options]", "list the jobs of this user that are running", "  weir list\n  weir list --json\n",
-     verb_list},
+     .reach = wr_cli_list},
     {"info", "[options] JOB", "show a running job: its operators, what they did so far, its last checkpoint",
-     "  weir info visits\n  weir info --json 4711\n", verb_info},
+     "  weir info visits\n  weir info --json 4711\n", .reach = wr_cli_info},
     {"top", "[options] JOB", "watch a running job: records a second, back-pressure, lag",
-     "  weir top visits\n  weir top --once --interval=5s visits\n", verb_top},
+     "  weir top visits\n  weir top --once --interval=5s visits\n", .reach = wr_cli_top},
     {"checkpoint", "[options] JOB", "have a running job take a checkpoint, and wait for it",
-     "  weir checkpoint visits\n", verb_checkpoint},
+     "  weir checkpoint visits\n", .reach = wr_cli_checkpoint},
     {"stop", "[options] JOB", "end a running job behind a last checkpoint, from which it can go on",
      "  weir stop visits\n  weir stop --savepoint visits\n  weir stop --drain --savepoint=last.weir visits\n",
-     verb_stop},
+     .reach = wr_cli_stop},
     {"reload", "[options] JOB job.lua [key=value …]",
      "bring another version of its script into a running job",
      "  weir reload visits visits.lua\n  weir reload --yes -p 4 visits visits.lua\n"
      "  weir reload --watch visits.lua\n",
-     verb_reload},
+     .reach = wr_cli_reload},
     {"rollback", "[options] JOB", "bring back the version that a running job had before",
-     "  weir rollback visits\n", verb_rollback},
+     "  weir rollback visits\n", .reach = wr_cli_rollback},
     {"cancel", "[options] JOB", "end a running job at once; it can go on from the checkpoint it took last",
-     "  weir cancel visits-4711\n", verb_cancel},
+     "  weir cancel visits-4711\n", .reach = wr_cli_cancel},
     {"savepoint", "[options] JOB | --dir DIR [-o FILE]",
      "make one file of a job's checkpoint, to go on from anywhere: of one that is taken now, or of the "
-     "newest "
-     "in a folder",
+     "newest in a folder",
      "  weir savepoint visits -o monday.weir\n"
      "  weir savepoint --dir state\n"
      "  weir savepoint --dir state -o monday.weir\n"
      "  weir run --from monday.weir --dir state2 -p 4 job.lua\n",
-     verb_savepoint},
+     .run = verb_savepoint},
     {"savepoint ls", "FILE", "list operators and their state: kinds, keys, bytes, shapes, timers, positions",
      "  weir savepoint ls monday.weir\n"
      "  weir savepoint ls state          # the newest checkpoint of a job\n",
-     verb_savepoint_ls},
+     .tool = "ls"},
     {"savepoint info", "FILE",
      "tell where a savepoint comes from: job, time, script, parallelism, watermarks",
-     "  weir savepoint info monday.weir\n  weir savepoint info --json state/chk-12\n", verb_savepoint_info},
+     "  weir savepoint info monday.weir\n  weir savepoint info --json state/chk-12\n", .tool = "info"},
     {"savepoint get", "FILE UID STATE KEY", "show what an operator knows of a key",
      "  weir savepoint get monday.weir visits last ann\n"
      "  weir savepoint get monday.weir visits last 17\n"
      "  weir savepoint get monday.weir visits last '[\"ann\",3]'     # a key of several fields\n",
-     verb_savepoint_get},
+     .tool = "get"},
     {"savepoint query", "FILE UID STATE [EXPRESSION]",
      "show the keys of a state for which a Lua expression of key and value is true",
      "  weir savepoint query monday.weir visits last\n"
      "  weir savepoint query monday.weir visits last 'value.count > 10 and key:match(\"^a\")'\n"
      "  weir savepoint query --json --limit 5 monday.weir visits pages 'entry == \"/home\"'\n"
      "  weir savepoint query monday.weir visits timers 'time < 1700000000000'\n",
-     verb_savepoint_query},
+     .tool = "query"},
     {"savepoint diff", "FILE1 FILE2 [UID [STATE]]", "show what differs between two savepoints, by key",
      "  weir savepoint diff monday.weir tuesday.weir\n"
      "  weir savepoint diff --json monday.weir tuesday.weir visits last\n",
-     verb_savepoint_diff},
+     .tool = "diff"},
     {"savepoint edit", "FILE SCRIPT -o NEW", "write a changed savepoint: what to change says a Lua script",
      "  weir savepoint edit monday.weir fix.lua -o fixed.weir\n"
      "  # fix.lua:\n"
      "  #   return function(sp)\n"
      "  #     sp:operator(\"visits\"):map(\"last\", function(value, key) return value + 1 end)\n"
      "  #   end\n",
-     verb_savepoint_edit},
-    {"version", "", "show the version", "  weir version --json\n", verb_version},
+     .tool = "edit"},
+    {"version", "", "show the version", "  weir version --json\n", .run = verb_version},
     {"help", "[verb | metrics]", "show help, or what is measured", "  weir help run\n  weir help metrics\n",
-     verb_help},
+     .run = verb_help},
     {"lua", "FILE [arguments]", "run a Lua file with the modules that travel in this program",
-     "  weir lua script.lua a b\n", verb_lua},
+     "  weir lua script.lua a b\n", .run = verb_lua},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
@@ -771,6 +704,13 @@ static void keep_standard_numbers(void)
 			_exit(EXIT_FAILED);
 }
 
+static int do_verb(const struct verb *v, struct wr_config *c, int argc, char **argv)
+{
+	if (v->reach)
+		return told(v->reach(c, argc, argv));
+	return v->tool ? savepoint_tool(v->tool, c, argc, argv) : v->run(c, argc, argv);
+}
+
 int main(int argc, char **argv)
 {
 	struct wr_config *c;
@@ -804,7 +744,7 @@ int main(int argc, char **argv)
 		help_verb(v);
 		status = 0;
 	} else {
-		status = v->run(c, argc - operand, argv + operand);
+		status = do_verb(v, c, argc - operand, argv + operand);
 	}
 	wr_config_free(c);
 	if (fflush(stdout) == EOF && errno != EPIPE && status == 0) {
