@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include "base/assert.h"
+#include "base/log.h"
 #include "task/task_priv.h"
 
 enum state { NEXT, BEFORE, FAILED };
@@ -135,8 +136,11 @@ bool wr_functions_return(struct wr_stage *s, int code)
 	if (!spare)
 		return false;
 	returns = spare->state == BEFORE && tell(t, WR_LETTER_RETURNED, &why) == WR_OK;
-	if (returns)
+	if (returns) {
+		wr_warn("reload", "%s [%u/%u]: new functions failed, those before go on: %s", t->env.task,
+			t->env.subtask + 1, t->env.parallelism, why.text.p);
 		swap(s, spare);
+	}
 	atomic_store(&s->spare, spare);
 	return returns;
 }

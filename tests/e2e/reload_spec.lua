@@ -1,0 +1,267 @@
+-- SPDX-License-Identifier: Apache-2.0
+--- Other versions of a script in a job that runs: real processes, reached over their sockets. Records come by a
+--- pipe into which the test writes, so the job waits for the test and not the test for the clock.
+
+local shell = require "support.shell"
+
+local folder
+before_each(function() folder = shell.folder() end)
+after_each(function() shell.remove(folder) end)
+
+local function write(name, text)
+  local f = assert(io.open(folder .. "/" .. name, "w"))
+  f:write(text)
+  f:close()
+end
+
+local function read(name) return shell.read(folder .. "/" .. name) end
+
+-- The program, from any folder.
+local weir = shell.weir:sub(1, 1) == "/" and shell.weir or shell.run("pwd"):gsub("\n", "") .. "/" .. shell.weir
+
+local function in_folder(text)
+  return shell.run(("cd %s; export WEIR_RUNTIME_DIR=%s/run W='%s'; %s"):format(folder, folder, weir, text))
+end
+
+local reachable = "until $W info job >/dev/null 2>&1; do sleep 0.01; done"
+
+-- A pipe into the job: `steps` are shell commands, which reach it as "job" by $W; what they print on standard
+-- output is its input. Gives what the job printed, its exit code, and what was said on both standard errors.
+local function drive(steps, options)
+  return in_folder(("{ %s; %s; } | $W run -q %s job.lua"):format(reachable, table.concat(steps, "; "), options or ""))
+end
+
+local function records(from, to, keys)
+  local out = {}
+  for i = from, to do out[#out + 1] = ('{"k":%d,"i":%d}\n'):format(i % keys, i) end
+  return table.concat(out)
+end
+
+-- The versions of the counting job: in the function itself, in a module, in what is emitted.
+local function version(n)
+  write("rules.lua", ("return { version = %d }"):format(n))
+  write("job.lua", ([[
+local weir = require "weir"
+local rules = require "rules"
+local job = weir.job "job"
+job:source(weir.stdin { format = weir.json() })
+  :key_by "k"
+  :process(weir.process_function {
+    state = { n = weir.state.value() },
+    element = function(ctx, rec)
+      local n = (ctx.n:get() or 0) + 1
+      ctx.n:set(n)
+      ctx:emit { k = rec.k, n = n, f = %d, m = rules.version }
+    end,
+  }):uid "count"
+  :sink(weir.stdout { format = weir.json() })
+return job
+]]):format(n))
+  return ("cp job.lua job%d.lua; cp rules.lua rules%d.lua"):format(n, n)
+end
+
+local function prepare_versions(count)
+  for n = count, 1, -1 do
+    version(n)
+    assert(os.execute(("cd %s && cp job.lua job.%d && cp rules.lua rules.%d"):format(folder, n, n)))
+  end
+end
+
+local function use(n) return ("cp job.%d job.lua && cp rules.%d rules.lua"):format(n, n) end
+local bring_in = "$W reload --yes job job.lua >>said 2>&1 || echo reload failed >>said"
+
+-- Counts of each key are 1, 2, 3 …, and its version never goes back; gives the number of rows and of switches.
+local function check_rows(out, switches)
+  local keys, rows = {}, 0
+  for line in out:gmatch "[^\n]+" do
+    local f, k, m, n = line:match '"f":(%d+),"k":(%d+),"m":(%d+),"n":(%d+)'
+    f, n = tonumber(f), tonumber(n)
+    local key = keys[k] or { n = 0, f = f, switches = 0 }
+    keys[k] = key
+    assert.equal(tostring(f), m, "function and module are of one version")
+    assert.equal(key.n + 1, n, "nothing lost, nothing doubled")
+    if f ~= key.f then
+      key.switches = key.switches + 1
+      assert.is_true(f > key.f, "the version goes back")
+    end
+    key.n, key.f, rows = n, f, rows + 1
+  end
+  for _, key in pairs(keys) do assert.equal(switches, key.switches) end
+  return rows
+end
+
+describe("weir reload", function()
+  for _, p in ipairs { 1, 2, 3 } do
+    it(("switches each key once, and loses and doubles nothing, at parallelism %d"):format(p), function()
+      prepare_versions(3)
+      write("some", records(1, 20000, 100))
+      local out, code, err = drive({ "cat some", use(2), bring_in, "cat some", use(3), bring_in, "cat some" },
+        "-p " .. p)
+      assert.equal(0, code, err)
+      assert.falsy(read "said":find "reload failed", read "said")
+      assert.truthy(read "said":find("~ operator count: code", 1, true), read "said")
+      assert.equal(60000, check_rows(out, 2))
+    end)
+  end
+
+  it("goes back and forth by rollback", function()
+    prepare_versions(2)
+    write("some", records(1, 5000, 10))
+    local rollback = "$W rollback --yes job >>said 2>&1 || echo reload failed >>said"
+    local out, code, err = drive { "cat some", use(2), bring_in, "cat some", rollback, "cat some", rollback }
+    assert.equal(0, code, err)
+    assert.falsy(read "said":find "reload failed", read "said")
+    local seen = {}
+    for f in out:gmatch '"f":(%d)' do
+      if seen[#seen] ~= f then seen[#seen + 1] = f end
+    end
+    assert.equal("1", seen[1])
+    assert.equal("2", seen[2])
+    assert.equal("1", seen[3])
+    local last = 0
+    for n in out:gmatch '"k":1,"m":%d,"n":(%d+)' do last = tonumber(n) end
+    assert.equal(1500, last)
+  end)
+
+  it("refuses what is broken, and the job does not notice", function()
+    prepare_versions(1)
+    local function broken(name, text) write(name, text) return ("cp %s job.lua"):format(name) end
+    local good = read "job.1"
+    local steps = { "cat some" }
+    for i, text in ipairs {
+      "local weir = require 'weir' this is no Lua",
+      "error 'at load'",
+      "require 'no_such_module'",
+      "while true do local x = {} x = nil end",
+      (good:gsub("value%(%)", "list()")),
+      (good:gsub("n = weir.state.value%(%)", "other = weir.state.value()")),
+      (good:gsub('weir.job "job"', 'weir.job "another"')),
+    } do
+      if i ~= 4 then -- an endless one is bounded, but by more time than a test has
+        steps[#steps + 1] = broken("broken" .. i, text)
+        steps[#steps + 1] = ("echo %d: >>said; %s"):format(i, bring_in)
+      end
+    end
+    steps[#steps + 1] = "cat some"
+    write("some", records(1, 1000, 10))
+    local out, code, err = drive(steps)
+    assert.equal(0, code, err)
+    assert.equal(2000, check_rows(out, 0))
+    local said = read "said"
+    for _, expected in ipairs { "job.lua:1:", "at load", "module 'no_such_module' not found",
+      "was declared as value, and is now declared as list", "- state count.n", "state would be dropped",
+      'draws job "another"' } do
+      assert.truthy(said:find(expected, 1, true), expected .. " is not in\n" .. said)
+    end
+    local _, refused = said:gsub("reload failed", "")
+    assert.equal(6, refused)
+  end)
+
+  it("without --yes and a terminal only says what would change", function()
+    prepare_versions(2)
+    write("some", records(1, 10, 10))
+    local out = drive { "cat some", use(2), "$W reload job job.lua >>said 2>&1; echo \"exit $?\" >>said", "cat some" }
+    assert.equal(20, check_rows(out, 0))
+    assert.truthy(read "said":find("~ operator count: code", 1, true))
+    assert.truthy(read "said":find("say --yes", 1, true))
+    assert.truthy(read "said":find("exit 2", 1, true))
+  end)
+
+  it("takes functions back that fail, and gives the record to those before", function()
+    prepare_versions(2)
+    for n = 1, 2 do -- what fails has not touched its state yet
+      write("job." .. n, (read("job." .. n):gsub("local n = ", "local m = rules.version\n      local n = ")
+        :gsub("f = %d, m = rules.version", "f = m, m = m")))
+    end
+    write("rules.2", "return setmetatable({}, { __index = function(t, name) error 'new rules are wrong' end })")
+    assert(os.execute(("cd %s && cp job.1 job.lua"):format(folder)))
+    write("some", records(1, 1000, 10))
+    local out, code, err = drive({ "cat some", use(2), bring_in, "cat some" }, "-p 2")
+    assert.equal(0, code, err)
+    assert.equal(2000, check_rows(out, 0))
+    assert.truthy(err:find("new functions failed, those before go on", 1, true), err)
+    assert.truthy(err:find("new rules are wrong", 1, true), err)
+  end)
+end)
+
+-- A job that reads numbers at a pace of its own, with checkpoints; `more` is what its function does with them.
+local function paced(more, rest)
+  return ([[
+local weir = require "weir"
+local job = weir.job "job"
+job:source(weir.generate { rate = 50000, fn = function(i) return { k = i %% 10, i = i } end }):parallelism(1)
+  :key_by "k"
+  :process(weir.process_function {
+    state = { n = weir.state.value() },
+    element = function(ctx, rec)
+      local n = (ctx.n:get() or 0) + 1
+      ctx.n:set(n)
+      %s
+    end,
+  }):uid "count"
+  %s
+return job
+]]):format(more, rest or ':sink(weir.file_sink { path = "out", format = weir.json(), guarantee = "exactly_once" }):parallelism(1)')
+end
+
+describe("a job with checkpoints", function()
+  local function await(text, file) return ("until grep -q '%s' %s 2>/dev/null; do sleep 0.01; done"):format(text, file) end
+  local grows = "cp out before; until [ $(wc -c <out) -gt $(wc -c <before) ]; do sleep 0.01; done"
+
+  -- Runs job.lua, does the steps, and stops it; the log is in "log".
+  local function run_with(steps, options)
+    local _, code, err = in_folder(([[
+      $W run -q --dir state --checkpoint-every 50ms %s job.lua 2>log &
+      %s; { %s; $W stop job; } >said 2>&1; wait $!]]):format(options or "", reachable, table.concat(steps, "; ")))
+    assert.equal(0, code, err .. read "log" .. read "said")
+  end
+
+  -- Records 0, 1, 2 … are there once each, and the counts of each key are 1, 2, 3 ….
+  local function check_once()
+    local seen, rows, last, counts = {}, 0, -1, {}
+    for line in read "out":sub(1, tonumber(read "out.commit":match "length (%d+)")):gmatch "[^\n]+" do
+      local i, k, n = line:match '"i":(%d+),"k":(%d+),"n":(%d+)'
+      i, n = tonumber(i), tonumber(n)
+      assert.is_nil(seen[i], "record " .. i .. " is there twice")
+      assert.equal((counts[k] or 0) + 1, n)
+      seen[i], rows, last, counts[k] = true, rows + 1, math.max(last, i), n
+    end
+    assert.equal(last + 1, rows)
+  end
+
+  local good = paced 'ctx:emit { k = rec.k, i = rec.i, n = n, v = 1 }'
+  local bad = paced [[
+    if rec.i % 100 == 0 then error "too bad" end
+    ctx:emit { k = rec.k, i = rec.i, n = n, v = 2 }]]
+
+  for _, way in ipairs { { "functions that are swapped", "" }, { "a graph that is built anew", "-p 2" } } do
+    it(("goes back by itself when new code fails, and each record is in the output once: %s"):format(way[1]), function()
+      write("good.lua", good)
+      write("bad.lua", bad)
+      write("job.lua", good)
+      run_with { await('"i":1000,', "out"), "cp bad.lua job.lua",
+        "$W reload --yes --probation 1h " .. way[2] .. " job job.lua", await("is run again", "log"), grows, grows }
+      check_once()
+      assert.truthy(read "log":find("too bad", 1, true))
+      assert.falsy(read "out":find('"v":2', 1, true), "what is on trial is not committed")
+    end)
+  end
+
+  it("is built anew where more than functions change, and goes on with its state", function()
+    write("job.lua", good)
+    run_with { await('"i":1000,', "out"), "$W reload --yes -p 3 job job.lua", grows, grows,
+      "$W reload --yes -p 1 job job.lua", grows, grows }
+    check_once()
+    assert.truthy(read "said":find("built anew", 1, true), read "said")
+  end)
+
+  it("keeps what comes in, behind a checkpoint", function()
+    write("good.lua", good)
+    write("better.lua", (good:gsub("v = 1", "v = 2")))
+    write("job.lua", good)
+    run_with { await('"i":1000,', "out"), "cp better.lua job.lua", "$W reload --yes job job.lua",
+      await('"v":2', "out") }
+    check_once()
+    assert.truthy(read "log":find("version 2 is kept", 1, true), read "log")
+  end)
+end)
