@@ -19,6 +19,8 @@ local M = {}
 ---@field ttl? integer milliseconds
 ---@field ttl_update? "write"|"read"
 ---@field ttl_return_expired? boolean
+---@field version? integer
+---@field migrate? fun(old: any, version: integer): any
 local Descriptor = {}
 Descriptor.__index = Descriptor
 
@@ -26,6 +28,8 @@ Descriptor.__index = Descriptor
 ---@field ttl? weir.Duration a value expires when it was not written for so long (S6: at exactly this age)
 ---@field ttl_update? "write"|"read" what keeps a value alive: writing it (default), or reading it as well
 ---@field ttl_return_expired? boolean give an expired value once more if it was not yet cleaned up; default false
+---@field version? integer of the declaration, from 1; values of an older one go through migrate
+---@field migrate? fun(old: any, version: integer): any the value of an older version as one of this; nil drops it
 
 ---@class weir.ValueState
 ---@field get fun(self): any the value, nil if there is none
@@ -59,19 +63,24 @@ Descriptor.__index = Descriptor
 
 ---@alias weir.Scalar string|number|boolean
 
-local ttl_options = {
+local common_options = {
   ttl = duration.positive:optional(),
   ttl_update = options.one_of("write", "read"):optional(),
   ttl_return_expired = options.boolean:optional(),
+  version = options.integer_in(1, 256):optional(), migrate = options.fn:optional(),
 }
 
 local function declare(kind, given, more)
   local declared = {}
-  for name, t in pairs(ttl_options) do declared[name] = t end
+  for name, t in pairs(common_options) do declared[name] = t end
   for name, t in pairs(more or {}) do declared[name] = t end
   local o = options.check("weir.state." .. kind, given, declared)
   if o.ttl == nil and (o.ttl_update ~= nil or o.ttl_return_expired ~= nil) then
     require("weir.where").fail('weir.state.%s: option "ttl" is missing: the other ttl options need it', kind)
+  end
+  if (o.version or 1) > 1 ~= (o.migrate ~= nil) then
+    require("weir.where").fail(o.migrate and 'weir.state.%s: "migrate" is for a "version" above 1'
+      or 'weir.state.%s: a version above 1 needs "migrate", which makes values of it from older ones', kind)
   end
   o.kind = kind
   return setmetatable(o, Descriptor)
@@ -167,6 +176,7 @@ function M.sorted(declared)
     out[i] = {
       name = name, kind = d.kind,
       ttl = d.ttl, ttl_update = d.ttl_update, ttl_return_expired = d.ttl_return_expired,
+      version = (d.version or 1) > 1 and d.version or nil,
     }
   end
   return out

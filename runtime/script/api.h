@@ -36,8 +36,9 @@ struct wr_lua {
 	double lua_ns, collect_ns; /* time in Lua and in its collector; only with `doctor` */
 	uint32_t doctor;	   /* set by Lua: measure them */
 	uint32_t walks_at_end;	   /* set by Lua: each key has something to say at the end of event time */
-	uint32_t may_rest;	   /* an emit may let the thread rest; not in timers of processing time */
-	uint32_t resting;	   /* set by Lua: it does */
+	uint32_t migrating; /* set by Lua: there may be values of older versions; `migrate` brings them up */
+	uint32_t may_rest;  /* an emit may let the thread rest; not in timers of processing time */
+	uint32_t resting;   /* set by Lua: it does */
 };
 
 /* The key of `row` becomes the store's current key. 0, or an error code (wr_lua_error). */

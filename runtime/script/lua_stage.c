@@ -18,11 +18,12 @@
 #include "script/vm.h"
 
 /* Stack slots of the entry functions, and of the thread that runs them. */
-enum { ROWS = 1, TIMERS, OPEN, CLOSE, PERIODIC, DESCRIBE, THREAD, LAST = THREAD };
+enum { ROWS = 1, TIMERS, OPEN, CLOSE, PERIODIC, MIGRATE, DESCRIBE, THREAD, LAST = THREAD };
 enum { BROADCAST_MAX = 32 /* states; lua/weir/functions.lua refuses more */ };
 
 static struct wr_mem mem = WR_MEM_INIT("script.stage");
-static const char *const entry_names[] = {NULL, "rows", "timers", "open", "close", "periodic", "describe"};
+static const char *const entry_names[] = {NULL,	   "rows",     "timers",  "open",
+					  "close", "periodic", "migrate", "describe"};
 
 enum { OPS_MAX = sizeof((struct wr_lua *)NULL)->counts / sizeof(double) };
 
@@ -229,7 +230,11 @@ static int stage_open(struct wr_stage *s)
 	rc = wr_stage_second_keyer(s, &ls->keyer2);
 	if (rc == WR_OK)
 		rc = open_broadcast(s);
-	return rc == WR_OK ? load(ls, s, s->plan, s->env->bundle) : rc;
+	if (rc == WR_OK)
+		rc = load(ls, s, s->plan, s->env->bundle);
+	if (rc == WR_OK && ls->shared.migrating)
+		s->deadline_ms = ls->shared.now_ms;
+	return rc;
 }
 
 /* Counters of the operators, from the generated code's numbers. */
@@ -347,6 +352,21 @@ static void stage_deadline(struct wr_stage *s)
 	int64_t at = wr_timer_earliest(s->store, WR_TIMER_PROCESSING);
 
 	s->deadline_ms = at == INT64_MAX ? at : at + 1;
+	if (of(s)->shared.migrating && s->deadline_ms > of(s)->shared.now_ms)
+		s->deadline_ms = of(s)->shared.now_ms + 1;
+}
+
+/* Some values of older versions are brought up, beside what else there is to do. */
+static int stage_migrate(struct wr_stage *s, int64_t now_ms)
+{
+	struct lua_stage *ls = of(s);
+
+	ls->shared.now_ms = now_ms;
+	if (ls->shared.resting)
+		return WR_OK;
+	wr_store_set_now(s->store, now_ms);
+	lua_pushvalue(ls->vm->L, MIGRATE);
+	return stage_enter(ls, 0, 0);
 }
 
 /* The time of the last timer that was pending when the input ended. What these set for later does not fire:
@@ -372,6 +392,10 @@ static int stage_time(struct wr_stage *s, int64_t now_ms)
 		s->deadline_ms = INT64_MAX;
 		return WR_OK;
 	}
+	if (of(s)->shared.migrating && now_ms != INT64_MAX)
+		rc = stage_migrate(s, now_ms);
+	if (rc != WR_OK)
+		return rc;
 	now_ms = now_ms == INT64_MAX ? last_time(s) : now_ms - 1;
 	if (wr_timer_earliest(s->store, WR_TIMER_PROCESSING) <= now_ms)
 		rc = stage_fire(s, WR_TIMER_PROCESSING, now_ms);

@@ -325,7 +325,7 @@ static void ring_again(struct wr_stage *s)
 {
 	int64_t at = wr_timer_earliest(s->store, WR_TIMER_PROCESSING);
 
-	if (at != INT64_MAX)
+	if (at != INT64_MAX && at + 1 < s->deadline_ms)
 		s->deadline_ms = at + 1;
 }
 

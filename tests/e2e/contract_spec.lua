@@ -53,7 +53,7 @@ end
 local function refused(what, text, uid)
   write("job.lua", SOURCE:format(uid or "numbers", text))
   local out, code, err = weir "run -q --from x.weir job.lua"
-  assert.equal(1, code, out .. err)
+  assert.equal(2, code, out .. err)
   assert.truthy(err:find(what, 1, true), err)
   assert.equal("", out)
   return err

@@ -26,6 +26,9 @@ local function drop_building()
   if collectgarbage "count" < SMALL_HEAP_KB then collectgarbage() end
 end
 
+-- Keys whose values of older versions are brought up behind a batch of rows, and each millisecond.
+local MIGRATED_A_BATCH, MIGRATED_A_STEP = 32, 512
+
 local luap = ffi.typeof "struct wr_lua *"
 
 --- Builds the stage and gives the functions that C calls.
@@ -98,7 +101,13 @@ function M.new(L_ptr, plan, nodes)
       settle()
       if L.row < L["end"] and C.wr_stage_spent(L.stage) ~= 0 then return 1 end
     end
+    if L.migrating ~= 0 then stage.migrate(MIGRATED_A_BATCH) end
     return 0
+  end
+
+  local function on_migrate()
+    stage.migrate(MIGRATED_A_STEP)
+    settle()
   end
 
   local function on_timers(kind, upto)
@@ -130,7 +139,7 @@ function M.new(L_ptr, plan, nodes)
 
   return {
     rows = on_rows, timers = on_timers, open = each_operator "open", close = each_operator "close",
-    periodic = marks.periodic or function() end,
+    periodic = marks.periodic or function() end, migrate = on_migrate,
     describe = function(thread, err) return context.describe(stage, thread, err) end,
     stage = stage,
   }

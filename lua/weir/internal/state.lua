@@ -23,18 +23,67 @@ local function setter(fn)
   return fn
 end
 
+---------------------------------------------------------------- versions
+
+local TAG = 2 ^ 24 -- what a version is worth in the shape of a value (state/store.h)
+local SHAPE = TAG - 1
+
+-- The key at hand and a value, for messages.
+local function shown(v)
+  if type(v) == "cdata" then return (tostring(v):gsub("U?LL$", "")) end
+  return require("weir.jsontext").encode(v)
+end
+
+local function key_text(S)
+  local len = ffi.new "uint32_t[1]"
+  local p = C.wr_store_key(S, len)
+  if p == nil or len[0] == 0 then return "" end
+  local parts = { keys.get(p) }
+  for i, part in ipairs(parts) do parts[i] = shown(part) end
+  return " at key " .. (#parts > 1 and "[" .. concat(parts, ",") .. "]" or parts[1])
+end
+
+-- What tells the values of older declarations from those of this one, and brings them up.
+local function versions_of(S, name, descriptor)
+  local version = descriptor.version or 1
+  local V = { index = version - 1, tag = (version - 1) * TAG }
+
+  --- Is it a value of another version?
+  function V.is_other(p)
+    return math.floor(p.shape / TAG) ~= V.index
+  end
+
+  --- The value of an older version as one of this; nil: it is to go.
+  function V.upgrade(p)
+    local from = math.floor(p.shape / TAG) + 1
+    if from > version then
+      error(format("state '%s'%s was saved as version %d, and is declared as version %d", name, key_text(S), from,
+        version), 0)
+    end
+    local old = rows.decoder(bit.band(p.shape, SHAPE))(ffi.cast(border.u8p, p.body))
+    local text = shown(old) -- migrate may change it
+    local ok, new = pcall(descriptor.migrate, old, from)
+    if ok then return new end
+    error(format("migrate of state '%s' from version %d to %d failed%s, value %s: %s", name, from, version,
+      key_text(S), text, tostring(new)), 0)
+  end
+  return V
+end
+
 ---------------------------------------------------------------- readers
 
 local SHAPES_PER_READER = 6
 
--- A function from a value in state to a record, specialised to the shapes it has met.
-local function reader(on_change)
+-- A function from a value in state to a record, specialised to the shapes it has met; `old` makes the record of
+-- a value of another version.
+local function reader(on_change, V, old)
   local known, ids = {}, {}
   local E = rows.environment()
   E.decode = rows.decode
 
   local function general(p)
     local id = p.shape
+    if V.is_other(p) then return old(p) end
     if not known[id] and #ids < SHAPES_PER_READER then
       known[id] = true
       ids[#ids + 1] = id
@@ -42,14 +91,14 @@ local function reader(on_change)
       local text = { row_text.PRELUDE, "local general = E.general", "return function(p)", "local id = p.shape" }
       for _, shape_id in ipairs(ids) do
         local out = {}
-        local value = row_text.decode_text(rows.shape(shape_id), "b", out, nil)
+        local value = row_text.decode_text(rows.shape(bit.band(shape_id, SHAPE)), "b", out, nil)
         text[#text + 1] = format("if id == %d then local b = cast(u8p, p.body) %s return %s end",
           shape_id, concat(out, "\n"), value)
       end
       text[#text + 1] = "return general(p)\nend"
       on_change(rows.generate(concat(text, "\n"), "=state", E))
     end
-    return rows.decoder(id)(ffi.cast(border.u8p, p.body))
+    return rows.decoder(bit.band(id, SHAPE))(ffi.cast(border.u8p, p.body))
   end
   E.general = general
   on_change(general)
@@ -84,35 +133,43 @@ end
 local kinds = {}
 
 -- Value access that reducing and aggregating states share.
-local function value_access(S, i, known)
+local function value_access(S, i, known, V)
   local read, write
-  reader(setter(function(fn) read = fn end))
-  writer(S, function(shape) return format("C.wr_state_put(S, %d, %d, n)", i, shape) end, "",
-    function(id, body) put_body(C.wr_state_put(S, i, id, #body), body) end,
+  local function set(v)
+    if v == nil then C.wr_state_clear(S, i) else write(v) end
+  end
+  reader(setter(function(fn) read = fn end), V, function(p)
+    local new = V.upgrade(p)
+    set(new)
+    return new
+  end)
+  writer(S, function(shape) return format("C.wr_state_put(S, %d, %d, n)", i, shape + V.tag) end, "",
+    function(id, body) put_body(C.wr_state_put(S, i, id + V.tag, #body), body) end,
     setter(function(fn) write = fn end), known)
   local function get()
     local p = C.wr_state_get(S, i)
     if p == nil then return nil end
     return read(p)
   end
-  local function set(v)
-    if v == nil then C.wr_state_clear(S, i) else write(v) end
+  local function bring_up()
+    local p = C.wr_state_get(S, i)
+    if p ~= nil and V.is_other(p) then set(V.upgrade(p)) end
   end
-  return get, set
+  return get, set, bring_up
 end
 
-function kinds.value(S, i, _, known)
-  local get, set = value_access(S, i, known)
+function kinds.value(S, i, _, known, V)
+  local get, set, bring_up = value_access(S, i, known, V)
   return {
     get = function(_) return get() end,
     set = function(_, v) return set(v) end,
     update = function(_, fn) return set(fn(get())) end,
     clear = function(_) C.wr_state_clear(S, i) end,
-  }
+  }, bring_up
 end
 
-function kinds.reducing(S, i, descriptor)
-  local get, set = value_access(S, i)
+function kinds.reducing(S, i, descriptor, _, V)
+  local get, set, bring_up = value_access(S, i, nil, V)
   local fn = descriptor.fn
   return {
     get = function(_) return get() end,
@@ -125,11 +182,11 @@ function kinds.reducing(S, i, descriptor)
       set(new)
     end,
     clear = function(_) C.wr_state_clear(S, i) end,
-  }
+  }, bring_up
 end
 
-function kinds.aggregating(S, i, descriptor)
-  local get, set = value_access(S, i)
+function kinds.aggregating(S, i, descriptor, _, V)
+  local get, set, bring_up = value_access(S, i, nil, V)
   local init, add, result = descriptor.init, descriptor.add, descriptor.result
   return {
     get = function(_)
@@ -146,15 +203,41 @@ function kinds.aggregating(S, i, descriptor)
       set(new)
     end,
     clear = function(_) C.wr_state_clear(S, i) end,
-  }
+  }, bring_up
 end
 
-function kinds.list(S, i, _, known)
+function kinds.list(S, i, _, known, V)
   local read, write
-  reader(setter(function(fn) read = fn end))
-  writer(S, function(shape) return format("C.wr_list_add(S, %d, %d, n)", i, shape) end, "",
-    function(id, body) put_body(C.wr_list_add(S, i, id, #body), body) end,
+  reader(setter(function(fn) read = fn end), V, V.upgrade)
+  writer(S, function(shape) return format("C.wr_list_add(S, %d, %d, n)", i, shape + V.tag) end, "",
+    function(id, body) put_body(C.wr_list_add(S, i, id + V.tag, #body), body) end,
     setter(function(fn) write = fn end), known)
+
+  local function has_other()
+    local cursor = ffi.new "uint64_t[1]"
+    while true do
+      local p = C.wr_list_next(S, i, cursor)
+      if p == nil then return false end
+      if V.is_other(p) then return true end
+    end
+  end
+  -- A list is written anew as a whole.
+  local function bring_up()
+    if not has_other() then return end
+    local list, n, cursor = {}, 0, ffi.new "uint64_t[1]"
+    while true do
+      local p = C.wr_list_next(S, i, cursor)
+      if p == nil then break end
+      local v
+      if V.is_other(p) then v = V.upgrade(p) else v = read(p) end
+      if v ~= nil then
+        n = n + 1
+        list[n] = v
+      end
+    end
+    C.wr_state_clear(S, i)
+    for k = 1, n do write(list[k]) end
+  end
 
   local function step(cursor)
     local p = C.wr_list_next(S, i, cursor)
@@ -194,14 +277,14 @@ function kinds.list(S, i, _, known)
     C.wr_state_clear(S, i)
     for k = 1, #list do write(list[k]) end
   end
-  return handle
+  return handle, bring_up
 end
 
-function kinds.map(S, i, _, known)
+function kinds.map(S, i, _, known, V)
   local read, write
-  reader(setter(function(fn) read = fn end))
-  writer(S, function(shape) return format("C.wr_map_put(S, %d, k, klen, %d, n)", i, shape) end, ", k, klen",
-    function(id, body, k, klen) put_body(C.wr_map_put(S, i, k, klen, id, #body), body) end,
+  reader(setter(function(fn) read = fn end), V, V.upgrade)
+  writer(S, function(shape) return format("C.wr_map_put(S, %d, k, klen, %d, n)", i, shape + V.tag) end, ", k, klen",
+    function(id, body, k, klen) put_body(C.wr_map_put(S, i, k, klen, id + V.tag, #body), body) end,
     setter(function(fn) write = fn end), known)
   local put_key = keys.put
   local key_out, klen_out = ffi.new "const uint8_t *[1]", ffi.new "uint32_t[1]"
@@ -211,11 +294,33 @@ function kinds.map(S, i, _, known)
     if p == nil then return nil end
     return keys.get(key_out[0]), read(p)
   end
+  local function write_back(new, k, n)
+    if new == nil then C.wr_map_remove(S, i, k, n) else write(new, k, n) end
+  end
+  local function bring_up()
+    local changes, cursor = {}, ffi.new "uint64_t[1]"
+    while true do
+      local p = C.wr_map_next(S, i, cursor, key_out, klen_out)
+      if p == nil then break end
+      if V.is_other(p) then
+        changes[#changes + 1] = { key = ffi.string(key_out[0], klen_out[0]), value = V.upgrade(p) }
+      end
+    end
+    for _, change in ipairs(changes) do
+      write_back(change.value, ffi.cast(border.cu8p, change.key), #change.key)
+    end
+  end
   return {
     get = function(_, key)
       local k, n = put_key(key)
       local p = C.wr_map_get(S, i, k, n)
       if p == nil then return nil end
+      if V.index > 0 and V.is_other(p) then
+        local new = V.upgrade(p)
+        k, n = put_key(key)
+        write_back(new, k, n)
+        return new
+      end
       return read(p)
     end,
     put = function(_, key, v)
@@ -245,7 +350,7 @@ function kinds.map(S, i, _, known)
     count = function(_) return C.wr_map_count(S, i) end,
     is_empty = function(_) return C.wr_map_count(S, i) == 0 end,
     clear = function(_) C.wr_state_clear(S, i) end,
-  }
+  }, bring_up
 end
 
 ---------------------------------------------------------------- stages
@@ -266,12 +371,55 @@ local function read_only(handle, name)
   return view
 end
 
-local function make(S, i, name, descriptor, known)
+-- As long as there may be older values, what looks at a list or map as a whole brings it up before.
+local WHOLE = {
+  list = { "get", "all", "iter", "count", "add", "add_all" }, map = { "iter", "keys", "count", "is_empty", "contains" },
+}
+
+local function bring_up_before(handle, kind, bring_up, L)
+  for _, method in ipairs(WHOLE[kind] or {}) do
+    local plain = handle[method]
+    handle[method] = function(...)
+      if L.migrating ~= 0 then bring_up() end
+      return plain(...)
+    end
+  end
+end
+
+local function make(S, i, name, descriptor, known, stage)
   local kind = kinds[descriptor.kind]
   if not kind then error("unknown kind of state: " .. tostring(descriptor.kind)) end
-  local ok, handle = pcall(kind, S, i, descriptor, known)
+  local V = versions_of(S, name, descriptor)
+  -- what migrate makes may have other names than what the script's functions write
+  local ok, handle, bring_up = pcall(kind, S, i, descriptor, V.index == 0 and known or nil, V)
   if not ok then error(format("state '%s': %s", name, handle)) end
+  if V.index > 0 then
+    bring_up_before(handle, descriptor.kind, bring_up, stage.L)
+    stage.bring_up = stage.bring_up or {}
+    table.insert(stage.bring_up, bring_up)
+  end
   return handle
+end
+
+--- Brings values of older versions up, key by key, a few at a time; `L.migrating` is 0 when all are done.
+---@param stage table
+---@return fun(keys: integer)
+local function migrating(stage)
+  local S, L, keyed = stage.store, stage.L, stage.plan.key ~= nil
+  local cursor = ffi.new "uint64_t[1]"
+  L.migrating = 1
+  return function(count)
+    for _ = 1, count do
+      local rc = C.wr_store_next(S, cursor)
+      if rc < 0 then error(border.error_text(), 0) end
+      if rc == 0 then
+        L.migrating = 0
+        break
+      end
+      for _, bring_up in ipairs(stage.bring_up) do bring_up() end
+    end
+    if keyed then C.wr_store_unset_key(S) else C.wr_store_set_one_key(S) end
+  end
 end
 
 --- Makes the handles of a stage's root operator, in the order of the plan's states.
@@ -287,9 +435,10 @@ function M.prepare(stage)
       for i, entry in ipairs(plan.states or {}) do
         local descriptor = type(fn) == "table" and fn.state and fn.state[entry.name]
         if descriptor then
-          stage.handles[entry.name] = make(stage.store, i - 1, entry.name, descriptor, known[entry.name])
+          stage.handles[entry.name] = make(stage.store, i - 1, entry.name, descriptor, known[entry.name], stage)
         end
       end
+      if stage.bring_up then stage.migrate = migrating(stage) end
     end
   end
   if stage.broadcast and type(fn) == "table" and fn.broadcast_state then
@@ -298,7 +447,7 @@ function M.prepare(stage)
     table.sort(declared)
     local full, view = {}, {}
     for i, name in ipairs(declared) do
-      full[name] = make(stage.broadcast, i - 1, name, fn.broadcast_state[name])
+      full[name] = make(stage.broadcast, i - 1, name, fn.broadcast_state[name], nil, stage)
       view[name] = read_only(full[name], name)
     end
     stage.broadcast_handles = function(input) return input == 1 and full or view end
@@ -314,7 +463,7 @@ end
 --- Reduce: the running value is state 0. With `emit = "final"` the store is walked at the end of event time.
 function M.prepare_reduce(stage, node)
   local S = stage.store
-  local get, set = value_access(S, 0)
+  local get, set = value_access(S, 0, nil, versions_of(S, "value", {}))
   if (node.options or {}).emit == "final" then
     stage.L.walks_at_end = 1
     stage.reducer = function(fn, rec)
