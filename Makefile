@@ -165,7 +165,7 @@ endef
 $B/obj/tests/%.o: CFLAGS += -Itests
 $(eval $(call test_program,unit,,-lcmocka))
 # Sources, sinks and formats are tested alone: what a task gives its stages comes from the test, which is linked first.
-$B/unit/connect/% $B/unit/nexmark/% $B/unit/format/% $B/fuzz/csv_fuzz $B/fuzz/json_fuzz: LDFLAGS += -Wl,-z,muldefs
+$B/unit/commit/% $B/unit/connect/% $B/unit/nexmark/% $B/unit/format/% $B/fuzz/csv_fuzz $B/fuzz/json_fuzz: LDFLAGS += -Wl,-z,muldefs
 $(eval $(call test_program,sim,,))
 $(eval $(call test_program,fuzz,-fsanitize=fuzzer,))
 .SECONDARY:

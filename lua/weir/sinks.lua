@@ -56,6 +56,8 @@ end
 ---@field format? weir.Format default weir.json()
 ---@field append? boolean go on behind what is there instead of replacing it; default false
 ---@field guarantee? "none"|"exactly_once" default "none"
+---@field log_max? integer|string exactly once: bytes that may be logged and not committed although they could be,
+--- before the job is held back; default "256MiB"
 
 --- Plain files, written by I/O threads.
 ---
@@ -72,6 +74,7 @@ function M.file_sink(opts)
     format = formats.type:default(formats.json()),
     append = options.boolean:default(false),
     guarantee = options.one_of("none", "exactly_once"):default "none",
+    log_max = options.bytes:optional(),
   }, "path")
   local guarantee = o.guarantee
   o.guarantee = nil
@@ -213,6 +216,8 @@ end
 --- stores all of `rows` and the number `epoch` for `log`, both or neither. `for rec, kind, time in rows do` gives the
 --- records. false and a reason: it could not be done now and is tried again; an error fails the job
 ---@field close? fun(sink: table)
+---@field log_max? integer|string bytes that may be logged and not committed although they could be, before the job is
+--- held back; default "256MiB"
 
 --- A sink of your own, exactly once: any target that can store a number together with records, both or neither.
 ---
@@ -238,9 +243,10 @@ function M.sink(functions)
     last_committed = options.fn,
     commit = options.fn,
     close = options.fn:optional(),
+    log_max = options.bytes:optional(),
   })
-  local s = sink("lua_sink", o.name, {}, "exactly_once")
-  o.name = nil
+  local s = sink("lua_sink", o.name, { log_max = o.log_max }, "exactly_once")
+  o.name, o.log_max = nil, nil
   s.fn, s.logged = o, true
   return s
 end

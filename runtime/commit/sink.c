@@ -48,6 +48,7 @@ struct sink {
 	struct wr_commits *commits;
 	struct wr_epoch_log *log;
 	struct committer c;
+	uint64_t log_max;
 	uint64_t lineage, newest, complete;
 	uint64_t skip;	   /* rows to be dropped, which were committed by a job that got further */
 	uint32_t failures; /* of one commit, in a row */
@@ -305,13 +306,13 @@ int wr_sink_rows(struct wr_stage *s, struct wr_rows *rows)
 		skip_rows(k, rows);
 	if (rows->p == rows->end)
 		return WR_OK;
-	if (wr_commits_lag(k->commits) > WR_SINK_LAG_MAX)
+	if (wr_commits_lag(k->commits) > k->log_max)
 		return pause_task(s);
 	rc = wr_epoch_log_add(k->log, k->newest, rows->p, rows->end);
 	if (rc != WR_OK)
 		return rc;
 	rows->p = rows->end;
-	if (wr_epoch_log_bytes(k->log) > WR_SINK_EPOCH_MAX)
+	if (wr_epoch_log_bytes(k->log) > k->log_max)
 		want_checkpoint(s);
 	tell(s);
 	return WR_OK;
@@ -614,6 +615,7 @@ static int start(struct wr_stage *s)
 		return wr_error_code();
 	if (takes_checkpoints(s))
 		k->blobs = d->blobs;
+	k->log_max = (uint64_t)wr_value_num(s->options, "log_max", WR_SINK_LOG_MAX);
 	k->lineage = o.lineage;
 	k->newest = d ? d->newest : 0;
 	o.blobs = k->blobs;

@@ -11,18 +11,15 @@
  * Without checkpoints the log lies in a folder for temporary files and is committed once, at the end of
  * bounded input.
  *
- * Back-pressure: the task pauses while more than WR_SINK_LAG_MAX bytes could be committed and are not, and
- * while blocks wait for the disk. What the target cannot see yet is bounded by asking for a checkpoint once
- * an epoch has WR_SINK_EPOCH_MAX bytes.
+ * Back-pressure: the task pauses while more than `log_max` bytes (an option of the sink, else
+ * WR_SINK_LOG_MAX) could be committed and are not, and while blocks wait for the disk. What cannot be
+ * committed yet is bounded by asking for a checkpoint when an epoch has as much.
  */
 #pragma once
 #include "commit/epoch_log.h"
 #include "task/stage.h"
 
-enum {
-	WR_SINK_LAG_MAX = 256 << 20,
-	WR_SINK_EPOCH_MAX = 256 << 20,
-};
+enum { WR_SINK_LOG_MAX = 256 << 20 };
 
 /* What a target keeps a number for: the epochs of one log. */
 struct wr_mark {

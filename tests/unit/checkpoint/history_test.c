@@ -17,6 +17,51 @@ enum { VERTICES = 2 };
 
 static struct wr_mem mem = WR_MEM_INIT("test");
 
+/* The log that begins behind checkpoint `after`. */
+static void write_log(struct wr_blobs *b, uint64_t after)
+{
+	char id[WR_HISTORY_ID];
+	struct wr_block_writer w;
+	struct wr_blob *blob;
+
+	wr_history_log_id("sink", 0, after, id);
+	blob = b->ops->begin(b, id);
+	wr_block_writer_init(&w, blob);
+	assert_int_equal(wr_block_finish(&w), WR_OK);
+	wr_block_writer_deinit(&w);
+	assert_int_equal(blob->ops->commit(blob), WR_OK);
+}
+
+static bool has_log(struct wr_blobs *b, uint64_t after)
+{
+	char id[WR_HISTORY_ID];
+	struct wr_blob_view view;
+	int rc;
+
+	wr_history_log_id("sink", 0, after, id);
+	rc = b->ops->open(b, id, &view);
+	if (rc == WR_OK)
+		b->ops->close(b, &view);
+	return rc == WR_OK;
+}
+
+static uint64_t named[3]; /* logs that the state of vertex 0 names, 0 = none */
+
+static void put_names(struct wr_block_writer *w)
+{
+	char names[3 * WR_HISTORY_ID];
+	uint32_t len = 0;
+
+	for (int i = 0; i < 3 && named[i]; i++) {
+		wr_history_log_id("sink", 0, named[i], names + len);
+		len += (uint32_t)strlen(names + len) + 1;
+	}
+	if (len)
+		assert_int_equal(
+		    wr_block_put(w, &(struct wr_block){WR_BLOCK_NAMES, 0, 0, (const uint8_t *)names, len}),
+		    WR_OK);
+}
+
 static void write_state(struct wr_blobs *b, uint64_t checkpoint, uint32_t vertex)
 {
 	char id[WR_HISTORY_ID], text[400];
@@ -30,6 +75,8 @@ static void write_state(struct wr_blobs *b, uint64_t checkpoint, uint32_t vertex
 	wr_block_writer_init(&w, blob);
 	assert_int_equal(
 	    wr_block_put(&w, &(struct wr_block){WR_BLOCK_TASK, 0, 0, (const uint8_t *)"plain", 5}), WR_OK);
+	if (vertex == 0)
+		put_names(&w);
 	assert_int_equal(
 	    wr_block_put(&w, &(struct wr_block){WR_BLOCK_VALUES, 1, 7, (const uint8_t *)text, sizeof text}),
 	    WR_OK);
@@ -185,12 +232,61 @@ static void a_name_that_only_resembles_a_checkpoint_is_none(void **state)
 	b->ops->free(b);
 }
 
+static void a_log_belongs_to_the_checkpoints_that_name_it(void **state)
+{
+	struct wr_blobs *b = wr_blobs_memory();
+
+	(void)state;
+	for (uint64_t after = 1; after <= 5; after++)
+		write_log(b, after);
+	named[0] = 1;
+	named[1] = 2;
+	write_checkpoint(b, 3);
+	named[0] = 2;
+	named[1] = 3;
+	write_checkpoint(b, 4);
+	named[0] = 0;
+	assert_int_equal(latest(b), 4);
+	assert_int_equal(wr_history_remove_old(b, 4, 2), WR_OK);
+	assert_true(has_log(b, 1) && has_log(b, 2) && has_log(b, 3));
+	assert_int_equal(wr_history_remove_old(b, 4, 1), WR_OK);
+	assert_false(has_log(b, 1)); /* with the checkpoint that named it */
+	assert_true(has_log(b, 2) && has_log(b, 3));
+	assert_true(has_log(b, 4) && has_log(b, 5)); /* that may be being written */
+	write_checkpoint(b, 6);
+	assert_int_equal(wr_history_remove_old(b, 6, 1), WR_OK);
+	for (uint64_t after = 1; after <= 5; after++)
+		assert_false(has_log(b, after));
+	b->ops->free(b);
+}
+
+static void a_checkpoint_whose_log_is_missing_does_not_hold(void **state)
+{
+	struct wr_blobs *b = wr_blobs_memory();
+	char id[WR_HISTORY_ID];
+
+	(void)state;
+	write_checkpoint(b, 3);
+	write_log(b, 3);
+	named[0] = 3;
+	named[1] = 0;
+	write_checkpoint(b, 4);
+	named[0] = 0;
+	assert_int_equal(latest(b), 4);
+	wr_history_log_id("sink", 0, 3, id);
+	assert_int_equal(b->ops->remove(b, id), WR_OK);
+	assert_int_equal(latest(b), 3);
+	b->ops->free(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_byte_that_is_another_one_is_noticed_wherever_it_is),
 	    cmocka_unit_test(a_blob_that_is_cut_off_or_has_more_is_noticed),
 	    cmocka_unit_test(a_name_that_only_resembles_a_checkpoint_is_none),
+	    cmocka_unit_test(a_log_belongs_to_the_checkpoints_that_name_it),
+	    cmocka_unit_test(a_checkpoint_whose_log_is_missing_does_not_hold),
 	};
 
 	wr_log_setup(WR_LOG_ERROR, false);
