@@ -13,6 +13,11 @@
 #include "record/key.h"
 
 enum { KEYER_LINES = 64, ROUTE_STEPS_MAX = 4, QUICK_LEN_MAX = 127 /* a varint of one byte */ };
+enum {
+	CACHE_LINE = 64,
+	FETCH_AHEAD =
+	    2048 /* bytes: rows of another core come late, and each says where the next one begins */
+};
 enum { SCRATCH_MIN = 2 + WR_KEY_PARTS_MAX * (2 + QUICK_LEN_MAX) /* all parts quick: no check of room */ };
 #define NEVER_MISSING UINT32_MAX
 
@@ -353,6 +358,8 @@ uint32_t wr_keyer_keys(struct wr_keyer *k, const uint8_t *p, const uint8_t *end,
 		}
 		memset(keys[n].bytes, 0, 24);
 		keys[n].len = short_key(routes, count, keys[n].bytes, wr_elem_body(row));
+		for (uint32_t at = 0; at < row->len; at += CACHE_LINE)
+			__builtin_prefetch(p + FETCH_AHEAD + at);
 	}
 	/* in a loop of its own: a load across bytes that were just stored in parts waits for them */
 	for (uint32_t i = 0; i < n; i++)

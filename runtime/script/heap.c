@@ -12,7 +12,7 @@
 #include "base/assert.h"
 
 enum {
-	SMALL_MAX = 256,
+	SMALL_MAX = 384,
 	FAR_BEYOND = 4,	     /* times the bound: a growing heap has twice been collected until there */
 	SMALL_ROOM = 4096,   /* up to where memory is refused, for small objects alone */
 	EXCHANGED_MAX = 32,  /* pages taken or given back at once */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* heap: the memory of one Lua state.
  *
- * Lua tells the size of what it gives back, so objects need no headers: those up to 256
+ * Lua tells the size of what it gives back, so objects need no headers: those up to 384
  * bytes lie in pages of one size each, larger ones come from base/mem.h. After a
  * collection the pages without objects go back to all (script/pages.h), which LuaJIT's own
  * allocator does not do: a subtask keeps what it needs, not what it needed to start. A heap that
@@ -15,7 +15,7 @@
 #pragma once
 #include "script/pages.h"
 
-enum { WR_HEAP_CLASSES = 12 };
+enum { WR_HEAP_CLASSES = 16 };
 
 /* One thread at a time; all zero but for the first four is an empty heap. */
 struct wr_heap {
