@@ -58,6 +58,38 @@ static void account_register(struct wr_mem *mem)
 	while (!atomic_compare_exchange_weak(&accounts, &head, mem));
 }
 
+/* The counters of a part differ by so much from what its parent knows before that hears of it. */
+enum { UNTOLD_MAX = 64 << 10 };
+
+static void tell_parent(struct wr_mem *part, int64_t bytes)
+{
+	int64_t blocks = atomic_load_explicit(&part->blocks, memory_order_relaxed);
+
+	wr_mem_charge(part->parent,
+		      bytes - atomic_exchange_explicit(&part->told, bytes, memory_order_relaxed));
+	atomic_fetch_add_explicit(
+	    &part->parent->blocks,
+	    blocks - atomic_exchange_explicit(&part->told_blocks, blocks, memory_order_relaxed),
+	    memory_order_relaxed);
+}
+
+void wr_mem_part(struct wr_mem *part, struct wr_mem *parent)
+{
+	*part = (struct wr_mem){.name = parent->name, .registered = 1, .parent = parent};
+}
+
+void wr_mem_part_end(struct wr_mem *part)
+{
+	tell_parent(part, atomic_load_explicit(&part->bytes, memory_order_relaxed));
+}
+
+static bool untold(const struct wr_mem *part, int64_t bytes)
+{
+	int64_t more = bytes - atomic_load_explicit(&part->told, memory_order_relaxed);
+
+	return more >= UNTOLD_MAX || more <= -UNTOLD_MAX;
+}
+
 void wr_mem_charge(struct wr_mem *mem, int64_t bytes)
 {
 	int64_t now, max;
@@ -65,6 +97,8 @@ void wr_mem_charge(struct wr_mem *mem, int64_t bytes)
 	if (WR_UNLIKELY(!atomic_load_explicit(&mem->registered, memory_order_relaxed)))
 		account_register(mem);
 	now = atomic_fetch_add_explicit(&mem->bytes, bytes, memory_order_relaxed) + bytes;
+	if (mem->parent && untold(mem, now))
+		tell_parent(mem, now);
 	max = atomic_load_explicit(&mem->bytes_max, memory_order_relaxed);
 	while (now > max && !atomic_compare_exchange_weak_explicit(
 				&mem->bytes_max, &max, now, memory_order_relaxed, memory_order_relaxed))
@@ -84,8 +118,12 @@ static void *account_add(struct wr_mem *mem, void *p, size_t bytes)
 
 static void account_sub(struct wr_mem *mem, void *p)
 {
-	atomic_fetch_sub_explicit(&mem->bytes, (int64_t)malloc_usable_size(p), memory_order_relaxed);
+	int64_t bytes = (int64_t)malloc_usable_size(p),
+		now = atomic_fetch_sub_explicit(&mem->bytes, bytes, memory_order_relaxed) - bytes;
+
 	atomic_fetch_sub_explicit(&mem->blocks, 1, memory_order_relaxed);
+	if (mem->parent && untold(mem, now))
+		tell_parent(mem, now);
 }
 
 void *wr_alloc(struct wr_mem *mem, size_t bytes)

@@ -4,7 +4,7 @@
  * Every allocation belongs to a named account, so that the memory of a process is a
  * sum with one line per holder. Accounts are static: once used they stay in the
  * registry. The door can be told to fail at the n-th call (tests). Thread-safe:
- * counters are relaxed atomics.
+ * counters are relaxed atomics. Holders that allocate all the time have a part of an account each.
  */
 #pragma once
 #include <stdatomic.h>
@@ -19,11 +19,19 @@ struct wr_mem {
 	_Atomic int64_t blocks;
 	struct wr_mem *next; /* registry; written once by the first allocation */
 	_Atomic int registered;
+	struct wr_mem *parent;		   /* of a part of an account, else NULL */
+	_Atomic int64_t told, told_blocks; /* of `bytes` and `blocks`, what the parent knows */
 };
 #define WR_MEM_INIT(text)                                                                                    \
 	{                                                                                                    \
 		.name = (text)                                                                               \
 	}
+
+/* A part of an account, for one holder that allocates again and again: the parent hears of it now and then,
+ * so that threads do not contend for its counters. `parent` lives longer. */
+void wr_mem_part(struct wr_mem *part, struct wr_mem *parent);
+/* The parent hears of the rest; to be called when the holder has given back everything. */
+void wr_mem_part_end(struct wr_mem *part);
 
 /* Once, before the first allocation: sets the system's heap up for even pauses, and puts something by for
  * wr_mem_spend. */

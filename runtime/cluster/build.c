@@ -307,17 +307,35 @@ static int make_ports(struct making *m, const struct wr_plan_stage *ps, uint32_t
 	return WR_OK;
 }
 
+enum { CACHE_LINE = 64 };
+
+/* The account of one store's part of all state, in cache lines of its own. */
+static struct wr_mem *state_part(struct wr_job *j)
+{
+	uint8_t *at = room(j, 1, sizeof(struct wr_mem) + 2 * (size_t)CACHE_LINE);
+	struct wr_mem *part;
+
+	if (!at)
+		return NULL;
+	part = (struct wr_mem *)(at + (CACHE_LINE - (uintptr_t)at % CACHE_LINE));
+	wr_mem_part(part, &mem_state);
+	part->next = j->state_parts;
+	return j->state_parts = part;
+}
+
 static int make_store(struct making *m, const struct wr_plan_stage *ps, struct wr_stage_def *d)
 {
 	const struct wr_plan_vertex *v = &m->job->o.plan->vertices[m->vertex];
 	struct wr_store_options o = {.operator_uid = ps->operators[0].uid,
 				     .states = ps->states,
 				     .state_count = ps->state_count,
-				     .max_parallelism = v->max_parallelism,
-				     .mem = &mem_state};
+				     .max_parallelism = v->max_parallelism};
 
 	if (!ps->state_count && !ps->key)
 		return WR_OK;
+	o.mem = state_part(m->job);
+	if (!o.mem)
+		return WR_EFATAL;
 	wr_key_group_range(v->max_parallelism, v->parallelism, m->subtask, &o.group_first, &o.group_last);
 	d->store = wr_store_new(&o);
 	d->keyer = ps->key ? wr_keyer_new(ps->key, ps->key_count) : NULL;

@@ -531,6 +531,8 @@ void wr_job_free(struct wr_job *j)
 	wr_loop_free(j->loop);
 	pthread_mutex_destroy(&j->mutex);
 	wr_free(&mem, j->error);
+	for (struct wr_mem *part = j->state_parts; part; part = part->next)
+		wr_mem_part_end(part);
 	wr_arena_deinit(&j->arena);
 	wr_free(&mem, j);
 }

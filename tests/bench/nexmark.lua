@@ -137,7 +137,8 @@ local function measure(query, from)
     c and ("%.2f"):format(c.cpu) or "", one.cpu, one.wall, two.cpu, two.wall, two.wall / one.wall,
     ceiling and ("%.2f"):format(ceiling) or "", note))
   json:write(('{"query":%d,"from":"%s","c":%.3f,"cpu_1":%.3f,"wall_1":%.3f,"cpu_2":%.3f,"wall_2":%.3f,'
-    .. '"of":%.3f,"share":%.3f}\n'):format(query, from, c and c.cpu or 0, one.cpu, one.wall, two.cpu, two.wall, ceiling or 0, share or 0))
+    .. '"of":%.3f,"share":%.3f}\n'):format(query, from, c and c.cpu or 0, one.cpu, one.wall, two.cpu, two.wall,
+    ceiling or 0, share or 0))
 end
 
 local queries = {}

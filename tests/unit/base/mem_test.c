@@ -52,6 +52,37 @@ static void growing_keeps_the_content_and_moves_the_count(void **state)
 	assert_int_equal(bytes_of(&m), 0);
 }
 
+static void a_part_of_an_account_tells_its_parent_now_and_then(void **state)
+{
+	static struct wr_mem parent = WR_MEM_INIT("test.parent");
+	struct wr_mem parts[2];
+	void *p[2][100], *large;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		wr_mem_part(&parts[i], &parent);
+		for (int k = 0; k < 100; k++)
+			p[i][k] = wr_alloc(&parts[i], 100);
+		assert_int_equal(parts[i].blocks, 100);
+		assert_true(bytes_of(&parts[i]) >= 10000);
+	}
+	assert_int_equal(bytes_of(&parent), 0);
+	large = wr_alloc(&parts[0], 100000);
+	assert_in_range(bytes_of(&parent), 110000, 130000);
+	assert_true(parent.bytes_max >= 110000);
+	wr_free(&parts[0], large);
+	assert_in_range(bytes_of(&parent), 0, 20000);
+	for (int i = 0; i < 2; i++)
+		for (int k = 0; k < 100; k++)
+			wr_free(&parts[i], p[i][k]);
+	for (int i = 0; i < 2; i++) {
+		wr_mem_part_end(&parts[i]);
+		assert_int_equal(bytes_of(&parts[i]), 0);
+	}
+	assert_int_equal(bytes_of(&parent), 0);
+	assert_int_equal(parent.blocks, 0);
+}
+
 static void a_library_behind_the_hook_is_counted_and_never_refused(void **state)
 {
 	static struct wr_mem m = WR_MEM_INIT("test.hook");
@@ -248,6 +279,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(an_allocation_is_counted_until_it_is_freed),
 	    cmocka_unit_test(growing_keeps_the_content_and_moves_the_count),
+	    cmocka_unit_test(a_part_of_an_account_tells_its_parent_now_and_then),
 	    cmocka_unit_test(a_library_behind_the_hook_is_counted_and_never_refused),
 	    cmocka_unit_test(nothing_is_a_block_of_its_own),
 	    cmocka_unit_test(aligned_memory_is_aligned),
