@@ -30,7 +30,7 @@ static void a_refusal_at_any_point_of_its_making_is_an_error(void **state)
 		wr_vm_free(vm); /* a trace that got no room is only not compiled */
 	} while (!atomic_load(&wr_fault_armed));
 	wr_mem_fail_at(0);
-	assert_true(refused > 50);
+	assert_true(refused > 30);
 }
 
 /* The tables grow in compiled code, where LuaJIT does not survive a refusal. */
