@@ -86,6 +86,11 @@ end
 function Operator:rename(uid)
   text("a uid", uid)
   if self.sp.by_uid[uid] and self.sp.by_uid[uid] ~= self then fail('there is an operator "%s" already', uid) end
+  for subtask = 0, self.change.operator and self.parallelism - 1 or -1 do
+    if self.sp.from:names(self.change.operator, subtask) ~= "" then
+      fail('sink "%s" has rows that are not committed yet, under its uid: it cannot be renamed', self.uid)
+    end
+  end
   self.sp.by_uid[self.uid] = nil
   self.sp.by_uid[uid] = self
   self.uid, self.change.uid = uid, uid

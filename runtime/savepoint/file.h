@@ -23,6 +23,8 @@ struct wr_blobs *wr_savepoint_open(const char *path, struct wr_arena *arena, str
  * the length of the file. The checkpoint's blobs go over as they are. WR_EUSER: the job had ended, there is
  * nothing to go on with; or another error. */
 int wr_savepoint_make(struct wr_blobs *from, const struct wr_manifest *m, const char *path, uint64_t *bytes);
+/* Into a new savepoint, as they are: the blobs that a subtask's blob names (logs of sinks). */
+int wr_savepoint_copy_named(struct wr_blobs *from, struct wr_blobs *to, const char *id);
 /* The same from the newest checkpoint that holds in a job's folder, also while the job is running. `path`
  * NULL: wr_savepoint_name in the current folder. */
 enum { WR_SAVEPOINT_PATH = 512 };

@@ -322,21 +322,20 @@ uint32_t wr_look_group_of(const uint8_t *key, uint32_t len, uint32_t max_paralle
 
 /* ---- the rest ---- */
 
-int wr_look_own(struct wr_look *l, uint32_t vertex, int32_t stage, uint32_t subtask, const uint8_t **value,
-		uint32_t *len)
+int wr_look_own(struct wr_look *l, uint32_t vertex, uint32_t kind, uint32_t stage, uint32_t subtask,
+		const uint8_t **value, uint32_t *len)
 {
-	enum wr_block_kind kind = stage < 0 ? WR_BLOCK_TASK : WR_BLOCK_OPERATOR;
 	struct vertex *v = &l->vertices[vertex];
 	struct wr_block block;
 	int rc = scan_vertex(l, vertex);
 
 	*len = 0;
-	for (uint32_t i = rc == WR_OK ? find_place(v, stage < 0 ? 0 : (uint32_t)stage, 0) : v->count;
-	     i < v->count && v->places[i].stage == (stage < 0 ? 0 : (uint32_t)stage) && rc == WR_OK; i++) {
+	for (uint32_t i = rc == WR_OK ? find_place(v, stage, 0) : v->count;
+	     i < v->count && v->places[i].stage == stage && rc == WR_OK; i++) {
 		if (v->places[i].task != subtask || v->places[i].kind != kind)
 			continue;
 		rc = load_block(l, v, &v->places[i], &block);
-		if (rc == WR_OK) {
+		if (rc == WR_OK && kind != WR_BLOCK_NAMES) {
 			struct wr_reader r = wr_reader_of(block.payload, block.len);
 
 			rc = wr_value_verify(&r);
@@ -347,6 +346,16 @@ int wr_look_own(struct wr_look *l, uint32_t vertex, int32_t stage, uint32_t subt
 		*len = block.len;
 	}
 	return rc;
+}
+
+struct wr_blobs *wr_look_blobs(struct wr_look *l)
+{
+	return l->blobs;
+}
+
+const char *wr_look_blob(const struct wr_look *l, uint32_t vertex, uint32_t subtask)
+{
+	return l->manifest.vertices[vertex].tasks[subtask].blob;
 }
 
 uint64_t wr_look_packed(struct wr_look *l, uint32_t vertex, uint32_t stage)

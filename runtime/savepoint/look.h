@@ -38,10 +38,11 @@ struct wr_look *wr_look_open(const char *path);
 void wr_look_close(struct wr_look *l);
 /* The manifest (checkpoint/FORMAT.md) as a tagged value; as long as `l`. */
 const uint8_t *wr_look_manifest(struct wr_look *l, uint32_t *len);
-/* What stage `stage` of `vertex` has said of itself in `subtask` (block kind 2), or with stage -1 the subtask
- * (kind 1): a tagged value, *len = 0: nothing. Borrowed until the next call. */
-int wr_look_own(struct wr_look *l, uint32_t vertex, int32_t stage, uint32_t subtask, const uint8_t **value,
-		uint32_t *len);
+/* The block of `kind` of a stage in a subtask: what the subtask (1, stage 0) or the stage (2) says of itself,
+ * a tagged value; or the blobs that the stage names (10). *len = 0: there is none. Borrowed until the next
+ * call. */
+int wr_look_own(struct wr_look *l, uint32_t vertex, uint32_t kind, uint32_t stage, uint32_t subtask,
+		const uint8_t **value, uint32_t *len);
 /* All items of a key group. */
 int wr_look_group(struct wr_look *l, uint32_t vertex, uint32_t stage, uint32_t group,
 		  const struct wr_look_item **items, uint32_t *count);
@@ -54,4 +55,10 @@ const char *wr_look_json(struct wr_look *l, const struct wr_look_item *item, uin
 const char *wr_look_key_json(struct wr_look *l, const uint8_t *key, uint32_t key_len, uint32_t *len);
 const char *wr_look_value_json(struct wr_look *l, const uint8_t *value, uint32_t value_len, uint32_t *len);
 const char *wr_look_shape_text(struct wr_look *l, uint32_t shape, uint32_t *len);
+#ifndef WR_CDEF
+struct wr_blobs;
+struct wr_blobs *wr_look_blobs(struct wr_look *l);
+/* The blob of a subtask, NULL: it had ended. */
+const char *wr_look_blob(const struct wr_look *l, uint32_t vertex, uint32_t subtask);
+#endif
 #endif

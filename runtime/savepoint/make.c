@@ -48,13 +48,18 @@ static int copy_named(void *arg, const char *id)
 	return copy_blob(c->from, c->to, id);
 }
 
-/* A subtask's blob, and those that it names. */
-static int copy_task(struct wr_blobs *from, struct wr_blobs *to, const char *id)
+int wr_savepoint_copy_named(struct wr_blobs *from, struct wr_blobs *to, const char *id)
 {
 	struct copying c = {from, to};
+
+	return wr_history_each_name(from, id, copy_named, &c);
+}
+
+static int copy_task(struct wr_blobs *from, struct wr_blobs *to, const char *id)
+{
 	int rc = copy_blob(from, to, id);
 
-	return rc == WR_OK ? wr_history_each_name(from, id, copy_named, &c) : rc;
+	return rc == WR_OK ? wr_savepoint_copy_named(from, to, id) : rc;
 }
 
 static int publish(struct wr_blobs *to, const struct wr_manifest *m)

@@ -257,10 +257,13 @@ static int map_file(struct opened *o, const char *path)
 
 static int take_number(void *arg, const char *name)
 {
-	uint64_t *number = arg;
+	uint64_t *number = arg, other;
 
-	if (*number || !wr_history_number(name, number))
+	if (!wr_history_number(name, &other)) /* what checkpoints share */
+		return WR_OK;
+	if (*number && *number != other)
 		return wr_error_set(WR_EUSER, "the savepoint is no single checkpoint");
+	*number = other;
 	return WR_OK;
 }
 

@@ -55,6 +55,14 @@ void wr_recast_free(struct wr_recast *r)
 	wr_free(&mem, r);
 }
 
+int wr_recast_named(struct wr_recast *r, struct wr_look *from, uint32_t vertex, uint32_t subtask)
+{
+	const char *id = wr_look_blob(from, vertex, subtask);
+
+	WR_ASSERT(!r->blob);
+	return id ? wr_savepoint_copy_named(wr_look_blobs(from), r->blobs, id) : WR_OK;
+}
+
 int wr_recast_blob(struct wr_recast *r, const char *id)
 {
 	WR_ASSERT(!r->blob);
@@ -69,7 +77,7 @@ int wr_recast_blob(struct wr_recast *r, const char *id)
 
 int wr_recast_block(struct wr_recast *r, uint32_t kind, uint32_t stage, const uint8_t *value, uint32_t len)
 {
-	WR_ASSERT(r->blob && (kind == WR_BLOCK_TASK || kind == WR_BLOCK_OPERATOR));
+	WR_ASSERT(r->blob && (kind == WR_BLOCK_TASK || kind == WR_BLOCK_OPERATOR || kind == WR_BLOCK_NAMES));
 	return wr_block_put(&r->writer, &(struct wr_block){(enum wr_block_kind)kind, stage, 0, value, len});
 }
 

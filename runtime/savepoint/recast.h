@@ -17,7 +17,10 @@ struct wr_recast;
 struct wr_recast *wr_recast_new(const char *path);
 void wr_recast_free(struct wr_recast *r);
 int wr_recast_blob(struct wr_recast *r, const char *id);
-/* What a subtask (kind 1) or a stage (kind 2) says of itself: one tagged value. */
+/* The blobs that those of a subtask in `from` name; before that of the subtask. */
+int wr_recast_named(struct wr_recast *r, struct wr_look *from, uint32_t vertex, uint32_t subtask);
+/* What a subtask (kind 1) or a stage (2) says of itself, one tagged value; or which blobs a stage names (10):
+ * behind the first of kind 1, before all others. */
 int wr_recast_block(struct wr_recast *r, uint32_t kind, uint32_t stage, const uint8_t *value, uint32_t len);
 /* State of `stage`, of the key groups first..last, which may come in any order; a key's values together. */
 int wr_recast_store(struct wr_recast *r, uint32_t stage, uint32_t first, uint32_t last);

@@ -100,6 +100,34 @@ describe("a savepoint", function()
     assert.equal(sorted(expected), sorted((done "run -q --from x.weir --dir state --resume=never job.lua")))
   end)
 
+  it("has the rows that sinks had not committed yet, also when it was edited", function()
+    write("job.lua", [[
+      local weir = require "weir"
+      local job = weir.job { name = "numbers", max_parallelism = 128 }
+      job:source(weir.generate { rate = tonumber(job.args.rate), count = 6000, fn = function(i) return { k = i % 97, v = i } end })
+        :key_by "k":map(function(rec) return ("%d"):format(rec.v) end)
+        :sink(weir.file_sink { path = "out", format = weir.lines(), guarantee = "exactly_once" }):uid "out"
+      return job]])
+    write("same.lua", "return function() end")
+    for _, edited in ipairs { false, true } do
+      killed("-p 2")
+      done "savepoint --dir state -o x.weir"
+      assert.truthy(shell.run(("grep -c logs/ %s/x.weir"):format(folder)):match "^[1-9]")
+      if edited then done "savepoint edit x.weir same.lua -o y.weir" end
+      shell.run(("rm -r %s/state"):format(folder))
+      done(("run -q --from %s --dir state -p 3 job.lua"):format(edited and "y.weir" or "x.weir"))
+      local lines = {}
+      for name in shell.run(("cd %s && ls out out.? 2>/dev/null"):format(folder)):gmatch "%S+" do
+        local length = tonumber(shell.read(folder .. "/" .. name .. ".commit"):match "length (%d+)")
+        for line in shell.read(folder .. "/" .. name):sub(1, length):gmatch "%d+" do lines[#lines + 1] = tonumber(line) end
+      end
+      table.sort(lines)
+      assert.equal(6000, #lines)
+      for n, line in ipairs(lines) do assert.equal(n - 1, line) end
+      shell.run(("rm -r %s/state %s/out*"):format(folder, folder))
+    end
+  end)
+
   it("can be a folder of checkpoints, or one in it", function()
     write("job.lua", sum)
     local expected = done "run -q job.lua"

@@ -11,7 +11,7 @@ local saved = require "weir.internal.savepoint"
 local C = ffi.C
 local i64 = border.i64
 local KIND_NUMBERS = { value = 0, list = 1, map = 2, reducing = 3, aggregating = 4 }
-local BLOCK_TASK, BLOCK_OPERATOR = 1, 2
+local BLOCK_TASK, BLOCK_OPERATOR, BLOCK_NAMES = 1, 2, 10
 local BROADCAST = C.WR_LOOK_BROADCAST
 local LOWEST = -0x8000000000000000LL
 
@@ -161,23 +161,33 @@ local function own_of(self, change, subtask)
   return value ~= nil and codec.encode_value(M.integers(value)) or ""
 end
 
--- What the subtask knew of time, for the stages that stay. Where the first does not, its channels are of no use.
+-- What the subtask knew of its stages, for those that stay. Where the first does not, its channels are of no use.
 local function task_bytes(self, vertex, subtask)
   local first = vertex.all[1].operator
   local task = first and self.from:task(first, subtask)
-  local channels, passed, watermarks = {}, {}, {}
-  for i, change in ipairs(vertex.all) do
-    passed[i] = task and task.passed[change.operator.stage + 1] or LOWEST
-    watermarks[i] = task and task.watermarks[change.operator.stage + 1] or LOWEST
+  local out = { channels = {} }
+  for field, default in pairs { passed = LOWEST, watermarks = LOWEST, ended = false } do
+    if not task or task[field] then
+      out[field] = {}
+      for i, change in ipairs(vertex.all) do
+        if task then out[field][i] = task[field][change.operator.stage + 1] else out[field][i] = default end
+      end
+    end
   end
-  if task and not vertex.headless then channels = task.channels end
-  return codec.encode_value { channels = channels, passed = passed, watermarks = watermarks }
+  if task and not vertex.headless then out.channels = task.channels end
+  return codec.encode_value(out)
 end
 
 function methods:subtask(vertex, number, subtask, checkpoint)
   local id = ("chk-%d/%d-%d.state"):format(checkpoint, number, subtask)
+  local operator = vertex.all[1].operator
+  if operator then check(C.wr_recast_named(self.h, self.from.h, operator.vertex, subtask)) end
   check(C.wr_recast_blob(self.h, id))
   block(self, BLOCK_TASK, 0, task_bytes(self, vertex, subtask))
+  for stage, change in ipairs(vertex.all) do
+    local names = change.operator and self.from:names(change.operator, subtask) or ""
+    if names ~= "" then block(self, BLOCK_NAMES, stage - 1, names) end
+  end
   for stage, change in ipairs(vertex.all) do
     local own = own_of(self, change, subtask)
     if own ~= "" then block(self, BLOCK_OPERATOR, stage - 1, own) end

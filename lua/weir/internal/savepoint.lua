@@ -136,16 +136,27 @@ local function taken(p, len)
   return p ~= nil and ffistr(p, len[0]) or ""
 end
 
---- What an operator keeps for itself (the position of a source), by subtask: tagged bytes, or "".
-function methods:own(operator, subtask)
-  check(C.wr_look_own(self.h, operator.vertex, operator.stage, subtask, self.bytes, self.len))
+local BLOCK_TASK, BLOCK_OPERATOR, BLOCK_NAMES = 1, 2, 10
+
+local function block(self, operator, kind, stage, subtask)
+  check(C.wr_look_own(self.h, operator.vertex, kind, stage, subtask, self.bytes, self.len))
   return self.len[0] > 0 and ffistr(self.bytes[0], self.len[0]) or ""
 end
 
---- What a subtask has said of itself: { channels =, passed =, watermarks = }, or nil if it had ended.
+--- What an operator keeps for itself (the position of a source), by subtask: tagged bytes, or "".
+function methods:own(operator, subtask)
+  return block(self, operator, BLOCK_OPERATOR, operator.stage, subtask)
+end
+
+--- The blobs that an operator names (rows that a sink has not committed yet), each with a NUL behind it.
+function methods:names(operator, subtask)
+  return block(self, operator, BLOCK_NAMES, operator.stage, subtask)
+end
+
+--- What a subtask has said of itself: { channels =, passed =, … by stage }, or nil if it had ended.
 function methods:task(operator, subtask)
-  check(C.wr_look_own(self.h, operator.vertex, -1, subtask, self.bytes, self.len))
-  return self.len[0] > 0 and codec.decode_value(ffistr(self.bytes[0], self.len[0])) or nil
+  local bytes = block(self, operator, BLOCK_TASK, 0, subtask)
+  return bytes ~= "" and codec.decode_value(bytes) or nil
 end
 
 --- What the sources of an operator had still to give out: tagged bytes, or nil.
