@@ -16,7 +16,7 @@
 #include "task/metrics.h"
 
 enum {
-	ON_THE_WAY = 8,	     /* buffers of a writer beside those being filled, in a job of few subtasks */
+	ON_THE_WAY = 16,     /* buffers of a writer beside those being filled, in a job of few subtasks */
 	ON_THE_WAY_MANY = 2, /* in a job of many */
 	MANY_SUBTASKS = 64,
 	FILLING_BYTES = 512 << 10, /* bound of the buffers that a writer fills at a time */
