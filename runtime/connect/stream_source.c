@@ -226,6 +226,14 @@ static int stream_restore(struct wr_stage *s, const struct wr_saved_state *saved
 	return t->before ? wr_intake_know(t->intake, at) : WR_OK;
 }
 
+static void stream_had_ended(struct wr_stage *s)
+{
+	const struct stream_source *t = s->state;
+
+	if (!t->ended && !t->file.number)
+		wr_warn("source", "%s had ended at the checkpoint: what it brings now is not read", t->name);
+}
+
 /* ---- run ---- */
 
 /* What a restart lost. */
@@ -284,6 +292,7 @@ const struct wr_stage_ops wr_stdin_ops = {.kind = "stdin",
 					  .poll = stream_poll,
 					  .save = stream_save,
 					  .restore = stream_restore,
+					  .had_ended = stream_had_ended,
 					  .free = stream_free,
 					  .replays = stdin_replays};
 const struct wr_stage_ops wr_tcp_ops = {.kind = "tcp",
@@ -291,5 +300,6 @@ const struct wr_stage_ops wr_tcp_ops = {.kind = "tcp",
 					.poll = stream_poll,
 					.save = stream_save,
 					.restore = stream_restore,
+					.had_ended = stream_had_ended,
 					.free = stream_free,
 					.replays = tcp_replays};

@@ -412,15 +412,6 @@ static int recover_staged(int fd, const char *path, uint64_t length)
 	return (uint64_t)st.st_size > length ? cut(fd, path, length) : WR_OK;
 }
 
-/* WR_EUSER, or for another job than the one that wrote them no more than a warning. */
-static int not_as_saved(bool another)
-{
-	if (!another)
-		return WR_EUSER;
-	wr_warn("rolling_files", "%s", wr_error_text());
-	return WR_OK;
-}
-
 /* It is not staged any more: behind its last checkpoint it was finished, as it was. */
 static int recover_finished(const char *path, const struct wr_disk_part *part, bool another)
 {
@@ -432,21 +423,24 @@ static int recover_finished(const char *path, const struct wr_disk_part *part, b
 		rc = path_of(file, folder, part->name, NULL);
 	if (rc != WR_OK)
 		return rc;
-	if (stat(file, &st) != 0) {
-		wr_error_set(WR_EUSER,
-			     "%s is not there, and the checkpoint names it: put it back, or go on without it "
-			     "with --allow-duplicates",
-			     file);
-		return not_as_saved(another);
-	}
-	if ((uint64_t)st.st_size == part->length)
+	if (stat(file, &st) == 0 && (uint64_t)st.st_size == part->length)
 		return WR_OK;
-	wr_error_set(WR_EUSER,
-		     "%s has %" PRIu64 " bytes, and had %" PRIu64
-		     " at the checkpoint: it was finished behind a later one, and what came between would be "
-		     "written again: cut it to that length, or let that be with --allow-duplicates",
-		     file, (uint64_t)st.st_size, part->length);
-	return not_as_saved(another);
+	if (another) {
+		wr_warn("rolling_files",
+			"%s is not here as it was at the checkpoint: left to the job that wrote it", file);
+		return WR_OK;
+	}
+	if (stat(file, &st) != 0)
+		return wr_error_set(WR_EUSER,
+				    "%s is not there, and the checkpoint names it: put it back, or go on "
+				    "without it with --allow-duplicates",
+				    file);
+	return wr_error_set(
+	    WR_EUSER,
+	    "%s has %" PRIu64 " bytes, and had %" PRIu64
+	    " at the checkpoint: it was finished behind a later one, and what came between would "
+	    "be written again: cut it to that length, or let that be with --allow-duplicates",
+	    file, (uint64_t)st.st_size, part->length);
 }
 
 int wr_disk_recover(const char *path, const char *staging, const struct wr_disk_part *part, bool another)

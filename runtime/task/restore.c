@@ -257,6 +257,8 @@ static int end_stage(struct wr_task *t, uint32_t i)
 	struct wr_stage *s = &t->chain.stages[i];
 	int rc = WR_OK;
 
+	if (s->ops->had_ended)
+		s->ops->had_ended(s);
 	for (uint32_t k = 0; k < s->out_count && rc == WR_OK; k++) {
 		rc = wr_port_event((struct wr_port *)s->outs[k], WR_EV_WATERMARK, WR_TS_MAX, 0, NULL);
 		if (rc == WR_OK)

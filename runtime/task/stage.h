@@ -137,6 +137,9 @@ struct wr_stage_ops {
 	/* The stage makes event time itself: watermarks and idleness of its input end here (K5), but for the
 	 * last watermark. */
 	bool own_time;
+	/* Instead of `restore`: it had ended at the checkpoint, and nothing of it is called any more but
+	 * `free`. */
+	void (*had_ended)(struct wr_stage *s);
 	/* A source whose input may be another one in the next run (standard input, a connection): can it be
 	 * read again in this one? NULL: sources that are found again. Any thread. */
 	bool (*replays)(void);

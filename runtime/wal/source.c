@@ -302,6 +302,14 @@ static int source_restore(struct wr_stage *s, const struct wr_saved_state *saved
 	return WR_OK;
 }
 
+static void source_had_ended(struct wr_stage *s)
+{
+	struct source *t = s->state;
+
+	if (t->wal)
+		wr_warn("source", "%s had ended at the checkpoint: what it brings now is not read", t->name);
+}
+
 static int source_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, uint32_t len)
 {
 	struct source *t = s->state;
@@ -345,6 +353,7 @@ static const struct wr_stage_ops stdin_ops = {.kind = "logged_stdin",
 					      .letter = source_letter,
 					      .save = source_save,
 					      .restore = source_restore,
+					      .had_ended = source_had_ended,
 					      .free = source_free,
 					      .replays = replays};
 static const struct wr_stage_ops tcp_ops = {.kind = "logged_tcp",
@@ -353,6 +362,7 @@ static const struct wr_stage_ops tcp_ops = {.kind = "logged_tcp",
 					    .letter = source_letter,
 					    .save = source_save,
 					    .restore = source_restore,
+					    .had_ended = source_had_ended,
 					    .free = source_free,
 					    .replays = replays};
 

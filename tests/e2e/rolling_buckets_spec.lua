@@ -171,11 +171,11 @@ return job
       ran("", "out=expected")
       local n = point == "rolling.folder" and 2 or 3
       local full = ("--dir state --checkpoint-every 20ms --log-level warn --fault %s:%d=28"):format(point, n)
-      local _, code, err = run(full .. " --restart none", "rate=40000")
+      local _, code, err = run(full .. " --restart none", "rate=8000")
       assert.equal(1, code, err)
       assert.truthy(err:find("No space left on device", 1, true), err)
       shell.run(("rm -rf %s/out %s/state"):format(folder, folder))
-      local _, again, why = run(full .. " --restart fixed --restart-delay 1ms", "rate=40000")
+      local _, again, why = run(full .. " --restart fixed --restart-delay 1ms", "rate=8000")
       assert.equal(0, again, why)
       assert.truthy(why:find("No space left on device", 1, true), why)
       assert.equal(rows_of "expected", rows_of "out")
@@ -185,7 +185,7 @@ return job
   it("are cut by copying where files cannot be cut", function()
     write("job.lua", finished.job)
     ran("", "out=expected")
-    killed("--dir state --checkpoint-every 50ms", "rate=20000", "rolling.write", 28)
+    killed("--dir state --checkpoint-every 50ms", "rate=8000", "rolling.write", 28)
     ran "--dir state --fault rolling.truncate=95"
     assert.equal(rows_of "expected", rows_of "out")
     assert.equal("", hidden "out")
@@ -195,7 +195,7 @@ return job
     write("job.lua", finished.job)
     local function finished_behind(change, text)
       shell.run(("rm -rf %s/out %s/state"):format(folder, folder))
-      killed("--dir state --checkpoint-every 50ms", "rate=20000", "rolling.rename", 3)
+      killed("--dir state --checkpoint-every 50ms", "rate=8000", "rolling.rename", 3)
       shell.run(("cd %s && %s"):format(folder, change))
       local _, code, err = run "--dir state"
       assert.equal(1, code, err)
@@ -203,8 +203,23 @@ return job
     end
     local all = "for f in out/.weir-*/part-*; do %s; done"
     finished_behind(all:format("b=$(grep -o 'k\":[0-9]' $f | head -1 | tr -dc 0-9) && "
-      .. "mkdir -p out/k=$b && echo x >>$f && mv $f out/k=$b/"), "it was finished behind a later one, and what came between")
+      .. "mkdir -p out/k=$b && echo x >>$f && mv $f out/k=$b/"), "it was finished behind a later one")
     finished_behind(all:format "truncate -s 5 $f", "has 5 bytes, and had ")
     finished_behind(all:format "rm $f", "is not there, and the checkpoint names it")
+  end)
+
+  it("go on from a savepoint beside those of the job, and elsewhere without them", function()
+    write("job.lua", finished.job)
+    ran("", "out=expected")
+    killed("--dir state --checkpoint-every 30ms", "rate=8000", "checkpoint.complete", 3)
+    local copy = "cd %s && mkdir away && cp job.lua away && %s savepoint --dir state -o away/s.weir"
+    local _, code, err = shell.run(copy:format(folder, shell.weir))
+    assert.equal(0, code, err)
+    local begin = "cd %s/away && %s run -q --from s.weir --dir state job.lua"
+    local _, there, why = shell.run(begin:format(folder, shell.weir))
+    assert.equal(0, there, why)
+    assert.truthy(why:find("is not here as it was at the checkpoint", 1, true), why)
+    ran "--from away/s.weir --dir other"
+    assert.equal(rows_of "expected", rows_of "out")
   end)
 end)

@@ -48,7 +48,7 @@ return job
 --- Runs the job with these lines on a pipe that comes slowly enough for checkpoints.
 local function run(options, text)
   write("in", text)
-  return shell.run(([[cd %s && { split -b 9000 --filter='cat; sleep 0.002' in; } 2>/dev/null |
+  return shell.run(([[cd %s && { split -b 9000 --filter='cat; sleep 0.02' in; } 2>/dev/null |
     %s run -q --dir state %s job.lua]]):format(folder, shell.weir, options))
 end
 
@@ -94,6 +94,15 @@ describe("a pipe with a write-ahead log, killed", function()
     assert.equal(1, #finished.files(folder, "state/wal-*"))
   end)
 
+  it("behind its end says that what comes is not read", function()
+    write("job.lua", job)
+    killed("--checkpoint-every 1h", lines(1, 1000), "rolling.marked", 1)
+    local _, code, err = run("--log-level warn", lines(2001, 3000))
+    assert.equal(0, code, err)
+    assert.truthy(err:find("standard input had ended at the checkpoint: what it brings now is not read", 1, true), err)
+    assert.equal(lines(1, 1000), finished.rows(folder, "out"))
+  end)
+
   it("before its first checkpoint gives each line that is in the log once", function()
     write("job.lua", job)
     killed("--checkpoint-every 1h", lines(1, 20000), "wal.logged", 5)
@@ -133,6 +142,23 @@ describe("a write-ahead log", function()
       assert.equal(lines(1, 5000), finished.rows(folder, "out"))
     end)
   end
+
+  it("of CSV has the header of each run", function()
+    write("job.lua", [[
+      local weir = require "weir"
+      local job = weir.job { name = "csv" }
+      job:source(weir.stdin { wal = true, format = weir.csv() }):uid "in"
+        :map(function(r) return r.a .. " " .. r.b end)
+        :sink(weir.rolling_files { path = "out", format = weir.lines() }):uid "files"
+      return job
+    ]])
+    local first = {}
+    for i = 1, 5000 do first[i] = ("%d,one"):format(i) end
+    killed("--checkpoint-every 10ms", "a,b\n" .. table.concat(first, "\n") .. "\n", "wal.logged", 3)
+    local had = logged():gsub("^a,b\n", ""):gsub(",", " ")
+    ran("--checkpoint-every 10ms", "b,a\ntwo,7\n")
+    assert.equal(shell.sorted(had .. "7 two\n"), finished.rows(folder, "out"))
+  end)
 
   it("that is damaged is an error that says where", function()
     write("job.lua", job)
