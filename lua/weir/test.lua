@@ -370,8 +370,8 @@ function methods:advance(by)
   call(self.h, "time", call(self.h, "now") + by)
 end
 
---- Ends the input: the last watermark goes out, pending timers fire, operators end. Time passes if the records
---- of an async function wait for it.
+--- Ends the input: the last watermark goes out, pending timers fire, operators end. What async functions wait for
+--- comes: answers from outside, and where there are none to wait for, time passes.
 function methods:finish()
   for _, input in ipairs(self.h.inputs) do
     if not input.ended then call(self.h, "finish", input) end

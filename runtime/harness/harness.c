@@ -350,9 +350,23 @@ int wr_harness_time(struct wr_harness *h, int64_t wall_ms)
 	return rc == WR_OK ? wr_harness_settle(h) : rc;
 }
 
+/* Does a record wait for an answer from outside? Then time stands: it would be over before the answer can
+ * come. */
+static bool asks(const struct wr_harness *h)
+{
+	for (uint32_t i = 0; i < h->task_count; i++) {
+		const struct wr_task *t = task_at(h, i);
+
+		for (uint32_t k = 0; k < wr_task_stage_count(t) && !h->done[i]; k++)
+			if (wr_script_asks(wr_task_stage(t, k)))
+				return true;
+	}
+	return false;
+}
+
 int wr_harness_pass(struct wr_harness *h)
 {
-	uint64_t next = h->waiting ? next_stop(h, 0) : 0;
+	uint64_t next = !h->waiting || asks(h) ? UINT64_MAX : next_stop(h, 0);
 	int rc;
 
 	if (!h->waiting)

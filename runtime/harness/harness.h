@@ -60,8 +60,8 @@ int wr_harness_stir(struct wr_harness *h, uint32_t steps);
 /* Processing time becomes `wall_ms`: forward through all that is due on the way, or back at once. */
 int wr_harness_time(struct wr_harness *h, int64_t wall_ms);
 int64_t wr_harness_now(const struct wr_harness *h);
-/* Time passes until the next that is due, for who cannot go on before that: rows that sleep, or wait for an
- * answer from outside. 1, 0: nobody waits, or an error. */
+/* Who cannot go on goes on: rows that wait for an answer from outside are given time of the machine, and
+ * where there are none, time passes until the next that is due. 1, 0: nobody waits, or an error. */
 int wr_harness_pass(struct wr_harness *h);
 /* A number below `n` from the seed. */
 uint32_t wr_harness_random(struct wr_harness *h, uint32_t n);

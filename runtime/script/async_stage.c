@@ -338,6 +338,14 @@ const struct wr_stage_ops wr_lua_async_ops = {
     .free = free_,
 };
 
+bool wr_script_asks(const struct wr_stage *s)
+{
+	const struct wr_async *a =
+	    s->ops == &wr_lua_async_ops && s->state ? of((struct wr_stage *)(uintptr_t)s) : NULL;
+
+	return a && wr_pending_asks(a->pending);
+}
+
 /* ---- called by Lua ---- */
 
 static uint64_t id_of(uint32_t slot, uint32_t ask)

@@ -252,6 +252,14 @@ uint32_t wr_pending_rows(const struct wr_pending *p)
 	return p->rows;
 }
 
+bool wr_pending_asks(const struct wr_pending *p)
+{
+	for (uint32_t i = 0; i < p->entry_count; i++)
+		if (p->entries[i]->state == ASKING)
+			return true;
+	return false;
+}
+
 bool wr_pending_full(const struct wr_pending *p)
 {
 	return p->rows >= p->o.capacity;

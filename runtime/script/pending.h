@@ -28,6 +28,7 @@ void wr_pending_free(struct wr_pending *p);
 
 bool wr_pending_full(const struct wr_pending *p);
 uint32_t wr_pending_rows(const struct wr_pending *p); /* those that take room */
+bool wr_pending_asks(const struct wr_pending *p);     /* one of them waits for an answer from outside */
 bool wr_pending_empty(const struct wr_pending *p);    /* neither rows nor events */
 /* Copies a row, also where there is no room for it (what was saved). WR_OK or WR_EFATAL. */
 int wr_pending_put(struct wr_pending *p, const struct wr_elem *row, uint64_t now_ns);

@@ -51,6 +51,9 @@ int wr_script_savepoint(const char *tool, const struct wr_config *c, int argc, c
 /* Reads options from a .lua config file into `c`. */
 int wr_script_config(const char *path, struct wr_config *c);
 
+/* Does a record of an async stage wait for an answer from outside? False for any other stage. */
+bool wr_script_asks(const struct wr_stage *s);
+
 /* The stage kinds made here: "lua" (fused chain), "lua_source" (generator written in Lua). */
 extern const struct wr_stage_kind wr_script_kinds[];
 extern const unsigned wr_script_kinds_count;
