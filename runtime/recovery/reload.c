@@ -201,7 +201,8 @@ static int draw(struct wr_reload *r, struct version *v)
 				    .arg_count = v->arg_count,
 				    .config = r->o.script.config,
 				    .parallelism = v->parallelism,
-				    .ms_max = DRAW_MS_MAX};
+				    .ms_max = DRAW_MS_MAX,
+				    .runs = r->o.script.runs};
 	struct wr_bytes bytes = WR_BYTES_EMPTY;
 	int rc = wr_script_draw(&o, &bytes, &v->bundle);
 
