@@ -166,13 +166,19 @@ static int sync_file(const struct folder *f, int fd, const char *id)
 	return WR_OK;
 }
 
+static void blob_free(struct folder_blob *blob)
+{
+	close(blob->fd);
+	wr_bytes_deinit(&blob->pending);
+	wr_free(&mem, blob);
+}
+
 static void folder_discard(struct wr_blob *base)
 {
 	struct folder_blob *blob = (struct folder_blob *)base;
 
-	close(blob->fd);
-	wr_bytes_deinit(&blob->pending);
-	wr_free(&mem, blob);
+	unlinkat(blob->folder->fd, blob->id, 0);
+	blob_free(blob);
 }
 
 static int folder_commit(struct wr_blob *base)
@@ -184,7 +190,10 @@ static int folder_commit(struct wr_blob *base)
 		rc = sync_file(blob->folder, blob->fd, blob->id);
 	if (rc == WR_OK)
 		rc = sync_parent(blob->folder, blob->id);
-	folder_discard(base);
+	if (rc == WR_OK)
+		blob_free(blob);
+	else
+		folder_discard(base);
 	return rc;
 }
 
@@ -222,8 +231,10 @@ static int folder_publish(struct wr_blobs *b, const char *id, const void *p, siz
 	close(fd);
 	if (rc == WR_OK)
 		rc = name_it(f, temporary, id);
-	if (rc != WR_OK)
+	if (rc != WR_OK) {
+		unlinkat(f->fd, temporary, 0); /* a full disk is not to be filled with what is of no use */
 		return rc;
+	}
 	rc = sync_parent(f, id);
 	if (rc != WR_OK) /* what was not promised must not be found */
 		unlinkat(f->fd, id, 0);

@@ -130,13 +130,23 @@ void wr_block_reader_deinit(struct wr_block_reader *r)
 	wr_bytes_deinit(&r->plain);
 }
 
-static int verify_header(const struct header *h, size_t left)
+/* A block of a later version: what is damaged is told from what is newer by the checksum, whose place stays.
+ */
+static int verify_newer(const struct header *h, const uint8_t *payload, size_t left)
+{
+	if (h->len > WR_BLOCK_MAX || padded(h->len) > left || h->sum != checksum(h, payload))
+		return wr_error_set(WR_EUSER, "the header of a block contradicts itself");
+	return wr_error_set(
+	    WR_EFATAL, "it was written by a newer program: a block of version %u, this one reads up to %d",
+	    h->version, WR_BLOCK_VERSION);
+}
+
+static int verify_header(const struct header *h, const uint8_t *payload, size_t left)
 {
 	if (h->magic != BLOCK_MAGIC)
 		return wr_error_set(WR_EUSER, "a block does not begin with \"WLBK\"");
 	if (h->version > WR_BLOCK_VERSION)
-		return wr_error_set(WR_EUSER, "a block of version %u; this program reads up to %d",
-				    h->version, WR_BLOCK_VERSION);
+		return verify_newer(h, payload, left);
 	if (!h->version || !h->kind || h->kind >= WR_BLOCK_KINDS || h->codec >= CODECS || h->zero ||
 	    h->plain_len > WR_BLOCK_MAX || h->len > h->plain_len ||
 	    (h->codec == PLAIN && h->len != h->plain_len))
@@ -169,7 +179,7 @@ int wr_block_peek(struct wr_block_reader *r, struct wr_block *out)
 	if (!p)
 		return wr_error_set(WR_EUSER, "the end is missing: the blob was cut off");
 	memcpy(&h, p, sizeof h);
-	rc = verify_header(&h, (size_t)(r->in.end - r->in.p));
+	rc = verify_header(&h, r->in.p, (size_t)(r->in.end - r->in.p));
 	if (rc != WR_OK)
 		return rc;
 	*out = (struct wr_block){(enum wr_block_kind)h.kind, h.stage, h.group, p, h.plain_len};

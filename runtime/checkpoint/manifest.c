@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <inttypes.h>
 #include <string.h>
 #include "base/error.h"
 #include "checkpoint/block.h"
@@ -215,12 +216,30 @@ static void get_stage(struct decoding *d, const struct wr_value *v, struct wr_ma
 	s->broadcast = get_states(d, v, "broadcast", &s->broadcast_count);
 }
 
+/* Relative, and never upwards: a blob lies in the folder of its checkpoint. */
+static bool is_inside(const char *id)
+{
+	if (*id == '/')
+		return false;
+	for (;;) {
+		size_t len = strcspn(id, "/");
+
+		if (len == 0 || (len <= 2 && strspn(id, ".") == len))
+			return false;
+		if (!id[len])
+			return true;
+		id += len + 1;
+	}
+}
+
 static void get_task(struct decoding *d, const struct wr_value *v, struct wr_manifest_task *t)
 {
 	const struct wr_value *blob = v->tag == WR_V_RECORD ? wr_value_get(v, "blob") : NULL;
 
 	if (!blob || blob->tag != WR_V_FALSE)
 		t->blob = get_str(d, v, "blob");
+	if (t->blob && !is_inside(t->blob))
+		wrong(d, "blob");
 	t->bytes = get_u64(d, v, "bytes", UINT64_MAX);
 }
 
@@ -250,8 +269,15 @@ static void get_vertex(struct decoding *d, const struct wr_value *v, struct wr_m
 static void get_manifest(struct decoding *d, const struct wr_value *v, struct wr_manifest *m)
 {
 	const struct wr_value *vertices, *sources, *finished;
+	uint64_t version;
 
-	if (get_u64(d, v, "version", UINT64_MAX) != WR_MANIFEST_VERSION)
+	version = get_u64(d, v, "version", UINT64_MAX);
+	if (version > WR_MANIFEST_VERSION && d->rc == WR_OK)
+		d->rc = wr_error_set(WR_EFATAL,
+				     "it was written by a newer program: a manifest of version %" PRIu64
+				     ", this one reads up to %d",
+				     version, WR_MANIFEST_VERSION);
+	else if (version != WR_MANIFEST_VERSION)
 		wrong(d, "version");
 	m->checkpoint = get_u64(d, v, "checkpoint", INT64_MAX);
 	m->lineage = get_u64(d, v, "lineage", UINT64_MAX);

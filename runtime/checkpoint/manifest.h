@@ -56,7 +56,8 @@ int wr_manifest_put(const struct wr_manifest *m, struct wr_bytes *out);
 int wr_manifest_of(const struct wr_value *value, struct wr_arena *arena, struct wr_manifest *out);
 /* The bytes of a whole blob, end included. WR_OK or WR_EFATAL. */
 int wr_manifest_encode(const struct wr_manifest *m, struct wr_bytes *out);
-/* Everything in *out lives in `arena`. WR_EUSER: these bytes are no manifest, or of a newer version. */
+/* Everything in *out lives in `arena`. WR_EUSER: these bytes are no manifest;
+ * WR_EFATAL: a newer program's. */
 int wr_manifest_decode(const void *p, size_t len, struct wr_arena *arena, struct wr_manifest *out);
 /* A name that no other checkpoint has: lineage and number. */
 enum { WR_MANIFEST_IDENTITY = 40 };

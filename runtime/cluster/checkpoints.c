@@ -588,10 +588,18 @@ int wr_checkpoints_finish(struct wr_checkpoints *c)
 	rc = manifest_of(c, p->checkpoint, true, &p->manifest);
 	if (rc != WR_OK)
 		return rc;
-	wr_ioqueue_post(c->queue, &p->io);
-	while (!atomic_load(&p->state))
-		wr_loop_wait(c->job->loop, UINT64_MAX);
-	return p->state == PUBLISH_OK ? WR_OK : wr_error_set(WR_EFATAL, "%s", p->error);
+	for (uint32_t failures = 0;; failures++) {
+		atomic_store(&p->state, 0);
+		wr_ioqueue_post(c->queue, &p->io);
+		while (!atomic_load(&p->state))
+			wr_loop_wait(c->job->loop, UINT64_MAX);
+		if (p->state == PUBLISH_OK)
+			return WR_OK;
+		if (failures == c->o.tolerable)
+			return wr_error_set(WR_EFATAL, "%s", p->error);
+		wr_warn("checkpoint", "that the job has ended could not be written, and is tried again: %s",
+			p->error);
+	}
 }
 
 /* ---- life ---- */

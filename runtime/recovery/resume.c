@@ -57,7 +57,7 @@ static int look_at_home(struct wr_resume *r)
 	if (!r->looked)
 		r->before = r->newest;
 	r->looked = true;
-	if (never && (rc == WR_EUSER || (rc == WR_OK && r->manifest.checkpoint <= r->before)))
+	if (never && (rc < 0 || (rc == WR_OK && r->manifest.checkpoint <= r->before)))
 		return WR_END;
 	if (rc == WR_EUSER)
 		return wr_error_set(rc, "%s: %s; begin anew with --resume=never, or in another folder",

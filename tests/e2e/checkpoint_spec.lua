@@ -358,12 +358,23 @@ describe("a folder of checkpoints", function()
       local expected = run ""
       local full = ("--checkpoint-every 50ms --fault %s:2=28"):format(point)
       refused("--dir state --restart none --log-level error " .. full, "No space left on device", "rate=200000", 1)
+      assert.equal("", (shell.run("find " .. folder .. "/state -name '*.part' -o -empty -name '*.state'")))
       local out, code, err = run("--dir more --checkpoint-failures 3 --log-level warn " .. full, "rate=200000")
       assert.equal(0, code, err)
       assert.truthy(err:find("No space left on device", 1, true), err)
       assert.equal(sorted(expected), sorted(out))
     end)
   end
+
+  it("on which the end of the job cannot be written is tried again, as often as checkpoints may fail", function()
+    write("job.lua", 'local weir = require "weir"\nlocal job = weir.job "one"\n'
+      .. 'job:source(weir.from { 1, 2 }):sink(weir.print())\nreturn job\n')
+    refused("--dir a --restart none --fault blob.rename:2=28", "No space left on device", nil, 1)
+    local out, code, err = run "--dir b --checkpoint-failures 1 --fault blob.rename:2=28"
+    assert.equal(0, code, err)
+    assert.equal("1\n2\n", out)
+    assert.equal("", (run "--dir b"))
+  end)
 
   it("in which files may not grow any more fails the job, too", function()
     write("job.lua", sum)

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 #include <cmocka.h>
 #include "base/error.h"
 #include "base/log.h"
@@ -279,6 +281,75 @@ static void a_checkpoint_whose_log_is_missing_does_not_hold(void **state)
 	b->ops->free(b);
 }
 
+/* As wr_block_put does it: header of 24 bytes, checksum over it and the padded payload. */
+static void seal(uint8_t *block, size_t payload)
+{
+	XXH3_state_t state;
+	uint64_t sum;
+
+	XXH3_64bits_reset(&state);
+	XXH3_64bits_update(&state, block, 24);
+	XXH3_64bits_update(&state, block + 32, (payload + 7) & ~(size_t)7);
+	sum = XXH3_64bits_digest(&state);
+	memcpy(block + 24, &sum, sizeof sum);
+}
+
+static void one_of_a_newer_program_is_no_damage(void **state)
+{
+	char ids[VERTICES + 1][WR_HISTORY_ID];
+	struct wr_blobs *b;
+
+	(void)state;
+	two_checkpoints(&b, ids);
+	for (uint32_t i = 0; i < VERTICES + 1; i++) {
+		struct wr_bytes bytes = WR_BYTES_EMPTY;
+		struct wr_arena arena;
+		struct wr_manifest m;
+		uint64_t newest;
+		uint32_t len;
+
+		read_all(b, ids[i], &bytes);
+		memcpy(&len, bytes.data + 20, sizeof len);
+		bytes.data[4]++;
+		seal(bytes.data, len);
+		replace(b, ids[i], bytes.data, bytes.len);
+		wr_arena_init(&arena, &mem);
+		assert_int_equal(wr_history_latest(b, &arena, &m, &newest), WR_EFATAL);
+		assert_non_null(strstr(wr_error_text(), "it was written by a newer program"));
+		wr_arena_deinit(&arena);
+		bytes.data[4]--;
+		seal(bytes.data, len);
+		replace(b, ids[i], bytes.data, bytes.len);
+		assert_int_equal(latest(b), 4);
+		wr_bytes_deinit(&bytes);
+	}
+	b->ops->free(b);
+}
+
+static void a_manifest_that_names_blobs_outside_of_its_folder_is_none(void **state)
+{
+	static const char *const ids[] = {"/etc/passwd", "../x", "chk-1/../../x", "chk-1/..",
+					  ".",		 "",	 "chk-1//x"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+		struct wr_manifest_task task = {ids[i], 1};
+		struct wr_manifest_stage stage = {.uid = "a", .name = "a"};
+		struct wr_manifest_vertex vertex = {"v", 1, 128, &stage, 1, &task};
+		struct wr_manifest m = {
+		    .checkpoint = 1, .job = "job", .script = "", .vertices = &vertex, .vertex_count = 1};
+		struct wr_bytes bytes = WR_BYTES_EMPTY;
+		struct wr_arena arena;
+
+		wr_arena_init(&arena, &mem);
+		assert_int_equal(wr_manifest_encode(&m, &bytes), WR_OK);
+		assert_int_equal(wr_manifest_decode(bytes.data, bytes.len, &arena, &m), WR_EUSER);
+		assert_non_null(strstr(wr_error_text(), "no good 'blob'"));
+		wr_bytes_deinit(&bytes);
+		wr_arena_deinit(&arena);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -287,6 +358,8 @@ int main(void)
 	    cmocka_unit_test(a_name_that_only_resembles_a_checkpoint_is_none),
 	    cmocka_unit_test(a_log_belongs_to_the_checkpoints_that_name_it),
 	    cmocka_unit_test(a_checkpoint_whose_log_is_missing_does_not_hold),
+	    cmocka_unit_test(one_of_a_newer_program_is_no_damage),
+	    cmocka_unit_test(a_manifest_that_names_blobs_outside_of_its_folder_is_none),
 	};
 
 	wr_log_setup(WR_LOG_ERROR, false);
