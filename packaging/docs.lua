@@ -263,6 +263,14 @@ local function put_kit(files)
   put_class(files, "weir.Test", "t", "A job in a test")
 end
 
+-- What the script of `weir savepoint edit` is given.
+local function put_savepoints(files)
+  put '\n## Savepoints\n'
+  put_text(files["weir.savepoint_edit"].top)
+  put_class(files, "weir.EditedSavepoint", "sp", "A savepoint under edit")
+  put_class(files, "weir.SavepointOperator", "operator", "An operator of it")
+end
+
 local function write_all(lua, stdlib)
   local files = {}
   for _, path in ipairs(files_under(lua)) do
@@ -309,6 +317,7 @@ local function write_all(lua, stdlib)
     end
   end
   put_kit(files)
+  put_savepoints(files)
   put_rest(public_paths)
   return (table.concat(out, "\n"):gsub("\n\n\n+", "\n\n")) .. "\n"
 end

@@ -473,7 +473,7 @@ local function address(item, state, position)
     .. (state.kind == "list" and position or "")
 end
 
--- The items of a key group by key and address: { json, shown } each.
+-- The items of a key group by key and address. Texts are made of those only that differ.
 local function group_of(sp, operator, broadcast, group, wanted)
   local out, order = {}, {}
   if not operator then return out, order end
@@ -494,15 +494,29 @@ local function group_of(sp, operator, broadcast, group, wanted)
       local name = saved.key_bytes(item) .. "\0" .. saved.namespace_bytes(item) .. "\0"
         .. address(item, state, position)
       order[#order + 1] = name
-      out[name] = {
-        state = state.name, key = sp:key_json(item), place = place_text(sp, state, item, position),
-        value = state == TIMERS and ("%s time %.0f"):format(timer_kind(item),
-          tonumber(item.time)) or sp:value_json(item),
-        is_timer = state == TIMERS,
-      }
+      out[name] = { sp = sp, item = item, state = state, position = position }
     end
   end
   return out, order
+end
+
+local function same(a, b)
+  if a.state == TIMERS then return true end -- its time is in its address
+  local x, y = a.item, b.item
+  return x.shape == y.shape and saved.body_bytes(x) == saved.body_bytes(y) or a.sp:value_json(x) == b.sp:value_json(y)
+end
+
+-- What is said of an item.
+local function told(it)
+  if not it then return nil end
+  if not it.item then return it end
+  local is_timer = it.state == TIMERS
+  return {
+    state = it.state.name, key = it.sp:key_json(it.item), is_timer = is_timer,
+    place = place_text(it.sp, it.state, it.item, it.position),
+    value = is_timer and ("%s time %.0f"):format(timer_kind(it.item), tonumber(it.item.time))
+      or it.sp:value_json(it.item),
+  }
 end
 
 local SIGNS = { added = "+", removed = "-", changed = "~" }
@@ -555,7 +569,7 @@ local function diff_operator(a, b, pair, wanted, say)
       for _, name in ipairs(before_order) do
         local was, is = before[name], after[name]
         if not is then say(pair.uid, "removed", was, nil) end
-        if is and is.value ~= was.value then say(pair.uid, "changed", was, is) end
+        if is and not same(was, is) then say(pair.uid, "changed", was, is) end
       end
       for _, name in ipairs(after_order) do
         if not before[name] then say(pair.uid, "added", nil, after[name]) end
@@ -588,7 +602,7 @@ function M.diff(o, operands)
   local ENOUGH = {}
   local function say(uid, what, before, after)
     counts[what] = counts[what] + 1
-    put((o.json and change_json or change_text)(uid, what, before, after), "\n")
+    put((o.json and change_json or change_text)(uid, what, told(before), told(after)), "\n")
     left = left - 1
     if left <= 0 then error(ENOUGH, 0) end
   end
@@ -617,7 +631,7 @@ function M.edit(o, operands)
     counts.file = o.output
     put(jsontext.encode(counts), "\n")
   else
-    put(("%s: %d values changed, %d added, %d left behind\n"):format(o.output, counts.changed, counts.added,
+    put(("%s: values: %d changed, %d added, %d left behind\n"):format(o.output, counts.changed, counts.added,
       counts.removed))
   end
 end

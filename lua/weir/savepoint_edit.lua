@@ -7,6 +7,8 @@
 ---     visits:rename "sessions"
 ---   end
 ---
+--- `sp.args` has what stands behind on the command line as key=value, `sp.job` is the job's name and may be set.
+---
 --- It only says so; then the savepoint is walked once, a key group at a time, and written anew.
 
 local codec = require "weir.internal.codec"

@@ -130,7 +130,7 @@ describe("weir savepoint edit", function()
       '{"even":30,"seen":[30],"sum":1030,"user":"dora"}',
     }, "\n"), out)
     -- changed: two sums, two odd pages; left behind: bob's sum and page, three first visits; added: four
-    assert.equal("new.weir: 4 values changed, 4 added, 5 left behind\n", told)
+    assert.equal("new.weir: values: 4 changed, 4 added, 5 left behind\n", told)
   end)
 
   it("drops states and operators, which then begin anew, and so does their source", function()
