@@ -469,7 +469,9 @@ function M.make(job, given)
   end
   local policy_of = policies(job, given)
   local checkpoint = job.options.checkpoint
-  check.graph(job, policy_of, given.checkpoints or given.checkpoints ~= nil and checkpoint and checkpoint.dir ~= nil)
+  local checkpoints = given.checkpoints -- nil: nobody is about to run it
+  if checkpoints == false then checkpoints = checkpoint ~= nil and checkpoint.dir ~= nil end
+  check.graph(job, policy_of, checkpoints)
   local settled = settle(job, given)
   local links = links_of(job, settled)
   local graph = place(job, settled, links)

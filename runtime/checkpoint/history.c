@@ -12,8 +12,6 @@
 #include "base/log.h"
 #include "checkpoint/block.h"
 
-#define LOGS "logs"
-
 static struct wr_mem mem = WR_MEM_INIT("checkpoint.history");
 
 void wr_history_manifest_id(uint64_t checkpoint, char id[WR_HISTORY_ID])
@@ -29,7 +27,7 @@ void wr_history_blob_id(uint64_t checkpoint, uint32_t vertex, uint32_t subtask, 
 
 void wr_history_log_id(const char *uid, uint32_t log, uint64_t after, char id[WR_HISTORY_ID])
 {
-	snprintf(id, WR_HISTORY_ID, LOGS "/%016" PRIx64 "-%" PRIu32 "-%" PRIu64,
+	snprintf(id, WR_HISTORY_ID, WR_HISTORY_LOGS "/%016" PRIx64 "-%" PRIu32 "-%" PRIu64,
 		 (uint64_t)XXH3_64bits(uid, strlen(uid)), log, after);
 }
 
@@ -300,7 +298,7 @@ static int remove_log(void *arg, const char *name)
 	char id[WR_HISTORY_ID + 256], *at = id;
 	bool named;
 
-	snprintf(id, sizeof id, LOGS "/%.255s", name);
+	snprintf(id, sizeof id, WR_HISTORY_LOGS "/%.255s", name);
 	named = l->count && bsearch(&at, l->kept, l->count, sizeof *l->kept, by_text);
 	if (!dash || !wr_history_log_may_go(strtoull(dash + 1, NULL, 10), l->complete, named))
 		return WR_OK;
@@ -320,7 +318,7 @@ static int remove_logs(struct wr_blobs *blobs, const uint64_t *kept, uint32_t co
 {
 	struct logs l = {.blobs = blobs, .complete = count ? kept[0] : 0};
 	bool there = false;
-	int rc = blobs->ops->list(blobs, LOGS, any, &there);
+	int rc = blobs->ops->list(blobs, WR_HISTORY_LOGS, any, &there);
 
 	if (rc != WR_OK || !there)
 		return rc;
@@ -330,7 +328,7 @@ static int remove_logs(struct wr_blobs *blobs, const uint64_t *kept, uint32_t co
 	if (rc == WR_OK && l.count)
 		qsort(l.kept, l.count, sizeof *l.kept, by_text);
 	if (rc == WR_OK)
-		rc = blobs->ops->list(blobs, LOGS, remove_log, &l);
+		rc = blobs->ops->list(blobs, WR_HISTORY_LOGS, remove_log, &l);
 	wr_arena_deinit(&l.arena);
 	return rc;
 }

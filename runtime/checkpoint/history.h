@@ -14,6 +14,7 @@
 #include "checkpoint/manifest.h"
 
 enum { WR_HISTORY_ID = 64 };
+#define WR_HISTORY_LOGS "logs" /* folder of what checkpoints name beside their own */
 
 void wr_history_manifest_id(uint64_t checkpoint, char id[WR_HISTORY_ID]);
 void wr_history_blob_id(uint64_t checkpoint, uint32_t vertex, uint32_t subtask, char id[WR_HISTORY_ID]);

@@ -627,7 +627,7 @@ static int count_log(void *arg, const char *name)
 
 	if (strncmp(name, c->prefix, strlen(c->prefix)))
 		return WR_OK;
-	snprintf(id, sizeof id, "logs/%.255s", name);
+	snprintf(id, sizeof id, WR_HISTORY_LOGS "/%.255s", name);
 	rc = c->blobs->ops->open(c->blobs, id, &view);
 	if (rc != WR_OK)
 		return rc < 0 ? rc : WR_OK;
@@ -647,7 +647,7 @@ int wr_epoch_log_count(struct wr_blobs *blobs, const char *uid, uint64_t lineage
 	wr_history_log_id(uid, log, 0, id);
 	id[strlen(id) - 1] = 0;
 	c.prefix = strchr(id, '/') + 1;
-	rc = blobs->ops->list(blobs, "logs", count_log, &c);
+	rc = blobs->ops->list(blobs, WR_HISTORY_LOGS, count_log, &c);
 	*rows = c.rows;
 	if (rc == WR_OK && !c.found)
 		rc = wr_error_set(WR_EUSER, "the log of epoch %" PRIu64 " is gone", last);

@@ -53,7 +53,7 @@ struct sink {
 	uint64_t skip;	   /* rows to be dropped, which were committed by a job that got further */
 	uint32_t failures; /* of one commit, in a row */
 	bool wanted;	   /* a checkpoint was asked for */
-	bool failed;
+	bool failed, opened;
 };
 
 static struct wr_mem mem = WR_MEM_INIT("commit.sink");
@@ -130,20 +130,18 @@ static void work(struct wr_iojob *job)
 		snprintf(c->text, sizeof c->text, "%s", wr_error_text());
 }
 
+/* It is done before it is said: who hears of it may post the next. */
 static void work_done(struct wr_iojob *job)
 {
 	struct committer *c = (struct committer *)job;
+	bool mails = c->mails;
 
-	if (c->mails) {
-		if (wr_stage_mail(c->stage, WR_LETTER_DONE, NULL, 0) != WR_OK)
-			wr_err(c->stage->env->task, "the end of a commit is not heard of: %s",
-			       wr_error_text());
-		return;
-	}
 	pthread_mutex_lock(&c->mutex);
 	c->is_done = true;
 	pthread_cond_signal(&c->done);
 	pthread_mutex_unlock(&c->mutex);
+	if (mails && wr_stage_mail(c->stage, WR_LETTER_DONE, NULL, 0) != WR_OK)
+		wr_err(c->stage->env->task, "the end of a commit is not heard of: %s", wr_error_text());
 }
 
 /* ---- the task's thread: giving it work ---- */
@@ -163,18 +161,23 @@ static int answer(const struct sink *k)
 	return k->c.rc < 0 ? wr_error_set(k->c.rc, "%s", k->c.text) : WR_OK;
 }
 
-/* Only before the first row: nothing else happens meanwhile. */
-static int post_and_wait(struct sink *k, enum work what)
+static int wait_done(struct sink *k)
 {
 	struct committer *c = &k->c;
 
-	post(k, what, false);
 	pthread_mutex_lock(&c->mutex);
 	while (!c->is_done)
 		pthread_cond_wait(&c->done, &c->mutex);
 	pthread_mutex_unlock(&c->mutex);
 	c->busy = false;
 	return answer(k);
+}
+
+/* Only before the first row and behind the last: nothing else happens meanwhile. */
+static int post_and_wait(struct sink *k, enum work what)
+{
+	post(k, what, false);
+	return wait_done(k);
 }
 
 static void tell(struct wr_stage *s)
@@ -577,7 +580,7 @@ static int remove_log(void *blobs, const char *name)
 {
 	char id[WR_HISTORY_ID + 256];
 
-	snprintf(id, sizeof id, "logs/%.255s", name);
+	snprintf(id, sizeof id, WR_HISTORY_LOGS "/%.255s", name);
 	return ((struct wr_blobs *)blobs)->ops->remove(blobs, id);
 }
 
@@ -586,8 +589,8 @@ static void close_folder(struct sink *k)
 	if (!*k->folder)
 		return;
 	if (k->blobs) {
-		k->blobs->ops->list(k->blobs, "logs", remove_log, k->blobs);
-		k->blobs->ops->remove(k->blobs, "logs");
+		k->blobs->ops->list(k->blobs, WR_HISTORY_LOGS, remove_log, k->blobs);
+		k->blobs->ops->remove(k->blobs, WR_HISTORY_LOGS);
 		k->blobs->ops->free(k->blobs);
 	}
 	rmdir(k->folder);
@@ -610,6 +613,7 @@ static int start(struct wr_stage *s)
 					 .uid = uid_of(s),
 					 .lineage = lineage_of(s),
 					 .log = s->env->subtask};
+	int rc;
 
 	if (!takes_checkpoints(s) && open_folder(k) != WR_OK)
 		return wr_error_code();
@@ -626,7 +630,9 @@ static int start(struct wr_stage *s)
 	if (!k->commits || !k->log || !k->c.queue)
 		return wr_error_code();
 	k->c.fresh = !d || !d->restore;
-	return post_and_wait(k, OPEN);
+	rc = post_and_wait(k, OPEN);
+	k->opened = rc == WR_OK;
+	return rc;
 }
 
 int wr_sink_open(struct wr_stage *s, struct wr_target *target)
@@ -646,12 +652,32 @@ int wr_sink_open(struct wr_stage *s, struct wr_target *target)
 	return start(s);
 }
 
+/* A job that is stopped hears that its last checkpoint holds, and ends: what that covers is committed still.
+ * What fails here is committed by the next run. */
+static void commit_rest(struct sink *k)
+{
+	int rc = WR_OK;
+
+	if (k->c.busy) {
+		rc = wait_done(k);
+		if (rc == WR_OK && k->c.what == COMMIT)
+			wr_commits_done(k->commits);
+	}
+	while (rc == WR_OK && !k->failed && wr_commits_next(k->commits, &k->c.epoch)) {
+		rc = post_and_wait(k, COMMIT);
+		if (rc == WR_OK)
+			wr_commits_done(k->commits);
+	}
+}
+
 void wr_sink_free(struct wr_stage *s)
 {
 	struct sink *k = of(s);
 
 	if (!k)
 		return;
+	if (k->opened)
+		commit_rest(k);
 	if (k->c.pool)
 		wr_iopool_free(k->c.pool);
 	if (k->c.queue)

@@ -189,6 +189,16 @@ describe("an exactly-once sink whose job begins at an older checkpoint", functio
     assert.truthy(twice > 0)
   end)
 
+  it("has in a savepoint what was not committed yet", function()
+    write("job.lua", numbers)
+    killed("--dir state --checkpoint-every 10ms -p 2", "rate=20000", "commit.begin:4")
+    local _, code, err = shell.run(("cd %s && %s savepoint --dir state -o here.weir && rm -rf state"):format(folder, shell.weir))
+    assert.equal(0, code, err)
+    _, code, err = run("--dir elsewhere --from here.weir -p 3", "")
+    assert.equal(0, code, err)
+    all_once()
+  end)
+
   it("notices each byte of a log that is another, and goes on from the checkpoint before", function()
     write("job.lua", numbers)
     killed("--dir state --checkpoint-every 10ms", "rate=20000", "commit.begin:3")

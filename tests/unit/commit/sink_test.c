@@ -341,6 +341,21 @@ static void rows_are_in_the_target_once_a_checkpoint_covers_them(void **state)
 	bench_free(b);
 }
 
+static void what_the_last_checkpoint_of_a_job_covers_is_committed_although_it_ends(void **state)
+{
+	struct bench *b = begun();
+
+	(void)state;
+	for (uint64_t n = 1; n <= 3; n++) {
+		give(b, (int64_t)n, 1);
+		barrier(b, n, NULL);
+	}
+	give(b, 100, 1); /* of no checkpoint */
+	complete(b, 3);
+	bench_free(b); /* nobody hears of the first commit any more */
+	target_has(3, 6);
+}
+
 static void C28_the_end_waits_for_a_checkpoint_behind_the_last_row_and_for_its_commit(void **state)
 {
 	struct bench *b = begun();
@@ -613,6 +628,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    T(rows_are_in_the_target_once_a_checkpoint_covers_them),
+	    T(what_the_last_checkpoint_of_a_job_covers_is_committed_although_it_ends),
 	    T(C28_the_end_waits_for_a_checkpoint_behind_the_last_row_and_for_its_commit),
 	    T(without_checkpoints_all_is_committed_at_the_end),
 	    T(C22_a_restart_commits_what_is_missing_and_nothing_twice),
