@@ -206,6 +206,7 @@ describe("bash completion", function()
 
   it("knows verbs, options, choices and scripts, from the program", function()
     assert.equal("graph\n", complete "weir gr")
+    assert.equal("checkpoint\n", complete "weir checkp")
     assert.equal("--buffer-timeout\n", complete "weir run --buffer-t")
     assert.equal("json table raw\n", complete 'weir run --format ""')
     assert.equal("jobs/word_count.lua\n", complete "weir run jobs/wor")
