@@ -115,9 +115,9 @@ end)
 
 describe("an exactly-once sink whose job begins at an older checkpoint", function()
   --- A run that is killed behind its n-th commit; gives the numbers of the checkpoints that hold, in order.
-  local function begin(every)
+  local function begin()
     write("job.lua", numbers)
-    killed(("--dir state --checkpoint-every %s"):format(every or "10ms"), "rate=20000", "commit.done:4")
+    killed("--dir state --checkpoint-every 10ms", "rate=10000", "commit.done:3")
     local numbers_of = {}
     for n in shell.run(("cd %s/state && ls -d chk-*/manifest"):format(folder)):gmatch "chk%-(%d+)" do
       numbers_of[#numbers_of + 1] = tonumber(n)
@@ -191,7 +191,7 @@ describe("an exactly-once sink whose job begins at an older checkpoint", functio
 
   it("has in a savepoint what was not committed yet", function()
     write("job.lua", numbers)
-    killed("--dir state --checkpoint-every 10ms -p 2", "rate=20000", "commit.begin:4")
+    killed("--dir state --checkpoint-every 10ms -p 2", "rate=10000", "commit.begin:3")
     local _, code, err = shell.run(("cd %s && %s savepoint --dir state -o here.weir && rm -rf state"):format(folder, shell.weir))
     assert.equal(0, code, err)
     _, code, err = run("--dir elsewhere --from here.weir -p 3", "")

@@ -34,6 +34,8 @@ static struct {
 	bool was_fresh; /* what the last open was told */
 } target;
 
+static pthread_mutex_t target_mutex = PTHREAD_MUTEX_INITIALIZER; /* two sinks may commit side by side */
+
 static uint64_t *mark_of(const struct wr_mark *m)
 {
 	char name[WR_MARK_TEXT];
@@ -50,15 +52,19 @@ static uint64_t *mark_of(const struct wr_mark *m)
 static int target_open(struct wr_target *t, bool fresh)
 {
 	(void)t;
+	pthread_mutex_lock(&target_mutex);
 	target.was_fresh = fresh;
+	pthread_mutex_unlock(&target_mutex);
 	return WR_OK;
 }
 
 static int target_last(struct wr_target *t, const struct wr_mark *mark, uint64_t *epoch)
 {
 	(void)t;
+	pthread_mutex_lock(&target_mutex);
 	target.asked++;
 	*epoch = *mark_of(mark);
+	pthread_mutex_unlock(&target_mutex);
 	return WR_OK;
 }
 
@@ -68,7 +74,7 @@ static int target_commit(struct wr_target *t, const struct wr_mark *mark, uint64
 	int64_t taken[ROWS];
 	uint32_t count = 0;
 	const uint8_t *p, *end;
-	int rc, fails = target.fails;
+	int rc, fails;
 
 	(void)t;
 	while ((rc = wr_epoch_rows_next(rows, &p, &end)) == WR_OK)
@@ -76,6 +82,8 @@ static int target_commit(struct wr_target *t, const struct wr_mark *mark, uint64
 			memcpy(&taken[count++], wr_elem_body((const struct wr_elem *)p), 8);
 	if (rc != WR_END)
 		return rc;
+	pthread_mutex_lock(&target_mutex);
+	fails = target.fails;
 	target.fails = WR_OK;
 	if (fails == WR_OK || target.stores) {
 		memcpy(&target.rows[target.count], taken, count * sizeof *taken);
@@ -84,6 +92,7 @@ static int target_commit(struct wr_target *t, const struct wr_mark *mark, uint64
 		assert_true(*mark_of(mark) < epoch);
 		*mark_of(mark) = epoch;
 	}
+	pthread_mutex_unlock(&target_mutex);
 	return fails == WR_OK ? WR_OK : wr_error_set(fails, "the target is away");
 }
 
