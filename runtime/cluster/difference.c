@@ -2,6 +2,7 @@
 /* difference: see difference.h. */
 #include "cluster/difference.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
@@ -137,6 +138,28 @@ static int kind_changed(const struct place *p, const struct wr_value *was, const
 	    wr_value_str(was, "kind", kinds[WR_STATE_MAP]), wr_value_str(is, "kind", kinds[WR_STATE_MAP]));
 }
 
+/* What an operator in C keeps the state for, and the version of the declaration (recovery/contract.h). */
+static int check_use(const struct place *p, const struct wr_value *was, const struct wr_value *is)
+{
+	const char *before = wr_value_str(was, "layout", ""), *after = wr_value_str(is, "layout", "");
+	int64_t version = wr_value_int(was, "version", 1), next = wr_value_int(is, "version", 1);
+	const char *uid = p->stage->operators[0].uid;
+
+	if (*before && strcmp(before, after))
+		return wr_error_set(
+		    WR_EUSER,
+		    "what operator \"%s\" keeps is for (%s), and is of no use for (%s): give the "
+		    "new one another uid",
+		    uid, before, after);
+	if (next < version)
+		return wr_error_set(WR_EUSER,
+				    "state '%s' of operator \"%s\" was declared as version %" PRIi64
+				    ", and is now declared as version %" PRIi64
+				    ": there is no way back from a migration",
+				    wr_value_str(was, "name", ""), uid, version, next);
+	return WR_OK;
+}
+
 /* The states that `from` declares and how they stand in `to`, which has the same uid or is nothing. Named
  * once of each pair: what is in both only on the way from before to after. */
 static int compare_states(struct wr_difference *d, const char *which, const struct place *from,
@@ -156,6 +179,8 @@ static int compare_states(struct wr_difference *d, const char *which, const stru
 		else if (strcmp(wr_value_str(&list->items[i], "kind", ""), wr_value_str(other, "kind", "")))
 			rc = kind_changed(from, &list->items[i], other);
 		else
+			rc = check_use(from, &list->items[i], other);
+		if (other && rc == WR_OK)
 			rc = add(d, WR_STATE_CHANGED, from, name, NULL);
 	}
 	return rc;

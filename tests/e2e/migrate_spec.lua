@@ -174,4 +174,30 @@ describe("a state with versions", function()
     assert.equal(2, code)
     assert.truthy(err:find('weir.state.value: "migrate" is for a "version" above 1', 1, true), err)
   end)
+
+  it("is migrated in a running job that is given the newer script, and there is no way back", function()
+    job("s = weir.state.value { version = 2, migrate = function(old) return { n = old.n * 1000 } end }",
+      "ctx:emit { user = v.user, s = ctx.s:get() }")
+    shell.run(("mv %s/job.lua %s/job2.lua"):format(folder, folder))
+    job("s = weir.state.value()", "ctx.s:set { n = v.n } ctx:emit { n = v.n }")
+    visits("a", { { "ann", 1 }, { "bob", 2 } })
+    write("later", '{"user":"ann","n":0}\n{"user":"bob","n":0}\n{"user":"ann","n":0}\n')
+    local weir_path = shell.weir:sub(1, 1) == "/" and shell.weir or shell.run("pwd"):gsub("\n", "") .. "/" .. shell.weir
+    local out, code, err = shell.run(([[cd %s; export WEIR_RUNTIME_DIR=%s/run; W='%s'
+      $W run -q --dir state --checkpoint-every 50ms job.lua >out & job=$!
+      until [ $(wc -l <out) = 2 ]; do sleep 0.01; done
+      $W reload --yes visits job2.lua >said 2>&1 || echo failed >>said
+      mv later in/b.ndjson
+      until [ $(wc -l <out) = 5 ]; do sleep 0.01; done
+      $W reload --yes visits job.lua >>said 2>&1 || echo refused >>said
+      kill -INT $job; wait $job; cat out]]):format(folder, folder, weir_path))
+    local said = shell.read(folder .. "/said")
+    assert.equal(0, code, out .. err .. said)
+    assert.equal('{"n":1}\n{"n":2}\n{"s":{"n":1000},"user":"ann"}\n{"s":{"n":1000},"user":"ann"}\n{"s":{"n":2000},"user":"bob"}',
+      sorted(out))
+    assert.is_nil(said:find("failed", 1, true), said)
+    assert.truthy(said:find("was declared as version 2, and is now declared as version 1: there is no way back from a migration",
+      1, true), said)
+    assert.truthy(said:find "refused\n$", said)
+  end)
 end)
