@@ -302,6 +302,14 @@ end
 
 local function is_absent(v) return v == nil or v == weir.null end
 
+-- A number is not the text that shows it: said where the table has the other of the two.
+local function other_type(partners, key)
+  local other = type(key) == "number" and ("%.14g"):format(key) or type(key) == "string" and tonumber(key)
+  if not other or not partners:get(other) then return "" end
+  return (", but the %s %s: records and table must agree in the field's type"):format(
+    type(other) == "string" and "text" or "number", other)
+end
+
 --- Each record with the one of a table that has its key; null is no key. The table is a stream with an end, such
 --- as a file, which is read whole before the first record, and then held by each subtask. The stream needs neither
 --- key nor time.
@@ -330,7 +338,8 @@ function M.lookup(opts)
       if not is_absent(key) then partner = ctx.partners:get(key) end
       if partner == nil and o.missing ~= "keep" then
         if o.missing == "drop" then return end
-        error(("joins.lookup: nothing in the table has %s = %s"):format(o.key, tostring(key)), 0)
+        error(("joins.lookup: nothing in the table has %s = %s%s"):format(o.key, tostring(key),
+          other_type(ctx.partners, key)), 0)
       end
       local result = o.join(rec, partner)
       if result ~= nil then ctx:emit(result) end

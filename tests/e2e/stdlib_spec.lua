@@ -211,6 +211,12 @@ describe("a lookup join", function()
     assert.matches('joins.lookup: a record of the table has no field "id"', err)
   end)
 
+  it("says that the table has the same key as text", function()
+    local _, code, err = lookup('missing = "fail",', "", nil, '{"id":"7","name":"ann"}\n')
+    assert.equal(1, code)
+    assert.matches("nothing in the table has id = 7, but the text 7: records and table must agree in the field's type", err)
+  end)
+
   it("has an empty table, too", function()
     assert.equal('{"n":1}\n{"n":2}\n{"n":3}\n{"n":4}\n', (lookup('missing = "keep",', "", nil, "")))
   end)
