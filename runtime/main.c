@@ -245,6 +245,11 @@ static int run_attempts(struct wr_attempts *attempts, struct wr_report *report,
 	return status;
 }
 
+static void hurry(void)
+{
+	alarm(PATIENCE_S);
+}
+
 static int run_plan(struct wr_config *c, const struct wr_draw_options *script, const struct wr_plan *plan,
 		    struct wr_bundle *bundle)
 {
@@ -256,7 +261,8 @@ static int run_plan(struct wr_config *c, const struct wr_draw_options *script, c
 	struct wr_serving serving = {.reached = {.plan = plan,
 						 .script = script->path,
 						 .directory = wr_config_str(c, "dir"),
-						 .clock = wr_clock_system()}};
+						 .clock = wr_clock_system(),
+						 .hurry = hurry}};
 	char hash[24];
 	int rc = report ? open_recording(c, plan, &recording) : WR_EFATAL, status;
 

@@ -403,6 +403,10 @@ int wr_cli_cancel(const struct wr_config *c, int argc, char **argv)
 	if (rc != WR_OK)
 		return rc;
 	rc = await(&s, "{\"verb\":\"cancel\"}");
+	if (rc != WR_OK && wr_client_ended(s.to.client)) { /* it could not even say so */
+		snprintf(s.status, sizeof s.status, "cancelled");
+		rc = WR_OK;
+	}
 	wr_client_close(s.to.client);
 	return rc == WR_OK ? say_end(c, &s, NULL) : rc;
 }

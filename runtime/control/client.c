@@ -17,6 +17,7 @@ struct wr_client {
 	struct wr_bytes in;
 	size_t taken; /* of `in`, by the line that was given last */
 	struct wr_messages *messages;
+	bool ended;
 	char id[WR_SOCKET_ID];
 };
 
@@ -92,7 +93,7 @@ static int read_more(struct wr_client *c, uint64_t deadline_ns, bool *end)
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 		return WR_OK;
 	c->in.len += n > 0 ? (size_t)n : 0;
-	*end = n <= 0;
+	*end = c->ended = n <= 0;
 	return WR_OK;
 }
 
@@ -170,6 +171,11 @@ int wr_client_ask(struct wr_client *c, const char *request, struct wr_said *out)
 			rc = wr_client_receive(c, -1, out);
 		while (rc == WR_AGAIN);
 	return rc;
+}
+
+bool wr_client_ended(const struct wr_client *c)
+{
+	return c->ended;
 }
 
 void wr_client_await_end(struct wr_client *c)

@@ -24,5 +24,7 @@ int wr_client_send(struct wr_client *c, const char *request);
 int wr_client_receive(struct wr_client *c, int timeout_ms, struct wr_said *out);
 /* Sends, passes over what is progress, and gives the answer. */
 int wr_client_ask(struct wr_client *c, const char *request, struct wr_said *out);
+/* The job has closed its end. */
+bool wr_client_ended(const struct wr_client *c);
 /* Waits until the job has closed its end, which it does when it holds nothing any more. */
 void wr_client_await_end(struct wr_client *c);

@@ -234,6 +234,7 @@ static void cancel(struct wr_call *call, const struct wr_value *request, void *a
 	}
 	wr_attempts_stop(r->attempts);
 	wr_attempts_stop(r->attempts);
+	r->hurry();
 }
 
 static const char *status_of(const struct wr_reached *r, int rc)

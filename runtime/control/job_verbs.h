@@ -24,6 +24,9 @@ struct wr_reached {
 	const char *script;    /* its path */
 	const char *directory; /* of its checkpoints, or NULL */
 	struct wr_clock *clock;
+	/* The process is to end soon, whatever still holds it: a function that does not return, a pipe that
+	 * nobody reads. */
+	void (*hurry)(void);
 	uint64_t start_ns;
 	/* ours */
 	struct wr_ending *endings; /* calls that are answered when the job has ended */

@@ -325,6 +325,23 @@ describe("weir cancel", function()
   end)
 end)
 
+describe("weir cancel", function()
+  it("ends a job whose function does not return", function()
+    write("job.lua", [[
+      local weir = require "weir"
+      local job = weir.job { name = "spins" }
+      job:source(weir.generate { rate = 1000, fn = function(i) return { v = i } end })
+        :map(function(r) while r.v > 20 do end return r end):sink(weir.print())
+      return job
+    ]])
+    local job = start "-q --buffer-timeout 0 job.lua"
+    job:await_line()
+    assert.truthy(done("cancel spins"):find "^spins%-%d+: cancelled\n$")
+    assert.equal("130", select(2, job:await_end()))
+    assert.equal("", done "list")
+  end)
+end)
+
 describe("a job that failed and waits to be run again", function()
   it("answers, and is stopped", function()
     write("job.lua", [[
