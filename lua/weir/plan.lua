@@ -413,6 +413,8 @@ local function describe_stage(graph, stage)
   else
     described.options = native_options(node.options)
     if node.projects then described.options.reads = reads_of(graph, node.id) end
+    -- a sink's functions are no others in a running job: it is built anew
+    if node.kind == "lua_sink" then described.options.functions = require("weir.internal.code").of(node) end
     if node.kind == "print" then described.options.format = described.options.format or graph.format end
   end
   describe_key(described, node)

@@ -77,6 +77,7 @@ static int boot(struct lua_sink *k)
 	for (int i = OPEN; i <= TOP; i++)
 		lua_getfield(L, ERROR + 1, names[i]);
 	lua_remove(L, ERROR + 1);
+	k->vm->bundle = NULL; /* a job with other functions may have another; all of ours is loaded */
 	WR_ASSERT(lua_gettop(L) == TOP);
 	return WR_OK;
 }

@@ -398,3 +398,15 @@ describe("the second drawing of a script", function()
     assert.matches("state n value.* is now .*state n list", planner.difference(drawn "value", drawn "list"))
   end)
 end)
+
+describe("the functions of a sink of the script's", function()
+  it("are part of what its stage is, so that a running job is not told others", function()
+    local function options_of(commit)
+      local plan = draw.plan(source .. 's:sink(weir.sink { last_committed = function() end, commit = ' .. commit .. ' })')
+      local last = plan.vertices[#plan.vertices]
+      return last.stages[#last.stages].options
+    end
+    assert.same(options_of "function() return 1 end", options_of "function() return 1 end")
+    assert.not_same(options_of "function() return 1 end", options_of "function() return 2 end")
+  end)
+end)
