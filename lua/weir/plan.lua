@@ -223,7 +223,7 @@ local stateful_kinds = {
 -- What the state of an operator in C is made for: these options must be the same when it is restored.
 local laid_out_by = {
   aggregate = { "fn", "field" },
-  window = { "window", "time", "size", "slide", "offset", "gap", "early_time", "aggregates" },
+  window = { "window", "time", "size", "slide", "offset", "gap", "early_time", "every", "purge", "aggregates" },
   interval_aggregate = { "from", "to", "kind", "aggregates" },
 }
 

@@ -104,6 +104,14 @@ function Operator:drop()
   self.sp.by_uid[self.uid] = nil
 end
 
+-- What windows keep is a form of their own, which an operator in C believes.
+local function check_open(self, state)
+  if state.layout and not state.layout:match "^[%a_]+$" and not state.layout:match "^[%a_]+, field " then
+    fail('state "%s" of operator "%s" is in a form of its own (%s): it can be dropped, not changed', state.name,
+      self.uid, state.layout)
+  end
+end
+
 --- Leaves a state behind.
 ---@param name string
 function Operator:drop_state(name)
@@ -137,6 +145,7 @@ end
 ---@param opts? { version: integer } of the state's declaration that the values are made for
 function Operator:map(name, fn, opts)
   local state = find_state(self, name)
+  check_open(self, state)
   callable("what values are mapped with", fn)
   local before, uid = state.map_with, self.uid
   state.map_with = before and function(value, key, at)
@@ -203,6 +212,7 @@ end
 ---@param entry? any of a map
 function Operator:put(name, key, value, entry)
   local state = find_state(self, name)
+  check_open(self, state)
   local k, e = canonical("a key", key), entry_of(state, entry)
   if value == nil then fail("put sets a value; to remove one, map it to nil") end
   state.puts = state.puts or { order = {}, at = {} }
@@ -220,6 +230,7 @@ end
 ---@param fn fun(record: table): any, any, any
 function Operator:load(name, path, fn)
   local state = find_state(self, name)
+  check_open(self, state)
   text("the path of a file", path)
   callable("what makes key and value of a record", fn)
   if state.index and not state.cleared then

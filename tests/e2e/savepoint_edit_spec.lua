@@ -230,6 +230,35 @@ describe("weir savepoint edit", function()
     assert.equal("997\n998\n999\n", done "run -q --from new.weir job.lua")
   end)
 
+  it("maps the sums that C keeps, but not its windows, which can be dropped", function()
+    write("job.lua", [[
+      local weir = require "weir"
+      local job = weir.job { name = "kept", max_parallelism = 128 }
+      local source = job:source(weir.generate { count = 1000, rate = tonumber(job.args.rate), fn = function(i)
+        return { k = i % 2, v = 1, ts = i } end }):uid "numbers"
+      source:key_by "k":sum("v", { emit = "final" }):uid "sum":sink(weir.print())
+      source:watermarks(weir.watermark.ascending { field = "ts" }):key_by "k":window(weir.window.tumbling "1h")
+        :aggregate { n = weir.agg.count() }:uid "window":sink(weir.print())
+      return job]])
+    local _, code = weir "run -q --dir state --checkpoint-every 20ms job.lua rate=2000 --fault checkpoint.complete:4=kill"
+    assert.equal(137, code)
+    done "savepoint --dir state -o x.weir"
+    write("fix.lua", [[return function(sp)
+      sp:operator "sum":map("value", function(value, key) return value + 10000 * (key + 1) end) end]])
+    done "savepoint edit x.weir fix.lua -o edited.weir"
+    local out = done "run -q --from edited.weir job.lua"
+    assert.truthy(out:find('{"k":0,"v":10500}', 1, true) and out:find('{"k":1,"v":20500}', 1, true), out)
+    for _, change in ipairs { 'map("value", function(v) return v end)', 'put("value", 1, "x")' } do
+      refused('fix.lua:1: state "value" of operator "window" is in a form of its own (window tumbling, ',
+        ('return function(sp) sp:operator "window":%s end'):format(change))
+    end
+    write("fix.lua", 'return function(sp) sp:operator "window":drop() end')
+    done "savepoint edit x.weir fix.lua -o edited.weir"
+    out = done "run -q --from edited.weir job.lua"
+    assert.truthy(out:find('{"k":0,"v":500}', 1, true) and out:find('"window_start":0', 1, true), out)
+    assert.is_nil(out:find('"n":500', 1, true), out)
+  end)
+
   it("is one clear error where the script is wrong, and then nothing is written", function()
     begin()
     refused('fix.lua:1: x.weir has no operator "visist"; did you mean "visits"?', 'return function(sp) sp:operator "visist" end')
