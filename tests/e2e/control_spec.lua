@@ -257,6 +257,26 @@ describe("weir stop", function()
     assert.equal(200 + again, lines)
   end)
 
+  for _, order in ipairs { "ordered", "unordered" } do
+    it(("C27: what waits for an answer is asked again, and given once: %s"):format(order), function()
+      write("job.lua", ([[
+        local weir = require "weir"
+        local job = weir.job { name = "asks", max_parallelism = 128 }
+        job:source(weir.generate { rate = tonumber(job.args.rate or 1e7), count = 6000, fn = function(i) return { v = i } end })
+          :rebalance():async { capacity = 50, order = "%s", fn = function(rec)
+            weir.async.sleep((1 + rec.v %% 10) .. "ms")
+            return rec
+          end }:sink(weir.print())
+        return job
+      ]]):format(order))
+      local expected = shell.sorted(done "run -q job.lua")
+      local job = start "-q -p 2 --dir state --checkpoint-every 1h job.lua rate=5000"
+      local first = job:await_line() .. "\n"
+      done "stop asks"
+      assert.equal(expected, shell.sorted(first .. job:await_end() .. done "run -q --dir state job.lua"))
+    end)
+  end
+
   it("with --savepoint makes a file from which the job goes on elsewhere", function()
     write("job.lua", windows:gsub("tonumber%(job.args.rate%)", "tonumber(job.args.rate or 1e7)"))
     local expected = all_windows()
@@ -323,9 +343,7 @@ describe("weir cancel", function()
     assert.equal("130", select(2, job:await_end()))
     assert.equal(1, (select(2, shell.run(("test -e %s/state/chk-1/manifest"):format(folder)))))
   end)
-end)
 
-describe("weir cancel", function()
   it("ends a job whose function does not return", function()
     write("job.lua", [[
       local weir = require "weir"
