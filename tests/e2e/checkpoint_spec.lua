@@ -297,11 +297,13 @@ end)
 
 describe("a folder of checkpoints", function()
   it("belongs to one job at a time", function()
-    write("job.lua", sum)
-    local out = shell.run(([[cd %s && { %s run -q --dir state --checkpoint-every 50ms job.lua %s >/dev/null 2>&1 & }; pid=$!
-      while ! test -e state/chk-1/manifest && kill -0 $pid 2>/dev/null; do sleep 0.01; done
-      kill -STOP $pid; %s run -q --dir state job.lua 2>&1; echo "exit $?"; kill -9 $pid; wait $pid 2>/dev/null]])
-      :format(folder, shell.weir, slowly(), shell.weir))
+    write("job.lua", 'local weir = require "weir"\nlocal job = weir.job "echo"\n'
+      .. 'job:source(weir.stdin()):sink(weir.print())\nreturn job\n')
+    -- the first one runs once it has answered, and until its input is closed
+    local out = shell.run(([[cd %s && mkfifo in out && { %s run -q --dir state --buffer-timeout 0 job.lua <in >out & } &&
+      exec 3>in 4<out && echo here >&3 && read -r line <&4; echo "$line"
+      %s run -q --dir state job.lua </dev/null 2>&1; echo "exit $?"; exec 3>&-; wait]]):format(folder, shell.weir, shell.weir))
+    assert.truthy(out:find("here", 1, true), out)
     assert.truthy(out:find(") is using state", 1, true), out)
     assert.truthy(out:find("exit 2", 1, true), out)
   end)
@@ -385,11 +387,20 @@ describe("a folder of checkpoints", function()
   end)
 
   it("that is removed while the job runs fails the job", function()
-    write("job.lua", sum)
-    local out = shell.run(([[cd %s && { %s run -q --dir state --restart none --checkpoint-every 50ms job.lua rate=50000 2>&1 >/dev/null; echo "exit $?"; } &
-      while ! test -e %s/state/chk-1/manifest && kill -0 $! 2>/dev/null; do sleep 0.01; done
-      until rm -rf %s/state 2>/dev/null; do :; done; wait]]):format(folder, shell.weir, folder, folder))
-    assert.truthy(out:find("exit 1", 1, true), out)
-    assert.truthy(out:find("No such file or directory", 1, true), out)
+    write("job.lua", [[
+      local weir = require "weir"
+      local job = weir.job "endless"
+      local removed
+      job:source(weir.generate { rate = 10000, fn = function(i) return { v = i } end }):map(function(r)
+        if r.v % 100 == 0 and not removed and io.open "state/chk-1/manifest" then
+          removed = os.execute "until rm -rf state 2>/dev/null; do :; done"
+        end
+        return r
+      end):sink(weir.discard())
+      return job
+    ]])
+    local _, code, err = run "--unsafe --dir state --restart none --checkpoint-every 20ms"
+    assert.equal(1, code, err)
+    assert.truthy(err:find("No such file or directory", 1, true), err)
   end)
 end)
