@@ -81,7 +81,18 @@ end
 
 ---------------------------------------------------------------- numbers
 
-local function plus(a, b) return a + b end
+local function rounded(v)
+  return type(v) == "number" and not (v == math.floor(v) and v >= -2 ^ 53 and v <= 2 ^ 53)
+end
+
+-- As the operators in C add: exactly with an integer, until a number is none or 64 bits are not enough.
+local function plus(a, b)
+  if type(a) == "number" and type(b) == "number" then return a + b end
+  if rounded(a) or rounded(b) then return tonumber(a) + tonumber(b) end
+  local sum = a + b
+  if (a >= 0) == (b >= 0) and (sum >= 0) ~= (a >= 0) then return tonumber(a) + tonumber(b) end
+  return sum
+end
 
 --- How many records.
 ---@return weir.Aggregate
@@ -92,7 +103,7 @@ function M.count()
   }
 end
 
---- The sum of a numeric field; of integers exact.
+--- The sum of a numeric field; of integers, and of whole numbers with them, exact.
 ---@param field string
 ---@return weir.Aggregate
 function M.sum(field)
@@ -102,7 +113,7 @@ function M.sum(field)
     pick = function(rec) return number(rec, field) end,
     fold = function(acc, v)
       if acc == nil then return v end
-      return acc + v
+      return plus(acc, v)
     end,
   }
 end

@@ -319,7 +319,9 @@ local function of_field(fn, whole_record)
   end
 end
 
---- The sum of a field for each key: { key…, field = sum }.
+--- The sum of a field for each key: { key…, field = sum }. Integers (int64_t, whole numbers of JSON beyond 2^53)
+--- are added exactly, with whole numbers as well; the sum is a number once it meets one that is not whole, or outgrows
+--- 64 bits.
 ---@param field string
 ---@param opts? weir.AggregateOptions
 ---@return weir.Stream

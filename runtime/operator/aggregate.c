@@ -14,6 +14,7 @@
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
+#include "record/number.h"
 #include "operator/operators.h"
 
 static struct wr_mem mem = WR_MEM_INIT("operator.aggregate");
@@ -272,14 +273,21 @@ static double as_number(const struct wr_cell *c)
 	return c->type == WR_T_I64 ? (double)c->i64 : c->f64;
 }
 
-/* Sum of integers is exact and stays an integer until it meets a number or overflows. */
+static bool whole(const struct wr_cell *c, int64_t *to)
+{
+	*to = c->i64;
+	return c->type == WR_T_I64 || wr_number_whole(c->f64, to);
+}
+
+/* With an integer the sum is exact, and an integer, until it meets a number that is none or overflows. */
 static void add(struct wr_cell *into, const struct wr_cell *v)
 {
-	int64_t sum;
+	int64_t x, y, sum;
 
-	if (into->type == WR_T_I64 && v->type == WR_T_I64 &&
-	    !__builtin_add_overflow(into->i64, v->i64, &sum)) {
+	if ((into->type == WR_T_I64 || v->type == WR_T_I64) && whole(into, &x) && whole(v, &y) &&
+	    !__builtin_add_overflow(x, y, &sum)) {
 		into->i64 = sum;
+		into->type = WR_T_I64;
 		return;
 	}
 	into->f64 = as_number(into) + as_number(v);
@@ -341,7 +349,8 @@ static int update_number(struct wr_stage *s, const struct wr_elem *row, struct w
 		add(result, &v);
 		if (WR_UNLIKELY(result->type != v.type)) {
 			a->mixed = true;
-			body = wr_state_put(s->store, 0, a->number_shape, 8);
+			body = wr_state_put(s->store, 0,
+					    result->type == WR_T_I64 ? a->integer_shape : a->number_shape, 8);
 			if (!body)
 				return WR_EFATAL;
 		}

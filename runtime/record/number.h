@@ -19,6 +19,14 @@ static inline bool wr_number_ok(uint64_t bits)
 
 	return magnitude <= 0x7ff0000000000000ULL || magnitude == WR_NAN_BITS;
 }
+/* Is `d` a whole number that no rounding made? Then it can be added to integers exactly. */
+static inline bool wr_number_whole(double d, int64_t *to)
+{
+	if (!(d >= -0x1p53 && d <= 0x1p53))
+		return false;
+	*to = (int64_t)d;
+	return (double)*to == d;
+}
 /* Bits to write for the double with the bits `bits`. */
 static inline uint64_t wr_number_bits(uint64_t bits)
 {

@@ -4,6 +4,7 @@
 #include <math.h>
 #include "base/assert.h"
 #include "base/error.h"
+#include "record/number.h"
 
 static const char *const names[] = {"count", "sum", "avg", "min", "max", "stddev"};
 static const uint8_t slots_of[] = {1, 2, 2, 2, 2, 3};
@@ -108,19 +109,26 @@ static double number(uint64_t slot, uint64_t type)
 	return type == WR_T_I64 ? (double)(int64_t)slot : f64_of(slot);
 }
 
-/* The sum of integers is exact and stays an integer until it meets a number or overflows. */
+static bool whole(uint64_t slot, uint64_t type, int64_t *to)
+{
+	*to = (int64_t)slot;
+	return type == WR_T_I64 || wr_number_whole(f64_of(slot), to);
+}
+
+/* With an integer the sum is exact, and an integer, until it meets a number that is none or overflows. */
 static void sum(uint64_t *into, uint64_t value, uint64_t type)
 {
-	int64_t both;
+	int64_t x, y, both;
 
 	if (WR_LIKELY(into[1] == WR_T_F64 && type == WR_T_F64)) {
 		into[0] = slot_of(f64_of(into[0]) + f64_of(value));
 	} else if (!into[1]) {
 		into[0] = value;
 		into[1] = type;
-	} else if (into[1] == WR_T_I64 && type == WR_T_I64 &&
-		   !__builtin_add_overflow((int64_t)into[0], (int64_t)value, &both)) {
+	} else if (whole(into[0], into[1], &x) && whole(value, type, &y) &&
+		   !__builtin_add_overflow(x, y, &both)) {
 		into[0] = (uint64_t)both;
+		into[1] = WR_T_I64;
 	} else {
 		into[0] = slot_of(number(into[0], into[1]) + number(value, type));
 		into[1] = WR_T_F64;

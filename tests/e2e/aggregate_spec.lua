@@ -28,6 +28,15 @@ describe("a sum", function()
       sums '{ k = "a", v = 9007199254740993LL }, { k = "a", v = 2LL }')
   end)
 
+  it("of an integer and whole numbers is exact, and a number once one is not whole", function()
+    assert.equal('{"k":"a","v":9007199254740993}\n{"k":"a","v":9007199254740994}\n{"k":"a","v":9007199254740995}\n',
+      sums '{ k = "a", v = 9007199254740993LL }, { k = "a", v = 1 }, { k = "a", v = 1 }')
+    assert.equal('{"k":"a","v":2}\n{"k":"a","v":9007199254740995}\n{"k":"a","v":9007199254740996}\n',
+      sums '{ k = "a", v = 2 }, { k = "a", v = 9007199254740993LL }, { k = "a", v = 1 }')
+    assert.equal('{"k":"a","v":3}\n{"k":"a","v":3.5}\n{"k":"a","v":5.5}\n',
+      sums '{ k = "a", v = 3LL }, { k = "a", v = 0.5 }, { k = "a", v = 2LL }')
+  end)
+
   it("of integers goes on as a number where it outgrows its type", function()
     assert.equal('{"k":"a","v":9223372036854775807}\n{"k":"a","v":9.223372036854776e+18}\n',
       sums '{ k = "a", v = 9223372036854775807LL }, { k = "a", v = 1LL }')

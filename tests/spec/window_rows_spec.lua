@@ -306,6 +306,18 @@ describe("an aggregate", function()
     assert.equal('{"v":{"id":"9","n":9}}', of('agg.max_by "n"', "5@1 9@2 b9@3"))
     assert.equal('{"v":[{"id":"9","n":9},{"id":"5","n":5}]}', of('agg.top(2, "n")', "5@1 1@2 9@3"))
   end)
+  it("sum is exact with integers, and a number once one is not whole", function()
+    local sum = require("weir.agg").sum "n"
+    local function of_all(...)
+      local acc
+      for i = 1, select("#", ...) do acc = sum.fold(acc, (select(i, ...))) end
+      return acc
+    end
+    assert.equal(9007199254740995LL, of_all(1, 9007199254740993LL, 1))
+    assert.equal(5.5, of_all(3LL, 0.5, 2LL))
+    assert.equal(9223372036854775808, of_all(9223372036854775807LL, 1))
+    assert.equal(9007199254740995LL, sum.merge(2, 9007199254740993LL))
+  end)
   it("string_agg joins texts", function()
     assert.equal('{"v":"a-b-c"}', of('agg.string_agg("id", "-")', "a@1 b@2 c@3"))
   end)
