@@ -238,25 +238,23 @@ static int try_again(struct wr_stage *s, enum work what)
 	return WR_OK;
 }
 
+/* A run that is played back hears of it when the recorded one did: then it waits here. */
 static int on_done(struct wr_stage *s)
 {
 	struct sink *k = of(s);
-	int rc = WR_OK;
+	int rc;
 
-	k->c.busy = false;
+	if (!k->c.busy)
+		return WR_OK;
+	rc = wait_done(k);
 	if (k->c.rc < 0 && k->c.what != SEAL)
 		return try_again(s, k->c.what);
-	k->failures = k->c.what == COMMIT ? 0 : k->failures;
-	switch (k->c.what) {
-	case ASK:
+	if (k->c.what == ASK)
 		wr_commits_answer(k->commits, k->c.epoch.lineage, k->c.epoch.log, k->c.mark);
-		break;
-	case COMMIT:
+	if (k->c.what == COMMIT) {
+		k->failures = 0;
 		wr_commits_done(k->commits);
 		wr_metric_add(&s->ops_stats[0].commits, 1);
-		break;
-	default:
-		rc = answer(k);
 	}
 	if (rc == WR_OK)
 		pump(s);
