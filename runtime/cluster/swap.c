@@ -160,6 +160,8 @@ int wr_swap_letter(struct wr_swap *s, const struct wr_letter *l)
 
 	if (rc != WR_OK || s->failed)
 		return rc;
+	if (!wr_swap_is_open(s)) /* it crossed the end of probation: a failure like any other */
+		return wr_error_set(WR_EUSER, "%.*s", (int)why.text.len, why.text.p);
 	s->failed = true;
 	snprintf(s->error, sizeof s->error, "%.*s", (int)why.text.len, why.text.p);
 	return WR_OK;

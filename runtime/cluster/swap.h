@@ -44,7 +44,7 @@ int wr_swap_begin(struct wr_swap *s, const struct wr_swap_options *o);
 void wr_swap_settle(struct wr_swap *s);
 /* wr_swap_begin may be called. */
 bool wr_swap_is_idle(const struct wr_swap *s);
-/* RETURNED. */
+/* RETURNED. WR_EUSER: probation is over, and the job fails. */
 int wr_swap_letter(struct wr_swap *s, const struct wr_letter *l);
 /* Does what is due. */
 void wr_swap_work(struct wr_swap *s, uint64_t now_ns);
