@@ -432,16 +432,6 @@ static int update(struct wr_stage *s, const struct wr_elem *row)
 	return rc != WR_OK || a->final ? rc : emit_number(s, result, row->ts);
 }
 
-static int bad_row(struct wr_stage *s, const struct wr_elem *row, int code)
-{
-	char why[512];
-
-	if (code != WR_EUSER)
-		return code;
-	snprintf(why, sizeof why, "%s", wr_error_text());
-	return wr_stage_bad_row(s, 0, row, NULL, 0, NULL, why, code);
-}
-
 static int one_row(struct wr_stage *s, const struct wr_elem *row, const struct wr_short_key *key)
 {
 	int rc = WR_OK;
@@ -452,7 +442,7 @@ static int one_row(struct wr_stage *s, const struct wr_elem *row, const struct w
 		rc = wr_store_set_row(s->store, s->keyer, row);
 	if (rc == WR_OK)
 		rc = update(s, row);
-	return WR_LIKELY(rc == WR_OK) ? WR_OK : bad_row(s, row, rc);
+	return WR_LIKELY(rc == WR_OK) ? WR_OK : wr_stage_refused_row(s, row, rc);
 }
 
 /* What each of the `n` rows from p adds to its key, if they all are plain: usual keys, numbers in the same

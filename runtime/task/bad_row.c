@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bad_row: what becomes of a row that failed: the job fails, the row is left out, or it goes to
  * the dead letters with its error and origin. Task's thread. */
+#include <stdio.h>
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
@@ -146,4 +147,14 @@ int wr_stage_bad_row(struct wr_stage *s, uint32_t op, const struct wr_elem *row,
 	}
 	wr_bytes_deinit(&shown);
 	return rc;
+}
+
+int wr_stage_refused_row(struct wr_stage *s, const struct wr_elem *row, int code)
+{
+	char why[512];
+
+	if (code != WR_EUSER)
+		return code;
+	snprintf(why, sizeof why, "%s", wr_error_text());
+	return wr_stage_bad_row(s, 0, row, NULL, 0, NULL, why, code);
 }

@@ -233,6 +233,10 @@ struct wr_stage {
 int wr_stage_bad_row(struct wr_stage *s, uint32_t op, const struct wr_elem *row, const void *raw,
 		     size_t raw_len, const char *origin, const char *error, int code);
 
+/* The same of operator 0 for a row that was refused with `code`, in words that are this thread's error. What
+ * is no fault of the row (not WR_EUSER) is given back as it is. */
+int wr_stage_refused_row(struct wr_stage *s, const struct wr_elem *row, int code);
+
 /* The keyer of input 1 where its key has other names (the plan's `key2`), else NULL; the caller's. WR_OK, or
  * WR_EFATAL with the error set. */
 int wr_stage_second_keyer(const struct wr_stage *s, struct wr_keyer **keyer);

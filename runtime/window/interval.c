@@ -12,7 +12,6 @@
  * Right rows often come just behind the end of their interval. So that each does not make an entry of its own
  * for a moment, what a key had stays, without its interval, for as long again, a minute at most.
  */
-#include <stdio.h>
 #include "base/assert.h"
 #include "base/error.h"
 #include "window/joined.h"
@@ -198,16 +197,6 @@ static int take_right(struct wr_stage *s, const struct wr_elem *row, const struc
 	return rc;
 }
 
-static int bad_row(struct wr_stage *s, const struct wr_elem *row, int code)
-{
-	char why[512];
-
-	if (code != WR_EUSER)
-		return code;
-	snprintf(why, sizeof why, "%s", wr_error_text());
-	return wr_stage_bad_row(s, 0, row, NULL, 0, NULL, why, code);
-}
-
 static int rows(struct wr_stage *s, struct wr_rows *rows)
 {
 	struct interval *v = s->state;
@@ -223,7 +212,7 @@ static int rows(struct wr_stage *s, struct wr_rows *rows)
 			int rc =
 			    rows->input ? take_right(s, row, &v->keys[i]) : take_left(s, row, &v->keys[i]);
 
-			if (WR_UNLIKELY(rc != WR_OK) && (rc = bad_row(s, row, rc)) != WR_OK)
+			if (WR_UNLIKELY(rc != WR_OK) && (rc = wr_stage_refused_row(s, row, rc)) != WR_OK)
 				return rc;
 			rows->p += row->len;
 		}

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stage: the stage around windows; see engine.h. */
-#include <stdio.h>
 #include "base/assert.h"
 #include "base/error.h"
 #include "window/engine.h"
@@ -89,16 +88,6 @@ static int time_of(struct wr_window *w, const struct wr_elem *row, int64_t *ts)
 	return wr_error_set(WR_EUSER, "the record's timestamp %lld is no time", (long long)*ts);
 }
 
-static int bad_row(struct wr_stage *s, const struct wr_elem *row, int code)
-{
-	char why[512];
-
-	if (code != WR_EUSER)
-		return code;
-	snprintf(why, sizeof why, "%s", wr_error_text());
-	return wr_stage_bad_row(s, 0, row, NULL, 0, NULL, why, code);
-}
-
 static int rows(struct wr_stage *s, struct wr_rows *rows)
 {
 	struct wr_window *w = s->state;
@@ -120,7 +109,7 @@ static int rows(struct wr_stage *s, struct wr_rows *rows)
 
 			if (WR_LIKELY(rc == WR_OK))
 				rc = w->ops->take(w, row, &w->keys[i], ts);
-			if (WR_UNLIKELY(rc != WR_OK) && (rc = bad_row(s, row, rc)) != WR_OK)
+			if (WR_UNLIKELY(rc != WR_OK) && (rc = wr_stage_refused_row(s, row, rc)) != WR_OK)
 				return rc;
 			rows->p += row->len;
 		}

@@ -33,6 +33,11 @@ local function forbidden(name, instead)
   end
 end
 
+-- A library of which nothing is open: each of its functions says so when it is called.
+local function closed(library)
+  return setmetatable({}, { __index = function(_, name) return forbidden(library .. "." .. tostring(name)) end })
+end
+
 -- Addresses differ from run to run, so texts never show them.
 local function masked_tostring(v)
   local text = tostring(v)
@@ -180,8 +185,8 @@ function M.environment(path)
     env.os = copy(os)
     env.os.exit, env.os.setlocale = exit, setlocale
   end
-  local closed_io = setmetatable({}, { __index = function(_, name) return forbidden("io." .. tostring(name)) end })
-  env.io = opened and copy(io) or closed_io
+  env.io = opened and copy(io) or closed "io"
+  env.debug, env.jit = closed "debug", closed "jit"
   env.print = function(...)
     local parts = {}
     for i = 1, select("#", ...) do parts[i] = masked_tostring((select(i, ...))) end
