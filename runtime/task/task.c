@@ -112,12 +112,19 @@ static int not_yet(struct wr_task *t, uint64_t checkpoint)
 
 static int on_barrier(struct wr_task *t, uint32_t channel, const struct wr_elem *e)
 {
+	unsigned actions;
+
 	if (t->second_left)
 		return not_yet(t, (uint64_t)e->ts);
 	t->barrier_payload = 0;
 	if (wr_elem_body_len(e) >= sizeof t->barrier_payload)
 		memcpy(&t->barrier_payload, wr_elem_body(e), sizeof t->barrier_payload);
-	return on_barriers(t, channel, wr_barriers_on_barrier(t->barriers, channel, (uint64_t)e->ts));
+	actions = wr_barriers_on_barrier(t->barriers, channel, (uint64_t)e->ts);
+	/* at least once, too: what new functions made must not come to those before */
+	if (t->barrier_payload & WR_TRIGGER_SWAP && !(actions & WR_BARRIER_PASS) &&
+	    wr_barriers_pending(t->barriers) == (uint64_t)e->ts)
+		actions |= WR_BARRIER_BLOCK;
+	return on_barriers(t, channel, actions);
 }
 
 static int on_channel_end(struct wr_task *t, uint32_t channel)
