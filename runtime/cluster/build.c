@@ -222,12 +222,13 @@ static bool has_sibling(const struct wr_plan *p, uint32_t edge)
 	return false;
 }
 
-static int make_writer(struct making *m, uint32_t edge, uint32_t stage, uint32_t op)
+/* `channels`: room for those of the edge. */
+static int make_writer_in(struct making *m, uint32_t edge, uint32_t stage, uint32_t op,
+			  struct wr_channel **channels)
 {
 	struct wr_job *j = m->job;
 	const struct wr_plan_edge *e = &j->o.plan->edges[edge];
 	uint32_t tos = j->o.plan->vertices[e->to].parallelism, lanes, log2;
-	struct wr_channel **channels = room(j, tos, sizeof(struct wr_channel *));
 	struct origin *origin = room(j, 1, sizeof *origin);
 	struct wr_writer_options o = {.name = e->name,
 				      .partitioning = e->partitioning,
@@ -241,7 +242,7 @@ static int make_writer(struct making *m, uint32_t edge, uint32_t stage, uint32_t
 				      .on_bad_row = on_bad_row,
 				      .arg = origin};
 
-	if (!channels || !origin)
+	if (!origin)
 		return WR_EFATAL;
 	*origin = (struct origin){m->runner, stage, op};
 	for (uint32_t to = 0; to < tos; to++)
@@ -262,6 +263,17 @@ static int make_writer(struct making *m, uint32_t edge, uint32_t stage, uint32_t
 	if (o.timeout_us >= 0 && o.timeout_us < m->def.timeout_us_min)
 		m->def.timeout_us_min = o.timeout_us;
 	return WR_OK;
+}
+
+static int make_writer(struct making *m, uint32_t edge, uint32_t stage, uint32_t op)
+{
+	const struct wr_plan *p = m->job->o.plan;
+	uint32_t tos = p->vertices[p->edges[edge].to].parallelism;
+	struct wr_channel **channels = wr_alloc(&mem, tos * sizeof *channels);
+	int rc = channels ? make_writer_in(m, edge, stage, op, channels) : WR_EFATAL;
+
+	wr_free(&mem, channels);
+	return rc;
 }
 
 /* ---- stages ---- */
