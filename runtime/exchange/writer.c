@@ -15,8 +15,7 @@ static struct wr_mem mem = WR_MEM_INIT("exchange.writers");
 
 enum { COPY_INLINE_MAX = 128 };
 
-struct lane {
-	struct wr_channel *channel;
+struct lane {			  /* that of its number in `channels` */
 	struct wr_buffer *buffer; /* partly filled, or NULL */
 	uint64_t since_ns;	  /* when a flush first saw it partly filled; 0 = not yet */
 	bool full;		  /* a buffer was pushed because it was full: others may follow */
@@ -118,8 +117,6 @@ struct wr_writer *wr_writer_new(const struct wr_writer_options *o)
 		return NULL;
 	}
 	memcpy(w->channels, o->channels, o->channel_count * sizeof *w->channels);
-	for (uint32_t i = 0; i < w->lane_count; i++)
-		w->lanes[i].channel = o->channels[i];
 	if (o->partitioning == WR_REBALANCE) /* P9; rescale starts at 0 (P10) */
 		w->next = wr_rand_below(&w->rand, o->channel_count);
 	return w;
@@ -148,7 +145,7 @@ static void lane_push(struct wr_writer *w, struct lane *l)
 	wr_metric_add(&w->bytes, b->len);
 	wr_metric_add(&w->rows, b->row_count);
 	if (w->partitioning != WR_BROADCAST) {
-		w->lost |= wr_channel_push(l->channel, b) != WR_OK;
+		w->lost |= wr_channel_push(w->channels[l - w->lanes], b) != WR_OK;
 		return;
 	}
 	if (w->channel_count > 1)
