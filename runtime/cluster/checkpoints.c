@@ -426,6 +426,8 @@ static int do_action(struct wr_checkpoints *c, const struct wr_coordinator_actio
 {
 	switch (a->act) {
 	case WR_COORDINATOR_TRIGGER:
+		if (c->job->left) /* its tasks rest, and are about to end */
+			return WR_OK;
 		return begin(c, a->checkpoint, now_ns);
 	case WR_COORDINATOR_ABORT:
 		abort_one(c, a);
