@@ -13,9 +13,7 @@ struct wr_commits {
 	uint32_t log;
 	uint64_t newest;   /* number given out last that we know of */
 	uint64_t complete; /* newest checkpoint that holds */
-	bool held;
-	uint64_t held_at; /* what was complete when the trial began */
-	bool under_way;	  /* the first of the list */
+	bool under_way;	   /* the first of the list */
 	struct entry {
 		struct wr_epoch e;
 		bool known; /* the mark does not cover it */
@@ -138,15 +136,9 @@ void wr_commits_complete(struct wr_commits *c, uint64_t number)
 		c->complete = number;
 }
 
-/* Up to here epochs may be committed. */
-static uint64_t due(const struct wr_commits *c)
-{
-	return c->held ? c->held_at : c->complete;
-}
-
 bool wr_commits_next(struct wr_commits *c, struct wr_epoch *out)
 {
-	if (c->under_way || !c->count || !c->list[0].known || c->list[0].e.number > due(c))
+	if (c->under_way || !c->count || !c->list[0].known || c->list[0].e.number > c->complete)
 		return false;
 	c->under_way = true;
 	*out = c->list[0].e;
@@ -190,27 +182,10 @@ static uint64_t bytes_up_to(const struct wr_commits *c, uint64_t number)
 
 uint64_t wr_commits_lag(const struct wr_commits *c)
 {
-	return bytes_up_to(c, due(c));
+	return bytes_up_to(c, c->complete);
 }
 
 uint64_t wr_commits_bytes(const struct wr_commits *c)
 {
 	return bytes_up_to(c, UINT64_MAX);
-}
-
-/* ---- trying new code ---- */
-
-void wr_commits_hold(struct wr_commits *c, bool held)
-{
-	c->held = held;
-	c->held_at = c->complete;
-}
-
-void wr_commits_drop_behind(struct wr_commits *c, uint64_t number)
-{
-	WR_ASSERT(c->held && number >= c->held_at);
-	while (c->count && c->list[c->count - 1].e.number > number)
-		c->count--;
-	if (c->complete > number)
-		c->complete = number;
 }

@@ -75,11 +75,3 @@ bool wr_commits_named(const struct wr_commits *c, uint32_t i, struct wr_epoch *o
 uint64_t wr_commits_lag(const struct wr_commits *c);
 /* Bytes of all that is named. */
 uint64_t wr_commits_bytes(const struct wr_commits *c);
-
-/* ---- trying new code: logs are kept and nothing is committed, until the trial is over ---- */
-
-/* While held nothing becomes due; what is under way goes on. */
-void wr_commits_hold(struct wr_commits *c, bool held);
-/* The trial failed, and the job goes back to barrier `number`: what was logged behind it is forgotten. Only
- * while held, and nothing behind `number` was complete before. */
-void wr_commits_drop_behind(struct wr_commits *c, uint64_t number);

@@ -24,7 +24,6 @@ struct block {
 	uint64_t after;
 	uint64_t number; /* of the last of its epoch, else 0 */
 	uint64_t count;	 /* of the epoch's rows, in the last */
-	bool drops;	 /* the epoch came to nothing */
 	struct wr_bytes shapes, rows;
 };
 
@@ -139,13 +138,7 @@ static void discard_blob(struct wr_epoch_log *l)
 
 static int write_block(struct wr_epoch_log *l, const struct block *b)
 {
-	int rc;
-
-	if (b->drops) {
-		discard_blob(l);
-		return WR_OK;
-	}
-	rc = l->blob ? WR_OK : begin_blob(l, b->after);
+	int rc = l->blob ? WR_OK : begin_blob(l, b->after);
 
 	if (rc == WR_OK)
 		rc = put(l, WR_BLOCK_SHAPES, &b->shapes);
@@ -345,19 +338,6 @@ int wr_epoch_log_cut(struct wr_epoch_log *l, uint64_t number, uint64_t *rows, ui
 	l->open->count = *rows;
 	push(l);
 	return WR_OK;
-}
-
-int wr_epoch_log_drop(struct wr_epoch_log *l)
-{
-	int rc = l->rows ? open_block(l, 0) : WR_OK;
-
-	if (!l->rows || rc != WR_OK)
-		return rc;
-	l->rows = l->bytes = 0;
-	l->said.len = 0;
-	l->open->drops = true;
-	push(l);
-	return status(l);
 }
 
 /* ---- life ---- */

@@ -38,9 +38,6 @@ int wr_epoch_log_cut(struct wr_epoch_log *l, uint64_t number, uint64_t *rows, ui
 /* Of the open epoch. */
 uint64_t wr_epoch_log_rows(const struct wr_epoch_log *l);
 uint64_t wr_epoch_log_bytes(const struct wr_epoch_log *l);
-/* Task's thread: forgets what came since the last cut. What of it was written is written over. WR_OK
- * or the error of an earlier write. */
-int wr_epoch_log_drop(struct wr_epoch_log *l);
 /* Any one thread but the task's; blocks: all that was cut is durable, or the error that keeps it from being.
  */
 int wr_epoch_log_seal(struct wr_epoch_log *l);

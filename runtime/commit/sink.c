@@ -73,11 +73,6 @@ static bool takes_checkpoints(const struct wr_stage *s)
 	return s->env->durable && s->env->durable->blobs;
 }
 
-bool wr_sink_is(const struct wr_stage *s)
-{
-	return s->ops->settle == wr_sink_settle;
-}
-
 void wr_mark_text(const struct wr_mark *m, char text[WR_MARK_TEXT])
 {
 	size_t len = strlen(m->uid);
@@ -419,20 +414,6 @@ int wr_sink_end(struct wr_stage *s)
 	s->awaits_checkpoint = takes_checkpoints(s) && uncovered(k);
 	tell(s);
 	return wr_epoch_log_rows(k->log) || wr_commits_named(k->commits, 0, &e) ? pause_task(s) : WR_OK;
-}
-
-/* ---- trying new code ---- */
-
-void wr_sink_hold(struct wr_stage *s, bool held)
-{
-	wr_commits_hold(of(s)->commits, held);
-	pump(s);
-}
-
-int wr_sink_drop_behind(struct wr_stage *s, uint64_t number)
-{
-	wr_commits_drop_behind(of(s)->commits, number);
-	return wr_epoch_log_drop(of(s)->log);
 }
 
 /* ---- beginning at a checkpoint ---- */

@@ -71,12 +71,3 @@ void wr_sink_free(struct wr_stage *s);
 
 /* The file sink (file_once.c). */
 extern const struct wr_stage_ops wr_file_once_ops;
-
-/* ---- trying new code (commits.h): the task's thread; of a stage made by wr_sink_open ---- */
-
-bool wr_sink_is(const struct wr_stage *s);
-/* Logs are kept and nothing is committed, until it is called with false. */
-void wr_sink_hold(struct wr_stage *s, bool held);
-/* Forgets what was logged behind barrier `number`, and what came since. Only while held. WR_OK or an error.
- */
-int wr_sink_drop_behind(struct wr_stage *s, uint64_t number);

@@ -207,44 +207,6 @@ static void a_commit_that_failed_is_tried_again_behind_its_mark(void **state)
 	wr_commits_free(c);
 }
 
-static void a_trial_commits_nothing_and_keeps_all_logs(void **state)
-{
-	(void)state;
-	c = wr_commits_new(7, 0, 0);
-	cut(1, 1);
-	wr_commits_complete(c, 1);
-	wr_commits_hold(c, true);
-	next_is(7, 0, 1); /* it was due before */
-	wr_commits_done(c);
-	cut(2, 1);
-	wr_commits_complete(c, 2);
-	next_is_none();
-	named_are(1);
-	wr_commits_hold(c, false); /* it went well */
-	next_is(7, 0, 2);
-	wr_commits_free(c);
-}
-
-static void a_trial_that_failed_leaves_no_log_behind_its_barrier(void **state)
-{
-	(void)state;
-	c = wr_commits_new(7, 0, 0);
-	wr_commits_hold(c, true);
-	cut(1, 1);
-	cut(2, 1);
-	cut(3, 1);
-	wr_commits_complete(c, 3);
-	wr_commits_drop_behind(c, 1);
-	wr_commits_hold(c, false);
-	named_are(1);
-	next_is(7, 0, 1);
-	wr_commits_done(c);
-	cut(4, 1); /* numbers do not go back */
-	wr_commits_complete(c, 4);
-	next_is(7, 0, 4);
-	wr_commits_free(c);
-}
-
 static void what_cannot_be_is_refused(void **state)
 {
 	struct wr_epoch e = {7, 0, 3, 2, 1, 1}, late = {7, 0, 10, 2, 1, 1}, torn = {7, 0, 3, 3, 1, 1};
@@ -579,8 +541,6 @@ int main(void)
 	    cmocka_unit_test(each_log_is_asked_for_and_committed_under_the_name_that_wrote_it),
 	    cmocka_unit_test(a_mark_of_another_lineage_drops_nothing),
 	    cmocka_unit_test(a_commit_that_failed_is_tried_again_behind_its_mark),
-	    cmocka_unit_test(a_trial_commits_nothing_and_keeps_all_logs),
-	    cmocka_unit_test(a_trial_that_failed_leaves_no_log_behind_its_barrier),
 	    cmocka_unit_test(what_cannot_be_is_refused),
 	    cmocka_unit_test(a_log_goes_when_no_kept_checkpoint_names_it_and_it_is_not_being_written),
 	    cmocka_unit_test(what_is_left_of_a_log_has_one_owner),

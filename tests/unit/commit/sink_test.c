@@ -537,32 +537,6 @@ static void a_commit_that_fails_for_good_fails_the_job(void **state)
 	bench_free(b);
 }
 
-static void a_trial_keeps_logs_and_commits_nothing_and_one_that_failed_leaves_none(void **state)
-{
-	struct bench *b = begun();
-
-	(void)state;
-	assert_true(wr_sink_is(&b->stage));
-	wr_sink_hold(&b->stage, true);
-	give(b, 1, 2);
-	barrier(b, 1, NULL);
-	give(b, 10, 2);
-	barrier(b, 2, NULL);
-	give(b, 100, 2);
-	complete(b, 2);
-	assert_int_equal(b->mail, 0);
-	assert_int_equal(wr_sink_drop_behind(&b->stage, 1), WR_OK);
-	wr_sink_hold(&b->stage, false);
-	assert_int_equal(hear(b, 1), WR_OK);
-	target_has(2, 3);
-	give(b, 1000, 1); /* what the former code gives instead */
-	barrier(b, 3, NULL);
-	complete(b, 3);
-	assert_int_equal(hear(b, 1), WR_OK);
-	target_has(3, 1003);
-	bench_free(b);
-}
-
 static void rows_wait_while_commits_lag_and_large_epochs_ask_for_a_checkpoint(void **state)
 {
 	struct wr_value key = {.tag = WR_V_STR, .str = {"log_max", 7}}, max = {.tag = WR_V_F64, .f64 = 200};
@@ -645,7 +619,6 @@ int main(void)
 	    T(a_checkpoint_below_the_mark_is_refused_or_its_rows_are_skipped),
 	    T(a_commit_that_may_have_happened_is_asked_for_before_it_is_tried_again),
 	    T(a_commit_that_fails_for_good_fails_the_job),
-	    T(a_trial_keeps_logs_and_commits_nothing_and_one_that_failed_leaves_none),
 	    T(rows_wait_while_commits_lag_and_large_epochs_ask_for_a_checkpoint),
 	    T(each_byte_of_a_log_that_is_another_is_noticed),
 	};
