@@ -179,7 +179,7 @@ describe("a write-ahead log", function()
 import socket, sys
 s = socket.socket()
 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-s.bind(("localhost", 0))
+s.bind(("127.0.0.1", 0))
 s.listen(1)
 print(s.getsockname()[1], flush=True)
 c, _ = s.accept()
@@ -191,7 +191,7 @@ except OSError:
 c.close()
 ]])
     write("job.lua", (job:gsub("weir.stdin { wal = true }",
-      'weir.tcp_lines { port = tonumber(job.args.port), wal = true }')))
+      'weir.tcp_lines { host = "127.0.0.1", port = tonumber(job.args.port), wal = true }')))
     local function connected(options, first, last)
       return shell.run(([[cd %s && mkfifo port$$ && { python3 server.py %d %d >port$$ & } && read port <port$$ &&
         %s run -q --dir state %s job.lua port=$port]]):format(folder, first, last, shell.weir, options))
