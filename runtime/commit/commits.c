@@ -19,6 +19,11 @@ struct wr_commits {
 		bool known; /* the mark does not cover it */
 	} * list;
 	uint32_t count, cap;
+	struct committed { /* of our lineage; each log of `list` has one */
+		uint32_t log;
+		uint64_t number; /* of its newest epoch in the target, 0 = none is known */
+	} * logs;
+	uint32_t log_count;
 };
 
 static struct wr_mem mem = WR_MEM_INIT("commit.commits");
@@ -40,7 +45,39 @@ void wr_commits_free(struct wr_commits *c)
 	if (!c)
 		return;
 	wr_free(&mem, c->list);
+	wr_free(&mem, c->logs);
 	wr_free(&mem, c);
+}
+
+static struct committed *log_of(const struct wr_commits *c, uint32_t log)
+{
+	for (uint32_t i = 0; i < c->log_count; i++)
+		if (c->logs[i].log == log)
+			return &c->logs[i];
+	return NULL;
+}
+
+/* There are few: our own, and those that were inherited. */
+static int add_log(struct wr_commits *c, uint32_t log)
+{
+	struct committed *logs;
+
+	if (log_of(c, log))
+		return WR_OK;
+	logs = wr_realloc(&mem, c->logs, (c->log_count + 1) * sizeof *logs);
+	if (!logs)
+		return WR_EFATAL;
+	c->logs = logs;
+	c->logs[c->log_count++] = (struct committed){log, 0};
+	return WR_OK;
+}
+
+static void is_committed(struct wr_commits *c, uint64_t lineage, uint32_t log, uint64_t number)
+{
+	struct committed *at = lineage == c->lineage ? log_of(c, log) : NULL;
+
+	if (at && number > at->number)
+		at->number = number;
 }
 
 /* Behind all that are as old: at the end, but for inherited ones. */
@@ -48,6 +85,8 @@ static int add(struct wr_commits *c, const struct wr_epoch *e, bool known)
 {
 	uint32_t at = c->count;
 
+	if (e->lineage == c->lineage && add_log(c, e->log) != WR_OK)
+		return WR_EFATAL;
 	if (c->count == c->cap) {
 		uint32_t cap = 2 * c->cap + 4;
 		struct entry *list = wr_realloc(&mem, c->list, cap * sizeof *list);
@@ -102,6 +141,7 @@ void wr_commits_answer(struct wr_commits *c, uint64_t lineage, uint32_t log, uin
 {
 	uint32_t kept = 0;
 
+	is_committed(c, lineage, log, mark);
 	for (uint32_t i = 0; i < c->count; i++) {
 		struct entry *at = &c->list[i];
 		bool same = same_log(&at->e, lineage, log);
@@ -112,6 +152,43 @@ void wr_commits_answer(struct wr_commits *c, uint64_t lineage, uint32_t log, uin
 		c->list[kept++] = *at;
 	}
 	c->count = kept;
+}
+
+/* ---- what is known ---- */
+
+int wr_commits_know(struct wr_commits *c, uint32_t log, uint64_t number)
+{
+	int rc = add_log(c, log);
+
+	if (rc == WR_OK)
+		is_committed(c, c->lineage, log, number);
+	return rc;
+}
+
+bool wr_commits_known(const struct wr_commits *c, uint32_t i, uint32_t *log, uint64_t *number)
+{
+	for (uint32_t at = 0; at < c->log_count; at++)
+		if (c->logs[at].number && !i--) {
+			*log = c->logs[at].log;
+			*number = c->logs[at].number;
+			return true;
+		}
+	return false;
+}
+
+uint64_t wr_commits_newest(const struct wr_commits *c, uint32_t log)
+{
+	const struct committed *at = log_of(c, log);
+
+	return at ? at->number : 0;
+}
+
+void wr_commits_lost(struct wr_commits *c, uint32_t log, uint64_t mark)
+{
+	struct committed *at = log_of(c, log);
+
+	if (at)
+		at->number = mark;
 }
 
 /* ---- running ---- */
@@ -148,6 +225,7 @@ bool wr_commits_next(struct wr_commits *c, struct wr_epoch *out)
 void wr_commits_done(struct wr_commits *c)
 {
 	WR_ASSERT(c->under_way);
+	is_committed(c, c->list[0].e.lineage, c->list[0].e.log, c->list[0].e.number);
 	c->under_way = false;
 	c->count--;
 	memmove(&c->list[0], &c->list[1], c->count * sizeof *c->list);

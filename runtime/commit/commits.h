@@ -54,6 +54,18 @@ bool wr_commits_ask(const struct wr_commits *c, uint64_t *lineage, uint32_t *log
 /* The target's answer: the epochs up to `mark` (0 = none) are in it. */
 void wr_commits_answer(struct wr_commits *c, uint64_t lineage, uint32_t log, uint64_t mark);
 
+/* ---- what is known to be in the target, of the logs of this lineage: part of checkpoints, so that a target
+ * which lost its marks is told from one that never had any ---- */
+
+/* A checkpoint says that the epochs of `log` up to `number` are in it. WR_OK or WR_EFATAL. */
+int wr_commits_know(struct wr_commits *c, uint32_t log, uint64_t number);
+/* False: no i-th log of which anything is known. */
+bool wr_commits_known(const struct wr_commits *c, uint32_t i, uint32_t *log, uint64_t *number);
+/* The newest epoch of `log` that is, 0 = none. */
+uint64_t wr_commits_newest(const struct wr_commits *c, uint32_t log);
+/* The target has less, and that is taken as it is: up to `mark`. */
+void wr_commits_lost(struct wr_commits *c, uint32_t log, uint64_t mark);
+
 /* ---- running ---- */
 
 /* What names the blob of the open epoch (struct wr_epoch.after). */

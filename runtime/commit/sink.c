@@ -328,6 +328,22 @@ static int cut(struct wr_stage *s, uint64_t number)
 	return rc;
 }
 
+static void put_committed(const struct sink *k, struct wr_bytes *out)
+{
+	uint64_t number;
+	uint32_t count = 0, log;
+
+	while (wr_commits_known(k->commits, count, &log, &number))
+		count++;
+	wr_value_put_name(out, "committed");
+	wr_value_put_list(out, count);
+	for (uint32_t i = 0; wr_commits_known(k->commits, i, &log, &number); i++) {
+		wr_value_put_list(out, 2);
+		wr_value_put_i64(out, log);
+		wr_value_put_i64(out, (int64_t)number);
+	}
+}
+
 int wr_sink_save(struct wr_stage *s, struct wr_bytes *out)
 {
 	struct sink *k = of(s);
@@ -339,7 +355,8 @@ int wr_sink_save(struct wr_stage *s, struct wr_bytes *out)
 		return rc;
 	while (wr_commits_named(k->commits, count, &e))
 		count++;
-	wr_value_put_record(out, 2);
+	wr_value_put_record(out, 3); /* in the order of names */
+	put_committed(k, out);
 	wr_value_put_name(out, "epochs");
 	wr_value_put_list(out, count);
 	for (uint32_t i = 0; wr_commits_named(k->commits, i, &e); i++) {
@@ -431,6 +448,33 @@ static bool read_epoch(const struct wr_value *v, struct wr_epoch *e)
 	return true;
 }
 
+static int malformed(void)
+{
+	return wr_error_set(WR_EUSER, "the sink's saved state is malformed");
+}
+
+/* What a former subtask knew of the logs that are ours, while the lineage goes on. */
+static int inherit_known(struct wr_stage *s, const struct wr_value *saved)
+{
+	struct sink *k = of(s);
+	uint32_t count = 0;
+	const struct wr_value *list = wr_value_list(saved, "committed", &count);
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < count && rc == WR_OK; i++) {
+		const struct wr_value *v = &list[i];
+
+		if (v->tag != WR_V_LIST || v->count != 2 || v->items[0].tag != WR_V_I64 ||
+		    v->items[1].tag != WR_V_I64 || v->items[0].i64 < 0 || v->items[1].i64 < 0)
+			return malformed();
+		if (k->lineage == s->env->durable->restore->manifest->lineage &&
+		    wr_commits_owner((uint32_t)v->items[0].i64, s->env->parallelism) == s->env->subtask)
+			rc =
+			    wr_commits_know(k->commits, (uint32_t)v->items[0].i64, (uint64_t)v->items[1].i64);
+	}
+	return rc;
+}
+
 /* The epochs of a former subtask that are ours. Logs of another store come along. */
 static int inherit(struct wr_stage *s, const struct wr_value *saved)
 {
@@ -440,11 +484,11 @@ static int inherit(struct wr_stage *s, const struct wr_value *saved)
 	bool good = saved->tag == WR_V_RECORD && wr_value_get(saved, "epochs");
 	const struct wr_value *list = good ? wr_value_list(saved, "epochs", &count) : NULL;
 	struct wr_epoch e;
-	int rc = good ? WR_OK : wr_error_set(WR_EUSER, "the sink's saved state is malformed");
+	int rc = good ? inherit_known(s, saved) : malformed();
 
 	for (uint32_t i = 0; i < count && rc == WR_OK; i++) {
 		if (!read_epoch(&list[i], &e))
-			return wr_error_set(WR_EUSER, "the sink's saved state is malformed");
+			return malformed();
 		if (wr_commits_owner(e.log, s->env->parallelism) != s->env->subtask)
 			continue;
 		rc = wr_commits_inherit(k->commits, &e);
@@ -500,20 +544,87 @@ static int restored_below(struct wr_stage *s, uint32_t log, uint64_t mark, bool 
 	return WR_OK;
 }
 
-static int ask_for_marks(struct wr_stage *s, bool same_parallelism)
+/* The target has less than the checkpoint knows to be in it: what it lost is in no log any more. */
+static int lost_its_mark(struct wr_stage *s, uint32_t log, uint64_t mark)
+{
+	struct sink *k = of(s);
+	uint64_t known = wr_commits_newest(k->commits, log);
+	const struct wr_durable *d = s->env->durable;
+	uint64_t checkpoint = d->restore->manifest->checkpoint;
+
+	if (!d->skip_committed)
+		return wr_error_set(
+		    WR_EUSER,
+		    "by checkpoint %" PRIu64 " rows up to epoch %" PRIu64
+		    " are committed, and the target's mark is %" PRIu64
+		    ": it lost rows or marks, or is another target. Bring it back, or go on without what it "
+		    "lost: --allow-duplicates commits the rows that the checkpoint has logged, which may "
+		    "be there already, --skip-committed takes them for committed; --resume=never begins "
+		    "anew",
+		    checkpoint, known, mark);
+	wr_warn(s->env->task,
+		"the target's mark is %" PRIu64 ", and epoch %" PRIu64
+		" was committed: all that checkpoint %" PRIu64 " has logged is taken for committed",
+		mark, known, checkpoint);
+	wr_commits_answer(k->commits, d->restore->manifest->lineage, log, checkpoint);
+	wr_commits_lost(k->commits, log, mark);
+	return WR_OK;
+}
+
+/* Asks for the mark of a log of the restored job. */
+static int check_mark(struct wr_stage *s, uint32_t log, bool same_parallelism)
 {
 	const struct wr_manifest *m = s->env->durable->restore->manifest;
 	struct sink *k = of(s);
-	uint64_t lineage, mark;
-	uint32_t log;
-	int rc = ask(k, m->lineage, s->env->subtask, &mark);
+	uint64_t mark;
+	int rc = ask(k, m->lineage, log, &mark);
 
+	if (rc == WR_OK && mark < wr_commits_newest(k->commits, log))
+		return lost_its_mark(s, log, mark);
 	if (rc == WR_OK && mark > m->checkpoint)
-		rc = restored_below(s, s->env->subtask, mark, same_parallelism);
+		rc = restored_below(s, log, mark, same_parallelism);
+	if (rc == WR_OK)
+		wr_commits_answer(k->commits, m->lineage, log, mark);
+	return rc;
+}
+
+/* How many logs there may be: as many as the checkpoint has subtasks or knows of, and where a later one was
+ * begun any that the job can have. */
+static uint32_t logs_max(const struct wr_stage *s, uint32_t parallelism)
+{
+	const struct wr_durable *d = s->env->durable;
+	uint32_t max = parallelism, log;
+	uint64_t number;
+
+	if (max <= s->env->subtask)
+		max = s->env->subtask + 1;
+	if (of(s)->lineage == d->restore->manifest->lineage && d->newest > d->restore->manifest->checkpoint &&
+	    s->env->max_parallelism > max)
+		max = s->env->max_parallelism;
+	for (uint32_t i = 0; wr_commits_known(of(s)->commits, i, &log, &number); i++)
+		if (log >= max)
+			max = log + 1;
+	return max;
+}
+
+static int ask_for_marks(struct wr_stage *s, uint32_t parallelism)
+{
+	const struct wr_manifest *m = s->env->durable->restore->manifest;
+	bool same_parallelism = parallelism == s->env->parallelism;
+	uint32_t max = logs_max(s, parallelism), log;
+	struct sink *k = of(s);
+	uint64_t lineage, mark;
+	int rc = WR_OK;
+
+	for (log = 0; log < max && rc == WR_OK; log++)
+		if (wr_commits_owner(log, s->env->parallelism) == s->env->subtask)
+			rc = check_mark(s, log, same_parallelism);
 	while (rc == WR_OK && wr_commits_ask(k->commits, &lineage, &log)) {
+		if (lineage == m->lineage) {
+			rc = check_mark(s, log, same_parallelism);
+			continue;
+		}
 		rc = ask(k, lineage, log, &mark);
-		if (rc == WR_OK && log != s->env->subtask && lineage == m->lineage && mark > m->checkpoint)
-			rc = restored_below(s, log, mark, same_parallelism);
 		if (rc == WR_OK)
 			wr_commits_answer(k->commits, lineage, log, mark);
 	}
@@ -533,7 +644,7 @@ int wr_sink_restore(struct wr_stage *s, const struct wr_saved_state *saved)
 			k->skip += (uint64_t)wr_value_int(saved->parts[i].value, "skip", 0);
 	}
 	if (rc == WR_OK)
-		rc = ask_for_marks(s, saved->parallelism == s->env->parallelism);
+		rc = ask_for_marks(s, saved->parallelism);
 	if (rc == WR_OK)
 		pump(s);
 	return rc;

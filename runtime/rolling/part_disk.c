@@ -136,6 +136,23 @@ static bool is_folder(const char *path)
 	return S_ISDIR(st.st_mode);
 }
 
+/* The sink's folder is gone, and the job that goes on here finished files in it. */
+static bool is_lost(const struct wr_disk *d, const char *path, const struct wr_stage_env *env)
+{
+	struct stat st;
+	DIR *dir =
+	    *d->marks && env->durable && stat(path, &st) != 0 && errno == ENOENT ? opendir(d->marks) : NULL;
+	struct dirent *e;
+	uint64_t lineage;
+	bool found = false;
+
+	while (dir && (e = readdir(dir)))
+		found |= sscanf(e->d_name, "%" SCNx64 "-", &lineage) == 1 && lineage == env->durable->lineage;
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
 int wr_disk_open(struct wr_disk *d, const struct wr_parts_options *o)
 {
 	char path[FILE_PATH];
@@ -152,6 +169,12 @@ int wr_disk_open(struct wr_disk *d, const struct wr_parts_options *o)
 		d->packer = wr_packer_new(o->packing, o->level);
 		rc = d->packer ? WR_OK : WR_EFATAL;
 	}
+	if (rc == WR_OK && is_lost(d, path, o->env))
+		return wr_error_set(WR_EUSER,
+				    "rolling_files: the folder %s is gone, in which files of this job were "
+				    "finished: bring it back, or make it empty to go on without them; "
+				    "--resume=never begins anew",
+				    path);
 	if (rc == WR_OK && make_folder(path) != WR_OK)
 		rc = wr_error_wrap(WR_EUSER, "rolling_files");
 	if (rc == WR_OK && (!is_folder(path) || access(path, W_OK | X_OK) != 0))

@@ -113,6 +113,33 @@ describe("an exactly-once sink that is killed", function()
   end
 end)
 
+describe("an exactly-once sink whose target lost what it had", function()
+  --- A run that is killed behind its n-th commit, whose last checkpoint knows of one; then the files are gone.
+  local function lost(n)
+    write("job.lua", numbers)
+    killed("--dir state --checkpoint-every 10ms", "rate=10000", "commit.done:" .. n)
+    shell.run(("cd %s && rm out out.commit"):format(folder))
+    return run "--dir state"
+  end
+
+  it("is not taken for a new one", function()
+    local _, code, err
+    for n = 4, 12, 4 do -- where commits lag behind, the last checkpoint knows of none yet
+      _, code, err = lost(n)
+      if code ~= 0 then break end
+      shell.run(("cd %s && rm -rf state out*"):format(folder))
+    end
+    assert.equal(1, code, err)
+    assert.truthy(err:find "rows up to epoch %d+ are committed, and the target's mark is 0: it lost rows or marks", err)
+    assert.equal("", (shell.run(("cd %s && ls out* 2>/dev/null"):format(folder))))
+
+    _, code, err = run "--dir state --allow-duplicates"
+    assert.equal(0, code, err)
+    local count, seen = committed()
+    assert.truthy(count < COUNT and seen[tostring(COUNT - 1)])
+  end)
+end)
+
 describe("an exactly-once sink whose job begins at an older checkpoint", function()
   --- A run that is killed behind its n-th commit; gives the numbers of the checkpoints that hold, in order.
   local function begin()

@@ -105,6 +105,20 @@ describe("a job that writes rolling files and is killed", function()
     assert.truthy(twice > 0)
   end)
 
+  it("and finds its folder gone, which had finished files, does not go on as if there were none", function()
+    write("job.lua", finished.job)
+    local rows = expected()
+    killed("--dir state --checkpoint-every 30ms", "rate=8000", "rolling.rename", 8)
+    shell.run(("rm -r %s/out"):format(folder))
+    for _ = 1, 2 do
+      local _, code, err = run "--dir state"
+      assert.equal(1, code, err)
+      assert.truthy(err:find("the folder out is gone, in which files of this job were finished", 1, true), err)
+    end
+    ran "--dir state --resume=never"
+    assert.equal(rows, rows_of "out")
+  end)
+
   it("or stopped, has all of its rows in finished files at once", function()
     write("job.lua", (finished.job:gsub("count = 12000, ", "")))
     local out, code = shell.run(([[cd %s && { %s run -q --dir state --checkpoint-every 20ms job.lua rate=8000 & }

@@ -237,6 +237,38 @@ static void what_is_left_of_a_log_has_one_owner(void **state)
 	assert_int_equal(wr_commits_owner(5, 3), 2);
 }
 
+static void what_is_known_to_be_in_the_target_is_known_by_log_of_this_lineage(void **state)
+{
+	uint64_t number;
+	uint32_t log;
+
+	(void)state;
+	c = wr_commits_new(7, 0, 9);
+	assert_false(wr_commits_known(c, 0, &log, &number));
+	inherit(7, 4, 3);
+	inherit(6, 5, 4);
+	assert_int_equal(wr_commits_know(c, 4, 2), WR_OK);
+	asked_for(7, 4, 3);
+	asked_for(6, 5, 4);
+	cut(11, 2);
+	cut(12, 2);
+	wr_commits_complete(c, 12);
+	next_is(7, 0, 11);
+	assert_int_equal(wr_commits_newest(c, 0), 0);
+	wr_commits_done(c);
+	next_is(7, 0, 12);
+	wr_commits_failed(c);
+	assert_int_equal(wr_commits_newest(c, 0), 11);
+	assert_int_equal(wr_commits_newest(c, 4), 3);
+	assert_int_equal(wr_commits_newest(c, 5), 0);
+	assert_true(wr_commits_known(c, 1, &log, &number));
+	assert_false(wr_commits_known(c, 2, &log, &number));
+	wr_commits_lost(c, 4, 0);
+	assert_int_equal(wr_commits_newest(c, 4), 0);
+	assert_false(wr_commits_known(c, 1, &log, &number));
+	wr_commits_free(c);
+}
+
 /* ---- random schedules ---- */
 
 enum { ROWS = 300, SUBTASKS = 4, LOGS = 8192, EPOCHS = 64, CHECKPOINTS = 4096, LINEAGES = 64 };
@@ -251,6 +283,7 @@ struct checkpoint {
 	uint32_t position, parallelism;
 	struct wr_epoch named[SUBTASKS][EPOCHS];
 	uint32_t count[SUBTASKS];
+	uint64_t known[SUBTASKS]; /* by log */
 };
 struct subtask {
 	struct wr_commits *c;
@@ -319,6 +352,19 @@ static void emit(void)
 	s->open->rows[s->open->count++] = m->position++;
 }
 
+/* What a checkpoint knows to be in the target is there. */
+static void take_known(const struct subtask *s, struct checkpoint *p)
+{
+	uint64_t number;
+	uint32_t log;
+
+	for (uint32_t k = 0; wr_commits_known(s->c, k, &log, &number); k++) {
+		assert_int_equal(p->known[log], 0);
+		assert_true(number <= m->marks[m->lineage][log]);
+		p->known[log] = number;
+	}
+}
+
 /* A cut through all subtasks: their logs become durable, their states are written down. */
 static void barrier(void)
 {
@@ -338,6 +384,7 @@ static void barrier(void)
 		s->open = NULL;
 		while (wr_commits_named(s->c, p->count[i], &p->named[i][p->count[i]]))
 			assert_true(++p->count[i] < EPOCHS);
+		take_known(s, p);
 	}
 }
 
@@ -434,6 +481,10 @@ static void begin(const struct checkpoint *from, bool new_lineage)
 			    wr_commits_inherit(m->subtasks[wr_commits_owner(e->log, m->parallelism)].c, e),
 			    WR_OK);
 		}
+	for (uint32_t log = 0; from && m->lineage == from->lineage && log < SUBTASKS; log++)
+		assert_int_equal(wr_commits_know(m->subtasks[wr_commits_owner(log, m->parallelism)].c, log,
+						 from->known[log]),
+				 WR_OK);
 	for (uint32_t i = 0; from && i < m->parallelism; i++)
 		wr_commits_complete(m->subtasks[i].c, from->number);
 }
@@ -544,6 +595,7 @@ int main(void)
 	    cmocka_unit_test(what_cannot_be_is_refused),
 	    cmocka_unit_test(a_log_goes_when_no_kept_checkpoint_names_it_and_it_is_not_being_written),
 	    cmocka_unit_test(what_is_left_of_a_log_has_one_owner),
+	    cmocka_unit_test(what_is_known_to_be_in_the_target_is_known_by_log_of_this_lineage),
 	    cmocka_unit_test(each_row_is_in_the_target_once_in_random_schedules),
 	};
 
