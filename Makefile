@@ -94,13 +94,15 @@ bench-nexmark: bench-build		## measure the Nexmark queries beside plain C (QUERI
 docs:					## write docs/api.md from the annotations in lua/ and stdlib/
 	@luajit packaging/docs.lua docs/api.md lua stdlib
 
-install: $B/weir $(MODULES)		## install program, modules, man page, completions (PREFIX=/usr/local DESTDIR=)
+install: $B/weir $(MODULES)		## install program, modules, man page, completions, unit (PREFIX=/usr/local DESTDIR=)
 	install -D -m 755 $B/weir $(DESTDIR)$(PREFIX)/bin/weir
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/weir $(MODULES)
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	$B/weir help man >$(DESTDIR)$(PREFIX)/share/man/man1/weir.1
 	install -D -m 644 packaging/weir.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir
 	install -D -m 644 packaging/_weir $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_weir
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local/bin|$(PREFIX)/bin|' packaging/weir@.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/weir@.service
 
 clean:					## remove what was built
 	rm -rf build build-*

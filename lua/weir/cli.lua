@@ -12,6 +12,7 @@ local notations = { text = graph.text, dot = graph.dot, mermaid = graph.mermaid 
 ---@field format? "text"|"dot"|"mermaid"|"json" default text
 ---@field view? "logical"|"physical" default both
 ---@field json? boolean the same as format = "json"
+---@field mode? "exactly_once"|"at_least_once" of checkpoints, default that of the job
 
 --- `weir graph`: the job as it was drawn and as it runs.
 ---@param job weir.Job
@@ -20,11 +21,12 @@ local notations = { text = graph.text, dot = graph.dot, mermaid = graph.mermaid 
 ---@return string
 function M.graph(job, plan, opts)
   opts = opts or {}
-  if opts.json or opts.format == "json" then return graph.json(job, plan, opts.view) end
+  local mode = opts.mode or (job.options.checkpoint or {}).mode
+  if opts.json or opts.format == "json" then return graph.json(job, plan, opts.view, mode) end
   local write = notations[opts.format or "text"]
   if not write then error("unknown notation of graphs: " .. tostring(opts.format), 0) end
   local out = {}
-  if opts.view ~= "physical" then out[#out + 1] = write(graph.logical(job)) end
+  if opts.view ~= "physical" then out[#out + 1] = write(graph.logical(job, mode)) end
   if opts.view ~= "logical" then out[#out + 1] = write(graph.physical(plan)) end
   return table.concat(out, "\n")
 end

@@ -28,25 +28,28 @@ local function label_of(partition, key, tag, input)
   return table.concat(out, ", ")
 end
 
+-- What a sink promises of its records after a crash, with checkpoints of this mode: where barriers wait for nobody,
+-- rows that came between them come again.
+local function promised(node, mode)
+  local exactly = node.guarantee == "exactly_once"
+  return exactly and mode == "at_least_once" and mode or node.guarantee
+end
+
 local guarantees = {
   none = "guarantee: none", at_least_once = "guarantee: at least once", exactly_once = "guarantee: exactly once",
 }
 
---- What a sink promises of its records after a crash, in words.
----@param guarantee "none"|"at_least_once"|"exactly_once"
----@return string
-function M.guarantee(guarantee) return guarantees[guarantee] end
-
 --- The operators as they were drawn.
 ---@param job weir.Job
+---@param mode? "exactly_once"|"at_least_once" of its checkpoints
 ---@return table model
-function M.logical(job)
+function M.logical(job, mode)
   local nodes, edges = {}, {}
   for id, node in ipairs(job.nodes) do
     local notes = {}
     if node.verb ~= node.name then notes[#notes + 1] = node.verb end
     if node.role then notes[#notes + 1] = node.role end
-    if node.guarantee then notes[#notes + 1] = M.guarantee(node.guarantee) end
+    if node.guarantee then notes[#notes + 1] = guarantees[promised(node, mode)] end
     if node.parallelism then notes[#notes + 1] = "parallelism " .. node.parallelism end
     if not node.uid_derived then notes[#notes + 1] = "uid " .. node.uid end
     nodes[id] = {
@@ -207,7 +210,7 @@ end
 
 ---------------------------------------------------------------- JSON
 
-local function logical_json(job)
+local function logical_json(job, mode)
   local nodes = jsontext.list()
   for id, node in ipairs(job.nodes) do
     local inputs = jsontext.list()
@@ -220,7 +223,7 @@ local function logical_json(job)
     nodes[id] = {
       id = id, kind = node.kind, name = node.name, uid = node.uid, uid_derived = node.uid_derived,
       where = node.where, role = node.role or "operator", parallelism = node.parallelism, inputs = inputs,
-      guarantee = node.guarantee,
+      guarantee = promised(node, mode),
     }
   end
   return { job = job.name, nodes = nodes }
@@ -253,10 +256,11 @@ end
 ---@param job weir.Job
 ---@param plan table
 ---@param view? "logical"|"physical"
+---@param mode? "exactly_once"|"at_least_once" of its checkpoints
 ---@return string
-function M.json(job, plan, view)
+function M.json(job, plan, view, mode)
   local out = { job = job.name }
-  if view ~= "physical" then out.logical = logical_json(job) end
+  if view ~= "physical" then out.logical = logical_json(job, mode) end
   if view ~= "logical" then out.physical = physical_json(plan) end
   return jsontext.encode(out) .. "\n"
 end

@@ -72,7 +72,7 @@ const struct wr_option wr_options[] = {
      .fallback = "exactly_once",
      .choices = "exactly_once|at_least_once",
      .value_name = "MODE",
-     .verbs = "run,doctor",
+     .verbs = "run,doctor,graph",
      .help = "Whether channels wait for each other at a barrier; at_least_once lets records through, which "
 	     "come again after a failure."},
     {.name = "checkpoint-min-pause",

@@ -202,8 +202,9 @@ static void put_cli_options(const struct wr_config *c, struct wr_bytes *out)
 {
 	const char *notation = wr_config_str(c, "notation");
 	const char *view = wr_config_str(c, "view");
+	bool mode = wr_config_is_set(c, "checkpoint-mode");
 
-	wr_value_put_record(out, 3u + (notation != NULL) + (view != NULL));
+	wr_value_put_record(out, 3u + (notation != NULL) + mode + (view != NULL));
 	wr_value_put_name(out, "explain");
 	wr_value_put_bool(out, wr_config_bool(c, "explain"));
 	if (notation) {
@@ -212,6 +213,10 @@ static void put_cli_options(const struct wr_config *c, struct wr_bytes *out)
 	}
 	wr_value_put_name(out, "json");
 	wr_value_put_bool(out, wr_config_bool(c, "json"));
+	if (mode) {
+		wr_value_put_name(out, "mode");
+		wr_value_put_str(out, wr_config_str(c, "checkpoint-mode"));
+	}
 	wr_value_put_name(out, "strict");
 	wr_value_put_bool(out, wr_config_bool(c, "strict"));
 	if (view) {

@@ -86,6 +86,22 @@ describe("an exactly-once sink", function()
   end)
 end)
 
+describe("weir graph", function()
+  it("says what an exactly-once sink promises in the mode of checkpoints of flag or script", function()
+    local function promised(options)
+      local out, code, err = shell.run(("cd %s && %s graph %s job.lua"):format(folder, shell.weir, options))
+      assert.equal(0, code, err)
+      return out:match "guarantee: ([%a ]+)  uid out"
+    end
+    write("job.lua", numbers)
+    assert.equal("exactly once", promised "")
+    assert.equal("at least once", promised "--checkpoint-mode at_least_once")
+    write("job.lua", (numbers:gsub('name = "numbers",', '%0 checkpoint = weir.checkpoint { mode = "at_least_once" },')))
+    assert.equal("at least once", promised "")
+    assert.equal("exactly once", promised "--checkpoint-mode exactly_once")
+  end)
+end)
+
 describe("an exactly-once sink that is killed", function()
   local moves = { { 1, 1 }, { 1, 3 }, { 3, 2 } }
   local function goes_on(point, p)

@@ -179,18 +179,21 @@ describe("README.md", function()
 end)
 
 describe("make install", function()
-  it("puts program, man page and completions under PREFIX, and the program runs from any folder", function()
+  it("puts program, man page, completions and unit of systemd under PREFIX, and the program runs from any folder", function()
     local to = shell.folder()
     local _, code, err = shell.run(("%s -s install PREFIX=/usr DESTDIR=%s"):format(make, to))
     assert.equal(0, code, err)
     local files = shell.run(("cd %s && find . -type f | LC_ALL=C sort"):format(to))
     local version = shell.run(("cd / && %s/usr/bin/weir version"):format(to))
     local page = shell.read(to .. "/usr/share/man/man1/weir.1")
+    local unit = shell.read(to .. "/usr/lib/systemd/system/weir@.service")
     shell.remove(to)
-    assert.equal("./usr/bin/weir\n./usr/lib/weir/weir-http.so\n./usr/share/bash-completion/completions/weir\n./usr/share/man/man1/weir.1\n"
+    assert.equal("./usr/bin/weir\n./usr/lib/systemd/system/weir@.service\n./usr/lib/weir/weir-http.so\n"
+      .. "./usr/share/bash-completion/completions/weir\n./usr/share/man/man1/weir.1\n"
       .. "./usr/share/zsh/site-functions/_weir\n", files)
     assert.is_truthy(version:match "^weir %d+%.%d+%.%d+\n$")
     assert.is_truthy(page:find("\\fB\\-\\-buffer\\-timeout", 1, true))
+    assert.matches("\nExecStart=/usr/bin/weir run ", unit)
   end)
 end)
 

@@ -44,6 +44,20 @@ from ×1                                          [values: from]
     assert.equal(graph { view = "logical" } .. "\n" .. graph { view = "physical" }, graph())
   end)
 
+  it("says what a sink promises with checkpoints of its mode", function()
+    local rolling = 'job:source(weir.from { { a = 1 } }):sink(weir.rolling_files "out")'
+    local function promised(opts)
+      local plan, _, job = draw.plan(rolling, {})
+      opts.view = "logical"
+      return cli.graph(job, plan, opts)
+    end
+    assert.truthy(promised({}):find("guarantee: exactly once", 1, true))
+    assert.truthy(promised({ mode = "exactly_once" }):find("guarantee: exactly once", 1, true))
+    assert.truthy(promised({ mode = "at_least_once" }):find("guarantee: at least once", 1, true))
+    assert.truthy(promised({ mode = "at_least_once", json = true }):find('"guarantee": "at_least_once"', 1, true))
+    assert.truthy(graph({ mode = "at_least_once" }):find("guarantee: none", 1, true))
+  end)
+
   it("as Graphviz has a node for each operator and an edge for each input", function()
     assert.equal([[
 digraph "test (logical)" {
