@@ -14,6 +14,7 @@ struct wr_coordinator {
 	uint64_t pending; /* 0 = none */
 	bool publishing;
 	bool pending_asked;
+	bool overtaken; /* its barriers were told to */
 	uint64_t began_ns;
 	uint64_t due_ns;   /* of the next periodic one */
 	uint64_t ended_ns; /* of the last one, complete or not */
@@ -71,7 +72,7 @@ static void begin(struct wr_coordinator *c, bool asked, uint64_t now_ns)
 {
 	c->pending = ++c->last;
 	c->pending_asked = asked;
-	c->publishing = false;
+	c->publishing = c->overtaken = false;
 	c->began_ns = now_ns;
 	c->acked = c->ended;
 	for (uint32_t i = 0; i < c->o.tasks; i++)
@@ -122,11 +123,23 @@ static void look(struct wr_coordinator *c, uint64_t now_ns)
 	act(c, WR_COORDINATOR_PUBLISH, c->pending, c->pending_asked, NULL);
 }
 
+static void tick_pending(struct wr_coordinator *c, uint64_t now_ns)
+{
+	uint64_t ns = now_ns - c->began_ns;
+
+	if (ns >= c->o.timeout_ns) {
+		give_up(c, "it took longer than its timeout", now_ns);
+	} else if (ns >= c->o.overtake_ns && !c->overtaken) {
+		c->overtaken = true;
+		act(c, WR_COORDINATOR_OVERTAKE, c->pending, c->pending_asked, NULL);
+	}
+}
+
 void wr_coordinator_tick(struct wr_coordinator *c, uint64_t now_ns)
 {
 	if (c->pending) {
-		if (!c->publishing && now_ns - c->began_ns >= c->o.timeout_ns)
-			give_up(c, "it took longer than its timeout", now_ns);
+		if (!c->publishing)
+			tick_pending(c, now_ns);
 		return;
 	}
 	if (c->ended == c->o.tasks)
@@ -143,6 +156,8 @@ uint64_t wr_coordinator_deadline(const struct wr_coordinator *c)
 {
 	if (c->publishing || c->ended == c->o.tasks)
 		return UINT64_MAX;
+	if (c->pending && !c->overtaken && c->o.overtake_ns < c->o.timeout_ns)
+		return c->began_ns + c->o.overtake_ns;
 	if (c->pending)
 		return c->began_ns + c->o.timeout_ns;
 	return c->asked ? 0 : c->due_ns;

@@ -19,6 +19,7 @@ struct wr_coordinator_options {
 	uint64_t every_ns;     /* 0 = only when asked for */
 	uint64_t min_pause_ns; /* between the end of one and a periodic next */
 	uint64_t timeout_ns;   /* from trigger to the last ack */
+	uint64_t overtake_ns;  /* from trigger to OVERTAKE (C8), UINT64_MAX = never */
 	uint32_t tolerable;    /* failures in a row */
 	uint32_t tasks;	       /* > 0; numbered from 0 */
 	uint64_t last;	       /* number of the checkpoint that was restored, 0 = none */
@@ -26,6 +27,7 @@ struct wr_coordinator_options {
 
 enum wr_coordinator_act {
 	WR_COORDINATOR_TRIGGER,	 /* bid the tasks take snapshots */
+	WR_COORDINATOR_OVERTAKE, /* it takes long: its barriers overtake what waits, where they may */
 	WR_COORDINATOR_ABORT,	 /* tell them that it is off, and remove what they wrote */
 	WR_COORDINATOR_PUBLISH,	 /* every task's part is durable: write the manifest, then say so */
 	WR_COORDINATOR_COMPLETE, /* it holds: tell the tasks, remove older ones */

@@ -429,6 +429,10 @@ static int do_action(struct wr_checkpoints *c, const struct wr_coordinator_actio
 		if (c->job->left) /* its tasks rest, and are about to end */
 			return WR_OK;
 		return begin(c, a->checkpoint, now_ns);
+	case WR_COORDINATOR_OVERTAKE:
+		if (!c->options)
+			broadcast(c, WR_LETTER_OVERTAKE, a->checkpoint);
+		return WR_OK;
 	case WR_COORDINATOR_ABORT:
 		abort_one(c, a);
 		return WR_OK;
@@ -616,12 +620,14 @@ uint64_t wr_lineage(const struct wr_manifest *restored, bool another, struct wr_
 static int init(struct wr_checkpoints *c)
 {
 	const struct wr_plan *p = c->job->o.plan;
-	struct wr_coordinator_options o = {.every_ns = (uint64_t)c->o.every_us * 1000,
-					   .min_pause_ns = (uint64_t)c->o.min_pause_us * 1000,
-					   .timeout_ns = (uint64_t)c->o.timeout_us * 1000,
-					   .tolerable = c->o.tolerable,
-					   .tasks = c->job->task_count,
-					   .last = c->o.newest};
+	struct wr_coordinator_options o = {
+	    .every_ns = (uint64_t)c->o.every_us * 1000,
+	    .min_pause_ns = (uint64_t)c->o.min_pause_us * 1000,
+	    .timeout_ns = (uint64_t)c->o.timeout_us * 1000,
+	    .overtake_ns = c->o.unaligned_after_us ? (uint64_t)c->o.unaligned_after_us * 1000 : UINT64_MAX,
+	    .tolerable = c->o.tolerable,
+	    .tasks = c->job->task_count,
+	    .last = c->o.newest};
 	uint64_t now_ns = wr_clock_ns(c->job->o.clock);
 
 	c->last.checkpoint = c->o.restored ? c->o.restored->checkpoint : 0;

@@ -16,8 +16,9 @@ struct wr_checkpoint_options {
 	    *blobs;	  /* borrowed; NULL: barriers pass when they are asked for, and nothing is written */
 	int64_t every_us; /* 0 = only when asked for */
 	int64_t min_pause_us, timeout_us;
-	uint32_t tolerable; /* failed ones in a row */
-	uint32_t retain;    /* > 0: complete ones that are kept */
+	int64_t unaligned_after_us; /* from the trigger on (C8), 0 = never */
+	uint32_t tolerable;	    /* failed ones in a row */
+	uint32_t retain;	    /* > 0: complete ones that are kept */
 	bool at_least_once;
 	const char *script;		    /* hash of the bundle */
 	const struct wr_manifest *restored; /* where the job begins, NULL = anew; borrowed */

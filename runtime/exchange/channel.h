@@ -17,6 +17,8 @@ struct wr_channel_ops {
 	int (*push)(struct wr_channel *c, struct wr_buffer *b);
 	/* Buffers pushed and not yet popped. Any thread. */
 	uint32_t (*queued)(const struct wr_channel *c);
+	/* Lets the consumer look, also where it has not seen the channel empty. Producer's thread. */
+	void (*nudge)(struct wr_channel *c);
 	/* Drops what is queued. When neither side runs any more. */
 	void (*free)(struct wr_channel *c);
 };
@@ -40,3 +42,6 @@ struct wr_channel *wr_ring_new_at(void *at, const struct wr_notify *wake);
 struct wr_buffer *wr_ring_pop(struct wr_channel *c);
 /* Consumer's thread. */
 bool wr_ring_empty(const struct wr_channel *c);
+/* Consumer's thread: what waits, the next one first, until `each` says false; it stays where it is, and
+ * nobody is woken for what comes later. */
+void wr_ring_each(const struct wr_channel *c, bool (*each)(void *arg, struct wr_buffer *b), void *arg);

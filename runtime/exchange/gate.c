@@ -12,16 +12,21 @@ static struct wr_mem mem = WR_MEM_INIT("exchange.gates");
 enum { PREFERRED_MAX = 8 /* buffers in a row from the channel that is behind, while it says no time */ };
 
 struct port { /* one channel's end */
-	struct wr_channel *channel;
+	_Atomic(struct wr_channel *) channel;
 	uint32_t input;
 	bool blocked, ended;
 	struct wr_buffer *whole; /* a row larger than a buffer, as far as it came */
 };
+struct beginning {		  /* of a channel that holds something of an earlier one first */
+	struct wr_channel *first; /* NULL: it does not; others may look at it as long as the gate lives */
+	struct wr_channel *then;  /* what follows, NULL: that is read */
+};
 struct wr_gate {
-	uint32_t count, ended; /* channels, and those of them that have ended */
-	uint32_t next;	       /* where round robin looks first */
-	uint32_t behind;       /* the channel to prefer, count = none */
-	uint32_t preferred;    /* buffers it was preferred for since it was set */
+	struct beginning *beginnings; /* by channel, or NULL */
+	uint32_t count, ended;	      /* channels, and those of them that have ended */
+	uint32_t next;		      /* where round robin looks first */
+	uint32_t behind;	      /* the channel to prefer, count = none */
+	uint32_t preferred;	      /* buffers it was preferred for since it was set */
 	struct port ports[];
 };
 
@@ -33,7 +38,7 @@ struct wr_gate *wr_gate_new(const struct wr_gate_channel *channels, uint32_t cou
 		return NULL;
 	g->count = g->behind = count;
 	for (uint32_t i = 0; i < count; i++) {
-		g->ports[i].channel = channels[i].channel;
+		atomic_init(&g->ports[i].channel, channels[i].channel);
 		g->ports[i].input = channels[i].input;
 	}
 	return g;
@@ -43,9 +48,13 @@ void wr_gate_free(struct wr_gate *g)
 {
 	if (!g)
 		return;
-	for (uint32_t i = 0; i < g->count; i++)
+	for (uint32_t i = 0; i < g->count; i++) {
 		if (g->ports[i].whole)
 			wr_buffer_unref(g->ports[i].whole);
+		if (g->beginnings && g->beginnings[i].first)
+			g->beginnings[i].first->ops->free(g->beginnings[i].first);
+	}
+	wr_free(&mem, g->beginnings);
 	wr_free(&mem, g);
 }
 
@@ -62,19 +71,94 @@ uint32_t wr_gate_input(const struct wr_gate *g, uint32_t channel)
 
 uint32_t wr_gate_queued(const struct wr_gate *g, uint32_t channel)
 {
+	struct wr_channel *c;
+
 	WR_ASSERT(channel < g->count);
-	return g->ports[channel].channel->ops->queued(g->ports[channel].channel);
+	c = atomic_load_explicit(&g->ports[channel].channel, memory_order_relaxed);
+	return c->ops->queued(c);
 }
 
-static bool port_filled(const struct port *p)
+static struct wr_channel *channel_of(const struct port *p)
 {
-	return !p->blocked && !p->ended && !wr_ring_empty(p->channel);
+	return atomic_load_explicit(&p->channel, memory_order_relaxed);
 }
 
-bool wr_gate_has_input(const struct wr_gate *g)
+/* What the channel began with is read to its end: is there something behind it? */
+static bool go_on(struct wr_gate *g, struct port *p)
+{
+	struct beginning *b = &g->beginnings[p - g->ports];
+
+	if (!b->then)
+		return false;
+	atomic_store_explicit(&p->channel, b->then, memory_order_relaxed);
+	b->then = NULL;
+	return !wr_ring_empty(channel_of(p));
+}
+
+static bool port_filled(struct wr_gate *g, struct port *p)
+{
+	if (p->blocked || p->ended)
+		return false;
+	return !wr_ring_empty(channel_of(p)) || (WR_UNLIKELY(g->beginnings != NULL) && go_on(g, p));
+}
+
+int wr_gate_begin_with(struct wr_gate *g, uint32_t channel, struct wr_channel *first)
+{
+	struct port *p = &g->ports[channel];
+
+	WR_ASSERT(channel < g->count);
+	if (!g->beginnings)
+		g->beginnings = wr_zalloc(&mem, g->count * sizeof *g->beginnings);
+	if (!g->beginnings) {
+		first->ops->free(first);
+		return WR_EFATAL;
+	}
+	WR_ASSERT(!g->beginnings[channel].first);
+	g->beginnings[channel] = (struct beginning){first, channel_of(p)};
+	atomic_store_explicit(&p->channel, first, memory_order_relaxed);
+	return WR_OK;
+}
+
+struct skipping { /* of the next ring */
+	uint32_t skip;
+	bool (*each)(void *arg, struct wr_buffer *b);
+	void *arg;
+	bool stopped;
+};
+
+static bool look(void *arg, struct wr_buffer *b)
+{
+	struct skipping *s = arg;
+
+	if (s->skip)
+		s->skip--;
+	else
+		s->stopped = !s->each(s->arg, b);
+	return !s->stopped;
+}
+
+void wr_gate_each(const struct wr_gate *g, uint32_t channel, uint32_t skip,
+		  bool (*each)(void *arg, struct wr_buffer *b), void *arg)
+{
+	const struct port *p = &g->ports[channel];
+	struct skipping s = {skip, each, arg, false};
+
+	WR_ASSERT(channel < g->count);
+	wr_ring_each(channel_of(p), look, &s);
+	if (g->beginnings && g->beginnings[channel].then && !s.stopped)
+		wr_ring_each(g->beginnings[channel].then, look, &s);
+}
+
+const struct wr_buffer *wr_gate_partial(const struct wr_gate *g, uint32_t channel)
+{
+	WR_ASSERT(channel < g->count);
+	return g->ports[channel].whole;
+}
+
+bool wr_gate_has_input(struct wr_gate *g)
 {
 	for (uint32_t i = 0; i < g->count; i++)
-		if (port_filled(&g->ports[i]))
+		if (port_filled(g, &g->ports[i]))
 			return true;
 	return false;
 }
@@ -82,7 +166,7 @@ bool wr_gate_has_input(const struct wr_gate *g)
 /* The channel that is behind, or the next filled one behind the last one; count if there is none. */
 static uint32_t round_robin(struct wr_gate *g)
 {
-	if (g->behind < g->count && g->preferred < PREFERRED_MAX && port_filled(&g->ports[g->behind])) {
+	if (g->behind < g->count && g->preferred < PREFERRED_MAX && port_filled(g, &g->ports[g->behind])) {
 		g->preferred++;
 		return g->behind;
 	}
@@ -90,7 +174,7 @@ static uint32_t round_robin(struct wr_gate *g)
 	for (uint32_t i = 0; i < g->count; i++) {
 		uint32_t at = g->next + i < g->count ? g->next + i : g->next + i - g->count;
 
-		if (port_filled(&g->ports[at])) {
+		if (port_filled(g, &g->ports[at])) {
 			g->next = at + 1 < g->count ? at + 1 : 0;
 			return at;
 		}
@@ -103,13 +187,13 @@ static uint32_t chosen(struct wr_gate *g, uint32_t (*choose)(void *arg, uint32_t
 	uint32_t filled = 0, want;
 
 	for (uint32_t i = 0; i < g->count; i++)
-		filled += port_filled(&g->ports[i]);
+		filled += port_filled(g, &g->ports[i]);
 	if (!filled)
 		return g->count;
 	want = choose(arg, filled);
 	WR_ASSERT(want < filled);
 	for (uint32_t i = 0;; i++)
-		if (port_filled(&g->ports[i]) && want-- == 0)
+		if (port_filled(g, &g->ports[i]) && want-- == 0)
 			return i;
 }
 
@@ -144,7 +228,7 @@ static int take(struct wr_gate *g, uint32_t at, struct wr_input *out)
 {
 	struct port *p = &g->ports[at];
 
-	out->buffer = wr_ring_pop(p->channel);
+	out->buffer = wr_ring_pop(channel_of(p));
 	out->channel = at;
 	out->input = p->input;
 	return WR_UNLIKELY(out->buffer->fragment) ? assemble(p, &out->buffer) : WR_OK;
@@ -170,7 +254,7 @@ int wr_gate_next_from(struct wr_gate *g, uint32_t channel, struct wr_input *out)
 	int rc = WR_AGAIN;
 
 	WR_ASSERT(channel < g->count);
-	while (rc == WR_AGAIN && port_filled(&g->ports[channel]))
+	while (rc == WR_AGAIN && port_filled(g, &g->ports[channel]))
 		rc = take(g, channel, out);
 	return rc;
 }

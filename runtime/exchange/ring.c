@@ -170,6 +170,32 @@ static uint32_t ring_queued(const struct wr_channel *c)
 	return queued > 0 ? (uint32_t)queued : 0; /* another thread may see the pop before the push */
 }
 
+void wr_ring_each(const struct wr_channel *c, bool (*each)(void *arg, struct wr_buffer *b), void *arg)
+{
+	const struct ring *r = ring_of(c);
+	_Atomic uintptr_t *cells = r->head;
+	uint32_t at = r->read, slots = r->head_slots;
+
+	for (;; at++) {
+		uintptr_t v = atomic_load_explicit(&cells[at], memory_order_acquire);
+
+		if (v <= ASLEEP)
+			return;
+		if (at == slots) {
+			cells = ((struct segment *)v)->cells;
+			slots = SLOTS;
+			at = UINT32_MAX;
+		} else if (!each(arg, (struct wr_buffer *)v)) {
+			return;
+		}
+	}
+}
+
+static void ring_nudge(struct wr_channel *c)
+{
+	wr_notify_fire(&ring_of(c)->wake);
+}
+
 static void ring_free(struct wr_channel *c)
 {
 	struct ring *r = ring_of(c);
@@ -184,7 +210,7 @@ static void ring_free(struct wr_channel *c)
 		wr_free(&mem, r);
 }
 
-static const struct wr_channel_ops ring_ops = {ring_push, ring_queued, ring_free};
+static const struct wr_channel_ops ring_ops = {ring_push, ring_queued, ring_nudge, ring_free};
 
 static struct wr_channel *ring_init(struct ring *r, const struct wr_notify *wake)
 {

@@ -516,6 +516,8 @@ int wr_writer_event(struct wr_writer *w, enum wr_event_type type, int64_t ts, co
 	for (uint32_t i = 0; i < w->lane_count && rc == WR_OK; i++)
 		if (w->lanes[i].buffer)
 			rc = lane_event(w, &w->lanes[i], &e);
+	for (uint32_t i = 0; i < w->channel_count && type == WR_EV_BARRIER; i++)
+		w->channels[i]->ops->nudge(w->channels[i]);
 	return rc == WR_OK ? wr_writer_status(w) : rc;
 }
 

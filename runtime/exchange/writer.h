@@ -64,7 +64,8 @@ uint8_t *wr_writer_page(struct wr_writer *w, uint32_t need, uint8_t **end);
 void wr_writer_commit(struct wr_writer *w, uint8_t *upto, uint32_t rows);
 /* An event to all channels behind everything written before; pushes. The payload is padded with zeros to a
  * multiple of 8 and must fit a buffer. A watermark for a channel for which no rows wait is held back until
- * the next flush, event or row: of many the last one goes. WR_EFATAL when the heap refuses. */
+ * the next flush, event or row: of many the last one goes. A barrier has the readers look, since it may be
+ * wanted before its turn. WR_EFATAL when the heap refuses. */
 int wr_writer_event(struct wr_writer *w, enum wr_event_type type, int64_t ts, const void *payload,
 		    uint32_t payload_len);
 /* A latency marker, to one channel after the other: all would be as many as there are ways through the job.

@@ -56,7 +56,7 @@ void wr_letter_encode(const struct wr_letter *l, struct wr_bytes *out)
 static bool type_known(int64_t type)
 {
 	return (type >= WR_LETTER_STOP && type <= WR_LETTER_TRIAL) ||
-	       (type >= WR_LETTER_ACK && type <= WR_LETTER_RETURNED) ||
+	       (type >= WR_LETTER_ACK && type <= WR_LETTER_OVERTAKE) ||
 	       (type >= WR_LETTER_SPLIT_WANTED && type <= WR_LETTER_DONE);
 }
 
@@ -138,10 +138,12 @@ int wr_trigger_parse(const void *payload, uint32_t len, struct wr_trigger *out)
 
 void wr_ack_put(struct wr_bytes *out, const struct wr_ack *a)
 {
-	wr_value_put_list(out, 3);
+	wr_value_put_list(out, 5);
 	wr_value_put_i64(out, (int64_t)a->checkpoint);
 	wr_value_put_strn(out, a->text.p, a->text.len);
 	wr_value_put_i64(out, (int64_t)a->bytes);
+	wr_value_put_i64(out, (int64_t)a->in_flight);
+	wr_value_put_i64(out, a->overtook);
 }
 
 int wr_ack_parse(const void *payload, uint32_t len, struct wr_ack *out)
@@ -149,12 +151,14 @@ int wr_ack_parse(const void *payload, uint32_t len, struct wr_ack *out)
 	struct wr_reader r = wr_reader_of(payload, len);
 	size_t text_len;
 
-	r.bad = read_list(&r) != 3;
+	r.bad = read_list(&r) != 5;
 	out->checkpoint = (uint64_t)read_int(&r, INT64_MAX);
 	r.bad |= wr_read_u8(&r) != WR_V_STR;
 	out->text.p = wr_read_str(&r, &text_len);
 	out->text.len = (uint32_t)text_len;
 	out->bytes = (uint64_t)read_int(&r, INT64_MAX);
+	out->in_flight = (uint64_t)read_int(&r, INT64_MAX);
+	out->overtook = read_int(&r, 1);
 	if (r.bad || r.p != r.end)
 		return wr_error_set(WR_EUSER, "the answer to a barrier is malformed");
 	return WR_OK;

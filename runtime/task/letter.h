@@ -10,11 +10,12 @@
  * A reader refuses a version that is newer than its own, and types that are none of its version's.
  */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/bytes.h"
 #include "record/row.h"
 
-enum { WR_LETTER_VERSION = 6 };
+enum { WR_LETTER_VERSION = 7 };
 
 /* Part of the wire form: never renumbered, and a new one raises the version. */
 enum wr_letter_type {
@@ -25,6 +26,8 @@ enum wr_letter_type {
 	WR_LETTER_COMPLETE = 4, /* the checkpoint holds: its integer; handed to the stages, too */
 	WR_LETTER_ABORT = 5,	/* the checkpoint is off: its integer */
 	WR_LETTER_TRIAL = 6,	/* functions are on trial (1), or not any more (0): task/functions.h */
+	WR_LETTER_OVERTAKE = 13, /* the checkpoint takes long: its integer; where it may, its barrier
+				  * overtakes what waits */
 	/* task → coordinator */
 	WR_LETTER_ACK = 7,	 /* struct wr_ack: the task's part of a checkpoint is durable */
 	WR_LETTER_DECLINE = 8,	 /* struct wr_ack: it could not be taken */
@@ -87,13 +90,17 @@ enum wr_trigger_option { /* a set: bits */
 			 WR_TRIGGER_NEXT = 4,
 			 WR_TRIGGER_BEFORE = 8,
 			 WR_TRIGGER_SWAP = WR_TRIGGER_NEXT | WR_TRIGGER_BEFORE,
+			 /* However long it takes: it overtakes nothing. As with all of the others. */
+			 WR_TRIGGER_ALIGNED = 16,
 };
 /* Payload of WR_LETTER_ACK, WR_LETTER_DECLINE, WR_LETTER_NOT_YET and WR_LETTER_RETURNED: the list
- * [checkpoint, text, bytes]. */
+ * [checkpoint, text, bytes, in_flight, overtook]. */
 struct wr_ack {
 	uint64_t checkpoint;
 	struct wr_str text; /* id of the blob, or why not */
 	uint64_t bytes;	    /* of the blob */
+	uint64_t in_flight; /* bytes of rows that the barrier overtook, before they were packed */
+	bool overtook;	    /* the barrier did not wait for its alignment */
 };
 void wr_ack_put(struct wr_bytes *out, const struct wr_ack *a);
 /* `text` is borrowed from the payload. WR_EUSER: malformed. */

@@ -9,15 +9,20 @@
 #include "base/rand.h"
 #include "checkpoint/coordinator.h"
 
-enum { EVERY = 100, PAUSE = 30, TIMEOUT = 50 };
+enum { EVERY = 100, PAUSE = 30, TIMEOUT = 50, OVERTAKE = 20 };
 
 static struct wr_coordinator *c;
 
-static void make(uint32_t tasks, uint32_t tolerable)
+static void make_overtaking(uint32_t tasks, uint32_t tolerable, uint64_t overtake_ns)
 {
-	struct wr_coordinator_options o = {EVERY, PAUSE, TIMEOUT, tolerable, tasks, 0};
+	struct wr_coordinator_options o = {EVERY, PAUSE, TIMEOUT, overtake_ns, tolerable, tasks, 0};
 
 	c = wr_coordinator_new(&o, 0);
+}
+
+static void make(uint32_t tasks, uint32_t tolerable)
+{
+	make_overtaking(tasks, tolerable, UINT64_MAX);
 }
 
 static void says(enum wr_coordinator_act act, uint64_t checkpoint)
@@ -180,16 +185,45 @@ static void a_late_ack_of_one_that_is_off_means_nothing(void **state)
 	wr_coordinator_free(c);
 }
 
+static void C8_barriers_overtake_when_the_checkpoint_takes_long_since_its_trigger(void **state)
+{
+	(void)state;
+	make_overtaking(2, 0, OVERTAKE);
+	wr_coordinator_tick(c, EVERY);
+	says(WR_COORDINATOR_TRIGGER, 1);
+	assert_int_equal(wr_coordinator_deadline(c), EVERY + OVERTAKE);
+	wr_coordinator_ack(c, 0, 1, EVERY + 1); /* what has come so far does not matter */
+	wr_coordinator_tick(c, EVERY + OVERTAKE - 1);
+	says_nothing();
+	wr_coordinator_tick(c, EVERY + OVERTAKE);
+	says(WR_COORDINATOR_OVERTAKE, 1);
+	assert_int_equal(wr_coordinator_deadline(c), EVERY + TIMEOUT);
+	wr_coordinator_tick(c, EVERY + OVERTAKE + 1);
+	says_nothing(); /* once a checkpoint */
+	wr_coordinator_ack(c, 1, 1, EVERY + OVERTAKE + 1);
+	says(WR_COORDINATOR_PUBLISH, 1);
+	wr_coordinator_published(c, 1, true, EVERY + OVERTAKE + 2);
+	says(WR_COORDINATOR_COMPLETE, 1);
+	wr_coordinator_tick(c, 3 * EVERY);
+	says(WR_COORDINATOR_TRIGGER, 2);
+	wr_coordinator_ack(c, 0, 2, 3 * EVERY);
+	wr_coordinator_ack(c, 1, 2, 3 * EVERY);
+	says(WR_COORDINATOR_PUBLISH, 2);
+	wr_coordinator_tick(c, 3 * EVERY + OVERTAKE);
+	says_nothing(); /* all parts are there */
+	wr_coordinator_free(c);
+}
+
 /* A checkpoint is published only when each task has said so of that very one, or has ended; numbers rise; one
  * is under way at a time, and every one that is triggered ends. */
 static void one_schedule(uint64_t seed)
 {
 	struct wr_rand r = {seed};
 	uint32_t tasks = 1 + (uint32_t)wr_rand_below(&r, 5);
-	uint64_t acked[5] = {0}, pending = 0, publishing = 0, last = 0, now = 0;
+	uint64_t acked[5] = {0}, pending = 0, publishing = 0, overtaken = 0, last = 0, now = 0;
 	bool ended[5] = {false};
 
-	make(tasks, 1000);
+	make_overtaking(tasks, 1000, seed % 2 ? OVERTAKE : UINT64_MAX);
 	for (int step = 0; step < 300; step++) {
 		uint32_t task = (uint32_t)wr_rand_below(&r, tasks);
 		struct wr_coordinator_action a;
@@ -230,6 +264,10 @@ static void one_schedule(uint64_t seed)
 				assert_true(a.checkpoint > last && !pending);
 				last = pending = a.checkpoint;
 				break;
+			case WR_COORDINATOR_OVERTAKE:
+				assert_true(a.checkpoint == pending && !publishing && overtaken < pending);
+				overtaken = pending;
+				break;
 			case WR_COORDINATOR_PUBLISH:
 				assert_true(a.checkpoint == pending);
 				for (uint32_t i = 0; i < tasks; i++)
@@ -267,6 +305,7 @@ int main(void)
 	    cmocka_unit_test(a_checkpoint_that_comes_too_early_for_a_task_is_off_and_no_failure),
 	    cmocka_unit_test(C16_failures_in_a_row_beyond_the_tolerable_fail_the_job),
 	    cmocka_unit_test(a_late_ack_of_one_that_is_off_means_nothing),
+	    cmocka_unit_test(C8_barriers_overtake_when_the_checkpoint_takes_long_since_its_trigger),
 	    cmocka_unit_test(random_schedules_publish_only_what_everybody_acked),
 	};
 

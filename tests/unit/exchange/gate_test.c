@@ -218,6 +218,60 @@ static void a_refused_allocation_is_an_error_and_leaks_nothing(void **state)
 	wr_bytes_deinit(&row);
 }
 
+static void push_to(struct wr_channel *c, uint32_t number)
+{
+	struct wr_buffer *b = wr_buffer_alone(64);
+
+	b->row_count = number;
+	wr_channel_push(c, b);
+}
+
+static bool add_number(void *arg, struct wr_buffer *b)
+{
+	*(uint32_t *)arg = *(uint32_t *)arg * 10 + b->row_count;
+	return b->row_count < 8;
+}
+
+static uint32_t waiting(uint32_t channel, uint32_t skip)
+{
+	uint32_t numbers = 0;
+
+	wr_gate_each(gate, channel, skip, add_number, &numbers);
+	return numbers;
+}
+
+static void what_a_channel_begins_with_comes_before_what_was_pushed(void **state)
+{
+	static const struct wr_notify nobody;
+	struct wr_channel *first = wr_ring_new(&nobody);
+
+	(void)state;
+	open_gate(2);
+	push(0, 3);
+	push_to(first, 1);
+	push_to(first, 2);
+	assert_int_equal(wr_gate_begin_with(gate, 0, first), WR_OK);
+	assert_int_equal(waiting(0, 0), 123);
+	assert_int_equal(waiting(0, 1), 23);
+	assert_int_equal(waiting(0, 2), 3);
+	assert_int_equal(waiting(1, 0), 0);
+	push(1, 4);
+	next_is(0, 1);
+	wr_gate_block(gate, 0);
+	next_is(1, 4);
+	next_says(WR_AGAIN);
+	wr_gate_unblock_all(gate);
+	next_is(0, 2);
+	next_is(0, 3);
+	next_says(WR_AGAIN);
+	push(0, 5);
+	push(0, 8);
+	push(0, 6);
+	assert_int_equal(waiting(0, 0), 58); /* until it says false */
+	next_is(0, 5);
+	close_gate(2);
+}
+
 static void the_channel_that_is_behind_comes_before_its_turn(void **state)
 {
 	(void)state;
@@ -264,6 +318,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_teardown(filled_channels_take_turns, kit_no_leak),
+	    cmocka_unit_test_teardown(what_a_channel_begins_with_comes_before_what_was_pushed, kit_no_leak),
 	    cmocka_unit_test_teardown(the_channel_that_is_behind_comes_before_its_turn, kit_no_leak),
 	    cmocka_unit_test_teardown(one_that_stays_behind_leaves_the_others_their_turns, kit_no_leak),
 	    cmocka_unit_test_teardown(a_full_channel_does_not_starve_the_others, kit_no_leak),

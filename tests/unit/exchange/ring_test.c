@@ -77,6 +77,52 @@ static void wake_fires_at_the_first_push_and_after_each_look_that_found_nothing(
 	c->ops->free(c);
 }
 
+struct looking {
+	uint32_t next, until;
+};
+
+static bool look(void *arg, struct wr_buffer *b)
+{
+	struct looking *l = arg;
+
+	assert_int_equal(b->len, l->next++);
+	return l->next < l->until;
+}
+
+static void what_waits_can_be_looked_at_and_stays(void **state)
+{
+	struct wr_rand r = {9};
+	struct wr_channel *c = ring_make();
+	uint32_t in = 0, out = 0;
+
+	(void)state;
+	for (int i = 0; i < 5000; i++) {
+		struct looking l = {out, UINT32_MAX};
+
+		wr_ring_each(c, look, &l);
+		assert_int_equal(l.next, in);
+		l = (struct looking){out, out + 2};
+		wr_ring_each(c, look, &l);
+		assert_int_equal(l.next, in - out < 2 ? in : out + 2);
+		for (uint32_t n = wr_rand_below(&r, 12); n; n--)
+			wr_channel_push(c, numbered(in++));
+		for (uint32_t n = wr_rand_below(&r, 12); n && out < in; n--)
+			pop_expect(c, out++);
+	}
+	while (out < in)
+		pop_expect(c, out++);
+	bell_count(&bell);
+	assert_true(wr_ring_empty(c));
+	wr_ring_each(c, look, NULL); /* is no look that has somebody woken, nor one that prevents it */
+	wr_channel_push(c, numbered(0));
+	assert_int_equal(bell_count(&bell), 1);
+	wr_channel_push(c, numbered(1));
+	assert_int_equal(bell_count(&bell), 0);
+	c->ops->nudge(c);
+	assert_int_equal(bell_count(&bell), 1);
+	c->ops->free(c);
+}
+
 static void a_ring_that_is_freed_gives_back_what_was_queued(void **state)
 {
 	struct wr_channel *c = ring_make();
@@ -205,6 +251,7 @@ int main(void)
 	    cmocka_unit_test_teardown(buffers_come_out_in_the_order_they_went_in, kit_no_leak),
 	    cmocka_unit_test_teardown(wake_fires_at_the_first_push_and_after_each_look_that_found_nothing,
 				      kit_no_leak),
+	    cmocka_unit_test_teardown(what_waits_can_be_looked_at_and_stays, kit_no_leak),
 	    cmocka_unit_test_teardown(a_ring_that_is_freed_gives_back_what_was_queued, kit_no_leak),
 	    cmocka_unit_test_teardown(in_the_long_run_nothing_is_allocated, kit_no_leak),
 	    cmocka_unit_test_teardown(a_ring_in_memory_of_its_maker_leaves_it_alone, kit_no_leak),
