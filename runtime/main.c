@@ -134,7 +134,7 @@ static int open_recording(struct wr_config *c, const struct wr_plan *plan, struc
 }
 
 /* --dir, --from: *resume stays NULL without them. */
-static int open_resume(struct wr_config *c, const struct wr_plan *plan, struct wr_resume **resume)
+static int open_resume(struct wr_config *c, struct wr_plan *plan, struct wr_resume **resume)
 {
 	struct wr_resume_options o = {.dir = wr_config_str(c, "dir"),
 				      .resume = wr_config_str(c, "resume"),
@@ -250,7 +250,7 @@ static void hurry(void)
 	alarm(PATIENCE_S);
 }
 
-static int run_plan(struct wr_config *c, const struct wr_draw_options *script, const struct wr_plan *plan,
+static int run_plan(struct wr_config *c, const struct wr_draw_options *script, struct wr_plan *plan,
 		    struct wr_bundle *bundle)
 {
 	struct wr_kind_list kinds[WR_JOB_KIND_LISTS];

@@ -434,6 +434,7 @@ local function describe_vertex(graph, vertex)
     uid = head.uid,
     parallelism = settled.parallelism,
     max_parallelism = settled.max_parallelism or M.default_max_parallelism(settled.parallelism),
+    max_derived = not settled.max_parallelism or nil,
     slot_group = settled.slot_group,
     inputs = head.role == "source" and 0 or head.inputs2 and 2 or 1,
     second_first = type(head.fn) == "table" and head.fn.complete or nil,

@@ -198,6 +198,12 @@ static int check_groups(const struct place *was, const struct place *is)
 {
 	if (!was->stage->key || was->vertex->max_parallelism == is->vertex->max_parallelism)
 		return WR_OK;
+	if (is->vertex->parallelism > was->vertex->max_parallelism)
+		return wr_error_set(WR_EUSER,
+				    "operator \"%s\" has %u subtasks, and its state %u key groups: its "
+				    "parallelism can be %u at most",
+				    was->stage->operators[0].uid, is->vertex->parallelism,
+				    was->vertex->max_parallelism, was->vertex->max_parallelism);
 	return wr_error_set(
 	    WR_EUSER,
 	    "operator \"%s\" has %u key groups, its state has %u: say max_parallelism(%u), or "

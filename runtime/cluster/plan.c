@@ -188,6 +188,7 @@ static int read_vertex(struct wr_plan *p, const struct wr_value *v, struct wr_pl
 		return wr_error_wrap(rc, "plan: '%s'", to->name);
 	to->parallelism = (uint32_t)parallelism;
 	to->max_parallelism = (uint32_t)max;
+	to->max_derived = wr_value_bool(v, "max_derived", false);
 	to->second_first = wr_value_bool(v, "second_first", false);
 	rc = index_of(v, "inputs", 3, &to->inputs);
 	if (rc == WR_OK && to->stage_count == 0)
@@ -314,4 +315,19 @@ void wr_plan_free(struct wr_plan *p)
 		return;
 	wr_arena_deinit(&p->arena);
 	wr_free(&mem, p);
+}
+
+void wr_plan_adopt(struct wr_plan *p, uint32_t (*groups_of)(const void *arg, const char *uid),
+		   const void *arg)
+{
+	for (uint32_t i = 0; i < p->vertex_count; i++) {
+		struct wr_plan_vertex *v = &p->vertices[i];
+		uint32_t groups = 0;
+
+		for (uint32_t k = 0; k < v->stage_count && v->max_derived && !groups; k++)
+			if (v->stages[k].key || v->stages[k].state_count)
+				groups = groups_of(arg, v->stages[k].operators[0].uid);
+		if (groups >= v->parallelism)
+			v->max_parallelism = groups;
+	}
 }

@@ -50,6 +50,7 @@ struct wr_plan_stage {
 struct wr_plan_vertex {
 	const char *name, *uid, *slot_group;
 	uint32_t parallelism, max_parallelism;
+	bool max_derived;  /* nobody asked for it: it follows from the parallelism, or from state */
 	uint32_t inputs;   /* 0, 1 or 2 */
 	bool second_first; /* input 1 is read to its end before input 0 */
 	struct wr_plan_stage *stages;
@@ -81,3 +82,8 @@ struct wr_plan {
 struct wr_plan *wr_plan_decode(const void *bytes, size_t len);
 void wr_plan_encode(const struct wr_plan *p, struct wr_bytes *out);
 void wr_plan_free(struct wr_plan *p);
+
+/* P7: a vertex has as many key groups as its state if nobody asked for another number, and if they are enough
+ * for its subtasks. `groups_of` gives those of the operator's state, 0 = it has none. */
+void wr_plan_adopt(struct wr_plan *p, uint32_t (*groups_of)(const void *arg, const char *uid),
+		   const void *arg);

@@ -171,7 +171,7 @@ static int prepare(struct wr_attempts *a, uint64_t at_ns)
 	return a->o.resume ? wr_resume_again(a->o.resume) : WR_OK;
 }
 
-void wr_attempts_use(struct wr_attempts *a, const struct wr_plan *plan, void *bundle, const char *script,
+void wr_attempts_use(struct wr_attempts *a, struct wr_plan *plan, void *bundle, const char *script,
 		     bool allow_dropped)
 {
 	a->o.job.plan = plan;

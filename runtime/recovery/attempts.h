@@ -36,7 +36,7 @@ void wr_attempts_free(struct wr_attempts *a);
 /* Blocks until the job ended or is given up; as wr_job_run. WR_OK without a job: it had finished already. */
 int wr_attempts_run(struct wr_attempts *a);
 /* Attempts from the next one on run this plan; all borrowed until then and as long as they run. */
-void wr_attempts_use(struct wr_attempts *a, const struct wr_plan *plan, void *bundle, const char *script,
+void wr_attempts_use(struct wr_attempts *a, struct wr_plan *plan, void *bundle, const char *script,
 		     bool allow_dropped);
 /* The job is leaving (wr_job_leave): it is run again at once. The thread that runs. */
 void wr_attempts_again(struct wr_attempts *a);

@@ -114,6 +114,11 @@ static int check_stage(struct checking *c, const struct wr_manifest_vertex *v,
 	int rc = WR_OK;
 
 	/* one with a key may have timers, and nothing else */
+	if (s && (was->state_count || s->key) && vertex->parallelism > v->max_parallelism)
+		return wr_error_set(WR_EUSER,
+				    "operator \"%s\" has %" PRIu32 " subtasks, and its state %" PRIu32
+				    " key groups: its parallelism can be %" PRIu32 " at most",
+				    was->uid, vertex->parallelism, v->max_parallelism, v->max_parallelism);
 	if (s && (was->state_count || s->key) && vertex->max_parallelism != v->max_parallelism)
 		return wr_error_set(WR_EUSER,
 				    "operator \"%s\" has %" PRIu32 " key groups, its state has %" PRIu32

@@ -263,9 +263,23 @@ void wr_reload_draw(struct wr_reload *r, const struct wr_reload_script *s, struc
 	r->state = DRAWING;
 }
 
+static uint32_t groups_of(const void *arg, const char *uid)
+{
+	const struct wr_plan *p = arg;
+
+	for (uint32_t v = 0; v < p->vertex_count; v++)
+		for (uint32_t i = 0; i < p->vertices[v].stage_count; i++)
+			if (!strcmp(p->vertices[v].stages[i].operators[0].uid, uid))
+				return p->vertices[v].max_parallelism;
+	return 0;
+}
+
 static int compare(struct wr_reload *r)
 {
-	int rc = wr_difference_init(&r->difference, r->used->plan, r->next->plan);
+	int rc;
+
+	wr_plan_adopt(r->next->plan, groups_of, r->used->plan);
+	rc = wr_difference_init(&r->difference, r->used->plan, r->next->plan);
 
 	r->compared = true;
 	if (rc == WR_OK && strcmp(r->used->plan->job, r->next->plan->job))

@@ -93,6 +93,17 @@ static int passes_over(const struct wr_resume *r)
 	    r->manifest.job, source, r->o.dir ? r->o.dir : r->o.from);
 }
 
+static uint32_t groups_of(const void *arg, const char *uid)
+{
+	const struct wr_manifest *m = arg;
+
+	for (uint32_t v = 0; v < m->vertex_count; v++)
+		for (uint32_t i = 0; i < m->vertices[v].stage_count; i++)
+			if (!strcmp(m->vertices[v].stages[i].uid, uid))
+				return m->vertices[v].max_parallelism;
+	return 0;
+}
+
 int wr_resume_again(struct wr_resume *r)
 {
 	struct wr_blobs *blobs = r->blobs;
@@ -107,6 +118,7 @@ int wr_resume_again(struct wr_resume *r)
 	}
 	if (rc != WR_OK)
 		return rc == WR_END ? WR_OK : rc;
+	wr_plan_adopt(r->o.plan, groups_of, &r->manifest);
 	if (!r->manifest.finished)
 		rc = wr_contract_check(r->o.plan, blobs, &r->manifest, r->o.allow_dropped);
 	r->restore = (struct wr_restore){blobs, &r->manifest};
@@ -169,7 +181,7 @@ void wr_resume_close(struct wr_resume *r)
 	wr_free(&mem, r);
 }
 
-void wr_resume_use(struct wr_resume *r, const struct wr_plan *plan, bool allow_dropped)
+void wr_resume_use(struct wr_resume *r, struct wr_plan *plan, bool allow_dropped)
 {
 	r->o.plan = plan;
 	r->o.allow_dropped = allow_dropped;

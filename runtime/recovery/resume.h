@@ -12,7 +12,7 @@ struct wr_resume_options {
 	const char *resume; /* "auto": the last in `dir`; "never"; or another folder of checkpoints */
 	const char *from;   /* a savepoint, or a folder of checkpoints, to begin at; NULL = none */
 	bool allow_dropped; /* state that nothing has a place for is left behind */
-	const struct wr_plan *plan;
+	struct wr_plan *plan; /* takes the number of key groups from the state where it is free to (P7) */
 };
 struct wr_resume;
 /* NULL with the error set: also when `dir` has checkpoints of a job of another name, or none that holds, or
@@ -24,7 +24,7 @@ void wr_resume_close(struct wr_resume *r);
 int wr_resume_again(struct wr_resume *r);
 
 /* It is another plan that is to begin there; borrowed. */
-void wr_resume_use(struct wr_resume *r, const struct wr_plan *plan, bool allow_dropped);
+void wr_resume_use(struct wr_resume *r, struct wr_plan *plan, bool allow_dropped);
 
 struct wr_blobs *wr_resume_blobs(struct wr_resume *r); /* of `dir`; NULL: checkpoints are not taken */
 /* NULL: the job begins anew. */

@@ -106,6 +106,30 @@ describe("state that a changed job has no place for", function()
   end)
 end)
 
+describe("the number of key groups", function()
+  local derived = SOURCE:gsub(", max_parallelism = 128", "")
+
+  local function go_on_at(p, groups)
+    write("job.lua", (derived:gsub('name = "changed"', "%0" .. (groups and ", max_parallelism = " .. groups or ""))
+      :format("numbers", COUNT)))
+    return weir("run -q --from x.weir job.lua -p " .. p)
+  end
+
+  it("P7: is that of the state where it was not asked for, an error where it is another or too small", function()
+    save(COUNT)
+    local out, code, err = go_on_at(90) -- which alone would be 256
+    assert.equal(0, code, err)
+    assert.equal(EXPECTED, sorted(out))
+    _, code, err = go_on_at(1, 256)
+    assert.equal(2, code)
+    assert.truthy(err:find('operator "op" has 256 key groups, its state has 128: say max_parallelism(128)', 1, true), err)
+    _, code, err = go_on_at(129)
+    assert.equal(2, code)
+    assert.truthy(err:find('operator "op" has 129 subtasks, and its state 128 key groups: its parallelism can be 128 at most', 1,
+      true), err)
+  end)
+end)
+
 describe("state that is declared otherwise", function()
   it("as another kind is an error that says both", function()
     save(COUNT)

@@ -44,7 +44,7 @@ describe("a plan", function()
       job = { name = "test", bounded = true, seed = 7 },
       vertices = {
         {
-          name = "files → flat_map", uid = "files", parallelism = 2, max_parallelism = 128, slot_group = "default",
+          name = "files → flat_map", uid = "files", parallelism = 2, max_parallelism = 128, max_derived = true, slot_group = "default",
           inputs = 0,
           stages = {
             {
@@ -65,7 +65,7 @@ describe("a plan", function()
           },
         },
         {
-          name = "count → print", uid = "counts", parallelism = 2, max_parallelism = 128, slot_group = "default",
+          name = "count → print", uid = "counts", parallelism = 2, max_parallelism = 128, max_derived = true, slot_group = "default",
           inputs = 1,
           stages = {
             {

@@ -86,6 +86,43 @@ static void bytes_that_are_no_plan_are_refused(void **state)
 	wr_bytes_deinit(&b);
 }
 
+static uint32_t sixty(const void *arg, const char *uid)
+{
+	return strcmp(uid, arg) ? 0 : 60;
+}
+
+static void P7_key_groups_that_nobody_asked_for_are_those_of_the_state(void **state)
+{
+	struct draft d = good();
+	struct wr_plan *p = draft_plan(&d);
+	struct wr_plan_vertex *v;
+	const char *uid;
+
+	(void)state;
+	assert_non_null(p);
+	v = &p->vertices[1];
+	uid = v->stages[0].operators[0].uid;
+	assert_false(v->max_derived);
+	v->stages[0].state_count = 1;
+	wr_plan_adopt(p, sixty, uid);
+	assert_int_equal(v->max_parallelism, 128); /* it was asked for */
+	v->max_derived = true;
+	wr_plan_adopt(p, sixty, "another");
+	assert_int_equal(v->max_parallelism, 128);
+	v->parallelism = 61;
+	wr_plan_adopt(p, sixty, uid);
+	assert_int_equal(v->max_parallelism, 128); /* too few */
+	v->parallelism = 60;
+	v->stages[0].state_count = 0;
+	wr_plan_adopt(p, sixty, uid);
+	assert_int_equal(v->max_parallelism, 128); /* it has none */
+	v->stages[0].state_count = 1;
+	wr_plan_adopt(p, sixty, uid);
+	assert_int_equal(v->max_parallelism, 60);
+	v->stages[0].state_count = 0;
+	wr_plan_free(p);
+}
+
 static void a_plan_without_memory_is_an_error_and_leaks_nothing(void **state)
 {
 	struct draft d = good();
@@ -112,6 +149,7 @@ int main(void)
 	    cmocka_unit_test(a_plan_is_the_same_behind_the_wire),
 	    cmocka_unit_test(what_contradicts_itself_is_refused),
 	    cmocka_unit_test(bytes_that_are_no_plan_are_refused),
+	    cmocka_unit_test(P7_key_groups_that_nobody_asked_for_are_those_of_the_state),
 	    cmocka_unit_test(a_plan_without_memory_is_an_error_and_leaks_nothing),
 	};
 
