@@ -65,7 +65,8 @@ end
 ---
 --- With `guarantee = "exactly_once"` each line is there once, whatever crashes: lines appear when the checkpoint that
 --- covers them is complete (without checkpoints at the end of the input). Beside each file lies `path`.commit, which
---- says how much of it is committed; the subtasks write `path`, `path`.1, `path`.2 …; json and lines only.
+--- says how much of it is committed; the subtasks write `path`, `path`.1, `path`.2 …. CSV needs its columns, the same
+--- in each run of the job: `weir.csv { columns = { "id", "net" }, header = true }`; each file begins with the header.
 ---@param opts weir.FileSinkOptions|string
 ---@return weir.Sink
 function M.file_sink(opts)
@@ -79,8 +80,9 @@ function M.file_sink(opts)
   local guarantee = o.guarantee
   o.guarantee = nil
   if guarantee == "none" then return sink("file", "file_sink", o, guarantee) end
-  if o.format.kind == "csv" then
-    where.fail 'weir.file_sink: guarantee = "exactly_once" writes json and lines, not csv'
+  if o.format.kind == "csv" and not o.format.columns then
+    where.fail('weir.file_sink: guarantee = "exactly_once" needs the columns of CSV: '
+      .. "weir.csv { columns = { … }, header = true }")
   end
   local s = sink("file_once", "file_sink", o, guarantee)
   s.logged = true

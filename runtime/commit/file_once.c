@@ -4,8 +4,8 @@
  * lines, makes them durable, and publishes the new length with the new number by rename: what lies behind the
  * length was never committed, and is cut off by the next commit. The committer's thread (commit/sink.h).
  *
- * Log 0 is `path` itself, log n is `path`.n; format = "json" | "raw" = "lines". A job that begins anew
- * replaces the files, unless `append`.
+ * Log 0 is `path` itself, log n is `path`.n; format = "json" | "raw" = "lines" | "csv" with csv.columns. A
+ * job that begins anew replaces the files, unless `append`.
  *
  *   weir 1 · length 1234 · mark LINEAGE (hex) EPOCH UID, a line each
  */
@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "commit/sink.h"
+#include "format/csv_writer.h"
 #include "format/row_text.h"
 
 enum { PATH_MAX_LEN = 4096, WRITE_BYTES = 256 << 10, NOTE_MAX = 1 << 20 };
@@ -27,6 +28,8 @@ enum { PATH_MAX_LEN = 4096, WRITE_BYTES = 256 << 10, NOTE_MAX = 1 << 20 };
 struct file_once {
 	struct wr_target base; /* first */
 	enum wr_text_format format;
+	const struct wr_value *options;
+	struct wr_csv_writer *fits; /* CSV: the task's */
 	bool append;
 	uint32_t subtask, parallelism;
 	struct wr_bytes text, note; /* room */
@@ -197,7 +200,15 @@ static struct file_once *of(struct wr_target *t)
 	return (struct file_once *)t;
 }
 
-/* Files of more subtasks than there are now, of the job that is begun anew. */
+static bool is_empty(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
+}
+
+/* Files of more subtasks than there are now, of the job that is begun anew; one that a crash left behind when
+ * it was made has no note yet. */
 static void remove_others(const struct file_once *f)
 {
 	char path[PATH_MAX_LEN + 32], note[PATH_MAX_LEN + 32];
@@ -205,7 +216,7 @@ static void remove_others(const struct file_once *f)
 	for (uint32_t log = f->parallelism;; log++) {
 		name_of(f, log, ".commit", note);
 		name_of(f, log, "", path);
-		if (unlink(note) != 0)
+		if (unlink(note) != 0 && !is_empty(path))
 			return;
 		unlink(path);
 	}
@@ -255,17 +266,28 @@ static int file_last(struct wr_target *t, const struct wr_mark *mark, uint64_t *
 	return rc;
 }
 
-static int write_rows(struct file_once *f, int fd, struct wr_epoch_rows *rows, const char *path,
-		      uint64_t *length)
+static int put_rows(struct file_once *f, struct wr_csv_writer *csv, const uint8_t *p, const uint8_t *end)
+{
+	int rc = WR_OK;
+
+	f->text.len = 0;
+	for (; p < end && rc == WR_OK; p += ((const struct wr_elem *)p)->len) {
+		if (csv)
+			rc = wr_csv_writer_row(csv, (const struct wr_elem *)p, &f->text);
+		else
+			wr_row_text((const struct wr_elem *)p, f->format, &f->text);
+	}
+	return rc == WR_OK ? wr_bytes_status(&f->text) : rc;
+}
+
+static int write_rows(struct file_once *f, struct wr_csv_writer *csv, int fd, struct wr_epoch_rows *rows,
+		      const char *path, uint64_t *length)
 {
 	const uint8_t *p, *end;
 	int rc;
 
 	while ((rc = wr_epoch_rows_next(rows, &p, &end)) == WR_OK) {
-		f->text.len = 0;
-		for (; p < end; p += ((const struct wr_elem *)p)->len)
-			wr_row_text((const struct wr_elem *)p, f->format, &f->text);
-		rc = wr_bytes_status(&f->text);
+		rc = put_rows(f, csv, p, end);
 		if (rc == WR_OK)
 			rc = write_all(fd, f->text.data, f->text.len, path);
 		if (rc != WR_OK)
@@ -273,6 +295,21 @@ static int write_rows(struct file_once *f, int fd, struct wr_epoch_rows *rows, c
 		*length += f->text.len;
 	}
 	return rc == WR_END ? sync_fd(fd, path) : rc;
+}
+
+/* Behind `length` bytes of the file; those of CSV begin with the header if there is to be one. */
+static int append(struct file_once *f, int fd, struct wr_epoch_rows *rows, const char *path, uint64_t *length)
+{
+	struct wr_csv_writer *csv = f->fits ? wr_csv_writer_new(f->options) : NULL;
+	int rc;
+
+	if (f->fits && !csv)
+		return WR_EFATAL;
+	if (csv && *length)
+		wr_csv_writer_goes_on(csv);
+	rc = write_rows(f, csv, fd, rows, path, length);
+	wr_csv_writer_free(csv);
+	return rc;
 }
 
 /* The file as it was committed last: what lies behind that is cut off. */
@@ -310,7 +347,7 @@ static int file_commit(struct wr_target *t, const struct wr_mark *mark, uint64_t
 		rc = open_committed(&n, path, &fd);
 	length = n.length;
 	if (rc == WR_OK)
-		rc = write_rows(f, fd, rows, path, &length);
+		rc = append(f, fd, rows, path, &length);
 	if (fd >= 0)
 		close(fd);
 	if (rc == WR_OK)
@@ -319,9 +356,16 @@ static int file_commit(struct wr_target *t, const struct wr_mark *mark, uint64_t
 	return rc;
 }
 
+static int file_fits(struct wr_target *t, const struct wr_elem *row)
+{
+	return wr_csv_writer_fits(of(t)->fits, row);
+}
+
 static void file_free(struct wr_target *t)
 {
 	struct file_once *f = of(t);
+
+	wr_csv_writer_free(f->fits);
 
 	wr_bytes_deinit(&f->text);
 	wr_bytes_deinit(&f->note);
@@ -330,24 +374,38 @@ static void file_free(struct wr_target *t)
 
 static const struct wr_target_ops file_target = {
     .open = file_open, .last = file_last, .commit = file_commit, .free = file_free};
+static const struct wr_target_ops csv_target = {
+    .fits = file_fits, .open = file_open, .last = file_last, .commit = file_commit, .free = file_free};
+
+static int take_format(struct file_once *f, const struct wr_value *options)
+{
+	int rc = wr_text_format(wr_value_str(options, "format", "json"), &f->format);
+
+	f->base.ops = f->format == WR_TEXT_CSV ? &csv_target : &file_target;
+	f->options = options;
+	if (rc == WR_OK && f->format == WR_TEXT_CSV) {
+		f->fits = wr_csv_writer_new(options);
+		rc = f->fits ? WR_OK : WR_EFATAL;
+	}
+	return rc;
+}
 
 static int stage_open(struct wr_stage *s)
 {
 	struct file_once *f = wr_zalloc(&mem, sizeof *f);
-	int n;
+	int n, rc;
 
 	if (!f)
 		return WR_EFATAL;
-	f->base.ops = &file_target;
 	f->append = wr_value_bool(s->options, "append", false);
 	f->subtask = s->env->subtask;
 	f->parallelism = s->env->parallelism;
 	n = snprintf(f->path, sizeof f->path, "%s", wr_value_str(s->options, "path", ""));
-	if (n >= (int)sizeof f->path ||
-	    wr_text_format(wr_value_str(s->options, "format", "json"), &f->format)) {
+	rc = n < (int)sizeof f->path ? take_format(f, s->options)
+				     : wr_error_set(WR_EUSER, "the path of the file sink is too long");
+	if (rc != WR_OK) {
 		file_free(&f->base);
-		return n < PATH_MAX_LEN ? WR_EUSER
-					: wr_error_set(WR_EUSER, "the path of the file sink is too long");
+		return rc;
 	}
 	return wr_sink_open(s, &f->base);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sink: see sink.h. Everything that decides is on the task's thread (commits.c); the committer's thread is
  * given one piece of work at a time and says by mail that it is done. */
-#include "commit/sink.h"
+#include "commit/sink_priv.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,56 +17,9 @@
 #include "task/letter.h"
 #include "task/restore.h"
 
-enum { TRIES = 8, DELAY_MS = 100, NS_PER_MS = 1000000, NUMBERS = 6 /* of an epoch in saved state */ };
-
-enum work { OPEN, ASK, COMMIT, SEAL };
-
-/* What the committer's thread is asked to do. */
-struct committer {
-	struct wr_iojob job; /* first */
-	struct wr_stage *stage;
-	struct wr_iopool *pool; /* one thread, which may block as long as it likes */
-	struct wr_ioqueue *queue;
-	bool busy;  /* the task's: something was posted and is not heard of yet */
-	bool mails; /* says so by mail; else the task waits for it */
-	enum work what;
-	struct wr_epoch epoch; /* ASK: lineage and log only */
-	bool fresh;
-	/* the answer */
-	int rc;
-	uint64_t mark;
-	char text[1024];
-	pthread_mutex_t mutex;
-	pthread_cond_t done;
-	bool is_done;
-};
-
-struct sink {
-	struct wr_target *target;
-	struct wr_blobs *blobs; /* where logs lie */
-	char folder[64];	/* without checkpoints: a temporary one, else "" */
-	struct wr_commits *commits;
-	struct wr_epoch_log *log;
-	struct committer c;
-	uint64_t log_max;
-	uint64_t lineage, newest, complete;
-	uint64_t skip;	   /* rows to be dropped, which were committed by a job that got further */
-	uint32_t failures; /* of one commit, in a row */
-	bool wanted;	   /* a checkpoint was asked for */
-	bool failed, opened;
-};
+enum { TRIES = 8, DELAY_MS = 100, NS_PER_MS = 1000000 };
 
 static struct wr_mem mem = WR_MEM_INIT("commit.sink");
-
-static struct sink *of(const struct wr_stage *s)
-{
-	return s->state;
-}
-
-static const char *uid_of(const struct wr_stage *s)
-{
-	return s->ops_stats[0].uid;
-}
 
 static bool takes_checkpoints(const struct wr_stage *s)
 {
@@ -88,9 +41,9 @@ void wr_mark_text(const struct wr_mark *m, char text[WR_MARK_TEXT])
 
 static int commit(struct wr_stage *s, const struct wr_mark *mark)
 {
-	struct sink *k = of(s);
+	struct wr_sink *k = wr_sink_of(s);
 	struct wr_epoch_rows rows;
-	int rc = wr_epoch_rows_open(&rows, k->blobs, uid_of(s), &k->c.epoch);
+	int rc = wr_epoch_rows_open(&rows, k->blobs, wr_sink_uid(s), &k->c.epoch);
 
 	WR_CRASH_STEP("commit.begin");
 	if (rc == WR_OK)
@@ -102,22 +55,22 @@ static int commit(struct wr_stage *s, const struct wr_mark *mark)
 
 static void work(struct wr_iojob *job)
 {
-	struct committer *c = (struct committer *)job;
-	struct sink *k = of(c->stage);
-	struct wr_mark mark = {uid_of(c->stage), c->epoch.lineage, c->epoch.log};
+	struct wr_committer *c = (struct wr_committer *)job;
+	struct wr_sink *k = wr_sink_of(c->stage);
+	struct wr_mark mark = {wr_sink_uid(c->stage), c->epoch.lineage, c->epoch.log};
 
 	switch (c->what) {
-	case OPEN:
+	case WR_SINK_OPEN:
 		c->rc = k->target->ops->open(k->target, c->fresh);
 		break;
-	case ASK:
+	case WR_SINK_ASK:
 		c->mark = 0;
 		c->rc = k->target->ops->last(k->target, &mark, &c->mark);
 		break;
-	case COMMIT:
+	case WR_SINK_COMMIT:
 		c->rc = commit(c->stage, &mark);
 		break;
-	case SEAL:
+	case WR_SINK_SEAL:
 		c->rc = wr_epoch_log_seal(k->log);
 		break;
 	}
@@ -128,7 +81,7 @@ static void work(struct wr_iojob *job)
 /* It is done before it is said: who hears of it may post the next. */
 static void work_done(struct wr_iojob *job)
 {
-	struct committer *c = (struct committer *)job;
+	struct wr_committer *c = (struct wr_committer *)job;
 	bool mails = c->mails;
 
 	pthread_mutex_lock(&c->mutex);
@@ -141,7 +94,7 @@ static void work_done(struct wr_iojob *job)
 
 /* ---- the task's thread: giving it work ---- */
 
-static void post(struct sink *k, enum work what, bool mails)
+static void post(struct wr_sink *k, enum wr_sink_work what, bool mails)
 {
 	WR_ASSERT(!k->c.busy);
 	k->c.busy = true;
@@ -151,14 +104,14 @@ static void post(struct sink *k, enum work what, bool mails)
 	wr_ioqueue_post(k->c.queue, &k->c.job);
 }
 
-static int answer(const struct sink *k)
+static int answer(const struct wr_sink *k)
 {
 	return k->c.rc < 0 ? wr_error_set(k->c.rc, "%s", k->c.text) : WR_OK;
 }
 
-static int wait_done(struct sink *k)
+static int wait_done(struct wr_sink *k)
 {
-	struct committer *c = &k->c;
+	struct wr_committer *c = &k->c;
 
 	pthread_mutex_lock(&c->mutex);
 	while (!c->is_done)
@@ -169,40 +122,49 @@ static int wait_done(struct sink *k)
 }
 
 /* Only before the first row and behind the last: nothing else happens meanwhile. */
-static int post_and_wait(struct sink *k, enum work what)
+static int post_and_wait(struct wr_sink *k, enum wr_sink_work what)
 {
 	post(k, what, false);
 	return wait_done(k);
 }
 
+int wr_sink_ask(struct wr_sink *k, uint64_t lineage, uint32_t log, uint64_t *mark)
+{
+	int rc;
+
+	k->c.epoch = (struct wr_epoch){.lineage = lineage, .log = log};
+	rc = post_and_wait(k, WR_SINK_ASK);
+	*mark = k->c.mark;
+	return rc;
+}
+
 static void tell(struct wr_stage *s)
 {
-	struct sink *k = of(s);
+	struct wr_sink *k = wr_sink_of(s);
 
 	wr_metric_set(&s->ops_stats[0].logged,
 		      (int64_t)(wr_commits_bytes(k->commits) + wr_epoch_log_bytes(k->log)));
 	wr_metric_set(&s->ops_stats[0].commit_lag, (int64_t)wr_commits_lag(k->commits));
 }
 
-/* Gives the committer what comes next, unless it is at work. */
-static void pump(struct wr_stage *s)
+void wr_sink_pump(struct wr_stage *s)
 {
-	struct sink *k = of(s);
+	struct wr_sink *k = wr_sink_of(s);
 
 	tell(s);
 	if (k->c.busy || s->tick_ns != UINT64_MAX || k->failed)
 		return;
 	if (wr_commits_ask(k->commits, &k->c.epoch.lineage, &k->c.epoch.log))
-		post(k, ASK, true);
+		post(k, WR_SINK_ASK, true);
 	else if (wr_commits_next(k->commits, &k->c.epoch))
-		post(k, COMMIT, true);
+		post(k, WR_SINK_COMMIT, true);
 }
 
 int wr_sink_tick(struct wr_stage *s, uint64_t now_ns)
 {
 	(void)now_ns;
 	s->tick_ns = UINT64_MAX;
-	pump(s);
+	wr_sink_pump(s);
 	return WR_OK;
 }
 
@@ -217,11 +179,11 @@ static int pause_task(struct wr_stage *s)
 }
 
 /* It may be in the target or not: its mark is asked for, and then it is tried again. */
-static int try_again(struct wr_stage *s, enum work what)
+static int try_again(struct wr_stage *s, enum wr_sink_work what)
 {
-	struct sink *k = of(s);
+	struct wr_sink *k = wr_sink_of(s);
 
-	if (what == COMMIT)
+	if (what == WR_SINK_COMMIT)
 		wr_commits_failed(k->commits);
 	if (k->c.rc != WR_ETRANSIENT || ++k->failures > TRIES) {
 		k->failed = true;
@@ -236,29 +198,29 @@ static int try_again(struct wr_stage *s, enum work what)
 /* A run that is played back hears of it when the recorded one did: then it waits here. */
 static int on_done(struct wr_stage *s)
 {
-	struct sink *k = of(s);
+	struct wr_sink *k = wr_sink_of(s);
 	int rc;
 
 	if (!k->c.busy)
 		return WR_OK;
 	rc = wait_done(k);
-	if (k->c.rc < 0 && k->c.what != SEAL)
+	if (k->c.rc < 0 && k->c.what != WR_SINK_SEAL)
 		return try_again(s, k->c.what);
-	if (k->c.what == ASK)
+	if (k->c.what == WR_SINK_ASK)
 		wr_commits_answer(k->commits, k->c.epoch.lineage, k->c.epoch.log, k->c.mark);
-	if (k->c.what == COMMIT) {
+	if (k->c.what == WR_SINK_COMMIT) {
 		k->failures = 0;
 		wr_commits_done(k->commits);
 		wr_metric_add(&s->ops_stats[0].commits, 1);
 	}
 	if (rc == WR_OK)
-		pump(s);
+		wr_sink_pump(s);
 	return rc;
 }
 
 int wr_sink_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, uint32_t len)
 {
-	struct sink *k = of(s);
+	struct wr_sink *k = wr_sink_of(s);
 
 	if (type == WR_LETTER_DONE)
 		return on_done(s);
@@ -267,7 +229,7 @@ int wr_sink_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, ui
 	k->complete = wr_letter_checkpoint(payload, len);
 	k->wanted = false;
 	wr_commits_complete(k->commits, k->complete);
-	pump(s);
+	wr_sink_pump(s);
 	return WR_OK;
 }
 
@@ -275,7 +237,7 @@ int wr_sink_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, ui
 
 static void want_checkpoint(struct wr_stage *s)
 {
-	struct sink *k = of(s);
+	struct wr_sink *k = wr_sink_of(s);
 	const struct wr_stage_env *env = s->env;
 
 	if (k->wanted || !takes_checkpoints(s))
@@ -285,7 +247,7 @@ static void want_checkpoint(struct wr_stage *s)
 }
 
 /* Rows that another run of the job has committed already. */
-static void skip_rows(struct sink *k, struct wr_rows *rows)
+static void skip_rows(struct wr_sink *k, struct wr_rows *rows)
 {
 	while (k->skip && rows->p < rows->end) {
 		rows->p += ((const struct wr_elem *)rows->p)->len;
@@ -293,9 +255,9 @@ static void skip_rows(struct sink *k, struct wr_rows *rows)
 	}
 }
 
-int wr_sink_rows(struct wr_stage *s, struct wr_rows *rows)
+static int log_rows(struct wr_stage *s, struct wr_rows *rows)
 {
-	struct sink *k = of(s);
+	struct wr_sink *k = wr_sink_of(s);
 	int rc;
 
 	if (k->skip)
@@ -314,10 +276,45 @@ int wr_sink_rows(struct wr_stage *s, struct wr_rows *rows)
 	return WR_OK;
 }
 
+/* Logs those up to the first that does not fit, and puts that aside. */
+static int log_fitting(struct wr_stage *s, struct wr_rows *rows)
+{
+	struct wr_target *t = wr_sink_of(s)->target;
+	struct wr_rows run = *rows;
+	const struct wr_elem *bad;
+	int rc = WR_OK, why = WR_OK;
+
+	for (run.end = rows->p; run.end < rows->end; run.end += ((const struct wr_elem *)run.end)->len) {
+		why = t->ops->fits(t, (const struct wr_elem *)run.end);
+		if (why != WR_OK)
+			break;
+	}
+	bad = run.end < rows->end ? (const struct wr_elem *)run.end : NULL;
+	if (run.p < run.end)
+		rc = log_rows(s, &run);
+	rows->p = run.p;
+	if (rc != WR_OK || !bad)
+		return rc;
+	rows->p += bad->len;
+	t->ops->fits(t, bad); /* says why once more */
+	return why == WR_EUSER ? wr_stage_bad_row(s, 0, bad, NULL, 0, "", wr_error_text(), why) : why;
+}
+
+int wr_sink_rows(struct wr_stage *s, struct wr_rows *rows)
+{
+	int rc = WR_OK;
+
+	if (!wr_sink_of(s)->target->ops->fits)
+		return log_rows(s, rows);
+	while (rows->p < rows->end && rc == WR_OK)
+		rc = log_fitting(s, rows);
+	return rc;
+}
+
 /* The open epoch ends at barrier `number`. */
 static int cut(struct wr_stage *s, uint64_t number)
 {
-	struct sink *k = of(s);
+	struct wr_sink *k = wr_sink_of(s);
 	uint64_t rows, bytes;
 	int rc = wr_epoch_log_cut(k->log, number, &rows, &bytes);
 
@@ -328,7 +325,7 @@ static int cut(struct wr_stage *s, uint64_t number)
 	return rc;
 }
 
-static void put_committed(const struct sink *k, struct wr_bytes *out)
+static void put_committed(const struct wr_sink *k, struct wr_bytes *out)
 {
 	uint64_t number;
 	uint32_t count = 0, log;
@@ -346,7 +343,7 @@ static void put_committed(const struct sink *k, struct wr_bytes *out)
 
 int wr_sink_save(struct wr_stage *s, struct wr_bytes *out)
 {
-	struct sink *k = of(s);
+	struct wr_sink *k = wr_sink_of(s);
 	struct wr_epoch e;
 	uint32_t count = 0;
 	int rc = cut(s, s->checkpoint);
@@ -360,7 +357,7 @@ int wr_sink_save(struct wr_stage *s, struct wr_bytes *out)
 	wr_value_put_name(out, "epochs");
 	wr_value_put_list(out, count);
 	for (uint32_t i = 0; wr_commits_named(k->commits, i, &e); i++) {
-		wr_value_put_list(out, NUMBERS);
+		wr_value_put_list(out, WR_SINK_NUMBERS);
 		wr_value_put_i64(out, (int64_t)e.lineage);
 		wr_value_put_i64(out, e.log);
 		wr_value_put_i64(out, (int64_t)e.number);
@@ -378,8 +375,8 @@ int wr_sink_names(struct wr_stage *s, struct wr_bytes *out)
 	char id[WR_HISTORY_ID];
 	struct wr_epoch e;
 
-	for (uint32_t i = 0; wr_commits_named(of(s)->commits, i, &e); i++) {
-		wr_history_log_id(uid_of(s), e.log, e.after, id);
+	for (uint32_t i = 0; wr_commits_named(wr_sink_of(s)->commits, i, &e); i++) {
+		wr_history_log_id(wr_sink_uid(s), e.log, e.after, id);
 		wr_bytes_put(out, id, strlen(id) + 1);
 	}
 	return wr_bytes_status(out);
@@ -388,13 +385,13 @@ int wr_sink_names(struct wr_stage *s, struct wr_bytes *out)
 int wr_sink_settle(struct wr_stage *s, uint64_t checkpoint, struct wr_bytes *out)
 {
 	(void)checkpoint, (void)out;
-	return wr_epoch_log_seal(of(s)->log);
+	return wr_epoch_log_seal(wr_sink_of(s)->log);
 }
 
 /* Without checkpoints all is one epoch. */
 static int commit_all(struct wr_stage *s)
 {
-	struct sink *k = of(s);
+	struct wr_sink *k = wr_sink_of(s);
 	int rc = WR_OK;
 
 	if (wr_epoch_log_rows(k->log) && !k->c.busy) {
@@ -402,14 +399,14 @@ static int commit_all(struct wr_stage *s)
 
 		rc = cut(s, number);
 		if (rc == WR_OK)
-			post(k, SEAL, true);
+			post(k, WR_SINK_SEAL, true);
 		wr_commits_complete(k->commits, number);
 	}
 	return rc;
 }
 
 /* Is there a row that the last complete checkpoint does not cover? */
-static bool uncovered(const struct sink *k)
+static bool uncovered(const struct wr_sink *k)
 {
 	struct wr_epoch e;
 	bool found = wr_epoch_log_rows(k->log) > 0;
@@ -422,7 +419,7 @@ static bool uncovered(const struct sink *k)
 /* Waits for the checkpoint that covers the last row, and for its commit (C28). */
 int wr_sink_end(struct wr_stage *s)
 {
-	struct sink *k = of(s);
+	struct wr_sink *k = wr_sink_of(s);
 	struct wr_epoch e;
 	int rc = takes_checkpoints(s) ? WR_OK : commit_all(s);
 
@@ -433,226 +430,9 @@ int wr_sink_end(struct wr_stage *s)
 	return wr_epoch_log_rows(k->log) || wr_commits_named(k->commits, 0, &e) ? pause_task(s) : WR_OK;
 }
 
-/* ---- beginning at a checkpoint ---- */
-
-static bool read_epoch(const struct wr_value *v, struct wr_epoch *e)
-{
-	if (v->tag != WR_V_LIST || v->count != NUMBERS)
-		return false;
-	for (uint32_t i = 0; i < NUMBERS; i++)
-		if (v->items[i].tag != WR_V_I64 || v->items[i].i64 < 0)
-			return false;
-	*e = (struct wr_epoch){(uint64_t)v->items[0].i64, (uint32_t)v->items[1].i64,
-			       (uint64_t)v->items[2].i64, (uint64_t)v->items[3].i64,
-			       (uint64_t)v->items[4].i64, (uint64_t)v->items[5].i64};
-	return true;
-}
-
-static int malformed(void)
-{
-	return wr_error_set(WR_EUSER, "the sink's saved state is malformed");
-}
-
-/* What a former subtask knew of the logs that are ours, while the lineage goes on. */
-static int inherit_known(struct wr_stage *s, const struct wr_value *saved)
-{
-	struct sink *k = of(s);
-	uint32_t count = 0;
-	const struct wr_value *list = wr_value_list(saved, "committed", &count);
-	int rc = WR_OK;
-
-	for (uint32_t i = 0; i < count && rc == WR_OK; i++) {
-		const struct wr_value *v = &list[i];
-
-		if (v->tag != WR_V_LIST || v->count != 2 || v->items[0].tag != WR_V_I64 ||
-		    v->items[1].tag != WR_V_I64 || v->items[0].i64 < 0 || v->items[1].i64 < 0)
-			return malformed();
-		if (k->lineage == s->env->durable->restore->manifest->lineage &&
-		    wr_commits_owner((uint32_t)v->items[0].i64, s->env->parallelism) == s->env->subtask)
-			rc =
-			    wr_commits_know(k->commits, (uint32_t)v->items[0].i64, (uint64_t)v->items[1].i64);
-	}
-	return rc;
-}
-
-/* The epochs of a former subtask that are ours. Logs of another store come along. */
-static int inherit(struct wr_stage *s, const struct wr_value *saved)
-{
-	const struct wr_durable *d = s->env->durable;
-	struct sink *k = of(s);
-	uint32_t count = 0;
-	bool good = saved->tag == WR_V_RECORD && wr_value_get(saved, "epochs");
-	const struct wr_value *list = good ? wr_value_list(saved, "epochs", &count) : NULL;
-	struct wr_epoch e;
-	int rc = good ? inherit_known(s, saved) : malformed();
-
-	for (uint32_t i = 0; i < count && rc == WR_OK; i++) {
-		if (!read_epoch(&list[i], &e))
-			return malformed();
-		if (wr_commits_owner(e.log, s->env->parallelism) != s->env->subtask)
-			continue;
-		rc = wr_commits_inherit(k->commits, &e);
-		if (rc == WR_OK && d->restore->blobs != k->blobs)
-			rc = wr_epoch_log_copy(d->restore->blobs, k->blobs, uid_of(s), &e);
-	}
-	return rc;
-}
-
-static int ask(struct sink *k, uint64_t lineage, uint32_t log, uint64_t *mark)
-{
-	int rc;
-
-	k->c.epoch = (struct wr_epoch){.lineage = lineage, .log = log};
-	rc = post_and_wait(k, ASK);
-	*mark = k->c.mark;
-	return rc;
-}
-
-/* The target has more than the checkpoint knows of: the rows in between will come again. */
-static int restored_below(struct wr_stage *s, uint32_t log, uint64_t mark, bool same_parallelism)
-{
-	const struct wr_durable *d = s->env->durable;
-	const struct wr_manifest *m = d->restore->manifest;
-	struct sink *k = of(s);
-	uint64_t rows = 0;
-
-	if (k->lineage != m->lineage) {
-		wr_warn(s->env->task,
-			"the job begins at checkpoint %" PRIu64 ", and rows up to epoch %" PRIu64
-			" are committed: those in between come again",
-			m->checkpoint, mark);
-		return WR_OK;
-	}
-	if (!d->skip_committed)
-		return wr_error_set(
-		    WR_EUSER,
-		    "checkpoint %" PRIu64 " is restored, but rows up to epoch %" PRIu64
-		    " are committed already: they would come twice; --skip-committed drops as many "
-		    "rows as were committed since, --allow-duplicates commits them again",
-		    m->checkpoint, mark);
-	if (mark > d->newest)
-		return wr_error_set(WR_EUSER,
-				    "epoch %" PRIu64 " is committed, and the folder knows of none beyond "
-				    "%" PRIu64 ": only --allow-duplicates is left",
-				    mark, d->newest);
-	if (!same_parallelism)
-		return wr_error_set(WR_EUSER, "--skip-committed needs the sink's parallelism as it was");
-	if (wr_epoch_log_count(k->blobs, uid_of(s), m->lineage, log, m->checkpoint, mark, &rows) != WR_OK)
-		return wr_error_wrap(wr_error_code(), "--skip-committed cannot tell how many rows to drop");
-	k->skip += rows;
-	wr_warn(s->env->task, "%" PRIu64 " rows that come now were committed before and are dropped", rows);
-	return WR_OK;
-}
-
-/* The target has less than the checkpoint knows to be in it: what it lost is in no log any more. */
-static int lost_its_mark(struct wr_stage *s, uint32_t log, uint64_t mark)
-{
-	struct sink *k = of(s);
-	uint64_t known = wr_commits_newest(k->commits, log);
-	const struct wr_durable *d = s->env->durable;
-	uint64_t checkpoint = d->restore->manifest->checkpoint;
-
-	if (!d->skip_committed)
-		return wr_error_set(
-		    WR_EUSER,
-		    "by checkpoint %" PRIu64 " rows up to epoch %" PRIu64
-		    " are committed, and the target's mark is %" PRIu64
-		    ": it lost rows or marks, or is another target. Bring it back, or go on without what it "
-		    "lost: --allow-duplicates commits the rows that the checkpoint has logged, which may "
-		    "be there already, --skip-committed takes them for committed; --resume=never begins "
-		    "anew",
-		    checkpoint, known, mark);
-	wr_warn(s->env->task,
-		"the target's mark is %" PRIu64 ", and epoch %" PRIu64
-		" was committed: all that checkpoint %" PRIu64 " has logged is taken for committed",
-		mark, known, checkpoint);
-	wr_commits_answer(k->commits, d->restore->manifest->lineage, log, checkpoint);
-	wr_commits_lost(k->commits, log, mark);
-	return WR_OK;
-}
-
-/* Asks for the mark of a log of the restored job. */
-static int check_mark(struct wr_stage *s, uint32_t log, bool same_parallelism)
-{
-	const struct wr_manifest *m = s->env->durable->restore->manifest;
-	struct sink *k = of(s);
-	uint64_t mark;
-	int rc = ask(k, m->lineage, log, &mark);
-
-	if (rc == WR_OK && mark < wr_commits_newest(k->commits, log))
-		return lost_its_mark(s, log, mark);
-	if (rc == WR_OK && mark > m->checkpoint)
-		rc = restored_below(s, log, mark, same_parallelism);
-	if (rc == WR_OK)
-		wr_commits_answer(k->commits, m->lineage, log, mark);
-	return rc;
-}
-
-/* How many logs there may be: as many as the checkpoint has subtasks or knows of, and where a later one was
- * begun any that the job can have. */
-static uint32_t logs_max(const struct wr_stage *s, uint32_t parallelism)
-{
-	const struct wr_durable *d = s->env->durable;
-	uint32_t max = parallelism, log;
-	uint64_t number;
-
-	if (max <= s->env->subtask)
-		max = s->env->subtask + 1;
-	if (of(s)->lineage == d->restore->manifest->lineage && d->newest > d->restore->manifest->checkpoint &&
-	    s->env->max_parallelism > max)
-		max = s->env->max_parallelism;
-	for (uint32_t i = 0; wr_commits_known(of(s)->commits, i, &log, &number); i++)
-		if (log >= max)
-			max = log + 1;
-	return max;
-}
-
-static int ask_for_marks(struct wr_stage *s, uint32_t parallelism)
-{
-	const struct wr_manifest *m = s->env->durable->restore->manifest;
-	bool same_parallelism = parallelism == s->env->parallelism;
-	uint32_t max = logs_max(s, parallelism), log;
-	struct sink *k = of(s);
-	uint64_t lineage, mark;
-	int rc = WR_OK;
-
-	for (log = 0; log < max && rc == WR_OK; log++)
-		if (wr_commits_owner(log, s->env->parallelism) == s->env->subtask)
-			rc = check_mark(s, log, same_parallelism);
-	while (rc == WR_OK && wr_commits_ask(k->commits, &lineage, &log)) {
-		if (lineage == m->lineage) {
-			rc = check_mark(s, log, same_parallelism);
-			continue;
-		}
-		rc = ask(k, lineage, log, &mark);
-		if (rc == WR_OK)
-			wr_commits_answer(k->commits, lineage, log, mark);
-	}
-	return rc;
-}
-
-int wr_sink_restore(struct wr_stage *s, const struct wr_saved_state *saved)
-{
-	struct sink *k = of(s);
-	int rc = WR_OK;
-
-	k->complete = s->env->durable->restore->manifest->checkpoint;
-	wr_commits_complete(k->commits, k->complete);
-	for (uint32_t i = 0; i < saved->count && rc == WR_OK; i++) {
-		rc = inherit(s, saved->parts[i].value);
-		if (rc == WR_OK && saved->parts[i].subtask == s->env->subtask)
-			k->skip += (uint64_t)wr_value_int(saved->parts[i].value, "skip", 0);
-	}
-	if (rc == WR_OK)
-		rc = ask_for_marks(s, saved->parallelism);
-	if (rc == WR_OK)
-		pump(s);
-	return rc;
-}
-
 /* ---- life ---- */
 
-static int open_folder(struct sink *k)
+static int open_folder(struct wr_sink *k)
 {
 	const char *tmp = getenv("TMPDIR");
 
@@ -674,7 +454,7 @@ static int remove_log(void *blobs, const char *name)
 	return ((struct wr_blobs *)blobs)->ops->remove(blobs, id);
 }
 
-static void close_folder(struct sink *k)
+static void close_folder(struct wr_sink *k)
 {
 	if (!*k->folder)
 		return;
@@ -697,10 +477,10 @@ static uint64_t lineage_of(const struct wr_stage *s)
 static int start(struct wr_stage *s)
 {
 	const struct wr_durable *d = s->env->durable;
-	struct sink *k = of(s);
+	struct wr_sink *k = wr_sink_of(s);
 	struct wr_epoch_log_options o = {.io = s->env->io,
 					 .wake = s->env->wake,
-					 .uid = uid_of(s),
+					 .uid = wr_sink_uid(s),
 					 .lineage = lineage_of(s),
 					 .log = s->env->subtask};
 	int rc;
@@ -720,14 +500,14 @@ static int start(struct wr_stage *s)
 	if (!k->commits || !k->log || !k->c.queue)
 		return wr_error_code();
 	k->c.fresh = !d || !d->restore;
-	rc = post_and_wait(k, OPEN);
+	rc = post_and_wait(k, WR_SINK_OPEN);
 	k->opened = rc == WR_OK;
 	return rc;
 }
 
 int wr_sink_open(struct wr_stage *s, struct wr_target *target)
 {
-	struct sink *k = wr_zalloc(&mem, sizeof *k);
+	struct wr_sink *k = wr_zalloc(&mem, sizeof *k);
 
 	if (!k) {
 		target->ops->free(target);
@@ -744,17 +524,17 @@ int wr_sink_open(struct wr_stage *s, struct wr_target *target)
 
 /* A job that is stopped hears that its last checkpoint holds, and ends: what that covers is committed still.
  * What fails here is committed by the next run. */
-static void commit_rest(struct sink *k)
+static void commit_rest(struct wr_sink *k)
 {
 	int rc = WR_OK;
 
 	if (k->c.busy) {
 		rc = wait_done(k);
-		if (rc == WR_OK && k->c.what == COMMIT)
+		if (rc == WR_OK && k->c.what == WR_SINK_COMMIT)
 			wr_commits_done(k->commits);
 	}
 	while (rc == WR_OK && !k->failed && wr_commits_next(k->commits, &k->c.epoch)) {
-		rc = post_and_wait(k, COMMIT);
+		rc = post_and_wait(k, WR_SINK_COMMIT);
 		if (rc == WR_OK)
 			wr_commits_done(k->commits);
 	}
@@ -762,7 +542,7 @@ static void commit_rest(struct sink *k)
 
 void wr_sink_free(struct wr_stage *s)
 {
-	struct sink *k = of(s);
+	struct wr_sink *k = wr_sink_of(s);
 
 	if (!k)
 		return;

@@ -33,8 +33,8 @@ enum { WR_MARK_TEXT = 160 };
 void wr_mark_text(const struct wr_mark *m, char text[WR_MARK_TEXT]);
 
 struct wr_target;
-/* All on one thread, but for `free`; all may block. WR_OK or an error: WR_ETRANSIENT is tried again a few
- * times, behind `last`; others fail the job. */
+/* All on one thread, but for `fits` and `free`; all but `fits` may block. WR_OK or an error: WR_ETRANSIENT is
+ * tried again a few times, behind `last`; others fail the job. */
 struct wr_target_ops {
 	/* Once, before anything else. `fresh`: the job begins anew, and not at a checkpoint. */
 	int (*open)(struct wr_target *t, bool fresh);
@@ -45,6 +45,9 @@ struct wr_target_ops {
 		      struct wr_epoch_rows *rows);
 	/* Also after a failed open; any thread. */
 	void (*free)(struct wr_target *t);
+	/* The task's thread: may the row be in the target? NULL: any may. WR_EUSER: the operator's policy for
+	 * failed records deals with it, and it is not committed. */
+	int (*fits)(struct wr_target *t, const struct wr_elem *row);
 };
 struct wr_target {
 	const struct wr_target_ops *ops;

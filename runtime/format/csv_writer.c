@@ -109,16 +109,27 @@ static void put_header(const struct wr_csv_writer *w, struct wr_bytes *out)
 	wr_bytes_put_u8(out, '\n');
 }
 
+int wr_csv_writer_fits(struct wr_csv_writer *w, const struct wr_elem *row)
+{
+	const struct wr_shape *s = wr_shape(wr_elem_shape(row));
+	int rc = w->columns ? WR_OK : make_columns(w, s);
+
+	return rc == WR_OK && w->shape != s->id ? fit(w, s) : rc;
+}
+
+void wr_csv_writer_goes_on(struct wr_csv_writer *w)
+{
+	w->header = false;
+}
+
 int wr_csv_writer_row(struct wr_csv_writer *w, const struct wr_elem *row, struct wr_bytes *out)
 {
 	const struct wr_shape *s = wr_shape(wr_elem_shape(row));
-	bool first = !w->columns;
-	int rc = first ? make_columns(w, s) : WR_OK;
+	int rc = wr_csv_writer_fits(w, row);
 
-	if (rc == WR_OK && w->shape != s->id)
-		rc = fit(w, s);
-	if (first && w->columns && w->header)
+	if (w->columns && w->header)
 		put_header(w, out);
+	w->header &= !w->columns;
 	if (rc != WR_OK)
 		return rc;
 	for (uint32_t i = 0; i < w->count; i++) {

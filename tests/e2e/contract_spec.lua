@@ -117,6 +117,7 @@ describe("the number of key groups", function()
 
   it("P7: is that of the state where it was not asked for, an error where it is another or too small", function()
     save(COUNT)
+    local _
     local out, code, err = go_on_at(90) -- which alone would be 256
     assert.equal(0, code, err)
     assert.equal(EXPECTED, sorted(out))

@@ -86,6 +86,47 @@ describe("an exactly-once sink", function()
   end)
 end)
 
+describe("an exactly-once sink of CSV", function()
+  local csv = numbers:gsub("weir.lines%(%)", 'weir.csv { columns = { "v", "k" }, header = true }'):gsub(":map%b()", "")
+
+  it("has its header once a file, and each row once, when it is killed", function()
+    write("job.lua", csv)
+    killed("--dir state --checkpoint-every 10ms -p 2", "rate=20000", "commit.done:4")
+    local _, code, err = run("--dir state --checkpoint-every 50ms -p 2", "")
+    assert.equal(0, code, err)
+    local seen, count = {}, 0
+    for _, name in ipairs { "out", "out.1" } do
+      local lines = shell.read(folder .. "/" .. name):gmatch "[^\n]+"
+      assert.equal("v,k", lines())
+      for line in lines do
+        local v, k = line:match "^(%d+),(%d+)$"
+        assert.equal(v % 97, tonumber(k), line)
+        assert.is_nil(seen[v], line)
+        seen[v], count = true, count + 1
+      end
+    end
+    assert.equal(COUNT, count)
+  end)
+
+  it("leaves a record that has no column for a field to the policy for failed ones", function()
+    write("job.lua", (csv:gsub('key_by "k"', '%0:map(function(rec) if rec.v %% 1000 == 999 then rec.w = 1 end return rec end)')))
+    local _, code, err = run("", "")
+    assert.equal(1, code)
+    assert.truthy(err:find("the record has fields that are no columns of the file", 1, true), err)
+    _, code, err = run("--on-error skip", "")
+    assert.equal(0, code, err)
+    local _, lines = shell.read(folder .. "/out"):gsub("\n", "")
+    assert.equal(1 + COUNT - COUNT / 1000, lines)
+  end)
+
+  it("needs its columns", function()
+    write("job.lua", (csv:gsub("columns = %b{}, ", "")))
+    local _, code, err = run("", "")
+    assert.equal(2, code)
+    assert.truthy(err:find('job.lua:5: weir.file_sink: guarantee = "exactly_once" needs the columns of CSV', 1, true), err)
+  end)
+end)
+
 describe("weir graph", function()
   it("says what an exactly-once sink promises in the mode of checkpoints of flag or script", function()
     local function promised(options)

@@ -101,7 +101,8 @@ static void target_free(struct wr_target *t)
 	(void)t;
 }
 
-static const struct wr_target_ops target_ops = {target_open, target_last, target_commit, target_free};
+static const struct wr_target_ops target_ops = {
+    .open = target_open, .last = target_last, .commit = target_commit, .free = target_free};
 static struct wr_target the_target = {&target_ops};
 
 /* ---- a subtask ---- */

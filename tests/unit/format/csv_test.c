@@ -179,6 +179,23 @@ static void test_rows_are_fitted_into_the_columns_of_the_first(void **state)
 	wr_bytes_deinit(&csv);
 }
 
+static void test_a_text_is_gone_on_with_without_another_header(void **state)
+{
+	struct wr_csv_writer *w = wr_csv_writer_new(NULL), *later = wr_csv_writer_new(NULL);
+	struct wr_bytes csv = WR_BYTES_EMPTY;
+
+	(void)state;
+	put_row(w, "a", 1, WR_OK, &csv);
+	wr_csv_writer_goes_on(later);
+	put_row(later, "a", 2, WR_OK, &csv);
+	put_row(later, "b", 3, WR_EUSER, &csv);
+	wr_bytes_put_u8(&csv, 0);
+	assert_string_equal((const char *)csv.data, "a\n1\n2\n");
+	wr_csv_writer_free(w);
+	wr_csv_writer_free(later);
+	wr_bytes_deinit(&csv);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +209,7 @@ int main(void)
 	    cmocka_unit_test(test_options_choose_columns_separator_quote_and_types),
 	    cmocka_unit_test(test_what_is_written_reads_back),
 	    cmocka_unit_test(test_rows_are_fitted_into_the_columns_of_the_first),
+	    cmocka_unit_test(test_a_text_is_gone_on_with_without_another_header),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

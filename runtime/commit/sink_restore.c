@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sink_restore: a sink begins at a checkpoint: what of it is ours, and whether the target is where the
+ * checkpoint says that it is. Before the first row, on the task's thread, which waits for the committer's. */
+#include <inttypes.h>
+#include "base/error.h"
+#include "base/log.h"
+#include "commit/sink_priv.h"
+#include "task/restore.h"
+
+static bool read_epoch(const struct wr_value *v, struct wr_epoch *e)
+{
+	if (v->tag != WR_V_LIST || v->count != WR_SINK_NUMBERS)
+		return false;
+	for (uint32_t i = 0; i < WR_SINK_NUMBERS; i++)
+		if (v->items[i].tag != WR_V_I64 || v->items[i].i64 < 0)
+			return false;
+	*e = (struct wr_epoch){(uint64_t)v->items[0].i64, (uint32_t)v->items[1].i64,
+			       (uint64_t)v->items[2].i64, (uint64_t)v->items[3].i64,
+			       (uint64_t)v->items[4].i64, (uint64_t)v->items[5].i64};
+	return true;
+}
+
+static int malformed(void)
+{
+	return wr_error_set(WR_EUSER, "the sink's saved state is malformed");
+}
+
+/* What a former subtask knew of the logs that are ours, while the lineage goes on. */
+static int inherit_known(struct wr_stage *s, const struct wr_value *saved)
+{
+	struct wr_sink *k = wr_sink_of(s);
+	uint32_t count = 0;
+	const struct wr_value *list = wr_value_list(saved, "committed", &count);
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < count && rc == WR_OK; i++) {
+		const struct wr_value *v = &list[i];
+
+		if (v->tag != WR_V_LIST || v->count != 2 || v->items[0].tag != WR_V_I64 ||
+		    v->items[1].tag != WR_V_I64 || v->items[0].i64 < 0 || v->items[1].i64 < 0)
+			return malformed();
+		if (k->lineage == s->env->durable->restore->manifest->lineage &&
+		    wr_commits_owner((uint32_t)v->items[0].i64, s->env->parallelism) == s->env->subtask)
+			rc =
+			    wr_commits_know(k->commits, (uint32_t)v->items[0].i64, (uint64_t)v->items[1].i64);
+	}
+	return rc;
+}
+
+/* The epochs of a former subtask that are ours. Logs of another store come along. */
+static int inherit(struct wr_stage *s, const struct wr_value *saved)
+{
+	const struct wr_durable *d = s->env->durable;
+	struct wr_sink *k = wr_sink_of(s);
+	uint32_t count = 0;
+	bool good = saved->tag == WR_V_RECORD && wr_value_get(saved, "epochs");
+	const struct wr_value *list = good ? wr_value_list(saved, "epochs", &count) : NULL;
+	struct wr_epoch e;
+	int rc = good ? inherit_known(s, saved) : malformed();
+
+	for (uint32_t i = 0; i < count && rc == WR_OK; i++) {
+		if (!read_epoch(&list[i], &e))
+			return malformed();
+		if (wr_commits_owner(e.log, s->env->parallelism) != s->env->subtask)
+			continue;
+		rc = wr_commits_inherit(k->commits, &e);
+		if (rc == WR_OK && d->restore->blobs != k->blobs)
+			rc = wr_epoch_log_copy(d->restore->blobs, k->blobs, wr_sink_uid(s), &e);
+	}
+	return rc;
+}
+
+/* The target has more than the checkpoint knows of: the rows in between will come again. */
+static int restored_below(struct wr_stage *s, uint32_t log, uint64_t mark, bool same_parallelism)
+{
+	const struct wr_durable *d = s->env->durable;
+	const struct wr_manifest *m = d->restore->manifest;
+	struct wr_sink *k = wr_sink_of(s);
+	uint64_t rows = 0;
+
+	if (k->lineage != m->lineage) {
+		wr_warn(s->env->task,
+			"the job begins at checkpoint %" PRIu64 ", and rows up to epoch %" PRIu64
+			" are committed: those in between come again",
+			m->checkpoint, mark);
+		return WR_OK;
+	}
+	if (!d->skip_committed)
+		return wr_error_set(
+		    WR_EUSER,
+		    "checkpoint %" PRIu64 " is restored, but rows up to epoch %" PRIu64
+		    " are committed already: they would come twice; --skip-committed drops as many "
+		    "rows as were committed since, --allow-duplicates commits them again",
+		    m->checkpoint, mark);
+	if (mark > d->newest)
+		return wr_error_set(WR_EUSER,
+				    "epoch %" PRIu64 " is committed, and the folder knows of none beyond "
+				    "%" PRIu64 ": only --allow-duplicates is left",
+				    mark, d->newest);
+	if (!same_parallelism)
+		return wr_error_set(WR_EUSER, "--skip-committed needs the sink's parallelism as it was");
+	if (wr_epoch_log_count(k->blobs, wr_sink_uid(s), m->lineage, log, m->checkpoint, mark, &rows) !=
+	    WR_OK)
+		return wr_error_wrap(wr_error_code(), "--skip-committed cannot tell how many rows to drop");
+	k->skip += rows;
+	wr_warn(s->env->task, "%" PRIu64 " rows that come now were committed before and are dropped", rows);
+	return WR_OK;
+}
+
+/* The target has less than the checkpoint knows to be in it: what it lost is in no log any more. */
+static int lost_its_mark(struct wr_stage *s, uint32_t log, uint64_t mark)
+{
+	struct wr_sink *k = wr_sink_of(s);
+	uint64_t known = wr_commits_newest(k->commits, log);
+	const struct wr_durable *d = s->env->durable;
+	uint64_t checkpoint = d->restore->manifest->checkpoint;
+
+	if (!d->skip_committed)
+		return wr_error_set(
+		    WR_EUSER,
+		    "by checkpoint %" PRIu64 " rows up to epoch %" PRIu64
+		    " are committed, and the target's mark is %" PRIu64
+		    ": it lost rows or marks, or is another target. Bring it back, or go on without what it "
+		    "lost: --allow-duplicates commits the rows that the checkpoint has logged, which may "
+		    "be there already, --skip-committed takes them for committed; --resume=never begins "
+		    "anew",
+		    checkpoint, known, mark);
+	wr_warn(s->env->task,
+		"the target's mark is %" PRIu64 ", and epoch %" PRIu64
+		" was committed: all that checkpoint %" PRIu64 " has logged is taken for committed",
+		mark, known, checkpoint);
+	wr_commits_answer(k->commits, d->restore->manifest->lineage, log, checkpoint);
+	wr_commits_lost(k->commits, log, mark);
+	return WR_OK;
+}
+
+/* Asks for the mark of a log of the restored job. */
+static int check_mark(struct wr_stage *s, uint32_t log, bool same_parallelism)
+{
+	const struct wr_manifest *m = s->env->durable->restore->manifest;
+	struct wr_sink *k = wr_sink_of(s);
+	uint64_t mark;
+	int rc = wr_sink_ask(k, m->lineage, log, &mark);
+
+	if (rc == WR_OK && mark < wr_commits_newest(k->commits, log))
+		return lost_its_mark(s, log, mark);
+	if (rc == WR_OK && mark > m->checkpoint)
+		rc = restored_below(s, log, mark, same_parallelism);
+	if (rc == WR_OK)
+		wr_commits_answer(k->commits, m->lineage, log, mark);
+	return rc;
+}
+
+/* How many logs there may be: as many as the checkpoint has subtasks or knows of, and where a later one was
+ * begun any that the job can have. */
+static uint32_t logs_max(const struct wr_stage *s, uint32_t parallelism)
+{
+	const struct wr_durable *d = s->env->durable;
+	uint32_t max = parallelism, log;
+	uint64_t number;
+
+	if (max <= s->env->subtask)
+		max = s->env->subtask + 1;
+	if (wr_sink_of(s)->lineage == d->restore->manifest->lineage &&
+	    d->newest > d->restore->manifest->checkpoint && s->env->max_parallelism > max)
+		max = s->env->max_parallelism;
+	for (uint32_t i = 0; wr_commits_known(wr_sink_of(s)->commits, i, &log, &number); i++)
+		if (log >= max)
+			max = log + 1;
+	return max;
+}
+
+static int ask_for_marks(struct wr_stage *s, uint32_t parallelism)
+{
+	const struct wr_manifest *m = s->env->durable->restore->manifest;
+	bool same_parallelism = parallelism == s->env->parallelism;
+	uint32_t max = logs_max(s, parallelism), log;
+	struct wr_sink *k = wr_sink_of(s);
+	uint64_t lineage, mark;
+	int rc = WR_OK;
+
+	for (log = 0; log < max && rc == WR_OK; log++)
+		if (wr_commits_owner(log, s->env->parallelism) == s->env->subtask)
+			rc = check_mark(s, log, same_parallelism);
+	while (rc == WR_OK && wr_commits_ask(k->commits, &lineage, &log)) {
+		if (lineage == m->lineage) {
+			rc = check_mark(s, log, same_parallelism);
+			continue;
+		}
+		rc = wr_sink_ask(k, lineage, log, &mark);
+		if (rc == WR_OK)
+			wr_commits_answer(k->commits, lineage, log, mark);
+	}
+	return rc;
+}
+
+int wr_sink_restore(struct wr_stage *s, const struct wr_saved_state *saved)
+{
+	struct wr_sink *k = wr_sink_of(s);
+	int rc = WR_OK;
+
+	k->complete = s->env->durable->restore->manifest->checkpoint;
+	wr_commits_complete(k->commits, k->complete);
+	for (uint32_t i = 0; i < saved->count && rc == WR_OK; i++) {
+		rc = inherit(s, saved->parts[i].value);
+		if (rc == WR_OK && saved->parts[i].subtask == s->env->subtask)
+			k->skip += (uint64_t)wr_value_int(saved->parts[i].value, "skip", 0);
+	}
+	if (rc == WR_OK)
+		rc = ask_for_marks(s, saved->parallelism);
+	if (rc == WR_OK)
+		wr_sink_pump(s);
+	return rc;
+}
