@@ -16,7 +16,8 @@ PC_NAMES  := libxxhash libzstd zlib simdjson
 PC_CFLAGS := $(shell pkg-config --cflags luajit $(PC_NAMES) 2>/dev/null)
 PC_LIBS   := -lev $(shell pkg-config --libs $(PC_NAMES) 2>/dev/null)
 # LuaJIT is linked statically, inside the reach of its own machine code (README, Decisions).
-LUAJIT_A  := $(shell pkg-config --variable=libdir luajit 2>/dev/null)/libluajit-5.1.a
+LUAJIT_SYSTEM := $(shell pkg-config --variable=libdir luajit 2>/dev/null)/libluajit-5.1.a
+LUAJIT_A      := $B/obj/libluajit.a
 
 OPT.release := -O3 -g -fno-omit-frame-pointer
 OPT.debug   := -O0 -g3 -DWR_DEBUG
@@ -148,7 +149,12 @@ $B/obj/embed.o: $B/gen/embed.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -Iruntime -c $< -o $@
 
-$B/weir: $B/obj/runtime/main.o $(OBJ) $B/stamp/link
+# The pages of its machine code are ours (script/mcode.h).
+$(LUAJIT_A): $(LUAJIT_SYSTEM)
+	@mkdir -p $(@D)
+	objcopy $(foreach f,mmap mmap64 mprotect,--redefine-sym $f=wr_mcode_$f) $< $@
+
+$B/weir: $B/obj/runtime/main.o $(OBJ) $(LUAJIT_A) $B/stamp/link
 	$(CXX) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS)
 
 # Parts that are loaded when they are needed (module/module.h): they use the program's functions, and bring the
@@ -160,7 +166,7 @@ $B/weir-%.so: $B/obj/runtime/vendor/%.o $B/stamp/link
 
 # Test programs are linked with everything but main, so that FFI finds every exported symbol.
 define test_program
-$B/$(1)/%: $B/obj/tests/$(1)/%.o $(OBJ) $B/stamp/link
+$B/$(1)/%: $B/obj/tests/$(1)/%.o $(OBJ) $(LUAJIT_A) $B/stamp/link
 	@mkdir -p $$(@D)
 	$$(CXX) $$(LDFLAGS) $(2) -o $$@ $$(filter %.o,$$^) $(3) $$(LDLIBS)
 endef
@@ -178,7 +184,7 @@ $B/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) $(wildcard runtime/nexma
 	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O3 -march=native -g -Iruntime -Itests -o $@ $< -lm -lpthread $(shell pkg-config --cflags --libs libxxhash 2>/dev/null)
 
 # The benchmark of state has both sides in one program.
-$B/bench/state_ops: tests/bench/state_ops.c $(wildcard tests/bench/*.h) $(OBJ) $B/stamp/link
+$B/bench/state_ops: tests/bench/state_ops.c $(wildcard tests/bench/*.h) $(OBJ) $(LUAJIT_A) $B/stamp/link
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -march=native -c $< -o $@.o
 	$(CXX) $(LDFLAGS) -o $@ $@.o $(OBJ) $(LDLIBS)

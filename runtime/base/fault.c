@@ -40,6 +40,7 @@ static struct point {
     {"log.append", 0, 0},
     {"log.cut", 0, 0},
     {"log.sealed", 0, 0},
+    {"mcode.map", 0, 0},
     {"mem.alloc", 0, 0},
     {"rolling.barrier", 0, 0},
     {"rolling.finished", 0, 0},
