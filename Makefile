@@ -149,7 +149,7 @@ $B/obj/embed.o: $B/gen/embed.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -Iruntime -c $< -o $@
 
-# The pages of its machine code are ours (script/mcode.h).
+# The pages of its machine code are ours (heap/mcode.h).
 $(LUAJIT_A): $(LUAJIT_SYSTEM)
 	@mkdir -p $(@D)
 	objcopy $(foreach f,mmap mmap64 mprotect,--redefine-sym $f=wr_mcode_$f) $< $@

@@ -6,7 +6,7 @@
  */
 #pragma once
 #include <lua.h>
-#include "script/heap.h"
+#include "heap/heap.h"
 
 /* A state without libraries on `heap`; NULL with the thread's error set. */
 lua_State *wr_birth(struct wr_heap *heap);

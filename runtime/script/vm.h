@@ -7,7 +7,7 @@
 #pragma once
 #include <lua.h>
 #include "script/bundle.h"
-#include "script/heap.h"
+#include "heap/heap.h"
 
 struct wr_vm {
 	lua_State *L;

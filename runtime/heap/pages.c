@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pages: regions of 64 pages, with a bit for each that is free. */
-#include "script/pages.h"
+#include "heap/pages.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 #include "base/error.h"
-#include "script/pages.h"
+#include "heap/pages.h"
 #include "base/rand.h"
 
 enum { MANY = 1000 };

@@ -6,7 +6,7 @@
  * is given back brings it in again. A page without objects is spare, unless it is the first.
  * Spare pages are exchanged with the other heaps many at a time.
  */
-#include "script/heap.h"
+#include "heap/heap.h"
 
 #include <string.h>
 #include "base/assert.h"

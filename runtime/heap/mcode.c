@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mcode: see mcode.h. */
-#include "script/mcode.h"
+#include "heap/mcode.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -3,7 +3,7 @@
  *
  * Lua tells the size of what it gives back, so objects need no headers: those up to 384
  * bytes lie in pages of one size each, larger ones come from base/mem.h. After a
- * collection the pages without objects go back to all (script/pages.h), which LuaJIT's own
+ * collection the pages without objects go back to all (heap/pages.h), which LuaJIT's own
  * allocator does not do: a subtask keeps what it needs, not what it needed to start. A heap that
  * is used up and collected in turn keeps pages for that (`keep`): it would contend for them with
  * the heaps of other cores, and each line of a page that another core had is a cache miss.
@@ -13,7 +13,7 @@
  * of the system is told, and passed on only where it is repeated and nothing is put by any more.
  */
 #pragma once
-#include "script/pages.h"
+#include "heap/pages.h"
 
 enum { WR_HEAP_CLASSES = 16 };
 

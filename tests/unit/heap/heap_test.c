@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 #include "base/rand.h"
-#include "script/heap.h"
+#include "heap/heap.h"
 
 enum { BLOCKS = 3000 };
 

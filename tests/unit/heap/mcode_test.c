@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "base/fault.h"
-#include "script/mcode.h"
+#include "heap/mcode.h"
 
 enum { BYTES = 64 << 10 };
 
