@@ -165,6 +165,7 @@ static struct wr_checkpoint_options checkpoint_options(const struct wr_config *c
 	    .folder = wr_config_str(c, "dir"),
 	    .at_least_once = !strcmp(wr_config_str(c, "checkpoint-mode"), "at_least_once"),
 	    .skip_committed = wr_config_bool(c, "skip-committed"),
+	    .whole = !strcmp(wr_config_str(c, "checkpoint-incremental"), "off"),
 	};
 }
 

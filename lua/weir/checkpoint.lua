@@ -31,6 +31,9 @@ local declared = {
   timeout = time(1000, "a duration from a millisecond"),
   failures = number(0, 1000000),
   retain = number(1, 1000),
+  incremental = options.type("true or false", function(v)
+    return type(v) == "boolean", v and "on" or "off"
+  end):optional(),
 }
 local flags = { dir = "dir" }
 for name in pairs(declared) do flags[name] = flags[name] or "checkpoint-" .. name:gsub("_", "-") end
@@ -43,6 +46,7 @@ for name in pairs(declared) do flags[name] = flags[name] or "checkpoint-" .. nam
 ---@field timeout? weir.Duration one that takes longer is given up, default "10m"
 ---@field failures? integer how many may fail in a row before the job does, default 0
 ---@field retain? integer complete ones that are kept, default 2
+---@field incremental? boolean one of large state has only what has changed since the last, default true
 
 --- How a job takes checkpoints. Each option is one of the program, too (`--dir`, `--checkpoint-every`, …), and
 --- holds where neither a flag, nor the environment, nor weir.toml says otherwise.

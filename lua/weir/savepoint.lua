@@ -264,13 +264,14 @@ local function info_of(sp)
 end
 
 local function info_json(sp, tasks, positions)
-  local own = {}
+  local own, own_bytes, older_bytes = {}, sp:written()
   for i, p in ipairs(positions) do
     own[i] = ('{"subtask": %s, "uid": %s, "value": %s}'):format(p.subtask or "null", jsontext.encode(p.uid), p.json)
   end
   local text = jsontext.encode {
     job = sp.job, checkpoint = sp.checkpoint, lineage = sp.lineage, time = sp.time, script = sp.script,
     origin = sp.origin, finished = sp.finished, operators = #sp.operators, tasks = tasks,
+    bytes = own_bytes, bytes_gone_on_from = older_bytes,
   }
   put(text:sub(1, -2), ', "own": [', table.concat(own, ", "), "]}\n")
 end
@@ -289,6 +290,9 @@ function M.info(o, operands)
     { "began from", sp.origin ~= nil and sp.origin ~= "" and sp.origin or "nothing" },
     { "holds", ("%d operators, %d states; every checksum is right"):format(#sp.operators, states) },
   }
+  local bytes, older = sp:written()
+  lines[#lines + 1] = { "bytes", bytes_text(bytes)
+    .. (older > 0 and (", and %s of earlier checkpoints that it goes on from"):format(bytes_text(older)) or "") }
   if sp.finished then lines[#lines + 1] = { "finished", "the job had ended, there is nothing to go on with" } end
   for _, line in ipairs(lines) do put(("%-12s%s\n"):format(line[1], line[2])) end
   put "\n"

@@ -9,7 +9,7 @@
 #include "base/bytes.h"
 #include "checkpoint/blobs.h"
 
-enum { WR_BLOCK_VERSION = 1, WR_BLOCK_HEADER = 32, WR_BLOCK_MAX = 256 << 20 };
+enum { WR_BLOCK_VERSION = 2, WR_BLOCK_HEADER = 32, WR_BLOCK_MAX = 256 << 20 };
 
 /* Part of the format: never renumbered. */
 enum wr_block_kind {
@@ -23,6 +23,8 @@ enum wr_block_kind {
 	WR_BLOCK_INDEX = 8,    /* of a savepoint: where its blobs are */
 	WR_BLOCK_ROWS = 9,     /* rows as they lie in buffers (record/FORMAT.md, Element) */
 	WR_BLOCK_NAMES = 10,   /* ids of further blobs that this one needs, each with a NUL behind it */
+	WR_BLOCK_BASES = 11, /* likewise: blobs of the same subtask whose keyed state goes on, newest first */
+	WR_BLOCK_CHANGED = 12, /* entries of a stage of which older blobs are out of date */
 	WR_BLOCK_KINDS,
 };
 

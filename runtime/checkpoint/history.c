@@ -10,7 +10,6 @@
 #include <xxhash.h>
 #include "base/error.h"
 #include "base/log.h"
-#include "checkpoint/block.h"
 
 static struct wr_mem mem = WR_MEM_INIT("checkpoint.history");
 
@@ -106,7 +105,7 @@ static int check_blob(struct wr_blobs *blobs, const char *id)
 	return rc == WR_END ? WR_OK : wr_error_wrap(rc, "%s", id);
 }
 
-static int names_of(const struct wr_block *block, int (*each)(void *arg, const char *name), void *arg)
+int wr_history_names_of(const struct wr_block *block, int (*each)(void *arg, const char *name), void *arg)
 {
 	const char *p = (const char *)block->payload, *end = p + block->len;
 	int rc = WR_OK;
@@ -119,24 +118,29 @@ static int names_of(const struct wr_block *block, int (*each)(void *arg, const c
 }
 
 /* They stand in front of all that is large. */
-int wr_history_each_name(struct wr_blobs *blobs, const char *id, int (*each)(void *arg, const char *name),
-			 void *arg)
+int wr_history_each_name(struct wr_blobs *blobs, const char *id, unsigned which,
+			 int (*each)(void *arg, const char *name), void *arg)
 {
 	struct wr_block block = {0};
 	struct wr_block_reader r;
 	struct wr_blob_view view;
 	int rc = blobs->ops->open(blobs, id, &view);
+	bool names = true;
 
 	if (rc != WR_OK)
 		return rc == WR_END ? wr_error_set(WR_EUSER, "%s is missing", id) : rc;
 	wr_block_reader_init(&r, view.data, view.len);
-	do {
+	while (rc == WR_OK && names) {
 		rc = wr_block_peek(&r, &block);
-		if (rc == WR_OK && block.kind == WR_BLOCK_NAMES)
+		names = block.kind == WR_BLOCK_NAMES || block.kind == WR_BLOCK_BASES;
+		if (rc == WR_OK && names &&
+		    which & (block.kind == WR_BLOCK_NAMES ? WR_HISTORY_NAMED : WR_HISTORY_BASES)) {
 			rc = wr_block_load(&r, &block);
-		if (rc == WR_OK && block.kind == WR_BLOCK_NAMES)
-			rc = names_of(&block, each, arg);
-	} while (rc == WR_OK && (block.kind == WR_BLOCK_TASK || block.kind == WR_BLOCK_NAMES));
+			if (rc == WR_OK)
+				rc = wr_history_names_of(&block, each, arg);
+		}
+		names |= block.kind == WR_BLOCK_TASK;
+	}
 	wr_block_reader_deinit(&r);
 	blobs->ops->close(blobs, &view);
 	return rc == WR_END ? WR_OK : rc;
@@ -157,7 +161,8 @@ int wr_history_verify(struct wr_blobs *blobs, const struct wr_manifest *m)
 
 			rc = id ? check_blob(blobs, id) : WR_OK;
 			if (rc == WR_OK && id)
-				rc = wr_history_each_name(blobs, id, check_named, blobs);
+				rc = wr_history_each_name(blobs, id, WR_HISTORY_NAMED | WR_HISTORY_BASES,
+							  check_named, blobs);
 		}
 	return rc;
 }
@@ -205,67 +210,36 @@ int wr_history_latest(struct wr_blobs *blobs, struct wr_arena *arena, struct wr_
 	return rc == WR_OK ? found : rc;
 }
 
-/* ---- which may go ---- */
+/* ---- what is named ---- */
 
-struct folder {
+struct named {
 	struct wr_blobs *blobs;
-	uint64_t number;
-};
-
-static int remove_blob(void *arg, const char *name)
-{
-	const struct folder *f = arg;
-	char id[WR_HISTORY_ID + 256];
-
-	snprintf(id, sizeof id, "chk-%" PRIu64 "/%.255s", f->number, name);
-	return f->blobs->ops->remove(f->blobs, id);
-}
-
-static int remove_one(struct wr_blobs *blobs, uint64_t number)
-{
-	struct folder f = {blobs, number};
-	char id[WR_HISTORY_ID];
-	int rc;
-
-	wr_history_manifest_id(number, id);
-	rc = blobs->ops->remove(blobs, id);
-	snprintf(id, sizeof id, "chk-%" PRIu64, number);
-	if (rc == WR_OK)
-		rc = blobs->ops->list(blobs, id, remove_blob, &f);
-	return rc == WR_OK ? blobs->ops->remove(blobs, id) : rc;
-}
-
-/* ---- logs of sinks that no checkpoint names ---- */
-
-struct logs {
-	struct wr_blobs *blobs;
-	uint64_t complete;
-	struct wr_arena arena; /* of the names below */
-	char **kept;	       /* sorted once they are all there */
+	struct wr_arena arena;
+	char **ids; /* of blobs that kept checkpoints name beside their own; sorted once they are all there */
 	uint32_t count, cap;
 };
 
 static int keep_name(void *arg, const char *name)
 {
-	struct logs *l = arg;
-	char *copy = wr_arena_strndup(&l->arena, name, strlen(name));
+	struct named *n = arg;
+	char *copy = wr_arena_strndup(&n->arena, name, strlen(name));
 
-	if (l->count == l->cap) {
-		uint32_t cap = 2 * l->cap + 16;
-		char **kept = wr_arena_alloc(&l->arena, cap * sizeof *kept);
+	if (n->count == n->cap) {
+		uint32_t cap = 2 * n->cap + 16;
+		char **ids = wr_arena_alloc(&n->arena, cap * sizeof *ids);
 
-		if (!kept)
+		if (!ids)
 			return WR_EFATAL;
-		if (l->count)
-			memcpy(kept, l->kept, l->count * sizeof *kept);
-		l->kept = kept;
-		l->cap = cap;
+		if (n->count)
+			memcpy(ids, n->ids, n->count * sizeof *ids);
+		n->ids = ids;
+		n->cap = cap;
 	}
-	l->kept[l->count++] = copy;
+	n->ids[n->count++] = copy;
 	return copy ? WR_OK : WR_EFATAL;
 }
 
-static int keep_names_of(struct logs *l, uint64_t number)
+static int keep_names_of(struct named *n, uint64_t number)
 {
 	char id[WR_HISTORY_ID];
 	struct wr_manifest m;
@@ -273,16 +247,16 @@ static int keep_names_of(struct logs *l, uint64_t number)
 	int rc;
 
 	wr_history_manifest_id(number, id);
-	rc = l->blobs->ops->open(l->blobs, id, &view);
+	rc = n->blobs->ops->open(n->blobs, id, &view);
 	if (rc != WR_OK)
 		return rc;
-	rc = wr_manifest_decode(view.data, view.len, &l->arena, &m);
-	l->blobs->ops->close(l->blobs, &view);
+	rc = wr_manifest_decode(view.data, view.len, &n->arena, &m);
+	n->blobs->ops->close(n->blobs, &view);
 	for (uint32_t v = 0; rc == WR_OK && v < m.vertex_count; v++)
 		for (uint32_t i = 0; rc == WR_OK && i < m.vertices[v].parallelism; i++)
 			if (m.vertices[v].tasks[i].blob)
-				rc =
-				    wr_history_each_name(l->blobs, m.vertices[v].tasks[i].blob, keep_name, l);
+				rc = wr_history_each_name(n->blobs, m.vertices[v].tasks[i].blob,
+							  WR_HISTORY_NAMED | WR_HISTORY_BASES, keep_name, n);
 	return rc;
 }
 
@@ -291,46 +265,66 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int remove_log(void *arg, const char *name)
+static bool is_named(const struct named *n, const char *id)
 {
-	struct logs *l = arg;
-	const char *dash = strrchr(name, '-');
-	char id[WR_HISTORY_ID + 256], *at = id;
-	bool named;
-
-	snprintf(id, sizeof id, WR_HISTORY_LOGS "/%.255s", name);
-	named = l->count && bsearch(&at, l->kept, l->count, sizeof *l->kept, by_text);
-	if (!dash || !wr_history_log_may_go(strtoull(dash + 1, NULL, 10), l->complete, named))
-		return WR_OK;
-	return l->blobs->ops->remove(l->blobs, id);
+	return n->count && bsearch(&id, n->ids, n->count, sizeof *n->ids, by_text);
 }
 
-static int any(void *arg, const char *name)
+/* ---- which may go ---- */
+
+struct folder {
+	const struct named *named;
+	uint64_t number;
+	bool kept; /* one of its blobs is */
+};
+
+static int remove_blob(void *arg, const char *name)
 {
-	(void)name;
-	*(bool *)arg = true;
+	struct folder *f = arg;
+	struct wr_blobs *blobs = f->named->blobs;
+	char id[WR_HISTORY_ID + 256];
+
+	snprintf(id, sizeof id, "chk-%" PRIu64 "/%.255s", f->number, name);
+	if (!is_named(f->named, id))
+		return blobs->ops->remove(blobs, id);
+	f->kept = true;
 	return WR_OK;
 }
 
-/* What none of the `kept` newest checkpoints of the list names. Where one of these cannot be read, nothing is
- * touched. */
-static int remove_logs(struct wr_blobs *blobs, const uint64_t *kept, uint32_t count)
+static int remove_one(const struct named *named, uint64_t number)
 {
-	struct logs l = {.blobs = blobs, .complete = count ? kept[0] : 0};
-	bool there = false;
-	int rc = blobs->ops->list(blobs, WR_HISTORY_LOGS, any, &there);
+	struct wr_blobs *blobs = named->blobs;
+	struct folder f = {.named = named, .number = number};
+	char id[WR_HISTORY_ID];
+	int rc;
 
-	if (rc != WR_OK || !there)
-		return rc;
-	wr_arena_init(&l.arena, &mem);
-	for (uint32_t i = 0; i < count && rc == WR_OK; i++)
-		rc = keep_names_of(&l, kept[i]);
-	if (rc == WR_OK && l.count)
-		qsort(l.kept, l.count, sizeof *l.kept, by_text);
+	wr_history_manifest_id(number, id);
+	rc = blobs->ops->remove(blobs, id);
+	snprintf(id, sizeof id, "chk-%" PRIu64, number);
 	if (rc == WR_OK)
-		rc = blobs->ops->list(blobs, WR_HISTORY_LOGS, remove_log, &l);
-	wr_arena_deinit(&l.arena);
-	return rc;
+		rc = blobs->ops->list(blobs, id, remove_blob, &f);
+	return rc == WR_OK && !f.kept ? blobs->ops->remove(blobs, id) : rc;
+}
+
+/* ---- logs of sinks ---- */
+
+struct logs {
+	const struct named *named;
+	uint64_t complete;
+};
+
+static int remove_log(void *arg, const char *name)
+{
+	const struct logs *l = arg;
+	struct wr_blobs *blobs = l->named->blobs;
+	const char *dash = strrchr(name, '-');
+	char id[WR_HISTORY_ID + 256];
+
+	snprintf(id, sizeof id, WR_HISTORY_LOGS "/%.255s", name);
+	if (!dash ||
+	    !wr_history_log_may_go(strtoull(dash + 1, NULL, 10), l->complete, is_named(l->named, id)))
+		return WR_OK;
+	return blobs->ops->remove(blobs, id);
 }
 
 static bool holds(struct wr_blobs *blobs, uint64_t number)
@@ -346,24 +340,44 @@ static bool holds(struct wr_blobs *blobs, uint64_t number)
 	return rc == WR_OK;
 }
 
+/* Moves the numbers that are kept to the front, in their order, those that may go behind them. */
+static uint32_t sort_out(struct wr_blobs *blobs, struct list *l, uint64_t newest, uint32_t retain)
+{
+	uint32_t kept = 0, first = 0;
+
+	while (first < l->count && l->numbers[first] > newest)
+		first++;
+	l->count -= first;
+	memmove(l->numbers, l->numbers + first, l->count * sizeof *l->numbers);
+	for (uint32_t i = 0; i < l->count && kept < retain; i++) {
+		uint64_t number = l->numbers[i];
+
+		if (!holds(blobs, number))
+			continue;
+		memmove(l->numbers + kept + 1, l->numbers + kept, (i - kept) * sizeof *l->numbers);
+		l->numbers[kept++] = number;
+	}
+	return kept;
+}
+
 int wr_history_remove_old(struct wr_blobs *blobs, uint64_t newest, uint32_t retain)
 {
 	struct list l = {NULL, 0, 0};
-	uint32_t kept = 0;
+	struct named named = {.blobs = blobs};
 	int rc = list_all(blobs, &l);
+	uint32_t kept = rc == WR_OK ? sort_out(blobs, &l, newest, retain) : 0;
+	struct logs logs = {&named, kept ? l.numbers[0] : 0};
 
-	for (uint32_t i = 0; i < l.count && rc == WR_OK; i++) {
-		uint64_t number = l.numbers[i];
-
-		if (number > newest)
-			continue;
-		if (kept < retain && holds(blobs, number))
-			l.numbers[kept++] = number;
-		else
-			rc = remove_one(blobs, number);
-	}
+	wr_arena_init(&named.arena, &mem);
+	for (uint32_t i = 0; i < kept && rc == WR_OK; i++)
+		rc = keep_names_of(&named, l.numbers[i]);
+	if (rc == WR_OK && named.count)
+		qsort(named.ids, named.count, sizeof *named.ids, by_text);
+	for (uint32_t i = kept; i < l.count && rc == WR_OK; i++)
+		rc = remove_one(&named, l.numbers[i]);
 	if (rc == WR_OK)
-		rc = remove_logs(blobs, l.numbers, kept);
+		rc = blobs->ops->list(blobs, WR_HISTORY_LOGS, remove_log, &logs);
+	wr_arena_deinit(&named.arena);
 	wr_free(&mem, l.numbers);
 	return rc;
 }

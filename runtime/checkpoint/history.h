@@ -6,11 +6,13 @@
  *   logs/5f3a…-0-11        what an exactly-once sink was given behind barrier 11 (commit/): a blob that the
  *                          state of its subtask names (WR_BLOCK_NAMES), and so belongs to the checkpoint
  *
- * What has a number below a kept one and no manifest is a leftover of an attempt that died. Functions block;
- * one thread at a time.
+ * The blob of a subtask may say only what has changed since an earlier checkpoint; it then names all blobs
+ * that it goes on from (WR_BLOCK_BASES), and they stay as long as it does, without their manifest where their
+ * own checkpoint is not kept. Else, what has a number below a kept one and no manifest is a leftover of an
+ * attempt that died. Functions block; one thread at a time.
  */
 #pragma once
-#include "checkpoint/blobs.h"
+#include "checkpoint/block.h"
 #include "checkpoint/manifest.h"
 
 enum { WR_HISTORY_ID = 64 };
@@ -39,11 +41,15 @@ int wr_history_open(struct wr_blobs *blobs, uint64_t number, struct wr_arena *ar
 /* The number in a name like "chk-12"; false: it is none that is written here. */
 bool wr_history_number(const char *name, uint64_t *number);
 /* Calls `each` for the further blobs that the blob `id` of a subtask names, until it gives no WR_OK, and
- * gives that. */
-int wr_history_each_name(struct wr_blobs *blobs, const char *id, int (*each)(void *arg, const char *name),
-			 void *arg);
+ * gives that: what its stages need, or what its own keyed state goes on from, or both. */
+enum { WR_HISTORY_NAMED = 1, WR_HISTORY_BASES = 2 };
+int wr_history_each_name(struct wr_blobs *blobs, const char *id, unsigned which,
+			 int (*each)(void *arg, const char *name), void *arg);
+/* The same for the payload of one block. WR_EUSER: malformed. */
+int wr_history_names_of(const struct wr_block *block, int (*each)(void *arg, const char *name), void *arg);
 /* Reads all of a checkpoint and checks every sum. WR_EUSER says which blob is damaged, or missing. */
 int wr_history_verify(struct wr_blobs *blobs, const struct wr_manifest *m);
-/* Removes what is older than the `retain` newest that hold, `newest` among them; manifests first, so that a
- * crash leaves no half checkpoint that claims to hold; then the logs that none of the kept ones names. */
+/* Removes what is older than the `retain` newest that hold, `newest` among them, and is named by none of
+ * them; manifests first, so that a crash leaves no half checkpoint that claims to hold; then logs. Where one
+ * of the kept ones cannot be read, nothing is touched. */
 int wr_history_remove_old(struct wr_blobs *blobs, uint64_t newest, uint32_t retain);

@@ -39,6 +39,7 @@ struct wr_job {
 	bool left;			     /* it holds, or the user does not wait for it any more */
 	struct wr_swap *swap;
 	struct wr_durable durable; /* with checkpoints, or when it begins at one */
+	_Atomic uint64_t holds;	   /* the newest checkpoint that was taken and holds, 0 = none */
 	/* any thread */
 	struct wr_mailbox mailbox; /* the coordinator's */
 	pthread_mutex_t mutex;	   /* of the first failure */

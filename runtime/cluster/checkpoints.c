@@ -405,6 +405,7 @@ static void complete(struct wr_checkpoints *c, const struct wr_coordinator_actio
 		return;
 	c->last = o;
 	c->last_ns = now_ns;
+	atomic_store(&c->job->holds, o.checkpoint);
 	broadcast(c, WR_LETTER_COMPLETE, a->checkpoint);
 	WR_CRASH_STEP("checkpoint.complete");
 	remove_old(c);

@@ -20,6 +20,7 @@ struct wr_checkpoint_options {
 	uint32_t tolerable;	    /* failed ones in a row */
 	uint32_t retain;	    /* > 0: complete ones that are kept */
 	bool at_least_once;
+	bool whole;			    /* what has not changed since the last is written again */
 	const char *script;		    /* hash of the bundle */
 	const struct wr_manifest *restored; /* where the job begins, NULL = anew; borrowed */
 	const char *origin;  /* the savepoint with which a lineage begins, NULL: that of `restored` goes on */

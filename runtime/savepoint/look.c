@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* look: see look.h. Where the blocks of a stage and key group are is written down in one pass over the
- * headers of a vertex; then a group costs what is in it. */
+ * headers of a vertex; then a group costs what is in it, what is out of date in older blobs included. */
 #include "savepoint/look.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
+#include "checkpoint/history.h"
 #include "savepoint/file.h"
 #include "savepoint/saved.h"
 
@@ -14,15 +15,24 @@ struct place { /* of a block */
 	uint32_t stage, group;
 	uint32_t task; /* whose blob */
 	uint32_t kind;
+	uint32_t blob; /* of the vertex */
 	uint64_t at, packed;
 };
 struct blob {
 	struct wr_blob_view view;
 	struct wr_dict dict;
+	uint32_t age; /* 0: the checkpoint's own, else an older one that it goes on from */
+};
+struct newer { /* of a stage in a subtask */
+	uint32_t stage, task;
+	struct wr_saved_newer newer;
 };
 struct vertex {
 	bool known;
-	struct blob *blobs; /* by subtask */
+	struct blob *blobs; /* those of a subtask behind each other, newest first */
+	uint32_t blob_count, blob_cap;
+	struct newer *newer;
+	uint32_t newer_count;
 	struct place *places;
 	uint32_t count, cap;
 };
@@ -40,6 +50,9 @@ struct wr_look {
 	const uint8_t *key, *ns, *key_there, *ns_there; /* of the last item: kept once */
 	uint64_t hash;
 	struct wr_bytes text, row;
+	struct wr_bytes bases;		    /* ids of blobs that a subtask's goes on from */
+	const struct wr_saved_newer *newer; /* of the block that is read, or NULL */
+	uint32_t age;			    /* of its blob */
 };
 
 static struct wr_mem mem = WR_MEM_INIT("savepoint.look");
@@ -61,17 +74,69 @@ static int add_place(struct vertex *v, const struct place *p)
 	return WR_OK;
 }
 
-/* Notes the blocks of a blob, and reads its shapes. */
-static int scan_blob(struct vertex *v, uint32_t task)
+/* What is out of date of `stage` in older blobs of `task`; NULL: nothing is known, or no memory. */
+static struct wr_saved_newer *find_newer(struct vertex *v, uint32_t stage, uint32_t task)
 {
-	struct blob *b = &v->blobs[task];
+	for (uint32_t i = 0; i < v->newer_count; i++)
+		if (v->newer[i].stage == stage && v->newer[i].task == task)
+			return &v->newer[i].newer;
+	return NULL;
+}
+
+static int add_changed(struct vertex *v, uint32_t task, uint32_t age, const struct wr_block *block)
+{
+	struct wr_saved_newer *n = find_newer(v, block->stage, task);
+
+	if (!n) {
+		struct newer *more = wr_realloc(&mem, v->newer, (v->newer_count + 1) * sizeof *more);
+
+		if (!more)
+			return WR_EFATAL;
+		v->newer = more;
+		more[v->newer_count] = (struct newer){.stage = block->stage, .task = task};
+		n = &more[v->newer_count++].newer;
+	}
+	return wr_saved_newer_add(n, age, block);
+}
+
+static int take_base(void *arg, const char *id)
+{
+	struct wr_look *l = arg;
+
+	wr_bytes_put(&l->bases, id, strlen(id) + 1);
+	return wr_bytes_status(&l->bases);
+}
+
+/* Notes a block, or reads what must be known before others. Of an older blob only keyed state counts. */
+static int scan_block(struct wr_look *l, struct vertex *v, struct wr_block_reader *r, struct wr_block *block,
+		      const struct place *p)
+{
+	struct blob *b = &v->blobs[p->blob];
+	int rc;
+
+	if (block->kind == WR_BLOCK_VALUES || block->kind == WR_BLOCK_TIMERS)
+		return add_place(v, p);
+	if (block->kind != WR_BLOCK_SHAPES && block->kind != WR_BLOCK_CHANGED &&
+	    block->kind != WR_BLOCK_BASES)
+		return b->age ? WR_OK : add_place(v, p);
+	rc = wr_block_load(r, block);
+	if (rc == WR_OK && block->kind == WR_BLOCK_SHAPES)
+		return wr_saved_shapes(block, &b->dict);
+	if (rc == WR_OK && block->kind == WR_BLOCK_CHANGED)
+		return add_changed(v, p->task, b->age, block);
+	return rc == WR_OK && !b->age ? wr_history_names_of(block, take_base, l) : rc;
+}
+
+static int scan_blob(struct wr_look *l, struct vertex *v, uint32_t task, uint32_t blob)
+{
+	const struct wr_blob_view *view = &v->blobs[blob].view;
 	struct wr_block_reader r;
 	struct wr_block block;
 	int rc = WR_OK;
 
-	wr_block_reader_init(&r, b->view.data, b->view.len);
+	wr_block_reader_init(&r, view->data, view->len);
 	while (rc == WR_OK) {
-		struct place p = {.task = task, .at = (uint64_t)(r.in.p - b->view.data)};
+		struct place p = {.task = task, .blob = blob, .at = (uint64_t)(r.in.p - view->data)};
 
 		rc = wr_block_peek(&r, &block);
 		if (rc != WR_OK)
@@ -79,17 +144,53 @@ static int scan_blob(struct vertex *v, uint32_t task)
 		p.stage = block.stage;
 		p.group = block.group;
 		p.kind = block.kind;
-		p.packed = (uint64_t)(r.in.p - b->view.data) - p.at;
-		if (block.kind == WR_BLOCK_SHAPES) {
-			rc = wr_block_load(&r, &block);
-			if (rc == WR_OK)
-				rc = wr_saved_shapes(&block, &b->dict);
-		} else {
-			rc = add_place(v, &p);
-		}
+		p.packed = (uint64_t)(r.in.p - view->data) - p.at;
+		rc = scan_block(l, v, &r, &block, &p);
 	}
 	wr_block_reader_deinit(&r);
 	return rc == WR_END ? WR_OK : rc;
+}
+
+static int open_blob(struct wr_look *l, struct vertex *v, uint32_t task, uint32_t age, const char *id)
+{
+	struct blob *b;
+	int rc;
+
+	if (v->blob_count == v->blob_cap) {
+		uint32_t cap = 2 * v->blob_cap + 16;
+		struct blob *blobs = wr_realloc(&mem, v->blobs, cap * sizeof *blobs);
+
+		if (!blobs)
+			return WR_EFATAL;
+		v->blobs = blobs;
+		v->blob_cap = cap;
+	}
+	b = &v->blobs[v->blob_count];
+	*b = (struct blob){.age = age};
+	wr_dict_init(&b->dict);
+	rc = l->blobs->ops->open(l->blobs, id, &b->view);
+	v->blob_count += rc == WR_OK;
+	if (rc == WR_END)
+		rc = wr_error_set(WR_EUSER, "%s is missing", id);
+	if (rc == WR_OK)
+		rc = scan_blob(l, v, task, v->blob_count - 1);
+	return rc == WR_OK ? rc : wr_error_wrap(rc, "%s", id);
+}
+
+/* A subtask's blob, and then those that it goes on from. */
+static int scan_task(struct wr_look *l, struct vertex *v, uint32_t task, const char *id)
+{
+	size_t at = 0;
+	uint32_t age = 0;
+	int rc;
+
+	l->bases.len = 0;
+	rc = open_blob(l, v, task, 0, id);
+	for (; at < l->bases.len && rc == WR_OK; at += strlen((const char *)l->bases.data + at) + 1)
+		rc = ++age < WR_SAVED_BLOBS_MAX
+			 ? open_blob(l, v, task, age, (const char *)l->bases.data + at)
+			 : wr_error_set(WR_EUSER, "%s goes on from too many blobs", id);
+	return rc;
 }
 
 static int order_of_places(const void *a, const void *b)
@@ -100,8 +201,8 @@ static int order_of_places(const void *a, const void *b)
 		return x->stage < y->stage ? -1 : 1;
 	if (x->group != y->group)
 		return x->group < y->group ? -1 : 1;
-	if (x->task != y->task)
-		return x->task < y->task ? -1 : 1;
+	if (x->blob != y->blob)
+		return x->blob < y->blob ? -1 : 1;
 	return (x->at > y->at) - (x->at < y->at);
 }
 
@@ -113,23 +214,10 @@ static int scan_vertex(struct wr_look *l, uint32_t vertex)
 
 	if (v->known)
 		return WR_OK;
-	v->blobs = wr_zalloc(&mem, m->parallelism * sizeof *v->blobs);
-	if (!v->blobs)
-		return WR_EFATAL;
 	v->known = true;
-	for (uint32_t i = 0; i < m->parallelism && rc == WR_OK; i++) {
-		const char *id = m->tasks[i].blob;
-
-		if (!id)
-			continue;
-		rc = l->blobs->ops->open(l->blobs, id, &v->blobs[i].view);
-		if (rc == WR_END)
-			rc = wr_error_set(WR_EUSER, "%s is missing", id);
-		if (rc == WR_OK)
-			rc = scan_blob(v, i);
-		if (rc != WR_OK)
-			wr_error_wrap(rc, "%s", id);
-	}
+	for (uint32_t i = 0; i < m->parallelism && rc == WR_OK; i++)
+		if (m->tasks[i].blob)
+			rc = scan_task(l, v, i, m->tasks[i].blob);
 	if (v->count)
 		qsort(v->places, v->count, sizeof *v->places, order_of_places);
 	return rc;
@@ -155,7 +243,7 @@ static uint32_t find_place(const struct vertex *v, uint32_t stage, uint32_t grou
 static int load_block(struct wr_look *l, const struct vertex *v, const struct place *p,
 		      struct wr_block *block)
 {
-	const struct wr_blob_view *view = &v->blobs[p->task].view;
+	const struct wr_blob_view *view = &v->blobs[p->blob].view;
 
 	l->reader.in = wr_reader_of(view->data + p->at, view->len - p->at);
 	return wr_block_next(&l->reader, block);
@@ -205,9 +293,13 @@ static int keep_key(struct wr_look *l, struct wr_look_item *to, const uint8_t *k
 static int take_value(void *arg, const struct wr_state_item *item)
 {
 	struct wr_look *l = arg;
-	struct wr_look_item *to = add_item(l);
-	uint8_t *body = to ? wr_arena_alloc(&l->room, item->value->len + 8) : NULL;
+	struct wr_look_item *to;
+	uint8_t *body;
 
+	if (l->newer && wr_saved_is_old(l->newer, l->age, item->id))
+		return WR_OK;
+	to = add_item(l);
+	body = to ? wr_arena_alloc(&l->room, item->value->len + 8) : NULL;
 	if (!body || keep_key(l, to, item->key, item->key_len, item->ns, item->ns_len) != WR_OK)
 		return WR_EFATAL;
 	if (item->value->len)
@@ -229,8 +321,11 @@ static int take_value(void *arg, const struct wr_state_item *item)
 static int take_timer(void *arg, const struct wr_timer_item *item)
 {
 	struct wr_look *l = arg;
-	struct wr_look_item *to = add_item(l);
+	struct wr_look_item *to;
 
+	if (l->newer && wr_saved_is_old(l->newer, l->age, item->id))
+		return WR_OK;
+	to = add_item(l);
 	if (!to || keep_key(l, to, item->key, item->key_len, item->ns, item->ns_len) != WR_OK)
 		return WR_EFATAL;
 	to->group = item->group;
@@ -271,14 +366,20 @@ static int order_of_items(const void *a, const void *b)
 	return order ? order : (x->order > y->order) - (x->order < y->order);
 }
 
-static int take_block(struct wr_look *l, const struct vertex *v, const struct place *p)
+/* An older blob has nothing of a stage of which the newest does not say what has changed. */
+static int take_block(struct wr_look *l, struct vertex *v, const struct place *p)
 {
 	struct wr_block block;
-	int rc = load_block(l, v, p, &block);
+	int rc;
 
+	l->age = v->blobs[p->blob].age;
+	l->newer = l->age ? find_newer(v, p->stage, p->task) : NULL;
+	if (l->age && !l->newer)
+		return WR_OK;
+	rc = load_block(l, v, p, &block);
 	l->key_there = l->ns_there = NULL;
 	if (rc == WR_OK && p->kind == WR_BLOCK_VALUES)
-		rc = wr_saved_each(&block, &v->blobs[p->task].dict, &l->value, take_value, l);
+		rc = wr_saved_each(&block, &v->blobs[p->blob].dict, &l->value, take_value, l);
 	else if (rc == WR_OK && p->kind == WR_BLOCK_TIMERS)
 		rc = wr_saved_each_timer(&block, take_timer, l);
 	return rc;
@@ -370,6 +471,19 @@ uint64_t wr_look_packed(struct wr_look *l, uint32_t vertex, uint32_t stage)
 	return sum;
 }
 
+uint64_t wr_look_bytes(struct wr_look *l, uint32_t vertex, int older)
+{
+	const struct vertex *v = &l->vertices[vertex];
+	uint64_t sum = 0;
+
+	if (scan_vertex(l, vertex) != WR_OK)
+		return 0;
+	for (uint32_t i = 0; i < v->blob_count; i++)
+		if ((v->blobs[i].age > 0) == (older != 0))
+			sum += v->blobs[i].view.len;
+	return sum;
+}
+
 static const char *text_of(struct wr_look *l, uint32_t *len)
 {
 	*len = l->text.failed ? 0 : (uint32_t)l->text.len;
@@ -444,10 +558,13 @@ static void close_vertex(struct wr_look *l, uint32_t vertex)
 {
 	struct vertex *v = &l->vertices[vertex];
 
-	for (uint32_t i = 0; v->blobs && i < l->manifest.vertices[vertex].parallelism; i++) {
+	for (uint32_t i = 0; i < v->blob_count; i++) {
 		wr_dict_deinit(&v->blobs[i].dict);
 		l->blobs->ops->close(l->blobs, &v->blobs[i].view);
 	}
+	for (uint32_t i = 0; i < v->newer_count; i++)
+		wr_saved_newer_deinit(&v->newer[i].newer);
+	wr_free(&mem, v->newer);
 	wr_free(&mem, v->blobs);
 	wr_free(&mem, v->places);
 }
@@ -466,6 +583,7 @@ void wr_look_close(struct wr_look *l)
 	wr_bytes_deinit(&l->value);
 	wr_bytes_deinit(&l->text);
 	wr_bytes_deinit(&l->row);
+	wr_bytes_deinit(&l->bases);
 	wr_arena_deinit(&l->arena);
 	wr_arena_deinit(&l->room);
 	wr_free(&mem, l->items);

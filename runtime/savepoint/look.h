@@ -48,6 +48,9 @@ int wr_look_group(struct wr_look *l, uint32_t vertex, uint32_t stage, uint32_t g
 		  const struct wr_look_item **items, uint32_t *count);
 /* Bytes of the blocks, as they are packed, of a stage (all key groups). */
 uint64_t wr_look_packed(struct wr_look *l, uint32_t vertex, uint32_t stage);
+/* Bytes of the blobs of a vertex, sinks' logs aside: what the checkpoint wrote, or (`older`) those of
+ * earlier ones that it goes on from. */
+uint64_t wr_look_bytes(struct wr_look *l, uint32_t vertex, int older);
 /* Canonical bytes of a key: its group. */
 uint32_t wr_look_group_of(const uint8_t *key, uint32_t len, uint32_t max_parallelism);
 /* A value, key, or tagged value as JSON; borrowed until the next call. */

@@ -52,14 +52,17 @@ int wr_savepoint_copy_named(struct wr_blobs *from, struct wr_blobs *to, const ch
 {
 	struct copying c = {from, to};
 
-	return wr_history_each_name(from, id, copy_named, &c);
+	return wr_history_each_name(from, id, WR_HISTORY_NAMED, copy_named, &c);
 }
 
 static int copy_task(struct wr_blobs *from, struct wr_blobs *to, const char *id)
 {
+	struct copying c = {from, to};
 	int rc = copy_blob(from, to, id);
 
-	return rc == WR_OK ? wr_savepoint_copy_named(from, to, id) : rc;
+	return rc == WR_OK
+		   ? wr_history_each_name(from, id, WR_HISTORY_NAMED | WR_HISTORY_BASES, copy_named, &c)
+		   : rc;
 }
 
 static int publish(struct wr_blobs *to, const struct wr_manifest *m)

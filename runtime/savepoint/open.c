@@ -255,15 +255,27 @@ static int map_file(struct opened *o, const char *path)
 	return err ? wr_error_set(WR_EUSER, "cannot be read: %s", strerror(err)) : WR_OK;
 }
 
+struct found {
+	struct opened *in;
+	uint64_t number; /* of the checkpoint, 0 = none */
+};
+
+/* Others are those that it goes on from, without their manifest. */
 static int take_number(void *arg, const char *name)
 {
-	uint64_t *number = arg, other;
+	struct found *f = arg;
+	struct wr_blob_view view;
+	char id[WR_HISTORY_ID];
+	uint64_t number;
 
-	if (!wr_history_number(name, &other)) /* what checkpoints share */
+	if (!wr_history_number(name, &number)) /* what checkpoints share */
 		return WR_OK;
-	if (*number && *number != other)
+	wr_history_manifest_id(number, id);
+	if (opened_open(&f->in->base, id, &view) != WR_OK)
+		return WR_OK;
+	if (f->number && f->number != number)
 		return wr_error_set(WR_EUSER, "the savepoint is no single checkpoint");
-	*number = other;
+	f->number = number;
 	return WR_OK;
 }
 
@@ -271,7 +283,7 @@ static struct wr_blobs *open_file(const char *path, struct wr_arena *arena, stru
 {
 	struct opened *o = wr_zalloc(&mem, sizeof *o);
 	struct wr_savepoint_tail tail;
-	uint64_t number = 0;
+	struct found found = {.in = o};
 	int rc;
 
 	if (!o)
@@ -286,9 +298,9 @@ static struct wr_blobs *open_file(const char *path, struct wr_arena *arena, stru
 	if (rc == WR_OK)
 		rc = read_index(o, &tail);
 	if (rc == WR_OK)
-		rc = opened_list(&o->base, "", take_number, &number);
+		rc = opened_list(&o->base, "", take_number, &found);
 	if (rc == WR_OK)
-		rc = wr_history_open(&o->base, number, arena, manifest);
+		rc = wr_history_open(&o->base, found.number, arena, manifest);
 	if (rc == WR_END)
 		rc = wr_error_set(WR_EUSER, "the savepoint has no manifest");
 	if (rc == WR_OK)

@@ -11,10 +11,12 @@ enum {
 	BLOCK_BYTES = 64 << 10,	   /* of a block of values, where there are few groups */
 	BLOCK_BYTES_MIN = 1 << 10, /* where there are many */
 	BUFFERS_BYTES = 8 << 20,   /* of all groups together */
+	CHANGED_BYTES = 1 << 20,   /* of a block of numbers */
 };
 /* What an item says, beside its value. Part of the format. */
-enum { ITEM_KEY = 1, ITEM_STAMP = 2, ITEM_MAP_KEY = 4, ITEM_VERSION = 8, ITEM_FLAGS = 15 };
-enum { TIMER_KEY = 1, TIMER_PROCESSING = 2, TIMER_FLAGS = 3 };
+enum { ITEM_KEY = 1, ITEM_STAMP = 2, ITEM_MAP_KEY = 4, ITEM_VERSION = 8, ITEM_ID = 16, ITEM_FLAGS = 31 };
+enum { TIMER_KEY = 1, TIMER_PROCESSING = 2, TIMER_ID = 4, TIMER_FLAGS = 7 };
+enum { PAGE_ENTRIES = 4096 };
 
 static struct wr_mem mem = WR_MEM_INIT("savepoint.saved");
 
@@ -23,6 +25,7 @@ static struct wr_mem mem = WR_MEM_INIT("savepoint.saved");
 struct group {
 	struct wr_bytes bytes;
 	const uint8_t *key, *ns; /* of the last item, to say them once */
+	uint32_t id;
 };
 
 struct wr_saved_writer {
@@ -61,6 +64,7 @@ static int flush_group(struct wr_saved_writer *g, uint32_t group)
 				  &(struct wr_block){g->kind, g->stage, group, b->data, (uint32_t)b->len});
 	b->len = 0;
 	g->groups[group - g->first].key = NULL;
+	g->groups[group - g->first].id = 0;
 	return rc;
 }
 
@@ -83,22 +87,31 @@ static int say_shape(struct wr_saved_writer *g, uint32_t shape)
 	return wr_bytes_status(&g->shapes);
 }
 
-/* Key and namespace, unless they are those of the item before. True: they were said. */
-static bool say_key(struct group *to, uint8_t *flags, uint8_t bit, const uint8_t *key, uint32_t key_len,
-		    const uint8_t *ns, uint32_t ns_len)
+struct whose { /* the entry that an item belongs to */
+	const uint8_t *key, *ns;
+	uint32_t key_len, ns_len, id;
+};
+
+/* Flags, and of the entry what is not as in the item before. */
+static void say_entry(struct group *to, uint8_t flags, uint8_t key_bit, uint8_t id_bit, struct whose e)
 {
-	bool same = to->key == key && to->ns == ns;
+	bool same = to->key == e.key && to->ns == e.ns;
+	int64_t step = (int64_t)e.id - to->id;
 
 	if (!same)
-		*flags |= bit;
-	wr_bytes_put_u8(&to->bytes, *flags);
-	to->key = key;
-	to->ns = ns;
+		flags |= key_bit;
+	if (step)
+		flags |= id_bit;
+	wr_bytes_put_u8(&to->bytes, flags);
+	if (step)
+		wr_bytes_put_varint(&to->bytes, (uint64_t)step << 1 ^ (uint64_t)(step >> 63));
+	to->key = e.key;
+	to->ns = e.ns;
+	to->id = e.id;
 	if (same)
-		return false;
-	wr_bytes_put_str(&to->bytes, (const char *)key, key_len);
-	wr_bytes_put_str(&to->bytes, (const char *)ns, ns_len);
-	return true;
+		return;
+	wr_bytes_put_str(&to->bytes, (const char *)e.key, e.key_len);
+	wr_bytes_put_str(&to->bytes, (const char *)e.ns, e.ns_len);
 }
 
 int wr_saved_put_item(const struct wr_state_item *item, void *arg)
@@ -112,7 +125,8 @@ int wr_saved_put_item(const struct wr_state_item *item, void *arg)
 
 	if (rc != WR_OK)
 		return rc;
-	say_key(to, &flags, ITEM_KEY, item->key, item->key_len, item->ns, item->ns_len);
+	say_entry(to, flags, ITEM_KEY, ITEM_ID,
+		  (struct whose){item->key, item->ns, item->key_len, item->ns_len, item->id});
 	wr_bytes_put_varint(&to->bytes, item->state);
 	if (item->stamp_ms)
 		wr_bytes_put_u64(&to->bytes, (uint64_t)item->stamp_ms);
@@ -131,7 +145,8 @@ int wr_saved_put_timer(const struct wr_timer_item *item, void *arg)
 	struct group *to = &g->groups[item->group - g->first];
 	uint8_t flags = item->kind == WR_TIMER_PROCESSING ? TIMER_PROCESSING : 0;
 
-	say_key(to, &flags, TIMER_KEY, item->key, item->key_len, item->ns, item->ns_len);
+	say_entry(to, flags, TIMER_KEY, TIMER_ID,
+		  (struct whose){item->key, item->ns, item->key_len, item->ns_len, item->id});
 	wr_bytes_put_u64(&to->bytes, (uint64_t)item->time_ms);
 	return to->bytes.len >= g->block_bytes ? flush_group(g, item->group) : wr_bytes_status(&to->bytes);
 }
@@ -215,6 +230,47 @@ int wr_saved_put_store(struct wr_block_writer *w, uint32_t stage, struct wr_froz
 	return rc;
 }
 
+/* Numbers as the steps between them, in blocks that stand each for itself. */
+static int put_changed(struct wr_block_writer *w, uint32_t stage, const uint32_t *ids, uint32_t count)
+{
+	struct wr_bytes steps = WR_BYTES_EMPTY;
+	uint32_t last = 0;
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i <= count && rc == WR_OK; i++) {
+		if (i == count || steps.len >= CHANGED_BYTES) {
+			rc = wr_bytes_status(&steps);
+			if (rc == WR_OK)
+				rc = wr_block_put(w, &(struct wr_block){WR_BLOCK_CHANGED, stage, 0,
+									steps.data, (uint32_t)steps.len});
+			steps.len = 0;
+			last = 0;
+		}
+		if (i < count) {
+			wr_bytes_put_varint(&steps, ids[i] - last);
+			last = ids[i];
+		}
+	}
+	wr_bytes_deinit(&steps);
+	return rc;
+}
+
+int wr_saved_put_changes(struct wr_block_writer *w, uint32_t stage, struct wr_frozen *f, uint32_t first,
+			 uint32_t last, const uint32_t *ids, uint32_t count)
+{
+	struct wr_saved_writer *g = wr_saved_writer_new(w, stage, first, last);
+	int rc = g ? wr_frozen_each_of(f, ids, count, wr_saved_put_item, g) : WR_EFATAL;
+
+	if (rc == WR_OK)
+		rc = wr_saved_end_values(g);
+	if (rc == WR_OK)
+		rc = wr_frozen_timers_of(f, ids, count, wr_saved_put_timer, g);
+	if (rc == WR_OK)
+		rc = wr_saved_end_timers(g);
+	wr_saved_writer_free(g);
+	return rc == WR_OK ? put_changed(w, stage, ids, count) : rc;
+}
+
 /* ---- reading ---- */
 
 static int malformed(const char *what)
@@ -230,6 +286,73 @@ int wr_saved_shapes(const struct wr_block *block, struct wr_dict *dict)
 	while (r.p < r.end && rc == WR_OK)
 		rc = wr_dict_read(dict, &r);
 	return rc;
+}
+
+/* ---- what is out of date ---- */
+
+void wr_saved_newer_deinit(struct wr_saved_newer *n)
+{
+	for (uint32_t i = 0; i < n->page_count; i++)
+		wr_free(&mem, n->pages[i]);
+	wr_free(&mem, n->pages);
+	*n = (struct wr_saved_newer){0};
+}
+
+static uint8_t *newer_page(struct wr_saved_newer *n, uint32_t number)
+{
+	if (number >= n->page_count) {
+		uint32_t count = number + number / 2 + 16;
+		uint8_t **pages = wr_realloc(&mem, n->pages, count * sizeof *pages);
+
+		if (!pages)
+			return NULL;
+		memset(pages + n->page_count, 0, (count - n->page_count) * sizeof *pages);
+		n->pages = pages;
+		n->page_count = count;
+	}
+	if (!n->pages[number])
+		n->pages[number] = wr_zalloc(&mem, PAGE_ENTRIES);
+	return n->pages[number];
+}
+
+int wr_saved_newer_add(struct wr_saved_newer *n, uint32_t blob, const struct wr_block *block)
+{
+	struct wr_reader r = wr_reader_of(block->payload, block->len);
+	uint64_t id = 0;
+
+	WR_ASSERT(blob < WR_SAVED_BLOBS_MAX);
+	if (n->whole_at == blob)
+		n->whole_at = blob + 1;
+	while (r.p < r.end) {
+		uint8_t *page;
+
+		id += wr_read_varint(&r);
+		if (r.bad || id > UINT32_MAX)
+			return malformed("numbers of entries");
+		page = newer_page(n, (uint32_t)id / PAGE_ENTRIES);
+		if (!page)
+			return WR_EFATAL;
+		if (!page[id % PAGE_ENTRIES])
+			page[id % PAGE_ENTRIES] = (uint8_t)(blob + 1);
+	}
+	return WR_OK;
+}
+
+bool wr_saved_is_old(const struct wr_saved_newer *n, uint32_t blob, uint32_t id)
+{
+	uint32_t page = id / PAGE_ENTRIES;
+	uint8_t newest = page < n->page_count && n->pages[page] ? n->pages[page][id % PAGE_ENTRIES] : 0;
+
+	return blob > n->whole_at || (newest && newest <= blob);
+}
+
+/* ---- items ---- */
+
+static void read_id(struct wr_reader *r, uint32_t *id)
+{
+	uint64_t step = wr_read_varint(r);
+
+	*id += (uint32_t)(step >> 1 ^ -(step & 1));
 }
 
 static const uint8_t *read_short(struct wr_reader *r, uint32_t *len)
@@ -274,6 +397,8 @@ static int read_item(struct wr_reader *r, const struct wr_dict *dict, struct wr_
 
 	if (flags & ~ITEM_FLAGS || (!item->key && !(flags & ITEM_KEY)))
 		return malformed("values");
+	if (flags & ITEM_ID)
+		read_id(r, &item->id);
 	if (flags & ITEM_KEY) {
 		item->key = read_short(r, &item->key_len);
 		item->ns = read_short(r, &item->ns_len);
@@ -318,7 +443,7 @@ static int load_item(void *arg, const struct wr_state_item *there)
 	if (item.state >= to->state_count ||
 	    !is_of_group(to, item.group, wr_key_hash(item.key, item.key_len)))
 		return malformed("values");
-	if (to->states[item.state] < 0)
+	if (to->states[item.state] < 0 || (to->newer && wr_saved_is_old(to->newer, to->blob, item.id)))
 		return WR_OK;
 	item.state = (uint32_t)to->states[item.state];
 	return wr_store_load(to->store, &item);
@@ -336,6 +461,8 @@ int wr_saved_each_timer(const struct wr_block *block,
 
 		if (flags & ~TIMER_FLAGS || (!item.key && !(flags & TIMER_KEY)))
 			return malformed("timers");
+		if (flags & TIMER_ID)
+			read_id(&r, &item.id);
 		if (flags & TIMER_KEY) {
 			item.key = read_short(&r, &item.key_len);
 			item.ns = read_short(&r, &item.ns_len);
@@ -355,6 +482,8 @@ static int load_timer(void *arg, const struct wr_timer_item *item)
 
 	if (!is_of_group(to, item->group, hash))
 		return malformed("timers");
+	if (to->newer && wr_saved_is_old(to->newer, to->blob, item->id))
+		return WR_OK;
 	rc = wr_store_set_key(to->store, item->key, item->key_len, hash);
 	if (rc == WR_OK)
 		rc = wr_store_set_namespace(to->store, item->ns, item->ns_len);

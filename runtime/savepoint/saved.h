@@ -14,6 +14,10 @@
 /* Writes all values and timers of a version that has the key groups first..last. */
 int wr_saved_put_store(struct wr_block_writer *w, uint32_t stage, struct wr_frozen *f, uint32_t first,
 		       uint32_t last);
+/* The same of the entries `ids` (wr_frozen_changes), and behind them that older blobs are out of date as to
+ * these. */
+int wr_saved_put_changes(struct wr_block_writer *w, uint32_t stage, struct wr_frozen *f, uint32_t first,
+			 uint32_t last, const uint32_t *ids, uint32_t count);
 
 /* The same one by one: values of the key groups first..last, then timers. NULL with the error set. */
 struct wr_saved_writer;
@@ -30,6 +34,20 @@ void wr_saved_forget(struct wr_saved_writer *s, uint32_t group);
 int wr_saved_end_values(struct wr_saved_writer *s);
 int wr_saved_end_timers(struct wr_saved_writer *s);
 
+/* Which entries of a stage's state in older blobs of a subtask are out of date. Blobs are numbered from the
+ * newest on, which is 0. Zeroed it is empty. */
+enum { WR_SAVED_BLOBS_MAX = 200 };
+struct wr_saved_newer {
+	uint8_t **pages; /* by number of the entry: 1 + the newest blob that has it, 0 = none so far */
+	uint32_t page_count;
+	uint32_t whole_at; /* the first blob behind which nothing is left of the stage */
+};
+void wr_saved_newer_deinit(struct wr_saved_newer *n);
+/* A block of WR_BLOCK_CHANGED in blob `blob`; those of a newer one were read before. WR_EUSER: malformed. */
+int wr_saved_newer_add(struct wr_saved_newer *n, uint32_t blob, const struct wr_block *block);
+/* What `blob` has of entry `id` is out of date. */
+bool wr_saved_is_old(const struct wr_saved_newer *n, uint32_t blob, uint32_t id);
+
 /* Where the states of a block go. */
 struct wr_saved_target {
 	struct wr_store *store;
@@ -37,6 +55,8 @@ struct wr_saved_target {
 	uint32_t state_count;
 	uint32_t group_first, group_last;
 	uint32_t max_parallelism; /* of the store */
+	const struct wr_saved_newer *newer;
+	uint32_t blob; /* in which the block is, for `newer` */
 };
 /* A block of WR_BLOCK_SHAPES. WR_EUSER: malformed. */
 int wr_saved_shapes(const struct wr_block *block, struct wr_dict *dict);

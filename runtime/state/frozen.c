@@ -9,6 +9,7 @@
  * Memory order: the owner publishes a copied chunk with release, readers take it with acquire, so they see
  * its epoch and `older`; an entry that a version sees is never written again.
  */
+#include "base/bytes.h"
 #include "base/error.h"
 #include "state/memory.h"
 
@@ -117,14 +118,21 @@ int64_t wr_memory_frozen_copied(const struct wr_frozen *frozen)
 	return atomic_load_explicit(&f->copied, memory_order_relaxed);
 }
 
-static const struct entry *frozen_entry(const struct memory_frozen *f, uint32_t id)
+static struct chunk *frozen_chunk(const struct memory_frozen *f, uint32_t number)
 {
-	struct chunk *c = atomic_load_explicit(&f->chunks[id / CHUNK_ENTRIES], memory_order_acquire);
+	struct chunk *c = atomic_load_explicit(&f->chunks[number], memory_order_acquire);
 
 	while (c->epoch > f->epoch)
 		c = c->older;
-	return entry_in(c, id, f->entry_size);
+	return c;
 }
+
+static const struct entry *frozen_entry(const struct memory_frozen *f, uint32_t id)
+{
+	return entry_in(frozen_chunk(f, id / CHUNK_ENTRIES), id, f->entry_size);
+}
+
+/* ---- items ---- */
 
 static int each_list(const struct cell *c, struct wr_state_item *item,
 		     int (*each)(const struct wr_state_item *item, void *arg), void *arg)
@@ -142,25 +150,69 @@ static int each_list(const struct cell *c, struct wr_state_item *item,
 	return rc;
 }
 
+static int each_value(const struct cell *c, struct wr_state_item *item,
+		      int (*each)(const struct wr_state_item *item, void *arg), void *arg)
+{
+	item->stamp_ms = c->stamp_ms;
+	item->value = wr_cell_value(c);
+	return each(item, arg);
+}
+
+/* The entry of a map; key and namespace of `item` are its owner's. */
+static int each_map_entry(const struct entry *e, uint32_t id, struct wr_state_item *item,
+			  int (*each)(const struct wr_state_item *item, void *arg), void *arg)
+{
+	item->id = id;
+	item->map_key = entry_key(e);
+	item->map_key_len = e->key_len;
+	return each_value(&e->cells[0], item, each, arg);
+}
+
 static int each_map(const struct memory_frozen *f, const struct cell *c, struct wr_state_item *item,
 		    int (*each)(const struct wr_state_item *item, void *arg), void *arg)
 {
+	struct wr_state_item mine = *item;
 	int rc = WR_OK;
 
 	for (uint32_t id = c->map.first; id && rc == WR_OK;) {
 		const struct entry *e = frozen_entry(f, id);
-		const struct cell *value = &e->cells[0];
 
-		item->map_key = entry_key(e);
-		item->map_key_len = e->key_len;
-		item->stamp_ms = value->stamp_ms;
-		item->value = value->kind == CELL_BLOCK ? (const struct wr_sval *)value->block->data
-							: (const struct wr_sval *)&value->len;
-		rc = each(item, arg);
+		rc = each_map_entry(e, id, &mine, each, arg);
 		id = e->next;
 	}
-	item->map_key = NULL;
-	item->map_key_len = 0;
+	return rc;
+}
+
+static struct wr_state_item item_of(const struct memory_frozen *f, const struct entry *e, uint32_t id)
+{
+	const uint8_t *key = entry_key(e);
+
+	return (struct wr_state_item){.key = key,
+				      .key_len = e->key_len,
+				      .ns = key + e->key_len,
+				      .ns_len = e->ns_len,
+				      .group = wr_key_group(e->hash, f->max_parallelism),
+				      .id = id};
+}
+
+/* States of a key; `maps`: with the entries of its maps. */
+static int each_state(const struct memory_frozen *f, const struct entry *e, bool maps,
+		      struct wr_state_item *item, int (*each)(const struct wr_state_item *item, void *arg),
+		      void *arg)
+{
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < f->state_count && rc == WR_OK; i++) {
+		const struct cell *c = &e->cells[i];
+
+		item->state = i;
+		if (c->kind == CELL_LIST)
+			rc = each_list(c, item, each, arg);
+		else if (c->kind == CELL_MAP)
+			rc = maps ? each_map(f, c, item, each, arg) : WR_OK;
+		else if (c->kind != CELL_EMPTY)
+			rc = each_value(c, item, each, arg);
+	}
 	return rc;
 }
 
@@ -168,68 +220,119 @@ int wr_memory_frozen_each(struct wr_frozen *frozen, uint32_t group,
 			  int (*each)(const struct wr_state_item *item, void *arg), void *arg)
 {
 	struct memory_frozen *f = memory_frozen_of(frozen);
+	int rc = WR_OK;
 
-	for (uint32_t id = 1; id <= f->used; id++) {
+	for (uint32_t id = 1; id <= f->used && rc == WR_OK; id++) {
 		const struct entry *e = frozen_entry(f, id);
-		struct wr_state_item item = {0};
+		struct wr_state_item item;
 
 		if (e->kind != ENTRY_KEY)
 			continue;
-		item.group = wr_key_group(e->hash, f->max_parallelism);
-		if (group != WR_ALL_GROUPS && item.group != group)
-			continue;
-		item.key = entry_key(e);
-		item.key_len = e->key_len;
-		item.ns = item.key + e->key_len;
-		item.ns_len = e->ns_len;
-		for (uint32_t i = 0; i < f->state_count; i++) {
-			const struct cell *c = &e->cells[i];
-			int rc = WR_OK;
-
-			item.state = i;
-			item.stamp_ms = c->stamp_ms;
-			if (c->kind == CELL_LIST) {
-				rc = each_list(c, &item, each, arg);
-			} else if (c->kind == CELL_MAP) {
-				rc = each_map(f, c, &item, each, arg);
-			} else if (c->kind != CELL_EMPTY) {
-				item.value = c->kind == CELL_BLOCK ? (const struct wr_sval *)c->block->data
-								   : (const struct wr_sval *)&c->len;
-				rc = each(&item, arg);
-			}
-			if (rc != WR_OK)
-				return rc;
-		}
+		item = item_of(f, e, id);
+		if (group == WR_ALL_GROUPS || item.group == group)
+			rc = each_state(f, e, true, &item, each, arg);
 	}
-	return WR_OK;
+	return rc;
+}
+
+/* ---- timers ---- */
+
+static int each_timer(const struct memory_frozen *f, const struct entry *e, uint32_t id,
+		      int (*each)(const struct wr_timer_item *item, void *arg), void *arg)
+{
+	struct wr_timer_item item = {.key = entry_key(e),
+				     .ns = entry_key(e) + e->key_len,
+				     .key_len = e->key_len,
+				     .ns_len = e->ns_len,
+				     .group = wr_key_group(e->hash, f->max_parallelism),
+				     .id = id};
+	int rc = WR_OK;
+
+	for (item.kind = 0; item.kind < 2; item.kind++)
+		for (uint32_t i = 0; i < e->timers[item.kind] && rc == WR_OK; i++) {
+			item.time_ms = timer_at(e, item.kind, i);
+			rc = each(&item, arg);
+		}
+	return rc;
 }
 
 int wr_memory_frozen_timers(struct wr_frozen *frozen, uint32_t group,
 			    int (*each)(const struct wr_timer_item *item, void *arg), void *arg)
 {
 	struct memory_frozen *f = memory_frozen_of(frozen);
+	int rc = WR_OK;
 
-	for (uint32_t id = 1; id <= f->used; id++) {
+	for (uint32_t id = 1; id <= f->used && rc == WR_OK; id++) {
 		const struct entry *e = frozen_entry(f, id);
-		struct wr_timer_item item = {
-		    entry_key(e), entry_key(e) + e->key_len, e->key_len, e->ns_len, 0, 0, 0};
 
-		if (e->kind != ENTRY_KEY)
-			continue;
-		item.group = wr_key_group(e->hash, f->max_parallelism);
-		if (group != WR_ALL_GROUPS && item.group != group)
-			continue;
-		for (item.kind = 0; item.kind < 2; item.kind++)
-			for (uint32_t i = 0; i < e->timers[item.kind]; i++) {
-				int rc;
-
-				item.time_ms = timer_at(e, item.kind, i);
-				rc = each(&item, arg);
-				if (rc != WR_OK)
-					return rc;
-			}
+		if (e->kind == ENTRY_KEY &&
+		    (group == WR_ALL_GROUPS || wr_key_group(e->hash, f->max_parallelism) == group))
+			rc = each_timer(f, e, id, each, arg);
 	}
-	return WR_OK;
+	return rc;
+}
+
+/* ---- what has changed ---- */
+
+uint32_t wr_memory_frozen_epoch(const struct wr_frozen *frozen)
+{
+	return memory_frozen_of(frozen)->epoch;
+}
+
+int wr_memory_frozen_changes(const struct wr_frozen *frozen, uint32_t since, struct wr_bytes *ids,
+			     uint32_t *of)
+{
+	const struct memory_frozen *f = memory_frozen_of(frozen);
+
+	*of = f->used;
+	for (uint32_t id = 1; id <= f->used;) {
+		struct chunk *c = frozen_chunk(f, id / CHUNK_ENTRIES);
+		uint32_t end = id - id % CHUNK_ENTRIES + CHUNK_ENTRIES;
+
+		end = end - 1 < f->used ? end : f->used + 1;
+		for (; c->changed > since && id < end; id++)
+			if (entry_in(c, id, f->entry_size)->changed > since)
+				wr_bytes_put(ids, &id, sizeof id);
+		id = end;
+	}
+	return wr_bytes_status(ids);
+}
+
+int wr_memory_frozen_each_of(struct wr_frozen *frozen, const uint32_t *ids, uint32_t count,
+			     int (*each)(const struct wr_state_item *item, void *arg), void *arg)
+{
+	struct memory_frozen *f = memory_frozen_of(frozen);
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < count && rc == WR_OK; i++) {
+		const struct entry *e = frozen_entry(f, ids[i]);
+		struct wr_state_item item;
+
+		if (e->kind == ENTRY_KEY) {
+			item = item_of(f, e, ids[i]);
+			rc = each_state(f, e, false, &item, each, arg);
+		} else if (e->kind != ENTRY_FREE) {
+			item = item_of(f, frozen_entry(f, e->owner), ids[i]);
+			item.state = e->kind - ENTRY_MAP;
+			rc = each_map_entry(e, ids[i], &item, each, arg);
+		}
+	}
+	return rc;
+}
+
+int wr_memory_frozen_timers_of(struct wr_frozen *frozen, const uint32_t *ids, uint32_t count,
+			       int (*each)(const struct wr_timer_item *item, void *arg), void *arg)
+{
+	struct memory_frozen *f = memory_frozen_of(frozen);
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < count && rc == WR_OK; i++) {
+		const struct entry *e = frozen_entry(f, ids[i]);
+
+		if (e->kind == ENTRY_KEY)
+			rc = each_timer(f, e, ids[i], each, arg);
+	}
+	return rc;
 }
 
 /* Stamps are those of the item, as if it were put when it was. */

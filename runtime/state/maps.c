@@ -17,7 +17,7 @@ static uint32_t map_tag(const struct memory *s, uint32_t owner, uint32_t state, 
 
 static uint32_t map_find(struct memory *s, uint32_t owner, uint32_t state, const uint8_t *key, uint32_t len)
 {
-	return wr_entry_find(s, map_tag(s, owner, state, key, len), ENTRY_MAP, (uint16_t)state, owner, key,
+	return wr_entry_find(s, map_tag(s, owner, state, key, len), (uint16_t)(ENTRY_MAP + state), owner, key,
 			     len, NULL, 0);
 }
 
@@ -107,8 +107,7 @@ uint8_t *wr_memory_map_put(struct wr_store *store, uint32_t state, const uint8_t
 		return NULL;
 	}
 	e->hash = o->hash;
-	e->kind = ENTRY_MAP;
-	e->state = (uint16_t)state;
+	e->kind = (uint16_t)(ENTRY_MAP + state);
 	e->owner = owner;
 	if (last) {
 		e->prev = c->map.last;

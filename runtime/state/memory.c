@@ -49,14 +49,12 @@ void wr_block_drop(struct memory *s, struct block *b)
 
 /* ---- entries ---- */
 
-struct entry *wr_entry_copy(struct memory *s, uint32_t id)
+static struct chunk *chunk_copy(struct memory *s, uint32_t number)
 {
-	struct chunk *c = atomic_load_explicit(&s->chunks[id / CHUNK_ENTRIES], memory_order_relaxed), *copy;
+	struct chunk *c = atomic_load_explicit(&s->chunks[number], memory_order_relaxed);
 	size_t bytes = (size_t)CHUNK_ENTRIES * s->entry_size;
+	struct chunk *copy = wr_alloc_aligned(s->mem, 64, sizeof *copy + bytes);
 
-	if (WR_LIKELY(!wr_shared(s, c->epoch)))
-		return entry_in(c, id, s->entry_size);
-	copy = wr_alloc_aligned(s->mem, 64, sizeof *copy + bytes);
 	if (!copy) {
 		s->failed = true;
 		return NULL;
@@ -65,11 +63,27 @@ struct entry *wr_entry_copy(struct memory *s, uint32_t id)
 	copy->older = c;
 	copy->epoch = s->epoch;
 	wr_frozen_count(s, (int64_t)bytes);
-	atomic_store_explicit(&s->chunks[id / CHUNK_ENTRIES], copy, memory_order_release);
+	atomic_store_explicit(&s->chunks[number], copy, memory_order_release);
 	c->retired_epoch = s->epoch;
 	c->retired = s->retired_chunks;
 	s->retired_chunks = c;
-	return entry_in(copy, id, s->entry_size);
+	return copy;
+}
+
+/* The first change of an entry in an epoch. */
+struct entry *wr_entry_change(struct memory *s, uint32_t id)
+{
+	uint32_t number = id / CHUNK_ENTRIES;
+	struct chunk *c = atomic_load_explicit(&s->chunks[number], memory_order_relaxed);
+	struct entry *e;
+
+	if (WR_UNLIKELY(wr_shared(s, c->epoch)))
+		c = chunk_copy(s, number);
+	if (!c)
+		return NULL;
+	e = entry_in(c, id, s->entry_size);
+	c->changed = e->changed = s->epoch;
+	return e;
 }
 
 /* A version may go on reading the table it knew: what it looks for is reachable from there. */
@@ -101,12 +115,12 @@ static int chunk_add(struct memory *s)
 		return WR_EFATAL;
 	}
 	c->older = NULL;
-	c->epoch = s->epoch;
+	c->epoch = c->changed = s->epoch;
 	atomic_store_explicit(&s->chunks[s->chunk_count++], c, memory_order_release);
 	return WR_OK;
 }
 
-uint32_t wr_entry_find(const struct memory *s, uint32_t tag, uint16_t kind, uint16_t state, uint32_t owner,
+uint32_t wr_entry_find(const struct memory *s, uint32_t tag, uint16_t kind, uint32_t owner,
 		       const uint8_t *key, uint32_t key_len, const uint8_t *tail, uint32_t tail_len)
 {
 	struct index_table t = wr_index_table(&s->index, tag);
@@ -121,7 +135,7 @@ uint32_t wr_entry_find(const struct memory *s, uint32_t tag, uint16_t kind, uint
 		e = entry_at(s, id);
 		if (e->key_len != key_len || e->ns_len != tail_len || e->kind != kind)
 			continue;
-		if (kind == ENTRY_MAP && (e->owner != owner || e->state != state))
+		if (kind != ENTRY_KEY && e->owner != owner)
 			continue;
 		mine = entry_key(e);
 		if (!memcmp(mine, key, key_len) && (!tail_len || !memcmp(mine + key_len, tail, tail_len)))
@@ -151,7 +165,7 @@ uint32_t wr_entry_new(struct memory *s, const uint8_t *key, uint32_t key_len, co
 			return NONE;
 		}
 	}
-	e = wr_entry_own(s, id);
+	e = wr_entry_change(s, id);
 	if (!e) {
 		wr_free(s->mem, address);
 		return NONE;
@@ -161,8 +175,9 @@ uint32_t wr_entry_new(struct memory *s, const uint8_t *key, uint32_t key_len, co
 	else
 		s->used = id;
 	memset(e, 0, s->entry_size);
+	e->changed = s->epoch;
 	e->key_len = key_len;
-	e->ns_len = tail_len;
+	e->ns_len = (uint16_t)tail_len;
 	to = e->inside;
 	if (address) {
 		e->address = address;
@@ -214,7 +229,7 @@ uint32_t wr_entry_look(struct memory *s, bool make)
 		hash = XXH3_64bits_withSeed(ns, s->ns_len, hash);
 	if (!s->looked_up) {
 		s->current =
-		    wr_entry_find(s, wr_lookup_tag(hash), ENTRY_KEY, 0, 0, s->key, s->key_len, ns, s->ns_len);
+		    wr_entry_find(s, wr_lookup_tag(hash), ENTRY_KEY, 0, s->key, s->key_len, ns, s->ns_len);
 		s->looked_up = true;
 		if (s->current || !make)
 			return s->current;
@@ -449,6 +464,8 @@ int wr_memory_set_namespace(struct wr_store *store, const uint8_t *ns, uint32_t 
 	struct memory *s = memory_of(store);
 
 	WR_ASSERT(s->has_key);
+	if (len > UINT16_MAX)
+		return wr_error_set(WR_EUSER, "a namespace of %u bytes", len);
 	if (key_room(s, s->key_len + len) != WR_OK)
 		return WR_EFATAL;
 	if (s->key != s->key_room) {
@@ -568,5 +585,9 @@ const struct wr_backend wr_backend_memory = {
     .frozen_copied = wr_memory_frozen_copied,
     .frozen_each = wr_memory_frozen_each,
     .frozen_timers = wr_memory_frozen_timers,
+    .frozen_epoch = wr_memory_frozen_epoch,
+    .frozen_changes = wr_memory_frozen_changes,
+    .frozen_each_of = wr_memory_frozen_each_of,
+    .frozen_timers_of = wr_memory_frozen_timers_of,
     .load = wr_memory_load,
 };

@@ -11,6 +11,10 @@
  * open version may be seen by it and is copied before its first change. A chunk that was copied
  * stays reachable as `older` of its copy, and gone things wait until no open version sees them.
  * Freezing itself touches nothing of this.
+ *
+ * Entries and chunks carry the epoch of their last change, too. One that has changed in this epoch is no
+ * version's, so that the way of all further changes is short; and two versions differ in the entries that
+ * have changed between them: an id that is given up and given out again says so for both its keys.
  */
 #pragma once
 #include <stdatomic.h>
@@ -52,14 +56,14 @@ struct cell {
 	};
 };
 
+/* ENTRY_MAP + n: an entry of the map that is state n. */
 enum { ENTRY_FREE = 0, ENTRY_KEY = 1, ENTRY_MAP = 2 };
 
 /* What is needed to find an entry lies in its first cache line. */
 struct entry {
-	uint64_t hash;	      /* of the key: decides the key group */
-	uint32_t lookup;      /* tag in the index, of the whole address */
-	uint16_t kind, state; /* ENTRY_MAP: the map's state */
-	uint32_t key_len, ns_len;
+	uint64_t hash; /* of the key: decides the key group */
+	uint32_t key_len;
+	uint16_t ns_len, kind;
 	union {
 		uint8_t inside[KEY_INLINE]; /* padded with zeros */
 		struct block *address;	    /* key, then namespace or user key */
@@ -76,6 +80,9 @@ struct entry {
 			uint32_t next, prev, owner; /* ENTRY_MAP: the chain; free: next free */
 		};
 	};
+	/* the second line, in which the first state is, too */
+	uint32_t changed; /* epoch of the last change */
+	uint32_t lookup;  /* tag in the index, of the whole address */
 	struct cell cells[];
 };
 _Static_assert(sizeof(struct entry) == 72, "an entry with one state is two cache lines");
@@ -84,6 +91,7 @@ struct chunk {
 	struct chunk *older; /* content before it was copied; kept while a version sees it */
 	struct chunk *retired;
 	uint32_t epoch, retired_epoch;
+	uint32_t changed; /* epoch of the last change of one of the entries */
 	_Alignas(64) uint8_t entries[];
 };
 
@@ -186,7 +194,7 @@ struct block *wr_block_new(struct memory *s, uint32_t cap);
 void wr_block_drop(struct memory *s, struct block *b);
 
 /* Id of the entry with this address, or NONE. Map entries: `key` is the user key, `tail` is empty. */
-uint32_t wr_entry_find(const struct memory *s, uint32_t tag, uint16_t kind, uint16_t state, uint32_t owner,
+uint32_t wr_entry_find(const struct memory *s, uint32_t tag, uint16_t kind, uint32_t owner,
 		       const uint8_t *key, uint32_t key_len, const uint8_t *tail, uint32_t tail_len);
 /* A fresh entry with its address, not yet in the index; NONE when memory is gone. */
 uint32_t wr_entry_new(struct memory *s, const uint8_t *key, uint32_t key_len, const uint8_t *tail,
@@ -211,11 +219,14 @@ int wr_list_expire(struct memory *s, uint32_t id, uint32_t state);
 void wr_map_drop(struct memory *s, struct cell *c);
 void wr_map_unlink(struct memory *s, uint32_t owner, uint32_t state, uint32_t id);
 
-struct entry *wr_entry_copy(struct memory *s, uint32_t id);
-/* For writing: no open version sees its chunk afterwards. NULL when memory is gone. */
+struct entry *wr_entry_change(struct memory *s, uint32_t id);
+/* For writing: no open version sees its chunk afterwards, and it counts as changed. NULL when memory is gone.
+ * Not for an id that was never given out. */
 static inline struct entry *wr_entry_own(struct memory *s, uint32_t id)
 {
-	return WR_LIKELY(!s->newest_open) ? entry_at(s, id) : wr_entry_copy(s, id);
+	struct entry *e = entry_at(s, id);
+
+	return WR_LIKELY(e->changed == s->epoch) ? e : wr_entry_change(s, id);
 }
 /* The entry of the current address; with `make` it is made. NONE: absent, or no memory. */
 uint32_t wr_entry_look(struct memory *s, bool make);
@@ -293,6 +304,12 @@ void wr_memory_expire(struct memory *s, uint32_t entries);
 int wr_memory_next(struct wr_store *s, uint64_t *cursor);
 uint64_t wr_memory_keys(const struct wr_store *s);
 struct wr_frozen *wr_memory_freeze(struct wr_store *s);
+uint32_t wr_memory_frozen_epoch(const struct wr_frozen *f);
+int wr_memory_frozen_changes(const struct wr_frozen *f, uint32_t since, struct wr_bytes *ids, uint32_t *of);
+int wr_memory_frozen_each_of(struct wr_frozen *f, const uint32_t *ids, uint32_t count,
+			     int (*each)(const struct wr_state_item *item, void *arg), void *arg);
+int wr_memory_frozen_timers_of(struct wr_frozen *f, const uint32_t *ids, uint32_t count,
+			       int (*each)(const struct wr_timer_item *item, void *arg), void *arg);
 void wr_memory_frozen_unref(struct wr_frozen *f);
 int64_t wr_memory_frozen_copied(const struct wr_frozen *f);
 int wr_memory_frozen_each(struct wr_frozen *f, uint32_t group,

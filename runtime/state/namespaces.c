@@ -13,7 +13,7 @@ static uint32_t entry_in_namespace(const struct memory *s, const uint8_t *ns, ui
 	uint64_t hash = len ? XXH3_64bits_withSeed(ns, len, s->hash) : s->hash;
 
 	WR_ASSERT(s->has_key);
-	return wr_entry_find(s, wr_lookup_tag(hash), ENTRY_KEY, 0, 0, s->key, s->key_len, ns, len);
+	return wr_entry_find(s, wr_lookup_tag(hash), ENTRY_KEY, 0, s->key, s->key_len, ns, len);
 }
 
 const struct wr_sval *wr_memory_peek(struct wr_store *store, uint32_t state, const uint8_t *ns, uint32_t len)

@@ -208,6 +208,24 @@ int wr_frozen_timers(struct wr_frozen *f, uint32_t group,
 {
 	return f->backend->frozen_timers(f, group, each, arg);
 }
+uint32_t wr_frozen_epoch(const struct wr_frozen *f)
+{
+	return f->backend->frozen_epoch ? f->backend->frozen_epoch(f) : 0;
+}
+int wr_frozen_changes(const struct wr_frozen *f, uint32_t since, struct wr_bytes *ids, uint32_t *of)
+{
+	return f->backend->frozen_changes(f, since, ids, of);
+}
+int wr_frozen_each_of(struct wr_frozen *f, const uint32_t *ids, uint32_t count,
+		      int (*each)(const struct wr_state_item *item, void *arg), void *arg)
+{
+	return f->backend->frozen_each_of(f, ids, count, each, arg);
+}
+int wr_frozen_timers_of(struct wr_frozen *f, const uint32_t *ids, uint32_t count,
+			int (*each)(const struct wr_timer_item *item, void *arg), void *arg)
+{
+	return f->backend->frozen_timers_of(f, ids, count, each, arg);
+}
 int wr_store_load(struct wr_store *s, const struct wr_state_item *item)
 {
 	return s->backend->load(s, item);

@@ -153,6 +153,7 @@ uint64_t wr_store_keys(const struct wr_store *s); /* entries: (key, namespace) p
 
 /* A frozen version; reference-counted; any thread may read it. */
 struct wr_frozen;
+struct wr_bytes;
 struct wr_frozen *wr_store_freeze(struct wr_store *s); /* NULL: WR_FROZEN_MAX open, or no memory */
 void wr_frozen_unref(struct wr_frozen *f);
 int64_t wr_frozen_copied(const struct wr_frozen *f); /* bytes copied on behalf of this version so far */
@@ -164,12 +165,24 @@ struct wr_state_item {
 	uint32_t key_len, ns_len, map_key_len;
 	uint32_t group; /* of the key */
 	uint32_t state;
+	uint32_t id; /* of the entry: see wr_frozen_changes; 0 = the backend has none */
 	uint64_t position;
 	int64_t stamp_ms;
 	const struct wr_sval *value;
 };
 int wr_frozen_each(struct wr_frozen *f, uint32_t group,
 		   int (*each)(const struct wr_state_item *item, void *arg), void *arg);
+/* What has changed since an earlier version, as entries: each item belongs to one, whose number stays the
+ * same as long as it is there, and may then be that of another. The content of a version is that of the
+ * earlier one without all that belongs to the entries that changed, and what belongs to them now. */
+/* Tells versions of a store apart, and rises; 0: the backend cannot tell what has changed. */
+uint32_t wr_frozen_epoch(const struct wr_frozen *f);
+/* Appends the numbers (a uint32_t each, ascending) of all entries that have changed since the version with
+ * epoch `since`, those that are gone included; *of: the largest number there is. WR_OK or WR_EFATAL. */
+int wr_frozen_changes(const struct wr_frozen *f, uint32_t since, struct wr_bytes *ids, uint32_t *of);
+/* As wr_frozen_each, for what belongs to these entries. */
+int wr_frozen_each_of(struct wr_frozen *f, const uint32_t *ids, uint32_t count,
+		      int (*each)(const struct wr_state_item *item, void *arg), void *arg);
 /* The way back: puts one such value into a store whose owner is the caller; elements of a list in their
  * order. The item's key, namespace and state become the store's current ones. WR_OK, WR_EUSER: a list beyond
  * its limit, or WR_EFATAL. */

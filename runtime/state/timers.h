@@ -35,8 +35,12 @@ struct wr_timer_item {
 	uint32_t group;
 	uint32_t kind;
 	int64_t time_ms;
+	uint32_t id; /* of the entry, as in struct wr_state_item */
 };
 int wr_frozen_timers(struct wr_frozen *f, uint32_t group,
 		     int (*each)(const struct wr_timer_item *item, void *arg), void *arg);
+/* Of the entries `ids` (wr_frozen_changes). */
+int wr_frozen_timers_of(struct wr_frozen *f, const uint32_t *ids, uint32_t count,
+			int (*each)(const struct wr_timer_item *item, void *arg), void *arg);
 #endif
 #endif

@@ -98,12 +98,12 @@ uint8_t *wr_cell_put(struct memory *s, struct cell *c, uint32_t shape, uint32_t 
 	return v->body;
 }
 
-/* What most calls are about: a value of the current key that no version sees and that does not expire. */
+/* What most calls are about: a value of the current key that does not expire. */
 static inline struct wr_sval *plain_value(const struct memory *s, uint32_t state)
 {
 	struct cell *c;
 
-	if (!s->looked_up || !s->current || s->newest_open || s->has_ttl)
+	if (!s->looked_up || !s->current || s->has_ttl)
 		return NULL;
 	c = &entry_at(s, s->current)->cells[state];
 	if (c->kind == CELL_BLOCK)
@@ -169,10 +169,14 @@ uint8_t *wr_memory_update(struct wr_store *store, uint32_t state, uint32_t shape
 	struct memory *s = memory_of(store);
 
 	if (WR_LIKELY(s->looked_up && s->current)) {
-		struct cell *cell = &entry_at(s, s->current)->cells[state];
+		struct entry *e = wr_entry_own(s, s->current);
+		struct cell *cell;
 
-		if (WR_LIKELY(!s->newest_open && cell->kind == CELL_INSIDE && cell->len == len &&
-			      cell->shape == shape && !s->states[state].ttl_ms)) {
+		if (!e)
+			return NULL;
+		cell = &e->cells[state];
+		if (WR_LIKELY(cell->kind == CELL_INSIDE && cell->len == len && cell->shape == shape &&
+			      !s->states[state].ttl_ms)) {
 			*fresh = 0;
 			return cell->body;
 		}
@@ -184,12 +188,13 @@ int wr_memory_update_all(struct wr_store *store, uint32_t state, const struct wr
 			 uint32_t count, uint32_t shape, uint32_t len, struct wr_update *out)
 {
 	struct memory *s = memory_of(store);
-	bool in_place = !s->newest_open && !s->states[state].ttl_ms;
+	bool in_place = !s->states[state].ttl_ms;
 
 	WR_ASSERT(len <= CELL_INLINE);
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t id = in_place && keys[i].len <= KEY_INLINE ? find_short(s, &keys[i]) : NONE;
-		struct cell *c = id ? &entry_at(s, id)->cells[state] : NULL;
+		struct entry *e = id ? wr_entry_own(s, id) : NULL;
+		struct cell *c = e ? &e->cells[state] : NULL;
 
 		if (WR_LIKELY(c && c->kind == CELL_INSIDE && c->len == len && c->shape == shape)) {
 			out[i] = (struct wr_update){c->body, 0};
@@ -206,22 +211,18 @@ int wr_memory_update_all(struct wr_store *store, uint32_t state, const struct wr
 struct wr_sval *wr_memory_edit(struct wr_store *store, uint32_t state)
 {
 	struct memory *s = memory_of(store);
-	struct wr_sval *plain = plain_value(s, state);
-	const struct wr_sval *v;
+	const struct wr_sval *v = wr_memory_get(&s->base, state);
 	struct entry *e;
 	struct cell *c;
 	int32_t fresh;
 
-	if (WR_LIKELY(plain != NULL))
-		return plain;
-	v = wr_memory_get(&s->base, state);
 	if (!v)
 		return NULL;
 	e = wr_entry_own(s, s->current);
 	if (!e)
 		return NULL;
 	c = &e->cells[state];
-	if (WR_UNLIKELY(c->kind == CELL_BLOCK && wr_shared(s, c->block->epoch)))
+	if (c->kind == CELL_BLOCK && WR_UNLIKELY(wr_shared(s, c->block->epoch)))
 		if (!wr_cell_put(s, c, v->shape, v->len, &fresh))
 			return NULL;
 	c->stamp_ms = s->now_ms;
@@ -272,10 +273,10 @@ void wr_memory_expire(struct memory *s, uint32_t entries)
 		uint32_t id = s->expire_at = s->expire_at >= s->used ? 1 : s->expire_at + 1;
 		const struct entry *e = entry_at(s, id);
 
-		if (e->kind == ENTRY_MAP && wr_expired(s, e->state, e->cells[0].stamp_ms)) {
-			uint32_t owner = e->owner;
+		uint32_t owner = e->owner, map = e->kind >= ENTRY_MAP ? e->kind - ENTRY_MAP : 0;
 
-			wr_map_unlink(s, owner, e->state, id);
+		if (e->kind >= ENTRY_MAP && wr_expired(s, map, e->cells[0].stamp_ms)) {
+			wr_map_unlink(s, owner, map, id);
 			wr_entry_release(s, owner);
 		} else if (e->kind == ENTRY_KEY && entry_expire(s, id) != WR_OK) {
 			return;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* restore: see restore.h. Blobs of all former subtasks of a vertex are passed over once each; what concerns
- * other key groups is stepped over by its header. */
+ * other key groups is stepped over by its header. Where a blob goes on from older ones, those are read behind
+ * it, from the newest to the oldest, for what is not out of date in them. */
 #include "task/restore.h"
 
 #include <string.h>
 #include "base/error.h"
+#include "checkpoint/history.h"
 #include "savepoint/saved.h"
 #include "task/task_priv.h"
 
@@ -16,7 +18,17 @@ struct stage {				     /* of ours, and what it inherits */
 	uint32_t part_count;
 	int64_t watermark, passed; /* the lowest of its former subtasks */
 	bool timed;
-	bool alive; /* one of them had not ended */
+	bool alive;				      /* one of them had not ended */
+	struct wr_saved_newer newer, newer_broadcast; /* of the former subtask that is read */
+};
+
+/* The blobs of a former subtask, newest first. */
+struct reading {
+	uint32_t vertex, subtask;
+	uint32_t blob; /* that is being read */
+	const char *ids[WR_SAVED_BLOBS_MAX];
+	uint32_t count;
+	struct wr_arena *arena;
 };
 
 struct restoring {
@@ -168,8 +180,8 @@ static int take_operator(struct restoring *r, struct stage *s, uint32_t subtask,
 }
 
 /* State of one of our stages, if the group is ours. */
-static int take_state(struct restoring *r, uint32_t i, bool broadcast, struct wr_block_reader *in,
-		      struct wr_block *block, const struct wr_dict *dict)
+static int take_state(struct restoring *r, uint32_t i, uint32_t blob, bool broadcast,
+		      struct wr_block_reader *in, struct wr_block *block, const struct wr_dict *dict)
 {
 	const struct wr_stage *s = &r->task->chain.stages[i];
 	const struct stage *was = &r->stages[i];
@@ -177,7 +189,9 @@ static int take_state(struct restoring *r, uint32_t i, bool broadcast, struct wr
 				     .states = broadcast ? was->broadcast : was->keyed,
 				     .state_count =
 					 broadcast ? was->was->broadcast_count : was->was->state_count,
-				     .max_parallelism = broadcast ? 1 : s->env->max_parallelism};
+				     .max_parallelism = broadcast ? 1 : s->env->max_parallelism,
+				     .newer = blob ? broadcast ? &was->newer_broadcast : &was->newer : NULL,
+				     .blob = blob};
 	int rc;
 
 	if (!broadcast)
@@ -189,14 +203,28 @@ static int take_state(struct restoring *r, uint32_t i, bool broadcast, struct wr
 	return rc == WR_OK ? wr_saved_load(block, dict, &to) : rc;
 }
 
-static int take_block(struct restoring *r, uint32_t vertex, uint32_t subtask, struct wr_block_reader *in,
+static int add_base(void *arg, const char *id)
+{
+	struct reading *b = arg;
+
+	if (b->count == WR_SAVED_BLOBS_MAX)
+		return wr_error_set(WR_EUSER, "it goes on from more than %d blobs", WR_SAVED_BLOBS_MAX - 1);
+	b->ids[b->count] = wr_arena_strndup(b->arena, id, strlen(id));
+	return b->ids[b->count++] ? WR_OK : WR_EFATAL;
+}
+
+static int take_block(struct restoring *r, struct reading *b, struct wr_block_reader *in,
 		      struct wr_block *block, struct wr_dict *dict)
 {
 	bool broadcast = block->stage >= WR_SNAPSHOT_BROADCAST;
-	uint32_t formerly = r->from->manifest->vertices[vertex].parallelism;
+	uint32_t vertex = b->vertex, formerly = r->from->manifest->vertices[vertex].parallelism;
 	int32_t i = stage_of(r, vertex, block->stage - (broadcast ? WR_SNAPSHOT_BROADCAST : 0));
+	bool keyed = block->kind == WR_BLOCK_VALUES || block->kind == WR_BLOCK_TIMERS ||
+		     block->kind == WR_BLOCK_SHAPES || block->kind == WR_BLOCK_CHANGED;
 	int rc = WR_OK;
 
+	if (b->blob && !keyed) /* the newest says it */
+		return WR_OK;
 	switch (block->kind) {
 	case WR_BLOCK_TASK:
 		rc = wr_block_load(in, block);
@@ -208,23 +236,34 @@ static int take_block(struct restoring *r, uint32_t vertex, uint32_t subtask, st
 		if (i < 0)
 			return WR_OK;
 		rc = wr_block_load(in, block);
-		return rc == WR_OK ? take_operator(r, &r->stages[i], subtask, block) : rc;
+		return rc == WR_OK ? take_operator(r, &r->stages[i], b->subtask, block) : rc;
 	case WR_BLOCK_NAMES: /* the stage knows them by its own state */
 		return WR_OK;
+	case WR_BLOCK_BASES:
+		rc = wr_block_load(in, block);
+		return rc == WR_OK ? wr_history_names_of(block, add_base, b) : rc;
+	case WR_BLOCK_CHANGED:
+		if (i < 0)
+			return WR_OK;
+		rc = wr_block_load(in, block);
+		if (rc == WR_OK)
+			rc = wr_saved_newer_add(
+			    broadcast ? &r->stages[i].newer_broadcast : &r->stages[i].newer, b->blob, block);
+		return rc;
 	case WR_BLOCK_VALUES:
 	case WR_BLOCK_TIMERS:
 		/* S15: broadcast state is the same in all; new subtasks take it in turn */
-		if (i < 0 || (broadcast && subtask != r->task->env.subtask % formerly))
+		if (i < 0 || (broadcast && b->subtask != r->task->env.subtask % formerly))
 			return WR_OK;
-		return take_state(r, (uint32_t)i, broadcast, in, block, dict);
+		return take_state(r, (uint32_t)i, b->blob, broadcast, in, block, dict);
 	default:
 		return wr_error_set(WR_EUSER, "a block of kind %d in a subtask's state", block->kind);
 	}
 }
 
-static int take_blob(struct restoring *r, uint32_t vertex, uint32_t subtask)
+static int take_blob(struct restoring *r, struct reading *b)
 {
-	const char *id = r->from->manifest->vertices[vertex].tasks[subtask].blob;
+	const char *id = b->ids[b->blob];
 	struct wr_blobs *blobs = r->from->blobs;
 	struct wr_block_reader in;
 	struct wr_blob_view view;
@@ -241,12 +280,30 @@ static int take_blob(struct restoring *r, uint32_t vertex, uint32_t subtask)
 	while (rc == WR_OK) {
 		rc = wr_block_peek(&in, &block);
 		if (rc == WR_OK)
-			rc = take_block(r, vertex, subtask, &in, &block, &dict);
+			rc = take_block(r, b, &in, &block, &dict);
 	}
 	wr_block_reader_deinit(&in);
 	wr_dict_deinit(&dict);
 	blobs->ops->close(blobs, &view);
 	return rc == WR_END ? WR_OK : wr_error_wrap(rc, "%s", id);
+}
+
+static int take_subtask(struct restoring *r, uint32_t vertex, uint32_t subtask)
+{
+	struct reading b = {.vertex = vertex,
+			    .subtask = subtask,
+			    .ids = {r->from->manifest->vertices[vertex].tasks[subtask].blob},
+			    .count = 1,
+			    .arena = &r->arena};
+	int rc = WR_OK;
+
+	for (; b.blob < b.count && rc == WR_OK; b.blob++)
+		rc = take_blob(r, &b);
+	for (uint32_t i = 0; i < r->task->chain.stage_count; i++) {
+		wr_saved_newer_deinit(&r->stages[i].newer);
+		wr_saved_newer_deinit(&r->stages[i].newer_broadcast);
+	}
+	return rc;
 }
 
 /* ---- the task ---- */
@@ -300,7 +357,7 @@ static int take_vertex(struct restoring *r, uint32_t vertex)
 		return WR_OK;
 	for (uint32_t i = 0; i < v->parallelism && rc == WR_OK; i++)
 		if (v->tasks[i].blob && (!same || i == env->subtask))
-			rc = take_blob(r, vertex, i);
+			rc = take_subtask(r, vertex, i);
 	return rc;
 }
 

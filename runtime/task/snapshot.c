@@ -13,6 +13,7 @@
 #include "exchange/valve.h"
 #include "task/letter.h"
 #include "savepoint/saved.h"
+#include "savepoint/since.h"
 #include "task/task_priv.h"
 
 struct part { /* of one stage */
@@ -40,8 +41,9 @@ struct wr_snapshots {
 	struct wr_task *task;
 	struct wr_blobs *blobs;
 	struct wr_ioqueue *queue;
-	struct snapshot *open; /* the barrier is under way in the chain */
-	uint64_t last;	       /* that was begun */
+	struct wr_since *since; /* NULL: each snapshot is whole */
+	struct snapshot *open;	/* the barrier is under way in the chain */
+	uint64_t last;		/* that was begun */
 	pthread_mutex_t mutex;
 	pthread_cond_t written;
 	_Atomic uint32_t writing;
@@ -54,11 +56,16 @@ static struct wr_mem mem = WR_MEM_INIT("task.snapshots");
 struct wr_snapshots *wr_snapshots_new(struct wr_task *t, struct wr_blobs *blobs)
 {
 	struct wr_snapshots *s = wr_zalloc(&mem, sizeof *s);
+	const _Atomic uint64_t *holds = t->env.durable ? t->env.durable->holds : NULL;
 
 	if (!s)
 		return NULL;
+	s->since = holds ? wr_since_new(holds) : NULL;
 	s->queue = wr_ioqueue_new(t->env.io);
-	if (!s->queue) {
+	if (!s->queue || (holds && !s->since)) {
+		if (s->queue)
+			wr_ioqueue_free(s->queue);
+		wr_since_free(s->since);
 		wr_free(&mem, s);
 		return NULL;
 	}
@@ -95,6 +102,7 @@ void wr_snapshots_free(struct wr_snapshots *s)
 	if (s->open)
 		snapshot_free(s->open);
 	wr_ioqueue_free(s->queue);
+	wr_since_free(s->since);
 	pthread_cond_destroy(&s->written);
 	pthread_mutex_destroy(&s->mutex);
 	wr_free(&mem, s);
@@ -172,32 +180,54 @@ static int put_task(const struct snapshot *s, struct wr_block_writer *w)
 	return rc;
 }
 
-static int put_part(const struct part *p, uint32_t stage, struct wr_block_writer *w)
+/* Store `i` of the task: keyed state of a stage, then its broadcast state, then those of the next. */
+static struct wr_frozen *store_of(const struct snapshot *s, uint32_t i)
 {
-	int rc = WR_OK;
+	const struct part *p = &s->parts[i / 2];
 
-	if (p->keyed)
-		rc = wr_saved_put_store(w, stage, p->keyed, p->group_first, p->group_last);
-	if (rc == WR_OK && p->broadcast)
-		rc = wr_saved_put_store(w, stage + WR_SNAPSHOT_BROADCAST, p->broadcast, 0, 0);
-	return rc;
+	return i % 2 ? p->broadcast : p->keyed;
 }
 
-static int put_all(const struct snapshot *s, struct wr_block_writer *w)
+static int put_store(const struct snapshot *s, uint32_t i, const struct wr_since_plan *plan,
+		     struct wr_block_writer *w)
+{
+	const struct part *p = &s->parts[i / 2];
+	const struct wr_bytes *ids = &plan->stores[i].ids;
+	uint32_t stage = i / 2 + (i % 2 ? WR_SNAPSHOT_BROADCAST : 0);
+	uint32_t first = i % 2 ? 0 : p->group_first, last = i % 2 ? 0 : p->group_last;
+
+	if (!plan->stores[i].frozen)
+		return WR_OK;
+	if (plan->bases && plan->stores[i].epoch)
+		return wr_saved_put_changes(w, stage, plan->stores[i].frozen, first, last,
+					    (const uint32_t *)ids->data,
+					    (uint32_t)(ids->len / sizeof(uint32_t)));
+	return wr_saved_put_store(w, stage, plan->stores[i].frozen, first, last);
+}
+
+static int put_ids(struct wr_block_writer *w, enum wr_block_kind kind, uint32_t stage,
+		   const struct wr_bytes *ids)
+{
+	if (!ids || !ids->len)
+		return WR_OK;
+	return wr_block_put(w, &(struct wr_block){kind, stage, 0, ids->data, (uint32_t)ids->len});
+}
+
+static int put_all(const struct snapshot *s, const struct wr_since_plan *plan, struct wr_block_writer *w)
 {
 	uint32_t stages = s->all->task->chain.stage_count;
 	int rc = put_task(s, w);
 
+	if (rc == WR_OK)
+		rc = put_ids(w, WR_BLOCK_BASES, 0, plan->bases);
 	for (uint32_t i = 0; i < stages && rc == WR_OK; i++)
-		if (s->parts[i].names.len)
-			rc = wr_block_put(w, &(struct wr_block){WR_BLOCK_NAMES, i, 0, s->parts[i].names.data,
-								(uint32_t)s->parts[i].names.len});
+		rc = put_ids(w, WR_BLOCK_NAMES, i, &s->parts[i].names);
 	for (uint32_t i = 0; i < stages && rc == WR_OK; i++)
 		if (s->parts[i].own.len)
 			rc = wr_block_put(w, &(struct wr_block){WR_BLOCK_OPERATOR, i, 0, s->parts[i].own.data,
 								(uint32_t)s->parts[i].own.len});
-	for (uint32_t i = 0; i < stages && rc == WR_OK; i++)
-		rc = put_part(&s->parts[i], i, w);
+	for (uint32_t i = 0; i < plan->store_count && rc == WR_OK; i++)
+		rc = put_store(s, i, plan, w);
 	return rc == WR_OK ? wr_block_finish(w) : rc;
 }
 
@@ -212,34 +242,48 @@ static int settle(struct snapshot *s)
 	return rc;
 }
 
-static void write_snapshot(struct wr_iojob *io)
+static int write_blob(struct snapshot *s, const struct wr_since_plan *plan, const char *id)
 {
-	struct snapshot *s = (struct snapshot *)io;
+	struct wr_blob *blob = s->all->blobs->ops->begin(s->all->blobs, id);
 	struct wr_block_writer w;
-	struct wr_blob *blob;
-	char id[WR_HISTORY_ID];
 	int rc;
 
-	if (s->failed)
-		return;
-	if (settle(s) != WR_OK) {
-		fail(s);
-		return;
-	}
-	blob_id(s, id);
-	blob = s->all->blobs->ops->begin(s->all->blobs, id);
-	if (!blob) {
-		fail(s);
-		return;
-	}
+	if (!blob)
+		return wr_error_code();
 	wr_block_writer_init(&w, blob);
-	rc = put_all(s, &w);
+	rc = put_all(s, plan, &w);
 	wr_block_writer_deinit(&w);
 	s->bytes = blob->bytes;
 	if (rc == WR_OK)
-		rc = blob->ops->commit(blob);
-	else
-		blob->ops->discard(blob);
+		return blob->ops->commit(blob);
+	blob->ops->discard(blob);
+	return rc;
+}
+
+static void write_snapshot(struct wr_iojob *io)
+{
+	struct snapshot *s = (struct snapshot *)io;
+	struct wr_since *since = s->all->since;
+	struct wr_since_plan plan = {.store_count = 2 * s->all->task->chain.stage_count};
+	char id[WR_HISTORY_ID];
+	int rc = s->failed ? WR_OK : settle(s);
+
+	if (s->failed)
+		return;
+	blob_id(s, id);
+	plan.stores = wr_zalloc(&mem, plan.store_count * sizeof *plan.stores);
+	rc = plan.stores || rc != WR_OK ? rc : WR_EFATAL;
+	for (uint32_t i = 0; plan.stores && i < plan.store_count; i++)
+		plan.stores[i].frozen = store_of(s, i);
+	if (rc == WR_OK && since)
+		rc = wr_since_plan(since, &plan);
+	if (rc == WR_OK)
+		rc = write_blob(s, &plan, id);
+	if (rc == WR_OK && since)
+		wr_since_written(since, &plan, s->checkpoint, id, s->bytes);
+	if (plan.stores)
+		wr_since_plan_deinit(&plan);
+	wr_free(&mem, plan.stores);
 	if (rc != WR_OK)
 		fail(s);
 }

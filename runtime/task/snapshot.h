@@ -4,6 +4,9 @@
  * As the barrier passes a stage, what the stage knows is taken: its stores are frozen, its own state is
  * written down. When it has passed the last stage, an I/O thread writes the whole into a blob and tells the
  * coordinator; the task goes on meanwhile, and only its end waits for that.
+ *
+ * Where the state is large and little of it has changed since the newest checkpoint that holds, the blob has
+ * only that, and names the blobs that it goes on from (savepoint/since.h).
  */
 #pragma once
 #include "base/thread.h"

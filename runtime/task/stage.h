@@ -172,6 +172,9 @@ struct wr_durable {
 	uint64_t newest;	/* highest number of a checkpoint that was ever begun, before this job */
 	const struct wr_restore *restore; /* where the job begins, NULL = anew */
 	bool skip_committed; /* restored below what was committed: so much of what comes is dropped */
+	/* The newest checkpoint that holds and was taken by this job; it stays until a newer one does. NULL:
+	 * what is written does not go on from it. */
+	const _Atomic uint64_t *holds;
 };
 
 /* What a stage knows of the world; filled by the task before open. */

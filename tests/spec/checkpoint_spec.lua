@@ -11,11 +11,12 @@ describe("weir.checkpoint", function()
   it("gives the program's options, each of which exists", function()
     local set = checkpoint.flags(weir.checkpoint {
       every = "1m", mode = "at_least_once", dir = "state", min_pause = 0, timeout = 250, failures = 3, retain = 5,
+      incremental = false,
     })
     assert.same({
       ["checkpoint-every"] = "60000000us", ["checkpoint-mode"] = "at_least_once", dir = "state",
       ["checkpoint-min-pause"] = "0us", ["checkpoint-timeout"] = "250000us", ["checkpoint-failures"] = "3",
-      ["checkpoint-retain"] = "5",
+      ["checkpoint-retain"] = "5", ["checkpoint-incremental"] = "off",
     }, set)
     assert.same({}, checkpoint.flags(weir.checkpoint {}))
   end)

@@ -166,6 +166,16 @@ function methods:enumerator(uid)
   end
 end
 
+--- Bytes that the checkpoint wrote, and those of earlier ones that it goes on from.
+function methods:written()
+  local own, older = 0, 0
+  for vertex = 0, #self.manifest.vertices - 1 do
+    own = own + number(C.wr_look_bytes(self.h, vertex, 0))
+    older = older + number(C.wr_look_bytes(self.h, vertex, 1))
+  end
+  return own, older
+end
+
 --- Bytes that the state of an operator takes in the file.
 function methods:packed(operator, broadcast)
   return number(C.wr_look_packed(self.h, operator.vertex, operator.stage + (broadcast and BROADCAST or 0)))

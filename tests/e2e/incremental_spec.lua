@@ -1,0 +1,120 @@
+--- Checkpoints that have only what has changed go on from earlier ones: small, and as good as whole ones.
+
+local shell = require "support.shell"
+
+local folder
+before_each(function() folder = shell.folder() end)
+after_each(function() shell.remove(folder) end)
+
+local function sh(command)
+  local out, code, err = shell.run(("cd %s && %s"):format(folder, command))
+  return out, code, err
+end
+
+-- All keys are there by the first checkpoint; from then on one in a hundred changes.
+local job = [[
+local weir = require "weir"
+local KEYS, LAST = 60000, 600000
+local job = weir.job { name = "counts", max_parallelism = 128 }
+job:source(weir.generate { count = LAST, rate = tonumber(job.args.rate), fn = function(i)
+  return { k = i < KEYS and i or i % 600 * 100, last = i >= LAST - 600 }
+end }):key_by "k":process(weir.process_function {
+  state = { n = weir.state.value(), first = weir.state.list(), seen = weir.state.map() },
+  element = function(ctx, rec)
+    local n = (ctx.n:get() or 0) + 1
+    ctx.n:set(n)
+    if n == 1 then ctx.first:add(("%d %.14f"):format(rec.k, math.sin(rec.k))) end
+    ctx.seen:put(n % 3, n)
+    if rec.last then ctx:emit { k = rec.k, n = n, first = ctx.first:all()[1], seen = ctx.seen:get(n % 3) } end
+  end,
+}):uid "counts":sink(weir.print())
+return job
+]]
+
+local function write_job()
+  local f = assert(io.open(folder .. "/job.lua", "w"))
+  f:write(job)
+  f:close()
+end
+
+local function sorted(text)
+  local lines = {}
+  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
+  table.sort(lines)
+  return table.concat(lines, "\n"), #lines
+end
+
+--- Runs until checkpoint `n` holds, and kills the job there.
+local function kill_at(n, options)
+  local _, code, err = sh(("%s run -q --dir state --checkpoint-every 100ms %s --fault checkpoint.complete:%d=kill job.lua rate=150000")
+    :format(shell.weir, options, n))
+  assert.equal(137, code, err)
+end
+
+local function info()
+  local text = sh(shell.weir .. " savepoint info --json state")
+  return tonumber(text:match '"bytes": *(%d+)'), tonumber(text:match '"bytes_gone_on_from": *(%d+)'), text
+end
+
+describe("a checkpoint of state of which one percent has changed", function()
+  it("is a few percent of a whole one", function()
+    write_job()
+    kill_at(20, "")
+    local bytes, older, text = info()
+    assert.is_true(older > 1e6, text)
+    assert.is_true(bytes < older / 20, text)
+    kill_at(3, "--resume=never --checkpoint-incremental off")
+    assert.equal(0, select(2, info()))
+  end)
+
+  for _, p in ipairs { { 1, 1 }, { 2, 3 }, { 3, 2 } } do
+    it(("is gone on from as from a whole one, from parallelism %d to %d"):format(p[1], p[2]), function()
+      write_job()
+      local out, code, err = sh(shell.weir .. " run -q job.lua")
+      assert.equal(0, code, err)
+      local expected, lines = sorted(out)
+      assert.is_true(lines >= 600)
+      kill_at(20, "-p " .. p[1])
+      assert.is_true(select(2, info()) > 0)
+      out, code, err = sh(("%s run -q --dir state -p %d job.lua"):format(shell.weir, p[2]))
+      assert.equal(0, code, err)
+      assert.equal(expected, (sorted(out)))
+    end)
+  end
+
+  it("is looked into, made a savepoint of and edited like a whole one", function()
+    write_job()
+    kill_at(20, "")
+    assert.is_true(select(2, info()) > 0)
+    local listed = sh(shell.weir .. " savepoint ls state")
+    assert.truthy(listed:find("n +value +60000 +60000"), listed)
+    assert.truthy(listed:find("first +list +60000 +60000"), listed)
+    assert.equal(0, select(2, sh(shell.weir .. " savepoint --dir state -o one.weir")))
+    assert.equal(listed, (sh(shell.weir .. " savepoint ls one.weir")))
+    local f = assert(io.open(folder .. "/fix.lua", "w"))
+    f:write "return function(sp) sp:operator('counts'):map('n', function(n) return n + 1000 end) end"
+    f:close()
+    assert.equal(0, select(2, sh(shell.weir .. " savepoint edit one.weir fix.lua -o fixed.weir")))
+    local was = tonumber((sh(shell.weir .. " savepoint get one.weir counts n 500")))
+    assert.equal(was + 1000, tonumber((sh(shell.weir .. " savepoint get fixed.weir counts n 500"))))
+    sh "rm -r state"
+    local _, code, err = sh(shell.weir .. " run -q --from one.weir --dir fresh -p 2 job.lua")
+    assert.equal(0, code, err)
+  end)
+
+  it("does not hold when what it goes on from is damaged, and says so", function()
+    write_job()
+    kill_at(20, "")
+    local base = sh "ls -d state/chk-*/1-0.state | sort -t- -k2n | head -1":match "%S+"
+    local f = assert(io.open(folder .. "/" .. base, "r+b"))
+    f:seek("set", 5000)
+    local byte = f:read(1)
+    f:seek("set", 5000)
+    f:write(string.char((byte:byte() + 1) % 256))
+    f:close()
+    local _, code, err = sh(shell.weir .. " run --dir state job.lua")
+    assert.equal(2, code, err)
+    assert.truthy(err:find("none of the checkpoints holds any more", 1, true), err)
+    assert.truthy(err:find(base:match "chk.*", 1, true), err)
+  end)
+end)
