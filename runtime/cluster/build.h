@@ -38,6 +38,7 @@ struct wr_job {
 	bool leaving, draining;		     /* it is asked for */
 	bool left;			     /* it holds, or the user does not wait for it any more */
 	struct wr_swap *swap;
+	struct wr_trial *trial;
 	struct wr_durable durable; /* with checkpoints, or when it begins at one */
 	_Atomic uint64_t holds;	   /* the newest checkpoint that was taken and holds, 0 = none */
 	/* any thread */

@@ -497,6 +497,11 @@ void wr_checkpoints_set_script(struct wr_checkpoints *c, const char *hash)
 	c->o.script = hash;
 }
 
+uint64_t wr_checkpoints_begun(const struct wr_checkpoints *c)
+{
+	return wr_coordinator_last(c->coordinator);
+}
+
 uint64_t wr_checkpoints_swapped(const struct wr_checkpoints *c)
 {
 	return c->swapped;

@@ -51,6 +51,8 @@ void wr_checkpoints_ask(struct wr_checkpoints *c, struct wr_checkpoint_wish *w, 
  * comes to all of them, also when what they write becomes no checkpoint, and before any other begins. One at
  * a time. */
 void wr_checkpoints_swap(struct wr_checkpoints *c, uint64_t option, uint64_t now_ns);
+/* Highest number that was begun. */
+uint64_t wr_checkpoints_begun(const struct wr_checkpoints *c);
 /* Number of the last whose barrier has brought other functions to all tasks, 0 = none. */
 uint64_t wr_checkpoints_swapped(const struct wr_checkpoints *c);
 /* Hash of the bundle, for manifests from here on; borrowed. */

@@ -2,6 +2,7 @@
 /* job: runs the tasks of a plan, and is their coordinator meanwhile. */
 #include "cluster/build.h"
 #include "cluster/swap.h"
+#include "cluster/trial.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -187,7 +188,12 @@ static int deliver_here(struct wr_job *j, const struct wr_letter *l)
 	case WR_LETTER_NOT_YET:
 	case WR_LETTER_WANTED:
 	case WR_LETTER_ENDED:
+		if (l->type == WR_LETTER_ENDED)
+			wr_trial_letter(j->trial, l);
 		return wr_checkpoints_letter(j->checkpoints, l);
+	case WR_LETTER_TRIED:
+		wr_trial_letter(j->trial, l);
+		return WR_OK;
 	case WR_LETTER_RETURNED:
 		return wr_swap_letter(j->swap, l);
 	default:
@@ -380,11 +386,18 @@ int wr_job_run(struct wr_job *j)
 	return j->left || atomic_load(&j->stops) ? WR_END : WR_OK;
 }
 
+bool wr_job_trial_is_good(const struct wr_job *j)
+{
+	return wr_trial_is_good(j->trial);
+}
+
 void wr_job_trial(struct wr_job *j, bool on)
 {
 	const struct wr_plan *p = j->o.plan;
 	struct wr_bytes payload = WR_BYTES_EMPTY;
 
+	if (on)
+		wr_trial_begin(j->trial, 0);
 	wr_value_put_i64(&payload, on);
 	if (wr_bytes_status(&payload) != WR_OK)
 		remember_failure(j, WR_EFATAL);
@@ -467,7 +480,8 @@ static int job_init(struct wr_job *j)
 	if (!j->checkpoints)
 		return wr_error_code();
 	j->swap = wr_swap_new(j);
-	return j->swap ? WR_OK : WR_EFATAL;
+	j->trial = wr_trial_new(j);
+	return j->swap && j->trial ? WR_OK : WR_EFATAL;
 }
 
 struct wr_job *wr_job_new(const struct wr_job_options *o)
@@ -516,6 +530,7 @@ void wr_job_free(struct wr_job *j)
 	if (!j)
 		return;
 	wr_swap_free(j->swap);
+	wr_trial_free(j->trial);
 	for (uint32_t i = 0; i < j->set_count; i++)
 		wr_metric_set_free(j->sets[i]);
 	wr_metrics_free(j->metrics);

@@ -83,6 +83,8 @@ void wr_job_set_script(struct wr_job *j, const char *hash);
 /* What it runs is on trial, or not any more: meanwhile sinks that give each record once keep what they have
  * (task/functions.h). The thread that runs it. */
 void wr_job_trial(struct wr_job *j, bool on);
+/* What it runs has met records, and a checkpoint behind that holds (cluster/trial.h). */
+bool wr_job_trial_is_good(const struct wr_job *j);
 /* By which it gets other functions while it runs (cluster/swap.h). */
 struct wr_swap *wr_job_swap(const struct wr_job *j);
 /* Number of the last checkpoint that holds, 0 = none; the thread that runs the job. */

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "cluster/build.h"
+#include "cluster/trial.h"
 #include "task/functions.h"
 
 enum state { IDLE, LOADING, SWAPPING, PROBATION, RETURNING, DISCARDING };
@@ -211,6 +212,7 @@ static void on_swapped(struct wr_swap *s, uint64_t now_ns)
 	s->state = PROBATION;
 	s->checkpoint = wr_checkpoints_swapped(s->job->checkpoints);
 	s->until_ns = now_ns + s->o.probation_ns;
+	wr_trial_begin(s->job->trial, s->checkpoint);
 	tell(s, WR_SWAP_DONE);
 }
 
@@ -218,7 +220,7 @@ static void watch(struct wr_swap *s, uint64_t now_ns)
 {
 	if (s->failed)
 		ask_for_barrier(s, RETURNING, WR_TRIGGER_BEFORE, now_ns);
-	else if (now_ns >= s->until_ns || wr_job_last_checkpoint(s->job) > s->checkpoint)
+	else if (now_ns >= s->until_ns || wr_trial_is_good(s->job->trial))
 		begin_discarding(s, WR_SWAP_KEPT);
 }
 

@@ -9,9 +9,9 @@
  *   PROBATION ──they fail, and there are no checkpoints──▶ RETURNING ──barrier──▶ DISCARDING ──▶ IDLE,
  * RETURNED
  *
- * During probation the functions before lie ready. It is over with the first checkpoint that was begun behind
- * the barrier and holds, or when its time is. With checkpoints a failure ends the job, and who runs it goes
- * back to what was before the barrier (wr_swap_is_open).
+ * During probation the functions before lie ready. It is over with the first checkpoint that holds and was
+ * begun when they had met records (cluster/trial.h), or when its time is. With checkpoints a failure ends the
+ * job, and who runs it goes back to what was before the barrier (wr_swap_is_open).
  */
 #pragma once
 #include "cluster/job.h"

@@ -453,6 +453,14 @@ static void begin_rebuild(struct wr_reload *r)
 		give_up(r, wr_error_text());
 }
 
+/* The version in use is no longer on probation: it passed, or another is to take its place. */
+static void keep(struct wr_reload *r, struct wr_job *j)
+{
+	r->trial = false;
+	wr_job_trial(j, false);
+	wr_info("reload", "version %" PRIu64 " is kept", r->used->number);
+}
+
 void wr_reload_apply(struct wr_reload *r, const struct wr_reload_way *way, struct wr_reload_wish *w)
 {
 	struct wr_job *j = wr_attempts_job(r->attempts);
@@ -472,7 +480,8 @@ void wr_reload_apply(struct wr_reload *r, const struct wr_reload_way *way, struc
 	r->wish = w;
 	r->way = *way;
 	r->asked_ns = now_ns(r);
-	r->trial = false;
+	if (r->trial)
+		keep(r, j);
 	if (r->difference.rebuilds) {
 		begin_rebuild(r);
 		return;
@@ -501,11 +510,8 @@ void wr_reload_work(void *reload, struct wr_job *j)
 		r->trial_until_ns = now_ns(r) + r->way.probation_ns;
 		in_use(r, r->trial_checkpoint);
 	}
-	if (r->trial && (now_ns(r) >= r->trial_until_ns || wr_job_last_checkpoint(j) > r->trial_checkpoint)) {
-		r->trial = false;
-		wr_job_trial(j, false);
-		wr_info("reload", "version %" PRIu64 " is kept", r->used->number);
-	}
+	if (r->trial && (now_ns(r) >= r->trial_until_ns || wr_job_trial_is_good(j)))
+		keep(r, j);
 }
 
 /* Nothing of the job's swap will be told any more. */

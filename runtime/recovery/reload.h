@@ -7,9 +7,10 @@
  *
  * Where only functions differ they change places in the running tasks (cluster/swap.h). Otherwise the job
  * takes a checkpoint behind which nothing happens, and is built anew from it. Either way it is on probation
- * after that: until the first further checkpoint that holds, or a time. A failure during probation brings the
- * version before back, from the last checkpoint that holds, without waiting; where there are no checkpoints
- * the tasks go back by themselves.
+ * after that: until a checkpoint holds that was begun when each subtask had been given a record, or a time,
+ * or the next version is applied, to which the one in use then counts as good. A failure during probation
+ * brings the version before back, from the last checkpoint that holds, without waiting; where there are no
+ * checkpoints the tasks go back by themselves.
  */
 #pragma once
 #include "cluster/difference.h"

@@ -138,6 +138,8 @@ static int on_rows(struct wr_stage *s, struct wr_item *item)
 	if (rc == WR_OK && !s->ops->counts)
 		wr_metric_add(&s->ops_stats[0].rows_in, item->rows);
 	wr_metric_add(&s->ops_stats[0].bytes_in, rows.p - item->p);
+	if (s->untried && rc >= 0 && rows.p != item->p && wr_functions_tried(s) != WR_OK)
+		rc = WR_EFATAL;
 	item->p = rows.p;
 	return rc;
 }

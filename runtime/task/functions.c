@@ -72,6 +72,38 @@ static void swap(struct wr_stage *s, struct spare *spare)
 	spare->state = spare->state == NEXT ? BEFORE : FAILED;
 }
 
+/* The letters of a job that was built anew name no checkpoint. */
+static int tell_tried(struct wr_task *t)
+{
+	struct wr_bytes letter = WR_BYTES_EMPTY;
+	int rc;
+
+	if (t->untried || !t->on_trial)
+		return WR_OK;
+	wr_value_put_i64(&letter, (int64_t)t->trial_from);
+	rc = wr_bytes_status(&letter);
+	if (rc == WR_OK)
+		t->env.post(t->env.post_arg, t->env.vertex, t->env.subtask, 0, WR_LETTER_TRIED, letter.data,
+			    (uint32_t)letter.len);
+	wr_bytes_deinit(&letter);
+	return rc;
+}
+
+static void set_untried(struct wr_stage *s, bool untried)
+{
+	struct wr_task *t = task_of(s);
+
+	if (s->untried != untried)
+		t->untried += untried ? 1 : (uint32_t)-1;
+	s->untried = untried;
+}
+
+int wr_functions_tried(struct wr_stage *s)
+{
+	set_untried(s, false);
+	return tell_tried(task_of(s));
+}
+
 int wr_functions_swap(struct wr_stage *s, uint64_t checkpoint, uint64_t options)
 {
 	struct wr_task *t = task_of(s);
@@ -83,6 +115,9 @@ int wr_functions_swap(struct wr_stage *s, uint64_t checkpoint, uint64_t options)
 		atomic_store(&s->spare, spare);
 	t->on_trial = options & WR_TRIGGER_NEXT;
 	t->trial_from = checkpoint;
+	set_untried(s, spare && t->on_trial);
+	if (s->index + 1 == t->chain.stage_count && tell_tried(t) != WR_OK)
+		return WR_EFATAL;
 	if (t->snapshots || ++t->swapped < t->chain.stage_count)
 		return WR_OK;
 	t->swapped = 0;
@@ -121,7 +156,11 @@ int wr_functions_trial(struct wr_task *t, bool on)
 	t->on_trial = on;
 	t->trial_from = 0;
 	t->withheld = 0;
-	return !on && withheld ? tell_stages(t, withheld) : WR_OK;
+	for (uint32_t i = 0; i < t->chain.stage_count; i++)
+		set_untried(&t->chain.stages[i], on && t->chain.stages[i].ops->prepare);
+	if (on)
+		return tell_tried(t);
+	return withheld ? tell_stages(t, withheld) : WR_OK;
 }
 
 bool wr_functions_return(struct wr_stage *s, int code)

@@ -30,6 +30,9 @@ void wr_task_discard(struct wr_task *t, uint32_t stage);
 /* The barrier of `checkpoint`, with these options, has left stage `s`: the spare that they mean comes in. A
  * task without snapshots tells the coordinator when it has left all stages. Task's thread. */
 int wr_functions_swap(struct wr_stage *s, uint64_t checkpoint, uint64_t options);
+/* The functions of `s` were untried, and handled a row. The coordinator is told when all of the task did.
+ * Task's thread. */
+int wr_functions_tried(struct wr_stage *s);
 /* A trial begins, or is over. Task's thread. */
 int wr_functions_trial(struct wr_task *t, bool on);
 /* The checkpoint holds: tells the stages, unless it lies behind a trial. Task's thread. */

@@ -15,7 +15,7 @@
 #include "base/bytes.h"
 #include "record/row.h"
 
-enum { WR_LETTER_VERSION = 7 };
+enum { WR_LETTER_VERSION = 8 };
 
 /* Part of the wire form: never renumbered, and a new one raises the version. */
 enum wr_letter_type {
@@ -34,6 +34,8 @@ enum wr_letter_type {
 	WR_LETTER_ENDED = 9,	 /* the task has ended; nothing follows */
 	WR_LETTER_NOT_YET = 10,	 /* struct wr_ack: the task cannot take snapshots yet, which is no failure */
 	WR_LETTER_WANTED = 11,	 /* all of the task has ended but what waits for a checkpoint: take one */
+	WR_LETTER_TRIED = 14,	 /* the functions on trial were given a record each, those that the barrier of
+				  * this    checkpoint brought; 0: those that the task began with */
 	WR_LETTER_RETURNED = 12, /* struct wr_ack: new functions failed for this reason, those before go on */
 	/* to a stage: between the reader and the enumerator of a source */
 	WR_LETTER_SPLIT_WANTED = 64, /* reader → enumerator: give me one more */

@@ -227,6 +227,7 @@ struct wr_stage {
 	bool awaits_checkpoint;	  /* `end` says so, with WR_AGAIN */
 	void *state;		  /* the stage's own */
 	struct wr_marker *marker; /* time/marker.h: of a stage that makes watermarks, or NULL */
+	bool untried;		  /* its functions are on trial, and were given no row yet */
 	_Atomic(void *) spare; /* functions that it does not use: the next ones, or those before; or NULL */
 };
 

@@ -52,6 +52,7 @@ struct wr_task {
 	uint64_t barrier_payload;
 	bool on_trial; /* of functions; checkpoints behind this one are withheld from the stages: */
 	uint64_t trial_from, withheld; /* … the last of them, 0 = none */
+	uint32_t untried;	       /* stages that are */
 	uint32_t swapped;	 /* stages that the barrier of other functions has left; without snapshots */
 	uint64_t triggered;	 /* a source's barrier that has not left stage 0, 0 = none */
 	uint64_t triggered_last; /* a source is bid twice where others ended meanwhile */

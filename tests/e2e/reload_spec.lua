@@ -264,4 +264,42 @@ describe("a job with checkpoints", function()
     check_once()
     assert.truthy(read "log":find("version 2 is kept", 1, true), read "log")
   end)
+
+  -- Reads files as they come, so that a test says when there is a record.
+  local function watching(emits)
+    return good:gsub("weir.generate %b{}", 'weir.files { path = "in/*.ndjson", format = weir.json(), watch = true, every = "10ms" }')
+      :gsub("ctx:emit %b{}", function() return emits end)
+  end
+  local function put(name, i) return ("echo '{\"k\":1,\"i\":%d}' >in/.%s && mv in/.%s in/%s.ndjson"):format(i, name, name, name) end
+  -- So many checkpoints are begun and hold from here on.
+  local hold = "for n in 1 2 3; do $W checkpoint job >/dev/null; done"
+
+  for _, way in ipairs { { "functions that are swapped", "" }, { "a graph that is built anew", "-p 2" } } do
+    it("is on probation until its new code has met a record, whatever checkpoints hold: " .. way[1], function()
+      write("job.lua", watching 'ctx:emit { k = rec.k, i = rec.i, n = n, v = 1 }')
+      write("bad.lua", watching 'error "too bad"')
+      in_folder "mkdir in"
+      run_with { put("a", 0), await('"i":0,', "out"), "cp job.lua good.lua; cp bad.lua job.lua",
+        "$W reload --yes --probation 1h " .. way[2] .. " job job.lua", hold, "cp log before",
+        put("b", 1), await("is run again", "log"), await('"i":1,', "out") }
+      check_once()
+      assert.falsy(read "before":find("is kept", 1, true), read "before")
+      assert.falsy(read "log":find("version 2 is kept", 1, true), read "log")
+      assert.equal(2, select(2, read "out":gsub('"v":1', "")))
+    end)
+
+    it("ends its probation at the next reload, to which it goes back when that fails: " .. way[1], function()
+      write("job.lua", watching 'ctx:emit { k = rec.k, i = rec.i, n = n, v = 1 }')
+      write("2.lua", watching 'ctx:emit { k = rec.k, i = rec.i, n = n, v = 2 }')
+      write("3.lua", watching 'error "too bad"')
+      in_folder "mkdir in"
+      run_with { put("a", 0), await('"i":0,', "out"),
+        "cp 2.lua job.lua", "$W reload --yes --probation 1h " .. way[2] .. " job job.lua", hold, put("b", 1),
+        "cp 3.lua job.lua", "$W reload --yes --probation 1h job job.lua",
+        await("version 2 is kept", "log"), await('"i":1,', "out"),
+        put("c", 2), await("version 3 failed, and version 2 is run again", "log"), await('"i":2,', "out") }
+      check_once()
+      assert.equal(1, select(2, read "out":gsub('"v":1', "")))
+    end)
+  end
 end)
