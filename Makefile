@@ -53,6 +53,8 @@ REF     := $(patsubst tests/%.c,$B/%,$(wildcard tests/bench/*.c))
 
 all: $B/weir $(MODULES)			## build the program: build/weir, and its modules
 
+comma := ,
+
 # ---- what CI and a newcomer call: these install the packages that are missing (DEPS=no: they do not) ----
 
 demo:					## count the words of a real text and show the top words
@@ -175,6 +177,14 @@ $(eval $(call test_program,unit,,-lcmocka))
 # Sources, sinks and formats are tested alone: what a task gives its stages comes from the test, which is linked first.
 $B/unit/commit/% $B/unit/connect/% $B/unit/nexmark/% $B/unit/format/% $B/fuzz/csv_fuzz $B/fuzz/json_fuzz: LDFLAGS += -Wl,-z,muldefs
 $(eval $(call test_program,sim,,))
+# The simulation of crashes puts itself between the program and the system (tests/sim/machine/machine.h).
+MACHINE = $(patsubst %.c,$B/obj/%.o,$(wildcard tests/sim/machine/*.c))
+WRAPPED = pthread_create pthread_join pthread_setname_np pthread_mutex_lock pthread_mutex_unlock pthread_cond_wait \
+	pthread_cond_signal pthread_cond_broadcast setpriority wr_loop_new wr_loop_free wr_loop_wake wr_loop_wait wr_log_write \
+	open openat close read pread write dprintf lseek fsync ftruncate fstat stat mkdir mkdirat rmdir unlink unlinkat \
+	rename renameat renameat2 linkat faccessat flock mmap munmap opendir fdopendir readdir closedir dirfd getrandom
+$B/sim/crash_sim: $(MACHINE)
+$B/sim/crash_sim: private LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(WRAPPED))
 $(eval $(call test_program,fuzz,-fsanitize=fuzzer,))
 .SECONDARY:
 

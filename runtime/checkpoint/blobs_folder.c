@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,13 +24,16 @@
 #include "base/mem.h"
 #include "checkpoint/blobs.h"
 
-enum { ID_MAX = 512, WRITE_BLOCK = 256 << 10, LOCK_WAIT_MS = 2000 };
+enum { ID_MAX = 512, MADE = 4, WRITE_BLOCK = 256 << 10, LOCK_WAIT_MS = 2000 };
 
 struct folder {
 	struct wr_blobs base;
 	char *path;
 	int fd;	  /* of the folder */
 	int lock; /* of the lock file, −1 = none */
+	pthread_mutex_t mutex;
+	char made[MADE][ID_MAX]; /* folders inside whose names are durable, the last ones; under the mutex */
+	uint32_t made_at;
 };
 
 struct folder_blob {
@@ -79,18 +83,54 @@ static int sync_parent(const struct folder *f, const char *id)
 	return err ? failed(f, "sync the folder of", id, err) : WR_OK;
 }
 
+static bool is_made(const struct folder *f, const char *name)
+{
+	for (int i = 0; i < MADE; i++)
+		if (!strcmp(f->made[i], name))
+			return true;
+	return false;
+}
+
+/* One that is there was made by another thread, which may still be at it, or by a process that was killed
+ * before it had synced the name: so whoever comes first syncs it, and the others wait. */
+static int make_durable(struct folder *f, const char *name)
+{
+	int rc = WR_OK;
+
+	if (is_made(f, name))
+		return WR_OK;
+	if (mkdirat(f->fd, name, 0777) != 0 && errno != EEXIST)
+		return failed(f, "make the folder", name, errno);
+	rc = sync_parent(f, name);
+	if (rc == WR_OK)
+		snprintf(f->made[f->made_at++ % MADE], ID_MAX, "%s", name);
+	return rc;
+}
+
 /* The folder in front of `id`, with its own name durable. */
 static int make_parent(struct folder *f, const char *id)
 {
 	const char *slash = strrchr(id, '/');
 	char parent[ID_MAX];
+	int rc;
 
 	if (!slash)
 		return WR_OK;
 	snprintf(parent, sizeof parent, "%.*s", (int)(slash - id), id);
-	if (mkdirat(f->fd, parent, 0777) != 0)
-		return errno == EEXIST ? WR_OK : failed(f, "make the folder", parent, errno);
-	return sync_parent(f, parent);
+	pthread_mutex_lock(&f->mutex);
+	rc = make_durable(f, parent);
+	pthread_mutex_unlock(&f->mutex);
+	return rc;
+}
+
+/* Before it goes. */
+static void forget_made(struct folder *f, const char *name)
+{
+	pthread_mutex_lock(&f->mutex);
+	for (int i = 0; i < MADE; i++)
+		if (!strcmp(f->made[i], name))
+			*f->made[i] = 0;
+	pthread_mutex_unlock(&f->mutex);
 }
 
 /* ---- writing ---- */
@@ -241,6 +281,11 @@ static int folder_publish(struct wr_blobs *b, const char *id, const void *p, siz
 	return rc;
 }
 
+static int folder_keep(struct wr_blobs *b, const char *id)
+{
+	return sync_parent(folder_of(b), id);
+}
+
 /* ---- reading ---- */
 
 static int folder_open(struct wr_blobs *b, const char *id, struct wr_blob_view *out)
@@ -305,7 +350,10 @@ static int folder_remove(struct wr_blobs *b, const char *id)
 		return failed(f, "remove", id, err);
 	if (unlinkat(f->fd, id, 0) == 0 || errno == ENOENT)
 		return WR_OK;
-	if (errno == EISDIR && (unlinkat(f->fd, id, AT_REMOVEDIR) == 0 || errno == ENOENT))
+	if (errno != EISDIR)
+		return failed(f, "remove", id, errno);
+	forget_made(f, id);
+	if (unlinkat(f->fd, id, AT_REMOVEDIR) == 0 || errno == ENOENT)
 		return WR_OK;
 	return failed(f, "remove", id, errno);
 }
@@ -318,6 +366,7 @@ static void folder_free(struct wr_blobs *b)
 		close(f->lock);
 	if (f->fd >= 0)
 		close(f->fd);
+	pthread_mutex_destroy(&f->mutex);
 	wr_free(&mem, f->path);
 	wr_free(&mem, f);
 }
@@ -327,6 +376,7 @@ static const struct wr_blobs_ops folder_ops = {.begin = folder_begin,
 					       .commit = folder_commit,
 					       .discard = folder_discard,
 					       .publish = folder_publish,
+					       .keep = folder_keep,
 					       .open = folder_open,
 					       .close = folder_close,
 					       .list = folder_list,
@@ -373,6 +423,20 @@ static int take_lock(struct folder *f)
 	return WR_OK;
 }
 
+/* The folder's own name, whether this process made it or one before that was killed. A parent that may not be
+ * read cannot be synced. */
+static int sync_own_name(const struct folder *f)
+{
+	int fd = openat(f->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = WR_OK;
+
+	if (fd < 0)
+		return errno == EACCES ? WR_OK : failed(f, "open the folder of", ".", errno);
+	if (fsync(fd) != 0)
+		rc = failed(f, "sync the folder of", ".", errno);
+	close(fd);
+	return rc;
+}
+
 struct wr_blobs *wr_blobs_folder(const char *path, bool lock)
 {
 	struct folder *f = wr_zalloc(&mem, sizeof *f);
@@ -381,6 +445,7 @@ struct wr_blobs *wr_blobs_folder(const char *path, bool lock)
 		return NULL;
 	f->base.ops = &folder_ops;
 	f->fd = f->lock = -1;
+	pthread_mutex_init(&f->mutex, NULL);
 	f->path = wr_strdup(&mem, path);
 	if (!f->path) {
 		folder_free(&f->base);
@@ -391,7 +456,7 @@ struct wr_blobs *wr_blobs_folder(const char *path, bool lock)
 	if (f->fd < 0)
 		wr_error_set(WR_EUSER, "cannot %s checkpoints in %s: %s", lock ? "keep" : "read", path,
 			     strerror(errno));
-	if (f->fd < 0 || (lock && take_lock(f) != WR_OK)) {
+	if (f->fd < 0 || (lock && (take_lock(f) != WR_OK || sync_own_name(f) != WR_OK))) {
 		folder_free(&f->base);
 		return NULL;
 	}

@@ -131,6 +131,12 @@ static int memory_publish(struct wr_blobs *b, const char *id, const void *p, siz
 	return rc;
 }
 
+static int memory_keep(struct wr_blobs *b, const char *id)
+{
+	(void)b, (void)id;
+	return WR_OK;
+}
+
 /* ---- reading ---- */
 
 static int memory_open(struct wr_blobs *b, const char *id, struct wr_blob_view *out)
@@ -231,6 +237,7 @@ static const struct wr_blobs_ops memory_ops = {.begin = memory_begin,
 					       .commit = memory_commit,
 					       .discard = memory_discard,
 					       .publish = memory_publish,
+					       .keep = memory_keep,
 					       .open = memory_open,
 					       .close = memory_close,
 					       .list = memory_list,

@@ -186,6 +186,14 @@ int wr_history_open(struct wr_blobs *blobs, uint64_t number, struct wr_arena *ar
 	return wr_history_verify(blobs, out);
 }
 
+int wr_history_keep(struct wr_blobs *blobs, uint64_t checkpoint)
+{
+	char id[WR_HISTORY_ID];
+
+	wr_history_manifest_id(checkpoint, id);
+	return blobs->ops->keep(blobs, id);
+}
+
 int wr_history_latest(struct wr_blobs *blobs, struct wr_arena *arena, struct wr_manifest *out,
 		      uint64_t *newest)
 {

@@ -458,6 +458,7 @@ static int make_task(struct wr_job *j, uint32_t vertex, uint32_t subtask)
 	m.def.source_id = wr_job_source_id(v);
 	m.def.second_first = v->second_first;
 	m.def.restore = j->o.restore;
+	m.def.same_inputs = !v->inputs || (j->same_inputs && j->same_inputs[vertex]);
 	if (j->o.checkpoints) {
 		m.def.blobs = j->o.checkpoints->blobs;
 		m.def.at_least_once = j->o.checkpoints->at_least_once;
@@ -477,6 +478,42 @@ static int make_task(struct wr_job *j, uint32_t vertex, uint32_t subtask)
 	return m.runner->task ? list_task(j, vertex, subtask) : WR_EFATAL;
 }
 
+/* ---- what is as it was at the checkpoint that the job begins at ---- */
+
+static bool is_as_it_was(const struct wr_plan_vertex *v, const struct wr_manifest *m)
+{
+	uint32_t there, stage;
+
+	return wr_manifest_find(m, v->stages[0].operators[0].uid, &there, &stage) && stage == 0 &&
+	       m->vertices[there].parallelism == v->parallelism &&
+	       m->vertices[there].stage_count == v->stage_count;
+}
+
+/* A vertex has the inputs that it had when it, and all that lead to it, have as many subtasks in the same
+ * chains. */
+static int compare_inputs(struct wr_job *j)
+{
+	const struct wr_plan *p = j->o.plan;
+	bool again = true;
+
+	if (!j->o.restore)
+		return WR_OK;
+	j->same_inputs = room(j, p->vertex_count, sizeof *j->same_inputs);
+	if (!j->same_inputs)
+		return WR_EFATAL;
+	for (uint32_t v = 0; v < p->vertex_count; v++)
+		j->same_inputs[v] = is_as_it_was(&p->vertices[v], j->o.restore->manifest);
+	while (again) {
+		again = false;
+		for (uint32_t e = 0; e < p->edge_count; e++)
+			if (j->same_inputs[p->edges[e].to] && !j->same_inputs[p->edges[e].from]) {
+				j->same_inputs[p->edges[e].to] = false;
+				again = true;
+			}
+	}
+	return WR_OK;
+}
+
 int wr_job_build(struct wr_job *j)
 {
 	const struct wr_plan *p = j->o.plan;
@@ -487,6 +524,8 @@ int wr_job_build(struct wr_job *j)
 	j->metrics = wr_metrics_new();
 	if (!j->edges || !j->sets || !j->metrics)
 		return WR_EFATAL;
+	if (rc == WR_OK)
+		rc = compare_inputs(j);
 	for (uint32_t i = 0; i < p->edge_count && rc == WR_OK; i++)
 		rc = make_channels(j, i);
 	for (uint32_t v = 0; v < p->vertex_count && rc == WR_OK; v++)

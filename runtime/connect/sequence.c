@@ -69,12 +69,18 @@ static uint64_t due_ns(const struct sequence *q, uint64_t i)
 	return q->start_ns + (uint64_t)((double)(i - q->first) * q->ns_each);
 }
 
-/* Numbers of the lane that are due by now, at most a batch; sets the time of the next one. */
-static uint32_t sequence_due(struct wr_stage *s, struct sequence *q)
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Numbers of the lane that are due by now, at most `most` and none that another lane's come before: a subtask
+ * that has lanes of several goes on in order. Sets the time of the next one. */
+static uint32_t sequence_due(struct wr_stage *s, struct sequence *q, uint32_t most)
 {
 	const struct wr_lane *l = q->lane;
 	uint64_t left = (q->count - 1 - l->next) / l->stride + 1;
-	uint32_t n = left < SEQUENCE_BATCH ? (uint32_t)left : SEQUENCE_BATCH, due = 0;
+	uint32_t n = (uint32_t)least(most, least(left, wr_lanes_run(&q->lanes, l, q->count))), due = 0;
 	uint64_t now;
 
 	s->wake_ns = UINT64_MAX;
@@ -159,16 +165,16 @@ static int pattern_emit(struct wr_stage *s, struct sequence *q, uint32_t n)
 static int sequence_poll(struct wr_stage *s)
 {
 	struct sequence *q = s->state;
-	uint32_t due;
-	int rc;
+	uint32_t left = SEQUENCE_BATCH, due = 0;
+	int rc = WR_OK;
 
-	q->lane = wr_lanes_first(&q->lanes, q->count);
-	if (!q->lane)
-		return WR_END;
-	due = sequence_due(s, q);
-	if (due == 0)
-		return WR_AGAIN;
-	rc = q->pattern ? pattern_emit(s, q, due) : sequence_emit(s, q, due);
+	while (rc == WR_OK && left > 0 && (q->lane = wr_lanes_first(&q->lanes, q->count))) {
+		due = sequence_due(s, q, left);
+		if (due == 0)
+			return left < SEQUENCE_BATCH ? WR_OK : WR_AGAIN;
+		rc = q->pattern ? pattern_emit(s, q, due) : sequence_emit(s, q, due);
+		left -= due;
+	}
 	if (rc < 0)
 		return rc;
 	return wr_lanes_first(&q->lanes, q->count) ? WR_OK : WR_END;

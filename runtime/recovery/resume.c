@@ -66,7 +66,7 @@ static int look_at_home(struct wr_resume *r)
 		return another_job(r);
 	if (rc == WR_OK && r->o.from && !never && strcmp(r->manifest.origin, r->origin))
 		return strangers(r);
-	return rc;
+	return rc == WR_OK ? wr_history_keep(r->blobs, r->manifest.checkpoint) : rc;
 }
 
 /* Where else it is to begin. WR_END: nowhere, it begins anew. */

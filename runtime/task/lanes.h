@@ -27,6 +27,16 @@ static inline struct wr_lane *wr_lanes_first(struct wr_lanes *l, uint64_t end)
 			first = &l->lanes[i];
 	return first;
 }
+/* How many numbers of `lane`, the first, come before those of all others; UINT64_MAX: there are no others. */
+static inline uint64_t wr_lanes_run(const struct wr_lanes *l, const struct wr_lane *lane, uint64_t end)
+{
+	uint64_t other = UINT64_MAX;
+
+	for (uint32_t i = 0; i < l->count; i++)
+		if (&l->lanes[i] != lane && l->lanes[i].next < end && l->lanes[i].next < other)
+			other = l->lanes[i].next;
+	return other == UINT64_MAX ? other : (other - lane->next - 1) / lane->stride + 1;
+}
 /* As one tagged value, and the share of subtask `subtask` of `parallelism` of what was saved. */
 void wr_lanes_save(const struct wr_lanes *l, struct wr_bytes *out);
 int wr_lanes_restore(struct wr_lanes *l, const struct wr_saved_state *saved, uint32_t subtask,

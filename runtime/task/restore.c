@@ -166,6 +166,30 @@ static int take_times(struct restoring *r, uint32_t vertex, const struct wr_bloc
 	return WR_OK;
 }
 
+/* What is said of subtasks that live on: their stages are not restored as ended here either, for it is not
+ * known who feeds us now. */
+static int take_alive(struct restoring *r, uint32_t vertex, const struct wr_block *block)
+{
+	uint32_t stages = r->from->manifest->vertices[vertex].stage_count;
+	struct wr_reader in = wr_reader_of(block->payload, block->len);
+	const struct wr_value *ended;
+	struct wr_value value;
+	int rc = wr_value_parse(&in, &r->arena, &value);
+
+	if (rc != WR_OK)
+		return rc;
+	ended = value.tag == WR_V_RECORD ? wr_value_get(&value, "ended") : NULL;
+	if (ended && (ended->tag != WR_V_LIST || ended->count != stages))
+		return wr_error_set(WR_EUSER, "what it says of the task is malformed");
+	for (uint32_t n = 0; n < stages; n++) {
+		int32_t i = stage_of(r, vertex, n);
+
+		if (i >= 0 && !is_true(ended, n))
+			r->stages[i].alive = true;
+	}
+	return WR_OK;
+}
+
 static int take_operator(struct restoring *r, struct stage *s, uint32_t subtask, const struct wr_block *block)
 {
 	struct wr_reader in = wr_reader_of(block->payload, block->len);
@@ -344,6 +368,31 @@ static int restore_ended(struct restoring *r)
 	return rc;
 }
 
+/* Of a subtask whose state is another's: does it show that our vertex had not ended? */
+static int look_alive(struct restoring *r, uint32_t vertex, uint32_t subtask)
+{
+	const char *id = r->from->manifest->vertices[vertex].tasks[subtask].blob;
+	struct wr_blobs *blobs = r->from->blobs;
+	struct wr_block_reader in;
+	struct wr_blob_view view;
+	struct wr_block block;
+	int rc = blobs->ops->open(blobs, id, &view);
+
+	if (rc != WR_OK)
+		return rc == WR_END ? wr_error_set(WR_EUSER, "%s of the checkpoint is missing", id) : rc;
+	wr_block_reader_init(&in, view.data, view.len);
+	while (rc == WR_OK) {
+		rc = wr_block_peek(&in, &block);
+		if (rc == WR_OK && block.kind == WR_BLOCK_TASK) {
+			rc = wr_block_load(&in, &block);
+			rc = rc == WR_OK ? take_alive(r, vertex, &block) : rc;
+		}
+	}
+	wr_block_reader_deinit(&in);
+	blobs->ops->close(blobs, &view);
+	return rc == WR_END ? WR_OK : wr_error_wrap(rc, "%s", id);
+}
+
 static int take_vertex(struct restoring *r, uint32_t vertex)
 {
 	const struct wr_manifest_vertex *v = &r->from->manifest->vertices[vertex];
@@ -358,6 +407,8 @@ static int take_vertex(struct restoring *r, uint32_t vertex)
 	for (uint32_t i = 0; i < v->parallelism && rc == WR_OK; i++)
 		if (v->tasks[i].blob && (!same || i == env->subtask))
 			rc = take_subtask(r, vertex, i);
+		else if (v->tasks[i].blob && !r->task->same_inputs)
+			rc = look_alive(r, vertex, i);
 	return rc;
 }
 

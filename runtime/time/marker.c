@@ -19,25 +19,27 @@ static bool same_name(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-/* A part begins where it was in the checkpoint. */
+/* A part begins where it was in the checkpoint. Of several the lowest counts, for the watermark that was said
+ * and for the one that the next tick says: a subtask that was far ahead may not have said so yet. */
 static void inherit(struct wr_marker *m, uint32_t part)
 {
-	const struct wr_combine_part *lowest = NULL;
-	int64_t max_ts = WR_TS_NONE;
+	int64_t watermark = WR_TS_MAX, max_ts = WR_TS_MAX;
+	bool found = false;
 
 	for (uint32_t i = 0; i < m->former_count; i++) {
 		if (!same_name(m->former[i].name, m->parts[part].name))
 			continue;
-		if (!lowest || m->former_marks[i].watermark < lowest->watermark) {
-			lowest = &m->former_marks[i];
+		found = true;
+		if (m->former_marks[i].watermark < watermark)
+			watermark = m->former_marks[i].watermark;
+		if (m->former[i].max_ts < max_ts)
 			max_ts = m->former[i].max_ts;
-		}
 	}
-	if (!lowest)
+	if (!found)
 		return;
 	m->parts[part].max_ts = max_ts;
-	if (lowest->watermark > WR_TS_NONE)
-		wr_combine_watermark(&m->combine, part, lowest->watermark);
+	if (watermark > WR_TS_NONE)
+		wr_combine_watermark(&m->combine, part, watermark);
 }
 
 static int add_part(struct wr_marker *m, uint32_t number, const char *name)

@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* crash_sim: whole jobs with checkpoints, from a seed, through crashes of every kind.
+ *
+ * Each seed draws a job of two to five vertices (machine/job.h) and runs it once without a fault; then again
+ * on a machine (machine/machine.h) on which the process is killed, the power fails, files cannot be written,
+ * threads rest, targets refuse and user functions fail, and on which it is begun again, each time with
+ * another parallelism and another pace, until it gets through. What runs is the program as it is: plan,
+ * tasks, scheduler, checkpoints, recovery, sinks, files. What must hold:
+ *
+ *   exactly once   what the sinks hold at the end is what they hold without faults, row by row
+ *   recovery       whatever a crash left, the job begins again, and comes to its end
+ *   the end holds  a job that has finished stays finished after a loss of power
+ *   no deadlock, nothing left open
+ *
+ * SEEDS=n seeds from 1 (default 2000); SEED=n plays one again, TRACE=1 shows its log.
+ */
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/error.h"
+#include "base/log.h"
+#include "cluster/kinds.h"
+#include "connect/connect.h"
+#include "recovery/attempts.h"
+#include "record/row.h"
+#include "sim/machine/job.h"
+#include "sim/machine/machine.h"
+#include "sim/machine/target.h"
+
+enum { RUNS_MAX = 12, POINTS_LOG2 = 15, CALLS = 200, SHAKY_ONE_IN = 400 };
+
+static struct sim {
+	uint64_t seed;
+	struct wr_rand rand;
+	struct sim_job job;
+	struct wr_attempts *attempts;
+	bool shaky;	     /* user functions fail */
+	uint64_t stop_at_ns; /* 0 = the user does not stop it */
+	bool stopped;
+	uint32_t run;
+	bool trace;
+} sim;
+
+static uint32_t below(uint32_t n)
+{
+	return wr_rand_below(&sim.rand, n);
+}
+
+static void on_failure(const char *text)
+{
+	char job[200];
+
+	sim_job_tell(&sim.job, job, sizeof job);
+	printf("not ok - seed %llu, run %u (%s): %s\n", (unsigned long long)sim.seed, sim.run, job, text);
+	fflush(stdout);
+	_exit(1);
+}
+
+/* ---- the log, which costs no time and takes no lock, so that watching changes nothing ---- */
+
+void __wrap_wr_log_write(struct wr_log_site *site, enum wr_log_level level, const char *topic,
+			 const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+void __wrap_wr_log_write(struct wr_log_site *site, enum wr_log_level level, const char *topic,
+			 const char *fmt, ...)
+{
+	static const char *const levels[] = {"debug", "info", "warn", "error"};
+	va_list ap;
+
+	(void)site;
+	if (!sim.trace)
+		return;
+	fprintf(stderr, "%12.6f run %u%s %s %s: ", (double)machine_clock()->manual_ns / 1e9, sim.run,
+		machine_has_crashed() ? " (dead)" : "", levels[level], topic);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+/* ---- stages ---- */
+
+static int shaky_rows(struct wr_stage *s, struct wr_rows *rows)
+{
+	for (; rows->p < rows->end; rows->p += ((const struct wr_elem *)rows->p)->len) {
+		uint32_t len = ((const struct wr_elem *)rows->p)->len;
+		struct wr_out *out = s->outs[0];
+
+		if (sim.shaky && !machine_has_crashed() && machine_one_in(SHAKY_ONE_IN)) {
+			machine_counts[FUNCTIONS_FAILED]++;
+			return wr_error_set(WR_EUSER, "the function fails");
+		}
+		if ((size_t)(out->end - out->p) < len && !wr_out_more(out, len))
+			return WR_EFATAL;
+		memcpy(out->p, rows->p, len);
+		out->p += len;
+		out->rows++;
+	}
+	return WR_OK;
+}
+
+static const struct wr_stage_ops shaky_ops = {.kind = "shaky", .rows = shaky_rows};
+static const struct wr_stage_kind own_kinds[] = {{"target", &target_stage_ops}, {"shaky", &shaky_ops}};
+
+/* ---- one process ---- */
+
+static void on_crash(void *arg)
+{
+	(void)arg;
+	target_cut_off();
+	if (sim.attempts) {
+		wr_attempts_stop(sim.attempts);
+		wr_attempts_stop(sim.attempts);
+	}
+}
+
+static void on_work(void *arg, struct wr_job *j)
+{
+	(void)arg, (void)j;
+	if (!sim.stop_at_ns || sim.stopped || machine_clock()->manual_ns < sim.stop_at_ns)
+		return;
+	sim.stopped = true;
+	machine_counts[STOPS]++;
+	wr_attempts_stop(sim.attempts);
+}
+
+struct pace { /* of the process, and of its checkpoints */
+	uint32_t workers, buffer_size, parallelism_max;
+	uint32_t attempts;
+	struct wr_checkpoint_options checkpoints;
+};
+
+static struct pace pace_draw(bool faults)
+{
+	static const int64_t timeouts[] = {3000, 20000, 1000000};
+
+	return (struct pace){.workers = 1 + below(3),
+			     .buffer_size = 256u << below(5),
+			     .attempts = faults ? 1000 : 1,
+			     .parallelism_max = faults || below(2) ? SIM_PARALLELISM : 1,
+			     .checkpoints = {.every_us = 500 + below(8000),
+					     .timeout_us = faults ? timeouts[below(3)] : 60000000,
+					     .tolerable = below(4),
+					     .retain = 1 + below(3)}};
+}
+
+static struct wr_attempts *make_attempts(const struct wr_plan *plan, const struct pace *pace,
+					 struct wr_resume *resume, struct wr_report *report)
+{
+	static struct wr_kind_list kinds[WR_JOB_KIND_LISTS + 1];
+	struct wr_attempts_options o = {.job = {.plan = plan,
+						.kinds = kinds,
+						.kind_lists = WR_JOB_KIND_LISTS + 1,
+						.enumerators = wr_enumerators,
+						.enumerator_count = wr_enumerators_count,
+						.workers = pace->workers,
+						.buffer_size = pace->buffer_size,
+						.timeout_us = 500,
+						.clock = machine_clock(),
+						.work = on_work},
+					.checkpoints = pace->checkpoints,
+					.resume = resume,
+					.report = report,
+					.restarts = {.strategy = WR_RESTART_FIXED,
+						     .attempts = pace->attempts,
+						     .delay_ns = 3000000,
+						     .seed = sim.seed}};
+
+	wr_job_kinds(kinds);
+	kinds[WR_JOB_KIND_LISTS] = (struct wr_kind_list){own_kinds, sizeof own_kinds / sizeof *own_kinds};
+	return wr_attempts_new(&o);
+}
+
+/* As `weir run --dir /sim/job` does it. */
+static int process(struct wr_plan *plan, const struct pace *pace, struct wr_report *report)
+{
+	struct wr_resume *resume =
+	    wr_resume_open(&(struct wr_resume_options){.dir = "/sim/job", .resume = "auto", .plan = plan});
+	int rc = resume ? WR_OK : WR_EFATAL;
+
+	if (rc == WR_OK) {
+		sim.attempts = make_attempts(plan, pace, resume, report);
+		if (machine_has_crashed())
+			wr_attempts_stop(sim.attempts);
+		rc = wr_attempts_run(sim.attempts);
+		machine_counts[RESTARTS] += wr_attempts_restarts(sim.attempts);
+		wr_attempts_free(sim.attempts);
+		sim.attempts = NULL;
+		wr_resume_close(resume);
+	}
+	return rc;
+}
+
+static struct wr_config *config;
+
+/* WR_OK: the job has finished; WR_AGAIN: it is to be run again. */
+static int run(const struct machine_roughness *rough, bool faults)
+{
+	struct pace pace = pace_draw(faults);
+	struct sim_layout layout;
+	struct wr_plan *plan;
+	struct wr_report *report;
+	const char *left;
+	bool crashed;
+	int rc;
+
+	sim_layout_draw(&layout, &sim.rand, pace.parallelism_max);
+	plan = sim_job_plan(&sim.job, &layout);
+	wr_debug("sim", "parallelism %u %u %u %u %u %u, %u workers", layout.parallelism[0],
+		 layout.parallelism[1], layout.parallelism[2], layout.parallelism[3], layout.parallelism[4],
+		 layout.parallelism[5], pace.workers);
+	report = wr_report_new(config, machine_clock());
+	sim.stopped = false;
+	machine_counts[RUNS]++;
+	target_go_on();
+	machine_begin(rough, on_crash, NULL);
+	rc = process(plan, &pace, report);
+	crashed = machine_has_crashed();
+	left = machine_end();
+	if (left)
+		machine_failed("the process ended and left %s open", left);
+	wr_report_free(report);
+	wr_plan_free(plan);
+	if (crashed)
+		return WR_AGAIN;
+	if (rc < 0 && !rough->io && !sim.shaky && !faults)
+		machine_failed("the job failed: %s", wr_error_text());
+	if (rc == WR_END && !sim.stopped)
+		machine_failed("the job was stopped by nobody");
+	machine_counts[ENDS] += rc == WR_OK;
+	return rc == WR_OK ? WR_OK : WR_AGAIN;
+}
+
+/* ---- one seed ---- */
+
+static struct machine_roughness draw_roughness(void)
+{
+	struct machine_roughness r = {.give_way = 1 + below(8), .power = below(3) > 0};
+
+	if (below(2))
+		r.stall = 100 + below(2000);
+	if (below(4) == 0)
+		r.io = 20 + below(300);
+	switch (below(5)) {
+	case 0:
+		break;
+	case 1:
+		r.crash_at_call = 1 + below(CALLS);
+		break;
+	default:
+		r.crash_at = 1 + below(1u << (3 + below(POINTS_LOG2 - 2)));
+	}
+	return r;
+}
+
+static void begin_world(uint64_t seed)
+{
+	int fd;
+
+	machine_init(seed);
+	target_init();
+	if (mkdir("/sim/out", 0777) != 0 || (fd = open("/sim", O_RDONLY | O_DIRECTORY)) < 0 || fsync(fd) != 0)
+		machine_failed("no disk");
+	close(fd);
+}
+
+static void output(struct wr_bytes *out)
+{
+	static const char *const sinks[] = {"sink", "raw"};
+	char path[64];
+	size_t len;
+
+	out->len = 0;
+	for (uint32_t s = 0; s < 2; s++)
+		for (uint32_t log = 0; log < SIM_PARALLELISM; log++) {
+			const uint8_t *text;
+
+			snprintf(path, sizeof path, log ? "/sim/out/%s.%u" : "/sim/out/%s", sinks[s], log);
+			text = files_look(path, &len);
+			if (len)
+				wr_bytes_put(out, text, len);
+		}
+	target_rows(out);
+}
+
+static void one_line(const char *text, char *line, size_t room)
+{
+	snprintf(line, room, "%.*s", (int)strcspn(text, "\n"), text);
+}
+
+static void compare(const struct wr_bytes *expected, const struct wr_bytes *got)
+{
+	const char *a = (const char *)expected->data, *b = (const char *)got->data;
+	char missing[200], extra[200];
+
+	if (expected->len == got->len && (!expected->len || !memcmp(a, b, got->len)))
+		return;
+	while (a < (const char *)expected->data + expected->len && b < (const char *)got->data + got->len) {
+		size_t n = strcspn(a, "\n");
+
+		if (strncmp(a, b, n + 1))
+			break;
+		a += n + 1;
+		b += n + 1;
+	}
+	one_line(a < (const char *)expected->data + expected->len ? a : "(nothing)", missing, sizeof missing);
+	one_line(b < (const char *)got->data + got->len ? b : "(nothing)", extra, sizeof extra);
+	if (sim.trace)
+		fprintf(stderr, "expected:\n%.*sgot:\n%.*s", (int)expected->len, (const char *)expected->data,
+			(int)got->len, (const char *)got->data);
+	machine_failed("the output is another one: %s where %s should be (%zu bytes, not %zu)", extra,
+		       missing, got->len, expected->len);
+}
+
+static void without_faults(struct wr_bytes *out)
+{
+	const struct machine_roughness calm = {.give_way = 4};
+
+	begin_world(sim.seed);
+	sim.run = 0;
+	sim.shaky = false;
+	sim.stop_at_ns = 0;
+	if (run(&calm, false) != WR_OK)
+		machine_failed("the job does not come to its end");
+	output(out);
+}
+
+static void with_faults(struct wr_bytes *out)
+{
+	uint32_t rough_runs = 1 + below(RUNS_MAX - 1);
+	bool refusing = below(3) == 0;
+
+	begin_world(sim.seed + 1000000007);
+	for (sim.run = 1;; sim.run++) {
+		bool faults = sim.run <= rough_runs;
+		struct machine_roughness r = {.give_way = 1 + below(8)};
+
+		if (faults)
+			r = draw_roughness();
+		sim.shaky = faults && below(3) == 0;
+		sim.stop_at_ns = faults && below(4) == 0 ? machine_clock()->manual_ns + below(60000000) : 0;
+		target_rough(faults && refusing);
+		if (run(&r, faults) == WR_OK)
+			break;
+		if (!faults)
+			machine_failed("the job does not come to its end");
+		if (below(4) == 0)
+			machine_power_off();
+	}
+	sim.run++;
+	machine_power_off();
+	sim.shaky = false;
+	sim.stop_at_ns = 0;
+	target_rough(false);
+	if (run(&(struct machine_roughness){.give_way = 4}, false) != WR_OK)
+		machine_failed("a job that has finished runs again");
+	output(out);
+}
+
+static void play(uint64_t seed)
+{
+	struct wr_bytes expected = WR_BYTES_EMPTY, got = WR_BYTES_EMPTY;
+
+	sim.seed = seed;
+	sim.rand.s = seed * 0x9e3779b97f4a7c15u;
+	sim_job_draw(&sim.job, &sim.rand);
+	without_faults(&expected);
+	with_faults(&got);
+	compare(&expected, &got);
+	wr_bytes_deinit(&expected);
+	wr_bytes_deinit(&got);
+}
+
+/* ---- all seeds, each in a process of its own, so that one is the same alone and among others ---- */
+
+enum { AT_ONCE_MAX = 16 };
+
+static struct {
+	uint64_t counts[AT_ONCE_MAX][COUNTS];
+} * shared;
+static struct {
+	pid_t pid;
+	uint64_t seed;
+} children[AT_ONCE_MAX];
+
+static void report(uint64_t seeds)
+{
+	static const char *const names[COUNTS] = {"runs of a process",
+						  "of them to the end of the job",
+						  "kills",
+						  "losses of power",
+						  "files lost",
+						  "files torn",
+						  "names lost",
+						  "threads stalled",
+						  "calls failed",
+						  "writes cut short",
+						  "functions failed",
+						  "restarts in the process",
+						  "stops by the user",
+						  "commits",
+						  "commits refused",
+						  "commits in doubt"};
+
+	printf("# %-30s %8llu\n", "seeds", (unsigned long long)seeds);
+	for (int i = 0; i < COUNTS; i++) {
+		uint64_t sum = 0;
+
+		for (int k = 0; k < AT_ONCE_MAX; k++)
+			sum += shared->counts[k][i];
+		printf("# %-30s %8llu\n", names[i], (unsigned long long)sum);
+	}
+}
+
+static void begin_child(int slot, uint64_t seed)
+{
+	children[slot].seed = seed;
+	children[slot].pid = fork();
+	if (children[slot].pid != 0)
+		return;
+	machine_counts = shared->counts[slot];
+	play(seed);
+	fflush(stdout);
+	_exit(0);
+}
+
+/* The slot of one that has ended; it said itself what was wrong, unless it died. */
+static int end_child(bool *good)
+{
+	int status, slot = 0;
+	pid_t pid = wait(&status);
+
+	while (children[slot].pid != pid)
+		slot++;
+	children[slot].pid = 0;
+	if (WIFSIGNALED(status))
+		printf("not ok - seed %llu: signal %d\n", (unsigned long long)children[slot].seed,
+		       WTERMSIG(status));
+	*good &= WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	return slot;
+}
+
+static bool play_all(uint64_t first, uint64_t count)
+{
+	int at_once = (int)sysconf(_SC_NPROCESSORS_ONLN), under_way = 0;
+	bool good = true;
+
+	at_once = at_once < 1 ? 1 : at_once > AT_ONCE_MAX ? AT_ONCE_MAX : at_once;
+	for (uint64_t seed = first; (seed < first + count && good) || under_way;) {
+		int slot = under_way < at_once ? under_way : -1;
+
+		if (slot < 0 || seed == first + count || !good)
+			slot = end_child(&good);
+		else
+			under_way++;
+		if (seed < first + count && good)
+			begin_child(slot, seed++);
+		else if (!children[slot].pid)
+			under_way--;
+	}
+	return good;
+}
+
+int main(void)
+{
+	const char *one = getenv("SEED"), *many = getenv("SEEDS");
+	uint64_t first = one ? strtoull(one, NULL, 10) : 1;
+	uint64_t count = one ? 1 : many ? strtoull(many, NULL, 10) : 2000;
+	bool good;
+
+	machine_on_failure = on_failure;
+	sim.trace = getenv("TRACE") != NULL;
+	wr_log_setup(WR_LOG_DEBUG, false);
+	config = wr_config_new();
+	wr_config_set(config, "quiet", "true", "the simulation");
+	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	printf("1..1\n");
+	fflush(stdout);
+	good = play_all(first, count);
+	report(count);
+	if (good)
+		printf("ok - %llu seeds\n", (unsigned long long)count);
+	return good ? 0 : 1;
+}

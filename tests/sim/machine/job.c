@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* job: see job.h. A plan is written as text and read into a tagged value (cluster/PLAN.md). */
+#include "sim/machine/job.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/error.h"
+#include "sim/machine/machine.h"
+
+enum { GROUPS = 12, EDGES = 16 };
+
+/* ---- text to value: JSON whose members are sorted ---- */
+
+static const char *skip(const char *p)
+{
+	while (isspace((unsigned char)*p) || *p == ',' || *p == ':')
+		p++;
+	return p;
+}
+
+static const char *put_text(const char *p, struct wr_bytes *out, bool name)
+{
+	const char *end = strchr(p + 1, '"');
+	char text[128];
+
+	snprintf(text, sizeof text, "%.*s", (int)(end - p - 1), p + 1);
+	if (name)
+		wr_value_put_name(out, text);
+	else
+		wr_value_put_str(out, text);
+	return end + 1;
+}
+
+static const char *put_value(const char *p, struct wr_bytes *out);
+
+/* The members behind p, with their number in front. */
+static const char *put_members(const char *p, struct wr_bytes *out, bool record)
+{
+	struct wr_bytes members = WR_BYTES_EMPTY;
+	uint32_t count = 0;
+
+	for (p = skip(p + 1); *p != '}' && *p != ']'; p = skip(p), count++) {
+		if (record)
+			p = skip(put_text(p, &members, true));
+		p = put_value(p, &members);
+	}
+	if (record)
+		wr_value_put_record(out, count);
+	else
+		wr_value_put_list(out, count);
+	if (members.len)
+		wr_bytes_put(out, members.data, members.len);
+	wr_bytes_deinit(&members);
+	return p + 1;
+}
+
+static const char *put_value(const char *p, struct wr_bytes *out)
+{
+	char *end;
+
+	if (*p == '{' || *p == '[')
+		return put_members(p, out, *p == '{');
+	if (*p == '"')
+		return put_text(p, out, false);
+	if (*p == 't' || *p == 'f') {
+		wr_value_put_bool(out, *p == 't');
+		return p + (*p == 't' ? 4 : 5);
+	}
+	wr_value_put_i64(out, strtoll(p, &end, 10));
+	return end;
+}
+
+/* ---- drawing ---- */
+
+static uint32_t below(struct wr_rand *r, uint32_t n)
+{
+	return wr_rand_below(r, n);
+}
+
+void sim_job_draw(struct sim_job *j, struct wr_rand *r)
+{
+	*j = (struct sim_job){.sources = 1 + below(r, 2),
+			      .rows = 50 + below(r, 250),
+			      .keys = 1 + below(r, 12),
+			      .every = 1 + below(r, 5),
+			      .delay = 500 * below(r, 4),
+			      .mark_every = 1 + below(r, 8),
+			      .passes = below(r, 2),
+			      .raw = below(r, 4) == 0,
+			      .files = below(r, 3) == 0,
+			      .keyed_count = 1 + below(r, SIM_KEYED)};
+	j->rate = 2000 + below(r, 20000);
+	for (uint32_t i = 0; i < j->keyed_count; i++)
+		j->keyed[i] = below(r, SIM_OPERATORS);
+	if (j->keyed[0] == SIM_SUM_AT_END || j->keyed[0] == SIM_COUNTED) /* results at the end have no time */
+		j->keyed[1] = below(r, 2) ? SIM_COUNT : SIM_COUNTED;
+	j->vertex_count = j->sources + j->passes + j->keyed_count + 1 + j->raw;
+}
+
+void sim_layout_draw(struct sim_layout *l, struct wr_rand *r, uint32_t most)
+{
+	for (uint32_t i = 0; i < SIM_VERTICES; i++) {
+		l->parallelism[i] = 1 + below(r, most);
+		l->partition[i] = below(r, 3);
+	}
+}
+
+/* ---- the plan ---- */
+
+struct drawing {
+	const struct sim_job *job;
+	const struct sim_layout *layout;
+	struct wr_bytes vertices, edges;
+	uint32_t vertex, edge;
+};
+
+/* Event times are whole seconds, and the gaps of sessions are not: two that touch are one or two, as the
+ * watermark comes between them or not. */
+
+/* An edge from one vertex to another, by the key or in any other way. */
+static uint32_t edge(struct drawing *d, uint32_t from, uint32_t to, bool keyed)
+{
+	static const char *const partitions[] = {"rebalance", "shuffle", "rescale"};
+
+	wr_bytes_printf(
+	    &d->edges,
+	    "%s{\"from\":%u,\"input\":0,%s\"name\":\"e\",\"partition\":\"%s\",\"timeout\":500,\"to\":%u}",
+	    d->edge ? "," : "", from, keyed ? "\"key\":[\"k\"]," : "",
+	    keyed ? "hash" : partitions[d->layout->partition[to]], to);
+	return d->edge++;
+}
+
+static void stage(struct drawing *d, const char *kind, const char *uid, bool keyed, const char *options,
+		  const char *targets)
+{
+	wr_bytes_printf(
+	    &d->vertices,
+	    "{%s\"kind\":\"%s\",\"name\":\"%s\",\"operators\":[{\"id\":1,\"name\":\"%s\",\"uid\":\"%s\"}],",
+	    keyed ? "\"key\":[\"k\"]," : "", kind, uid, uid, uid);
+	wr_bytes_printf(&d->vertices, "\"options\":{%s},\"outs\":[%s%s%s]", options,
+			*targets ? "{\"tag\":\"\",\"targets\":[" : "", targets, *targets ? "]}" : "");
+	if (keyed)
+		wr_bytes_printf(&d->vertices, ",\"states\":[{\"kind\":\"value\",\"name\":\"value\"}]");
+	wr_bytes_printf(&d->vertices, "}");
+}
+
+static void vertex_begin(struct drawing *d, const char *name, uint32_t inputs)
+{
+	wr_bytes_printf(&d->vertices,
+			"%s{\"inputs\":%u,\"max_parallelism\":%d,\"name\":\"%s\",\"parallelism\":%u,"
+			"\"slot_group\":\"default\",\"stages\":[",
+			d->vertex ? "," : "", inputs, GROUPS, name, d->layout->parallelism[d->vertex]);
+}
+
+static void vertex_end(struct drawing *d, const char *name)
+{
+	wr_bytes_printf(&d->vertices, "],\"uid\":\"%s\"}", name);
+	d->vertex++;
+}
+
+static void source(struct drawing *d, uint32_t number)
+{
+	const struct sim_job *j = d->job;
+	uint32_t next = j->sources, raw = j->vertex_count - 1;
+	char name[24], options[512], targets[64], more[32] = "";
+
+	snprintf(name, sizeof name, "source%u", number);
+	vertex_begin(d, name, 0);
+	snprintf(options, sizeof options,
+		 "\"count\":%u,\"fields\":["
+		 "{\"below\":%u,\"kind\":\"random\",\"name\":\"k\"},"
+		 "{\"below\":1000000,\"every\":%u,\"kind\":\"cycle\",\"name\":\"ts\"},"
+		 "{\"below\":1000000,\"kind\":\"cycle\",\"name\":\"v\"}],\"rate\":%u",
+		 j->rows, j->keys, j->every, j->rate);
+	stage(d, "sequence", name, false, options, "{\"stage\":1}");
+	wr_bytes_printf(&d->vertices, ",");
+	snprintf(name, sizeof name, "marks%u", number);
+	snprintf(options, sizeof options, "\"delay\":%u,\"every\":%u,\"field\":\"ts\",\"unit\":\"s\"",
+		 j->delay, j->mark_every);
+	if (j->raw)
+		snprintf(more, sizeof more, ",{\"edge\":%u}", edge(d, number, raw, false));
+	snprintf(targets, sizeof targets, "{\"edge\":%u}%s", edge(d, number, next, !j->passes), more);
+	stage(d, "watermarks", name, false, options, targets);
+	vertex_end(d, name);
+}
+
+static const char *options_of(enum sim_operator o, bool first)
+{
+#define AGGREGATES                                                                                           \
+	"\"aggregates\":[{\"as\":\"n\",\"fn\":\"count\"},{\"as\":\"v\",\"field\":\"v\",\"fn\":\"sum\"}]"
+#define COUNTS "\"aggregates\":[{\"as\":\"v\",\"fn\":\"count\"}]"
+#define KEY "\"key_as\":[\"k\"]"
+	switch (o) {
+	case SIM_COUNT:
+		return "\"as\":\"v\",\"emit\":\"update\",\"fn\":\"count\"," KEY;
+	case SIM_SUM_AT_END:
+		return "\"as\":\"v\",\"emit\":\"final\",\"field\":\"v\",\"fn\":\"sum\"," KEY;
+	case SIM_TUMBLING:
+		return first ? AGGREGATES "," KEY ",\"size\":10000,\"time\":\"event\",\"window\":\"tumbling\""
+			     : COUNTS "," KEY ",\"size\":20000,\"time\":\"event\",\"window\":\"tumbling\"";
+	case SIM_SLIDING:
+		return first ? AGGREGATES
+			   "," KEY ",\"size\":12000,\"slide\":4000,\"time\":\"event\",\"window\":\"sliding\""
+			     : COUNTS
+			   "," KEY
+			   ",\"size\":20000,\"slide\":10000,\"time\":\"event\",\"window\":\"sliding\"";
+	case SIM_SESSION:
+		return first ? AGGREGATES ",\"gap\":2500," KEY ",\"time\":\"event\",\"window\":\"session\""
+			     : COUNTS ",\"gap\":7500," KEY ",\"time\":\"event\",\"window\":\"session\"";
+	default:
+		return COUNTS ",\"at_end\":true,\"every\":7," KEY
+			      ",\"purge\":true,\"time\":\"none\",\"window\":\"count\"";
+	}
+}
+
+static void keyed(struct drawing *d, uint32_t number)
+{
+	enum sim_operator o = d->job->keyed[number];
+	uint32_t at = d->vertex;
+	bool last = number + 1 == d->job->keyed_count;
+	char name[24], targets[32];
+
+	snprintf(name, sizeof name, "keyed%u", number);
+	vertex_begin(d, name, 1);
+	snprintf(targets, sizeof targets, "{\"edge\":%u}", edge(d, at, at + 1, !last));
+	stage(d, o <= SIM_SUM_AT_END ? "aggregate" : "window", name, true, options_of(o, number == 0),
+	      targets);
+	vertex_end(d, name);
+}
+
+static void sink(struct drawing *d, const char *name)
+{
+	char options[64];
+
+	vertex_begin(d, name, 1);
+	snprintf(options, sizeof options, "\"format\":\"json\",\"path\":\"/sim/out/%s\"", name);
+	stage(d, d->job->files ? "file_once" : "target", name, false, options, "");
+	vertex_end(d, name);
+}
+
+static void passes(struct drawing *d)
+{
+	char targets[32];
+
+	vertex_begin(d, "passes", 1);
+	snprintf(targets, sizeof targets, "{\"edge\":%u}", edge(d, d->vertex, d->vertex + 1, true));
+	stage(d, "shaky", "passes", false, "", targets);
+	vertex_end(d, "passes");
+}
+
+void sim_job_tell(const struct sim_job *j, char *text, size_t room)
+{
+	static const char *const names[] = {"count",   "sum at end", "tumbling",
+					    "sliding", "session",    "counted"};
+	int n = snprintf(text, room, "%u source%s of %u rows%s", j->sources, j->sources > 1 ? "s" : "",
+			 j->rows, j->passes ? ", a function" : "");
+
+	for (uint32_t i = 0; i < j->keyed_count; i++)
+		n += snprintf(text + n, room - (size_t)n, ", %s", names[j->keyed[i]]);
+	snprintf(text + n, room - (size_t)n, ", %s%s", j->files ? "files" : "a target",
+		 j->raw ? " for two" : "");
+}
+
+struct wr_plan *sim_job_plan(const struct sim_job *j, const struct sim_layout *l)
+{
+	struct drawing d = {.job = j, .layout = l, .vertices = WR_BYTES_EMPTY, .edges = WR_BYTES_EMPTY};
+	struct wr_bytes text = WR_BYTES_EMPTY, value = WR_BYTES_EMPTY;
+	struct wr_plan *p;
+
+	for (uint32_t i = 0; i < j->sources; i++)
+		source(&d, i);
+	if (j->passes)
+		passes(&d);
+	for (uint32_t i = 0; i < j->keyed_count; i++)
+		keyed(&d, i);
+	sink(&d, "sink");
+	if (j->raw)
+		sink(&d, "raw");
+	wr_bytes_printf(
+	    &text,
+	    "{\"edges\":[%.*s],\"job\":{\"name\":\"sim\",\"seed\":7},\"version\":1,\"vertices\":[%.*s]}",
+	    (int)d.edges.len, (const char *)d.edges.data, (int)d.vertices.len, (const char *)d.vertices.data);
+	wr_bytes_put_u8(&text, 0);
+	put_value((const char *)text.data, &value);
+	p = wr_plan_decode(value.data, value.len);
+	if (!p)
+		machine_failed("a plan: %s: %s", wr_error_text(), (const char *)text.data);
+	wr_bytes_deinit(&d.vertices);
+	wr_bytes_deinit(&d.edges);
+	wr_bytes_deinit(&text);
+	wr_bytes_deinit(&value);
+	return p;
+}
