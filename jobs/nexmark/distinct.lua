@@ -1,72 +1,62 @@
---- distinct: how many bids, bidders and auctions there were, of all and by price, which q15 and q16 ask for.
+--- distinct: how many bids, bidders and auctions there were each day, of all and by price, which q15 and q16 ask for.
 ---
---- A result is complete when event time has passed its day. For each bidder and auction the price classes that
---- were seen are kept as the bits of a number.
+--- Different bidders are counted as groups: the bids of each bidder are counted first, and then every bidder counts
+--- once. So a day's work is that of many keys, which subtasks share, and only one record a bidder and day goes on to
+--- the key of the result.
 local weir = require "weir"
 
 local M = {}
 
 local DAY = 24 * 3600 * 1000
+local day = weir.window.tumbling(DAY)
 
-function M.day(time) return math.floor(time / DAY) end
-
-local function class_of(price)
-  return price < 1e4 and 1 or price < 1e6 and 2 or 3
+-- What is added up for a day.
+local sums = {}
+for _, name in ipairs { "bids", "bidders", "auctions" } do
+  sums[name] = weir.agg.sum(name)
+  for rank = 1, 3 do sums[name .. "_rank" .. rank] = weir.agg.sum(name .. "_rank" .. rank) end
 end
+sums.last = weir.agg.max "last"
 
--- Bit 0: seen at all; bit k: seen in price class k.
-local BIT = { 2, 4, 8 }
-
--- Counts what is new of `id`: in field `all` of the counts, and in field `by[class]`.
-local function see(seen, id, class, counts, all, by)
-  local bits = seen:get(id) or 0
-  local bit = BIT[class]
-  if bits % (2 * bit) >= bit then return end
-  if bits == 0 then
-    counts[all] = counts[all] + 1
-    bits = 1
-  end
-  counts[by[class]] = counts[by[class]] + 1
-  seen:put(id, bits + bit)
-end
-
-local bids_by = { "bids_rank1", "bids_rank2", "bids_rank3" }
-local bidders_by = { "bidders_rank1", "bidders_rank2", "bidders_rank3" }
-local auctions_by = { "auctions_rank1", "auctions_rank2", "auctions_rank3" }
-
-local function nothing()
-  return {
-    bids = 0, bids_rank1 = 0, bids_rank2 = 0, bids_rank3 = 0,
-    bidders = 0, bidders_rank1 = 0, bidders_rank2 = 0, bidders_rank3 = 0,
-    auctions = 0, auctions_rank1 = 0, auctions_rank2 = 0, auctions_rank3 = 0, last = 0,
+-- The bids of a day by price, of each value of the fields.
+local function count(bids, ...)
+  return bids:key_by(...):window(day):aggregate {
+    bids = weir.agg.count(), rank1 = weir.agg.sum "rank1", rank2 = weir.agg.sum "rank2", rank3 = weir.agg.sum "rank3",
+    last = weir.agg.max "dateTime",
   }
 end
 
---- A function for bids with `day` in their key. `result(ctx, counts)` completes what is emitted.
-function M.report(result)
-  return weir.process_function {
-    state = { counts = weir.state.value(), bidders = weir.state.map(), auctions = weir.state.map() },
-    element = function(ctx, bid)
-      local class = class_of(bid.price)
-      local counts = ctx.counts:get()
-      if not counts then
-        counts = nothing()
-        ctx:event_timer((bid.day + 1) * DAY - 1)
-      end
-      counts.bids = counts.bids + 1
-      counts[bids_by[class]] = counts[bids_by[class]] + 1
-      see(ctx.bidders, bid.bidder, class, counts, "bidders", bidders_by)
-      see(ctx.auctions, bid.auction, class, counts, "auctions", auctions_by)
-      counts.last = math.max(counts.last, bid.dateTime)
-      ctx.counts:set(counts)
-    end,
-    timer = function(ctx)
-      ctx:emit(result(ctx, ctx.counts:get()))
-      ctx.counts:clear()
-      ctx.bidders:clear()
-      ctx.auctions:clear()
-    end,
-  }
+local function once(n) return n > 0 and 1 or 0 end
+
+--- Bids as they are counted: 1 in the field of their price class, else 0.
+function M.rank1(price) return price < 1e4 and 1 or 0 end
+function M.rank2(price) return price >= 1e4 and price < 1e6 and 1 or 0 end
+function M.rank3(price) return price >= 1e6 and 1 or 0 end
+
+--- Counts of each day, and each `channel` if the bids have one, with the time of the last bid.
+---@param by_bidder weir.Stream of { bidder, rank1, rank2, rank3, dateTime, channel? }
+---@param by_auction weir.Stream of { auction, rank1, rank2, rank3, dateTime, channel? }
+---@param ... string "channel"
+function M.days(by_bidder, by_auction, ...)
+  local bidders = count(by_bidder, "bidder", ...):uid "bidders":map(function(bidder)
+    return {
+      day = bidder.window_start / DAY, channel = bidder.channel, last = bidder.last,
+      bids = bidder.bids, bids_rank1 = bidder.rank1, bids_rank2 = bidder.rank2, bids_rank3 = bidder.rank3,
+      bidders = 1, bidders_rank1 = once(bidder.rank1), bidders_rank2 = once(bidder.rank2),
+      bidders_rank3 = once(bidder.rank3),
+      auctions = 0, auctions_rank1 = 0, auctions_rank2 = 0, auctions_rank3 = 0,
+    }
+  end)
+  local auctions = count(by_auction, "auction", ...):uid "auctions":map(function(auction)
+    return {
+      day = auction.window_start / DAY, channel = auction.channel, last = auction.last,
+      bids = 0, bids_rank1 = 0, bids_rank2 = 0, bids_rank3 = 0,
+      bidders = 0, bidders_rank1 = 0, bidders_rank2 = 0, bidders_rank3 = 0,
+      auctions = 1, auctions_rank1 = once(auction.rank1), auctions_rank2 = once(auction.rank2),
+      auctions_rank3 = once(auction.rank3),
+    }
+  end)
+  return bidders:union(auctions):key_by("day", ...):window(day):aggregate(sums):uid "days"
 end
 
 --- The columns of a checksum, behind those of the key.

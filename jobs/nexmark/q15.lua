@@ -7,16 +7,21 @@ local distinct = require "distinct"
 
 local job = weir.job { name = "q15" }
 
-local bids = nexmark.bids(nexmark.events(job)):map(function(bid)
-  return {
-    day = distinct.day(bid.dateTime), auction = bid.auction, bidder = bid.bidder, price = bid.price,
-    dateTime = bid.dateTime,
-  }
-end)
+local bids = nexmark.bids(nexmark.events(job))
+local rank1, rank2, rank3 = distinct.rank1, distinct.rank2, distinct.rank3
 
-local days = bids:key_by("day"):process(distinct.report(function(ctx, counts)
-  counts.day = ctx:key()
-  return counts
-end)):uid "report"
+local days = distinct.days(
+  bids:map(function(bid)
+    local price = bid.price
+    return {
+      bidder = bid.bidder, rank1 = rank1(price), rank2 = rank2(price), rank3 = rank3(price), dateTime = bid.dateTime,
+    }
+  end),
+  bids:map(function(bid)
+    local price = bid.price
+    return {
+      auction = bid.auction, rank1 = rank1(price), rank2 = rank2(price), rank3 = rank3(price), dateTime = bid.dateTime,
+    }
+  end))
 
 return nexmark.sink(job, days, { query = 15, fields = distinct.fields "day" })

@@ -9,18 +9,27 @@ local job = weir.job { name = "q16" }
 
 local MINUTE = 60 * 1000
 
-local bids = nexmark.bids(nexmark.events(job)):map(function(bid)
-  return {
-    channel = bid.channel, day = distinct.day(bid.dateTime), auction = bid.auction, bidder = bid.bidder,
-    price = bid.price, dateTime = bid.dateTime,
-  }
-end)
+local bids = nexmark.bids(nexmark.events(job))
+local rank1, rank2, rank3 = distinct.rank1, distinct.rank2, distinct.rank3
 
-local days = bids:key_by("channel", "day"):process(distinct.report(function(ctx, counts)
-  local minutes = math.floor(counts.last / MINUTE)
-  counts.channel, counts.day = ctx:key()
-  counts.minute = ("%02d:%02d"):format(math.floor(minutes / 60) % 24, minutes % 60)
-  return counts
-end)):uid "report"
+local days = distinct.days(
+  bids:map(function(bid)
+    local price = bid.price
+    return {
+      channel = bid.channel, bidder = bid.bidder, dateTime = bid.dateTime,
+      rank1 = rank1(price), rank2 = rank2(price), rank3 = rank3(price),
+    }
+  end),
+  bids:map(function(bid)
+    local price = bid.price
+    return {
+      channel = bid.channel, auction = bid.auction, dateTime = bid.dateTime,
+      rank1 = rank1(price), rank2 = rank2(price), rank3 = rank3(price),
+    }
+  end), "channel"):map(function(day)
+    local minutes = math.floor(day.last / MINUTE)
+    day.minute = ("%02d:%02d"):format(math.floor(minutes / 60) % 24, minutes % 60)
+    return day
+  end)
 
 return nexmark.sink(job, days, { query = 16, fields = distinct.fields("channel", "day", "minute") })

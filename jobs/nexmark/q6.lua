@@ -10,6 +10,9 @@ local nexmark = require "nexmark"
 local job = weir.job { name = "q6" }
 local events = nexmark.events(job)
 
+-- Sales of a seller at the same time wait side by side.
+local SIDE_BY_SIDE = 1 / 64
+
 local auctions = nexmark.auctions(events):map(function(auction)
   return { id = auction.id, seller = auction.seller, dateTime = auction.dateTime, expires = auction.expires }
 end)
@@ -22,23 +25,28 @@ local sold = auctions:key_by("id"):connect(bids:key_by("auction"))
   :uid "sold"
 
 local last_ten = weir.process_function {
-  state = { waiting = weir.state.list(), ring = weir.state.value() },
+  state = { waiting = weir.state.map(), ring = weir.state.list() },
   element = function(ctx, sale)
-    ctx.waiting:add(sale)
+    local at = sale.expires
+    while ctx.waiting:contains(at) do at = at + SIDE_BY_SIDE end
+    ctx.waiting:put(at, { id = sale.id, price = sale.price })
     ctx:event_timer(sale.expires)
   end,
   timer = function(ctx, time)
-    local now, later = {}, {}
-    for sale in ctx.waiting:iter() do table.insert(sale.expires <= time and now or later, sale) end
-    table.sort(now, function(a, b) return a.id < b.id end)
-    ctx.waiting:set(later)
-    local ring = ctx.ring:get() or {}
-    for _, sale in ipairs(now) do
-      table.insert(ring, sale.price)
+    local sales, at = {}, time
+    while ctx.waiting:contains(at) do
+      sales[#sales + 1] = ctx.waiting:get(at)
+      ctx.waiting:remove(at)
+      at = at + SIDE_BY_SIDE
+    end
+    if #sales > 1 then table.sort(sales, function(a, b) return a.id < b.id end) end
+    local seller, ring = ctx:key(), ctx.ring:all()
+    for _, sale in ipairs(sales) do
+      ring[#ring + 1] = sale.price
       if #ring > 10 then table.remove(ring, 1) end
       local sum = 0
       for _, price in ipairs(ring) do sum = sum + price end
-      ctx:emit { seller = sale.seller, average = math.floor(sum / #ring) }
+      ctx:emit { seller = seller, average = math.floor(sum / #ring) }
     end
     ctx.ring:set(ring)
   end,
