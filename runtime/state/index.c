@@ -10,6 +10,7 @@ enum {
 	AT_ONCE = 4096,		 /* so small a table moves in one go */
 	MOVED_AN_ADD = 32,	 /* slots: a table has moved long before the next one is half full */
 	GIVEN_AT_ONCE = 1 << 16, /* slots: half a megabyte */
+	TAKEN_AT_ONCE = 1 << 14,
 	PAGE = 4096,
 };
 
@@ -51,6 +52,26 @@ static void give_back(struct index *x)
 	x->old_given += count;
 }
 
+static void take_pages(const uint64_t *from, uint64_t slots)
+{
+	uintptr_t first = (uintptr_t)from & ~(uintptr_t)(PAGE - 1), end = (uintptr_t)(from + slots);
+
+	madvise((void *)first, (end - first + PAGE - 1) & ~(uintptr_t)(PAGE - 1), MADV_POPULATE_WRITE);
+}
+
+/* Slots from `at` on of the old table move to these two places of the new one. Their pages come from the
+ * system beforehand: one that is first read and then written comes twice, and the second time interrupts all
+ * cores of the process. That the system may not know how is no harm. */
+static void take(const struct index *x, uint64_t at)
+{
+	uint64_t size = x->old.mask + 1, slots = TAKEN_AT_ONCE - at % TAKEN_AT_ONCE;
+
+	if (slots > size - at)
+		slots = size - at;
+	take_pages(&x->table.slots[at], slots);
+	take_pages(&x->table.slots[at + size], slots);
+}
+
 /* Moves `slots` slots of the old table and the rest of the last one's cluster. Entries that were added
  * since may go round its end. */
 static void move(struct index *x, uint64_t slots)
@@ -58,8 +79,11 @@ static void move(struct index *x, uint64_t slots)
 	uint64_t until = x->old_moved + slots, size = x->old.mask + 1;
 
 	for (uint64_t slot = 1; slot || (x->old_moved < until && x->old_moved < size);) {
-		uint64_t *from = &x->old.slots[(x->old_first + x->old_moved++) & x->old.mask];
+		uint64_t at = (x->old_first + x->old_moved) & x->old.mask, *from = &x->old.slots[at];
 
+		if (WR_UNLIKELY(at % TAKEN_AT_ONCE == 0 || !x->old_moved) && size > AT_ONCE)
+			take(x, at);
+		x->old_moved++;
 		slot = *from;
 		if (slot)
 			put(x->table, slot);
