@@ -154,6 +154,14 @@ static void lane_push(struct wr_writer *w, struct lane *l)
 		w->lost |= wr_channel_push(w->channels[i], b) != WR_OK;
 }
 
+/* A buffer of rows without an event. That its length is that of its rows is said here, since a row that
+ * comes would wait for what the one before stored. */
+static void lane_push_rows(struct wr_writer *w, struct lane *l)
+{
+	l->buffer->rows_len = l->buffer->len;
+	lane_push(w, l);
+}
+
 int wr_writer_status(const struct wr_writer *w)
 {
 	return WR_LIKELY(!w->lost) ? WR_OK
@@ -177,7 +185,7 @@ static struct wr_buffer *lane_buffer(struct wr_writer *w, struct lane *l, uint32
 	if (WR_LIKELY(b && (b->size - b->len >= need || b->len == 0)))
 		return b;
 	if (b) {
-		lane_push(w, l);
+		lane_push_rows(w, l);
 		l->full = w->ahead = true;
 	}
 	return l->buffer = wr_pool_take(w->pool, event);
@@ -194,12 +202,12 @@ static int lane_fragments(struct wr_writer *w, struct lane *l, const uint8_t *p,
 			return WR_EFATAL;
 		n = len < b->size ? len : b->size;
 		memcpy(b->data, p, n);
-		b->rows_len = b->len = n;
+		b->len = n;
 		p += n;
 		len -= n;
 		b->fragment = len ? WR_FRAGMENT : WR_FRAGMENT_LAST;
 		b->row_count = len ? 0 : 1;
-		lane_push(w, l);
+		lane_push_rows(w, l);
 	}
 	return WR_OK;
 }
@@ -229,7 +237,7 @@ static __attribute__((noinline)) int lane_row_new(struct wr_writer *w, struct la
 	if (row->len > b->size)
 		return lane_fragments(w, l, (const uint8_t *)row, row->len);
 	row_copy(b->data + b->len, (const uint8_t *)row, row->len);
-	b->rows_len = b->len += row->len;
+	b->len += row->len;
 	b->row_count++;
 	return WR_OK;
 }
@@ -240,8 +248,9 @@ static inline int lane_row(struct wr_writer *w, struct lane *l, const struct wr_
 
 	if (WR_UNLIKELY(!b || b->size - b->len < row->len))
 		return lane_row_new(w, l, row);
+	__builtin_prefetch(b->data + b->len + 512, 1);
 	row_copy(b->data + b->len, (const uint8_t *)row, row->len);
-	b->rows_len = b->len += row->len;
+	b->len += row->len;
 	b->row_count++;
 	return WR_OK;
 }
@@ -388,7 +397,7 @@ void wr_writer_commit(struct wr_writer *w, uint8_t *upto, uint32_t rows)
 	struct wr_buffer *b = w->lanes[0].buffer;
 
 	WR_ASSERT(b && upto >= b->data + b->len && upto <= b->data + b->size);
-	b->rows_len = b->len = (uint32_t)(upto - b->data);
+	b->len = (uint32_t)(upto - b->data);
 	b->row_count += rows;
 }
 
@@ -411,6 +420,7 @@ static void event_append(struct wr_buffer *b, const struct event *e)
 	uint8_t *at = b->data + b->len;
 
 	WR_ASSERT(e->len <= b->size - b->len);
+	b->rows_len = b->len;
 	wr_event_put(at, e->type, e->ts);
 	if (e->payload_len) {
 		((struct wr_elem *)at)->len = e->len;
@@ -547,14 +557,14 @@ uint64_t wr_writer_flush(struct wr_writer *w, uint64_t now_ns, bool all)
 		if (!lane_partial(l))
 			continue;
 		if (every) {
-			lane_push(w, l);
+			lane_push_rows(w, l);
 			continue;
 		}
 		if (!l->since_ns)
 			l->since_ns = now_ns ? now_ns : 1;
 		due = l->since_ns + (uint64_t)w->timeout_us * 1000;
 		if (due <= now_ns)
-			lane_push(w, l);
+			lane_push_rows(w, l);
 		else if (due < next)
 			next = due;
 	}
@@ -566,7 +576,7 @@ void wr_writer_follow(struct wr_writer *w, const struct wr_writer *ahead)
 	for (uint32_t i = 0; i < w->lane_count; i++)
 		if (lane_partial(&w->lanes[i]) &&
 		    (ahead->lane_count != w->lane_count || ahead->lanes[i].full))
-			lane_push(w, &w->lanes[i]);
+			lane_push_rows(w, &w->lanes[i]);
 }
 
 bool wr_writer_ahead(const struct wr_writer *w)

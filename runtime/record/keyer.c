@@ -12,6 +12,7 @@
 #include "record/canon.h"
 #include "record/key.h"
 
+enum { NUMBER_LEN = 9 };
 enum { KEYER_LINES = 64, ROUTE_STEPS_MAX = 4, QUICK_LEN_MAX = 127 /* a varint of one byte */ };
 enum {
 	CACHE_LINE = 64,
@@ -281,21 +282,63 @@ int wr_keyer_key(struct wr_keyer *k, const struct wr_elem *row, struct wr_key *o
 	return WR_OK;
 }
 
-/* The canonical bytes of an integral number; 0 if it is another. */
-static inline uint32_t short_number(uint8_t *to, uint64_t slot)
+static inline bool is_whole(uint64_t slot, int64_t *whole)
 {
 	double number;
-	int64_t whole;
 
 	memcpy(&number, &slot, 8);
 	if (!(number >= -0x1p63 && number < 0x1p63))
-		return 0;
-	whole = (int64_t)number;
-	if ((double)whole != number)
+		return false;
+	*whole = (int64_t)number;
+	return (double)*whole == number;
+}
+
+/* The canonical bytes of an integral number; 0 if it is another. */
+static inline uint32_t short_number(uint8_t *to, uint64_t slot)
+{
+	int64_t whole;
+
+	if (!is_whole(slot, &whole))
 		return 0;
 	to[0] = 'i';
 	memcpy(to + 1, &whole, 8);
-	return 9;
+	return NUMBER_LEN;
+}
+
+/* XXH3-64 of the nine bytes of an integral number, out of registers: their words overlap, and a load of what
+ * was just stored in other pieces waits for it. */
+static inline uint64_t number_hash(uint64_t first, uint64_t last)
+{
+	uint64_t low = first ^ UINT64_C(0x6782737bea4239b9), high = last ^ UINT64_C(0xaf56bc3b0996523a), hash;
+	__uint128_t product = (__uint128_t)low * high;
+
+	hash = NUMBER_LEN + __builtin_bswap64(low) + high + ((uint64_t)product ^ (uint64_t)(product >> 64));
+	hash ^= hash >> 37;
+	hash *= UINT64_C(0x165667919e3779f9);
+	return hash ^ hash >> 32;
+}
+
+static inline void put_word(uint8_t *to, uint64_t word)
+{
+	memcpy(to, &word, sizeof word);
+}
+
+/* The key of a row that is one number, with its hash. */
+static inline void number_key(struct wr_short_key *key, uint64_t slot)
+{
+	int64_t whole;
+	uint64_t first;
+
+	if (WR_UNLIKELY(!is_whole(slot, &whole))) {
+		key->len = 0;
+		return;
+	}
+	first = (uint64_t)whole << 8 | 'i';
+	put_word(key->bytes, first);
+	put_word(key->bytes + 8, (uint64_t)whole >> 56);
+	put_word(key->bytes + 16, 0);
+	key->len = NUMBER_LEN;
+	key->hash = number_hash(first, (uint64_t)whole);
 }
 
 static inline uint32_t short_string(uint8_t *to, uint32_t room, uint64_t slot, const uint8_t *body)
@@ -336,33 +379,62 @@ static inline uint32_t short_key(const struct route *routes, uint32_t count, uin
 	return len;
 }
 
-static inline uint64_t short_hash(const uint8_t *p, uint32_t len)
+/* Keys of rows from *p on whose key is one number, up to `end` and `max`; how many. */
+static uint32_t number_keys(const struct wr_keyer *k, const uint8_t **p, const uint8_t *end,
+			    struct wr_short_key *keys, uint32_t max)
 {
-	return len == 9 ? XXH3_64bits(p, 9) : len > 0 ? XXH3_64bits(p, len) : 0;
+	const struct wr_elem *row = (const struct wr_elem *)*p;
+	uint32_t id = wr_elem_shape(row), n = 0;
+	uint32_t slot_at = k->routes[id % KEYER_LINES].steps[0].slot_at;
+
+	do {
+		uint64_t slot;
+
+		memcpy(&slot, wr_elem_body(row) + slot_at, 8);
+		number_key(&keys[n], slot);
+		for (uint32_t at = 0; at < row->len; at += CACHE_LINE)
+			__builtin_prefetch((const uint8_t *)row + FETCH_AHEAD + at);
+		row = wr_elem_next(row);
+	} while (++n < max && (const uint8_t *)row < end && wr_elem_shape(row) == id);
+	*p = (const uint8_t *)row;
+	return n;
+}
+
+/* The same of rows with other keys, whose shape has these routes. */
+static uint32_t other_keys(const struct route *routes, uint32_t count, const uint8_t **p, const uint8_t *end,
+			   struct wr_short_key *keys, uint32_t max)
+{
+	const struct wr_elem *row = (const struct wr_elem *)*p;
+	uint32_t id = wr_elem_shape(row), n = 0;
+
+	do {
+		memset(keys[n].bytes, 0, 24);
+		keys[n].len = short_key(routes, count, keys[n].bytes, wr_elem_body(row));
+		for (uint32_t at = 0; at < row->len; at += CACHE_LINE)
+			__builtin_prefetch((const uint8_t *)row + FETCH_AHEAD + at);
+		row = wr_elem_next(row);
+	} while (++n < max && (const uint8_t *)row < end && wr_elem_shape(row) == id);
+	/* in a loop of its own: a load across bytes that were just stored in parts waits for them */
+	for (uint32_t i = 0; i < n; i++)
+		keys[i].hash = keys[i].len > 0 ? XXH3_64bits(keys[i].bytes, keys[i].len) : 0;
+	*p = (const uint8_t *)row;
+	return n;
 }
 
 uint32_t wr_keyer_keys(struct wr_keyer *k, const uint8_t *p, const uint8_t *end, struct wr_short_key *keys)
 {
-	uint32_t n = 0, known = 0, count = k->count;
-	const struct route *routes = NULL;
+	uint32_t n = 0;
 
-	for (; p < end && n < WR_KEYS_MAX; p += ((const struct wr_elem *)p)->len, n++) {
-		const struct wr_elem *row = (const struct wr_elem *)p;
-		uint32_t id = wr_elem_shape(row), line = id % KEYER_LINES;
+	while (p < end && n < WR_KEYS_MAX) {
+		uint32_t id = wr_elem_shape((const struct wr_elem *)p), line = id % KEYER_LINES;
+		const struct route *routes = &k->routes[line * k->count];
 
-		if (WR_UNLIKELY(id != known)) {
-			if (k->shapes[line] != id)
-				keyer_learn(k, line, id);
-			routes = &k->routes[line * count];
-			known = id;
-		}
-		memset(keys[n].bytes, 0, 24);
-		keys[n].len = short_key(routes, count, keys[n].bytes, wr_elem_body(row));
-		for (uint32_t at = 0; at < row->len; at += CACHE_LINE)
-			__builtin_prefetch(p + FETCH_AHEAD + at);
+		if (WR_UNLIKELY(k->shapes[line] != id))
+			keyer_learn(k, line, id);
+		if (k->count == 1 && routes->quick == WR_T_F64)
+			n += number_keys(k, &p, end, keys + n, WR_KEYS_MAX - n);
+		else
+			n += other_keys(routes, k->count, &p, end, keys + n, WR_KEYS_MAX - n);
 	}
-	/* in a loop of its own: a load across bytes that were just stored in parts waits for them */
-	for (uint32_t i = 0; i < n; i++)
-		keys[i].hash = short_hash(keys[i].bytes, keys[i].len);
 	return n;
 }
