@@ -91,7 +91,11 @@ int wr_block_put(struct wr_block_writer *w, const struct wr_block *b)
 	size_t room = padded(b->len) + 8;
 	uint8_t *to;
 
-	WR_ASSERT(b->len <= WR_BLOCK_MAX);
+	if (b->len > WR_BLOCK_MAX)
+		return wr_error_set(WR_EUSER,
+				    "a value of %" PRIu32 " bytes is too large for a checkpoint, which takes %d: "
+				    "keep it in several",
+				    b->len, WR_BLOCK_MAX);
 	w->packed.len = 0;
 	to = wr_bytes_room(&w->packed, sizeof h + room);
 	if (!to)

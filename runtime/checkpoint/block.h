@@ -44,7 +44,7 @@ struct wr_block_writer {
 };
 void wr_block_writer_init(struct wr_block_writer *w, struct wr_blob *blob);
 void wr_block_writer_deinit(struct wr_block_writer *w);
-/* WR_OK, or the blob's error, or WR_EFATAL without memory. */
+/* WR_OK, WR_EUSER: it has more than WR_BLOCK_MAX bytes, the blob's error, or WR_EFATAL without memory. */
 int wr_block_put(struct wr_block_writer *w, const struct wr_block *block);
 /* WR_BLOCK_END. */
 int wr_block_finish(struct wr_block_writer *w);

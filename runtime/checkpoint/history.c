@@ -335,7 +335,8 @@ static int remove_log(void *arg, const char *name)
 	return blobs->ops->remove(blobs, id);
 }
 
-static bool holds(struct wr_blobs *blobs, uint64_t number)
+/* WR_OK: it has a manifest; WR_END: it has none; or the error: that is not known. */
+static int holds(struct wr_blobs *blobs, uint64_t number)
 {
 	char id[WR_HISTORY_ID];
 	struct wr_blob_view view;
@@ -345,37 +346,43 @@ static bool holds(struct wr_blobs *blobs, uint64_t number)
 	rc = blobs->ops->open(blobs, id, &view);
 	if (rc == WR_OK)
 		blobs->ops->close(blobs, &view);
-	return rc == WR_OK;
+	return rc;
 }
 
 /* Moves the numbers that are kept to the front, in their order, those that may go behind them. */
-static uint32_t sort_out(struct wr_blobs *blobs, struct list *l, uint64_t newest, uint32_t retain)
+static int sort_out(struct wr_blobs *blobs, struct list *l, uint64_t newest, uint32_t retain, uint32_t *kept)
 {
-	uint32_t kept = 0, first = 0;
+	uint32_t first = 0;
+	int rc = WR_OK;
 
+	*kept = 0;
 	while (first < l->count && l->numbers[first] > newest)
 		first++;
 	l->count -= first;
 	memmove(l->numbers, l->numbers + first, l->count * sizeof *l->numbers);
-	for (uint32_t i = 0; i < l->count && kept < retain; i++) {
+	for (uint32_t i = 0; i < l->count && *kept < retain && rc >= 0; i++) {
 		uint64_t number = l->numbers[i];
 
-		if (!holds(blobs, number))
+		rc = holds(blobs, number);
+		if (rc != WR_OK)
 			continue;
-		memmove(l->numbers + kept + 1, l->numbers + kept, (i - kept) * sizeof *l->numbers);
-		l->numbers[kept++] = number;
+		memmove(l->numbers + *kept + 1, l->numbers + *kept, (i - *kept) * sizeof *l->numbers);
+		l->numbers[(*kept)++] = number;
 	}
-	return kept;
+	return rc < 0 ? rc : WR_OK;
 }
 
 int wr_history_remove_old(struct wr_blobs *blobs, uint64_t newest, uint32_t retain)
 {
 	struct list l = {NULL, 0, 0};
 	struct named named = {.blobs = blobs};
+	struct logs logs = {&named, 0};
+	uint32_t kept = 0;
 	int rc = list_all(blobs, &l);
-	uint32_t kept = rc == WR_OK ? sort_out(blobs, &l, newest, retain) : 0;
-	struct logs logs = {&named, kept ? l.numbers[0] : 0};
 
+	if (rc == WR_OK)
+		rc = sort_out(blobs, &l, newest, retain, &kept);
+	logs.complete = kept ? l.numbers[0] : 0;
 	wr_arena_init(&named.arena, &mem);
 	for (uint32_t i = 0; i < kept && rc == WR_OK; i++)
 		rc = keep_names_of(&named, l.numbers[i]);

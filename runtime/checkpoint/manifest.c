@@ -4,7 +4,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <inttypes.h>
 #include <string.h>
 #include "base/error.h"
 #include "checkpoint/block.h"

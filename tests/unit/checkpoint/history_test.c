@@ -262,6 +262,43 @@ static void a_log_belongs_to_the_checkpoints_that_name_it(void **state)
 	b->ops->free(b);
 }
 
+static struct wr_blobs_ops refusing; /* those of a table of blobs, but that one of its ids cannot be opened */
+static char refused[WR_HISTORY_ID];
+static int (*really_open)(struct wr_blobs *b, const char *id, struct wr_blob_view *out);
+
+static int open_or_refuse(struct wr_blobs *b, const char *id, struct wr_blob_view *out)
+{
+	if (!strcmp(id, refused))
+		return wr_error_set(WR_EFATAL, "cannot read %s: Too many open files", id);
+	return really_open(b, id, out);
+}
+
+static void a_checkpoint_that_cannot_be_looked_at_is_not_removed(void **state)
+{
+	struct wr_blobs *b = wr_blobs_memory();
+	const struct wr_blobs_ops *ops = b->ops;
+
+	(void)state;
+	for (uint64_t checkpoint = 2; checkpoint <= 4; checkpoint++)
+		write_checkpoint(b, checkpoint);
+	refusing = *ops;
+	really_open = ops->open;
+	refusing.open = open_or_refuse;
+	for (uint64_t checkpoint = 3; checkpoint <= 4; checkpoint++) {
+		wr_history_manifest_id(checkpoint, refused);
+		b->ops = &refusing;
+		assert_int_equal(wr_history_remove_old(b, 4, 2), WR_EFATAL);
+		b->ops = ops;
+		assert_int_equal(latest(b), 4);
+	}
+	assert_int_equal(wr_history_remove_old(b, 4, 2), WR_OK);
+	assert_int_equal(b->ops->remove(b, "chk-4/manifest"), WR_OK);
+	assert_int_equal(latest(b), 3);
+	assert_int_equal(b->ops->remove(b, "chk-3/manifest"), WR_OK);
+	assert_int_equal(latest(b), 0);
+	b->ops->free(b);
+}
+
 static void a_checkpoint_whose_log_is_missing_does_not_hold(void **state)
 {
 	struct wr_blobs *b = wr_blobs_memory();
@@ -326,6 +363,23 @@ static void one_of_a_newer_program_is_no_damage(void **state)
 	b->ops->free(b);
 }
 
+static void what_is_larger_than_a_block_is_an_error_and_not_written(void **state)
+{
+	struct wr_blobs *b = wr_blobs_memory();
+	struct wr_blob *blob = b->ops->begin(b, "chk-1/0-0.state");
+	struct wr_block_writer w;
+
+	(void)state;
+	wr_block_writer_init(&w, blob);
+	assert_int_equal(wr_block_put(&w, &(struct wr_block){WR_BLOCK_VALUES, 1, 7, NULL, WR_BLOCK_MAX + 1}),
+			 WR_EUSER);
+	assert_non_null(strstr(wr_error_text(), "a value of 268435457 bytes is too large"));
+	assert_int_equal(blob->bytes, 0);
+	wr_block_writer_deinit(&w);
+	blob->ops->discard(blob);
+	b->ops->free(b);
+}
+
 static void a_manifest_that_names_blobs_outside_of_its_folder_is_none(void **state)
 {
 	static const char *const ids[] = {"/etc/passwd", "../x", "chk-1/../../x", "chk-1/..",
@@ -357,8 +411,10 @@ int main(void)
 	    cmocka_unit_test(a_blob_that_is_cut_off_or_has_more_is_noticed),
 	    cmocka_unit_test(a_name_that_only_resembles_a_checkpoint_is_none),
 	    cmocka_unit_test(a_log_belongs_to_the_checkpoints_that_name_it),
+	    cmocka_unit_test(a_checkpoint_that_cannot_be_looked_at_is_not_removed),
 	    cmocka_unit_test(a_checkpoint_whose_log_is_missing_does_not_hold),
 	    cmocka_unit_test(one_of_a_newer_program_is_no_damage),
+	    cmocka_unit_test(what_is_larger_than_a_block_is_an_error_and_not_written),
 	    cmocka_unit_test(a_manifest_that_names_blobs_outside_of_its_folder_is_none),
 	};
 
