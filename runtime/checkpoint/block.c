@@ -93,7 +93,8 @@ int wr_block_put(struct wr_block_writer *w, const struct wr_block *b)
 
 	if (b->len > WR_BLOCK_MAX)
 		return wr_error_set(WR_EUSER,
-				    "a value of %" PRIu32 " bytes is too large for a checkpoint, which takes %d: "
+				    "a value of %" PRIu32
+				    " bytes is too large for a checkpoint, which takes %d: "
 				    "keep it in several",
 				    b->len, WR_BLOCK_MAX);
 	w->packed.len = 0;

@@ -4,13 +4,13 @@
  *
  *   none:         never
  *   fixed:        `delay` after each failure, `attempts` times in all (F4)
- *   exponential:  `delay` after the first, longer by half after each other one, at most WR_RESTART_MAX_NS, give
- *                 or take a tenth (F2); `attempts` times in a row
- *   rate:         `delay` after each failure, unless more than `attempts` lie within `interval` (F3)
+ *   exponential:  `delay` after the first, longer by half after each other one, at most WR_RESTART_MAX_NS,
+ * give or take a tenth (F2); `attempts` times in a row rate:         `delay` after each failure, unless more
+ * than `attempts` lie within `interval` (F3)
  *
- * A row of the exponential strategy is over, and the delay short again, when the job ran for `interval` since the
- * last restart and took a checkpoint meanwhile: a record on which the script fails whenever it comes again ends
- * the job, however long the way to it is.
+ * A row of the exponential strategy is over, and the delay short again, when the job ran for `interval` since
+ * the last restart and took a checkpoint meanwhile: a record on which the script fails whenever it comes
+ * again ends the job, however long the way to it is.
  */
 #pragma once
 #include <stdbool.h>

@@ -74,7 +74,9 @@ static int try_all(const struct addrinfo *list, int stop_fd, int *fd)
 		if (s < 0)
 			continue;
 		error = connect_one(s, a, stop_fd);
-		if (error == 0 && set_blocking(s) == 0) {
+		if (error == 0 && set_blocking(s) != 0)
+			error = errno;
+		if (error == 0) {
 			*fd = s;
 			return 0;
 		}

@@ -3,10 +3,12 @@
  * work and done on an I/O thread; what both touch is under `mutex`, held for a few
  * instructions only. One job is posted at a time: it writes all blocks that wait. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include "base/assert.h"
@@ -26,6 +28,7 @@ struct wr_outlet {
 	struct wr_ioqueue *queue;
 	struct wr_bytes *block; /* the stage's */
 	char text[256];		/* of the failure, set before `state` */
+	int stop_fd;		/* readable: a peer is no longer waited for; −1 = there is none */
 
 	pthread_mutex_t mutex;
 	pthread_cond_t idle;
@@ -62,21 +65,24 @@ static int write_failed(struct wr_outlet *o)
 			    o->options.name, strerror(errno));
 }
 
-/* Standard output may be a pipe or terminal that another process has made non-blocking. */
-static void await_room(int fd)
+/* A connection is not waited for in write(), since its peer may never read. Standard output may be a pipe or
+ * terminal that another process has made non-blocking. WR_END: stopped. */
+static int await_room(const struct wr_outlet *o)
 {
-	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	struct pollfd p[2] = {{.fd = o->options.fd, .events = POLLOUT}, {.fd = o->stop_fd, .events = POLLIN}};
 
-	poll(&p, 1, -1);
+	return poll(p, 2, -1) > 0 && p[1].revents ? WR_END : WR_OK;
 }
 
 static int write_all(struct wr_outlet *o, struct iovec *v, int count)
 {
-	while (count > 0) {
+	int rc = WR_OK;
+
+	while (count > 0 && rc == WR_OK) {
 		ssize_t n = WR_FAULT("file.write", &errno) ? -1 : writev(o->options.fd, v, count);
 
 		if (n < 0 && errno == EAGAIN)
-			await_room(o->options.fd);
+			rc = await_room(o);
 		else if (n < 0 && errno != EINTR)
 			return write_failed(o);
 		for (; n > 0 && count > 0; v++, count--) {
@@ -88,7 +94,7 @@ static int write_all(struct wr_outlet *o, struct iovec *v, int count)
 			n -= (ssize_t)v->iov_len;
 		}
 	}
-	return WR_OK;
+	return rc;
 }
 
 /* Writes the given blocks, whole lines: under the lock of a shared file nobody comes between. */
@@ -116,6 +122,16 @@ static int sync_file(struct wr_outlet *o)
 	return wr_error_set(WR_EFATAL, "cannot sync %s: %s", o->options.name, strerror(errno));
 }
 
+static int connect_it(struct wr_outlet *o)
+{
+	int rc = o->options.dial(o->options.dial_arg, o->stop_fd, &o->options.fd), flags;
+
+	if (rc != WR_OK)
+		return rc;
+	flags = fcntl(o->options.fd, F_GETFL);
+	return fcntl(o->options.fd, F_SETFL, flags | O_NONBLOCK) == 0 ? WR_OK : write_failed(o);
+}
+
 static int ready_to_write(struct wr_outlet *o)
 {
 	sigset_t pipe;
@@ -124,9 +140,7 @@ static int ready_to_write(struct wr_outlet *o)
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &pipe, NULL);
-	if (o->options.fd >= 0)
-		return WR_OK;
-	return o->options.dial(o->options.dial_arg, -1, &o->options.fd);
+	return o->options.fd >= 0 ? WR_OK : connect_it(o);
 }
 
 static uint32_t take_waiting(struct wr_outlet *o, struct wr_bytes **blocks, bool *draining)
@@ -202,8 +216,14 @@ struct wr_outlet *wr_outlet_new(const struct wr_outlet_options *options)
 
 	if (!o)
 		return NULL;
-	o->queue = wr_ioqueue_new(options->io);
+	o->stop_fd = options->dial ? eventfd(0, EFD_CLOEXEC) : -1;
+	if (options->dial && o->stop_fd < 0)
+		wr_error_set(WR_EFATAL, "cannot make an event descriptor: %s", strerror(errno));
+	else
+		o->queue = wr_ioqueue_new(options->io);
 	if (!o->queue) {
+		if (o->stop_fd >= 0)
+			close(o->stop_fd);
 		wr_free(&outlet_mem, o);
 		return NULL;
 	}
@@ -223,12 +243,16 @@ void wr_outlet_free(struct wr_outlet *o)
 	pthread_mutex_lock(&o->mutex);
 	o->waiting_count = 0;
 	o->draining = false;
+	if (o->stop_fd >= 0)
+		eventfd_write(o->stop_fd, 1);
 	while (o->running)
 		pthread_cond_wait(&o->idle, &o->mutex);
 	pthread_mutex_unlock(&o->mutex);
 	wr_ioqueue_free(o->queue);
 	if (o->options.close && o->options.fd >= 0)
 		close(o->options.fd);
+	if (o->stop_fd >= 0)
+		close(o->stop_fd);
 	for (uint32_t i = 0; i <= BLOCKS_MAX; i++)
 		wr_bytes_deinit(&o->blocks[i]);
 	pthread_cond_destroy(&o->idle);
@@ -279,6 +303,7 @@ int wr_outlet_flush(struct wr_outlet *o)
 	WR_ASSERT(o->waiting_count <= BLOCKS_MAX);
 	o->waiting[o->waiting_count++] = o->block;
 	o->block = NULL;
+	o->drained = false;
 	start_job(o);
 	state = o->state;
 	pthread_mutex_unlock(&o->mutex);

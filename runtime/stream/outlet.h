@@ -18,7 +18,8 @@ struct wr_outlet_options {
 	struct wr_notify wake; /* fired when a paused stage may go on */
 	const char *name;      /* for messages; borrowed */
 	int fd;		       /* −1: `dial` gives it */
-	/* On the I/O thread, may block (stop_fd: −1). WR_OK or error set; the fd is then ours. */
+	/* On the I/O thread, may block until `stop_fd` becomes readable. WR_OK, and the fd is ours; WR_END:
+	 * stopped; or the error. */
 	int (*dial)(const void *arg, int stop_fd, int *fd);
 	const void *dial_arg;
 	bool close; /* the fd is ours */
@@ -30,7 +31,7 @@ struct wr_outlet_options {
 struct wr_outlet;
 /* Copies the options. NULL with the error set; then the fd is still the caller's. */
 struct wr_outlet *wr_outlet_new(const struct wr_outlet_options *o);
-/* Waits for the write under way; what was not drained is lost. */
+/* Waits for the write under way, but for no peer; what was not drained is lost. */
 void wr_outlet_free(struct wr_outlet *o);
 
 /* The block to append whole lines to. WR_OK; WR_AGAIN: too many are on their way, `wake` fires later;

@@ -386,6 +386,37 @@ static void *drain_run(void *arg)
 	return NULL;
 }
 
+/* A job that was about to stop goes on where its checkpoint failed. */
+static void test_what_comes_behind_a_drain_that_was_given_up_is_waited_for(void **state)
+{
+	struct drain d = {.fd = stdout_pipe()};
+	struct stand *st = sink("print", 0, 1, "raw");
+	struct wr_thread reader = {0};
+	char line[100001];
+	int rc;
+
+	(void)state;
+	memset(line, 'x', sizeof line - 1);
+	line[sizeof line - 1] = 0;
+	assert_int_equal(stand_open(st), WR_OK);
+	put_scalar(st, WR_INSERT, "first");
+	assert_int_equal(write_rows(st), WR_OK);
+	assert_int_equal(st->stage.ops->flush(&st->stage), WR_AGAIN);
+	wait_woken();
+	put_scalar(st, WR_INSERT, line); /* more than a pipe takes */
+	assert_int_equal(write_rows(st), WR_OK);
+	rc = st->stage.ops->flush(&st->stage);
+	assert_int_equal(wr_thread_start(&reader, "reader", -1, drain_run, &d), WR_OK);
+	finish(st);
+	stand_free(st);
+	stdout_back();
+	wr_thread_join(&reader);
+	close(d.fd);
+	assert_int_equal(rc, WR_AGAIN);
+	assert_int_equal(d.text.len, strlen("first\n") + sizeof line);
+	wr_bytes_deinit(&d.text);
+}
+
 /* `flags` of the pipe: as it is, or non-blocking. */
 static void full_pipe_pauses(int flags)
 {
@@ -573,6 +604,42 @@ static void test_a_server_that_is_not_there_is_an_error(void **state)
 	stand_free(st);
 }
 
+static void test_a_sink_that_waits_for_its_server_can_be_stopped(void **state)
+{
+	double port;
+	int fd = listener(&port);
+	struct stand *st = sink("tcp_sink", 0, 1, "json");
+
+	(void)state;
+	close(fd);
+	stand_options(st, "s:host", "127.0.0.1", "n:port", port, "n:retries", -1.0, NULL);
+	assert_int_equal(stand_open(st), WR_OK);
+	put(st, WR_INSERT, 1, "x");
+	assert_int_equal(write_rows(st), WR_OK);
+	assert_int_equal(st->stage.ops->end(&st->stage), WR_AGAIN);
+	stand_free(st);
+}
+
+static void test_a_sink_whose_server_does_not_read_can_be_stopped(void **state)
+{
+	double port;
+	int fd = listener(&port), rc = WR_OK;
+	struct stand *st = sink("tcp_sink", 0, 1, "raw");
+	struct wr_rows rows;
+
+	(void)state;
+	stand_options(st, "s:host", "127.0.0.1", "n:port", port, NULL);
+	assert_int_equal(stand_open(st), WR_OK);
+	for (int i = 0; i < 1000000; i++)
+		put_scalar(st, WR_INSERT, "a line that is written and never read");
+	rows = (struct wr_rows){st->buffer, st->out.p, 0, 0};
+	while (rc == WR_OK && rows.p < rows.end)
+		rc = st->stage.ops->rows(&st->stage, &rows);
+	assert_int_equal(rc, WR_AGAIN);
+	stand_free(st);
+	close(fd);
+}
+
 /* Runs a source to its end, waiting where it has nothing. */
 static int run_source(struct stand *st)
 {
@@ -713,12 +780,15 @@ int main(void)
 	    SINK_TEST(test_a_write_or_sync_that_fails_is_an_error_of_the_job),
 	    SINK_TEST(test_collected_rows_are_taken_by_name),
 	    SINK_TEST(test_sinks_survive_refused_memory),
+	    SINK_TEST(test_what_comes_behind_a_drain_that_was_given_up_is_waited_for),
 	    SINK_TEST(test_a_pipe_that_is_full_pauses_and_loses_nothing),
 	    SINK_TEST(test_so_does_one_that_somebody_made_non_blocking),
 	    SINK_TEST(test_a_pipe_that_nobody_reads_ends_without_an_error),
 	    SINK_TEST(test_lines_of_several_subtasks_stay_whole),
 	    SINK_TEST(test_lines_go_to_a_server),
 	    SINK_TEST(test_a_server_that_is_not_there_is_an_error),
+	    SINK_TEST(test_a_sink_that_waits_for_its_server_can_be_stopped),
+	    SINK_TEST(test_a_sink_whose_server_does_not_read_can_be_stopped),
 	    SINK_TEST(test_lines_come_from_a_server),
 	    SINK_TEST(test_other_subtasks_of_a_stream_end_at_once),
 	    SINK_TEST(test_a_source_whose_server_is_not_there_fails),
