@@ -261,13 +261,14 @@ static int at_end(struct wr_intake *in)
 {
 	struct wr_scan *scan = &in->scan;
 	uint64_t size = scan->start_offset + (uint64_t)(scan->end - scan->start);
+	uint64_t was = in->pass ? size + in->pass : scan->stop;
 
-	if (scan->stop == UINT64_MAX || size >= scan->stop)
+	if (was == UINT64_MAX || size >= was)
 		return WR_END;
 	return damaged(in,
 		       wr_error_set(WR_EUSER,
 				    "the file has become shorter: %" PRIu64 " of %" PRIu64 " bytes are left",
-				    size, scan->stop));
+				    size, was));
 }
 
 static int step(struct wr_intake *in)

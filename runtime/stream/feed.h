@@ -18,7 +18,7 @@ struct wr_feed {
 };
 
 /* A regular file from byte `from` on; `unpack`: gzip and zstd are unpacked if their magic bytes stand
- * there. NULL with the error set. */
+ * there. NULL with the error set: WR_EUSER if it cannot be read, or ends before `from`. */
 struct wr_feed *wr_file_feed_open(const char *path, uint64_t from, bool unpack);
 /* Would it be unpacked? False for a file that cannot be read, too. */
 bool wr_file_is_packed(const char *path);

@@ -4,7 +4,9 @@
  * read ahead; an I/O thread would cost a hand-over and a copy for each block. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/error.h"
 #include "base/fault.h"
@@ -59,14 +61,30 @@ struct wr_feed *wr_file_feed_new(int fd, bool unpack)
 	return &f->feed;
 }
 
+/* To byte `from`, which has to be there: what was there once was read. */
+static int go_to(int fd, uint64_t from)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0 || lseek(fd, (off_t)from, SEEK_SET) < 0)
+		return wr_error_set(WR_EUSER, "cannot open: %s", strerror(errno));
+	if (S_ISREG(st.st_mode) && (uint64_t)st.st_size < from)
+		return wr_error_set(WR_EUSER,
+				    "the file has become shorter: %" PRIu64 " of %" PRIu64 " bytes are left",
+				    (uint64_t)st.st_size, from);
+	return WR_OK;
+}
+
 struct wr_feed *wr_file_feed_open(const char *path, uint64_t from, bool unpack)
 {
 	int fd = WR_FAULT("file.open", &errno) ? -1 : open(path, O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0 || (from > 0 && lseek(fd, (off_t)from, SEEK_SET) < 0)) {
+	if (fd < 0) {
 		wr_error_set(WR_EUSER, "cannot open: %s", strerror(errno));
-		if (fd >= 0)
-			close(fd);
+		return NULL;
+	}
+	if (from > 0 && go_to(fd, from) != WR_OK) {
+		close(fd);
 		return NULL;
 	}
 	return wr_file_feed_new(fd, unpack);

@@ -5,10 +5,12 @@
 #include <zlib.h>
 #include <zstd.h>
 #include "base/fault.h"
+#include "connect/split.h"
 #include "unit/connect/crew.h"
 
 static double split_size, line_max, lanes;
 static const char *pattern, *compression;
+static struct wr_mem mem = WR_MEM_INIT("test");
 
 static void lines_options(struct stand *st)
 {
@@ -493,6 +495,61 @@ static void test_a_file_that_became_shorter_is_told(void **state)
 	crew_done(c);
 }
 
+/* A reader that goes on behind byte `offset` of a.txt, as the splits of a checkpoint say. */
+static struct crew *gone_on(uint64_t offset)
+{
+	struct crew *c = lines_crew(1, WR_ON_ERROR_SKIP);
+	struct wr_split split = {0, in_folder("a.txt"), 0, UINT64_MAX};
+	struct wr_bytes bytes = WR_BYTES_EMPTY;
+	struct wr_value saved;
+	struct wr_arena arena;
+	struct wr_reader r;
+
+	wr_value_put_list(&bytes, 1);
+	wr_value_put_record(&bytes, 2);
+	wr_value_put_name(&bytes, "at");
+	wr_value_put_record(&bytes, 1);
+	wr_value_put_name(&bytes, "offset");
+	wr_value_put_i64(&bytes, (int64_t)offset);
+	wr_value_put_name(&bytes, "split");
+	wr_split_put(&bytes, &split);
+	wr_arena_init(&arena, &mem);
+	r = wr_reader_of(bytes.data, bytes.len);
+	assert_int_equal(wr_value_parse(&r, &arena, &saved), WR_OK);
+	assert_int_equal(
+	    c->stands[0]->stage.ops->restore(
+		&c->stands[0]->stage, &(struct wr_saved_state){1, 1, &(struct wr_saved_part){0, &saved}}),
+	    WR_OK);
+	wr_arena_deinit(&arena);
+	wr_bytes_deinit(&bytes);
+	return c;
+}
+
+static void gone_on_gives(uint64_t offset, uint64_t rows, uint64_t bad)
+{
+	struct crew *c = gone_on(offset);
+
+	assert_int_equal(crew_run(c), WR_AGAIN); /* nobody says that there are no more splits */
+	assert_int_equal(c->stands[0]->out.rows, rows);
+	assert_int_equal(crew_skipped(c), bad);
+	crew_done(c);
+}
+
+static void test_a_file_that_is_shorter_than_what_was_read_of_it_is_told(void **state)
+{
+	uint8_t bytes[1000];
+
+	(void)state;
+	file_text("a.txt", "one\ntwo\n");
+	gone_on_gives(4, 1, 0);
+	gone_on_gives(8, 0, 0);
+	gone_on_gives(9, 0, 1);
+	file_write("a.txt", bytes, gzip("one\ntwo\n", bytes, sizeof bytes));
+	gone_on_gives(4, 1, 0);
+	gone_on_gives(8, 0, 0);
+	gone_on_gives(9, 0, 1);
+}
+
 static void test_no_file_is_an_error_of_the_source(void **state)
 {
 	struct crew *c;
@@ -628,6 +685,7 @@ int main(void)
 	    FILES_TEST(test_packed_files_are_read_as_they_are_when_asked),
 	    FILES_TEST(test_a_file_that_vanished_is_told_and_the_others_are_read),
 	    FILES_TEST(test_a_file_that_became_shorter_is_told),
+	    FILES_TEST(test_a_file_that_is_shorter_than_what_was_read_of_it_is_told),
 	    FILES_TEST(test_no_file_is_an_error_of_the_source),
 	    FILES_TEST(test_a_folder_stands_for_its_files_but_hidden_ones),
 	    FILES_TEST(test_a_read_that_fails_is_told_and_the_other_files_are_read),
