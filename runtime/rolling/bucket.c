@@ -6,7 +6,7 @@
 #include <time.h>
 #include "base/error.h"
 
-enum { PIECES_MAX = 64, NAME_MAX_BYTES = 200 };
+enum { PIECES_MAX = 64, LEVEL_MAX = 255 /* bytes that file systems take for one name */ };
 
 enum kind { TEXT, TIME, FIELD, GIVEN };
 
@@ -91,12 +91,11 @@ void wr_bucket_free(struct wr_bucket *b)
 
 /* ---- pieces ---- */
 
-static int put_time(struct wr_bucket *b, const struct piece *p)
+static void put_time(struct wr_bucket *b, const struct piece *p)
 {
 	char text[64];
 
 	wr_bytes_put(&b->text, text, strftime(text, sizeof text, p->text.p, &b->now));
-	return WR_OK;
 }
 
 static bool is_plain(uint8_t c, bool first)
@@ -105,21 +104,16 @@ static bool is_plain(uint8_t c, bool first)
 	       c != '*' && c != '?' && c != ':' && c != '<' && c != '>' && c != '|' && (c != '.' || !first);
 }
 
-static int put_name(struct wr_bucket *b, const uint8_t *p, size_t len)
+static void put_name(struct wr_bucket *b, const uint8_t *p, size_t len)
 {
-	size_t before = b->text.len;
-
 	for (size_t i = 0; i < len; i++)
 		if (is_plain(p[i], i == 0))
 			wr_bytes_put_u8(&b->text, p[i]);
 		else
 			wr_bytes_printf(&b->text, "%%%02X", p[i]);
-	if (b->text.len - before > NAME_MAX_BYTES)
-		return wr_error_set(WR_EUSER, "its bucket has a name of more than %d bytes", NAME_MAX_BYTES);
-	return WR_OK;
 }
 
-static int put_field(struct wr_bucket *b, const struct piece *p, const struct wr_elem *row)
+static void put_field(struct wr_bucket *b, const struct piece *p, const struct wr_elem *row)
 {
 	struct wr_cell cell = wr_row_lookup(row, p->text.p, p->text.len);
 
@@ -128,7 +122,7 @@ static int put_field(struct wr_bucket *b, const struct piece *p, const struct wr
 		wr_cell_text(&cell, &b->cell);
 	if (!b->cell.len)
 		wr_bytes_put(&b->text, "__missing__", 11);
-	return put_name(b, b->cell.data, b->cell.len);
+	put_name(b, b->cell.data, b->cell.len);
 }
 
 /* Each level is a name that does not begin with a dot: nothing hidden, and no way up. */
@@ -141,7 +135,7 @@ static int check_levels(const uint8_t *p, size_t len)
 			return wr_error_set(WR_EUSER, "its bucket has a control character");
 		if (i < len && p[i] != '/')
 			continue;
-		if (i == start || p[start] == '.' || i - start > NAME_MAX_BYTES)
+		if (i == start || p[start] == '.')
 			return wr_error_set(WR_EUSER,
 					    "its bucket \"%.*s\" is no path of names such as a/b, below the "
 					    "sink's folder",
@@ -183,6 +177,25 @@ static int set_time(struct wr_bucket *b, int64_t ms, bool *same)
 	return WR_OK;
 }
 
+/* What no file system takes is refused here, where it is one record's, and not when a file is to be finished.
+ */
+static int check_lengths(const struct wr_bytes *path)
+{
+	size_t start = 0;
+
+	if (path->len > WR_BUCKET_MAX)
+		return wr_error_set(WR_EUSER, "its bucket has more than %d bytes", WR_BUCKET_MAX);
+	for (size_t i = 0; i <= path->len; i++) {
+		if (i < path->len && path->data[i] != '/')
+			continue;
+		if (i - start > LEVEL_MAX)
+			return wr_error_set(WR_EUSER, "its bucket has a name of more than %d bytes",
+					    LEVEL_MAX);
+		start = i + 1;
+	}
+	return WR_OK;
+}
+
 static int put_pieces(struct wr_bucket *b, const struct wr_elem *row)
 {
 	int rc = WR_OK;
@@ -196,19 +209,19 @@ static int put_pieces(struct wr_bucket *b, const struct wr_elem *row)
 			wr_bytes_put(&b->text, p->text.p, p->text.len);
 			break;
 		case TIME:
-			rc = put_time(b, p);
+			put_time(b, p);
 			break;
 		case FIELD:
-			rc = put_field(b, p, row);
+			put_field(b, p, row);
 			break;
 		case GIVEN:
 			rc = put_given(b, p, row);
 			break;
 		}
 	}
-	if (rc == WR_OK && b->text.len > WR_BUCKET_MAX)
-		rc = wr_error_set(WR_EUSER, "its bucket has more than %d bytes", WR_BUCKET_MAX);
-	return rc == WR_OK ? wr_bytes_status(&b->text) : rc;
+	if (rc == WR_OK)
+		rc = wr_bytes_status(&b->text);
+	return rc == WR_OK ? check_lengths(&b->text) : rc;
 }
 
 int wr_bucket_of(struct wr_bucket *b, const struct wr_elem *row, int64_t now_ms, struct wr_str *out)
@@ -226,8 +239,10 @@ int wr_bucket_of(struct wr_bucket *b, const struct wr_elem *row, int64_t now_ms,
 	}
 	if (rc == WR_OK && !same)
 		rc = put_pieces(b, row);
-	if (rc != WR_OK)
+	if (rc != WR_OK) {
 		b->ready = false;
+		b->text.len = 0;
+	}
 	*out = (struct wr_str){(const char *)b->text.data, (uint32_t)b->text.len};
 	return rc;
 }

@@ -50,9 +50,14 @@ static int sync_folder(const char *path)
 /* Makes `path`, whose parent is there, unless it is; and its name is on the disk. */
 static int make_folder(char *path)
 {
-	char *slash = strrchr(path, '/');
-	int made = WR_FAULT("rolling.folder", &errno) ? -1 : mkdir(path, 0777), rc;
+	size_t len = strlen(path);
+	char *slash;
+	int made, rc;
 
+	while (len > 1 && path[len - 1] == '/')
+		path[--len] = 0;
+	slash = strrchr(path, '/');
+	made = WR_FAULT("rolling.folder", &errno) ? -1 : mkdir(path, 0777);
 	if (made != 0)
 		return errno == EEXIST ? WR_OK : failed("make", path);
 	if (!slash)

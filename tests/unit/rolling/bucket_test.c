@@ -127,12 +127,42 @@ static void a_value_is_one_name_whatever_it_is(void **state)
 	expect(b, row_of("../up", 0), 0, "k=%2E.%2Fup/z");
 	expect(b, row_of("50% a\n", 0), 0, "k=50%25%20a%0A/z");
 	expect(b, row_of("", 0), 0, "k=__missing__/z");
-	memset(name, 'n', 201);
-	refuse(b, row_of(name, 0), "a name of more than 200 bytes");
+	memset(name, 'n', 254);
+	refuse(b, row_of(name, 0), "a name of more than 255 bytes");
 	expect(b, row_of("good", 0), 0, "k=good/z");
 	wr_bucket_free(b);
 	b = bucket_of(&o, "event", "field", "other", NULL);
 	expect(b, row_of("x", 0), 0, "__missing__");
+	wr_bucket_free(b);
+}
+
+static void a_name_is_no_longer_than_file_systems_take(void **state)
+{
+	struct options o = {0};
+	char half[201] = "", level[257] = "", path[1100] = {0};
+	struct wr_bucket *b = bucket_of(&o, "event", "field", "k", "text", "_", "field", "k", NULL);
+
+	(void)state;
+	memset(half, 'n', 128);
+	refuse(b, row_of(half, 0), "a name of more than 255 bytes");
+	half[127] = 0;
+	snprintf(path, sizeof path, "%s_%s", half, half);
+	expect(b, row_of(half, 0), 0, path);
+	wr_bucket_free(b);
+	memset(level, 'n', 256);
+	b = bucket_of(&o, "event", "text", level, NULL);
+	for (int i = 0; i < 3; i++)
+		refuse(b, row_of("x", 0), "a name of more than 255 bytes");
+	wr_bucket_free(b);
+	for (int i = 0; i < 1025; i++)
+		path[i] = i % 2 ? '/' : 'a';
+	b = bucket_of(&o, "event", "text", path, NULL);
+	for (int i = 0; i < 3; i++)
+		refuse(b, row_of("x", 0), "its bucket has more than 1024 bytes");
+	wr_bucket_free(b);
+	b = bucket_of(&o, "event", "given", "k", NULL);
+	refuse(b, row_of(level, 0), "a name of more than 255 bytes");
+	expect(b, row_of(level + 1, 0), 0, level + 1);
 	wr_bucket_free(b);
 }
 
@@ -169,6 +199,7 @@ int main(void)
 	    cmocka_unit_test(times_of_any_order_give_what_strftime_gives),
 	    cmocka_unit_test(the_clock_counts_where_it_is_asked_for),
 	    cmocka_unit_test(a_value_is_one_name_whatever_it_is),
+	    cmocka_unit_test(a_name_is_no_longer_than_file_systems_take),
 	    cmocka_unit_test(a_path_that_was_given_stays_below_the_sink),
 	    cmocka_unit_test(a_record_without_a_time_has_no_bucket_of_it),
 	};
