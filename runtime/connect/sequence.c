@@ -64,9 +64,12 @@ static int sequence_open(struct wr_stage *s)
 	return q->shape ? WR_OK : wr_error_code();
 }
 
+/* UINT64_MAX: never, as far as clocks go. */
 static uint64_t due_ns(const struct sequence *q, uint64_t i)
 {
-	return q->start_ns + (uint64_t)((double)(i - q->first) * q->ns_each);
+	double ns = i == q->first ? 0 : (double)(i - q->first) * q->ns_each;
+
+	return ns < 0x1p62 ? q->start_ns + (uint64_t)ns : UINT64_MAX;
 }
 
 static uint64_t least(uint64_t a, uint64_t b)

@@ -139,6 +139,12 @@ int wr_watch_add(struct wr_watch *w, const char *pattern)
 	p->descriptor = -1;
 	if (place_split(p, pattern) != WR_OK)
 		return WR_EFATAL;
+	if (strchr(p->name, '{') && strchr(p->name, '}'))
+		return wr_error_set(
+		    WR_EUSER,
+		    "cannot watch '%s': a folder is watched by the wildcards *, ? and [, so give a "
+		    "path for each of the alternatives in braces",
+		    pattern);
 	if (stat(p->folder, &st) != 0 || !S_ISDIR(st.st_mode))
 		return wr_error_set(WR_EUSER, "cannot watch '%s': there is no folder %s", pattern, p->folder);
 	if (w->inotify >= 0)
@@ -235,6 +241,10 @@ static int take(struct wr_watch *w, struct file *f, const char *path, uint64_t s
 
 	if (f->state == TAKEN)
 		return WR_OK;
+	if (size == 0) {
+		f->state = SEEN;
+		return WR_OK;
+	}
 	if (w->fresh_count == w->fresh_size) {
 		size_t more = w->fresh_size ? 2 * w->fresh_size : 64;
 		struct fresh *fresh = wr_realloc(&watch_mem, w->fresh, more * sizeof *fresh);

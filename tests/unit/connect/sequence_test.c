@@ -71,6 +71,23 @@ static void test_a_rate_emits_each_number_when_it_is_due(void **state)
 	stand_free(st);
 }
 
+static void test_a_rate_may_be_as_low_as_a_number_can_be(void **state)
+{
+	const double rates[] = {1e-9, 1e-300, 5e-324};
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct stand *st = stand_new("sequence", 0, 1);
+
+		stand_options(st, "n:rate", rates[i], NULL);
+		assert_int_equal(stand_open(st), WR_OK);
+		assert_int_equal(stand_run(st), WR_AGAIN);
+		assert_string_equal(stand_text(st), "0\n");
+		assert_true(st->stage.wake_ns > wr_clock_ns(&st->clock) + UINT64_C(1000000000000000000) - 1);
+		stand_free(st);
+	}
+}
+
 static void test_a_source_that_was_held_up_catches_up(void **state)
 {
 	struct stand *st = stand_new("sequence", 0, 1);
@@ -96,6 +113,7 @@ int main(void)
 	    cmocka_unit_test(test_subtasks_share_the_numbers),
 	    cmocka_unit_test(test_an_empty_range_ends_at_once),
 	    cmocka_unit_test(test_a_rate_emits_each_number_when_it_is_due),
+	    cmocka_unit_test(test_a_rate_may_be_as_low_as_a_number_can_be),
 	    cmocka_unit_test(test_a_source_that_was_held_up_catches_up),
 	};
 

@@ -100,6 +100,36 @@ static void test_a_file_that_is_renamed_or_appended_to_is_not_told_again(void **
 	wr_watch_free(w);
 }
 
+/* Made first, as touch does, and written to later. */
+static void test_an_empty_file_is_told_when_there_is_something_in_it(void **state)
+{
+	for (int scan_only = 0; scan_only < 2; scan_only++) {
+		struct wr_watch *w;
+
+		(void)state;
+		w = watch("");
+		if (scan_only)
+			wr_watch_scan_only(w);
+		file_text("a", "");
+		assert_string_equal(look(w, 60), "");
+		file_text("a", "one");
+		assert_string_equal(look(w, 60), "a:3 ");
+		assert_string_equal(look(w, 60), "");
+		wr_watch_free(w);
+		unlink(in_folder("a"));
+	}
+}
+
+static void test_alternatives_in_braces_are_refused(void **state)
+{
+	struct wr_watch *w = wr_watch_new(1000);
+
+	(void)state;
+	assert_int_equal(wr_watch_add(w, in_folder("*.{json,csv}")), WR_EUSER);
+	assert_non_null(strstr(wr_error_text(), "a path for each of the alternatives"));
+	wr_watch_free(w);
+}
+
 static void test_a_file_that_is_gone_is_forgotten(void **state)
 {
 	struct wr_watch *w;
@@ -194,7 +224,7 @@ static void test_many_files_are_each_told_once(void **state)
 	w = watch("");
 	for (int i = 0; i < 300; i++) {
 		snprintf(name, sizeof name, "%03d", i);
-		file_text(name, "");
+		file_text(name, "x");
 		if (i % 100 == 99)
 			for (const char *p = look(w, 25); (p = strchr(p, ' ')); p++)
 				count++;
@@ -235,7 +265,7 @@ static void test_a_watch_survives_refused_memory(void **state)
 	(void)state;
 	for (int i = 0; i < 100; i++) {
 		snprintf(name, sizeof name, "%03d", i);
-		file_text(name, "");
+		file_text(name, "x");
 	}
 	for (int64_t n = 1; n < 200 && !complete; n++) {
 		struct wr_watch *w;
@@ -255,7 +285,7 @@ static void test_a_watch_survives_refused_memory(void **state)
 		wr_watch_free(w);
 	}
 	assert_true(complete);
-	assert_non_null(strstr(told, "099:0"));
+	assert_non_null(strstr(told, "099:1"));
 }
 
 #define WATCH_TEST(f) cmocka_unit_test_setup_teardown(f, folder_make, folder_remove)
@@ -267,6 +297,8 @@ int main(void)
 	    WATCH_TEST(test_a_file_is_told_when_its_writer_closes_it),
 	    WATCH_TEST(test_a_file_is_told_when_it_is_moved_in),
 	    WATCH_TEST(test_a_file_that_is_renamed_or_appended_to_is_not_told_again),
+	    WATCH_TEST(test_an_empty_file_is_told_when_there_is_something_in_it),
+	    WATCH_TEST(test_alternatives_in_braces_are_refused),
 	    WATCH_TEST(test_a_file_that_is_gone_is_forgotten),
 	    WATCH_TEST(test_a_file_that_takes_the_place_of_another_is_told),
 	    WATCH_TEST(test_without_inotify_scans_find_what_no_longer_changes),
