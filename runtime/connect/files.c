@@ -11,6 +11,8 @@
  *
  *   split:  queued ──a lane is free──▶ read (or held) ──its end──▶ done
  */
+#include <inttypes.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include "base/assert.h"
 #include "connect/connect.h"
@@ -157,6 +159,24 @@ static int64_t time_of(const struct files *f, const char *path)
 	return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
 }
 
+/* Under a name of its own, by which its watermark is found again (K24). */
+static int announce(struct wr_stage *s, const struct lane *l)
+{
+	const struct wr_split *split = &l->at->split;
+	struct wr_bytes name = WR_BYTES_EMPTY;
+	int rc;
+
+	if (split->to == UINT64_MAX && !split->from)
+		return wr_stage_emit_split(s, WR_SPLIT_BEGIN, l->number, split->path);
+	wr_bytes_printf(&name, "%s, byte %" PRIu64, split->path, split->from);
+	wr_bytes_put_u8(&name, 0);
+	rc = wr_bytes_status(&name);
+	if (rc == WR_OK)
+		rc = wr_stage_emit_split(s, WR_SPLIT_BEGIN, l->number, (const char *)name.data);
+	wr_bytes_deinit(&name);
+	return rc;
+}
+
 /* Puts the next split into a free lane. */
 static int begin(struct wr_stage *s, struct files *f, struct lane *l)
 {
@@ -169,7 +189,7 @@ static int begin(struct wr_stage *s, struct files *f, struct lane *l)
 	l->at = queued_take(f);
 	l->number = ++f->numbers;
 	split = &l->at->split;
-	rc = wr_stage_emit_split(s, WR_SPLIT_BEGIN, l->number, split->path);
+	rc = announce(s, l);
 	if (rc != WR_OK)
 		return rc;
 	f->turn = (uint32_t)(l - f->lanes);
@@ -331,21 +351,56 @@ static int restore_split(struct files *f, const struct wr_value *saved)
 	return wr_split_of(wr_value_get(copy, "split"), &q->split);
 }
 
+/* In the order of discovery, 0 where the split is malformed. */
+static int64_t id_of(const struct wr_value *saved)
+{
+	const struct wr_value *split = saved->tag == WR_V_RECORD ? wr_value_get(saved, "split") : NULL;
+
+	return split && split->tag == WR_V_RECORD ? wr_value_int(split, "id", 0) : 0;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	int64_t x = id_of(*(const struct wr_value *const *)a), y = id_of(*(const struct wr_value *const *)b);
+
+	return (x > y) - (x < y);
+}
+
+/* The splits of all parts, sorted: a subtask that reads those of several must not read a later one first, or
+ * the watermark would be ahead of the earlier one's records (K24). */
+static int all_splits(const struct wr_saved_state *saved, const struct wr_value **list, uint32_t *count)
+{
+	*count = 0;
+	for (uint32_t i = 0; i < saved->count; i++) {
+		const struct wr_value *part = saved->parts[i].value;
+
+		if (part->tag != WR_V_LIST)
+			return wr_error_set(WR_EUSER, "the saved splits are malformed");
+		for (uint32_t k = 0; k < part->count; k++, ++*count)
+			if (list)
+				list[*count] = &part->items[k];
+	}
+	return WR_OK;
+}
+
 static int files_restore(struct wr_stage *s, const struct wr_saved_state *saved)
 {
 	bool own = saved->parallelism == s->env->parallelism;
-	uint32_t number = 0;
-	int rc = WR_OK;
+	const struct wr_value **list = NULL;
+	uint32_t count;
+	int rc = all_splits(saved, NULL, &count);
 
-	for (uint32_t i = 0; i < saved->count; i++) {
-		const struct wr_value *list = saved->parts[i].value;
-
-		if (list->tag != WR_V_LIST)
-			return wr_error_set(WR_EUSER, "the saved splits are malformed");
-		for (uint32_t k = 0; k < list->count && rc == WR_OK; k++, number++)
-			if (own || number % s->env->parallelism == s->env->subtask)
-				rc = restore_split(s->state, &list->items[k]);
-	}
+	if (rc != WR_OK || !count)
+		return rc;
+	list = wr_alloc(&files_mem, count * sizeof(void *));
+	if (!list)
+		return WR_EFATAL;
+	all_splits(saved, list, &count);
+	qsort(list, count, sizeof(void *), by_id);
+	for (uint32_t i = 0; i < count && rc == WR_OK; i++)
+		if (own || i % s->env->parallelism == s->env->subtask)
+			rc = restore_split(s->state, list[i]);
+	wr_free(&files_mem, list);
 	return rc;
 }
 

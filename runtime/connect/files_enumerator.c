@@ -240,10 +240,12 @@ static int enumerator_restore(struct wr_enumerator *base, const struct wr_value 
 		struct wr_split split;
 
 		rc = wr_split_of(&splits->items[i], &split);
-		if (rc == WR_OK)
-			rc = add_split(e, split.path, split.from, split.to);
+		if (rc != WR_OK)
+			break;
+		e->next_id = split.id;
+		rc = add_split(e, split.path, split.from, split.to);
 	}
-	e->next_id = (uint64_t)wr_value_int(saved, "next_id", 0) + e->next_id;
+	e->next_id = (uint64_t)wr_value_int(saved, "next_id", 0);
 	e->complete = e->known = wr_value_bool(saved, "complete", false);
 	return rc == WR_OK ? wr_discovery_restore(e->discovery, taken) : rc;
 }

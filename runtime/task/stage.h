@@ -252,7 +252,8 @@ int wr_stage_emit_idle(struct wr_stage *s, bool idle);
  * WR_OK or WR_EFATAL. */
 int wr_stage_mail(struct wr_stage *s, uint32_t type, const void *payload, uint32_t len);
 /* A source says where it is in its splits; heard by the stages behind it in its chain, never by others.
- * `number` counts splits up from 1 in this subtask; copies `name` (of BEGIN, for people). */
+ * `number` counts splits up from 1 in this subtask; copies `name` (of BEGIN, for people, and what stages keep
+ * of a split is found by it in a checkpoint: no two splits of a source have the same). */
 int wr_stage_emit_split(struct wr_stage *s, enum wr_split_word word, uint32_t number, const char *name);
 /* Bids the source of this chain be still, as a whole (number 0) or with one split, or go on. */
 void wr_stage_hold(struct wr_stage *s, uint32_t number, bool held);

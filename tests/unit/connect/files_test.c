@@ -190,6 +190,74 @@ static void test_splits_are_told_where_their_rows_are(void **state)
 	crew_done(c);
 }
 
+static void test_splits_of_one_file_have_names_of_their_own(void **state)
+{
+	struct crew *c;
+
+	(void)state;
+	split_size = 4;
+	file_text("a.txt", "1\n2\n3\n4\n5\n");
+	c = lines_crew(1, WR_ON_ERROR_FAIL);
+	assert_int_equal(crew_look(c), WR_OK);
+	assert_int_equal(crew_run(c), WR_END);
+	assert_string_equal(splits_of(c->stands[0]),
+			    "begin 1 a.txt, byte 0, end 1, begin 2 a.txt, byte 4, end 2, "
+			    "begin 3 a.txt, byte 8, end 3, ");
+	crew_done(c);
+}
+
+/* What a reader saves that has not begun these files yet. */
+static void saved_splits(struct wr_bytes *out, const char *names, uint64_t id)
+{
+	uint32_t count = (uint32_t)strlen(names);
+
+	wr_value_put_list(out, count);
+	for (uint32_t i = 0; i < count; i++) {
+		char name[] = {names[i], '.', 't', 'x', 't', 0};
+		struct wr_split split = {id + i, in_folder(name), 0, UINT64_MAX};
+
+		wr_value_put_record(out, 2);
+		wr_value_put_name(out, "at");
+		wr_value_put_nil(out);
+		wr_value_put_name(out, "split");
+		wr_split_put(out, &split);
+	}
+}
+
+static void k24_splits_of_several_readers_are_gone_on_with_in_the_order_of_their_discovery(void **state)
+{
+	struct wr_bytes saved[2] = {WR_BYTES_EMPTY, WR_BYTES_EMPTY};
+	struct wr_value lists[2];
+	struct wr_saved_part parts[2] = {{0, &lists[0]}, {1, &lists[1]}};
+	struct wr_arena arena;
+	struct stand *st;
+	struct crew *c;
+
+	(void)state;
+	wr_arena_init(&arena, &mem);
+	file_text("a.txt", "1\n");
+	file_text("b.txt", "2\n");
+	file_text("c.txt", "3\n");
+	saved_splits(&saved[0], "c", 2);
+	saved_splits(&saved[1], "ab", 0);
+	for (int i = 0; i < 2; i++) {
+		struct wr_reader r = wr_reader_of(saved[i].data, saved[i].len);
+
+		assert_int_equal(wr_value_parse(&r, &arena, &lists[i]), WR_OK);
+	}
+	c = lines_crew(1, WR_ON_ERROR_FAIL);
+	st = c->stands[0];
+	assert_int_equal(st->stage.ops->restore(&st->stage, &(struct wr_saved_state){2, 2, parts}), WR_OK);
+	while (st->stage.ops->poll(&st->stage) == WR_OK)
+		;
+	assert_string_equal(splits_of(st),
+			    "begin 1 a.txt, end 1, begin 2 b.txt, end 2, begin 3 c.txt, end 3, ");
+	crew_done(c);
+	wr_arena_deinit(&arena);
+	wr_bytes_deinit(&saved[0]);
+	wr_bytes_deinit(&saved[1]);
+}
+
 static void test_a_split_that_is_held_waits_and_the_others_go_on(void **state)
 {
 	struct crew *c;
@@ -671,6 +739,8 @@ int main(void)
 	    FILES_TEST(test_each_line_is_read_once_at_any_parallelism),
 	    FILES_TEST(test_a_line_longer_than_many_splits_is_read_once),
 	    FILES_TEST(test_splits_are_told_where_their_rows_are),
+	    FILES_TEST(test_splits_of_one_file_have_names_of_their_own),
+	    FILES_TEST(k24_splits_of_several_readers_are_gone_on_with_in_the_order_of_their_discovery),
 	    FILES_TEST(test_a_split_that_is_held_waits_and_the_others_go_on),
 	    FILES_TEST(test_a_line_beyond_the_limit_is_a_bad_row_and_the_next_is_read),
 	    FILES_TEST(test_a_line_far_beyond_the_window_is_one_bad_row),
