@@ -693,6 +693,8 @@ static int set_up(struct wr_config *c, const char *verb, int argc, char **argv, 
 		rc = wr_script_config(file, c);
 	if (rc == WR_OK && wr_config_str(c, "fault"))
 		rc = wr_fault_parse(wr_config_str(c, "fault"));
+	if (rc == WR_OK && wr_config_str(c, "fault-steps"))
+		rc = wr_fault_show(wr_config_str(c, "fault-steps"));
 	if (rc != WR_OK)
 		return rc;
 	wr_log_setup((enum wr_log_level)wr_log_level_parse(wr_config_str(c, "log-level")),

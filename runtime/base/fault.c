@@ -3,11 +3,15 @@
 #include "base/fault.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 #include "base/assert.h"
 #include "base/error.h"
@@ -68,6 +72,8 @@ static struct point {
 };
 enum { POINTS = sizeof points / sizeof *points };
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct wr_fault_step *steps; /* what is shown, or NULL */
+static struct timespec stay;
 
 static struct point *find(const char *name, size_t len)
 {
@@ -77,12 +83,71 @@ static struct point *find(const char *name, size_t len)
 	return NULL;
 }
 
+/* ---- showing ---- */
+
+static void show(const struct point *p)
+{
+	struct wr_fault_step *s = &steps[p - points];
+
+	if (!strncmp(p->name, "mem.", 4) || !strncmp(p->name, "file.", 5))
+		return;
+	atomic_fetch_add_explicit(&s->passed, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->at, 1, memory_order_relaxed);
+	if (stay.tv_sec || stay.tv_nsec)
+		ppoll(NULL, 0, &stay, NULL);
+	atomic_fetch_sub_explicit(&s->at, 1, memory_order_relaxed);
+}
+
+static int not_shown(const char *path, int err)
+{
+	return wr_error_set(WR_EUSER, "cannot show steps in %s: %s", path, strerror(err));
+}
+
+static int map_file(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666), err;
+	size_t size = (POINTS + 1) * sizeof *steps;
+	void *p = MAP_FAILED;
+
+	if (fd < 0)
+		return not_shown(path, errno);
+	if (ftruncate(fd, (off_t)size) == 0)
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	err = errno;
+	close(fd);
+	if (p == MAP_FAILED)
+		return not_shown(path, err);
+	steps = p;
+	for (int i = 0; i < POINTS; i++)
+		snprintf(steps[i].name, sizeof steps[i].name, "%s", points[i].name);
+	atomic_fetch_add(&wr_fault_armed, 1);
+	return WR_OK;
+}
+
+int wr_fault_show(const char *spec)
+{
+	const char *colon = strrchr(spec, ':');
+	size_t len = colon ? (size_t)(colon - spec) : strlen(spec);
+	char path[4096], *end = NULL;
+	unsigned long us = colon ? strtoul(colon + 1, &end, 10) : 0;
+
+	if (!len || len >= sizeof path || (colon && (end == colon + 1 || *end)))
+		return wr_error_set(WR_EUSER, "cannot read the steps '%s': FILE[:MICROSECONDS]", spec);
+	snprintf(path, sizeof path, "%.*s", (int)len, spec);
+	stay = (struct timespec){(time_t)(us / 1000000), (long)(us % 1000000) * 1000};
+	return map_file(path);
+}
+
+/* ---- failing ---- */
+
 bool wr_fault_hit(const char *name, int *err)
 {
 	struct point *p = find(name, strlen(name));
 	bool due = false;
 
 	WR_ASSERT(p);
+	if (steps)
+		show(p);
 	pthread_mutex_lock(&mutex);
 	if (p->nth && --p->nth == 0) {
 		due = true;

@@ -19,6 +19,18 @@ int wr_fault_parse(const char *spec);
 /* Name i of the sorted list, NULL behind the last. */
 const char *wr_fault_name(int i);
 
+/* Another process can see at which points this one is, also behind a kill -9: a file that is mapped has one
+ * of these for each, in the order of their names, and zeros behind the last. */
+struct wr_fault_step {
+	char name[48];
+	_Atomic uint64_t passed; /* how often it was reached */
+	_Atomic uint64_t at;	 /* threads that are there now */
+};
+/* "FILE" or "FILE:MICROSECONDS" that each thread stays at each point, so that what takes a few instructions
+ * is seen, too; not at those of memory and of plain files. Once, before there are threads. WR_EUSER if it
+ * cannot be read or made. */
+int wr_fault_show(const char *spec);
+
 #define WR_FAULT(name, err)                                                                                  \
 	(atomic_load_explicit(&wr_fault_armed, memory_order_relaxed) && wr_fault_hit(name, err))
 /* A step at which a process may be killed, and nothing can fail. */

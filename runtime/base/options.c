@@ -370,6 +370,11 @@ const struct wr_option wr_options[] = {
      .kind = WR_OPT_STRING,
      .value_name = "LIST",
      .help = "Let named places fail, for tests: name[:nth][=errno|=kill],…"},
+    {.name = "fault-steps",
+     .kind = WR_OPT_STRING,
+     .value_name = "FILE[:US]",
+     .help =
+	 "Show in a file at which named places threads are, for tests; they stay US microseconds at each."},
     {.name = "help", .letter = 'h', .kind = WR_OPT_FLAG, .help = "Show this help."},
 };
 const int wr_options_count = sizeof wr_options / sizeof *wr_options;

@@ -6,7 +6,10 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/error.h"
 #include "base/fault.h"
 
@@ -92,6 +95,49 @@ static void a_list_that_cannot_be_read_is_the_users_error(void **state)
 	assert_int_equal(wr_fault_armed, 0);
 }
 
+static struct wr_fault_step seen(const char *path, const char *name)
+{
+	struct wr_fault_step step = {.passed = 0};
+	FILE *f = fopen(path, "rb");
+
+	assert_non_null(f);
+	do
+		assert_int_equal(fread(&step, sizeof step, 1, f), 1);
+	while (strcmp(step.name, name));
+	fclose(f);
+	return step;
+}
+
+static void a_file_counts_the_steps_and_what_is_no_step_is_left_out(void **state)
+{
+	char path[64], spec[80];
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/weir-steps-%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp",
+		 getpid());
+	snprintf(spec, sizeof spec, "%s:1", path);
+	assert_int_equal(wr_fault_show(spec), WR_OK);
+	for (int i = 0; i < 3; i++)
+		WR_CRASH_STEP("checkpoint.ack");
+	assert_false(WR_FAULT("blob.sync", NULL));
+	assert_false(WR_FAULT("mem.alloc", NULL));
+	assert_int_equal(seen(path, "checkpoint.ack").passed, 3);
+	assert_int_equal(seen(path, "checkpoint.ack").at, 0);
+	assert_int_equal(seen(path, "blob.sync").passed, 1);
+	assert_int_equal(seen(path, "mem.alloc").passed, 0);
+	unlink(path);
+}
+
+static void what_cannot_be_read_or_made_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(wr_fault_show(":5"), WR_EUSER);
+	assert_int_equal(wr_fault_show("file:"), WR_EUSER);
+	assert_int_equal(wr_fault_show("file:5x"), WR_EUSER);
+	assert_int_equal(wr_fault_show("/no/such/folder/file"), WR_EUSER);
+	assert_non_null(strstr(wr_error_text(), "/no/such/folder/file"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -101,6 +147,8 @@ int main(void)
 	    cmocka_unit_test(a_point_can_be_switched_off_and_set_anew),
 	    cmocka_unit_test(a_list_sets_several_points),
 	    cmocka_unit_test(a_list_that_cannot_be_read_is_the_users_error),
+	    cmocka_unit_test(what_cannot_be_read_or_made_is_refused),
+	    cmocka_unit_test(a_file_counts_the_steps_and_what_is_no_step_is_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
