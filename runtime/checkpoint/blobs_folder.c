@@ -247,11 +247,12 @@ static int name_it(struct folder *f, const char *temporary, const char *id)
 		return failed(f, "rename to", id, err);
 	if (renameat2(f->fd, temporary, f->fd, id, RENAME_NOREPLACE) == 0)
 		return WR_OK;
-	if (errno == EEXIST || (errno == EINVAL && faccessat(f->fd, id, F_OK, 0) == 0))
+	err = errno;
+	if (err == EEXIST || (err == EINVAL && faccessat(f->fd, id, F_OK, 0) == 0))
 		return wr_error_set(WR_EUSER, "%s/%s is there already", f->path, id);
-	if (errno == EINVAL && renameat(f->fd, temporary, f->fd, id) == 0)
+	if (err == EINVAL && renameat(f->fd, temporary, f->fd, id) == 0)
 		return WR_OK;
-	return failed(f, "rename to", id, errno);
+	return failed(f, "rename to", id, err == EINVAL ? errno : err);
 }
 
 static int folder_publish(struct wr_blobs *b, const char *id, const void *p, size_t len)
@@ -409,7 +410,7 @@ static int take_lock(struct folder *f)
 
 	f->lock = openat(f->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 	if (f->lock < 0)
-		return failed(f, "write", "lock", errno);
+		return wr_error_set(WR_EUSER, "cannot keep checkpoints in %s: %s", f->path, strerror(errno));
 	if (flock(f->lock, LOCK_EX | LOCK_NB) != 0) {
 		owner = lock_owner(f);
 		await_end(owner);

@@ -1,0 +1,175 @@
+--- What lies under a job's folder: file systems that are full, read-only or poor, folders that are not ours, and
+--- bytes that have become others.
+
+local ffi = require "ffi"
+local finished = require "support.finished"
+local shell = require "support.shell"
+
+local folder
+before_each(function() folder = shell.folder() end)
+after_each(function() shell.remove(folder) end)
+
+local function write(name, text)
+  local f = assert(io.open(folder .. "/" .. name, "wb"))
+  f:write(text)
+  f:close()
+end
+
+-- The program, from any folder.
+local weir = shell.weir:sub(1, 1) == "/" and shell.weir or shell.run("pwd"):gsub("\n", "") .. "/" .. shell.weir
+
+local function in_folder(text) return shell.run(("cd %s; W=%s; %s"):format(folder, weir, text)) end
+
+local function run(options, args) return in_folder(("$W run -q %s job.lua %s"):format(options or "", args or "")) end
+
+--- Each of `count` keys comes once with its number; slowly with rate=.
+local function keys(count)
+  return ([[
+local weir = require "weir"
+local job = weir.job { name = "keys", max_parallelism = 16 }
+job:source(weir.generate { rate = tonumber(job.args.rate), count = %d, fn = function(i) return { k = "key " .. i, v = i } end })
+  :key_by "k":sum("v", { emit = "final" })
+  :sink(weir.print())
+return job
+]]):format(count)
+end
+
+--- Runs the lines in namespaces of their own, in which it may mount; nil where this machine lets nobody do that.
+local function with_mounts(lines)
+  if os.execute "unshare -r -m true 2>/dev/null" ~= 0 then return nil end
+  write("mounts.sh", table.concat(lines, "\n"))
+  return in_folder "export W; unshare -r -m sh mounts.sh"
+end
+
+describe("checkpoints on a disk that becomes full", function()
+  it("fail the job, which goes on with all of its state when there is room", function()
+    write("job.lua", keys(60000))
+    local expected = shell.sorted((run ""))
+    local out, _, err = with_mounts {
+      "mkdir state && mount -t tmpfs -o size=600k none state || exit 9",
+      "$W run -q --dir state --restart none --checkpoint-every 20ms --log-level error job.lua rate=100000 >first; echo exit $?",
+      "mount -o remount,size=64m state; ls state/chk-*/manifest | wc -l",
+      "$W run -q --dir state --checkpoint-every 1h job.lua >second; echo exit $?",
+    }
+    if not out then return end
+    assert.truthy(out:find "^exit 1\n[1-9]%d*\nexit 0\n$", out .. err)
+    assert.truthy(err:find("No space left on device", 1, true), err)
+    assert.equal(expected, shell.sorted(shell.read(folder .. "/second")))
+  end)
+end)
+
+describe("a folder for checkpoints into which nothing can be written", function()
+  it("is one error before anything runs, on a file system that is read-only", function()
+    write("job.lua", keys(10))
+    local out, _, err = with_mounts {
+      "mkdir state && mount -t tmpfs -o ro none state || exit 9", "$W run -q --dir state job.lua; echo exit $?",
+    }
+    if not out then return end
+    assert.equal("exit 2\n", out)
+    assert.truthy(err:find "^weir: cannot keep checkpoints in state: Read%-only file system\n$", err)
+  end)
+
+  it("is one error before anything runs, where we may not", function()
+    write("job.lua", keys(10))
+    local as = tonumber((shell.run "id -u")) == 0 and "setpriv --reuid=65534 --regid=65534 --clear-groups " or ""
+    local out, _, err = in_folder(("chmod 755 . && mkdir state && chmod 555 state && cp $W weir && { %s./weir run -q --dir %s job.lua; echo exit $?; }")
+      :format(as, "state"))
+    assert.equal("exit 2\n", out)
+    assert.truthy(err:find "^weir: cannot keep checkpoints in state: Permission denied\n$", err)
+  end)
+
+  it("from some moment on fails the job, or checkpoints that may fail", function()
+    write("job.lua", keys(20000))
+    local expected = shell.sorted((run ""))
+    local refused = "--checkpoint-every 20ms --log-level warn --fault blob.open:3=13 "
+    local _, code, err = run(refused .. "--dir state --restart none", "rate=100000")
+    assert.equal(1, code, err)
+    assert.truthy(err:find "cannot write state/chk%-%d+/.-: Permission denied", err)
+    local out, code2, err2 = run(refused .. "--dir more --checkpoint-failures 3", "rate=100000")
+    assert.equal(0, code2, err2)
+    assert.truthy(err2:find("Permission denied", 1, true), err2)
+    assert.equal(expected, shell.sorted(out))
+  end)
+end)
+
+describe("a file system without hard links, on which names cannot be taken only if they are free", function()
+  local function poor(command)
+    return in_folder(("cc -shared -fPIC -o poor.so %s && export LD_PRELOAD=./poor.so && %s"):format(
+      shell.run("pwd"):gsub("\n", "") .. "/tests/support/poor_folder.c", command))
+  end
+
+  it("keeps checkpoints, and a job that is killed goes on from them", function()
+    write("job.lua", keys(30000))
+    local expected = shell.sorted((run ""))
+    local _, code, err = poor "$W run -q --dir state --checkpoint-every 20ms --fault checkpoint.complete:4=kill job.lua rate=100000"
+    assert.equal(137, code, err)
+    local out, code2, err2 = poor "$W run -q --dir state --checkpoint-every 20ms job.lua"
+    assert.equal(0, code2, err2)
+    assert.equal(expected, shell.sorted(out))
+  end)
+
+  it("keeps savepoints", function()
+    write("job.lua", keys(30000))
+    local expected = shell.sorted((run ""))
+    local _, code, err = poor "$W run -q --dir state --checkpoint-every 20ms --fault checkpoint.complete:4=kill job.lua rate=100000"
+    assert.equal(137, code, err)
+    local out, code2, err2 = poor "$W savepoint --dir state -o it.weir >/dev/null && $W run -q --from it.weir job.lua"
+    assert.equal(0, code2, err2)
+    assert.equal(expected, shell.sorted(out))
+  end)
+
+  it("has each row of rolling files once", function()
+    write("job.lua", finished.job)
+    assert.equal(0, select(2, run("", "out=expected")))
+    local _, code, err = poor "$W run -q --dir state --checkpoint-every 20ms --fault rolling.rename:8=kill job.lua rate=8000"
+    assert.equal(137, code, err)
+    local _, code2, err2 = poor "$W run -q --dir state --checkpoint-every 20ms job.lua"
+    assert.equal(0, code2, err2)
+    assert.equal(finished.rows(folder, "expected"), finished.rows(folder, "out"))
+  end)
+end)
+
+describe("the last checkpoint of a job", function()
+  --- Where blocks begin in a file (runtime/checkpoint/FORMAT.md): { at =, len = of the payload }.
+  local function blocks(text)
+    local list, at = {}, 0
+    while text:sub(at + 1, at + 4) == "WLBK" do
+      local len = ffi.cast("const uint32_t *", ffi.cast("const char *", text) + at)[5]
+      list[#list + 1] = { at = at, len = len }
+      at = at + 32 + math.floor((len + 7) / 8) * 8
+    end
+    assert.equal(#text, at)
+    return list
+  end
+
+  local function flipped(text, at) -- counts from 0
+    return text:sub(1, at) .. string.char(bit.bxor(text:byte(at + 1), 0x10)) .. text:sub(at + 2)
+  end
+
+  it("is passed over when a byte of any block is another, in its header or behind it, and the user is told", function()
+    write("job.lua", keys(3000))
+    local expected = shell.sorted((run ""))
+    local _, code, err = run("-p 2 --dir state --checkpoint-every 20ms --fault checkpoint.complete:4=kill", "rate=20000")
+    assert.equal(137, code, err)
+    local last = (in_folder "ls -d state/chk-*/manifest | sort -t- -k2 -n | tail -1"):match "state/(chk%-%d+)/"
+    local tried = 0
+    for name in (in_folder("ls state/" .. last)):gmatch "%S+" do
+      local path = ("state/%s/%s"):format(last, name)
+      local text = shell.read(folder .. "/" .. path)
+      for _, block in ipairs(blocks(text)) do
+        for _, at in ipairs { block.at + 8, block.at + 32 + math.floor(block.len / 2) } do
+          write(path, flipped(text, at))
+          in_folder "rm -rf tried && cp -r state tried"
+          local out, code2, err2 = run "--dir tried --checkpoint-every 1h --log-level warn"
+          assert.equal(0, code2, err2)
+          assert.truthy(err2:find(("checkpoint %s is damaged, the one before is taken"):format(last:match "%d+"), 1, true), err2)
+          assert.equal(expected, shell.sorted(out))
+          tried = tried + 1
+        end
+      end
+      write(path, text)
+    end
+    assert.truthy(tried > 40, tried)
+    assert.equal("", select(3, run "--dir state --checkpoint-every 1h --log-level warn"))
+  end)
+end)
