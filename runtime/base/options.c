@@ -327,9 +327,9 @@ const struct wr_option wr_options[] = {
      .kind = WR_OPT_STRING,
      .bare = "",
      .value_name = "FILE",
-     .verbs = "stop",
-     .help = "Make one file of the last checkpoint; without a name it is NAME-N.weir for checkpoint N of job "
-	     "NAME."},
+     .verbs = "stop,reload,rollback",
+     .help = "Make one file of the last checkpoint, without a name NAME-N.weir for checkpoint N of job NAME; "
+	     "reload and rollback: of one before and of one after it, FILE-before.weir and FILE-after.weir."},
     {.name = "once", .kind = WR_OPT_FLAG, .verbs = "top", .help = "One table, then end."},
     {.name = "interval",
      .kind = WR_OPT_DURATION,

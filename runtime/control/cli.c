@@ -9,8 +9,8 @@
 #include "base/error.h"
 #include "control/client.h"
 #include "control/jobs.h"
+#include "control/saving.h"
 #include "control/show.h"
-#include "savepoint/file.h"
 
 enum { LIST_MS = 1000, US_PER_MS = 1000 };
 
@@ -258,59 +258,24 @@ int wr_cli_checkpoint(const struct wr_config *c, int argc, char **argv)
 
 /* ---- savepoint ---- */
 
-/* `path` "": one that is named after the job. */
-static int make_savepoint(const char *folder, const char *path, struct wr_savepoint_made *made)
-{
-	return wr_savepoint_make_newest(folder, path && *path ? path : NULL, made);
-}
-
-static void put_savepoint(const struct wr_savepoint_made *made, struct wr_bytes *out)
-{
-	wr_bytes_printf(out, "{\"bytes\":%" PRIu64 ",\"checkpoint\":%" PRIu64 ",\"file\":", made->bytes,
-			made->checkpoint);
-	wr_bytes_put_json(out, made->path, strlen(made->path));
-	wr_bytes_put_u8(out, '}');
-}
-
-/* The folder of the job's checkpoints; it must have one. */
-static int folder_of(struct reached *to, char folder[WR_SAVEPOINT_PATH])
-{
-	struct wr_said said;
-	const char *dir;
-	int rc = wr_client_ask(to->client, "{\"verb\":\"info\"}", &said);
-
-	if (rc != WR_OK)
-		return rc;
-	dir = text(&said, "dir");
-	if (!dir)
-		return wr_error_set(WR_EUSER, "%s takes no checkpoints: it was started without --dir",
-				    to->id);
-	if (snprintf(folder, WR_SAVEPOINT_PATH, "%s", dir) >= WR_SAVEPOINT_PATH)
-		return wr_error_set(WR_EUSER, "the path %s is longer than %d bytes", dir, WR_SAVEPOINT_PATH);
-	return WR_OK;
-}
-
 int wr_cli_savepoint(const struct wr_config *c, int argc, char **argv)
 {
 	char folder[WR_SAVEPOINT_PATH], bytes[WR_SHOW];
 	struct wr_bytes out = WR_BYTES_EMPTY;
 	struct wr_savepoint_made made;
 	struct reached to;
-	struct wr_said said;
 	int rc = reach(c, "savepoint", argc, argv, &to);
 
 	if (rc != WR_OK)
 		return rc;
-	rc = folder_of(&to, folder);
+	rc = wr_saving_folder(to.client, to.id, folder);
 	if (rc == WR_OK)
-		rc = wr_client_ask(to.client, "{\"verb\":\"checkpoint\"}", &said);
+		rc = wr_saving_take(to.client, folder, wr_config_str(c, "output"), &made);
 	wr_client_close(to.client);
-	if (rc == WR_OK)
-		rc = make_savepoint(folder, wr_config_str(c, "output"), &made);
 	if (rc != WR_OK)
 		return rc == WR_EUSER ? WR_EUSER : WR_ETRANSIENT;
 	if (wr_config_bool(c, "json")) {
-		put_savepoint(&made, &out);
+		wr_saving_json(&made, &out);
 		wr_bytes_put_u8(&out, '\n');
 	} else {
 		wr_bytes_printf(&out, "%s: checkpoint %" PRIu64 " of %s, %s\n", made.path, made.checkpoint,
@@ -358,7 +323,7 @@ static int say_end(const struct wr_config *c, const struct stopping *s, const st
 					s->checkpoint, s->bytes, s->seconds);
 		if (made) {
 			wr_bytes_printf(&out, ",\"savepoint\":");
-			put_savepoint(made, &out);
+			wr_saving_json(made, &out);
 		}
 		wr_bytes_printf(&out, "}\n");
 		return print(&out);
@@ -385,12 +350,12 @@ int wr_cli_stop(const struct wr_config *c, int argc, char **argv)
 	if (rc != WR_OK)
 		return rc;
 	if (save)
-		rc = folder_of(&s.to, folder);
+		rc = wr_saving_folder(s.to.client, s.to.id, folder);
 	if (rc == WR_OK)
 		rc = await(&s, wr_config_bool(c, "drain") ? "{\"verb\":\"stop\",\"drain\":true}"
 							  : "{\"verb\":\"stop\"}");
 	wr_client_close(s.to.client);
-	if (rc == WR_OK && save && make_savepoint(folder, wr_config_str(c, "savepoint"), &made) != WR_OK)
+	if (rc == WR_OK && save && wr_saving_make(folder, wr_config_str(c, "savepoint"), &made) != WR_OK)
 		rc = wr_error_wrap(WR_ETRANSIENT, "%s is %s, its state is in %s", s.to.id, s.status, folder);
 	return rc == WR_OK ? say_end(c, &s, save ? &made : NULL) : rc;
 }

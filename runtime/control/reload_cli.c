@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "control/client.h"
 #include "control/jobs.h"
+#include "control/saving.h"
 #include "control/show.h"
 
 enum { WATCH_MS = 200, ASK_MS = 1000, US_PER_MS = 1000 };
@@ -23,6 +24,8 @@ struct cli {
 	struct wr_bytes files; /* of the version that was drawn last, each with its NUL */
 	double version;
 	bool removes; /* state that it has no place for */
+	bool saves;   /* a savepoint before and one after */
+	struct wr_savepoint_made before, after;
 };
 
 /* ---- which job ---- */
@@ -166,6 +169,41 @@ static int draw(struct cli *cli, const struct wr_bytes *request, struct wr_bytes
 	return rc;
 }
 
+/* ---- savepoints ---- */
+
+/* "x.weir" is "x-before.weir" and "x-after.weir"; without a name the file has that of job and checkpoint. */
+static int save_at(const struct cli *cli, const char *when, char path[WR_SAVEPOINT_PATH])
+{
+	const char *name = wr_config_str(cli->config, "savepoint");
+	size_t len = name ? strlen(name) : 0;
+
+	*path = 0;
+	if (!len)
+		return WR_OK;
+	if (len > 5 && !strcmp(name + len - 5, ".weir"))
+		len -= 5;
+	if (snprintf(path, WR_SAVEPOINT_PATH, "%.*s-%s.weir", (int)len, name, when) < WR_SAVEPOINT_PATH)
+		return WR_OK;
+	return wr_error_set(WR_EUSER, "the path %s is longer than %d bytes", name, WR_SAVEPOINT_PATH);
+}
+
+static int save(struct cli *cli, const char *when, struct wr_savepoint_made *made)
+{
+	char folder[WR_SAVEPOINT_PATH], path[WR_SAVEPOINT_PATH], bytes[WR_SHOW];
+	int rc = cli->saves ? save_at(cli, when, path) : WR_END;
+
+	if (rc != WR_OK)
+		return rc == WR_END ? WR_OK : rc;
+	rc = wr_saving_folder(cli->client, cli->id, folder);
+	if (rc == WR_OK)
+		rc = wr_saving_take(cli->client, folder, path, made);
+	if (rc == WR_OK && !wr_config_bool(cli->config, "json"))
+		printf("%s: checkpoint %" PRIu64 " of %s, %s\n", made->path, made->checkpoint, cli->id,
+		       wr_show_bytes((double)made->bytes, bytes));
+	fflush(stdout);
+	return rc;
+}
+
 /* ---- bringing it in ---- */
 
 static int confirm(const struct cli *cli)
@@ -190,16 +228,33 @@ static double number(const struct wr_said *said, const char *name)
 	return v && v->tag == WR_V_F64 ? v->f64 : 0;
 }
 
-static void say_done(const struct cli *cli, const struct wr_said *said, const struct wr_bytes *drawn)
+static int say_json(const struct cli *cli, const struct wr_bytes *in_use, const struct wr_bytes *drawn)
+{
+	struct wr_bytes out = WR_BYTES_EMPTY;
+	int rc;
+
+	wr_bytes_printf(&out, "{\"id\":\"%s\",\"drawn\":%.*s,\"in_use\":%.*s", cli->id, (int)drawn->len,
+			(const char *)drawn->data, (int)in_use->len, (const char *)in_use->data);
+	if (cli->saves) {
+		wr_bytes_printf(&out, ",\"savepoints\":[");
+		wr_saving_json(&cli->before, &out);
+		wr_bytes_put_u8(&out, ',');
+		wr_saving_json(&cli->after, &out);
+		wr_bytes_put_u8(&out, ']');
+	}
+	wr_bytes_printf(&out, "}\n");
+	rc = wr_bytes_status(&out);
+	if (rc == WR_OK)
+		fwrite(out.data, 1, out.len, stdout);
+	wr_bytes_deinit(&out);
+	return rc;
+}
+
+static void say_done(const struct cli *cli, const struct wr_said *said)
 {
 	char took[WR_SHOW], probation[WR_SHOW];
 	double probation_s = (double)wr_config_int(cli->config, "probation") / 1e6;
 
-	if (wr_config_bool(cli->config, "json")) {
-		printf("{\"id\":\"%s\",\"drawn\":%.*s,\"in_use\":%.*s}\n", cli->id, (int)drawn->len,
-		       (const char *)drawn->data, (int)said->len, said->json);
-		return;
-	}
 	printf("%s: version %.0f is in use, %s after it was asked for", cli->id, number(said, "version"),
 	       wr_show_seconds(number(said, "seconds"), took));
 	if (number(said, "checkpoint"))
@@ -209,7 +264,8 @@ static void say_done(const struct cli *cli, const struct wr_said *said, const st
 	printf("\n");
 }
 
-static int apply(struct cli *cli, const struct wr_bytes *drawn)
+/* `in_use`: what the job says of it. */
+static int apply(struct cli *cli, struct wr_bytes *in_use)
 {
 	struct wr_bytes request = WR_BYTES_EMPTY;
 	struct wr_said said;
@@ -225,9 +281,30 @@ static int apply(struct cli *cli, const struct wr_bytes *drawn)
 	if (rc == WR_OK)
 		rc = wr_client_ask(cli->client, (const char *)request.data, &said);
 	wr_bytes_deinit(&request);
-	if (rc == WR_OK)
-		say_done(cli, &said, drawn);
+	if (rc != WR_OK)
+		return rc;
+	wr_bytes_put(in_use, said.json, said.len);
+	if (!wr_config_bool(cli->config, "json"))
+		say_done(cli, &said);
 	fflush(stdout);
+	return wr_bytes_status(in_use);
+}
+
+/* With a savepoint on either side, if they are asked for. */
+static int change(struct cli *cli, const struct wr_bytes *drawn)
+{
+	struct wr_bytes in_use = WR_BYTES_EMPTY;
+	int rc = save(cli, "before", &cli->before);
+
+	if (rc == WR_OK)
+		rc = apply(cli, &in_use);
+	if (rc == WR_OK && (rc = save(cli, "after", &cli->after)) != WR_OK)
+		rc =
+		    wr_error_wrap(rc, "version %.0f is in use, but its savepoint was not made", cli->version);
+	if (rc == WR_OK && wr_config_bool(cli->config, "json"))
+		rc = say_json(cli, &in_use, drawn);
+	fflush(stdout);
+	wr_bytes_deinit(&in_use);
 	return rc;
 }
 
@@ -242,7 +319,7 @@ static int bring_in(struct cli *cli, const struct wr_bytes *request, bool asks)
 	if (rc == WR_OK && asks)
 		rc = confirm(cli);
 	if (rc == WR_OK)
-		rc = apply(cli, &drawn);
+		rc = change(cli, &drawn);
 	wr_bytes_deinit(&drawn);
 	return rc;
 }
@@ -325,7 +402,7 @@ static bool is_script(const char *operand)
 int wr_cli_reload(const struct wr_config *c, int argc, char **argv)
 {
 	bool watches = wr_config_bool(c, "watch"), named = argc > 0 && !is_script(argv[0]);
-	struct cli cli = {.config = c, .files = WR_BYTES_EMPTY};
+	struct cli cli = {.config = c, .files = WR_BYTES_EMPTY, .saves = wr_config_is_set(c, "savepoint")};
 	struct wr_bytes request = WR_BYTES_EMPTY;
 	char path[PATH_MAX];
 	int rc = WR_OK;
@@ -352,7 +429,7 @@ int wr_cli_rollback(const struct wr_config *c, int argc, char **argv)
 {
 	static char before[] = "{\"verb\":\"reload\",\"before\":true}";
 	struct wr_bytes request = {.data = (uint8_t *)before, .len = sizeof before};
-	struct cli cli = {.config = c, .files = WR_BYTES_EMPTY};
+	struct cli cli = {.config = c, .files = WR_BYTES_EMPTY, .saves = wr_config_is_set(c, "savepoint")};
 	int rc;
 
 	if (argc != 1)

@@ -157,6 +157,13 @@ describe("weir reload", function()
     assert.equal(6, refused)
   end)
 
+  it("of which no savepoint can be made refuses to be changed with one", function()
+    prepare_versions(2)
+    write("said", "")
+    drive({ use(2), "$W reload --yes --savepoint job job.lua >>said 2>&1; echo exit $? >>said" }, "")
+    assert.truthy(read "said":find("takes no checkpoints: it was started without %-%-dir\nexit 2\n"), read "said")
+  end)
+
   it("without --yes and a terminal only says what would change", function()
     prepare_versions(2)
     write("some", records(1, 10, 10))
@@ -253,6 +260,32 @@ describe("a job with checkpoints", function()
       "$W reload --yes -p 1 job job.lua", grows, grows }
     check_once()
     assert.truthy(read "said":find("built anew", 1, true), read "said")
+  end)
+
+  it("has a savepoint of either side of a reload and of a rollback, if they are asked for", function()
+    write("better.lua", (good:gsub("v = 1", "v = 2")))
+    write("job.lua", good)
+    run_with { await('"i":1000,', "out"), "cp better.lua job.lua",
+      "$W reload --yes --savepoint=it.weir job job.lua", "$W rollback --yes --savepoint --json job >json", grows }
+    check_once()
+    local said = read "said"
+    local before, after = said:match "it%-before.weir: checkpoint (%d+) of job%-%d+, .*it%-after.weir: checkpoint (%d+) of"
+    assert.truthy(before and tonumber(before) < tonumber(after), said)
+    for name in read "json":match '"savepoints":(%b[])':gmatch '"file":"(job%-%d+.weir)"' do
+      assert.equal("count\n", in_folder("$W savepoint ls --json " .. name .. " | grep -o count | head -1"))
+    end
+    -- each is one to go on from; the counts of the second are those of the first, and more
+    local function count(name) return tonumber((in_folder("$W savepoint get " .. name .. " count n 1"))) end
+    assert.truthy(count "it-before.weir" <= count "it-after.weir")
+  end)
+
+  it("that cannot be saved is not changed", function()
+    write("better.lua", (good:gsub("v = 1", "v = 2")))
+    write("job.lua", good)
+    run_with { await('"i":1000,', "out"), "cp better.lua job.lua",
+      "$W reload --yes --savepoint=no/such/it job job.lua; echo exit $?" }
+    assert.truthy(read "said":find("no/such/it%-before.weir.-\nexit 2\n"), read "said")
+    assert.falsy(read "said":find("in use", 1, true))
   end)
 
   it("keeps what comes in, behind a checkpoint", function()
