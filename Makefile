@@ -82,7 +82,7 @@ sim:					## seeded simulation: tests/sim (SEEDS=1000, SEED=n replays one)
 	+@TIMEOUT=0 tests/support/run sim@$(BUILD)
 fuzz:					## fuzz every decoder: tests/fuzz (TIME=5 seconds each)
 	+@TIMEOUT=0 tests/support/run fuzz
-mutants:				## show that the simulation catches each planted bug: tests/sim/mutants
+mutants:				## show that a simulation catches each planted bug: tests/sim/mutants (MUTANT=text)
 	+@TIMEOUT=0 tests/support/run mutants@$(BUILD)
 tidy:					## check layers and forbidden arrows: tests/tidy
 	@luajit tests/tidy/tidy.lua

@@ -15,7 +15,7 @@
 #include "sim/machine/machine.h"
 
 enum { THREADS_MAX = 128, STACK = 256 << 10, GUARD = 4096 };
-enum { LOOK_NS = 2000, STALL_NS = 40000000 };
+enum { POINTS_MAX = 10000000, LOOK_NS = 2000, STALL_NS = 40000000 };
 #define START_NS UINT64_C(1000000000)
 #define START_MS INT64_C(1700000000000)
 
@@ -159,6 +159,8 @@ void machine_point(void)
 {
 	if (++m.points == m.rough.crash_at && !m.crashed)
 		crash();
+	if (m.points == POINTS_MAX)
+		machine_failed("the process does not come to an end");
 	if (machine_one_in(m.rough.give_way))
 		give_way();
 }
