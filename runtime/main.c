@@ -22,6 +22,7 @@
 #include "connect/connect.h"
 #include "savepoint/file.h"
 #include "script/script.h"
+#include "state/store.h"
 #include "task/metrics.h"
 
 #ifndef WEIR_VERSION
@@ -268,6 +269,8 @@ static int run_plan(struct wr_config *c, const struct wr_draw_options *script, s
 	int rc = report ? open_recording(c, plan, &recording) : WR_EFATAL, status;
 
 	wr_job_kinds(kinds);
+	wr_frozen_bound(wr_config_is_set(c, "frozen-memory") ? wr_config_int(c, "frozen-memory")
+							     : wr_mem_machine() / 4);
 	snprintf(hash, sizeof hash, "%016" PRIx64, wr_bundle_hash(bundle));
 	if (rc == WR_OK)
 		rc = open_resume(c, plan, &resume);

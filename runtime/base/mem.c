@@ -219,6 +219,19 @@ int64_t wr_mem_resident(void)
 	return (int64_t)resident * sysconf(_SC_PAGESIZE);
 }
 
+int64_t wr_mem_machine(void)
+{
+	int64_t bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+	FILE *f = fopen("/sys/fs/cgroup/memory.max", "r");
+	long long max;
+
+	if (f && fscanf(f, "%lld", &max) == 1 && max < bytes) /* or the word "max" */
+		bytes = max;
+	if (f)
+		fclose(f);
+	return bytes;
+}
+
 int64_t wr_mem_resident_max(void)
 {
 	struct rusage u;

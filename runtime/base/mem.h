@@ -62,6 +62,8 @@ void wr_mem_fail_at(int64_t n);
 
 /* Calls `each` for every account that ever held memory. */
 void wr_mem_each(void (*each)(const struct wr_mem *mem, void *arg), void *arg);
+/* Bytes that the process may use at most: of the machine, or of its control group. */
+int64_t wr_mem_machine(void);
 /* Resident and peak resident bytes of the process, from the system. */
 int64_t wr_mem_resident(void);
 int64_t wr_mem_resident_max(void);

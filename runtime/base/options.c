@@ -184,6 +184,15 @@ const struct wr_option wr_options[] = {
      .help =
 	 "In which failures are counted (rate), or after which, with a new checkpoint, they are forgotten "
 	 "(exponential)."},
+    {.name = "frozen-memory",
+     .kind = WR_OPT_BYTES,
+     .min = 1 << 20,
+     .max = INT64_MAX,
+     .value_name = "BYTES",
+     .verbs = "run,doctor",
+     .help = "Memory for what changes while checkpoints are written or state is read; beyond it readers are "
+	     "cancelled, and then subtasks wait until their part of the checkpoint is written; unset: a "
+	     "quarter of the machine's memory."},
     {.name = "lua-memory",
      .kind = WR_OPT_BYTES,
      .fallback = "1GiB",

@@ -97,7 +97,7 @@ static int on_timer(const struct wr_timer_item *from, void *arg)
 
 static int look_into(struct look *l, struct wr_store *store, uint32_t first, uint32_t last)
 {
-	struct wr_frozen *f = wr_store_freeze(store);
+	struct wr_frozen *f = wr_store_freeze_to_read(store);
 	int rc = f ? WR_OK : WR_EFATAL;
 
 	for (uint32_t g = first; g <= last && rc == WR_OK; g++) {

@@ -6,6 +6,10 @@
  * the one its version knew. A version is closed by its readers' last unref; the owner notices at
  * its next batch and gives back what no open version sees, so all of that is touched by the owner alone.
  *
+ * What is kept for versions alone, old chunks and old blocks, is an account of its own with a bound. Beyond
+ * it the youngest reader of a store is cancelled at the store's next batch; a checkpoint never is, and tasks
+ * wait for theirs (task/task.c). Each store sees to its own readers: one without changes adds nothing.
+ *
  * Memory order: the owner publishes a copied chunk with release, readers take it with acquire, so they see
  * its epoch and `older`; an entry that a version sees is never written again.
  */
@@ -17,6 +21,8 @@ struct memory_frozen {
 	struct wr_frozen base;
 	_Atomic uint32_t refs;	/* readers */
 	_Atomic int64_t copied; /* bytes */
+	bool reader;
+	_Atomic bool cancelled;
 	_Atomic(struct chunk *) *chunks;
 	uint32_t entry_size, state_count, max_parallelism, used, epoch;
 };
@@ -26,14 +32,30 @@ static struct memory_frozen *memory_frozen_of(const struct wr_frozen *frozen)
 	return (struct memory_frozen *)frozen;
 }
 
-struct wr_frozen *wr_memory_freeze(struct wr_store *store)
+static struct wr_mem frozen_mem = WR_MEM_INIT("state.frozen");
+static _Atomic int64_t bytes_max = INT64_MAX;
+
+void wr_frozen_bound(int64_t bytes)
+{
+	atomic_store(&bytes_max, bytes);
+}
+
+bool wr_frozen_full(void)
+{
+	return atomic_load_explicit(&frozen_mem.bytes, memory_order_relaxed) >
+	       atomic_load_explicit(&bytes_max, memory_order_relaxed);
+}
+
+/* A place is kept for a checkpoint. */
+struct wr_frozen *wr_memory_freeze(struct wr_store *store, bool reader)
 {
 	struct memory *s = memory_of(store);
+	uint32_t open_max = reader ? WR_FROZEN_MAX - 1 : WR_FROZEN_MAX;
 	struct memory_frozen *f;
 
 	wr_memory_sweep(s);
-	if (s->frozen_count == WR_FROZEN_MAX) {
-		wr_error_set(WR_ETRANSIENT, "%d frozen versions are open", WR_FROZEN_MAX);
+	if (s->frozen_count >= open_max) {
+		wr_error_set(WR_ETRANSIENT, "%u frozen versions are open", s->frozen_count);
 		return NULL;
 	}
 	f = wr_zalloc(s->mem, sizeof *f);
@@ -41,6 +63,7 @@ struct wr_frozen *wr_memory_freeze(struct wr_store *store)
 		return NULL;
 	f->base.backend = &wr_backend_memory;
 	f->refs = 1;
+	f->reader = reader;
 	f->chunks = s->chunks;
 	f->entry_size = s->entry_size;
 	f->state_count = s->state_count;
@@ -58,6 +81,38 @@ void wr_memory_frozen_unref(struct wr_frozen *frozen)
 	atomic_fetch_sub_explicit(&f->refs, 1, memory_order_release);
 }
 
+static void hold(struct memory *s, int64_t bytes)
+{
+	wr_mem_charge(s->mem, -bytes);
+	wr_mem_charge(&frozen_mem, bytes);
+}
+
+static int64_t block_bytes(const struct block *b)
+{
+	return (int64_t)(sizeof *b + b->cap);
+}
+
+static int64_t chunk_bytes(const struct memory *s)
+{
+	return (int64_t)(sizeof(struct chunk) + (size_t)CHUNK_ENTRIES * s->entry_size);
+}
+
+void wr_block_retire(struct memory *s, struct block *b)
+{
+	b->retired_epoch = s->epoch;
+	b->retired = s->retired;
+	s->retired = b;
+	hold(s, block_bytes(b));
+}
+
+void wr_chunk_retire(struct memory *s, struct chunk *c)
+{
+	c->retired_epoch = s->epoch;
+	c->retired = s->retired_chunks;
+	s->retired_chunks = c;
+	hold(s, chunk_bytes(s));
+}
+
 /* What was retired in epoch e is seen by versions older than e. */
 static void sweep_retired(struct memory *s, uint32_t oldest)
 {
@@ -69,6 +124,7 @@ static void sweep_retired(struct memory *s, uint32_t oldest)
 
 		if (b->retired_epoch <= oldest) {
 			*at = b->retired;
+			hold(s, -block_bytes(b));
 			wr_free(s->mem, b);
 		} else {
 			at = &b->retired;
@@ -79,11 +135,42 @@ static void sweep_retired(struct memory *s, uint32_t oldest)
 
 		if (c->retired_epoch <= oldest) {
 			*chunk = c->retired;
+			hold(s, -chunk_bytes(s));
 			wr_free(s->mem, c);
 		} else {
 			chunk = &c->retired;
 		}
 	}
+}
+
+/* One at a time: what it holds is free when it has noticed. */
+static void cancel_reader(struct memory *s)
+{
+	struct memory_frozen *youngest = NULL;
+
+	for (uint32_t i = 0; i < s->frozen_count; i++) {
+		if (atomic_load_explicit(&s->frozen[i]->cancelled, memory_order_relaxed))
+			return;
+		if (s->frozen[i]->reader)
+			youngest = s->frozen[i];
+	}
+	if (youngest)
+		atomic_store_explicit(&youngest->cancelled, true, memory_order_relaxed);
+}
+
+static int check_cancelled(const struct memory_frozen *f)
+{
+	if (WR_LIKELY(!atomic_load_explicit(&f->cancelled, memory_order_relaxed)))
+		return WR_OK;
+	return wr_error_set(WR_ETRANSIENT,
+			    "the reader was cancelled: state changes faster than it reads, and what is kept "
+			    "for it takes more than %lld bytes (--frozen-memory)",
+			    (long long)atomic_load(&bytes_max));
+}
+
+void wr_memory_settle(struct wr_store *store)
+{
+	wr_memory_sweep(memory_of(store));
 }
 
 void wr_memory_sweep(struct memory *s)
@@ -104,6 +191,8 @@ void wr_memory_sweep(struct memory *s)
 	}
 	s->frozen_count = kept;
 	sweep_retired(s, oldest);
+	if (WR_UNLIKELY(wr_frozen_full()))
+		cancel_reader(s);
 }
 
 void wr_frozen_count(struct memory *s, int64_t bytes)
@@ -220,7 +309,7 @@ int wr_memory_frozen_each(struct wr_frozen *frozen, uint32_t group,
 			  int (*each)(const struct wr_state_item *item, void *arg), void *arg)
 {
 	struct memory_frozen *f = memory_frozen_of(frozen);
-	int rc = WR_OK;
+	int rc = check_cancelled(f);
 
 	for (uint32_t id = 1; id <= f->used && rc == WR_OK; id++) {
 		const struct entry *e = frozen_entry(f, id);
@@ -231,6 +320,7 @@ int wr_memory_frozen_each(struct wr_frozen *frozen, uint32_t group,
 		item = item_of(f, e, id);
 		if (group == WR_ALL_GROUPS || item.group == group)
 			rc = each_state(f, e, true, &item, each, arg);
+		rc = rc == WR_OK ? check_cancelled(f) : rc;
 	}
 	return rc;
 }
@@ -260,7 +350,7 @@ int wr_memory_frozen_timers(struct wr_frozen *frozen, uint32_t group,
 			    int (*each)(const struct wr_timer_item *item, void *arg), void *arg)
 {
 	struct memory_frozen *f = memory_frozen_of(frozen);
-	int rc = WR_OK;
+	int rc = check_cancelled(f);
 
 	for (uint32_t id = 1; id <= f->used && rc == WR_OK; id++) {
 		const struct entry *e = frozen_entry(f, id);
@@ -268,6 +358,7 @@ int wr_memory_frozen_timers(struct wr_frozen *frozen, uint32_t group,
 		if (e->kind == ENTRY_KEY &&
 		    (group == WR_ALL_GROUPS || wr_key_group(e->hash, f->max_parallelism) == group))
 			rc = each_timer(f, e, id, each, arg);
+		rc = rc == WR_OK ? check_cancelled(f) : rc;
 	}
 	return rc;
 }

@@ -42,9 +42,7 @@ void wr_block_drop(struct memory *s, struct block *b)
 		wr_free(s->mem, b);
 		return;
 	}
-	b->retired_epoch = s->epoch;
-	b->retired = s->retired;
-	s->retired = b;
+	wr_block_retire(s, b);
 }
 
 /* ---- entries ---- */
@@ -64,9 +62,7 @@ static struct chunk *chunk_copy(struct memory *s, uint32_t number)
 	copy->epoch = s->epoch;
 	wr_frozen_count(s, (int64_t)bytes);
 	atomic_store_explicit(&s->chunks[number], copy, memory_order_release);
-	c->retired_epoch = s->epoch;
-	c->retired = s->retired_chunks;
-	s->retired_chunks = c;
+	wr_chunk_retire(s, c);
 	return copy;
 }
 
@@ -580,6 +576,7 @@ const struct wr_backend wr_backend_memory = {
     .set_now = wr_memory_set_now,
     .next = wr_memory_next,
     .keys = wr_memory_keys,
+    .settle = wr_memory_settle,
     .freeze = wr_memory_freeze,
     .frozen_unref = wr_memory_frozen_unref,
     .frozen_copied = wr_memory_frozen_copied,

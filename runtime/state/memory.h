@@ -241,6 +241,9 @@ int wr_entry_select(struct memory *s, uint32_t id);
 
 /* Bytes copied on behalf of the newest open version. */
 void wr_frozen_count(struct memory *s, int64_t bytes);
+/* What only versions see still moves to the account of those, until it is freed. */
+void wr_block_retire(struct memory *s, struct block *b);
+void wr_chunk_retire(struct memory *s, struct chunk *c);
 /* Gives back what closed versions held; owner's thread, at a batch edge. */
 void wr_memory_sweep(struct memory *s);
 
@@ -303,7 +306,8 @@ void wr_memory_set_now(struct wr_store *s, int64_t now_ms);
 void wr_memory_expire(struct memory *s, uint32_t entries);
 int wr_memory_next(struct wr_store *s, uint64_t *cursor);
 uint64_t wr_memory_keys(const struct wr_store *s);
-struct wr_frozen *wr_memory_freeze(struct wr_store *s);
+void wr_memory_settle(struct wr_store *s);
+struct wr_frozen *wr_memory_freeze(struct wr_store *s, bool reader);
 uint32_t wr_memory_frozen_epoch(const struct wr_frozen *f);
 int wr_memory_frozen_changes(const struct wr_frozen *f, uint32_t since, struct wr_bytes *ids, uint32_t *of);
 int wr_memory_frozen_each_of(struct wr_frozen *f, const uint32_t *ids, uint32_t count,

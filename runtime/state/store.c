@@ -188,7 +188,16 @@ uint64_t wr_store_keys(const struct wr_store *s)
 
 struct wr_frozen *wr_store_freeze(struct wr_store *s)
 {
-	return s->backend->freeze(s);
+	return s->backend->freeze(s, false);
+}
+struct wr_frozen *wr_store_freeze_to_read(struct wr_store *s)
+{
+	return s->backend->freeze(s, true);
+}
+void wr_store_settle(struct wr_store *s)
+{
+	if (s->backend->settle)
+		s->backend->settle(s);
 }
 void wr_frozen_unref(struct wr_frozen *f)
 {

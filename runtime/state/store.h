@@ -97,6 +97,7 @@ const struct wr_sval *wr_map_next(struct wr_store *s, uint32_t state, uint64_t *
 int wr_store_next(struct wr_store *s, uint64_t *cursor);
 
 #ifndef WR_CDEF
+#include <stdbool.h>
 #include "base/clock.h"
 #include "record/key.h"
 
@@ -155,6 +156,16 @@ uint64_t wr_store_keys(const struct wr_store *s); /* entries: (key, namespace) p
 struct wr_frozen;
 struct wr_bytes;
 struct wr_frozen *wr_store_freeze(struct wr_store *s); /* NULL: WR_FROZEN_MAX open, or no memory */
+/* The same for one who reads beside checkpoints: it leaves a place for them, and may be cancelled: reading
+ * then ends with WR_ETRANSIENT. */
+struct wr_frozen *wr_store_freeze_to_read(struct wr_store *s);
+/* What is kept for versions that are closed goes, as with wr_store_set_now; nothing else changes. */
+void wr_store_settle(struct wr_store *s);
+/* Bound of the bytes that are kept for versions alone, in all stores of the process; beyond it readers are
+ * cancelled, the youngest of a store first. Any thread. */
+void wr_frozen_bound(int64_t bytes);
+/* It is passed: whose checkpoint is being written does better not to change more. */
+bool wr_frozen_full(void);
 void wr_frozen_unref(struct wr_frozen *f);
 int64_t wr_frozen_copied(const struct wr_frozen *f); /* bytes copied on behalf of this version so far */
 /* Calls `each` for every live value of key group `group`, or of all in no order, in this version: key,

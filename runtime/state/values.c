@@ -132,9 +132,7 @@ const struct wr_sval *wr_memory_get(struct wr_store *store, uint32_t state)
 
 			if (last) {
 				memcpy(last->data, wr_cell_value(c), wr_cell_value(c)->len + sizeof *v);
-				last->retired = s->retired;
-				last->retired_epoch = s->epoch;
-				s->retired = last;
+				wr_block_retire(s, last);
 				v = (const struct wr_sval *)last->data;
 			}
 		}

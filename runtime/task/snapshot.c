@@ -47,6 +47,7 @@ struct wr_snapshots {
 	pthread_mutex_t mutex;
 	pthread_cond_t written;
 	_Atomic uint32_t writing;
+	_Atomic bool closed; /* versions of one that was written */
 };
 
 static struct wr_mem mem = WR_MEM_INIT("task.snapshots");
@@ -111,6 +112,21 @@ void wr_snapshots_free(struct wr_snapshots *s)
 bool wr_snapshots_busy(const struct wr_snapshots *s)
 {
 	return atomic_load(&s->writing) > 0;
+}
+
+void wr_snapshots_settle(struct wr_snapshots *s)
+{
+	const struct wr_chain *c = &s->task->chain;
+
+	if (WR_LIKELY(!atomic_load_explicit(&s->closed, memory_order_relaxed)) ||
+	    !atomic_exchange(&s->closed, false))
+		return;
+	for (uint32_t i = 0; i < c->stage_count; i++) {
+		if (c->stages[i].store)
+			wr_store_settle(c->stages[i].store);
+		if (c->stages[i].broadcast)
+			wr_store_settle(c->stages[i].broadcast);
+	}
 }
 
 /* ---- telling the coordinator ---- */
@@ -297,6 +313,7 @@ static void written(struct wr_iojob *io)
 	WR_CRASH_STEP("checkpoint.ack");
 	tell(s);
 	snapshot_free(s);
+	atomic_store(&all->closed, true);
 	pthread_mutex_lock(&all->mutex);
 	atomic_fetch_sub(&all->writing, 1);
 	wr_notify_fire(&wake);

@@ -31,3 +31,5 @@ void wr_snapshot_stage(struct wr_snapshots *all, struct wr_stage *s, uint64_t ch
 void wr_snapshot_ending(struct wr_snapshots *all, uint64_t checkpoint);
 /* Something is being written. */
 bool wr_snapshots_busy(const struct wr_snapshots *s);
+/* Gives back what stores kept for snapshots that have been written since the last call. Task's thread. */
+void wr_snapshots_settle(struct wr_snapshots *s);

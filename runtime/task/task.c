@@ -365,10 +365,23 @@ static int read_mail(struct wr_task *t)
 	return rc;
 }
 
-/* Before a batch every writer must hold its reserve; when one does not, its pool wakes the task. */
+/* A snapshot is on its way to the disk. */
+static bool is_writing(const struct wr_task *t)
+{
+	return t->snapshots && wr_snapshots_busy(t->snapshots);
+}
+
+/* Before a batch every writer must hold its reserve; when one does not, its pool wakes the task. What changes
+ * while a snapshot is written is kept twice: where that is too much, the end of the writing wakes the task.
+ */
 static bool may_emit(struct wr_task *t)
 {
 	bool ready = true;
+
+	if (t->snapshots)
+		wr_snapshots_settle(t->snapshots);
+	if (WR_UNLIKELY(wr_frozen_full()) && is_writing(t))
+		return false;
 
 	for (uint32_t i = 0; i < t->writer_count; i++)
 		if (!wr_writer_ready(t->writers[i]))
@@ -459,14 +472,9 @@ static bool awaits_checkpoint(const struct wr_task *t)
 	return t->snapshots && t->waits && t->waits->awaits_checkpoint;
 }
 
-/* A snapshot is on its way to the disk: what it says must be heard before the end of the task is. */
-static bool is_writing(const struct wr_task *t)
-{
-	return t->snapshots && wr_snapshots_busy(t->snapshots);
-}
-
 static enum wr_step answer(struct wr_task *t, int rc)
 {
+	/* what the snapshot says must be heard before the end of the task is */
 	if (rc >= 0 && t->ended == t->chain.stage_count && is_writing(t))
 		return WR_STEP_BLOCKED;
 	if (t->done || t->ended == t->chain.stage_count)

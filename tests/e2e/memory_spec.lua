@@ -35,3 +35,36 @@ describe("the memory summary", function()
     assert.is_true((many - few) / 200 < 400e3, (many - few) / 200)
   end)
 end)
+
+describe("what is kept for checkpoints that are being written", function()
+  local shell = require "support.shell"
+
+  -- 100,000 keys in chunks of 64 KB: 13 MB that are all touched within a few milliseconds.
+  local function most_frozen(options)
+    local folder = shell.folder()
+    local f = assert(io.open(folder .. "/job.lua", "w"))
+    f:write [[
+      local weir = require "weir"
+      local job = weir.job { name = "touched" }
+      job:source(weir.generate { count = 600000, fields = { k = { random = 100000 } } })
+        :key_by "k":count { emit = "final" }
+        :map(function(rec) return { all = 0, n = rec.count } end)
+        :key_by "all":sum("n", { emit = "final" }):sink(weir.print())
+      return job
+    ]]
+    f:close()
+    local out, code, err = shell.run(("cd %s && %s run --json --memory --restart none --dir state --checkpoint-every 1ms --buffer-size 1024 "
+      .. "--checkpoint-incremental off %s job.lua"):format(folder, shell.weir, options))
+    shell.remove(folder)
+    assert.equal(0, code, err)
+    return tonumber(err:match '"name":"state.frozen","bytes":%-?%d+,"bytes_max":(%d+)'), out
+  end
+
+  it("is within its bound and what one buffer of records changes, and the result is the same", function()
+    local free, result = most_frozen ""
+    local bound, same = most_frozen "--frozen-memory 1MiB"
+    assert.equal(result, same)
+    assert.is_true(free > 5e6, free)
+    assert.is_true(bound < free / 2 and bound < 5e6, bound)
+  end)
+end)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/rand.h"
 #include "state/store.h"
@@ -193,6 +194,186 @@ static void a_failing_allocation_is_said_and_hurts_no_version(void **state)
 	assert_true(said > FAILURES / 2);
 }
 
+/* ---- what versions cost ---- */
+
+static int64_t frozen_bytes;
+
+static void find_account(const struct wr_mem *m, void *arg)
+{
+	(void)arg;
+	if (!strcmp(m->name, "state.frozen"))
+		frozen_bytes = m->bytes;
+}
+
+static int64_t kept_for_versions(void)
+{
+	frozen_bytes = 0;
+	wr_mem_each(find_account, NULL);
+	return frozen_bytes;
+}
+
+static void what_is_kept_for_versions_alone_is_a_line_of_the_memory_sum(void **state)
+{
+	struct wr_rand r = {3};
+	struct wr_store *s = new_store();
+	struct wr_frozen *f;
+	int64_t before;
+
+	(void)state;
+	for (int i = 0; i < 5000; i++)
+		random_write(s, &r, 1000);
+	before = mem.bytes;
+	f = wr_store_freeze(s);
+	assert_int_equal(kept_for_versions(), 0);
+	for (uint32_t k = 0; k < 1000; k++) {
+		assert_int_equal(select_key(s, k), WR_OK);
+		put(wr_state_put(s, VALUE, 4, 32), 4, k);
+	}
+	assert_in_range(kept_for_versions(), wr_frozen_copied(f), 4 * wr_frozen_copied(f));
+	assert_in_range(wr_frozen_copied(f), before / 4, before);
+	wr_frozen_unref(f);
+	wr_store_settle(s);
+	assert_int_equal(kept_for_versions(), 0);
+	wr_store_free(s);
+	assert_int_equal(mem.bytes, 0);
+}
+
+/* One key a chunk, so that nearly all is copied. */
+static void change_all(struct wr_store *s, uint64_t seed)
+{
+	for (uint32_t k = 0; k < 3000; k += 100) {
+		assert_int_equal(select_key(s, k), WR_OK);
+		put(wr_state_put(s, VALUE, 1, 8), 1, seed);
+	}
+}
+
+static void at_the_bound_the_youngest_reader_is_cancelled_and_never_a_checkpoint(void **state)
+{
+	struct wr_rand r = {5};
+	struct wr_store *s = new_store();
+	struct wr_frozen *checkpoint, *old, *young;
+	uint64_t sums[2], sum = 0;
+
+	(void)state;
+	for (int i = 0; i < 20000; i++)
+		random_write(s, &r, 3000);
+	old = wr_store_freeze_to_read(s);
+	sums[0] = sum_of(old);
+	change_all(s, 1);
+	young = wr_store_freeze_to_read(s);
+	change_all(s, 2);
+	assert_null(wr_store_freeze_to_read(s)); /* the last place is a checkpoint's */
+	checkpoint = wr_store_freeze(s);
+	sums[1] = sum_of(checkpoint);
+	change_all(s, 3);
+
+	wr_frozen_bound(kept_for_versions() - 1);
+	assert_true(wr_frozen_full());
+	wr_store_set_now(s, 1);
+	assert_int_equal(wr_frozen_each(young, WR_ALL_GROUPS, sum_item, &sum), WR_ETRANSIENT);
+	assert_non_null(strstr(wr_error_text(), "--frozen-memory"));
+	assert_int_equal(wr_frozen_timers(young, WR_ALL_GROUPS, sum_timer, &sum), WR_ETRANSIENT);
+	wr_store_set_now(s, 2); /* it has not noticed yet: one is enough */
+	assert_int_equal(sum_of(old), sums[0]);
+	assert_int_equal(sum_of(checkpoint), sums[1]);
+
+	wr_frozen_unref(young);
+	wr_frozen_bound(1);
+	wr_store_set_now(s, 3);
+	assert_int_equal(wr_frozen_each(old, WR_ALL_GROUPS, sum_item, &sum), WR_ETRANSIENT);
+	wr_frozen_unref(old);
+	for (int now = 4; now < 8; now++)
+		wr_store_set_now(s, now);
+	assert_int_equal(sum_of(checkpoint), sums[1]);
+	wr_frozen_unref(checkpoint);
+	wr_store_set_now(s, 9);
+	assert_false(wr_frozen_full());
+	wr_frozen_bound(INT64_MAX);
+	wr_store_free(s);
+	assert_int_equal(mem.bytes, 0);
+}
+
+/* Of random changes: what there was, without the entries that changed, and what these are now. */
+static int sum_all(const struct wr_state_item *item, void *arg)
+{
+	assert_true(item->id > 0);
+	return sum_item(item, arg);
+}
+
+struct without {
+	const uint32_t *ids;
+	uint32_t count;
+	uint64_t sum;
+};
+
+static bool is_in(const struct without *w, uint32_t id)
+{
+	uint32_t low = 0, high = w->count;
+
+	while (low < high) {
+		uint32_t mid = (low + high) / 2;
+
+		if (w->ids[mid] < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < w->count && w->ids[low] == id;
+}
+
+static int sum_others(const struct wr_state_item *item, void *arg)
+{
+	struct without *w = arg;
+
+	return is_in(w, item->id) ? WR_OK : sum_all(item, &w->sum);
+}
+
+static int sum_other_timers(const struct wr_timer_item *item, void *arg)
+{
+	struct without *w = arg;
+
+	return is_in(w, item->id) ? WR_OK : sum_timer(item, &w->sum);
+}
+
+static void a_version_is_the_one_before_but_for_the_entries_that_changed(void **state)
+{
+	struct wr_rand r = {11};
+	struct wr_store *s = new_store();
+
+	(void)state;
+	for (int round = 0; round < 300; round++) {
+		uint32_t keys = 1 + wr_rand_below(&r, 3000), writes = wr_rand_below(&r, 400), of;
+		struct wr_frozen *before = wr_store_freeze(s), *between = NULL, *after;
+		struct wr_bytes ids = WR_BYTES_EMPTY;
+		struct without w = {0};
+
+		for (uint32_t i = 0; i < writes; i++)
+			random_write(s, &r, keys);
+		if (round % 3 == 0) /* another version and its epoch in between change nothing */
+			between = wr_store_freeze(s);
+		for (uint32_t i = 0; between && i < writes; i++)
+			random_write(s, &r, keys);
+		after = wr_store_freeze(s);
+		assert_int_equal(wr_frozen_changes(after, wr_frozen_epoch(before), &ids, &of), WR_OK);
+		w.ids = (const uint32_t *)ids.data;
+		w.count = (uint32_t)(ids.len / sizeof(uint32_t));
+		assert_in_range(w.count, 0, of);
+		wr_frozen_each(before, WR_ALL_GROUPS, sum_others, &w);
+		wr_frozen_timers(before, WR_ALL_GROUPS, sum_other_timers, &w);
+		wr_frozen_each_of(after, w.ids, w.count, sum_all, &w.sum);
+		wr_frozen_timers_of(after, w.ids, w.count, sum_timer, &w.sum);
+		assert_int_equal(w.sum, sum_of(after));
+		wr_frozen_unref(before);
+		wr_frozen_unref(after);
+		if (between)
+			wr_frozen_unref(between);
+		wr_bytes_deinit(&ids);
+		wr_store_set_now(s, round);
+	}
+	wr_store_free(s);
+	assert_int_equal(mem.bytes, 0);
+}
+
 static void a_store_that_cannot_be_made_leaves_nothing(void **state)
 {
 	(void)state;
@@ -243,6 +424,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(another_thread_reads_a_version_while_the_owner_writes),
 	    cmocka_unit_test(a_failing_allocation_is_said_and_hurts_no_version),
+	    cmocka_unit_test(what_is_kept_for_versions_alone_is_a_line_of_the_memory_sum),
+	    cmocka_unit_test(at_the_bound_the_youngest_reader_is_cancelled_and_never_a_checkpoint),
+	    cmocka_unit_test(a_version_is_the_one_before_but_for_the_entries_that_changed),
 	    cmocka_unit_test(a_store_that_cannot_be_made_leaves_nothing),
 	    cmocka_unit_test(freezing_copies_nothing_until_something_is_written),
 	};
