@@ -62,6 +62,8 @@ static struct point {
     {"savepoint.sync", 0, 0},
     {"savepoint.write", 0, 0},
     {"wal.folder", 0, 0},
+    {"wal.import", 0, 0},
+    {"wal.imported", 0, 0},
     {"wal.logged", 0, 0},
     {"wal.open", 0, 0},
     {"wal.received", 0, 0},

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "checkpoint/history.h"
 #include "savepoint/file.h"
+#include "savepoint/logs.h"
 
 enum { COPY_BYTES = 1 << 20 };
 
@@ -91,6 +92,11 @@ int wr_savepoint_make(struct wr_blobs *from, const struct wr_manifest *m, const 
 	to = wr_savepoint_create(path);
 	if (!to)
 		return wr_error_code();
+	/* first: while the checkpoint is there, its logs are */
+	for (uint32_t v = 0; v < m->vertex_count && rc == WR_OK; v++)
+		if (m->vertices[v].stage_count)
+			rc = wr_savepoint_copy_log(from, to, m->vertices[v].stages[0].uid,
+						   m->vertices[v].stages[0].uid);
 	for (uint32_t v = 0; v < m->vertex_count; v++)
 		for (uint32_t i = 0; i < m->vertices[v].parallelism && rc == WR_OK; i++)
 			if (m->vertices[v].tasks[i].blob)

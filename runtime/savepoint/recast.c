@@ -9,6 +9,7 @@
 #include "base/rand.h"
 #include "checkpoint/history.h"
 #include "savepoint/file.h"
+#include "savepoint/logs.h"
 #include "savepoint/saved.h"
 
 struct wr_recast {
@@ -61,6 +62,12 @@ int wr_recast_named(struct wr_recast *r, struct wr_look *from, uint32_t vertex, 
 
 	WR_ASSERT(!r->blob);
 	return id ? wr_savepoint_copy_named(wr_look_blobs(from), r->blobs, id) : WR_OK;
+}
+
+int wr_recast_log(struct wr_recast *r, struct wr_look *from, const char *uid, const char *to_uid)
+{
+	WR_ASSERT(!r->blob);
+	return wr_savepoint_copy_log(wr_look_blobs(from), r->blobs, uid, to_uid);
 }
 
 int wr_recast_blob(struct wr_recast *r, const char *id)

@@ -19,6 +19,8 @@ void wr_recast_free(struct wr_recast *r);
 int wr_recast_blob(struct wr_recast *r, const char *id);
 /* The blobs that those of a subtask in `from` name; before that of the subtask. */
 int wr_recast_named(struct wr_recast *r, struct wr_look *from, uint32_t vertex, uint32_t subtask);
+/* The write-ahead log of the source `uid` in `from`, if it has one, as that of `to_uid`. */
+int wr_recast_log(struct wr_recast *r, struct wr_look *from, const char *uid, const char *to_uid);
 /* What a subtask (kind 1) or a stage (2) says of itself, one tagged value; or which blobs a stage names (10):
  * behind the first of kind 1, before all others. */
 int wr_recast_block(struct wr_recast *r, uint32_t kind, uint32_t stage, const uint8_t *value, uint32_t len);

@@ -5,7 +5,6 @@
  * the log is written by the pump's thread, and removed by an I/O thread. One subtask reads, the others end at
  * once.
  */
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,10 +12,11 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "format/intake.h"
-#include "record/key.h"
+#include "savepoint/logs.h"
 #include "stream/dial.h"
 #include "stream/pump.h"
 #include "task/letter.h"
+#include "wal/import.h"
 #include "wal/source.h"
 #include "wal/wal.h"
 
@@ -190,13 +190,19 @@ static void forget_log(const struct wr_stage *s, struct source *l, uint64_t chec
 static int open_log(struct wr_stage *s)
 {
 	const char *uid = s->ops_stats[0].uid;
+	const struct wr_durable *d = s->env->durable;
 	struct source *t = s->state;
-	char folder[4096];
+	char name[WR_LOG_FOLDER], folder[4096];
+	int rc = WR_OK;
 
 	if (!s->env->folder)
 		return wr_error_set(WR_EUSER, "wal = true needs a folder for the log: --dir");
-	snprintf(folder, sizeof folder, "%s/wal-%016" PRIx64, s->env->folder,
-		 wr_key_hash((const uint8_t *)uid, (uint32_t)strlen(uid)));
+	wr_log_folder(uid, name);
+	snprintf(folder, sizeof folder, "%s/%s", s->env->folder, name);
+	if (d && d->restore && d->restore->blobs != d->blobs)
+		rc = wr_wal_import(folder, uid, d->restore);
+	if (rc != WR_OK)
+		return rc;
 	t->intake = wr_intake_new(s, false);
 	t->queue = t->intake ? wr_ioqueue_new(s->env->io) : NULL;
 	t->wal = t->queue ? wr_wal_open(folder, SEGMENT) : NULL;

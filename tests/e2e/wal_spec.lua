@@ -204,3 +204,89 @@ c.close()
     assert.equal(shell.sorted(first .. lines(500000, 500099)), finished.rows(folder, "out"))
   end)
 end)
+
+describe("a savepoint of a job with a write-ahead log", function()
+  local count = [[
+local weir = require "weir"
+local job = weir.job { name = "count", max_parallelism = 128 }
+job:source(weir.stdin { wal = true }):uid "in"
+  :map(function(r) return { k = "lines", v = 1LL } end)
+  :key_by "k":sum("v", { emit = "final" }):uid "sum"
+  :sink(weir.print())
+return job
+]]
+
+  local function weir(arguments)
+    local out, code, err = shell.run(("cd %s && %s %s"):format(folder, shell.weir, arguments))
+    assert.equal(0, code, arguments .. "\n" .. out .. err)
+    return out
+  end
+
+  local function count_of(text) return select(2, text:gsub("\n", "")) end
+
+  --- Leaves x.weir of a job that was killed with lines in its log; gives their number.
+  local function save()
+    write("job.lua", count)
+    killed("--checkpoint-every 10ms", lines(1, 20000), "wal.logged", 12)
+    weir "savepoint --dir state -o x.weir"
+    local had = count_of(logged())
+    shell.run(("mv %s/state %s/former"):format(folder, folder))
+    return had
+  end
+
+  local function goes_on(options, text, dir)
+    write("in", text)
+    return shell.run(("cd %s && cat in | %s run -q --dir %s %s job.lua"):format(folder, shell.weir, dir or "state", options))
+  end
+
+  local function total(out) return tonumber(out:match '"v":(%d+)') end
+
+  it("has the lines that were logged and not taken, wherever it is gone on with", function()
+    local had = save()
+    local out, code, err = goes_on("--from x.weir", lines(1, 10))
+    assert.equal(0, code, err)
+    assert.equal(had + 10, total(out))
+    out, code, err = goes_on("--resume=former", lines(1, 7), "third")
+    assert.equal(0, code, err)
+    assert.equal(had + 7, total(out))
+  end)
+
+  for _, point in ipairs { "wal.imported:1", "wal.import:2", "wal.logged:1", "checkpoint.complete:1" } do
+    it("is gone on with once where that is killed: " .. point, function()
+      local had = save()
+      killed("--from x.weir --checkpoint-every 10ms", lines(1, 20000), point:match "(.*):(%d)")
+      local all = point:find "import" and had or count_of(logged())
+      local out, code, err = goes_on("--from x.weir", lines(1, 5))
+      assert.equal(0, code, err)
+      assert.equal(all + 5, total(out))
+    end)
+  end
+
+  it("keeps them when it is edited, and its source renamed", function()
+    local had = save()
+    write("fix.lua", [[return function(sp) sp:operator "in":rename "input" end]])
+    weir "savepoint edit x.weir fix.lua -o y.weir"
+    write("job.lua", (count:gsub('uid "in"', 'uid "input"')))
+    local out, code, err = goes_on("--from y.weir", lines(1, 3))
+    assert.equal(0, code, err)
+    assert.equal(had + 3, total(out))
+  end)
+
+  it("does not mix them with the log of another run", function()
+    save()
+    shell.run(("mv %s/former %s/state"):format(folder, folder))
+    local _, code, err = goes_on("--from x.weir --resume=never", lines(1, 3))
+    assert.equal(1, code, err)
+    assert.truthy(err:find("has a log of another run", 1, true), err)
+  end)
+
+  it("notices a byte of them that is another", function()
+    save()
+    local text = shell.read(folder .. "/x.weir")
+    local at = assert(text:find("line 000", 1, true) or text:find("WLWB", 1, true) or 200)
+    shell.run(("printf '\\377' | dd of=%s/x.weir bs=1 seek=%d conv=notrunc 2>/dev/null"):format(folder, at + 2))
+    local _, code, err = goes_on("--from x.weir", lines(1, 3))
+    assert.not_equal(0, code)
+    assert.truthy(err:find("damaged", 1, true), err)
+  end)
+end)

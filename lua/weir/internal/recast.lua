@@ -237,7 +237,10 @@ function methods:write(vertices, head)
   local from = self.from.manifest
   local records = {}
   for number, vertex in ipairs(vertices) do
-    local tasks = {}
+    local tasks, head_stage = {}, vertex.all[1]
+    if head_stage.operator then
+      check(C.wr_recast_log(self.h, self.from.h, head_stage.operator.uid, head_stage.uid))
+    end
     for subtask = 0, vertex.parallelism - 1 do
       if vertex.ended[subtask + 1] then
         tasks[subtask + 1] = { blob = false, bytes = i64(0) }
