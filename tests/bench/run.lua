@@ -387,8 +387,8 @@ figure("reload", function()
   local function gaps(reloads, slice_ms)
     write(0)
     local weir = build .. "/weir"
-    local reader = io.popen(environment .. ("%s run -q %s/job.lua rate=%d keys=%d | %s/reload_gaps %d %d")
-      :format(weir, folder, rate, keys, out, keys, slice_ms))
+    local run = ("%s run -q --log-level warn %s/job.lua rate=%d keys=%d"):format(weir, folder, rate, keys)
+    local reader = io.popen(environment .. ("%s | %s/reload_gaps %d %d"):format(run, out, keys, slice_ms))
     os.execute(environment .. ("until %s info reload_bench >/dev/null 2>&1; do sleep 0.05; done; sleep 2"):format(weir))
     for version = 1, reloads do
       write(version)

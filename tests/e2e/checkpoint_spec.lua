@@ -1,36 +1,14 @@
 --- A job that is killed goes on where its last checkpoint left it, at any parallelism.
 
+local place = require "support.place"
 local shell = require "support.shell"
 
+local write, run, killed, sorted = place.write, place.run, place.killed, place.sorted
+
 local folder
-before_each(function() folder = shell.folder() end)
-after_each(function() shell.remove(folder) end)
+before_each(function() folder = place.make() end)
+after_each(place.remove)
 
-local function write(name, text)
-  local f = assert(io.open(folder .. "/" .. name, "w"))
-  f:write(text)
-  f:close()
-end
-
-local function sorted(text)
-  local lines = {}
-  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
-  table.sort(lines)
-  return table.concat(lines, "\n")
-end
-
-local function run(options, args)
-  local out, code, err = shell.run(("cd %s && %s run -q %s job.lua %s"):format(folder, shell.weir, options or "", args or ""))
-  return out, code, err
-end
-
---- Runs the command and ends it as kill -9 does when a fault point is reached for the n-th time.
-local function killed(command, point, n)
-  local _, code, err = shell.run(("%s --fault %s:%d=kill"):format(command, point, n))
-  assert.equal(137, code, ("the job was not killed at %s:%d\n%s"):format(point, n, err))
-end
-
---- Runs until the checkpoint with this number holds.
 --- The arguments that make the job slow enough for that, of those that it knows.
 local function slowly()
   local text = shell.read(folder .. "/job.lua")
@@ -38,9 +16,9 @@ local function slowly()
     .. (text:find("args.loops", 1, true) and "loops=3000" or "")
 end
 
+--- Runs until the checkpoint with this number holds.
 local function run_and_kill(options, number)
-  killed(("cd %s && %s run -q --dir state %s job.lua %s"):format(folder, shell.weir, options, slowly()),
-    "checkpoint.complete", number)
+  killed("--dir state " .. options, slowly(), "checkpoint.complete", number)
 end
 
 local sum = [[
@@ -137,7 +115,7 @@ describe("a job that is killed at any step of a checkpoint", function()
       local expected = run ""
       for _, n in ipairs { 1, 3 } do
         shell.run(("rm -rf %s/state"):format(folder))
-        killed(("cd %s && %s run -q -p 2 --dir state --checkpoint-every 20ms job.lua %s"):format(folder, shell.weir, slowly()), point, n)
+        killed("-p 2 --dir state --checkpoint-every 20ms", slowly(), point, n)
         local out, code, err = run "-p 2 --dir state --checkpoint-every 50ms"
         assert.equal(0, code, err)
         assert.equal(sorted(expected), sorted(out))
@@ -250,7 +228,9 @@ describe("a query of Nexmark that is killed", function()
     it(("gives the checksum of one that is not: %s"):format(q), function()
       local job = ("%s run -q %%s jobs/nexmark/%s.lua count=1000000 sink=checksum %%s"):format(shell.weir, q)
       local expected = shell.run(job:format("-p 2", ""))
-      killed(job:format(("-p 2 --dir %s/state --checkpoint-every 5ms"):format(folder), ""), "checkpoint.complete", 2)
+      local _, died, why = shell.run(job:format(("-p 2 --dir %s/state --checkpoint-every 5ms --fault %s"):format(folder,
+        "checkpoint.complete:2=kill"), ""))
+      assert.equal(137, died, why)
       local out, code, err = shell.run(job:format(("-p 3 --dir %s/state --checkpoint-every 1h"):format(folder), ""))
       assert.equal(0, code, err)
       assert.equal(expected, out)

@@ -1,27 +1,13 @@
 --- What a changed job may change, and finds again: the contract of state on restore.
 
+local place = require "support.place"
 local shell = require "support.shell"
 
+local write, weir, sorted = place.write, place.weir, place.sorted
+
 local folder
-before_each(function() folder = shell.folder() end)
-after_each(function() shell.remove(folder) end)
-
-local function write(name, text)
-  local f = assert(io.open(folder .. "/" .. name, "w"))
-  f:write(text)
-  f:close()
-end
-
-local function weir(arguments)
-  return shell.run(("cd %s && %s %s"):format(folder, shell.weir, arguments))
-end
-
-local function sorted(text)
-  local lines = {}
-  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
-  table.sort(lines)
-  return table.concat(lines, "\n")
-end
+before_each(function() folder = place.make() end)
+after_each(place.remove)
 
 local SOURCE = [[
 local weir = require "weir"

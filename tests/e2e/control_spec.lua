@@ -1,21 +1,18 @@
 --- A running job is listed, watched, saved, stopped and cancelled by others.
 
+local place = require "support.place"
 local shell = require "support.shell"
+
+local write = place.write
 
 local folder, running
 before_each(function()
-  folder, running = shell.folder(), {}
+  folder, running = place.make(), {}
 end)
 after_each(function()
   for _, job in ipairs(running) do job:kill() end
-  shell.remove(folder)
+  place.remove()
 end)
-
-local function write(name, text)
-  local f = assert(io.open(folder .. "/" .. name, "w"))
-  f:write(text)
-  f:close()
-end
 
 --- A weir that sees only the jobs of this test.
 local function weir(command)

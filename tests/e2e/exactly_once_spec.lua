@@ -1,20 +1,13 @@
 --- Exactly-once sinks by epoch log: killed at each step and run again, each record is in the target once.
 
+local place = require "support.place"
 local shell = require "support.shell"
 
+local write, run = place.write, place.run
+
 local folder
-before_each(function() folder = shell.folder() end)
-after_each(function() shell.remove(folder) end)
-
-local function write(name, text)
-  local f = assert(io.open(folder .. "/" .. name, "w"))
-  f:write(text)
-  f:close()
-end
-
-local function run(options, args)
-  return shell.run(("cd %s && %s run -q %s job.lua %s"):format(folder, shell.weir, options, args or ""))
-end
+before_each(function() folder = place.make() end)
+after_each(place.remove)
 
 local function killed(options, args, point)
   local _, code, err = run(options .. " --fault " .. point .. "=kill", args)

@@ -1,22 +1,15 @@
 --- Sinks written in Lua (weir.sink): one that keeps its numbers in an SQLite database, killed at each step of a commit,
 --- and what a sink's functions may do and say.
 
+local place = require "support.place"
 local shell = require "support.shell"
 local luasql = require "luasql.sqlite3"
 
+local write, run = place.write, place.run
+
 local folder
-before_each(function() folder = shell.folder() end)
-after_each(function() shell.remove(folder) end)
-
-local function write(name, text)
-  local f = assert(io.open(folder .. "/" .. name, "w"))
-  f:write(text)
-  f:close()
-end
-
-local function run(options, args)
-  return shell.run(("cd %s && %s run -q %s job.lua %s"):format(folder, shell.weir, options, args or ""))
-end
+before_each(function() folder = place.make() end)
+after_each(place.remove)
 
 --- What a file says that may not be there yet.
 local function text_of(name)

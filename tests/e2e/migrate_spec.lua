@@ -1,44 +1,18 @@
 --- Values that an older declaration of a state wrote become ones of the present: at their first touch, and beside.
 
+local place = require "support.place"
 local shell = require "support.shell"
 
+local write, weir, done, sorted = place.write, place.weir, place.done, place.sorted
+
 local folder
-before_each(function() folder = shell.folder() end)
-after_each(function() shell.remove(folder) end)
+before_each(function() folder = place.make() end)
+after_each(place.remove)
 
-local function write(name, text)
-  local f = assert(io.open(folder .. "/" .. name, "w"))
-  f:write(text)
-  f:close()
-end
-
-local function weir(arguments)
-  return shell.run(("cd %s && %s %s"):format(folder, shell.weir, arguments))
-end
-
-local function done(arguments)
-  local out, code, err = weir(arguments)
-  assert.equal(0, code, arguments .. "\n" .. out .. err)
-  return out
-end
-
-local function sorted(text)
-  local lines = {}
-  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
-  table.sort(lines)
-  return table.concat(lines, "\n")
-end
+local function until_lines(count, options) return sorted((place.until_lines(count, options))) end
 
 --- Runs the job on what comes into the folder, until it has printed so many lines, then stops it, which takes a
 --- checkpoint. Gives the lines, and what it logged.
-local function until_lines(count, options)
-  local out, _, err = shell.run(([[cd %s && ( %s run -q --dir state --checkpoint-every 0 %s job.lua & echo $! >pid; wait $! ) |
-    ( for i in $(seq %d); do read -r line; echo "$line"; done; kill -INT $(cat pid); cat )]])
-    :format(folder, shell.weir, options or "", count))
-  assert.equal(count, select(2, out:gsub("\n", "")), out .. err)
-  return sorted(out), err
-end
-
 local function visits(name, list)
   local lines = {}
   for i, v in ipairs(list) do lines[i] = ('{"user":"%s","n":%d}\n'):format(v[1], v[2]) end

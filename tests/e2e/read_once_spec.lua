@@ -1,16 +1,13 @@
 --- Standard input and connections: what a job with --dir does with input that cannot be read again.
 
+local place = require "support.place"
 local shell = require "support.shell"
 
-local folder
-before_each(function() folder = shell.folder() end)
-after_each(function() shell.remove(folder) end)
+local write = place.write
 
-local function write(name, text)
-  local f = assert(io.open(folder .. "/" .. name, "w"))
-  f:write(text)
-  f:close()
-end
+local folder
+before_each(function() folder = place.make() end)
+after_each(place.remove)
 
 --- Sums of what standard input has; slow enough for checkpoints with loops=, fails once at the record fail=.
 local sums = [[

@@ -2,19 +2,14 @@
 --- Other versions of a script in a job that runs: real processes, reached over their sockets. Records come by a
 --- pipe into which the test writes, so the job waits for the test and not the test for the clock.
 
+local place = require "support.place"
 local shell = require "support.shell"
 
+local write, read = place.write, place.read
+
 local folder
-before_each(function() folder = shell.folder() end)
-after_each(function() shell.remove(folder) end)
-
-local function write(name, text)
-  local f = assert(io.open(folder .. "/" .. name, "w"))
-  f:write(text)
-  f:close()
-end
-
-local function read(name) return shell.read(folder .. "/" .. name) end
+before_each(function() folder = place.make() end)
+after_each(place.remove)
 
 -- The program, from any folder.
 local weir = shell.weir:sub(1, 1) == "/" and shell.weir or shell.run("pwd"):gsub("\n", "") .. "/" .. shell.weir

@@ -1,27 +1,16 @@
 --- A job that fails is run again from its last checkpoint, by the same process.
 
+local place = require "support.place"
 local shell = require "support.shell"
 
+local sorted = place.sorted
+
 local folder
-before_each(function() folder = shell.folder() end)
-after_each(function() shell.remove(folder) end)
+before_each(function() folder = place.make() end)
+after_each(place.remove)
 
-local function write(text)
-  local f = assert(io.open(folder .. "/job.lua", "w"))
-  f:write(text)
-  f:close()
-end
-
-local function sorted(text)
-  local lines = {}
-  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
-  table.sort(lines)
-  return table.concat(lines, "\n")
-end
-
-local function run(options)
-  return shell.run(("cd %s && %s run %s job.lua"):format(folder, shell.weir, options))
-end
+local function write(text) place.write("job.lua", text) end
+local function run(options) return place.weir(("run %s job.lua"):format(options)) end
 
 local function count(text, pattern)
   return select(2, text:gsub(pattern, ""))

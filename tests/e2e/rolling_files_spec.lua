@@ -1,31 +1,14 @@
 --- Files in buckets: no row twice, none in part and none missing, wherever the job is killed.
 
 local finished = require "support.finished"
+local place = require "support.place"
 local shell = require "support.shell"
 
+local write, run, ran, killed = place.write, place.run, place.ran, place.killed
+
 local folder
-before_each(function() folder = shell.folder() end)
-after_each(function() shell.remove(folder) end)
-
-local function write(name, text)
-  local f = assert(io.open(folder .. "/" .. name, "w"))
-  f:write(text)
-  f:close()
-end
-
-local function run(options, args)
-  return shell.run(("cd %s && %s run -q %s job.lua %s"):format(folder, shell.weir, options or "", args or ""))
-end
-
-local function ran(options, args)
-  local _, code, err = run(options, args)
-  assert.equal(0, code, err)
-end
-
-local function killed(options, args, point, n)
-  local _, code, err = run(("%s --fault %s:%d=kill"):format(options, point, n), args)
-  assert.equal(137, code, ("the job was not killed at %s:%d\n%s"):format(point, n, err))
-end
+before_each(function() folder = place.make() end)
+after_each(place.remove)
 
 local function rows_of(name, suffix) return finished.rows(folder, name, suffix) end
 local function hidden(name) return finished.hidden(folder, name) end

@@ -1,26 +1,13 @@
 --- `weir savepoint edit`: a changed savepoint gives, once a job goes on with it, what one reckons by hand.
 
+local place = require "support.place"
 local shell = require "support.shell"
 
+local write, weir, done, until_lines, sorted = place.write, place.weir, place.done, place.until_lines, place.sorted
+
 local folder
-before_each(function() folder = shell.folder() end)
-after_each(function() shell.remove(folder) end)
-
-local function write(name, text)
-  local f = assert(io.open(folder .. "/" .. name, "w"))
-  f:write(text)
-  f:close()
-end
-
-local function weir(arguments)
-  return shell.run(("cd %s && %s %s"):format(folder, shell.weir, arguments))
-end
-
-local function done(arguments)
-  local out, code, err = weir(arguments)
-  assert.equal(0, code, arguments .. "\n" .. out .. err)
-  return out
-end
+before_each(function() folder = place.make() end)
+after_each(place.remove)
 
 local function refused(what, script, arguments)
   write("fix.lua", script)
@@ -28,22 +15,6 @@ local function refused(what, script, arguments)
   assert.equal(2, code, out .. err)
   assert.truthy(err:find(what, 1, true), err)
   assert.equal("", (shell.run(("ls %s/new.weir* 2>/dev/null"):format(folder))))
-end
-
-local function sorted(text)
-  local lines = {}
-  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
-  table.sort(lines)
-  return table.concat(lines, "\n")
-end
-
---- Runs the job until it has printed so many lines, then stops it, which takes a checkpoint. Gives the lines.
-local function until_lines(count, options)
-  local out, _, err = shell.run(([[cd %s && ( %s run -q --dir state --checkpoint-every 0 %s job.lua & echo $! >pid; wait $! ) |
-    ( for i in $(seq %d); do read -r line; echo "$line"; done; kill -INT $(cat pid); cat )]])
-    :format(folder, shell.weir, options or "", count))
-  assert.equal(count, select(2, out:gsub("\n", "")), out .. err)
-  return out
 end
 
 --- The numbers of a user, its sum so far, the last even and odd one, and how many there were.
@@ -89,7 +60,7 @@ local function go_on(script, options)
   local told = done("savepoint edit x.weir fix.lua -o new.weir " .. (options and options.args or ""))
   if options and options.uid then write("job.lua", (job:gsub("UID", options.uid))) end
   visits("b", { { "ann", 10 }, { "bob", 20 }, { "dora", 30 } })
-  return sorted(until_lines(options and options.lines or 3, "--from new.weir " .. (options and options.run or ""))), told
+  return sorted((until_lines(options and options.lines or 3, "--from new.weir " .. (options and options.run or "")))), told
 end
 
 describe("weir savepoint edit", function()

@@ -1,33 +1,13 @@
 --- A savepoint is one file with which a job goes on: elsewhere, at any parallelism, as often as one likes.
 
+local place = require "support.place"
 local shell = require "support.shell"
 
+local write, weir, done, sorted = place.write, place.weir, place.done, place.sorted
+
 local folder
-before_each(function() folder = shell.folder() end)
-after_each(function() shell.remove(folder) end)
-
-local function write(name, text)
-  local f = assert(io.open(folder .. "/" .. name, "w"))
-  f:write(text)
-  f:close()
-end
-
-local function sorted(text)
-  local lines = {}
-  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
-  table.sort(lines)
-  return table.concat(lines, "\n")
-end
-
-local function weir(arguments)
-  return shell.run(("cd %s && %s %s"):format(folder, shell.weir, arguments))
-end
-
-local function done(arguments)
-  local out, code, err = weir(arguments)
-  assert.equal(0, code, arguments .. "\n" .. out .. err)
-  return out, err
-end
+before_each(function() folder = place.make() end)
+after_each(place.remove)
 
 local function refused(code_expected, what, arguments)
   local out, code, err = weir(arguments)

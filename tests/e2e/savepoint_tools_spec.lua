@@ -1,25 +1,11 @@
 --- `weir savepoint ls|info|get|query|diff`: what is in a savepoint, as text and as JSON.
 
+local place = require "support.place"
 local shell = require "support.shell"
 
-local folder, here
+local write, weir, sorted = place.write, place.weir, place.sorted
 
-local function write(name, text)
-  local f = assert(io.open(folder .. "/" .. name, "w"))
-  f:write(text)
-  f:close()
-end
-
-local function weir(arguments)
-  return shell.run(("cd %s && %s %s"):format(folder, shell.weir, arguments))
-end
-
-local function sorted(text)
-  local lines = {}
-  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
-  table.sort(lines)
-  return table.concat(lines, "\n")
-end
+local folder
 
 --- Standard output of a tool that ends well.
 local function tool(arguments, code_expected)
@@ -65,7 +51,7 @@ return job
 
 -- Made once: all specs only look.
 setup(function()
-  folder = shell.folder()
+  folder = place.make()
   write("job.lua", job)
   for _, p in ipairs { 1, 2 } do
     local out = shell.run(([[cd %s && ( %s run -q -p %d --dir state%d --checkpoint-every 5ms --checkpoint-retain 1000 job.lua \
@@ -74,9 +60,8 @@ setup(function()
     assert.is_true(select(2, out:gsub("\n", "")) >= 9)
     tool(("--dir state%d -o p%d.weir"):format(p, p))
   end
-  here = folder
 end)
-teardown(function() shell.remove(here) end)
+teardown(place.remove)
 
 -- How far the source had come, from what a tool says of a key.
 local function largest(file)

@@ -1,17 +1,14 @@
 --- Sources that cannot be read again, with a write-ahead log: each line that is in it is taken once.
 
 local finished = require "support.finished"
+local place = require "support.place"
 local shell = require "support.shell"
 
-local folder
-before_each(function() folder = shell.folder() end)
-after_each(function() shell.remove(folder) end)
+local write = place.write
 
-local function write(name, text)
-  local f = assert(io.open(folder .. "/" .. name, "w"))
-  f:write(text)
-  f:close()
-end
+local folder
+before_each(function() folder = place.make() end)
+after_each(place.remove)
 
 local function lines(first, last)
   local list = {}

@@ -1,0 +1,101 @@
+--- A folder of its own for each test of a spec, and what a spec does there: writes files, runs jobs, kills them.
+---
+---   local place = require "support.place"
+---   local write, run = place.write, place.run
+---
+---   before_each(place.make)
+---   after_each(place.remove)
+
+local assert = require "luassert"
+local shell = require "support.shell"
+
+local M = {}
+
+local folder
+
+--- Makes the folder of a test; gives its path.
+---@return string
+function M.make()
+  folder = shell.folder()
+  return folder
+end
+
+function M.remove() shell.remove(folder) end
+
+function M.write(name, text)
+  local f = assert(io.open(folder .. "/" .. name, "w"))
+  f:write(text)
+  f:close()
+end
+
+function M.read(name) return shell.read(folder .. "/" .. name) end
+
+--- The lines of a text in their order, the last one without its end.
+---@param text string
+---@return string
+function M.sorted(text)
+  local lines = {}
+  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
+  table.sort(lines)
+  return table.concat(lines, "\n")
+end
+
+--- Runs the program there; gives its standard output, exit code and standard error.
+---@param arguments string
+---@return string out
+---@return integer code
+---@return string err
+function M.weir(arguments)
+  return shell.run(("cd %s && %s %s"):format(folder, shell.weir, arguments))
+end
+
+--- The same for what has to succeed; gives both outputs.
+---@param arguments string
+---@return string out
+---@return string err
+function M.done(arguments)
+  local out, code, err = M.weir(arguments)
+  assert.equal(0, code, arguments .. "\n" .. out .. err)
+  return out, err
+end
+
+--- Runs job.lua quietly.
+---@param options? string of the program
+---@param args? string of the job
+---@return string out
+---@return integer code
+---@return string err
+function M.run(options, args)
+  return M.weir(("run -q %s job.lua %s"):format(options or "", args or ""))
+end
+
+--- The same for a run that has to succeed.
+function M.ran(options, args)
+  local _, code, err = M.run(options, args)
+  assert.equal(0, code, err)
+end
+
+--- Runs job.lua, which is killed at the n-th time that it comes to a point.
+---@param point string
+---@param n integer
+function M.killed(options, args, point, n)
+  local _, code, err = M.run(("%s --fault %s:%d=kill"):format(options, point, n), args)
+  assert.equal(137, code, ("the job was not killed at %s:%d\n%s"):format(point, n, err))
+end
+
+--- Runs job.lua until it has printed so many lines; then it is interrupted, takes its only checkpoint, in `state`, and
+--- may print no more.
+---@param count integer
+---@param options? string
+---@return string out
+---@return string err
+function M.until_lines(count, options)
+  local out, _, err = shell.run(([[cd %s &&
+    ( %s run -q --dir state --checkpoint-every 0 %s job.lua & echo $! >pid; wait $! ) |
+    ( for i in $(seq %d); do read -r line; echo "$line"; done; kill -INT $(cat pid); cat )]])
+    :format(folder, shell.weir, options or "", count))
+  assert.equal(count, select(2, out:gsub("\n", "")), out .. err)
+  return out, err
+end
+
+return M
