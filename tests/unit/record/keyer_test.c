@@ -333,6 +333,79 @@ static void test_random_rows_have_the_keys_that_a_lookup_gives(void **state)
 	wr_arena_deinit(&shapes_arena);
 }
 
+/* A row of one of three shapes: {k: number}, {k: string} and {j: number, k: number}. */
+static void random_keyed_row(struct wr_rand *r, struct wr_bytes *out)
+{
+	struct wr_field_spec specs[] = {{"j", 1, WR_T_F64, 0}, {"k", 1, WR_T_F64, 0}};
+	struct wr_cell cells[2] = {{.type = WR_T_F64, .f64 = 3}, {.type = WR_T_F64}};
+	static const double odd[] = {0, -0.0, -1, 1.5, 0x1p53, -0x1p63, 0x1p63, 1e300, -INFINITY, NAN};
+	static const char text[] = "a key of many letters, of which some are too many to be short";
+
+	if (wr_rand_below(r, 3))
+		cells[1].f64 = (double)(int64_t)wr_rand_next(r) / (double)(1 + wr_rand_next(r) % 1024);
+	else
+		cells[1].f64 = odd[wr_rand_below(r, sizeof odd / sizeof *odd)];
+	if (wr_rand_below(r, 2))
+		cells[1].f64 = trunc(cells[1].f64);
+	switch (wr_rand_below(r, 3)) {
+	case 0:
+		wr_row_put(out, wr_shape_intern(specs + 1, 1, 0, 0), WR_INSERT, 0, cells + 1);
+		return;
+	case 1:
+		wr_row_put(out, wr_shape_intern(specs, 2, 0, 0), WR_INSERT, 0, cells);
+		return;
+	default:
+		model_row1(out, "k",
+			   (struct wr_cell){.type = WR_T_STR, .str = {text, wr_rand_below(r, sizeof text)}});
+	}
+}
+
+static void test_keys_taken_together_are_those_of_each_row(void **state)
+{
+	enum { ROWS = 20000 };
+	struct wr_str names[] = {{"k", 1}, {"k", 1}};
+	struct wr_rand r = {17};
+	uint32_t none = 0;
+
+	(void)state;
+	for (uint32_t parts = 1; parts <= 2; parts++) {
+		struct wr_keyer *k = wr_keyer_new(names, parts);
+		struct wr_bytes rows = WR_BYTES_EMPTY;
+		const uint8_t *p, *end;
+
+		for (int i = 0; i < ROWS; i++)
+			random_keyed_row(&r, &rows);
+		p = rows.data;
+		end = p + rows.len;
+		while (p < end) {
+			struct wr_short_key keys[WR_KEYS_MAX];
+			uint32_t n = wr_keyer_keys(k, p, end, keys);
+
+			assert_true(n > 0);
+			for (uint32_t i = 0; i < n; i++) {
+				const struct wr_elem *row = (const struct wr_elem *)p;
+				uint8_t padded[24] = {0};
+				struct wr_key key;
+
+				p += row->len;
+				if (!keys[i].len) {
+					none++;
+					continue;
+				}
+				assert_int_equal(wr_keyer_key(k, row, &key), WR_OK);
+				assert_int_equal(keys[i].len, key.len);
+				assert_memory_equal(keys[i].bytes, key.p, key.len);
+				assert_true(keys[i].hash == wr_key_hash(key.p, key.len));
+				memcpy(padded, key.p, key.len < 24 ? key.len : 24);
+				assert_memory_equal(keys[i].bytes, padded, 24);
+			}
+		}
+		wr_bytes_deinit(&rows);
+		wr_keyer_free(k);
+	}
+	assert_in_range(none, ROWS / 10, ROWS);
+}
+
 static void test_a_keyer_without_memory_is_none_and_a_large_key_is_an_error(void **state)
 {
 	struct wr_bytes row = WR_BYTES_EMPTY;
@@ -372,6 +445,7 @@ int main(void)
 	    cmocka_unit_test(test_records_of_the_fallback_and_plain_values_have_keys_too),
 	    cmocka_unit_test(test_several_fields_make_a_tuple_in_the_order_asked),
 	    cmocka_unit_test(test_random_rows_have_the_keys_that_a_lookup_gives),
+	    cmocka_unit_test(test_keys_taken_together_are_those_of_each_row),
 	    cmocka_unit_test(test_a_keyer_without_memory_is_none_and_a_large_key_is_an_error),
 	};
 
