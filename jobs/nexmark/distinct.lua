@@ -10,53 +10,58 @@ local M = {}
 local DAY = 24 * 3600 * 1000
 local day = weir.window.tumbling(DAY)
 
--- What is added up for a day.
-local sums = {}
-for _, name in ipairs { "bids", "bidders", "auctions" } do
-  sums[name] = weir.agg.sum(name)
-  for rank = 1, 3 do sums[name .. "_rank" .. rank] = weir.agg.sum(name .. "_rank" .. rank) end
+--- Bids as they are counted: 1 in the field of their price class, else 0; the third class is the rest.
+function M.rank1(price) return price < 1e4 and 1 or 0 end
+function M.rank2(price) return price >= 1e4 and price < 1e6 and 1 or 0 end
+
+local function together(aggregates, also)
+  for name, aggregate in pairs(also) do aggregates[name] = aggregate end
+  return aggregates
 end
-sums.last = weir.agg.max "last"
 
 -- The bids of a day by price, of each value of the fields.
-local function count(bids, ...)
-  return bids:key_by(...):window(day):aggregate {
-    bids = weir.agg.count(), rank1 = weir.agg.sum "rank1", rank2 = weir.agg.sum "rank2", rank3 = weir.agg.sum "rank3",
-    last = weir.agg.max "dateTime",
-  }
+local function count(bids, also, ...)
+  return bids:key_by(...):window(day):aggregate(together({
+    bids = weir.agg.count(), rank1 = weir.agg.sum "rank1", rank2 = weir.agg.sum "rank2",
+  }, also))
+end
+
+local function sums()
+  local aggregates = {}
+  for _, name in ipairs { "bids", "bidders", "auctions" } do
+    aggregates[name] = weir.agg.sum(name)
+    for rank = 1, 3 do aggregates[name .. "_rank" .. rank] = weir.agg.sum(name .. "_rank" .. rank) end
+  end
+  return aggregates
 end
 
 local function once(n) return n > 0 and 1 or 0 end
 
---- Bids as they are counted: 1 in the field of their price class, else 0.
-function M.rank1(price) return price < 1e4 and 1 or 0 end
-function M.rank2(price) return price >= 1e4 and price < 1e6 and 1 or 0 end
-function M.rank3(price) return price >= 1e6 and 1 or 0 end
-
---- Counts of each day, and each `channel` if the bids have one, with the time of the last bid.
----@param by_bidder weir.Stream of { bidder, rank1, rank2, rank3, dateTime, channel? }
----@param by_auction weir.Stream of { auction, rank1, rank2, rank3, dateTime, channel? }
+--- Counts of each day, and each `channel` if the bids have one.
+---@param by_bidder weir.Stream of { bidder, rank1, rank2, last?, channel? }
+---@param by_auction weir.Stream of { auction, rank1, rank2, last?, channel? }
+---@param also table further aggregates, of `last`
 ---@param ... string "channel"
-function M.days(by_bidder, by_auction, ...)
-  local bidders = count(by_bidder, "bidder", ...):uid "bidders":map(function(bidder)
+function M.days(by_bidder, by_auction, also, ...)
+  local bidders = count(by_bidder, also, "bidder", ...):uid "bidders":map(function(bidder)
+    local rank3 = bidder.bids - bidder.rank1 - bidder.rank2
     return {
       day = bidder.window_start / DAY, channel = bidder.channel, last = bidder.last,
-      bids = bidder.bids, bids_rank1 = bidder.rank1, bids_rank2 = bidder.rank2, bids_rank3 = bidder.rank3,
-      bidders = 1, bidders_rank1 = once(bidder.rank1), bidders_rank2 = once(bidder.rank2),
-      bidders_rank3 = once(bidder.rank3),
+      bids = bidder.bids, bids_rank1 = bidder.rank1, bids_rank2 = bidder.rank2, bids_rank3 = rank3,
+      bidders = 1, bidders_rank1 = once(bidder.rank1), bidders_rank2 = once(bidder.rank2), bidders_rank3 = once(rank3),
       auctions = 0, auctions_rank1 = 0, auctions_rank2 = 0, auctions_rank3 = 0,
     }
   end)
-  local auctions = count(by_auction, "auction", ...):uid "auctions":map(function(auction)
+  local auctions = count(by_auction, also, "auction", ...):uid "auctions":map(function(auction)
     return {
       day = auction.window_start / DAY, channel = auction.channel, last = auction.last,
       bids = 0, bids_rank1 = 0, bids_rank2 = 0, bids_rank3 = 0,
       bidders = 0, bidders_rank1 = 0, bidders_rank2 = 0, bidders_rank3 = 0,
       auctions = 1, auctions_rank1 = once(auction.rank1), auctions_rank2 = once(auction.rank2),
-      auctions_rank3 = once(auction.rank3),
+      auctions_rank3 = once(auction.bids - auction.rank1 - auction.rank2),
     }
   end)
-  return bidders:union(auctions):key_by("day", ...):window(day):aggregate(sums):uid "days"
+  return bidders:union(auctions):key_by("day", ...):window(day):aggregate(together(sums(), also)):uid "days"
 end
 
 --- The columns of a checksum, behind those of the key.

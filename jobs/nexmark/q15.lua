@@ -8,20 +8,15 @@ local distinct = require "distinct"
 local job = weir.job { name = "q15" }
 
 local bids = nexmark.bids(nexmark.events(job))
-local rank1, rank2, rank3 = distinct.rank1, distinct.rank2, distinct.rank3
+local rank1, rank2 = distinct.rank1, distinct.rank2
 
-local days = distinct.days(
-  bids:map(function(bid)
-    local price = bid.price
-    return {
-      bidder = bid.bidder, rank1 = rank1(price), rank2 = rank2(price), rank3 = rank3(price), dateTime = bid.dateTime,
-    }
-  end),
-  bids:map(function(bid)
-    local price = bid.price
-    return {
-      auction = bid.auction, rank1 = rank1(price), rank2 = rank2(price), rank3 = rank3(price), dateTime = bid.dateTime,
-    }
-  end))
+local by_bidder = bids:map(function(bid)
+  return { bidder = bid.bidder, rank1 = rank1(bid.price), rank2 = rank2(bid.price) }
+end)
+local by_auction = bids:map(function(bid)
+  return { auction = bid.auction, rank1 = rank1(bid.price), rank2 = rank2(bid.price) }
+end)
+
+local days = distinct.days(by_bidder, by_auction, {})
 
 return nexmark.sink(job, days, { query = 15, fields = distinct.fields "day" })

@@ -10,26 +10,25 @@ local job = weir.job { name = "q16" }
 local MINUTE = 60 * 1000
 
 local bids = nexmark.bids(nexmark.events(job))
-local rank1, rank2, rank3 = distinct.rank1, distinct.rank2, distinct.rank3
+local rank1, rank2 = distinct.rank1, distinct.rank2
 
-local days = distinct.days(
-  bids:map(function(bid)
-    local price = bid.price
-    return {
-      channel = bid.channel, bidder = bid.bidder, dateTime = bid.dateTime,
-      rank1 = rank1(price), rank2 = rank2(price), rank3 = rank3(price),
-    }
-  end),
-  bids:map(function(bid)
-    local price = bid.price
-    return {
-      channel = bid.channel, auction = bid.auction, dateTime = bid.dateTime,
-      rank1 = rank1(price), rank2 = rank2(price), rank3 = rank3(price),
-    }
-  end), "channel"):map(function(day)
-    local minutes = math.floor(day.last / MINUTE)
-    day.minute = ("%02d:%02d"):format(math.floor(minutes / 60) % 24, minutes % 60)
-    return day
-  end)
+local by_bidder = bids:map(function(bid)
+  return {
+    channel = bid.channel, bidder = bid.bidder, rank1 = rank1(bid.price), rank2 = rank2(bid.price),
+    last = bid.dateTime,
+  }
+end)
+local by_auction = bids:map(function(bid)
+  return {
+    channel = bid.channel, auction = bid.auction, rank1 = rank1(bid.price), rank2 = rank2(bid.price),
+    last = bid.dateTime,
+  }
+end)
+
+local days = distinct.days(by_bidder, by_auction, { last = weir.agg.max "last" }, "channel"):map(function(day)
+  local minutes = math.floor(day.last / MINUTE)
+  day.minute = ("%02d:%02d"):format(math.floor(minutes / 60) % 24, minutes % 60)
+  return day
+end)
 
 return nexmark.sink(job, days, { query = 16, fields = distinct.fields("channel", "day", "minute") })
