@@ -2,8 +2,6 @@
 /* pool: filling it. */
 #include "nexmark/pool.h"
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "nexmark/text.h"
 
@@ -19,18 +17,38 @@ static uint32_t reversed(uint32_t v)
 	return out;
 }
 
+/* The many strings are put together by hand: printf takes longer than all else. */
+static char *put(char *to, const char *text, uint32_t len)
+{
+	memcpy(to, text, len);
+	return to + len;
+}
+
+#define PUT(to, text) put(to, text, sizeof(text) - 1)
+
+static char *put_number(char *to, uint32_t v)
+{
+	char digits[10];
+	uint32_t n = sizeof digits;
+
+	do
+		digits[--n] = (char)('0' + v % 10);
+	while (v /= 10);
+	return put(to, digits + n, (uint32_t)sizeof digits - n);
+}
+
 static void put_url(struct wr_nexmark_channel *c, struct wr_random *r)
 {
-	char words[3][8], *at[3];
-	int len[3];
+	char *end = PUT(c->url, "https://www.nexmark.com");
 
 	for (int i = 0; i < 3; i++) {
-		at[i] = words[i];
-		len[i] = (int)wr_nexmark_words(r, 5, '_', &at[i]);
+		char word[8], *at = word;
+		uint32_t len = wr_nexmark_words(r, 5, '_', &at);
+
+		end = put(PUT(end, "/"), at, len);
 	}
-	c->url_len = (uint32_t)snprintf(c->url, sizeof c->url,
-					"https://www.nexmark.com/%.*s/%.*s/%.*s/item.htm?query=1", len[0],
-					at[0], len[1], at[1], len[2], at[2]);
+	end = PUT(end, "/item.htm?query=1");
+	c->url_len = (uint32_t)(end - c->url);
 }
 
 /* As Java's Math.abs: the smallest number stays what it is. */
@@ -41,11 +59,19 @@ static int32_t absolute(int32_t v)
 
 static void put_channel(struct wr_nexmark_channel *c, uint32_t number, struct wr_random *r)
 {
-	c->name_len = (uint32_t)snprintf(c->name, sizeof c->name, "channel-%u", number);
+	char *end = put_number(PUT(c->name, "channel-"), number);
+	int32_t id;
+
+	c->name_len = (uint32_t)(end - c->name);
 	put_url(c, r);
-	if (wr_random_below(r, 10) > 0)
-		c->url_len += (uint32_t)snprintf(c->url + c->url_len, sizeof c->url - c->url_len,
-						 "&channel_id=%d", absolute((int32_t)reversed(number)));
+	if (wr_random_below(r, 10) == 0)
+		return;
+	id = absolute((int32_t)reversed(number));
+	end = PUT(c->url + c->url_len, "&channel_id=");
+	if (id < 0)
+		end = PUT(end, "-");
+	end = put_number(end, id < 0 ? 0u - (uint32_t)id : (uint32_t)id);
+	c->url_len = (uint32_t)(end - c->url);
 }
 
 void wr_nexmark_pool_fill(struct wr_nexmark_pool *p)
@@ -58,7 +84,8 @@ void wr_nexmark_pool_fill(struct wr_nexmark_pool *p)
 	for (uint32_t i = 0; i < WR_NEXMARK_HOT_CHANNELS; i++) {
 		struct wr_nexmark_channel *c = &p->channels[i];
 
-		c->name_len = (uint32_t)snprintf(c->name, sizeof c->name, "%s", hot[i]);
+		c->name_len = (uint32_t)strlen(hot[i]);
+		put(c->name, hot[i], c->name_len);
 		put_url(c, &urls);
 	}
 	for (uint32_t i = 0; i < WR_NEXMARK_CHANNELS; i++)
