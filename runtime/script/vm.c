@@ -21,6 +21,7 @@ static _Atomic int states; /* of this process */
 enum {
 	HEAP_FLOOR = 2 << 20,	     /* of a state, before a cycle of the collector */
 	HEAP_FLOOR_ALL = 256 << 20,  /* of all states together */
+	FEW_STATES = 32,	     /* that may begin with some garbage each */
 	KEPT_PART = 4,		     /* of its share a state keeps so much, where many share */
 	CLOCK_INSTRUCTIONS = 100000, /* between two looks at the clock */
 	ROOM_PART = 16, /* of the bound must be free after a collection, or a call that passes it ends */
@@ -315,8 +316,10 @@ struct wr_vm *wr_vm_new(struct wr_bundle *bundle, bool drawing, int64_t bytes_ma
 		wr_vm_free(vm);
 		return NULL;
 	}
-	/* a heap keeps the pages of its highest peak: until rows flow the collector goes round and round */
-	lua_gc(vm->L, LUA_GCSETPAUSE, 105);
+	/* a heap keeps the pages of its highest peak: among many, until rows flow, the collector goes round
+	 * and round */
+	lua_gc(vm->L, LUA_GCSETPAUSE,
+	       atomic_load_explicit(&states, memory_order_relaxed) > FEW_STATES ? 105 : 400);
 	lua_gc(vm->L, LUA_GCSETSTEPMUL, 400);
 	lua_gc(vm->L, LUA_GCRESTART, 0);
 	return vm;

@@ -44,7 +44,7 @@ static const char hot[] = "local sum = 0\n"
 
 static void a_refusal_while_compiled_code_runs_ends_the_call_and_not_the_process(void **state)
 {
-	int n = 0, refused = 0;
+	int n = 0, refused = 0, fewer = 0; /* refused where a page less of several would do */
 
 	(void)state;
 	for (bool complete = false; !complete; n++) {
@@ -57,7 +57,8 @@ static void a_refusal_while_compiled_code_runs_ends_the_call_and_not_the_process
 		wr_mem_fail_at(n + 1);
 		rc = wr_vm_call(vm, 0, 1, 0);
 		complete = atomic_load(&wr_fault_armed);
-		assert_int_equal(rc == WR_OK, complete);
+		assert_true(rc == WR_OK || !complete);
+		fewer += rc == WR_OK && !complete;
 		if (rc != WR_OK)
 			assert_non_null(strstr(wr_error_text(), "memory"));
 		refused += rc != WR_OK;
@@ -65,6 +66,7 @@ static void a_refusal_while_compiled_code_runs_ends_the_call_and_not_the_process
 		wr_vm_free(vm);
 	}
 	assert_true(refused > 60);
+	assert_true(fewer < refused / 20);
 }
 
 int main(void)
