@@ -16,7 +16,7 @@ enum {
 /* What an item says, beside its value. Part of the format. */
 enum { ITEM_KEY = 1, ITEM_STAMP = 2, ITEM_MAP_KEY = 4, ITEM_VERSION = 8, ITEM_ID = 16, ITEM_FLAGS = 31 };
 enum { TIMER_KEY = 1, TIMER_PROCESSING = 2, TIMER_ID = 4, TIMER_FLAGS = 7 };
-enum { PAGE_ENTRIES = 4096 };
+enum { PAGE_ENTRIES = 4096, AHEAD = 32 };
 
 static struct wr_mem mem = WR_MEM_INIT("savepoint.saved");
 
@@ -490,15 +490,54 @@ static int load_timer(void *arg, const struct wr_timer_item *item)
 	return rc == WR_OK ? wr_timer_add(to->store, item->kind, item->time_ms) : rc;
 }
 
+struct ahead { /* values that are read before they are loaded, so that the store can fetch their places */
+	const struct wr_saved_target *to;
+	uint32_t count;
+	struct wr_state_item items[AHEAD];
+	struct wr_short_key keys[AHEAD]; /* their hashes; where there is a namespace the place is elsewhere */
+	struct wr_bytes rooms[AHEAD];
+};
+
+static int load_ahead(struct ahead *a)
+{
+	int rc = WR_OK;
+
+	wr_store_prefetch(a->to->store, a->keys, a->count);
+	for (uint32_t i = 0; i < a->count && rc == WR_OK; i++)
+		rc = load_item((void *)(uintptr_t)a->to, &a->items[i]);
+	a->count = 0;
+	return rc;
+}
+
+static int load_values(const struct wr_block *block, const struct wr_dict *dict,
+		       const struct wr_saved_target *to)
+{
+	struct wr_reader r = wr_reader_of(block->payload, block->len);
+	struct wr_state_item item = {.group = block->group};
+	struct ahead a = {.to = to, .count = 0};
+	int rc = WR_OK;
+
+	while (r.p < r.end && rc == WR_OK) {
+		rc = read_item(&r, dict, &a.rooms[a.count], &item);
+		if (rc != WR_OK)
+			break;
+		a.items[a.count] = item;
+		a.keys[a.count++].hash = wr_key_hash(item.key, item.key_len);
+		if (a.count == AHEAD)
+			rc = load_ahead(&a);
+	}
+	if (rc == WR_OK)
+		rc = load_ahead(&a);
+	for (uint32_t i = 0; i < AHEAD; i++)
+		wr_bytes_deinit(&a.rooms[i]);
+	return rc;
+}
+
 int wr_saved_load(const struct wr_block *block, const struct wr_dict *dict, const struct wr_saved_target *to)
 {
-	struct wr_bytes room = WR_BYTES_EMPTY;
-	int rc;
 
 	WR_ASSERT(block->group >= to->group_first && block->group <= to->group_last);
 	if (block->kind == WR_BLOCK_TIMERS)
 		return wr_saved_each_timer(block, load_timer, (void *)(uintptr_t)to);
-	rc = wr_saved_each(block, dict, &room, load_item, (void *)(uintptr_t)to);
-	wr_bytes_deinit(&room);
-	return rc;
+	return load_values(block, dict, to);
 }
