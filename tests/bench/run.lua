@@ -414,6 +414,14 @@ figure("reload", function()
   })
 end)
 
+local of_checkpoints = require "checkpoint_figures"
+local bench = {
+  build = build, out = out, rounds = rounds, scaled = scaled, capture = capture, median = median, report = report,
+}
+for _, name in ipairs { "checkpoint", "checkpoint_cost", "nexmark_checkpoints" } do
+  figure(name, function() of_checkpoints[name](bench) end)
+end
+
 ---------------------------------------------------------------- main
 
 local wanted = {}
