@@ -24,8 +24,20 @@ local sold = auctions:key_by("id"):connect(bids:key_by("auction"))
   :interval_aggregate { from = "dateTime", to = "expires", aggregates = { price = weir.agg.max "price" } }
   :uid "sold"
 
+-- The price takes the place of the one ten sales before.
+local function close(ctx, sale)
+  local before = ctx.total:get() or { count = 0, sum = 0 }
+  local count, place = before.count + 1, before.count % 10
+  local sum = before.sum + sale.price - (ctx.ring:get(place) or 0)
+  ctx.ring:put(place, sale.price)
+  ctx.total:set { count = count, sum = sum }
+  ctx:emit { seller = ctx:key(), average = math.floor(sum / math.min(count, 10)) }
+end
+
+local function by_id(a, b) return a.id < b.id end
+
 local last_ten = weir.process_function {
-  state = { waiting = weir.state.map(), ring = weir.state.list() },
+  state = { waiting = weir.state.map(), ring = weir.state.map(), total = weir.state.value() },
   element = function(ctx, sale)
     local at = sale.expires
     while ctx.waiting:contains(at) do at = at + SIDE_BY_SIDE end
@@ -33,22 +45,17 @@ local last_ten = weir.process_function {
     ctx:event_timer(sale.expires)
   end,
   timer = function(ctx, time)
-    local sales, at = {}, time
+    local sale, at = ctx.waiting:get(time), time + SIDE_BY_SIDE
+    ctx.waiting:remove(time)
+    if not ctx.waiting:contains(at) then return close(ctx, sale) end
+    local sales = { sale }
     while ctx.waiting:contains(at) do
       sales[#sales + 1] = ctx.waiting:get(at)
       ctx.waiting:remove(at)
       at = at + SIDE_BY_SIDE
     end
-    if #sales > 1 then table.sort(sales, function(a, b) return a.id < b.id end) end
-    local seller, ring = ctx:key(), ctx.ring:all()
-    for _, sale in ipairs(sales) do
-      ring[#ring + 1] = sale.price
-      if #ring > 10 then table.remove(ring, 1) end
-      local sum = 0
-      for _, price in ipairs(ring) do sum = sum + price end
-      ctx:emit { seller = seller, average = math.floor(sum / #ring) }
-    end
-    ctx.ring:set(ring)
+    table.sort(sales, by_id)
+    for _, each in ipairs(sales) do close(ctx, each) end
   end,
 }
 
