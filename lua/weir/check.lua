@@ -99,6 +99,30 @@ local function check_complete(job)
   end
 end
 
+-- What two operators would take from each other, or write over each other.
+local function check_shared(job)
+  local reader, writers = nil, {}
+  for _, node in ipairs(job.nodes) do
+    if node.kind == "stdin" or node.kind == "logged_stdin" then
+      if reader then
+        where.fail_at(node.where, "standard input is read by another source already (%s), and each of its lines comes "
+          .. "once: draw both streams from one source", reader.where or reader.name)
+      end
+      reader = node
+    elseif node.kind == "file" or node.kind == "file_once" then
+      local path = node.options.path
+      local other = writers[path]
+      local both_append = other and node.kind == "file" and other.kind == "file" and node.options.append
+        and other.options.append -- whole lines each: nothing is lost
+      if other and not both_append then
+        where.fail_at(node.where, 'sink "%s" writes the file "%s", and so does another one (%s): give each its own, or '
+          .. "one sink the union of their streams", node.name, path, other.where or other.name)
+      end
+      writers[path] = node
+    end
+  end
+end
+
 -- The sources without end from which the records of a sink come that commits at checkpoints, or at the end.
 local function without_end(job, node)
   if not node.logged then return nil end
@@ -137,6 +161,7 @@ function M.graph(job, policy_of, checkpoints)
   uids.assign(job)
   local read = readers(job)
   check_ends(job, read)
+  check_shared(job)
   check_complete(job)
   check_dead_letters(job, read, policy_of)
   check_guarantees(job, checkpoints)

@@ -83,6 +83,17 @@ describe("a mistake in a script is an error at its line:", function()
       'job.lua:2: source "stdin" leads nowhere: end the stream with :sink(…), weir.discard() drops its records' },
     { "an operator without a sink", source .. 's:sink(weir.discard())\ns:filter(function() end):name "odd"',
       'job.lua:2: operator "odd" leads nowhere: end the stream with :sink(…), weir.discard() drops its records' },
+    { "two readers of standard input", '\nlocal a = job:source(weir.stdin())\nlocal b = job:source(weir.stdin { wal = true })\n'
+      .. 'a:union(b):sink(weir.discard())',
+      'job.lua:3: standard input is read by another source already (job.lua:2), and each of its lines comes once: draw '
+      .. 'both streams from one source' },
+    { "two writers of one file", source .. '\ns:sink(weir.file_sink "out")\ns:sink(weir.file_sink { path = "out", append = true })',
+      'job.lua:3: sink "file_sink" writes the file "out", and so does another one (job.lua:2): give each its own, or one '
+      .. 'sink the union of their streams' },
+    { "two writers of one file, exactly once", source .. '\ns:sink(weir.file_sink { path = "out", append = true })\n'
+      .. 's:sink(weir.file_sink { path = "out", append = true, guarantee = "exactly_once" })',
+      'job.lua:3: sink "file_sink" writes the file "out", and so does another one (job.lua:2): give each its own, or one '
+      .. 'sink the union of their streams' },
     { "a job without a source", "", 'job.lua:1: job "test" has no source: begin with job:source(weir.files { path = … })' },
     { "two jobs", '\nweir.job {}', 'job.lua:2: a script draws one job, and weir.job was called before (job.lua:1)' },
     { "a uid twice", source .. 's:map(print):uid "u":sink(weir.discard())\ns:filter(print):uid "u":sink(weir.discard())',
