@@ -29,7 +29,7 @@ local max_line = options.bytes:default(16 * 2 ^ 20)
 ---@field format? weir.Format default weir.lines()
 ---@field watch? boolean go on and take each file that is closed in, or moved into, the folder; default false
 ---@field every? weir.Duration with `watch`: how often the folder is scanned besides; default 10 s
----@field compression? "auto"|"none"|"gzip"|"zstd" default auto: by the first bytes
+---@field compression? "auto"|"none"|"gzip"|"zstd" of all files; default auto: by the first bytes of each
 ---@field split_size? integer|string files larger than this are shared among subtasks; default "16MiB"
 ---@field interleave? integer splits that a subtask reads side by side, a batch of each in turn; default 1
 ---@field timestamp? "modified" records have the time at which their file was changed last

@@ -5,9 +5,9 @@
  * the rows of each split are (stage.h), and may have one held back that is ahead of the others.
  *
  * Options of the source: path = glob, folder or list of them; format and those of
- * format/intake.h; compression = "none" reads packed files as they are; watch, split_size:
- * files_enumerator.c; interleave; timestamp = "modified": rows carry their file's time. A split that
- * cannot be read is a bad row of the source, so on_error decides whether the job goes on without it.
+ * format/intake.h; compression = "none" reads packed files as they are, "gzip" and "zstd" no others; watch,
+ * split_size: files_enumerator.c; interleave; timestamp = "modified": rows carry their file's time. A split
+ * that cannot be read is a bad row of the source, so on_error decides whether the job goes on without it.
  *
  *   split:  queued ──a lane is free──▶ read (or held) ──its end──▶ done
  */
@@ -42,6 +42,7 @@ struct files {
 	uint32_t asked;		      /* SPLIT_WANTED without an answer yet */
 	bool no_more;
 	bool unpack, modified;
+	const char *packing; /* that all files must have: "gzip", "zstd"; NULL: any or none */
 };
 
 static struct wr_mem files_mem = WR_MEM_INIT("connect.files");
@@ -50,11 +51,13 @@ static int files_open(struct wr_stage *s)
 {
 	struct files *f = s->state = wr_zalloc(&files_mem, sizeof *f);
 	uint32_t lanes = (uint32_t)wr_value_int(s->options, "interleave", 1);
+	const char *compression = wr_value_str(s->options, "compression", "auto");
 
 	if (!f)
 		return WR_EFATAL;
 	f->last = &f->first;
-	f->unpack = strcmp(wr_value_str(s->options, "compression", "auto"), "none") != 0;
+	f->unpack = strcmp(compression, "none") != 0;
+	f->packing = f->unpack && strcmp(compression, "auto") != 0 ? compression : NULL;
 	f->modified = strcmp(wr_value_str(s->options, "timestamp", ""), "modified") == 0;
 	f->lanes = wr_zalloc(&files_mem, lanes * sizeof *f->lanes);
 	if (!f->lanes)
@@ -177,6 +180,20 @@ static int announce(struct wr_stage *s, const struct lane *l)
 	return rc;
 }
 
+/* NULL with the error set: it cannot be read, or is not packed as it has to be. */
+static struct wr_feed *open_feed(const struct files *f, const char *path, uint64_t offset, bool unpack)
+{
+	struct wr_feed *feed = wr_file_feed_open(path, offset, unpack);
+	const char *packing = feed && f->packing ? wr_file_packing(path) : NULL;
+
+	if (!feed || !f->packing || (packing && strcmp(packing, f->packing) == 0))
+		return feed;
+	wr_feed_free(feed);
+	wr_error_set(WR_EUSER, "it does not begin as files do that are packed by %s (compression)",
+		     f->packing);
+	return NULL;
+}
+
 /* Puts the next split into a free lane. */
 static int begin(struct wr_stage *s, struct files *f, struct lane *l)
 {
@@ -201,11 +218,11 @@ static int begin(struct wr_stage *s, struct files *f, struct lane *l)
 	unpack = f->unpack && split->to == UINT64_MAX;
 	offset = split->from > 0 ? split->from - 1 : 0;
 	if (stream.saved) {
-		stream.from_start = unpack && wr_file_is_packed(split->path);
+		stream.from_start = unpack && wr_file_packing(split->path);
 		offset = stream.from_start ? 0 : wr_intake_saved_offset(stream.saved);
 		unpack &= stream.from_start;
 	}
-	stream.feed = wr_file_feed_open(split->path, offset, unpack);
+	stream.feed = open_feed(f, split->path, offset, unpack);
 	if (!stream.feed)
 		return wr_error_code() == WR_EFATAL ? WR_EFATAL : unreadable(s, l);
 	return wr_intake_begin(l->intake, &stream);

@@ -93,7 +93,7 @@ static int add_file(void *arg, const char *path, uint64_t size)
 	struct files_enumerator *e = arg;
 	int rc = WR_OK;
 
-	if (!e->cuts || size <= e->split_size || (!e->plain && wr_file_is_packed(path)))
+	if (!e->cuts || size <= e->split_size || (!e->plain && wr_file_packing(path)))
 		return add_split(e, path, 0, UINT64_MAX);
 	for (uint64_t from = 0; from < size && rc == WR_OK; from += e->split_size)
 		rc = add_split(e, path, from, size - from > e->split_size ? from + e->split_size : size);
@@ -186,6 +186,7 @@ static struct wr_enumerator *enumerator_make(const struct wr_value *options, uin
 {
 	struct files_enumerator *e = wr_zalloc(&enumerator_mem, sizeof *e);
 	const char *format = wr_value_str(options, "format", "lines");
+	const char *compression = wr_value_str(options, "compression", "auto");
 	int64_t split_size = wr_value_int(options, "split_size", SPLIT_SIZE);
 
 	if (!e)
@@ -194,8 +195,9 @@ static struct wr_enumerator *enumerator_make(const struct wr_value *options, uin
 	e->post = post;
 	e->arg = arg;
 	e->parallelism = parallelism;
-	e->cuts = strcmp(format, "lines") == 0 || strcmp(format, "json") == 0;
-	e->plain = strcmp(wr_value_str(options, "compression", "auto"), "none") == 0;
+	e->plain = strcmp(compression, "none") == 0;
+	e->cuts = (strcmp(format, "lines") == 0 || strcmp(format, "json") == 0) &&
+		  (e->plain || strcmp(compression, "auto") == 0);
 	e->split_size = split_size > 0 ? (uint64_t)split_size : SPLIT_SIZE;
 	e->waits = wr_zalloc(&enumerator_mem, parallelism * sizeof *e->waits);
 	e->discovery = wr_discovery_new(options);

@@ -13,9 +13,9 @@ extern const struct wr_stage_ops wr_values_ops;	  /* values.c */
 
 extern const struct wr_stage_ops wr_collect_ops;   /* collect.c */
 extern const struct wr_stage_ops wr_discard_ops;   /* discard.c */
-extern const struct wr_stage_ops wr_file_sink_ops; /* file_sink.c */
-extern const struct wr_stage_ops wr_print_ops;	   /* print.c */
-extern const struct wr_stage_ops wr_tcp_sink_ops;  /* tcp_sink.c */
+extern const struct wr_stage_ops wr_file_sink_ops; /* text_sink.c */
+extern const struct wr_stage_ops wr_print_ops;	   /* text_sink.c */
+extern const struct wr_stage_ops wr_tcp_sink_ops;  /* text_sink.c */
 
 struct wr_enumerator_ops;
 extern const struct wr_enumerator_ops wr_files_enumerator_ops; /* files_enumerator.c */

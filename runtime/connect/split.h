@@ -9,8 +9,9 @@ struct wr_split {
 	const char *path;
 	uint64_t from, to; /* bytes; to = UINT64_MAX: to the end, wherever that is */
 };
+/* Appends it as one tagged value. */
 void wr_split_put(struct wr_bytes *out, const struct wr_split *split);
-/* `path` lies in the arena. WR_EUSER for a malformed letter. */
-/* From a parsed value; `path` is borrowed from it. */
+/* From a parsed value; `path` is borrowed from it. WR_EUSER for a malformed one. */
 int wr_split_of(const struct wr_value *v, struct wr_split *out);
+/* From a letter; `path` lies in the arena. WR_EUSER for a malformed one, WR_EFATAL. */
 int wr_split_parse(const uint8_t *payload, uint32_t len, struct wr_arena *arena, struct wr_split *out);

@@ -174,7 +174,7 @@ static bool is_packed(const struct file *f)
 	uint8_t magic[4];
 
 	return pread(STDIN_FILENO, magic, sizeof magic, (off_t)f->start) == sizeof magic &&
-	       wr_feed_is_packed(magic);
+	       wr_feed_packing(magic);
 }
 
 /* Standard input is the file that was read then, and still reaches to where it was read. */

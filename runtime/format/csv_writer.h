@@ -15,5 +15,5 @@ int wr_csv_writer_fits(struct wr_csv_writer *w, const struct wr_elem *row);
 /* The next row is not the first of its text, and has no header before it. */
 void wr_csv_writer_goes_on(struct wr_csv_writer *w);
 /* Appends the row, before the first one the header. WR_EUSER: it has a field that is no column; nothing
- * was appended. */
+ * of it was appended. */
 int wr_csv_writer_row(struct wr_csv_writer *w, const struct wr_elem *row, struct wr_bytes *out);

@@ -20,12 +20,12 @@ struct wr_feed {
 /* A regular file from byte `from` on; `unpack`: gzip and zstd are unpacked if their magic bytes stand
  * there. NULL with the error set: WR_EUSER if it cannot be read, or ends before `from`. */
 struct wr_feed *wr_file_feed_open(const char *path, uint64_t from, bool unpack);
-/* Would it be unpacked? False for a file that cannot be read, too. */
-bool wr_file_is_packed(const char *path);
+/* How it is packed, as of wr_feed_packing; NULL for a file that cannot be read, too. */
+const char *wr_file_packing(const char *path);
 /* The same over an open file, which is taken, at its current position. */
 struct wr_feed *wr_file_feed_new(int fd, bool unpack);
-/* The first four bytes of a file say that it is packed: gzip or zstd. */
-bool wr_feed_is_packed(const uint8_t magic[4]);
+/* What the first four bytes of a file say: "gzip", "zstd", or NULL: it is not packed. */
+const char *wr_feed_packing(const uint8_t magic[4]);
 /* What the bytes of `from`, which is taken, unpack to. NULL with the error set. */
 struct wr_feed *wr_packed_feed_new(struct wr_feed *from, const uint8_t magic[4]);
 

@@ -56,7 +56,7 @@ struct wr_feed *wr_file_feed_new(int fd, bool unpack)
 	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	*f = (struct file_feed){{&file_ops}, fd};
 	if (unpack && pread(fd, magic, sizeof magic, lseek(fd, 0, SEEK_CUR)) == sizeof magic &&
-	    wr_feed_is_packed(magic))
+	    wr_feed_packing(magic))
 		return wr_packed_feed_new(&f->feed, magic);
 	return &f->feed;
 }
@@ -90,7 +90,7 @@ struct wr_feed *wr_file_feed_open(const char *path, uint64_t from, bool unpack)
 	return wr_file_feed_new(fd, unpack);
 }
 
-bool wr_file_is_packed(const char *path)
+const char *wr_file_packing(const char *path)
 {
 	uint8_t magic[4] = {0};
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -98,5 +98,5 @@ bool wr_file_is_packed(const char *path)
 
 	if (fd >= 0)
 		close(fd);
-	return n == sizeof magic && wr_feed_is_packed(magic);
+	return n == sizeof magic ? wr_feed_packing(magic) : NULL;
 }

@@ -30,11 +30,13 @@ struct packed {
 
 static struct wr_mem packed_mem = WR_MEM_INIT("stream.packed_feed");
 
-bool wr_feed_is_packed(const uint8_t magic[4])
+const char *wr_feed_packing(const uint8_t magic[4])
 {
 	static const uint8_t gzip[] = {0x1f, 0x8b}, zstd[] = {0x28, 0xb5, 0x2f, 0xfd};
 
-	return memcmp(magic, gzip, sizeof gzip) == 0 || memcmp(magic, zstd, sizeof zstd) == 0;
+	if (memcmp(magic, gzip, sizeof gzip) == 0)
+		return "gzip";
+	return memcmp(magic, zstd, sizeof zstd) == 0 ? "zstd" : NULL;
 }
 
 static void *gzip_alloc(void *opaque, unsigned items, unsigned size)

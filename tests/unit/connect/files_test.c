@@ -530,6 +530,28 @@ static void test_packed_files_are_read_as_they_are_when_asked(void **state)
 	crew_done(c);
 }
 
+static void test_a_file_that_is_not_packed_as_it_has_to_be_is_told(void **state)
+{
+	uint8_t bytes[1000];
+	struct crew *c;
+
+	(void)state;
+	file_write("a.txt", bytes, gzip("one\n", bytes, sizeof bytes));
+	file_write("b.txt", bytes, zstd("two\n", bytes, sizeof bytes));
+	file_text("c.txt", "three\n");
+	file_text("d.txt", "");
+	for (int i = 0; i < 3; i++) {
+		compression = i == 0 ? "gzip" : i == 1 ? "zstd" : "auto";
+		split_size = 2;
+		c = lines_crew(1, WR_ON_ERROR_SKIP);
+		assert_int_equal(crew_look(c), WR_OK);
+		assert_int_equal(crew_run(c), WR_END);
+		assert_int_equal(c->stands[0]->out.rows, i < 2 ? 1 : 3);
+		assert_int_equal(crew_skipped(c), i < 2 ? 3 : 0);
+		crew_done(c);
+	}
+}
+
 /* ---- files that change ---- */
 
 static void test_a_file_that_vanished_is_told_and_the_others_are_read(void **state)
@@ -753,6 +775,7 @@ int main(void)
 	    FILES_TEST(test_garbage_behind_gzip_data_is_told),
 	    FILES_TEST(test_zeros_behind_gzip_data_are_padding),
 	    FILES_TEST(test_packed_files_are_read_as_they_are_when_asked),
+	    FILES_TEST(test_a_file_that_is_not_packed_as_it_has_to_be_is_told),
 	    FILES_TEST(test_a_file_that_vanished_is_told_and_the_others_are_read),
 	    FILES_TEST(test_a_file_that_became_shorter_is_told),
 	    FILES_TEST(test_a_file_that_is_shorter_than_what_was_read_of_it_is_told),
