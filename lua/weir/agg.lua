@@ -13,6 +13,7 @@
 ---     result = function(acc) return acc.text end,
 ---   }
 
+local null = require "weir.null"
 local options = require "weir.options"
 local suggest = require "weir.suggest"
 
@@ -71,8 +72,22 @@ end
 local function number(rec, field)
   local v = get(rec, field)
   if type(v) == "number" or type(v) == "cdata" then return v end
-  local null = require "weir.null"
   error(("field '%s' is %s"):format(field, v == nil and "missing" or v == null and "null" or "no number"), 0)
+end
+
+-- A field that has an order: a number, or a text.
+local function ordered(rec, field)
+  local v = get(rec, field)
+  if type(v) == "string" then return v end
+  if v == nil or v == null or v == v then return number(rec, field) end
+  error(("field '%s' is NaN, which has no order"):format(field), 0)
+end
+
+-- A field that is counted or written, or nil.
+local function scalar(rec, field)
+  local v = get(rec, field)
+  if type(v) ~= "table" or v == null then return v end
+  error(("field '%s' is a table, and must be a number, a string or a boolean"):format(field), 0)
 end
 
 local function need_field(name, field)
@@ -151,8 +166,20 @@ local function extreme(name, better)
   end
 end
 
-local function less(a, b) return a < b end
-local function more(a, b) return a > b end
+-- An integer of 64 bits and a number as numbers, as in C: Lua would cut off what is behind the number's point.
+local function less(a, b)
+  if type(a) ~= type(b) then return tonumber(a) < tonumber(b) end
+  return a < b
+end
+local function more(a, b) return less(b, a) end
+
+-- Texts are above numbers, so that any two values of a field have an order.
+local function above(a, b)
+  local text_a, text_b = type(a) == "string", type(b) == "string"
+  if text_a ~= text_b then return text_a end
+  return more(a, b)
+end
+local function below(a, b) return above(b, a) end
 
 --- The smallest value of a numeric field.
 ---@param field string
@@ -237,8 +264,7 @@ local function extreme_by(name, better)
     need_field(name, field)
     return aggregate {
       add = function(acc, rec)
-        local v = get(rec, field)
-        if v == nil then error(("field '%s' is missing"):format(field), 0) end
+        local v = ordered(rec, field)
         if acc == nil or better(v, get(acc, field)) then return rec end
         return acc
       end,
@@ -247,15 +273,16 @@ local function extreme_by(name, better)
   end
 end
 
---- The record with the smallest value of a field, a number or a string; of equal ones the first.
+--- The record with the smallest value of a field, a number or a string; of equal ones the first. Strings are
+--- above numbers.
 ---@param field string
 ---@return weir.Aggregate
-M.min_by = extreme_by("min_by", less)
+M.min_by = extreme_by("min_by", below)
 
 --- The record with the largest value of a field; of equal ones the first.
 ---@param field string
 ---@return weir.Aggregate
-M.max_by = extreme_by("max_by", more)
+M.max_by = extreme_by("max_by", above)
 
 local function appended(a, b)
   for i = 1, #b do a[#a + 1] = b[i] end
@@ -287,20 +314,14 @@ function M.string_agg(field, separator)
   separator = options.value("weir.agg.string_agg", "the separator", separator or ",", options.text)
   local collect = M.collect(field)
   return aggregate {
-    large = true, init = collect.init, pick = collect.pick, fold = collect.fold, merge = appended,
+    large = true, init = collect.init, fold = collect.fold, merge = appended,
+    pick = function(rec) return scalar(rec, field) end,
     result = function(acc)
       local texts = {}
       for i = 1, #acc do texts[i] = tostring(acc[i]):gsub(type(acc[i]) == "cdata" and "U?LL$" or "^$", "") end
       return table.concat(texts, separator)
     end,
   }
-end
-
--- Texts are above numbers, so that any two values of a field have an order.
-local function above(a, b)
-  local text_a, text_b = type(a) == "string", type(b) == "string"
-  if text_a ~= text_b then return text_a end
-  return a > b
 end
 
 --- The n records with the largest values of a field, largest first; of equal ones the first.
@@ -322,8 +343,7 @@ function M.top(n, field)
   return aggregate {
     large = true, whole = true, init = function() return {} end, fold = insert,
     pick = function(rec)
-      local v = get(rec, field)
-      if v == nil then error(("field '%s' is missing"):format(field), 0) end
+      ordered(rec, field)
       return rec
     end,
     merge = function(a, b)
@@ -333,9 +353,17 @@ function M.top(n, field)
   }
 end
 
--- A table with string keys alone would be a record, and field names that are data cost a shape each. No
--- value of a field is this one: numbers that are not finite are not in JSON or CSV.
+-- A table with string keys alone would be a record, and field names that are data cost a shape each.
 local FORCE_MAP = -math.huge
+
+-- Under what a value is kept: what no key of a table can be, or is FORCE_MAP, is a text that begins with the byte 1,
+-- as no other does.
+local function key_of(v)
+  if type(v) == "cdata" then return tostring(v) end
+  if type(v) == "string" then return v:byte() == 1 and "\1" .. v or v end
+  if v == null or v == FORCE_MAP or v ~= v then return "\1" .. (v ~= v and "nan" or tostring(v)) end
+  return v
+end
 
 --- How many different values a field has, exactly: keeps each of them. Missing values do not count.
 ---@param field string
@@ -344,10 +372,7 @@ function M.distinct(field)
   need_field("distinct", field)
   return aggregate {
     large = true, init = function() return { n = 0, seen = { [FORCE_MAP] = true } } end,
-    pick = function(rec)
-      local v = get(rec, field)
-      return type(v) == "cdata" and tostring(v) or v
-    end,
+    pick = function(rec) return key_of(scalar(rec, field)) end,
     fold = function(acc, v)
       if v == nil or acc.seen[v] then return acc end
       acc.seen[v] = true
@@ -396,7 +421,11 @@ function M.quantile(field, q)
     options.type("a number from 0 to 1", function(v) return type(v) == "number" and v >= 0 and v <= 1, v end))
   return aggregate {
     large = true, init = function() return { n = 0, buckets = {} } end,
-    pick = function(rec) return bucket_of(tonumber(number(rec, field))) end,
+    pick = function(rec)
+      local v = number(rec, field)
+      if v ~= v then error(("field '%s' is NaN, which has no order"):format(field), 0) end
+      return bucket_of(tonumber(v))
+    end,
     fold = function(acc, bucket)
       acc.n = acc.n + 1
       acc.buckets[bucket] = (acc.buckets[bucket] or 0) + 1
@@ -452,7 +481,7 @@ function M.distinct_approx(field)
   return aggregate {
     large = true, init = function() return {} end,
     pick = function(rec)
-      local v = get(rec, field)
+      local v = scalar(rec, field)
       if v ~= nil then return hash_of(v) end
     end,
     fold = function(acc, h)

@@ -318,6 +318,47 @@ describe("an aggregate", function()
     assert.equal(9223372036854775808, of_all(9223372036854775807LL, 1))
     assert.equal(9007199254740995LL, sum.merge(2, 9007199254740993LL))
   end)
+  it("min, max and their kin compare integers with fractions as numbers", function()
+    local agg = require "weir.agg"
+    for _, pair in ipairs { { 5LL, 5.7 }, { -0.5, 0LL }, { 5LL, 1e300 }, { -1e300, -5LL }, { 3LL, 4LL }, { 1, 2 } } do
+      local small, large = pair[1], pair[2]
+      for _, order in ipairs { { small, large }, { large, small } } do
+        local function of_both(a)
+          return a.add(a.add(a.init and a.init(), { n = order[1] }), { n = order[2] })
+        end
+        assert.equal(small, of_both(agg.min "n"))
+        assert.equal(large, of_both(agg.max "n"))
+        assert.equal(small, of_both(agg.min_by "n").n)
+        assert.equal(large, of_both(agg.max_by "n").n)
+        assert.equal(large, of_both(agg.top(1, "n"))[1].n)
+      end
+    end
+  end)
+  it("refuses a value that it cannot deal with at its record, not when the window fires", function()
+    local agg, null = require "weir.agg", require "weir.null"
+    local bad = {
+      [agg.top(2, "n")] = { null, true, { 1 }, 0 / 0 }, [agg.min_by "n"] = { null, true, { 1 }, 0 / 0 },
+      [agg.quantile("n", 0.5)] = { null, true, { 1 }, 0 / 0, "x" }, [agg.distinct "n"] = { { 1 } },
+      [agg.distinct_approx "n"] = { { 1 } }, [agg.string_agg "n"] = { { 1 } },
+    }
+    for a, values in pairs(bad) do
+      for _, v in ipairs(values) do
+        local ok, why = pcall(a.pick or function(rec) return a.add(nil, rec) end, { n = v })
+        assert.is_false(ok)
+        assert.truthy(why:find("^field 'n' is "), why)
+      end
+    end
+  end)
+  it("distinct takes each scalar for what it is", function()
+    local a = require("weir.agg").distinct "n"
+    local values = { "\1null", "\1\1null", require "weir.null", 0 / 0, "nan", math.huge, -math.huge, "-inf", true, false, 5LL }
+    local acc = a.init()
+    for _ = 1, 2 do
+      for _, v in ipairs(values) do acc = a.add(acc, { n = v }) end
+    end
+    assert.equal(#values, a.result(acc))
+    for key in pairs(acc.seen) do assert.truthy(({ string = true, number = true, boolean = true })[type(key)]) end
+  end)
   it("string_agg joins texts", function()
     assert.equal('{"v":"a-b-c"}', of('agg.string_agg("id", "-")', "a@1 b@2 c@3"))
   end)
