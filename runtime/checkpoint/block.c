@@ -12,7 +12,7 @@ enum {
 	BLOCK_MAGIC = 0x4b424c57, /* "WLBK" */
 	BLOCK_SUMMED = 24,	  /* header bytes under the checksum */
 	PACK_MIN = 128,		  /* smaller payloads are not worth a try */
-	PACK_LEVEL = 1,		  /* of zstd: the disk is faster than higher ones */
+	PACK_LEVEL = -1,	  /* of zstd: the disk is faster than higher ones */
 };
 enum codec { PLAIN = 0, ZSTD = 1, CODECS };
 

@@ -16,7 +16,11 @@ enum {
 /* What an item says, beside its value. Part of the format. */
 enum { ITEM_KEY = 1, ITEM_STAMP = 2, ITEM_MAP_KEY = 4, ITEM_VERSION = 8, ITEM_ID = 16, ITEM_FLAGS = 31 };
 enum { TIMER_KEY = 1, TIMER_PROCESSING = 2, TIMER_ID = 4, TIMER_FLAGS = 7 };
-enum { PAGE_ENTRIES = 4096, AHEAD = 32 };
+enum {
+	ITEM_HEAD = 96, /* an item without its texts is shorter */
+	PAGE_ENTRIES = 4096,
+	AHEAD = 32,
+};
 
 static struct wr_mem mem = WR_MEM_INIT("savepoint.saved");
 
@@ -92,26 +96,47 @@ struct whose { /* the entry that an item belongs to */
 	uint32_t key_len, ns_len, id;
 };
 
+/* Items are written into room that was asked for once. */
+static inline uint8_t *put_varint(uint8_t *p, uint64_t v)
+{
+	for (; v >= 128; v >>= 7)
+		*p++ = (uint8_t)(v | 128);
+	*p++ = (uint8_t)v;
+	return p;
+}
+
+static inline uint8_t *put_text(uint8_t *p, const uint8_t *text, uint32_t len)
+{
+	p = put_varint(p, len);
+	if (len)
+		memcpy(p, text, len);
+	return p + len;
+}
+
 /* Flags, and of the entry what is not as in the item before. */
-static void say_entry(struct group *to, uint8_t flags, uint8_t key_bit, uint8_t id_bit, struct whose e)
+static inline uint8_t *put_entry(struct group *to, uint8_t *p, uint8_t flags, uint8_t key_bit, uint8_t id_bit,
+				 struct whose e)
 {
 	bool same = to->key == e.key && to->ns == e.ns;
 	int64_t step = (int64_t)e.id - to->id;
 
-	if (!same)
-		flags |= key_bit;
+	*p++ = flags | (same ? 0 : key_bit) | (step ? id_bit : 0);
 	if (step)
-		flags |= id_bit;
-	wr_bytes_put_u8(&to->bytes, flags);
-	if (step)
-		wr_bytes_put_varint(&to->bytes, (uint64_t)step << 1 ^ (uint64_t)(step >> 63));
+		p = put_varint(p, (uint64_t)step << 1 ^ (uint64_t)(step >> 63));
 	to->key = e.key;
 	to->ns = e.ns;
 	to->id = e.id;
 	if (same)
-		return;
-	wr_bytes_put_str(&to->bytes, (const char *)e.key, e.key_len);
-	wr_bytes_put_str(&to->bytes, (const char *)e.ns, e.ns_len);
+		return p;
+	return put_text(put_text(p, e.key, e.key_len), e.ns, e.ns_len);
+}
+
+static int put_done(struct wr_saved_writer *g, uint32_t group, const uint8_t *end)
+{
+	struct wr_bytes *b = &g->groups[group - g->first].bytes;
+
+	b->len = (size_t)(end - b->data);
+	return b->len >= g->block_bytes ? flush_group(g, group) : WR_OK;
 }
 
 int wr_saved_put_item(const struct wr_state_item *item, void *arg)
@@ -122,21 +147,24 @@ int wr_saved_put_item(const struct wr_state_item *item, void *arg)
 	uint8_t flags = (item->stamp_ms ? ITEM_STAMP : 0) | (item->map_key ? ITEM_MAP_KEY : 0) |
 			(version ? ITEM_VERSION : 0);
 	int rc = say_shape(g, shape);
+	uint8_t *p = wr_bytes_room(&to->bytes, (size_t)ITEM_HEAD + item->key_len + item->ns_len +
+						   item->map_key_len + item->value->len);
 
-	if (rc != WR_OK)
-		return rc;
-	say_entry(to, flags, ITEM_KEY, ITEM_ID,
-		  (struct whose){item->key, item->ns, item->key_len, item->ns_len, item->id});
-	wr_bytes_put_varint(&to->bytes, item->state);
-	if (item->stamp_ms)
-		wr_bytes_put_u64(&to->bytes, (uint64_t)item->stamp_ms);
+	if (rc != WR_OK || !p)
+		return rc == WR_OK ? wr_bytes_status(&to->bytes) : rc;
+	p = put_entry(to, p, flags, ITEM_KEY, ITEM_ID,
+		      (struct whose){item->key, item->ns, item->key_len, item->ns_len, item->id});
+	p = put_varint(p, item->state);
+	if (item->stamp_ms) {
+		memcpy(p, &item->stamp_ms, 8);
+		p += 8;
+	}
 	if (item->map_key)
-		wr_bytes_put_str(&to->bytes, (const char *)item->map_key, item->map_key_len);
+		p = put_text(p, item->map_key, item->map_key_len);
 	if (version)
-		wr_bytes_put_u8(&to->bytes, (uint8_t)version);
-	wr_bytes_put_varint(&to->bytes, shape);
-	wr_bytes_put_str(&to->bytes, (const char *)item->value->body, item->value->len);
-	return to->bytes.len >= g->block_bytes ? flush_group(g, item->group) : wr_bytes_status(&to->bytes);
+		*p++ = (uint8_t)version;
+	p = put_varint(p, shape);
+	return put_done(g, item->group, put_text(p, item->value->body, item->value->len));
 }
 
 int wr_saved_put_timer(const struct wr_timer_item *item, void *arg)
@@ -144,11 +172,14 @@ int wr_saved_put_timer(const struct wr_timer_item *item, void *arg)
 	struct wr_saved_writer *g = arg;
 	struct group *to = &g->groups[item->group - g->first];
 	uint8_t flags = item->kind == WR_TIMER_PROCESSING ? TIMER_PROCESSING : 0;
+	uint8_t *p = wr_bytes_room(&to->bytes, (size_t)ITEM_HEAD + item->key_len + item->ns_len);
 
-	say_entry(to, flags, TIMER_KEY, TIMER_ID,
-		  (struct whose){item->key, item->ns, item->key_len, item->ns_len, item->id});
-	wr_bytes_put_u64(&to->bytes, (uint64_t)item->time_ms);
-	return to->bytes.len >= g->block_bytes ? flush_group(g, item->group) : wr_bytes_status(&to->bytes);
+	if (!p)
+		return wr_bytes_status(&to->bytes);
+	p = put_entry(to, p, flags, TIMER_KEY, TIMER_ID,
+		      (struct whose){item->key, item->ns, item->key_len, item->ns_len, item->id});
+	memcpy(p, &item->time_ms, 8);
+	return put_done(g, item->group, p + 8);
 }
 
 static int flush_all(struct wr_saved_writer *g)

@@ -17,6 +17,8 @@
 #include "base/error.h"
 #include "state/memory.h"
 
+enum { AHEAD = 2048 }; /* bytes */
+
 struct memory_frozen {
 	struct wr_frozen base;
 	_Atomic uint32_t refs;	/* readers */
@@ -25,6 +27,7 @@ struct memory_frozen {
 	_Atomic bool cancelled;
 	_Atomic(struct chunk *) *chunks;
 	uint32_t entry_size, state_count, max_parallelism, used, epoch;
+	bool timers; /* there may be some */
 };
 
 static struct memory_frozen *memory_frozen_of(const struct wr_frozen *frozen)
@@ -69,6 +72,7 @@ struct wr_frozen *wr_memory_freeze(struct wr_store *store, bool reader)
 	f->state_count = s->state_count;
 	f->max_parallelism = s->max_parallelism;
 	f->used = s->used;
+	f->timers = wr_timers_any(s->timers[0]) || wr_timers_any(s->timers[1]);
 	f->epoch = s->newest_open = s->epoch++;
 	s->frozen[s->frozen_count++] = f;
 	return &f->base;
@@ -221,6 +225,27 @@ static const struct entry *frozen_entry(const struct memory_frozen *f, uint32_t 
 	return entry_in(frozen_chunk(f, id / CHUNK_ENTRIES), id, f->entry_size);
 }
 
+/* All entries in order; those that come soon are fetched meanwhile. */
+struct walk {
+	const struct memory_frozen *f;
+	struct chunk *chunk;
+	uint32_t id; /* the last that was given, 0 = none */
+};
+
+static inline const struct entry *walk_next(struct walk *w)
+{
+	const struct entry *e;
+
+	if (w->id++ == w->f->used)
+		return NULL;
+	if (!w->chunk || w->id % CHUNK_ENTRIES == 0)
+		w->chunk = frozen_chunk(w->f, w->id / CHUNK_ENTRIES);
+	e = entry_in(w->chunk, w->id, w->f->entry_size);
+	__builtin_prefetch((const uint8_t *)e + AHEAD);
+	__builtin_prefetch((const uint8_t *)e + AHEAD + 64);
+	return e;
+}
+
 /* ---- items ---- */
 
 static int each_list(const struct cell *c, struct wr_state_item *item,
@@ -272,16 +297,16 @@ static int each_map(const struct memory_frozen *f, const struct cell *c, struct 
 	return rc;
 }
 
-static struct wr_state_item item_of(const struct memory_frozen *f, const struct entry *e, uint32_t id)
+/* Whose the items are that come next. */
+static void item_of(const struct memory_frozen *f, const struct entry *e, uint32_t id,
+		    struct wr_state_item *item)
 {
-	const uint8_t *key = entry_key(e);
-
-	return (struct wr_state_item){.key = key,
-				      .key_len = e->key_len,
-				      .ns = key + e->key_len,
-				      .ns_len = e->ns_len,
-				      .group = wr_key_group(e->hash, f->max_parallelism),
-				      .id = id};
+	item->key = entry_key(e);
+	item->key_len = e->key_len;
+	item->ns = item->key + e->key_len;
+	item->ns_len = e->ns_len;
+	item->group = wr_key_group(e->hash, f->max_parallelism);
+	item->id = id;
 }
 
 /* States of a key; `maps`: with the entries of its maps. */
@@ -309,15 +334,15 @@ int wr_memory_frozen_each(struct wr_frozen *frozen, uint32_t group,
 			  int (*each)(const struct wr_state_item *item, void *arg), void *arg)
 {
 	struct memory_frozen *f = memory_frozen_of(frozen);
+	struct wr_state_item item = {0};
+	struct walk w = {.f = f};
+	const struct entry *e;
 	int rc = check_cancelled(f);
 
-	for (uint32_t id = 1; id <= f->used && rc == WR_OK; id++) {
-		const struct entry *e = frozen_entry(f, id);
-		struct wr_state_item item;
-
+	while (rc == WR_OK && (e = walk_next(&w))) {
 		if (e->kind != ENTRY_KEY)
 			continue;
-		item = item_of(f, e, id);
+		item_of(f, e, w.id, &item);
 		if (group == WR_ALL_GROUPS || item.group == group)
 			rc = each_state(f, e, true, &item, each, arg);
 		rc = rc == WR_OK ? check_cancelled(f) : rc;
@@ -350,14 +375,14 @@ int wr_memory_frozen_timers(struct wr_frozen *frozen, uint32_t group,
 			    int (*each)(const struct wr_timer_item *item, void *arg), void *arg)
 {
 	struct memory_frozen *f = memory_frozen_of(frozen);
+	struct walk w = {.f = f};
+	const struct entry *e;
 	int rc = check_cancelled(f);
 
-	for (uint32_t id = 1; id <= f->used && rc == WR_OK; id++) {
-		const struct entry *e = frozen_entry(f, id);
-
+	while (rc == WR_OK && f->timers && (e = walk_next(&w))) {
 		if (e->kind == ENTRY_KEY &&
 		    (group == WR_ALL_GROUPS || wr_key_group(e->hash, f->max_parallelism) == group))
-			rc = each_timer(f, e, id, each, arg);
+			rc = each_timer(f, e, w.id, each, arg);
 		rc = rc == WR_OK ? check_cancelled(f) : rc;
 	}
 	return rc;
@@ -397,13 +422,13 @@ int wr_memory_frozen_each_of(struct wr_frozen *frozen, const uint32_t *ids, uint
 
 	for (uint32_t i = 0; i < count && rc == WR_OK; i++) {
 		const struct entry *e = frozen_entry(f, ids[i]);
-		struct wr_state_item item;
+		struct wr_state_item item = {0};
 
 		if (e->kind == ENTRY_KEY) {
-			item = item_of(f, e, ids[i]);
+			item_of(f, e, ids[i], &item);
 			rc = each_state(f, e, false, &item, each, arg);
 		} else if (e->kind != ENTRY_FREE) {
-			item = item_of(f, frozen_entry(f, e->owner), ids[i]);
+			item_of(f, frozen_entry(f, e->owner), ids[i], &item);
 			item.state = e->kind - ENTRY_MAP;
 			rc = each_map_entry(e, ids[i], &item, each, arg);
 		}
@@ -417,7 +442,7 @@ int wr_memory_frozen_timers_of(struct wr_frozen *frozen, const uint32_t *ids, ui
 	struct memory_frozen *f = memory_frozen_of(frozen);
 	int rc = WR_OK;
 
-	for (uint32_t i = 0; i < count && rc == WR_OK; i++) {
+	for (uint32_t i = 0; i < count && rc == WR_OK && f->timers; i++) {
 		const struct entry *e = frozen_entry(f, ids[i]);
 
 		if (e->kind == ENTRY_KEY)

@@ -249,6 +249,8 @@ void wr_memory_sweep(struct memory *s);
 
 struct timers *wr_timers_new(struct wr_mem *mem);
 void wr_timers_free(struct timers *t);
+/* False: there is none. */
+bool wr_timers_any(const struct timers *t);
 /* Gives up the blocks of an entry's timers; the store is freed. */
 void wr_timers_drop(struct memory *s, struct entry *e);
 /* The n-th time of a kind, ascending. */

@@ -36,6 +36,11 @@ void wr_timers_free(struct timers *t)
 	wr_free(mem, t);
 }
 
+bool wr_timers_any(const struct timers *t)
+{
+	return wr_buckets_first(&t->buckets) != NULL;
+}
+
 /* ---- the times of an entry ---- */
 
 static int64_t *times_of(struct block *b)
