@@ -3,8 +3,7 @@
  *
  * The stream is cut into blocks of 1,000 events; subtask k of n has every n-th block from the k-th on, so
  * the set does not depend on the parallelism, and the event numbers alone say where a subtask stands. Rows
- * carry event time, which ascends; behind every few blocks goes the watermark that they allow: each one
- * divides what flows into pieces, all the way through the job.
+ * carry event time, which ascends; behind each block goes the watermark that it allows.
  *
  * Options: rate (events a second of event time), first (number of the first event), count, lite,
  * from "generator"|"memory", reads (names of the fields that somebody reads; missing: any may be).
@@ -20,7 +19,6 @@
 
 enum {
 	BLOCK = 1000,	       /* events */
-	WATERMARK_EVERY = 4,   /* blocks of a subtask */
 	STEP_BYTES = 32 << 10, /* of rows, after which poll returns */
 	READS_MAX = 32,
 };
@@ -32,7 +30,6 @@ struct source {
 	struct wr_lanes lanes; /* of event numbers; from one block to the next of a lane: its stride */
 	uint64_t end;	       /* event number */
 	int64_t watermark;     /* emitted last */
-	uint32_t blocks;       /* emitted so far, to count them by */
 };
 
 static struct wr_mem mem = WR_MEM_INIT("nexmark.source");
@@ -213,7 +210,7 @@ static int poll_(struct wr_stage *s)
 		return WR_OK;
 	l->next = behind(l, at);
 	watermark = wr_nexmark_ts(&q->rows.stream, at - 1) - 1;
-	if (++q->blocks % WATERMARK_EVERY || watermark <= q->watermark)
+	if (watermark <= q->watermark)
 		return WR_OK;
 	q->watermark = watermark;
 	return wr_stage_emit_watermark(s, watermark);
