@@ -374,6 +374,69 @@ static int make_stage(struct making *m, const struct wr_plan_stage *ps, uint32_t
 	return rc == WR_OK ? make_ports(m, ps, stage, d) : rc;
 }
 
+/* ---- who had ended at the checkpoint that the job begins at ---- */
+
+/* By the manifest: subtask `i` has nothing there, or with another parallelism nobody of its vertex has. */
+static bool left_nothing(const struct wr_plan_vertex *v, const struct wr_manifest *m, uint32_t i)
+{
+	const struct wr_manifest_vertex *was;
+	uint32_t there, stage;
+
+	if (!wr_manifest_find(m, v->stages[0].operators[0].uid, &there, &stage) || stage)
+		return false;
+	was = &m->vertices[there];
+	if (was->parallelism == v->parallelism)
+		return !was->tasks[i].blob;
+	for (uint32_t k = 0; k < was->parallelism; k++)
+		if (was->tasks[k].blob)
+			return false;
+	return true;
+}
+
+/* All who feed the subtask now had ended, so nothing comes but the end. */
+static bool feeders_had_ended(const struct wr_job *j, uint32_t vertex, uint32_t subtask)
+{
+	const struct wr_plan *p = j->o.plan;
+
+	for (uint32_t e = 0; e < p->edge_count; e++)
+		for (uint32_t i = 0;
+		     p->edges[e].to == vertex && i < p->vertices[p->edges[e].from].parallelism; i++)
+			if (wr_job_connected(j, e, i, subtask) && !j->had_ended[p->edges[e].from][i])
+				return false;
+	return true;
+}
+
+/* Behind the channels: one that had ended and is fed by another that goes on, goes on as well, and whoever it
+ * feeds. */
+static int find_ended(struct wr_job *j)
+{
+	const struct wr_plan *p = j->o.plan;
+	bool again = true;
+
+	if (!j->o.restore)
+		return WR_OK;
+	j->had_ended = room(j, p->vertex_count, sizeof *j->had_ended);
+	for (uint32_t v = 0; j->had_ended && v < p->vertex_count; v++) {
+		j->had_ended[v] = room(j, p->vertices[v].parallelism, sizeof **j->had_ended);
+		if (!j->had_ended[v])
+			return WR_EFATAL;
+		for (uint32_t i = 0; i < p->vertices[v].parallelism; i++)
+			j->had_ended[v][i] = left_nothing(&p->vertices[v], j->o.restore->manifest, i);
+	}
+	while (j->had_ended && again) {
+		again = false;
+		for (uint32_t v = 0; v < p->vertex_count; v++)
+			for (uint32_t i = 0; i < p->vertices[v].parallelism; i++)
+				if (j->had_ended[v][i] && !feeders_had_ended(j, v, i)) {
+					j->had_ended[v][i] = false;
+					again = true;
+				}
+	}
+	return j->had_ended ? WR_OK : WR_EFATAL;
+}
+
+/* ---- tasks ---- */
+
 static uint64_t seed_of(const struct wr_plan *p, const char *uid, uint32_t subtask)
 {
 	struct wr_rand r = {p->seed ^ wr_key_hash((const uint8_t *)uid, (uint32_t)strlen(uid))};
@@ -458,7 +521,7 @@ static int make_task(struct wr_job *j, uint32_t vertex, uint32_t subtask)
 	m.def.source_id = wr_job_source_id(v);
 	m.def.second_first = v->second_first;
 	m.def.restore = j->o.restore;
-	m.def.same_inputs = !v->inputs || (j->same_inputs && j->same_inputs[vertex]);
+	m.def.fed_by_ended = !j->o.restore || feeders_had_ended(j, vertex, subtask);
 	if (j->o.checkpoints) {
 		m.def.blobs = j->o.checkpoints->blobs;
 		m.def.at_least_once = j->o.checkpoints->at_least_once;
@@ -478,42 +541,6 @@ static int make_task(struct wr_job *j, uint32_t vertex, uint32_t subtask)
 	return m.runner->task ? list_task(j, vertex, subtask) : WR_EFATAL;
 }
 
-/* ---- what is as it was at the checkpoint that the job begins at ---- */
-
-static bool is_as_it_was(const struct wr_plan_vertex *v, const struct wr_manifest *m)
-{
-	uint32_t there, stage;
-
-	return wr_manifest_find(m, v->stages[0].operators[0].uid, &there, &stage) && stage == 0 &&
-	       m->vertices[there].parallelism == v->parallelism &&
-	       m->vertices[there].stage_count == v->stage_count;
-}
-
-/* A vertex has the inputs that it had when it, and all that lead to it, have as many subtasks in the same
- * chains. */
-static int compare_inputs(struct wr_job *j)
-{
-	const struct wr_plan *p = j->o.plan;
-	bool again = true;
-
-	if (!j->o.restore)
-		return WR_OK;
-	j->same_inputs = room(j, p->vertex_count, sizeof *j->same_inputs);
-	if (!j->same_inputs)
-		return WR_EFATAL;
-	for (uint32_t v = 0; v < p->vertex_count; v++)
-		j->same_inputs[v] = is_as_it_was(&p->vertices[v], j->o.restore->manifest);
-	while (again) {
-		again = false;
-		for (uint32_t e = 0; e < p->edge_count; e++)
-			if (j->same_inputs[p->edges[e].to] && !j->same_inputs[p->edges[e].from]) {
-				j->same_inputs[p->edges[e].to] = false;
-				again = true;
-			}
-	}
-	return WR_OK;
-}
-
 int wr_job_build(struct wr_job *j)
 {
 	const struct wr_plan *p = j->o.plan;
@@ -524,10 +551,10 @@ int wr_job_build(struct wr_job *j)
 	j->metrics = wr_metrics_new();
 	if (!j->edges || !j->sets || !j->metrics)
 		return WR_EFATAL;
-	if (rc == WR_OK)
-		rc = compare_inputs(j);
 	for (uint32_t i = 0; i < p->edge_count && rc == WR_OK; i++)
 		rc = make_channels(j, i);
+	if (rc == WR_OK)
+		rc = find_ended(j);
 	for (uint32_t v = 0; v < p->vertex_count && rc == WR_OK; v++)
 		for (uint32_t i = 0; i < p->vertices[v].parallelism && rc == WR_OK; i++) {
 			rc = make_task(j, v, i);

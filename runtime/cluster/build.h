@@ -20,7 +20,7 @@ struct wr_job {
 	struct wr_sched *sched;
 	struct wr_loop *loop;
 	struct wr_iopool *io;
-	bool *same_inputs;	    /* by vertex (struct wr_task_def); NULL: it begins anew */
+	bool **had_ended;	    /* by vertex and subtask, at the checkpoint; NULL: it begins anew */
 	struct wr_runner **runners; /* by vertex, then by subtask */
 	struct wr_channel ***edges; /* by edge: from × to, NULL where there is none */
 	struct wr_pools *pools[32]; /* by power of two of the buffer's size */

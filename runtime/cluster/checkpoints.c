@@ -26,6 +26,7 @@ struct publishing { /* a manifest on its way to the disk */
 	uint64_t checkpoint;
 	struct wr_bytes manifest;
 	char error[512];
+	bool published;	   /* what came of it */
 	_Atomic int state; /* 0 = under way */
 };
 
@@ -236,13 +237,17 @@ static void publish_work(struct wr_iojob *io)
 
 	if (rc != WR_OK)
 		snprintf(p->error, sizeof p->error, "%s", wr_error_text());
+	p->published = rc == WR_OK;
 	WR_CRASH_STEP("checkpoint.published");
-	atomic_store(&p->state, rc == WR_OK ? PUBLISH_OK : PUBLISH_FAILED);
 }
 
+/* It is said here: who hears of it may post the next. */
 static void publish_done(struct wr_iojob *io)
 {
-	wr_loop_wake(((struct publishing *)io)->all->job->loop);
+	struct publishing *p = (struct publishing *)io;
+
+	atomic_store(&p->state, p->published ? PUBLISH_OK : PUBLISH_FAILED);
+	wr_loop_wake(p->all->job->loop);
 }
 
 static void publish(struct wr_checkpoints *c, uint64_t checkpoint, uint64_t now_ns)
@@ -582,7 +587,7 @@ static void finish_work(struct wr_iojob *io)
 	struct wr_checkpoints *c = p->all;
 
 	publish_work(io);
-	if (wr_history_remove_old(c->o.blobs, p->checkpoint, c->o.retain) != WR_OK)
+	if (p->published && wr_history_remove_old(c->o.blobs, p->checkpoint, c->o.retain) != WR_OK)
 		wr_warn("checkpoint", "an old checkpoint stays: %s", wr_error_text());
 }
 

@@ -48,9 +48,11 @@ static void on_end(void *arg, struct wr_runner *r, enum wr_step step)
 		wr_loop_wake(j->loop);
 		return;
 	}
+	/* one that failed has not ended: a checkpoint under way must not do without its part */
 	if (step == WR_STEP_FAILED)
 		remember_first(j, wr_error_code(), !wr_task_is_open(r->task));
-	wr_job_post(j, env->vertex, env->subtask, 0, WR_LETTER_ENDED, NULL, 0);
+	else
+		wr_job_post(j, env->vertex, env->subtask, 0, WR_LETTER_ENDED, NULL, 0);
 	if (atomic_fetch_sub(&j->running, 1) == 1 || step == WR_STEP_FAILED)
 		wr_loop_wake(j->loop);
 }

@@ -254,11 +254,15 @@ static int file_open(struct wr_target *t, bool fresh)
 
 static int file_last(struct wr_target *t, const struct wr_mark *mark, uint64_t *epoch)
 {
+	char path[PATH_MAX_LEN + 32];
 	struct note n;
 	uint64_t found;
 	int rc = note_read(of(t), mark->log, &n);
 
 	*epoch = 0;
+	name_of(of(t), mark->log, ".commit", path);
+	if (rc == WR_OK && n.there) /* who renamed it may have been killed before it was on the disk */
+		rc = sync_folder_of(path);
 	for (const char *line = rc == WR_OK && n.there ? n.marks : ""; *line; line = next_line(line))
 		if (is_mark(line, mark, &found))
 			*epoch = found;
@@ -320,10 +324,6 @@ static int open_committed(const struct note *n, const char *path, int *fd)
 	*fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
 	if (*fd < 0 || fstat(*fd, &st) != 0)
 		return failed("write", path);
-	if (!n->there && st.st_size > 0)
-		return wr_error_set(WR_EUSER,
-				    "%s is there, and no %s.commit that says what is committed: move it away",
-				    path, path);
 	if ((uint64_t)st.st_size < n->length)
 		return wr_error_set(WR_EUSER,
 				    "%s has %lld bytes, and %" PRIu64 " are committed: it was changed", path,
@@ -331,6 +331,19 @@ static int open_committed(const struct note *n, const char *path, int *fd)
 	if (ftruncate(*fd, (off_t)n->length) != 0 || lseek(*fd, (off_t)n->length, SEEK_SET) < 0)
 		return failed("write", path);
 	return WR_OK;
+}
+
+/* A log that this job writes for the first time, with more subtasks than it had: the file has a note before
+ * it has a line, else who comes after a crash would take the lines for somebody else's. */
+static int begin_log(struct file_once *f, uint32_t log, const struct note *n, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && st.st_size > 0)
+		return wr_error_set(WR_EUSER,
+				    "%s is there, and no %s.commit that says what is committed: move it away",
+				    path, path);
+	return note_write(f, log, n, 0, NULL, 0);
 }
 
 static int file_commit(struct wr_target *t, const struct wr_mark *mark, uint64_t epoch,
@@ -343,6 +356,8 @@ static int file_commit(struct wr_target *t, const struct wr_mark *mark, uint64_t
 	int fd = -1, rc = note_read(f, mark->log, &n);
 
 	name_of(f, mark->log, "", path);
+	if (rc == WR_OK && !n.there)
+		rc = begin_log(f, mark->log, &n, path);
 	if (rc == WR_OK)
 		rc = open_committed(&n, path, &fd);
 	length = n.length;

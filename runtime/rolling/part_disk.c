@@ -47,7 +47,8 @@ static int sync_folder(const char *path)
 	return rc;
 }
 
-/* Makes `path`, whose parent is there, unless it is; and its name is on the disk. */
+/* Makes `path`, whose parent is there, unless it is. Its name is on the disk then, also where a process that
+ * was killed had made it and not come to that. A parent that may not be read cannot be synced. */
 static int make_folder(char *path)
 {
 	size_t len = strlen(path);
@@ -58,24 +59,23 @@ static int make_folder(char *path)
 		path[--len] = 0;
 	slash = strrchr(path, '/');
 	made = WR_FAULT("rolling.folder", &errno) ? -1 : mkdir(path, 0777);
-	if (made != 0)
-		return errno == EEXIST ? WR_OK : failed("make", path);
-	if (!slash)
-		return sync_folder(".");
-	*slash = 0;
-	rc = sync_folder(*path ? path : "/");
-	*slash = '/';
-	return rc;
+	if (made != 0 && errno != EEXIST)
+		return failed("make", path);
+	if (slash)
+		*slash = 0;
+	rc = sync_folder(!slash ? "." : *path ? path : "/");
+	if (slash)
+		*slash = '/';
+	return rc == WR_OK || errno != EACCES ? rc : WR_OK;
 }
 
 static int make_bucket(const char *path, const char *bucket)
 {
 	size_t start = strlen(path) + 1;
 	char folder[FILE_PATH];
-	struct stat st;
 	int rc = path_of(folder, path, bucket, NULL);
 
-	if (rc != WR_OK || !*bucket || stat(folder, &st) == 0)
+	if (rc != WR_OK || !*bucket)
 		return rc;
 	for (char *p = folder + start; rc == WR_OK; p++) {
 		char *slash = strchr(p, '/');
@@ -93,7 +93,18 @@ static int make_bucket(const char *path, const char *bucket)
 
 int wr_disk_make_bucket(struct wr_disk *d, const char *bucket)
 {
-	return make_bucket(d->path, bucket);
+	char folder[FILE_PATH];
+	struct stat st;
+	int rc = path_of(folder, d->path, bucket, NULL);
+
+	for (int i = 0; rc == WR_OK && i < WR_DISK_MADE; i++)
+		if (!strcmp(d->made[i], bucket) && stat(folder, &st) == 0)
+			return WR_OK;
+	if (rc == WR_OK)
+		rc = make_bucket(d->path, bucket);
+	if (rc == WR_OK && strlen(bucket) < sizeof d->made[0])
+		snprintf(d->made[d->made_at++ % WR_DISK_MADE], sizeof d->made[0], "%s", bucket);
+	return rc;
 }
 
 static int sync_bucket(const char *path, const char *bucket)
@@ -220,6 +231,9 @@ static int create(struct wr_disk *d, struct wr_disk_part *part)
 
 	if (rc == WR_OK)
 		rc = path_of(folder, d->path, d->staging, NULL);
+	if (rc == WR_OK && !d->staged)
+		rc = make_folder(folder);
+	d->staged |= rc == WR_OK;
 	for (int tries = 0; rc == WR_OK && tries < 2 && part->fd < 0; tries++) {
 		part->fd = WR_FAULT("rolling.open", &errno)
 			       ? -1
@@ -437,7 +451,10 @@ static int recover_staged(int fd, const char *path, uint64_t length)
 		return wr_error_set(WR_EUSER,
 				    "%s has %" PRIu64 " bytes, and had %" PRIu64 " at the checkpoint", path,
 				    (uint64_t)st.st_size, length);
-	return (uint64_t)st.st_size > length ? cut(fd, path, length) : WR_OK;
+	if ((uint64_t)st.st_size > length)
+		return cut(fd, path, length);
+	/* an attempt that did not come through may have cut it and not synced */
+	return WR_FAULT("rolling.sync", &errno) || fsync(fd) != 0 ? failed("sync", path) : WR_OK;
 }
 
 /* It is not staged any more: behind its last checkpoint it was finished, as it was. */
@@ -452,7 +469,7 @@ static int recover_finished(const char *path, const struct wr_disk_part *part, b
 	if (rc != WR_OK)
 		return rc;
 	if (stat(file, &st) == 0 && (uint64_t)st.st_size == part->length)
-		return WR_OK;
+		return sync_folder(folder); /* who moved it may not have come to that */
 	if (another) {
 		wr_warn("rolling_files",
 			"%s is not here as it was at the checkpoint: left to the job that wrote it", file);

@@ -17,15 +17,19 @@ struct wr_disk_part {
 	bool dirty;	 /* written since the last sync */
 };
 
+enum { WR_DISK_MADE = 8 };
 struct wr_disk {
 	const char *path, *suffix;
 	char staging[WR_STAGING_NAME]; /* name of the folder below `path` */
 	char id[WR_STAGING_NAME - 6];
 	struct wr_packer *packer; /* NULL: as it is */
 	struct wr_bytes packed;
-	bool names_changed; /* in the staging folder, since it was synced */
-	char marks[512];    /* folder of the marks, "" = none */
-	uint64_t marked;    /* by this subtask and lineage, 0 = nothing */
+	bool names_changed;	      /* in the staging folder, since it was synced */
+	bool staged;		      /* that folder's own name is on the disk */
+	char made[WR_DISK_MADE][256]; /* buckets whose names are, the last ones */
+	uint32_t made_at;
+	char marks[512]; /* folder of the marks, "" = none */
+	uint64_t marked; /* by this subtask and lineage, 0 = nothing */
 };
 
 /* The sink's folder is there and can be written to, or it is the error. */

@@ -165,7 +165,7 @@ struct wr_task *wr_task_new(const struct wr_task_def *def)
 	t->chain.clock = t->env.clock;
 	t->gate = def->gate;
 	t->restore = def->restore;
-	t->same_inputs = def->same_inputs;
+	t->fed_by_ended = def->fed_by_ended;
 	t->timeout_us_min = def->timeout_us_min;
 	t->marker_every_ns = def->gate ? 0 : def->marker_every_ns;
 	t->source_id = def->source_id;

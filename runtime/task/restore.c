@@ -407,7 +407,7 @@ static int take_vertex(struct restoring *r, uint32_t vertex)
 	for (uint32_t i = 0; i < v->parallelism && rc == WR_OK; i++)
 		if (v->tasks[i].blob && (!same || i == env->subtask))
 			rc = take_subtask(r, vertex, i);
-		else if (v->tasks[i].blob && !r->task->same_inputs)
+		else if (v->tasks[i].blob && !r->task->fed_by_ended)
 			rc = look_alive(r, vertex, i);
 	return rc;
 }

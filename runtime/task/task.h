@@ -69,9 +69,9 @@ struct wr_task_def {
 	bool
 	    second_first; /* input 1 is read to its end before anything of input 0, also where that is full */
 	const struct wr_restore *restore; /* borrowed; where the task begins, NULL = anew */
-	/* Its rows come from the same subtasks as at that checkpoint, and so back to the sources: one that
-	 * had ended then has nothing to do. Else that is so where all of its vertex had ended. */
-	bool same_inputs;
+	/* All who feed it had ended then: so it is restored as ended if it was. Else only where all of its
+	 * vertex had ended. */
+	bool fed_by_ended;
 };
 
 /* Written by the task's thread, read by any; what they mean is said in task/metrics.c. */

@@ -204,6 +204,7 @@ static void change(struct inode *inode, struct inode *to, const char *to_name, s
 		note(from, c);
 	if (inode && to != from)
 		note(to, c);
+	machine_named();
 }
 
 /* In the names that are on the disk, on the side of one folder. */
@@ -261,10 +262,13 @@ static void file_draw(struct inode *i)
 		return;
 	if (is_lost()) {
 		machine_counts[FILES_LOST]++;
+		wr_debug("files", "a file of %zu bytes is as it was, with %zu", i->data.len, i->synced.len);
 		bytes_copy(&i->data, &i->synced);
 	} else if (is_lost() && i->data.len) {
 		machine_counts[FILES_TORN]++;
 		keep = machine_below((uint32_t)i->data.len);
+		wr_debug("files", "a file of %zu bytes keeps %zu (%zu synced)", i->data.len, keep,
+			 i->synced.len);
 		if (machine_one_in(2))
 			memset(i->data.data + keep, 0, i->data.len - keep);
 		else
@@ -461,12 +465,26 @@ static struct inode *look_at(int dirfd, const char *path)
 	return *name ? (e ? e->inode : NULL) : folder;
 }
 
-const uint8_t *files_look(const char *path, size_t *len)
+static void each_in(const struct inode *folder, void (*each)(void *, const char *, const uint8_t *, size_t),
+		    void *arg)
+{
+	for (uint32_t k = 0; k < folder->names.count; k++) {
+		const struct entry *e = &folder->names.list[k];
+
+		if (!e->inode->is_folder)
+			each(arg, e->name, e->inode->data.data, e->inode->data.len);
+		else if (*e->name != '.')
+			each_in(e->inode, each, arg);
+	}
+}
+
+void files_each(const char *path, void (*each)(void *arg, const char *name, const uint8_t *p, size_t len),
+		void *arg)
 {
 	struct inode *i = look_at(-1, path);
 
-	*len = i ? i->data.len : 0;
-	return i ? i->data.data : NULL;
+	if (i)
+		each_in(i, each, arg);
 }
 
 /* ---- the calls ---- */
@@ -492,6 +510,7 @@ int __real_renameat(int from_fd, const char *from, int to_fd, const char *to);
 int __real_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
 int __real_linkat(int from_fd, const char *from, int to_fd, const char *to, int flags);
 int __real_faccessat(int dirfd, const char *path, int mode, int flags);
+int __real_access(const char *path, int mode);
 int __real_flock(int fd, int what);
 void *__real_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset);
 int __real_munmap(void *at, size_t len);
@@ -522,6 +541,7 @@ int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to);
 int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
 int __wrap_linkat(int from_fd, const char *from, int to_fd, const char *to, int flags);
 int __wrap_faccessat(int dirfd, const char *path, int mode, int flags);
+int __wrap_access(const char *path, int mode);
 int __wrap_flock(int fd, int what);
 int __wrap_dprintf(int fd, const char *fmt, ...);
 void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset);
@@ -743,6 +763,11 @@ int __wrap_faccessat(int dirfd, const char *path, int mode, int flags)
 	if (!ours_at(dirfd, path))
 		return __real_faccessat(dirfd, path, mode, flags);
 	return look_at(dirfd, path) ? 0 : -1;
+}
+
+int __wrap_access(const char *path, int mode)
+{
+	return is_ours(path) ? (look_at(-1, path) ? 0 : -1) : __real_access(path, mode);
 }
 
 int __wrap_mkdirat(int dirfd, const char *path, mode_t mode)

@@ -89,7 +89,7 @@ void sim_job_draw(struct sim_job *j, struct wr_rand *r)
 			      .mark_every = 1 + below(r, 8),
 			      .passes = below(r, 2),
 			      .raw = below(r, 4) == 0,
-			      .files = below(r, 3) == 0,
+			      .sink = below(r, SIM_SINKS),
 			      .keyed_count = 1 + below(r, SIM_KEYED)};
 	j->rate = 2000 + below(r, 20000);
 	for (uint32_t i = 0; i < j->keyed_count; i++)
@@ -232,11 +232,18 @@ static void keyed(struct drawing *d, uint32_t number)
 
 static void sink(struct drawing *d, const char *name)
 {
-	char options[64];
+	static const char *const kinds[SIM_SINKS] = {"target", "file_once", "rolling_files"};
+	char options[256];
 
 	vertex_begin(d, name, 1);
-	snprintf(options, sizeof options, "\"format\":\"json\",\"path\":\"/sim/out/%s\"", name);
-	stage(d, d->job->files ? "file_once" : "target", name, false, options, "");
+	if (d->job->sink == SIM_ROLLING)
+		snprintf(options, sizeof options,
+			 "%s\"format\":\"json\",\"path\":\"/sim/out/%s\",\"roll\":{\"rows\":%u}",
+			 d->job->keys % 2 ? "\"bucket\":[{\"text\":\"k=\"},{\"field\":\"k\"}]," : "", name,
+			 5 + d->job->rows % 40);
+	else
+		snprintf(options, sizeof options, "\"format\":\"json\",\"path\":\"/sim/out/%s\"", name);
+	stage(d, kinds[d->job->sink], name, false, options, "");
 	vertex_end(d, name);
 }
 
@@ -254,13 +261,13 @@ void sim_job_tell(const struct sim_job *j, char *text, size_t room)
 {
 	static const char *const names[] = {"count",   "sum at end", "tumbling",
 					    "sliding", "session",    "counted"};
+	static const char *const sinks[] = {"a target", "files", "rolling files"};
 	int n = snprintf(text, room, "%u source%s of %u rows%s", j->sources, j->sources > 1 ? "s" : "",
 			 j->rows, j->passes ? ", a function" : "");
 
 	for (uint32_t i = 0; i < j->keyed_count; i++)
 		n += snprintf(text + n, room - (size_t)n, ", %s", names[j->keyed[i]]);
-	snprintf(text + n, room - (size_t)n, ", %s%s", j->files ? "files" : "a target",
-		 j->raw ? " for two" : "");
+	snprintf(text + n, room - (size_t)n, ", %s%s", sinks[j->sink], j->raw ? " for two" : "");
 }
 
 struct wr_plan *sim_job_plan(const struct sim_job *j, const struct sim_layout *l)

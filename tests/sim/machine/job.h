@@ -7,6 +7,7 @@
 
 enum { SIM_VERTICES = 8, SIM_PARALLELISM = 4, SIM_KEYED = 2 };
 
+enum sim_sink { SIM_TARGET, SIM_FILES, SIM_ROLLING, SIM_SINKS };
 enum sim_operator {
 	SIM_COUNT,
 	SIM_SUM_AT_END,
@@ -20,7 +21,8 @@ enum sim_operator {
 struct sim_job {
 	uint32_t sources, rows, rate, keys, every; /* rows of each source; rows of the same time */
 	uint32_t delay, mark_every;		   /* of watermarks, ms */
-	bool passes, raw, files; /* a stage between; a sink of what the sources give; sinks of files */
+	bool passes, raw;			   /* a stage between; a sink of what the sources give */
+	enum sim_sink sink;
 	uint32_t keyed_count;
 	enum sim_operator keyed[SIM_KEYED];
 	uint32_t vertex_count;

@@ -44,7 +44,9 @@ struct machine_roughness {
 	uint32_t stall, io, give_way;
 	uint64_t crash_at;	/* at the n-th point where a thread may give way, 0 = not */
 	uint64_t crash_at_call; /* at the n-th call that changes files, 0 = not */
-	bool power;		/* the crash is one of the machine */
+	uint64_t
+	    crash_at_name; /* as the n-th name has been given, changed or removed, and not synced; 0 = not */
+	bool power;	   /* the crash is one of the machine */
 };
 
 /* Everything from the beginning: an empty disk, one thread. */
@@ -75,6 +77,8 @@ extern void (*machine_on_failure)(const char *text);
 
 /* As machine_point, of a call that changes files. */
 void machine_call(void);
+/* A name has changed. */
+void machine_named(void);
 bool machine_fails(void); /* shall a call of a file fail? */
 const struct machine_roughness *machine_rough(void);
 void files_init(void);
@@ -82,5 +86,6 @@ void files_init(void);
 void files_crash(bool power);
 /* That has ended: from now on those are the files. NULL, or what it left open. */
 const char *files_end(bool crashed);
-/* The bytes of a file as they are now; *len = 0: there is none. As long as nothing changes it. */
-const uint8_t *files_look(const char *path, size_t *len);
+/* All files below `path`, but for folders whose name begins with a dot, and the bytes that they have now. */
+void files_each(const char *path, void (*each)(void *arg, const char *name, const uint8_t *p, size_t len),
+		void *arg);

@@ -44,7 +44,7 @@ static struct {
 	struct wr_rand rand;
 	struct wr_clock clock;
 	struct machine_roughness rough;
-	uint64_t points, calls;
+	uint64_t points, calls, names;
 	bool crashed;
 	void (*on_crash)(void *arg);
 	void *arg;
@@ -170,6 +170,12 @@ void machine_call(void)
 	if (++m.calls == m.rough.crash_at_call && !m.crashed)
 		crash();
 	machine_point();
+}
+
+void machine_named(void)
+{
+	if (++m.names == m.rough.crash_at_name && !m.crashed)
+		crash();
 }
 
 bool machine_fails(void)
@@ -420,7 +426,7 @@ void machine_init(uint64_t seed)
 void machine_begin(const struct machine_roughness *r, void (*crashed)(void *arg), void *arg)
 {
 	m.rough = *r;
-	m.points = m.calls = 0;
+	m.points = m.calls = m.names = 0;
 	m.crashed = false;
 	m.on_crash = crashed;
 	m.arg = arg;
