@@ -23,6 +23,7 @@ struct wal_feed {
 	FILE *file;	       /* segment next − 1, or NULL */
 	uint64_t length;       /* of the session */
 	uint64_t skip;	       /* what lies before this offset is not wanted */
+	uint64_t expected;     /* offset of the next block */
 	struct wr_bytes block; /* payload at hand */
 	uint64_t block_offset;
 	size_t taken;
@@ -72,7 +73,19 @@ static int damaged(const struct wal_feed *f)
 	char path[PATH];
 
 	segment_path(f, f->next - 1, path);
-	return wr_error_set(WR_EFATAL, "%s is damaged at byte %ld", path, f->file ? ftell(f->file) : 0L);
+	return wr_error_set(
+	    WR_EFATAL,
+	    "%s is damaged at byte %ld: put a good copy in its place, or remove the folder to go on "
+	    "without what it has",
+	    path, f->file ? ftell(f->file) : 0L);
+}
+
+static int lacking(const struct wal_feed *f)
+{
+	return wr_error_set(WR_EFATAL,
+			    "the log in %s lacks what is behind byte %" PRIu64 " of session %" PRIu64
+			    ": put its file back, or remove the folder to go on without what it has",
+			    f->folder, f->expected, f->session);
 }
 
 static int next_segment(struct wal_feed *f)
@@ -99,6 +112,8 @@ static int next_block(struct wal_feed *f)
 		return next_segment(f);
 	if (n < sizeof head || !is_head(&head))
 		return damaged(f);
+	if (head.magic == WR_WAL_BYTES && head.offset != f->expected)
+		return lacking(f);
 	f->block.len = f->taken = 0;
 	to = wr_bytes_room(&f->block, head.len + 1);
 	if (!to)
@@ -107,6 +122,7 @@ static int next_block(struct wal_feed *f)
 		return damaged(f);
 	f->block.len = head.len;
 	f->block_offset = head.offset;
+	f->expected = head.offset + head.len;
 	f->ended = head.magic == WR_WAL_END;
 	return WR_OK;
 }
@@ -193,6 +209,7 @@ struct wr_feed *wr_wal_feed_new(const char *folder, uint64_t session, const uint
 	f->starts = wr_alloc(&mem, count * sizeof *f->starts);
 	if (f->starts) {
 		memcpy(f->starts, starts, count * sizeof *starts);
+		f->expected = starts[0];
 		rc = look_ahead(f);
 	}
 	if (rc == WR_OK)

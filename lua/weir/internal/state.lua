@@ -355,14 +355,14 @@ end
 
 ---------------------------------------------------------------- stages
 
-local read_only_methods = { put = true, remove = true, clear = true, set = true, add = true }
+local changing_methods = { put = true, remove = true, clear = true } -- of a map, which broadcast state is
 
 -- Broadcast state as the other side sees it (S17).
 local function read_only(handle, name)
   local view = {}
   for method, fn in next, handle do
     view[method] = fn
-    if read_only_methods[method] then
+    if changing_methods[method] then
       view[method] = function()
         error(format("broadcast state '%s' can only be changed by the broadcast function", name), 2)
       end

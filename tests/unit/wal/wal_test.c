@@ -222,6 +222,51 @@ static void a_flipped_byte_is_an_error_or_the_end_and_never_another_line(void **
 	wr_bytes_deinit(&b);
 }
 
+/* A segment between others that is gone, or ends before it should. */
+static void what_a_log_lacks_in_its_middle_is_an_error_and_nothing_is_read_across_it(void **state)
+{
+	struct wr_bytes all = WR_BYTES_EMPTY, b = WR_BYTES_EMPTY;
+	struct wr_wal *w = wr_wal_open(folder, SMALL);
+	char path[256], away[256];
+	uint64_t from[64];
+	int count = 0;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		size_t at = all.len;
+
+		wr_bytes_printf(&all, "line %d\n", i);
+		assert_int_equal(wr_wal_append(w, all.data + at, all.len - at), WR_OK);
+		snprintf(path, sizeof path, "%s/%08x-%012zx.wal", folder, 1, at);
+		if (access(path, F_OK) == 0)
+			from[count++] = at;
+	}
+	assert_true(count > 3);
+	wr_wal_free(w);
+	snprintf(away, sizeof away, "%s/away", folder);
+	for (int i = 1; i < count - 1; i++)
+		for (int cut = 0; cut < 2; cut++) {
+			snprintf(path, sizeof path, "%s/%08x-%012llx.wal", folder, 1,
+				 (unsigned long long)from[i]);
+			assert_int_equal(rename(path, away), 0);
+			if (cut)
+				put_file(path, (const uint8_t *)"", 0);
+			w = wr_wal_open(folder, SMALL);
+			assert_non_null(w);
+			assert_int_equal(read_all(w, 1, 0, &b), WR_EFATAL);
+			assert_non_null(strstr(wr_error_text(), "lacks what is behind byte"));
+			assert_int_equal(b.len, from[i]);
+			wr_wal_free(w);
+			assert_int_equal(rename(away, path), 0);
+		}
+	w = wr_wal_open(folder, SMALL);
+	wr_bytes_put_u8(&all, 0);
+	expect(w, 1, 0, (char *)all.data);
+	wr_wal_free(w);
+	wr_bytes_deinit(&all);
+	wr_bytes_deinit(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +277,9 @@ int main(void)
 		remove_folder),
 	    cmocka_unit_test_setup_teardown(a_log_that_ends_anywhere_ends_behind_its_last_whole_line,
 					    make_folder, remove_folder),
+	    cmocka_unit_test_setup_teardown(
+		what_a_log_lacks_in_its_middle_is_an_error_and_nothing_is_read_across_it, make_folder,
+		remove_folder),
 	    cmocka_unit_test_setup_teardown(a_flipped_byte_is_an_error_or_the_end_and_never_another_line,
 					    make_folder, remove_folder),
 	};
