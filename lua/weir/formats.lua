@@ -2,6 +2,8 @@
 --- Formats: how bytes become records, and records bytes. Declarations only; the work is done in C.
 
 local options = require "weir.options"
+local suggest = require "weir.suggest"
+local where = require "weir.where"
 
 local M = {}
 
@@ -45,7 +47,9 @@ local types = options.type('a table such as { amount = "number" } (number, integ
   end
   return true, v
 end)
-local character = options.type("one character", function(v) return type(v) == "string" and #v == 1, v end)
+local character = options.type("one character, and no line end", function(v)
+  return type(v) == "string" and #v == 1 and v ~= "\n" and v ~= "\r", v
+end)
 
 --- Comma-separated values with quoting ("" inside quotes is one quote). Values are strings, or what `types` says.
 ---
@@ -61,13 +65,20 @@ function M.csv(opts)
     types = types:optional(),
   })
   if o.header == nil then o.header = o.columns == nil end
+  if o.separator == o.quote then where.fail 'weir.csv: options "separator" and "quote" are the same' end
   local seen = {}
   for _, name in ipairs(o.columns or {}) do
-    if seen[name] then require("weir.where").fail('weir.csv: option "columns" names "%s" twice', name) end
+    if seen[name] then where.fail('weir.csv: option "columns" names "%s" twice', name) end
     seen[name] = true
   end
+  for name in require("weir.pairs").pairs(o.columns and o.types or {}) do
+    if not seen[name] then
+      where.fail('weir.csv: option "types" names "%s", which is none of the columns%s', name,
+        suggest.hint(name, o.columns))
+    end
+  end
   if not o.header and not o.columns then
-    require("weir.where").fail 'weir.csv: without a header line the option "columns" must name the columns'
+    where.fail 'weir.csv: without a header line the option "columns" must name the columns'
   end
   return format("csv", o)
 end

@@ -105,9 +105,11 @@ M.bytes = M.type('a size such as 65536 or "64k" or "16MiB"', function(v)
   return type(v) == "number" and v >= 1 and v <= 2 ^ 53, type(v) == "number" and floor(v) or nil
 end)
 
+-- A value for messages, which are of one line.
 local function shown(v)
   if type(v) == "string" then
-    return #v > 40 and ("%q…"):format(v:sub(1, 40)) or ("%q"):format(v)
+    local text = ("%q"):format(v:sub(1, 40)):gsub("\\\n", "\\n")
+    return #v > 40 and text .. "…" or text
   end
   if type(v) == "number" or type(v) == "boolean" or v == nil then return tostring(v) end
   return "a " .. type(v)

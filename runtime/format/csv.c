@@ -7,7 +7,8 @@
  * beside csv). Columns are named by `columns`, else by the header, else c1, c2, …. A quoted
  * field may hold separators, line ends and, doubled, quotes. An empty field of a column that
  * is not a string is missing. Empty lines are passed over. A record with another number of
- * fields, text behind a closing quote or a field that is not of its type is a bad row.
+ * fields, text behind a closing quote or a field that is not of its type is a bad row. So is a header with a
+ * CR in a name: that of a file whose lines end with CR alone, which would be all of one line.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -246,6 +247,11 @@ static int make_columns(struct csv *f)
 			return WR_EFATAL;
 		if (names[i][0] == '\x01')
 			return wr_error_set(WR_EUSER, "a column's name may not begin with the byte 1");
+		if (!f->columns && strchr(names[i], '\r'))
+			return wr_error_set(WR_EUSER,
+					    "the header has a CR in the name of column %u: lines must end "
+					    "with LF or CR LF",
+					    i + 1);
 		f->column_types[i] = column_type(f, names[i]);
 		typed += f->column_types[i] != WR_T_STR;
 		specs[i] =

@@ -69,6 +69,14 @@ static void test_a_header_with_a_name_twice_spoils_the_file(void **state)
 	csv_rows("a,a\n1,2\n3,4\n", "", 1);
 }
 
+static void test_a_file_whose_lines_end_with_cr_alone_is_told(void **state)
+{
+	(void)state;
+	csv_rows("a,b\r1,2\r3,4\r", "", 1);
+	assert_non_null(strstr(bad_text, "the header has a CR in the name of column 2"));
+	csv_rows("a,b\r\n1,\"2\r3\"\r\n", "{\"a\":\"1\",\"b\":\"2\\r3\"}\n", 0);
+}
+
 static struct wr_value text_value(const char *s)
 {
 	return (struct wr_value){.tag = WR_V_STR, .str = {s, (uint32_t)strlen(s)}};
@@ -206,6 +214,7 @@ int main(void)
 	    cmocka_unit_test(test_text_behind_a_closing_quote_is_a_bad_row),
 	    cmocka_unit_test(test_a_quote_that_is_not_closed_spoils_its_line_only),
 	    cmocka_unit_test(test_a_header_with_a_name_twice_spoils_the_file),
+	    cmocka_unit_test(test_a_file_whose_lines_end_with_cr_alone_is_told),
 	    cmocka_unit_test(test_options_choose_columns_separator_quote_and_types),
 	    cmocka_unit_test(test_what_is_written_reads_back),
 	    cmocka_unit_test(test_rows_are_fitted_into_the_columns_of_the_first),
