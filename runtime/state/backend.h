@@ -69,7 +69,7 @@ struct wr_backend {
 	uint64_t (*keys)(const struct wr_store *s);
 
 	/* Versions; what takes a version may be called on any thread. */
-	void (*settle)(struct wr_store *s); /* NULL: there is nothing to do */
+	int (*settle)(struct wr_store *s); /* NULL: there is nothing to do */
 	struct wr_frozen *(*freeze)(struct wr_store *s, bool reader);
 	void (*frozen_unref)(struct wr_frozen *f);
 	int64_t (*frozen_copied)(const struct wr_frozen *f);

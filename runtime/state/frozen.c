@@ -56,7 +56,7 @@ struct wr_frozen *wr_memory_freeze(struct wr_store *store, bool reader)
 	uint32_t open_max = reader ? WR_FROZEN_MAX - 1 : WR_FROZEN_MAX;
 	struct memory_frozen *f;
 
-	wr_memory_sweep(s);
+	wr_memory_sweep(s, 0);
 	if (s->frozen_count >= open_max) {
 		wr_error_set(WR_ETRANSIENT, "%u frozen versions are open", s->frozen_count);
 		return NULL;
@@ -104,47 +104,46 @@ static int64_t chunk_bytes(const struct memory *s)
 void wr_block_retire(struct memory *s, struct block *b)
 {
 	b->retired_epoch = s->epoch;
-	b->retired = s->retired;
-	s->retired = b;
+	b->retired = NULL;
+	*s->retired.last = b;
+	s->retired.last = &b->retired;
 	hold(s, block_bytes(b));
 }
 
 void wr_chunk_retire(struct memory *s, struct chunk *c)
 {
 	c->retired_epoch = s->epoch;
-	c->retired = s->retired_chunks;
-	s->retired_chunks = c;
+	c->retired = NULL;
+	*s->retired_chunks.last = c;
+	s->retired_chunks.last = &c->retired;
 	hold(s, chunk_bytes(s));
 }
 
-/* What was retired in epoch e is seen by versions older than e. */
-static void sweep_retired(struct memory *s, uint32_t oldest)
+/* What was retired in epoch e is seen by versions older than e. About `most` bytes at a time: what a large
+ * version has kept takes a while to go. */
+static bool sweep_retired(struct memory *s, uint32_t oldest, int64_t most)
 {
-	struct block **at = &s->retired;
-	struct chunk **chunk = &s->retired_chunks;
+	while (s->retired.first && s->retired.first->retired_epoch <= oldest && most > 0) {
+		struct block *b = s->retired.first;
 
-	while (*at) {
-		struct block *b = *at;
-
-		if (b->retired_epoch <= oldest) {
-			*at = b->retired;
-			hold(s, -block_bytes(b));
-			wr_free(s->mem, b);
-		} else {
-			at = &b->retired;
-		}
+		s->retired.first = b->retired;
+		most -= block_bytes(b);
+		hold(s, -block_bytes(b));
+		wr_free(s->mem, b);
 	}
-	while (*chunk) {
-		struct chunk *c = *chunk;
+	if (!s->retired.first)
+		s->retired.last = &s->retired.first;
+	while (s->retired_chunks.first && s->retired_chunks.first->retired_epoch <= oldest && most > 0) {
+		struct chunk *c = s->retired_chunks.first;
 
-		if (c->retired_epoch <= oldest) {
-			*chunk = c->retired;
-			hold(s, -chunk_bytes(s));
-			wr_free(s->mem, c);
-		} else {
-			chunk = &c->retired;
-		}
+		s->retired_chunks.first = c->retired;
+		most -= chunk_bytes(s);
+		hold(s, -chunk_bytes(s));
+		wr_free(s->mem, c);
 	}
+	if (!s->retired_chunks.first)
+		s->retired_chunks.last = &s->retired_chunks.first;
+	return most > 0;
 }
 
 /* One at a time: what it holds is free when it has noticed. */
@@ -172,14 +171,15 @@ static int check_cancelled(const struct memory_frozen *f)
 			    (long long)atomic_load(&bytes_max));
 }
 
-void wr_memory_settle(struct wr_store *store)
+int wr_memory_settle(struct wr_store *store)
 {
-	wr_memory_sweep(memory_of(store));
+	return wr_memory_sweep(memory_of(store), GIVEN_A_BATCH);
 }
 
-void wr_memory_sweep(struct memory *s)
+bool wr_memory_sweep(struct memory *s, int64_t most)
 {
 	uint32_t kept = 0, oldest = UINT32_MAX;
+	bool all;
 
 	s->newest_open = 0;
 	for (uint32_t i = 0; i < s->frozen_count; i++) {
@@ -194,9 +194,10 @@ void wr_memory_sweep(struct memory *s)
 		s->newest_open = f->epoch > s->newest_open ? f->epoch : s->newest_open;
 	}
 	s->frozen_count = kept;
-	sweep_retired(s, oldest);
+	all = sweep_retired(s, oldest, most);
 	if (WR_UNLIKELY(wr_frozen_full()))
 		cancel_reader(s);
+	return all;
 }
 
 void wr_frozen_count(struct memory *s, int64_t bytes)

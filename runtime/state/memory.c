@@ -275,6 +275,8 @@ struct wr_store *wr_memory_new(const struct wr_store_options *o)
 	s->group_first = o->group_first;
 	s->group_last = o->group_last;
 	s->epoch = 1;
+	s->retired.last = &s->retired.first;
+	s->retired_chunks.last = &s->retired_chunks.first;
 	s->key_cap = 512;
 	s->key = s->key_room = wr_alloc(mem, s->key_cap);
 	s->states = wr_zalloc(mem, (o->state_count + 1) * sizeof *s->states);
@@ -325,8 +327,8 @@ void wr_memory_free(struct wr_store *store)
 {
 	struct memory *s = memory_of(store);
 
-	wr_memory_sweep(s);
-	WR_ASSERT(s->frozen_count == 0 && !s->retired && !s->retired_chunks);
+	wr_memory_sweep(s, INT64_MAX);
+	WR_ASSERT(s->frozen_count == 0 && !s->retired.first && !s->retired_chunks.first);
 	blocks_free(s);
 	for (uint32_t i = 0; s->states && i < s->state_count; i++)
 		wr_free(s->mem, (void *)s->states[i].name);
@@ -353,8 +355,8 @@ void wr_memory_set_now(struct wr_store *store, int64_t now_ms)
 		wr_memory_expire(s, EXPIRED_A_BATCH);
 	}
 	s->now_ms = now_ms;
-	if (WR_UNLIKELY(s->frozen_count || s->retired || s->retired_chunks))
-		wr_memory_sweep(s);
+	if (WR_UNLIKELY(s->frozen_count || s->retired.first || s->retired_chunks.first))
+		wr_memory_sweep(s, GIVEN_A_BATCH);
 }
 
 int wr_memory_status(const struct wr_store *store)

@@ -23,7 +23,7 @@
 #include "state/index.h"
 
 enum {
-	CHUNK_ENTRIES = 512,
+	CHUNK_ENTRIES = 64, /* copied at the first change of one of them while a version is open */
 	KEY_INLINE = 24,
 	CELL_INLINE = 32,
 	NONE = 0, /* entry id 0 is none */
@@ -129,8 +129,12 @@ struct memory {
 	uint32_t newest_open; /* epoch of the newest open version, 0 = none is open */
 	struct memory_frozen *frozen[WR_FROZEN_MAX];
 	uint32_t frozen_count;
-	struct block *retired;
-	struct chunk *retired_chunks;
+	struct { /* oldest first */
+		struct block *first, **last;
+	} retired;
+	struct {
+		struct chunk *first, **last;
+	} retired_chunks;
 	bool outside; /* an entry may hold blocks */
 	bool has_ttl;
 	bool failed;	    /* memory was refused */
@@ -244,8 +248,10 @@ void wr_frozen_count(struct memory *s, int64_t bytes);
 /* What only versions see still moves to the account of those, until it is freed. */
 void wr_block_retire(struct memory *s, struct block *b);
 void wr_chunk_retire(struct memory *s, struct chunk *c);
-/* Gives back what closed versions held; owner's thread, at a batch edge. */
-void wr_memory_sweep(struct memory *s);
+/* Gives back about `most` bytes of what closed versions held; false: there is more. Owner's thread, at a
+ * batch edge. */
+enum { GIVEN_A_BATCH = 1 << 20 };
+bool wr_memory_sweep(struct memory *s, int64_t most);
 
 struct timers *wr_timers_new(struct wr_mem *mem);
 void wr_timers_free(struct timers *t);
@@ -308,7 +314,7 @@ void wr_memory_set_now(struct wr_store *s, int64_t now_ms);
 void wr_memory_expire(struct memory *s, uint32_t entries);
 int wr_memory_next(struct wr_store *s, uint64_t *cursor);
 uint64_t wr_memory_keys(const struct wr_store *s);
-void wr_memory_settle(struct wr_store *s);
+int wr_memory_settle(struct wr_store *s);
 struct wr_frozen *wr_memory_freeze(struct wr_store *s, bool reader);
 uint32_t wr_memory_frozen_epoch(const struct wr_frozen *f);
 int wr_memory_frozen_changes(const struct wr_frozen *f, uint32_t since, struct wr_bytes *ids, uint32_t *of);

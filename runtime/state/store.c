@@ -194,10 +194,9 @@ struct wr_frozen *wr_store_freeze_to_read(struct wr_store *s)
 {
 	return s->backend->freeze(s, true);
 }
-void wr_store_settle(struct wr_store *s)
+int wr_store_settle(struct wr_store *s)
 {
-	if (s->backend->settle)
-		s->backend->settle(s);
+	return !s->backend->settle || s->backend->settle(s);
 }
 void wr_frozen_unref(struct wr_frozen *f)
 {

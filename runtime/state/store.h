@@ -159,8 +159,9 @@ struct wr_frozen *wr_store_freeze(struct wr_store *s); /* NULL: WR_FROZEN_MAX op
 /* The same for one who reads beside checkpoints: it leaves a place for them, and may be cancelled: reading
  * then ends with WR_ETRANSIENT. */
 struct wr_frozen *wr_store_freeze_to_read(struct wr_store *s);
-/* What is kept for versions that are closed goes, as with wr_store_set_now; nothing else changes. */
-void wr_store_settle(struct wr_store *s);
+/* What is kept for versions that are closed goes, as with wr_store_set_now, a part of it at a time: 0 when
+ * there is more. Nothing else changes. */
+int wr_store_settle(struct wr_store *s);
 /* Bound of the bytes that are kept for versions alone, in all stores of the process; beyond it readers are
  * cancelled, the youngest of a store first. Any thread. */
 void wr_frozen_bound(int64_t bytes);

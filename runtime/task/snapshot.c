@@ -117,16 +117,22 @@ bool wr_snapshots_busy(const struct wr_snapshots *s)
 void wr_snapshots_settle(struct wr_snapshots *s)
 {
 	const struct wr_chain *c = &s->task->chain;
+	struct wr_notify wake = s->task->env.wake;
+	bool all = true;
 
 	if (WR_LIKELY(!atomic_load_explicit(&s->closed, memory_order_relaxed)) ||
 	    !atomic_exchange(&s->closed, false))
 		return;
 	for (uint32_t i = 0; i < c->stage_count; i++) {
 		if (c->stages[i].store)
-			wr_store_settle(c->stages[i].store);
+			all &= wr_store_settle(c->stages[i].store) != 0;
 		if (c->stages[i].broadcast)
-			wr_store_settle(c->stages[i].broadcast);
+			all &= wr_store_settle(c->stages[i].broadcast) != 0;
 	}
+	if (all)
+		return;
+	atomic_store_explicit(&s->closed, true, memory_order_relaxed);
+	wr_notify_fire(&wake);
 }
 
 /* ---- telling the coordinator ---- */

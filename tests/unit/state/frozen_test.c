@@ -238,6 +238,37 @@ static void what_is_kept_for_versions_alone_is_a_line_of_the_memory_sum(void **s
 	assert_int_equal(mem.bytes, 0);
 }
 
+static void what_a_large_version_kept_goes_a_part_at_a_time(void **state)
+{
+	struct wr_store *s = new_store();
+	struct wr_frozen *f = NULL;
+	int64_t kept, before;
+	int parts = 0;
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		for (uint32_t k = 0; k < 40000; k++) {
+			assert_int_equal(select_key(s, k), WR_OK);
+			put(wr_state_put(s, VALUE, 1, 8), 1, k);
+		}
+		if (round == 0)
+			f = wr_store_freeze(s);
+	}
+	kept = kept_for_versions();
+	assert_true(kept > 4 << 20);
+	assert_int_equal(wr_store_settle(s), 1); /* it is open */
+	assert_int_equal(kept_for_versions(), kept);
+	wr_frozen_unref(f);
+	do {
+		before = kept_for_versions();
+		parts++;
+	} while (!wr_store_settle(s) && kept_for_versions() < before);
+	assert_int_equal(kept_for_versions(), 0);
+	assert_in_range(parts, kept >> 21, kept >> 19);
+	wr_store_free(s);
+	assert_int_equal(mem.bytes, 0);
+}
+
 /* One key a chunk, so that nearly all is copied. */
 static void change_all(struct wr_store *s, uint64_t seed)
 {
@@ -424,6 +455,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(another_thread_reads_a_version_while_the_owner_writes),
 	    cmocka_unit_test(a_failing_allocation_is_said_and_hurts_no_version),
+	    cmocka_unit_test(what_a_large_version_kept_goes_a_part_at_a_time),
 	    cmocka_unit_test(what_is_kept_for_versions_alone_is_a_line_of_the_memory_sum),
 	    cmocka_unit_test(at_the_bound_the_youngest_reader_is_cancelled_and_never_a_checkpoint),
 	    cmocka_unit_test(a_version_is_the_one_before_but_for_the_entries_that_changed),
