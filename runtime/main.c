@@ -156,11 +156,17 @@ static int open_resume(struct wr_config *c, struct wr_plan *plan, struct wr_resu
 
 static struct wr_checkpoint_options checkpoint_options(const struct wr_config *c, const char *script)
 {
+	int64_t unaligned_after_us = wr_config_int(c, "unaligned-after");
+	bool waits = !wr_config_is_set(c, "unaligned-after");
+
 	return (struct wr_checkpoint_options){
 	    .script = script,
 	    .every_us = wr_config_int(c, "checkpoint-every"),
 	    .min_pause_us = wr_config_int(c, "checkpoint-min-pause"),
 	    .timeout_us = wr_config_int(c, "checkpoint-timeout"),
+	    .unaligned_after_us = waits			   ? 0
+				  : unaligned_after_us > 0 ? unaligned_after_us
+							   : 1,
 	    .tolerable = (uint32_t)wr_config_int(c, "checkpoint-failures"),
 	    .retain = (uint32_t)wr_config_int(c, "checkpoint-retain"),
 	    .folder = wr_config_str(c, "dir"),

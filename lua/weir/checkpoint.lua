@@ -29,13 +29,14 @@ local declared = {
   dir = options.string:optional(),
   min_pause = time(0, "a duration"),
   timeout = time(1000, "a duration from a millisecond"),
+  unaligned_after = time(0, "a duration"),
   failures = number(0, 1000000),
   retain = number(1, 1000),
   incremental = options.type("true or false", function(v)
     return type(v) == "boolean", v and "on" or "off"
   end):optional(),
 }
-local flags = { dir = "dir" }
+local flags = { dir = "dir", unaligned_after = "unaligned-after" }
 for name in pairs(declared) do flags[name] = flags[name] or "checkpoint-" .. name:gsub("_", "-") end
 
 ---@class weir.CheckpointOptions
@@ -44,6 +45,7 @@ for name in pairs(declared) do flags[name] = flags[name] or "checkpoint-" .. nam
 ---@field dir? string folder of the checkpoints, made if its parent is there; a relative one is in the current folder
 ---@field min_pause? weir.Duration shortest time between the end of one and the next, default 0
 ---@field timeout? weir.Duration one that takes longer is given up, default "10m"
+---@field unaligned_after? weir.Duration one that takes longer saves records in front of its barriers, too
 ---@field failures? integer how many may fail in a row before the job does, default 0
 ---@field retain? integer complete ones that are kept, default 2
 ---@field incremental? boolean one of large state has only what has changed since the last, default true

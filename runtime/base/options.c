@@ -91,6 +91,15 @@ const struct wr_option wr_options[] = {
      .value_name = "TIME",
      .verbs = "run,doctor",
      .help = "A checkpoint that takes longer is given up."},
+    {.name = "unaligned-after",
+     .kind = WR_OPT_DURATION,
+     .min = 0,
+     .max = 86400000000,
+     .value_name = "TIME",
+     .verbs = "run,doctor",
+     .help =
+	 "A checkpoint that takes longer does not wait for the records in front of its barriers, but saves "
+	 "them, too; unset: it waits."},
     {.name = "checkpoint-failures",
      .kind = WR_OPT_INT,
      .fallback = "0",

@@ -24,8 +24,9 @@ enum wr_block_kind {
 	WR_BLOCK_ROWS = 9,     /* rows as they lie in buffers (record/FORMAT.md, Element) */
 	WR_BLOCK_NAMES = 10,   /* ids of further blobs that this one needs, each with a NUL behind it */
 	WR_BLOCK_BASES = 11, /* likewise: blobs of the same subtask whose keyed state goes on, newest first */
-	WR_BLOCK_CHANGED = 12, /* entries of a stage of which older blobs are out of date */
-	WR_BLOCK_BYTES = 13,   /* of a log of a source, as they are */
+	WR_BLOCK_CHANGED = 12,	 /* entries of a stage of which older blobs are out of date */
+	WR_BLOCK_BYTES = 13,	 /* of a log of a source, as they are */
+	WR_BLOCK_IN_FLIGHT = 14, /* rows and watermarks that a barrier overtook in a channel */
 	WR_BLOCK_KINDS,
 };
 

@@ -48,13 +48,15 @@ static void put_stage(struct wr_bytes *out, const struct wr_manifest_stage *s)
 
 static void put_task(struct wr_bytes *out, const struct wr_manifest_task *t)
 {
-	wr_value_put_record(out, 2);
+	wr_value_put_record(out, 2 + t->overtook);
 	wr_value_put_name(out, "blob");
 	if (t->blob)
 		wr_value_put_str(out, t->blob);
 	else
 		wr_value_put_bool(out, false);
 	put_u64(out, "bytes", t->bytes);
+	if (t->overtook)
+		put_u64(out, "in_flight", t->in_flight);
 }
 
 static void put_vertex(struct wr_bytes *out, const struct wr_manifest_vertex *v)
@@ -240,6 +242,9 @@ static void get_task(struct decoding *d, const struct wr_value *v, struct wr_man
 	if (t->blob && !is_inside(t->blob))
 		wrong(d, "blob");
 	t->bytes = get_u64(d, v, "bytes", UINT64_MAX);
+	t->overtook = v->tag == WR_V_RECORD && wr_value_get(v, "in_flight");
+	if (t->overtook)
+		t->in_flight = get_u64(d, v, "in_flight", UINT64_MAX);
 }
 
 static void get_vertex(struct decoding *d, const struct wr_value *v, struct wr_manifest_vertex *to)

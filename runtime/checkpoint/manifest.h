@@ -25,6 +25,8 @@ struct wr_manifest_stage {
 struct wr_manifest_task {
 	const char *blob; /* NULL: it had ended, there is nothing to be said */
 	uint64_t bytes;
+	bool overtook;	    /* its barrier did not wait for its alignment */
+	uint64_t in_flight; /* bytes of rows that it overtook, before they were packed */
 };
 struct wr_manifest_vertex {
 	const char *name;

@@ -472,6 +472,35 @@ static void making_env(struct making *m)
 					   .durable = c || j->o.restore ? &j->durable : NULL};
 }
 
+/* C9: where a channel must carry nothing but what its sender means for it, no barrier of the task overtakes.
+ */
+static bool may_overtake(const struct wr_plan *p, uint32_t vertex)
+{
+	for (uint32_t i = 0; i < p->edge_count; i++) {
+		enum wr_partitioning by = p->edges[i].partitioning;
+
+		if (p->edges[i].to == vertex && by != WR_HASH && by != WR_REBALANCE && by != WR_SHUFFLE)
+			return false;
+	}
+	return true;
+}
+
+static int make_keys(struct making *m)
+{
+	const struct wr_plan *p = m->job->o.plan;
+	struct wr_input_keys *keys = room(m->job, 2, sizeof *keys);
+
+	if (!keys)
+		return WR_EFATAL;
+	for (uint32_t i = 0; i < p->edge_count; i++)
+		if (p->edges[i].to == m->vertex && p->edges[i].partitioning == WR_HASH)
+			keys[p->edges[i].input] =
+			    (struct wr_input_keys){p->edges[i].key, p->edges[i].key_count};
+	m->def.keys = keys;
+	m->def.may_overtake = may_overtake(p, m->vertex);
+	return WR_OK;
+}
+
 static void making_drop(struct making *m, struct wr_stage_def *stages)
 {
 	for (uint32_t i = 0; i < m->def.stage_count; i++) {
@@ -529,7 +558,7 @@ static int make_task(struct wr_job *j, uint32_t vertex, uint32_t subtask)
 	m.def.world = j->o.world ? j->o.world(j->o.world_arg, vertex, subtask) : NULL;
 	if (v->inputs) {
 		m.def.gate = make_gate(j, vertex, subtask);
-		rc = m.def.gate ? WR_OK : WR_EFATAL;
+		rc = m.def.gate ? make_keys(&m) : WR_EFATAL;
 	}
 	for (uint32_t i = 0; i < v->stage_count && rc == WR_OK; i++)
 		rc = make_stage(&m, &v->stages[i], i, &stages[i]);

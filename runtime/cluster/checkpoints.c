@@ -17,7 +17,8 @@ enum { PUBLISH_OK = 1, PUBLISH_FAILED = 2 };
 
 struct part {		      /* of a task, of the checkpoint under way */
 	struct wr_bytes blob; /* its id; empty: it had ended */
-	uint64_t bytes;
+	uint64_t bytes, in_flight;
+	bool overtook;
 };
 
 struct publishing { /* a manifest on its way to the disk */
@@ -168,7 +169,10 @@ static int vertex_of(struct wr_checkpoints *c, uint32_t v, struct wr_manifest_ve
 		const struct part *p = &c->parts[c->first[v] + i];
 
 		to->tasks[i] =
-		    (struct wr_manifest_task){p->blob.len ? (const char *)p->blob.data : NULL, p->bytes};
+		    (struct wr_manifest_task){.blob = p->blob.len ? (const char *)p->blob.data : NULL,
+					      .bytes = p->bytes,
+					      .overtook = p->overtook,
+					      .in_flight = p->in_flight};
 	}
 	return WR_OK;
 }
@@ -383,7 +387,8 @@ static int begin(struct wr_checkpoints *c, uint64_t checkpoint, uint64_t now_ns)
 		begin_swap(c, checkpoint);
 	for (uint32_t i = 0; i < c->task_count; i++) {
 		c->parts[i].blob.len = 0;
-		c->parts[i].bytes = 0;
+		c->parts[i].bytes = c->parts[i].in_flight = 0;
+		c->parts[i].overtook = false;
 	}
 	for (uint32_t i = 0; i < j->source_count && c->o.blobs; i++) {
 		struct wr_enumerator *e = j->sources[i].enumerator;
@@ -402,10 +407,15 @@ static void complete(struct wr_checkpoints *c, const struct wr_coordinator_actio
 {
 	struct wr_checkpoint_outcome o = {.checkpoint = a->checkpoint, .duration_ns = now_ns - c->began_ns};
 
-	for (uint32_t i = 0; i < c->task_count; i++)
+	for (uint32_t i = 0; i < c->task_count; i++) {
 		o.bytes += c->parts[i].bytes;
-	wr_debug("checkpoint", "checkpoint %" PRIu64 " holds: %" PRIu64 " bytes, %.3f s", o.checkpoint,
-		 o.bytes, (double)o.duration_ns / 1e9);
+		o.in_flight += c->parts[i].in_flight;
+		o.unaligned |= c->parts[i].overtook;
+	}
+	wr_debug("checkpoint",
+		 "checkpoint %" PRIu64 " holds: %" PRIu64 " bytes, %" PRIu64 " in flight%s, %.3f s",
+		 o.checkpoint, o.bytes, o.in_flight, o.unaligned ? " (unaligned)" : "",
+		 (double)o.duration_ns / 1e9);
 	if (!c->o.blobs)
 		return;
 	c->last = o;
@@ -531,6 +541,8 @@ static void on_ack(struct wr_checkpoints *c, uint32_t task, const struct wr_ack 
 	wr_bytes_put(&p->blob, ack->text.p, ack->text.len);
 	wr_bytes_put_u8(&p->blob, 0);
 	p->bytes = ack->bytes;
+	p->in_flight = ack->in_flight;
+	p->overtook = ack->overtook;
 	if (wr_bytes_status(&p->blob) == WR_OK)
 		wr_coordinator_ack(c->coordinator, task, ack->checkpoint, now_ns);
 	else
@@ -598,7 +610,8 @@ int wr_checkpoints_finish(struct wr_checkpoints *c)
 
 	for (uint32_t i = 0; i < c->task_count; i++) {
 		c->parts[i].blob.len = 0;
-		c->parts[i].bytes = 0;
+		c->parts[i].bytes = c->parts[i].in_flight = 0;
+		c->parts[i].overtook = false;
 	}
 	c->triggered_ms = wr_clock_ms(c->job->o.clock);
 	p->checkpoint = wr_coordinator_last(c->coordinator) + 1;

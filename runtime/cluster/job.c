@@ -311,11 +311,11 @@ static int needs_checkpoints(const struct wr_job *j)
 	return wr_error_set(WR_EUSER, "the job takes no checkpoints: it was started without --dir");
 }
 
-int wr_job_checkpoint(struct wr_job *j, struct wr_checkpoint_wish *w)
+int wr_job_checkpoint(struct wr_job *j, struct wr_checkpoint_wish *w, bool aligned)
 {
 	int rc = needs_checkpoints(j);
 
-	w->options = 0;
+	w->options = aligned ? WR_TRIGGER_ALIGNED : 0;
 	if (rc == WR_OK)
 		wr_checkpoints_ask(j->checkpoints, w, wr_clock_ns(j->o.clock));
 	return rc;

@@ -22,7 +22,9 @@ struct wr_checkpoint_options; /* cluster/checkpoints.h */
 struct wr_checkpoint_outcome {
 	uint64_t checkpoint;
 	uint64_t bytes, duration_ns;
-	const char *error; /* NULL: it holds */
+	uint64_t in_flight; /* bytes of rows that barriers overtook, before they were packed */
+	bool unaligned;	    /* a barrier did not wait for its alignment */
+	const char *error;  /* NULL: it holds */
 };
 /* Somebody's wish for a checkpoint; the asker's memory until `done` was called, once. Coordinator's thread.
  */
@@ -91,8 +93,9 @@ struct wr_swap *wr_job_swap(const struct wr_job *j);
 uint64_t wr_job_last_checkpoint(const struct wr_job *j);
 /* The same with what is known of it, and when it was complete, steady; of one that was restored that is 0. */
 struct wr_checkpoint_outcome wr_job_checkpoint_told(const struct wr_job *j, uint64_t *at_ns);
-/* On the thread that runs the job, while it runs: asks for a checkpoint. WR_EUSER: the job takes none. */
-int wr_job_checkpoint(struct wr_job *j, struct wr_checkpoint_wish *w);
+/* On the thread that runs the job, while it runs: asks for a checkpoint; `aligned`: one with nothing but
+ * state, however long it takes. WR_EUSER: the job takes none. */
+int wr_job_checkpoint(struct wr_job *j, struct wr_checkpoint_wish *w, bool aligned);
 /* Likewise: one more checkpoint, behind which nothing happens, and then the job ends (C27); with `drain`
  * event time ends in front of it. When it fails, the job goes on; or, drained, it fails. WR_EUSER: the job
  * takes no checkpoints, or ends already. */

@@ -238,7 +238,7 @@ int wr_cli_top(const struct wr_config *c, int argc, char **argv)
 
 int wr_cli_checkpoint(const struct wr_config *c, int argc, char **argv)
 {
-	char bytes[WR_SHOW], took[WR_SHOW];
+	char bytes[WR_SHOW], took[WR_SHOW], under_way[WR_SHOW];
 	struct reached to;
 	struct wr_said said;
 	int rc = reach(c, "checkpoint", argc, argv, &to);
@@ -249,9 +249,10 @@ int wr_cli_checkpoint(const struct wr_config *c, int argc, char **argv)
 	if (rc == WR_OK && wr_config_bool(c, "json"))
 		print_json(&said);
 	else if (rc == WR_OK)
-		printf("%s: checkpoint %.0f holds, %s in %s\n", to.id, number(&said, "checkpoint"),
+		printf("%s: checkpoint %.0f holds, %s in %s%s\n", to.id, number(&said, "checkpoint"),
 		       wr_show_bytes(number(&said, "bytes"), bytes),
-		       wr_show_seconds(number(&said, "seconds"), took));
+		       wr_show_seconds(number(&said, "seconds"), took),
+		       wr_show_unaligned(said.value, under_way));
 	wr_client_close(to.client);
 	return rc;
 }

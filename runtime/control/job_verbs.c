@@ -47,11 +47,18 @@ static double seconds(uint64_t ns)
 	return (double)ns / 1e9;
 }
 
+static void put_known(struct wr_bytes *out, const struct wr_checkpoint_outcome *o)
+{
+	wr_bytes_printf(out, ",\"bytes\":%llu,\"in_flight_bytes\":%llu,\"unaligned\":%s,\"seconds\":%.6f",
+			(unsigned long long)o->bytes, (unsigned long long)o->in_flight,
+			o->unaligned ? "true" : "false", seconds(o->duration_ns));
+}
+
 static void put_outcome(struct wr_bytes *out, const struct wr_checkpoint_outcome *o)
 {
-	wr_bytes_printf(out, "{\"checkpoint\":%llu,\"bytes\":%llu,\"seconds\":%.6f}",
-			(unsigned long long)o->checkpoint, (unsigned long long)o->bytes,
-			seconds(o->duration_ns));
+	wr_bytes_printf(out, "{\"checkpoint\":%llu", (unsigned long long)o->checkpoint);
+	put_known(out, o);
+	wr_bytes_put_u8(out, '}');
 }
 
 /* Of one that was restored only the number is known. */
@@ -63,9 +70,10 @@ static void put_last(struct wr_bytes *out, const struct wr_job *j, uint64_t now_
 	if (!o.checkpoint)
 		return;
 	wr_bytes_printf(out, ",\"last_checkpoint\":{\"checkpoint\":%llu", (unsigned long long)o.checkpoint);
-	if (at_ns)
-		wr_bytes_printf(out, ",\"bytes\":%llu,\"seconds\":%.6f,\"age_seconds\":%.3f",
-				(unsigned long long)o.bytes, seconds(o.duration_ns), seconds(now_ns - at_ns));
+	if (at_ns) {
+		put_known(out, &o);
+		wr_bytes_printf(out, ",\"age_seconds\":%.3f", seconds(now_ns - at_ns));
+	}
 	wr_bytes_put_u8(out, '}');
 }
 
@@ -131,15 +139,15 @@ static void checkpoint(struct wr_call *call, const struct wr_value *request, voi
 {
 	struct wr_job *j = wr_attempts_job(((struct wr_reached *)arg)->attempts);
 	struct asked *a = wr_zalloc(&mem, sizeof *a);
-	int rc = a ? WR_OK : WR_EFATAL;
+	bool aligned = false;
+	int rc = a ? wr_message_flag(request, "aligned", &aligned) : WR_EFATAL;
 
-	(void)request;
 	if (rc == WR_OK && !j)
 		rc = between_attempts();
 	if (rc == WR_OK) {
 		a->call = call;
 		a->wish.done = on_checkpoint;
-		rc = wr_job_checkpoint(j, &a->wish);
+		rc = wr_job_checkpoint(j, &a->wish, aligned);
 	}
 	if (rc == WR_OK)
 		return;

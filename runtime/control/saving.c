@@ -31,7 +31,7 @@ int wr_saving_take(struct wr_client *client, const char *folder, const char *pat
 		   struct wr_savepoint_made *made)
 {
 	struct wr_said said;
-	int rc = wr_client_ask(client, "{\"verb\":\"checkpoint\"}", &said);
+	int rc = wr_client_ask(client, "{\"verb\":\"checkpoint\",\"aligned\":true}", &said);
 
 	return rc == WR_OK ? wr_saving_make(folder, path, made) : rc;
 }

@@ -161,21 +161,34 @@ void wr_show_list_line(const struct wr_value *info, struct wr_bytes *out)
 
 /* ---- info ---- */
 
+const char *wr_show_unaligned(const struct wr_value *checkpoint, char to[WR_SHOW])
+{
+	const struct wr_value *unaligned = wr_value_get(checkpoint, "unaligned");
+	char bytes[WR_SHOW];
+
+	if (!unaligned || unaligned->tag != WR_V_TRUE)
+		return "";
+	snprintf(to, WR_SHOW, ", %.10s of rows under way",
+		 wr_show_bytes(number(checkpoint, "in_flight_bytes"), bytes));
+	return to;
+}
+
 /* "12, 3.4 s ago, 1.2 MB in 12.0 ms" */
 static void checkpoint_text(const struct wr_value *info, struct wr_bytes *out)
 {
 	const struct wr_value *last = wr_value_get(info, "last_checkpoint");
-	char age[WR_SHOW], bytes[WR_SHOW], took[WR_SHOW];
+	char age[WR_SHOW], bytes[WR_SHOW], took[WR_SHOW], under_way[WR_SHOW];
 
 	if (!last)
 		wr_bytes_printf(out, "none");
 	else if (!wr_value_get(last, "age_seconds"))
 		wr_bytes_printf(out, "%.0f, where it began", number(last, "checkpoint"));
 	else
-		wr_bytes_printf(out, "%.0f, %s ago, %s in %s", number(last, "checkpoint"),
+		wr_bytes_printf(out, "%.0f, %s ago, %s in %s%s", number(last, "checkpoint"),
 				wr_show_seconds(number(last, "age_seconds"), age),
 				wr_show_bytes(number(last, "bytes"), bytes),
-				wr_show_seconds(number(last, "seconds"), took));
+				wr_show_seconds(number(last, "seconds"), took),
+				wr_show_unaligned(last, under_way));
 }
 
 static void totals(const struct wr_value *info, struct wr_bytes *out)

@@ -9,6 +9,8 @@ enum { WR_SHOW = 32 };
 const char *wr_show_seconds(double s, char to[WR_SHOW]);
 const char *wr_show_bytes(double bytes, char to[WR_SHOW]);
 const char *wr_show_amount(double n, char to[WR_SHOW]);
+/* Of what a job says of a checkpoint: ", 1.2 MB of rows under way" where it is unaligned, else "". */
+const char *wr_show_unaligned(const struct wr_value *checkpoint, char to[WR_SHOW]);
 
 /* A line for `weir list`; `info` is the answer to "info". The first call writes the heading. */
 void wr_show_list_head(struct wr_bytes *out);

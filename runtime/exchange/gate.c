@@ -149,6 +149,15 @@ void wr_gate_each(const struct wr_gate *g, uint32_t channel, uint32_t skip,
 		wr_ring_each(g->beginnings[channel].then, look, &s);
 }
 
+uint32_t wr_gate_read(const struct wr_gate *g, uint32_t channel)
+{
+	const struct beginning *b = g->beginnings ? &g->beginnings[channel] : NULL;
+	struct wr_channel *c = channel_of(&g->ports[channel]);
+
+	WR_ASSERT(channel < g->count);
+	return wr_ring_popped(c) + (b && b->first && b->first != c ? wr_ring_popped(b->first) : 0);
+}
+
 const struct wr_buffer *wr_gate_partial(const struct wr_gate *g, uint32_t channel)
 {
 	WR_ASSERT(channel < g->count);

@@ -44,6 +44,8 @@ int wr_gate_begin_with(struct wr_gate *g, uint32_t channel, struct wr_channel *f
 /* Buffers that wait in a channel, in order, behind the first `skip`; they stay there. As wr_ring_each. */
 void wr_gate_each(const struct wr_gate *g, uint32_t channel, uint32_t skip,
 		  bool (*each)(void *arg, struct wr_buffer *b), void *arg);
+/* How many buffers were taken out of the channel so far, pieces one by one; wraps. */
+uint32_t wr_gate_read(const struct wr_gate *g, uint32_t channel);
 /* The row of `channel` that came in pieces so far, or NULL: the first `len` bytes of it. Borrowed. */
 const struct wr_buffer *wr_gate_partial(const struct wr_gate *g, uint32_t channel);
 /* Nothing is taken from a blocked channel, and it wakes nobody. */

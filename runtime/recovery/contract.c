@@ -135,7 +135,7 @@ static int check_stage(struct checking *c, const struct wr_manifest_vertex *v,
 
 /* ---- what only the blobs tell ---- */
 
-enum { LACKS_TIMERS = 1, LACKS_OWN = 2 };
+enum { LACKS_TIMERS = 1, LACKS_OWN = 2, LACKS_INPUT = 4 };
 
 /* What a stage of the manifest could have, and nothing here would take. */
 static unsigned lacks(const struct checking *c, const struct wr_manifest_stage *was)
@@ -144,7 +144,7 @@ static unsigned lacks(const struct checking *c, const struct wr_manifest_stage *
 	const struct wr_plan_stage *s = find_stage(c->plan, was->uid, &vertex);
 
 	if (!s)
-		return LACKS_TIMERS | LACKS_OWN;
+		return LACKS_TIMERS | LACKS_OWN | LACKS_INPUT;
 	return s->key || s->state_count ? 0 : LACKS_TIMERS;
 }
 
@@ -162,9 +162,10 @@ static int look_through(struct checking *c, const struct wr_manifest_vertex *v, 
 	while ((rc = wr_block_peek(&r, &block)) == WR_OK) {
 		if (block.stage >= v->stage_count)
 			continue;
-		seen[block.stage] |= block.kind == WR_BLOCK_TIMERS     ? LACKS_TIMERS
-				     : block.kind == WR_BLOCK_OPERATOR ? LACKS_OWN
-								       : 0;
+		seen[block.stage] |= block.kind == WR_BLOCK_TIMERS	? LACKS_TIMERS
+				     : block.kind == WR_BLOCK_OPERATOR	? LACKS_OWN
+				     : block.kind == WR_BLOCK_IN_FLIGHT ? LACKS_INPUT
+									: 0;
 	}
 	wr_block_reader_deinit(&r);
 	c->blobs->ops->close(c->blobs, &view);
@@ -200,6 +201,8 @@ static int check_blobs(struct checking *c, const struct wr_manifest_vertex *v)
 
 		if (missed & LACKS_TIMERS)
 			drop(c, v->stages[i].uid, "(timers)");
+		if (missed & LACKS_INPUT)
+			drop(c, v->stages[i].uid, "(rows on their way to it)");
 		if (missed & LACKS_OWN ||
 		    (gives_out(c->manifest, v->stages[i].uid) && lacks(c, &v->stages[i]) & LACKS_OWN))
 			drop(c, v->stages[i].uid, "(its own: positions and the like)");

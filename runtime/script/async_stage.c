@@ -325,6 +325,7 @@ const struct wr_stage_ops wr_lua_async_ops = {
     .counts = true,
     .open = open_,
     .rows = rows,
+    .is_resting = wr_lua_stage_is_resting,
     .watermark = watermark,
     .tick = tick,
     .idle = idle,

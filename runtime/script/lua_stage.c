@@ -313,6 +313,11 @@ static int stage_rows(struct wr_stage *s, struct wr_rows *rows)
 	return rc;
 }
 
+bool wr_lua_stage_is_resting(const struct wr_stage *s)
+{
+	return ((const struct lua_stage *)s->state)->shared.resting;
+}
+
 static int stage_fire(struct wr_stage *s, enum wr_timer_kind kind, int64_t upto_ms)
 {
 	struct lua_stage *ls = of(s);
@@ -497,6 +502,7 @@ const struct wr_stage_ops wr_lua_stage_ops = {
     .counts = true,
     .open = stage_open,
     .rows = stage_rows,
+    .is_resting = wr_lua_stage_is_resting,
     .watermark = stage_watermark,
     .time = stage_time,
     .end = stage_end,

@@ -16,6 +16,7 @@ struct wr_lua *wr_lua_stage_shared(struct wr_stage *s);
 int wr_lua_stage_periodic(struct wr_stage *s, uint32_t split, bool gone, double *watermark, bool *any);
 
 /* Of every kind of stage that runs Lua: see wr_stage_ops. */
+bool wr_lua_stage_is_resting(const struct wr_stage *s);
 void *wr_lua_stage_prepare(struct wr_stage *s, const struct wr_value *plan, void *bundle);
 void *wr_lua_stage_swap(struct wr_stage *s, void *functions);
 void wr_lua_stage_discard(void *functions);

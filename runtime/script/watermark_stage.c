@@ -119,6 +119,7 @@ const struct wr_stage_ops wr_lua_watermarks_ops = {
     .own_time = true,
     .open = open_,
     .rows = rows,
+    .is_resting = wr_lua_stage_is_resting,
     .watermark = watermark,
     .tick = tick,
     .split = split,

@@ -312,6 +312,216 @@ static int stage_paused(struct wr_task *t, uint32_t stage)
 	return DRAIN_WAIT;
 }
 
+/* ---- a barrier that overtakes ----
+ *
+ * Where alignment takes long the coordinator says so (WR_LETTER_OVERTAKE, C8), and the barrier passes all
+ * stages at the next point between two rows at which nothing waits inside of the chain: in front of what is
+ * left of the buffer being read, of all that waits in the channels, and of what comes by those that have not
+ * brought it. These rows are recorded until the barrier is seen in each channel (checkpoint/barriers.h) and
+ * belong to the snapshot; the task handles them meanwhile as any others. */
+
+/* What a world has taken for the task and not given it yet, or NULL. */
+static const struct wr_input *held_input(struct wr_task *t)
+{
+	return t->world && t->world->held ? t->world->held(t->world) : NULL;
+}
+
+void wr_task_recorded(struct wr_task *t)
+{
+	struct wr_in_flight *f = t->in_flight;
+
+	t->in_flight = NULL;
+	wr_snapshot_in_flight(t->snapshots, f);
+}
+
+void wr_task_drop_recording(struct wr_task *t)
+{
+	wr_in_flight_free(t->in_flight);
+	t->in_flight = NULL;
+	wr_snapshot_drop(t->snapshots);
+}
+
+void wr_task_record(struct wr_task *t, const struct wr_input *in)
+{
+	if (wr_barriers_records(t->barriers, in->channel) && wr_in_flight_taken(t->in_flight, t->gate, in) &&
+	    wr_barriers_on_recorded(t->barriers, in->channel) & WR_BARRIER_WHOLE)
+		wr_task_recorded(t);
+}
+
+static void look_ahead(struct wr_task *t)
+{
+	const struct wr_input *held = held_input(t);
+	unsigned actions = 0;
+
+	for (uint32_t i = 0; i < t->in_flight->count; i++)
+		if (wr_barriers_records(t->barriers, i) && wr_in_flight_look(t->in_flight, t->gate, i, held))
+			actions |= wr_barriers_on_recorded(t->barriers, i);
+	if (actions & WR_BARRIER_WHOLE)
+		wr_task_recorded(t);
+}
+
+/* The barrier in front of the first inbox passes all stages, in whose inboxes nothing is. */
+static int pass_barrier(struct wr_task *t)
+{
+	struct wr_chain *c = &t->chain;
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < c->stage_count && rc == WR_OK; i++) {
+		struct wr_item *item = c->inboxes[i].first;
+
+		WR_ASSERT(item && item->event == WR_EV_BARRIER && !(item->payload & WR_TRIGGER_STOP));
+		rc = on_barrier(&c->stages[i], item);
+		wr_inbox_drop(c, i);
+	}
+	return rc;
+}
+
+static struct wr_item *first_item(const struct wr_task *t)
+{
+	return t->chain.inboxes[0].first;
+}
+
+/* Rows of the buffer that was taken last are left. */
+static bool has_rest(const struct wr_task *t)
+{
+	return first_item(t) && first_item(t)->event == 0;
+}
+
+/* What is left of the buffer being read, and the watermark behind it, of which the valve has heard already.
+ */
+static void record_rest(struct wr_task *t, struct wr_in_flight *f)
+{
+	struct wr_in_flight_channel *c = &f->channels[t->taken_channel];
+	int64_t now = c->watermark, before = t->chain.stages[0].watermark;
+	uint8_t event[WR_ELEM_HEADER];
+
+	wr_bytes_put(&c->rows, first_item(t)->p, (size_t)(first_item(t)->end - first_item(t)->p));
+	if (now <= before)
+		return;
+	c->watermark = before;
+	if (now != WR_TS_MAX)
+		wr_bytes_put(&c->rows, event, wr_event_put(event, WR_EV_WATERMARK, now));
+}
+
+static struct wr_in_flight *begin_recording(struct wr_task *t, uint64_t checkpoint)
+{
+	struct wr_in_flight *f = wr_in_flight_new(t->gate, checkpoint, held_input(t));
+	bool idle, aligned;
+
+	for (uint32_t i = 0; f && i < f->count; i++)
+		wr_valve_channel(t->valve, i, &f->channels[i].watermark, &idle, &aligned);
+	if (f && has_rest(t))
+		record_rest(t, f);
+	return f;
+}
+
+static bool is_barrier(const struct wr_item *item, uint64_t checkpoint)
+{
+	return item->event == WR_EV_BARRIER && (uint64_t)item->ts == checkpoint;
+}
+
+/* Takes the barrier out of the first inbox; NULL: it is not there. */
+static struct wr_item *take_barrier(struct wr_task *t, uint64_t checkpoint)
+{
+	struct wr_inbox *box = &t->chain.inboxes[0];
+
+	for (struct wr_item **at = &box->first, *item; (item = *at); at = &item->next)
+		if (is_barrier(item, checkpoint)) {
+			*at = item->next;
+			if (!item->next)
+				box->last = at;
+			return item;
+		}
+	return NULL;
+}
+
+static void put_first(struct wr_task *t, struct wr_item *item)
+{
+	struct wr_inbox *box = &t->chain.inboxes[0];
+
+	item->next = box->first;
+	if (!box->first)
+		box->last = &item->next;
+	box->first = item;
+}
+
+/* Nothing waits inside of the chain, and the first stage stands between two rows, with no event half done and
+ * no other barrier in front of this one. */
+static bool may_pass(const struct wr_task *t, uint64_t checkpoint)
+{
+	const struct wr_stage *s = &t->chain.stages[0];
+
+	for (uint32_t i = 1; i < t->chain.stage_count; i++)
+		if (t->chain.inboxes[i].first)
+			return false;
+	if (s->ops->is_resting && s->ops->is_resting(s))
+		return false;
+	if (first_item(t) && first_item(t)->event && first_item(t)->event != WR_EV_LATENCY &&
+	    !is_barrier(first_item(t), checkpoint))
+		return false;
+	for (const struct wr_item *item = first_item(t); item && !is_barrier(item, checkpoint);
+	     item = item->next)
+		if (item->event == WR_EV_BARRIER)
+			return false;
+	return true;
+}
+
+/* The barrier to pass, out of its inbox or out of nothing; NULL with *rc WR_OK: it has passed, or is off. */
+static struct wr_item *barrier_of(struct wr_task *t, uint64_t checkpoint, unsigned *actions, int *rc)
+{
+	struct wr_item *item = take_barrier(t, checkpoint);
+
+	*actions = item ? WR_BARRIER_WHOLE : wr_barriers_on_timeout(t->barriers, checkpoint);
+	if (item || !(*actions & WR_BARRIER_PASS))
+		return item;
+	*rc = wr_inbox_add_event(&t->chain, 0, WR_EV_BARRIER, (int64_t)checkpoint, 0);
+	return *rc == WR_OK ? take_barrier(t, checkpoint) : NULL;
+}
+
+static int overtake(struct wr_task *t)
+{
+	uint64_t checkpoint = t->overtaking;
+	struct wr_in_flight *f;
+	struct wr_item *item;
+	unsigned actions;
+	int rc = WR_OK;
+
+	t->overtaking = 0;
+	item = barrier_of(t, checkpoint, &actions, &rc);
+	if (!item)
+		return rc;
+	if (actions & WR_BARRIER_DROP)
+		wr_task_drop_recording(t);
+	f = begin_recording(t, checkpoint);
+	put_first(t, item);
+	if (!f)
+		return WR_EFATAL;
+	t->in_flight = f;
+	if (actions & WR_BARRIER_UNBLOCK)
+		wr_task_hold_input(t);
+	rc = pass_barrier(t);
+	if (rc == WR_OK && actions & WR_BARRIER_WHOLE)
+		wr_task_recorded(t);
+	return rc;
+}
+
+int wr_task_overtake(struct wr_task *t)
+{
+	int rc = WR_OK;
+
+	if (t->triggered && !t->last_barrier && may_pass(t, t->triggered)) {
+		put_first(t, take_barrier(t, t->triggered));
+		rc = pass_barrier(t);
+	}
+	if (rc == WR_OK && t->overtaking && may_pass(t, t->overtaking))
+		rc = overtake(t);
+	if (rc == WR_OK && t->in_flight)
+		look_ahead(t);
+	return rc;
+}
+
+/* ---- inboxes ---- */
+
 int wr_task_drain(struct wr_task *t)
 {
 	struct wr_chain *c = &t->chain;
@@ -327,6 +537,13 @@ int wr_task_drain(struct wr_task *t)
 			continue;
 		}
 		c->pause = c->moved = c->told = false;
+		if (i == 1 && WR_UNLIKELY(t->overtaking)) {
+			rc = wr_task_overtake(t);
+			if (rc != WR_OK)
+				return rc;
+			if (!box->first)
+				continue;
+		}
 		rc = on_item(&c->stages[i - 1], box->first);
 		if (rc == WR_AGAIN && c->stages[i - 1].awaits_checkpoint) {
 			t->waits = &c->stages[--i];

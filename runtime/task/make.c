@@ -166,6 +166,8 @@ struct wr_task *wr_task_new(const struct wr_task_def *def)
 	t->gate = def->gate;
 	t->restore = def->restore;
 	t->fed_by_ended = def->fed_by_ended;
+	t->keys = def->keys;
+	t->may_overtake = def->gate && def->may_overtake && !def->second_first && !def->at_least_once;
 	t->timeout_us_min = def->timeout_us_min;
 	t->marker_every_ns = def->gate ? 0 : def->marker_every_ns;
 	t->source_id = def->source_id;
@@ -202,6 +204,7 @@ void wr_task_free(struct wr_task *t)
 	if (t->world && t->world->close)
 		t->world->close(t->world);
 	wr_snapshots_free(t->snapshots);
+	wr_in_flight_free(t->in_flight);
 	for (uint32_t i = 0; i < c->stage_count; i++) {
 		struct wr_stage *s = &c->stages[i];
 

@@ -207,6 +207,13 @@ static int player_input(struct wr_world *w, struct wr_gate *gate, struct wr_inpu
 	return rc;
 }
 
+static const struct wr_input *player_held(const struct wr_world *w)
+{
+	const struct wr_player *p = player_of((struct wr_world *)(uintptr_t)w);
+
+	return p->held.buffer ? &p->held : NULL;
+}
+
 /* What woke the recorded task is not there to wake this one: it goes on as long as the record does. A task
  * that left its input where it is does something else than the recorded one. */
 static bool player_end(struct wr_world *w)
@@ -263,6 +270,7 @@ void wr_player_init(struct wr_player *p, const void *bytes, size_t len, struct w
 				     .ready = player_ready,
 				     .mail = player_mail,
 				     .input = player_input,
+				     .held = player_held,
 				     .end = player_end,
 				     .close = player_close};
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/error.h"
 #include "checkpoint/history.h"
+#include "exchange/inherit.h"
 #include "savepoint/saved.h"
 #include "task/task_priv.h"
 
@@ -36,9 +37,7 @@ struct restoring {
 	const struct wr_restore *from;
 	struct wr_arena arena;
 	struct stage *stages;
-	int64_t *channels; /* watermarks, where there are as many as there were */
-	int64_t lowest;	   /* of all former channels */
-	bool same_channels;
+	struct wr_inherit *channels; /* of the vertex of the first stage; NULL: not met yet */
 };
 
 static struct wr_mem mem = WR_MEM_INIT("task.restore");
@@ -92,20 +91,6 @@ static int64_t lower(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-static void take_channels(struct restoring *r, const struct wr_value *list)
-{
-	uint32_t count = r->task->gate ? wr_gate_count(r->task->gate) : 0;
-
-	r->same_channels &= list->count == count;
-	for (uint32_t i = 0; i < list->count; i++) {
-		int64_t watermark = list->items[i].items[0].i64;
-
-		r->lowest = lower(r->lowest, watermark);
-		if (r->same_channels)
-			r->channels[i] = lower(r->channels[i], watermark);
-	}
-}
-
 static bool is_list_of(const struct wr_value *v, enum wr_tag tag, uint32_t count)
 {
 	if (!v || v->tag != WR_V_LIST || v->count != count)
@@ -131,7 +116,7 @@ static bool are_channels(const struct wr_value *v)
 }
 
 /* Watermarks: those of the former subtasks that we inherit from, the lowest of each (K24). */
-static int take_times(struct restoring *r, uint32_t vertex, const struct wr_block *block)
+static int take_times(struct restoring *r, uint32_t vertex, uint32_t subtask, const struct wr_block *block)
 {
 	const struct wr_manifest_vertex *v = &r->from->manifest->vertices[vertex];
 	struct wr_reader in = wr_reader_of(block->payload, block->len);
@@ -161,9 +146,47 @@ static int take_times(struct restoring *r, uint32_t vertex, const struct wr_bloc
 		    s->timed ? lower(s->watermark, watermarks->items[n].i64) : watermarks->items[n].i64;
 		s->timed = true;
 	}
-	if (stage_of(r, vertex, 0) == 0)
-		take_channels(r, channels);
-	return WR_OK;
+	return stage_of(r, vertex, 0) == 0 ? wr_inherit_subtask(r->channels, subtask, channels) : WR_OK;
+}
+
+/* Rows that were on their way to the first stage of the vertex. */
+static int take_in_flight(struct restoring *r, const struct reading *b, struct wr_block_reader *in,
+			  struct wr_block *block, const struct wr_dict *dict)
+{
+	int32_t i = stage_of(r, b->vertex, 0);
+	uint64_t input;
+	int rc;
+
+	if (i < 0)
+		return WR_OK;
+	if (i > 0)
+		return wr_error_set(
+		    WR_EUSER,
+		    "rows were under way to \"%s\", which is no longer reached by a channel: let "
+		    "the job as it was take a savepoint, and go on from that",
+		    r->stages[i].was->name);
+	rc = wr_block_load(in, block);
+	if (rc == WR_OK && block->len < sizeof input)
+		rc = wr_error_set(WR_EUSER, "rows that were under way are malformed");
+	if (rc != WR_OK)
+		return rc;
+	memcpy(&input, block->payload, sizeof input);
+	return wr_inherit_rows(r->channels, block->group, input, block->payload + sizeof input,
+			       block->len - sizeof input, dict);
+}
+
+static int open_channels(struct restoring *r, bool same_parallelism)
+{
+	const struct wr_task *t = r->task;
+
+	r->channels = wr_inherit_new(&(struct wr_inherit_options){.gate = t->gate,
+								  .valve = t->valve,
+								  .keys = t->keys,
+								  .subtask = t->env.subtask,
+								  .parallelism = t->env.parallelism,
+								  .max_parallelism = t->env.max_parallelism,
+								  .same_parallelism = same_parallelism});
+	return r->channels ? WR_OK : WR_EFATAL;
 }
 
 /* What is said of subtasks that live on: their stages are not restored as ended here either, for it is not
@@ -252,7 +275,7 @@ static int take_block(struct restoring *r, struct reading *b, struct wr_block_re
 	switch (block->kind) {
 	case WR_BLOCK_TASK:
 		rc = wr_block_load(in, block);
-		return rc == WR_OK ? take_times(r, vertex, block) : rc;
+		return rc == WR_OK ? take_times(r, vertex, b->subtask, block) : rc;
 	case WR_BLOCK_SHAPES:
 		rc = wr_block_load(in, block);
 		return rc == WR_OK ? wr_saved_shapes(block, dict) : rc;
@@ -261,6 +284,8 @@ static int take_block(struct restoring *r, struct reading *b, struct wr_block_re
 			return WR_OK;
 		rc = wr_block_load(in, block);
 		return rc == WR_OK ? take_operator(r, &r->stages[i], b->subtask, block) : rc;
+	case WR_BLOCK_IN_FLIGHT:
+		return take_in_flight(r, b, in, block, dict);
 	case WR_BLOCK_NAMES: /* the stage knows them by its own state */
 		return WR_OK;
 	case WR_BLOCK_BASES:
@@ -404,29 +429,14 @@ static int take_vertex(struct restoring *r, uint32_t vertex)
 		ours |= stage_of(r, vertex, n) >= 0;
 	if (!ours)
 		return WR_OK;
+	if (stage_of(r, vertex, 0) == 0)
+		rc = open_channels(r, same);
 	for (uint32_t i = 0; i < v->parallelism && rc == WR_OK; i++)
 		if (v->tasks[i].blob && (!same || i == env->subtask))
 			rc = take_subtask(r, vertex, i);
 		else if (v->tasks[i].blob && !r->task->fed_by_ended)
 			rc = look_alive(r, vertex, i);
 	return rc;
-}
-
-/* A channel whose event time had ended comes again, and is at least where the task was. */
-static void restore_channels(struct restoring *r)
-{
-	struct wr_task *t = r->task;
-	const struct stage *first = &r->stages[0];
-
-	for (uint32_t i = 0; t->gate && i < wr_gate_count(t->gate); i++) {
-		int64_t watermark = r->same_channels ? r->channels[i] : r->lowest;
-
-		if (watermark == INT64_MAX)
-			watermark =
-			    first->timed && first->watermark != INT64_MAX ? first->watermark : WR_TS_NONE;
-		if (watermark != WR_TS_NONE)
-			wr_valve_on_watermark(t->valve, i, watermark);
-	}
 }
 
 /* I11: timers of processing time ring again, those that are due by now at once. A timer for T rings at T + 1.
@@ -467,26 +477,28 @@ static int restore_stage(struct restoring *r, uint32_t i)
 static int restore_all(struct restoring *r)
 {
 	struct wr_task *t = r->task;
-	uint32_t channels = t->gate ? wr_gate_count(t->gate) : 0;
+	const struct stage *first;
 	bool ended;
 	int rc = WR_OK;
 
 	r->stages = wr_arena_alloc(&r->arena, t->chain.stage_count * sizeof *r->stages);
-	r->channels = wr_arena_alloc(&r->arena, (channels + 1) * sizeof *r->channels);
-	if (!r->stages || !r->channels)
+	if (!r->stages)
 		return WR_EFATAL;
 	memset(r->stages, 0, t->chain.stage_count * sizeof *r->stages);
-	for (uint32_t i = 0; i < channels; i++)
-		r->channels[i] = INT64_MAX;
+	first = &r->stages[0];
 	for (uint32_t i = 0; i < t->chain.stage_count && rc == WR_OK; i++)
 		rc = find_stage(r, i);
 	for (uint32_t v = 0; v < r->from->manifest->vertex_count && rc == WR_OK; v++)
 		rc = take_vertex(r, v);
-	ended = r->stages[0].was && r->stages[0].number == 0 && !r->stages[0].alive;
+	if (rc == WR_OK && !r->channels)
+		rc = open_channels(r, true);
+	ended = first->was && first->number == 0 && !first->alive;
 	if (rc == WR_OK && ended)
 		rc = restore_ended(r);
 	else if (rc == WR_OK)
-		restore_channels(r);
+		rc = wr_inherit_begin(r->channels, first->timed && first->watermark != WR_TS_MAX
+						       ? first->watermark
+						       : WR_TS_NONE);
 	if (t->barriers)
 		wr_barriers_restore(t->barriers, r->from->manifest->checkpoint);
 	for (uint32_t i = 0; i < t->chain.stage_count && rc == WR_OK; i++)
@@ -497,11 +509,12 @@ static int restore_all(struct restoring *r)
 
 int wr_task_restore(struct wr_task *t)
 {
-	struct restoring r = {.task = t, .from = t->restore, .lowest = INT64_MAX, .same_channels = true};
+	struct restoring r = {.task = t, .from = t->restore};
 	int rc;
 
 	wr_arena_init(&r.arena, &mem);
 	rc = restore_all(&r);
+	wr_inherit_free(r.channels);
 	wr_arena_deinit(&r.arena);
 	return rc;
 }

@@ -14,7 +14,10 @@
 #include "task/letter.h"
 #include "savepoint/saved.h"
 #include "savepoint/since.h"
+#include "record/dict.h"
 #include "task/task_priv.h"
+
+enum { IN_FLIGHT_BYTES = 256 << 10 }; /* of a block of rows that a barrier overtook */
 
 struct part { /* of one stage */
 	struct wr_frozen *keyed, *broadcast;
@@ -33,7 +36,8 @@ struct snapshot {
 	bool failed;
 	char *why;
 	uint64_t bytes;
-	struct wr_bytes channels; /* their watermarks: a tagged value */
+	struct wr_bytes channels;	/* their watermarks: a tagged value */
+	struct wr_in_flight *in_flight; /* NULL: the barrier overtook nothing */
 	struct part parts[];
 };
 
@@ -88,6 +92,7 @@ static void snapshot_free(struct snapshot *s)
 		wr_bytes_deinit(&s->parts[i].names);
 	}
 	wr_bytes_deinit(&s->channels);
+	wr_in_flight_free(s->in_flight);
 	wr_free(&mem, s->why);
 	wr_free(&mem, s);
 }
@@ -148,7 +153,10 @@ static void tell(const struct snapshot *s)
 {
 	const struct wr_stage_env *env = &s->all->task->env;
 	struct wr_bytes letter = WR_BYTES_EMPTY;
-	struct wr_ack ack = {.checkpoint = s->checkpoint, .bytes = s->bytes};
+	struct wr_ack ack = {.checkpoint = s->checkpoint,
+			     .bytes = s->bytes,
+			     .in_flight = s->in_flight ? wr_in_flight_bytes(s->in_flight) : 0,
+			     .overtook = s->in_flight != NULL};
 	char id[WR_HISTORY_ID];
 
 	blob_id(s, id);
@@ -235,6 +243,65 @@ static int put_ids(struct wr_block_writer *w, enum wr_block_kind kind, uint32_t 
 	return wr_block_put(w, &(struct wr_block){kind, stage, 0, ids->data, (uint32_t)ids->len});
 }
 
+/* The shapes that the rows [p, end) have, as far as they are not `said`. */
+static void say_shapes(const uint8_t *p, const uint8_t *end, struct wr_bytes *said, struct wr_bytes *out)
+{
+	for (; p < end; p += ((const struct wr_elem *)p)->len) {
+		uint32_t shape = wr_elem_shape((const struct wr_elem *)p);
+
+		while (said->len <= shape && !said->failed)
+			wr_bytes_put_u8(said, 0);
+		if (!shape || said->failed || said->data[shape])
+			continue;
+		said->data[shape] = 1;
+		wr_dict_put(out, shape);
+	}
+}
+
+static int put_channel(const struct wr_in_flight *f, uint32_t channel, struct wr_bytes *said,
+		       struct wr_block_writer *w)
+{
+	const struct wr_in_flight_channel *c = &f->channels[channel];
+	const uint8_t *p = c->rows.data, *end = p + c->rows.len;
+	struct wr_bytes shapes = WR_BYTES_EMPTY, rows = WR_BYTES_EMPTY;
+	int rc = wr_bytes_status(&c->rows);
+
+	if (rc == WR_OK && c->rows.len)
+		say_shapes(p, end, said, &shapes);
+	if (rc == WR_OK)
+		rc = wr_bytes_status(&shapes);
+	if (rc == WR_OK && shapes.len)
+		rc = wr_block_put(
+		    w, &(struct wr_block){WR_BLOCK_SHAPES, 0, 0, shapes.data, (uint32_t)shapes.len});
+	while (rc == WR_OK && p < end) {
+		const uint8_t *from = p;
+
+		while (p < end && (p == from || p - from < IN_FLIGHT_BYTES))
+			p += ((const struct wr_elem *)p)->len;
+		rows.len = 0;
+		wr_bytes_put_u64(&rows, c->input);
+		wr_bytes_put(&rows, from, (size_t)(p - from));
+		rc = wr_bytes_status(&rows);
+		if (rc == WR_OK)
+			rc = wr_block_put(w, &(struct wr_block){WR_BLOCK_IN_FLIGHT, 0, channel, rows.data,
+								(uint32_t)rows.len});
+	}
+	wr_bytes_deinit(&shapes);
+	wr_bytes_deinit(&rows);
+	return rc;
+}
+
+static int put_in_flight(const struct wr_in_flight *f, struct wr_block_writer *w)
+{
+	struct wr_bytes said = WR_BYTES_EMPTY;
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < f->count && rc == WR_OK; i++)
+		rc = put_channel(f, i, &said, w);
+	wr_bytes_deinit(&said);
+	return rc;
+}
+
 static int put_all(const struct snapshot *s, const struct wr_since_plan *plan, struct wr_block_writer *w)
 {
 	uint32_t stages = s->all->task->chain.stage_count;
@@ -250,6 +317,8 @@ static int put_all(const struct snapshot *s, const struct wr_since_plan *plan, s
 								(uint32_t)s->parts[i].own.len});
 	for (uint32_t i = 0; i < plan->store_count && rc == WR_OK; i++)
 		rc = put_store(s, i, plan, w);
+	if (rc == WR_OK && s->in_flight)
+		rc = put_in_flight(s->in_flight, w);
 	return rc == WR_OK ? wr_block_finish(w) : rc;
 }
 
@@ -342,6 +411,8 @@ static void take_channels(struct snapshot *s)
 		bool idle, aligned;
 
 		wr_valve_channel(t->valve, i, &watermark, &idle, &aligned);
+		if (t->in_flight)
+			watermark = t->in_flight->channels[i].watermark;
 		wr_value_put_list(&s->channels, 2);
 		wr_value_put_i64(&s->channels, watermark);
 		wr_value_put_bool(&s->channels, idle);
@@ -445,6 +516,26 @@ void wr_snapshot_stage(struct wr_snapshots *all, struct wr_stage *stage, uint64_
 	if (!s)
 		return;
 	take(s, stage);
-	if (++s->taken == all->task->chain.stage_count)
+	if (++s->taken == all->task->chain.stage_count && !all->task->in_flight)
 		hand_over(all, s);
+}
+
+void wr_snapshot_in_flight(struct wr_snapshots *all, struct wr_in_flight *f)
+{
+	struct snapshot *s = all->open;
+
+	if (!s) { /* there was no memory for it */
+		wr_in_flight_free(f);
+		return;
+	}
+	WR_ASSERT(s->checkpoint == f->checkpoint && s->taken == all->task->chain.stage_count);
+	s->in_flight = f;
+	hand_over(all, s);
+}
+
+void wr_snapshot_drop(struct wr_snapshots *all)
+{
+	if (all->open)
+		snapshot_free(all->open);
+	all->open = NULL;
 }

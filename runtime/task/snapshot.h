@@ -16,6 +16,7 @@
 /* Stage numbers of blocks: the broadcast state of stage n is that of stage n + WR_SNAPSHOT_BROADCAST. */
 enum { WR_SNAPSHOT_BROADCAST = 1 << 16 };
 
+struct wr_in_flight; /* exchange/in_flight.h */
 struct wr_task;
 struct wr_snapshots; /* of one task; task/snapshot.c */
 
@@ -26,6 +27,11 @@ void wr_snapshots_free(struct wr_snapshots *s);
 /* The barrier of `checkpoint` has left stage `s`: takes what it knows. Failures become a letter to the
  * coordinator, so the task goes on. Task's thread. */
 void wr_snapshot_stage(struct wr_snapshots *all, struct wr_stage *s, uint64_t checkpoint);
+/* What its barrier overtook, whole: the snapshot waits for it while t->in_flight is there. Takes `f`. Task's
+ * thread. */
+void wr_snapshot_in_flight(struct wr_snapshots *all, struct wr_in_flight *f);
+/* The one that waits for that is off. Task's thread. */
+void wr_snapshot_drop(struct wr_snapshots *all);
 /* The inputs have ended and END has come to stages that wait for a checkpoint: those that it has passed have
  * nothing to say, and are restored as ended. One that was taken already is not taken again. Task's thread. */
 void wr_snapshot_ending(struct wr_snapshots *all, uint64_t checkpoint);

@@ -85,6 +85,9 @@ struct wr_stage_ops {
 	 * output needs a pause); called again with the rest. Borrowed rows. A sink answers WR_END when nobody
 	 * wants more of it (a closed pipe): the job is cancelled in order and counts as done. */
 	int (*rows)(struct wr_stage *s, struct wr_rows *rows);
+	/* Behind a WR_AGAIN of `rows`: it stopped in the middle of a row after all, and no barrier may pass.
+	 * NULL: it never does. */
+	bool (*is_resting)(const struct wr_stage *s);
 	/* The task's watermark rose to `wm`: fires due event timers. WR_AGAIN: not all fired, call again.
 	 * s->watermark is set by the task before. May lower the watermark that is passed on, by changing *wm
 	 * (watermark assigners). NULL: nothing to do. */

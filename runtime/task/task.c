@@ -84,6 +84,10 @@ static int add_barrier(struct wr_task *t, uint64_t checkpoint)
 /* What the protocol made of a barrier or an end of `channel`. */
 static int on_barriers(struct wr_task *t, uint32_t channel, unsigned actions)
 {
+	if (actions & WR_BARRIER_DROP)
+		wr_task_drop_recording(t);
+	if (actions & WR_BARRIER_WHOLE)
+		wr_task_recorded(t);
 	if (actions & WR_BARRIER_UNBLOCK)
 		wr_task_hold_input(t);
 	if (actions & WR_BARRIER_BLOCK)
@@ -183,6 +187,9 @@ static int take_buffer(struct wr_task *t)
 		return rc;
 	wr_metric_add(&t->stats.buffers_in, 1);
 	fetch(in.buffer);
+	t->taken_channel = in.channel;
+	if (WR_UNLIKELY(t->in_flight != NULL))
+		wr_task_record(t, &in);
 	p = in.buffer->data + in.buffer->rows_len;
 	item = wr_inbox_add(&t->chain, 0);
 	if (!item) {
@@ -306,6 +313,10 @@ static int read_letter(struct wr_task *t, const struct wr_letter *l)
 		return WR_OK;
 	case WR_LETTER_TRIGGER:
 		return trigger(t, l);
+	case WR_LETTER_OVERTAKE:
+		if (t->may_overtake && t->snapshots)
+			t->overtaking = wr_letter_checkpoint(l->payload, l->len);
+		return WR_OK;
 	case WR_LETTER_ABORT:
 		return abort_checkpoint(t, l);
 	case WR_LETTER_COMPLETE:
@@ -607,6 +618,8 @@ enum wr_step wr_task_step(struct wr_task *t)
 	rc = t->opened < t->chain.stage_count ? open_stages(t) : WR_OK;
 	if (rc == WR_OK)
 		rc = read_mail(t);
+	if (rc == WR_OK && (t->overtaking || t->triggered || t->in_flight))
+		rc = wr_task_overtake(t);
 	if (rc == WR_OK && !t->done)
 		rc = ready ? work(t) : DRAIN_WAIT;
 	if (rc == DRAIN_WAIT && awaits_checkpoint(t))

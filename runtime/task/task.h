@@ -16,6 +16,7 @@
 #pragma once
 #include "exchange/gate.h"
 #include "exchange/hold.h"
+#include "exchange/inherit.h"
 #include "checkpoint/blobs.h"
 #include "task/mailbox.h"
 #include "task/port.h"
@@ -66,6 +67,8 @@ struct wr_task_def {
 	struct wr_world *world;	  /* borrowed; NULL = the system's clock and round robin */
 	struct wr_blobs *blobs;	  /* borrowed; where snapshots go, NULL = barriers only pass */
 	bool at_least_once;	  /* barriers block no channel */
+	bool may_overtake; /* where they wait too long: all channels may carry rows of one another (C9) */
+	const struct wr_input_keys *keys; /* of both inputs; borrowed, NULL: none has a key */
 	bool
 	    second_first; /* input 1 is read to its end before anything of input 0, also where that is full */
 	const struct wr_restore *restore; /* borrowed; where the task begins, NULL = anew */

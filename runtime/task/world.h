@@ -24,6 +24,8 @@ struct wr_world {
 	struct wr_letter *(*mail)(struct wr_world *w, struct wr_mailbox *m);
 	/* As wr_gate_next. */
 	int (*input)(struct wr_world *w, struct wr_gate *gate, struct wr_input *out);
+	/* What was taken from the gate already, and `input` has not given yet; NULL: nothing. May be NULL. */
+	const struct wr_input *(*held)(const struct wr_world *w);
 	/* The step ended. True: step again at once, whatever it said. May be NULL. */
 	bool (*end)(struct wr_world *w);
 	/* The task is freed: what was taken for it and not handed over is given back. May be NULL. */

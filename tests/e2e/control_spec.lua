@@ -188,7 +188,7 @@ describe("weir checkpoint", function()
     write("job.lua", endless)
     start("-q --dir state --checkpoint-every 1h job.lua"):await_line()
     assert.truthy(done("checkpoint endless"):find "^endless%-%d+: checkpoint 1 holds, [%d.]+ k?B in [%d.]+ m?s\n$")
-    assert.truthy(done("checkpoint --json endless"):find '^{"checkpoint":2,"bytes":%d+,"seconds":[%d.]+}\n$')
+    assert.truthy(done("checkpoint --json endless"):find '^{"checkpoint":2,"bytes":%d+,"in_flight_bytes":0,"unaligned":false,"seconds":[%d.]+}\n$')
     assert.equal(0, (select(2, shell.run(("test -e %s/state/chk-2/manifest"):format(folder)))))
   end)
 

@@ -104,7 +104,7 @@ static void write_checkpoint(struct wr_blobs *b, uint64_t checkpoint)
 	for (uint32_t v = 0; v < VERTICES; v++) {
 		write_state(b, checkpoint, v);
 		wr_history_blob_id(checkpoint, v, 0, ids[v]);
-		tasks[v] = (struct wr_manifest_task){ids[v], 1};
+		tasks[v] = (struct wr_manifest_task){.blob = ids[v], .bytes = 1};
 		vertices[v] = (struct wr_manifest_vertex){"v", 1, 128, &stages[v], 1, &tasks[v]};
 	}
 	assert_int_equal(wr_manifest_encode(&m, &bytes), WR_OK);
@@ -387,7 +387,7 @@ static void a_manifest_that_names_blobs_outside_of_its_folder_is_none(void **sta
 
 	(void)state;
 	for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
-		struct wr_manifest_task task = {ids[i], 1};
+		struct wr_manifest_task task = {.blob = ids[i], .bytes = 1};
 		struct wr_manifest_stage stage = {.uid = "a", .name = "a"};
 		struct wr_manifest_vertex vertex = {"v", 1, 128, &stage, 1, &task};
 		struct wr_manifest m = {

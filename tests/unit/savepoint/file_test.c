@@ -48,7 +48,7 @@ static void with_checkpoint(bool finished, void (*each)(struct wr_blobs *blobs, 
 	struct wr_blobs *b = wr_blobs_memory();
 	char id[WR_HISTORY_ID];
 	struct wr_manifest_stage stage = {.uid = "a", .name = "a"};
-	struct wr_manifest_task tasks[VERTICES] = {{id, 1}, {NULL, 0}};
+	struct wr_manifest_task tasks[VERTICES] = {{.blob = id, .bytes = 1}, {.blob = NULL}};
 	struct wr_manifest_vertex vertices[VERTICES] = {{"v", 1, 128, &stage, 1, &tasks[0]},
 							{"w", 1, 128, &stage, 1, &tasks[1]}};
 	struct wr_manifest m = {.checkpoint = CHECKPOINT,

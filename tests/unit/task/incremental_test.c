@@ -361,7 +361,8 @@ static void publish(struct world *w, uint64_t n)
 	char id[WR_HISTORY_ID];
 
 	for (uint32_t p = 0; p < FORMERLY; p++)
-		tasks[p] = (struct wr_manifest_task){(const char *)w->rigs[p]->blob.data, w->rigs[p]->bytes};
+		tasks[p] = (struct wr_manifest_task){.blob = (const char *)w->rigs[p]->blob.data,
+						     .bytes = w->rigs[p]->bytes};
 	assert_int_equal(wr_manifest_encode(&m, &bytes), WR_OK);
 	wr_history_manifest_id(n, id);
 	assert_int_equal(w->blobs->ops->publish(w->blobs, id, bytes.data, bytes.len), WR_OK);
