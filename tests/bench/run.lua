@@ -348,6 +348,28 @@ figure("latency", function()
   end
 end)
 
+-- How late the records of another stream on the same worker are while a million keys fire at one watermark, thrice.
+figure("fire", function()
+  local options = ("run --json --workers 1 tests/bench/fire.lua keys=%d seconds=%d kind="):format(scaled(1e6),
+    math.max(1, 4 * scale))
+  local names = {
+    window = "windows in C", timer = "a timer each in Lua", process = "window functions in Lua",
+    none = "nothing fires",
+  }
+  for _, kind in ipairs { "none", "window", "timer", "process" } do
+    local longest, p99 = {}, {}
+    for i = 1, rounds do
+      local q = quantiles(capture(("%s/weir %s%s"):format(build, options, kind)))
+      longest[i], p99[i] = q.max / 1e3, q.p99 / 1e3
+    end
+    report("others while keys fire, " .. kind, {
+      weir = ("%.1f ms"):format(median(longest)), max_ms = median(longest), p99_ms = median(p99), keys = scaled(1e6),
+      note = ("%s: latest record, p99 %.1f ms%s"):format(names[kind], median(p99),
+        kind == "none" and "" or "; goal: 50 ms"),
+    })
+  end
+end)
+
 figure("sweep", function()
   local series = {}
   for _, size in ipairs { "4k", "32k", "256k" } do
