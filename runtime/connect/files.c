@@ -11,14 +11,18 @@
  *
  *   split:  queued ──a lane is free──▶ read (or held) ──its end──▶ done
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "base/assert.h"
 #include "connect/connect.h"
 #include "format/intake.h"
 #include "connect/kinds.h"
 #include "connect/split.h"
+#include "stream/pump.h"
 
 struct queued {
 	struct queued *next;
@@ -180,10 +184,40 @@ static int announce(struct wr_stage *s, const struct lane *l)
 	return rc;
 }
 
-/* NULL with the error set: it cannot be read, or is not packed as it has to be. */
-static struct wr_feed *open_feed(const struct files *f, const char *path, uint64_t offset, bool unpack)
+/* A pipe or a device: reading may wait for ever, and does so behind a pump. */
+static struct wr_feed *open_pipe(const struct wr_stage *s, const char *path, uint64_t offset)
 {
-	struct wr_feed *feed = wr_file_feed_open(path, offset, unpack);
+	struct wr_pump_options o = {.thread = "weir-file", .wake = s->env->wake, .close = true};
+	struct wr_feed *feed;
+
+	if (offset > 0) {
+		wr_error_set(WR_EUSER, "what was read of a pipe cannot be read again, nor passed over");
+		return NULL;
+	}
+	o.fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (o.fd < 0) {
+		wr_error_set(WR_EUSER, "cannot open: %s", strerror(errno));
+		return NULL;
+	}
+	feed = wr_pump_new(&o);
+	if (!feed)
+		close(o.fd);
+	return feed;
+}
+
+static bool is_pipe(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode));
+}
+
+/* NULL with the error set: it cannot be read, or is not packed as it has to be. */
+static struct wr_feed *open_feed(const struct wr_stage *s, const char *path, uint64_t offset, bool unpack)
+{
+	const struct files *f = s->state;
+	struct wr_feed *feed =
+	    is_pipe(path) ? open_pipe(s, path, offset) : wr_file_feed_open(path, offset, unpack);
 	const char *packing = feed && f->packing ? wr_file_packing(path) : NULL;
 
 	if (!feed || !f->packing || (packing && strcmp(packing, f->packing) == 0))
@@ -222,7 +256,7 @@ static int begin(struct wr_stage *s, struct files *f, struct lane *l)
 		offset = stream.from_start ? 0 : wr_intake_saved_offset(stream.saved);
 		unpack &= stream.from_start;
 	}
-	stream.feed = open_feed(f, split->path, offset, unpack);
+	stream.feed = open_feed(s, split->path, offset, unpack);
 	if (!stream.feed)
 		return wr_error_code() == WR_EFATAL ? WR_EFATAL : unreadable(s, l);
 	return wr_intake_begin(l->intake, &stream);
@@ -279,15 +313,19 @@ static int files_poll(struct wr_stage *s)
 {
 	struct files *f = s->state;
 	uint64_t before = s->outs[0]->rows;
-	uint32_t lane;
+	uint32_t lane, waits = 0; /* lanes in a row that have nothing now */
 	int rc;
 
 	do {
 		rc = fill_lanes(s, f);
 		if (rc == WR_OK)
 			rc = next_lane(f, &lane);
-		if (rc == WR_OK)
-			rc = read_lane(s, f, lane);
+		if (rc != WR_OK)
+			break;
+		rc = read_lane(s, f, lane);
+		waits = rc == WR_AGAIN ? waits + 1 : 0;
+		if (rc == WR_AGAIN && waits < f->lane_count)
+			rc = WR_OK;
 	} while (rc == WR_OK && s->outs[0]->rows == before && !wr_stage_spent(s));
 	return (rc == WR_AGAIN || rc == WR_END) && s->outs[0]->rows != before ? WR_OK : rc;
 }

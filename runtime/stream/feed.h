@@ -20,7 +20,7 @@ struct wr_feed {
 /* A regular file from byte `from` on; `unpack`: gzip and zstd are unpacked if their magic bytes stand
  * there. NULL with the error set: WR_EUSER if it cannot be read, or ends before `from`. */
 struct wr_feed *wr_file_feed_open(const char *path, uint64_t from, bool unpack);
-/* How it is packed, as of wr_feed_packing; NULL for a file that cannot be read, too. */
+/* How it is packed, as of wr_feed_packing; NULL for what is no regular file, or cannot be read, too. */
 const char *wr_file_packing(const char *path);
 /* The same over an open file, which is taken, at its current position. */
 struct wr_feed *wr_file_feed_new(int fd, bool unpack);

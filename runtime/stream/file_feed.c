@@ -93,7 +93,9 @@ struct wr_feed *wr_file_feed_open(const char *path, uint64_t from, bool unpack)
 const char *wr_file_packing(const char *path)
 {
 	uint8_t magic[4] = {0};
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	bool regular = stat(path, &st) == 0 && S_ISREG(st.st_mode);
+	int fd = regular ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 	ssize_t n = fd >= 0 ? read(fd, magic, sizeof magic) : -1;
 
 	if (fd >= 0)

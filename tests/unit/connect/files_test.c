@@ -640,6 +640,29 @@ static void test_a_file_that_is_shorter_than_what_was_read_of_it_is_told(void **
 	gone_on_gives(9, 0, 1);
 }
 
+/* Nothing of a pipe is there, then a line, then the end; a file beside it is read meanwhile. */
+static void test_a_pipe_among_the_files_is_not_waited_for(void **state)
+{
+	struct crew *c;
+	int fd;
+
+	(void)state;
+	assert_int_equal(mkfifo(in_folder("a.txt"), 0666), 0);
+	file_text("b.txt", "one\ntwo\n");
+	lanes = 2;
+	c = lines_crew(1, WR_ON_ERROR_FAIL);
+	assert_int_equal(crew_look(c), WR_OK);
+	assert_int_equal(crew_run(c), WR_AGAIN);
+	assert_int_equal(c->stands[0]->out.rows, 2);
+	fd = open(in_folder("a.txt"), O_WRONLY);
+	assert_int_equal(write(fd, "three\n", 6), 6);
+	while (c->stands[0]->out.rows == 2)
+		assert_int_equal(crew_run(c), WR_AGAIN);
+	assert_int_equal(c->stands[0]->out.rows, 3);
+	crew_done(c); /* while the writer is there and says nothing */
+	close(fd);
+}
+
 static void test_no_file_is_an_error_of_the_source(void **state)
 {
 	struct crew *c;
@@ -779,6 +802,7 @@ int main(void)
 	    FILES_TEST(test_a_file_that_vanished_is_told_and_the_others_are_read),
 	    FILES_TEST(test_a_file_that_became_shorter_is_told),
 	    FILES_TEST(test_a_file_that_is_shorter_than_what_was_read_of_it_is_told),
+	    FILES_TEST(test_a_pipe_among_the_files_is_not_waited_for),
 	    FILES_TEST(test_no_file_is_an_error_of_the_source),
 	    FILES_TEST(test_a_folder_stands_for_its_files_but_hidden_ones),
 	    FILES_TEST(test_a_read_that_fails_is_told_and_the_other_files_are_read),
