@@ -141,9 +141,15 @@ local cogroup_options = {
   lateness = duration.not_negative:default(0), late_to = tag,
 }
 
+local WINDOWS_MAX = 100000 -- of one record
+
 -- Both sides of a window are lists in maps by the window's start; a timer at its last ms makes it.
-local function cogroup(o)
+local function cogroup(what, o)
   local size, slide = o.size, o.slide or o.size
+  if size / slide > WINDOWS_MAX then
+    where.fail("%s: a record would be in %.0f windows, more than %d: take a larger slide", what, size / slide,
+      WINDOWS_MAX)
+  end
 
   local function make(ctx, from)
     local window = { from = from, to = from + size }
@@ -196,7 +202,7 @@ end
 function M.cogroup(opts)
   local declared = { fn = options.fn }
   for name, kind in pairs(cogroup_options) do declared[name] = kind end
-  return cogroup(options.check("joins.cogroup", opts, declared))
+  return cogroup("joins.cogroup", options.check("joins.cogroup", opts, declared))
 end
 
 ---@class weir.joins.WindowOptions
@@ -231,7 +237,7 @@ function M.window(opts)
       for _, r in ipairs(right) do send(nil, r) end
     end
   end
-  return cogroup(o)
+  return cogroup("joins.window", o)
 end
 
 ---------------------------------------------------------------- versions

@@ -101,7 +101,7 @@ end
 
 local function rank_of(rec, by)
   local value = rec[by]
-  if type(value) ~= "number" then error(("keyed.top: field %q is no number"):format(by), 0) end
+  if type(value) ~= "number" or value ~= value then error(("keyed.top: field %q is no number"):format(by), 0) end
   return value
 end
 

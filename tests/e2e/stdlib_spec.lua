@@ -129,6 +129,15 @@ describe("an interval join", function()
     assert.is_truthy(err:find("a join needs event time", 1, true), err)
   end)
 
+  it("refuses windows of which each record is in too many, at the script's line", function()
+    for _, name in ipairs { "window", "cogroup" } do
+      local fn = name == "cogroup" and ", fn = print" or ""
+      local _, code, err = script.try(head .. ('\njoins.%s { size = "1d", slide = "1ms"%s }'):format(name, fn), "-q")
+      assert.equal(2, code)
+      assert.is_truthy(err:find(("job.lua:8: joins.%s: a record would be in 86400000 windows, more than 100000: take a "
+        .. "larger slide"):format(name), 1, true), err)
+    end
+  end)
   it("refuses bounds that cross, at the script's line", function()
     local _, code, err = script.try(head .. "\njoins.interval { lower = 5, upper = 1 }", "-q")
     assert.equal(2, code)
@@ -553,6 +562,16 @@ describe("weir.keyed on random records gives what a walk over each key's records
     ]], "-q")
     assert.equal(1, code)
     assert.matches("keyed.top: a record is taken back %(delete%); with retract = true", err)
+  end)
+  it("refuses NaN, which has no rank", function()
+    local out, code, err = script.try(head .. [[
+
+      job:source(weir.from { { k = "a", v = 0 }, { k = "a", v = 2 }, { k = "a", v = 1 } })
+        :map(function(r) return { k = r.k, v = r.v == 0 and 0 / 0 or r.v } end)
+        :key_by "k":process(keyed.top { n = 1, by = "v" }):on_error "skip":sink(weir.print())]], "-q")
+    assert.equal(0, code, err)
+    assert.equal('{"top":[{"k":"a","v":2}]}\n', out)
+    assert.matches('keyed.top: field "v" is no number', err)
   end)
 
   it("last", function()
