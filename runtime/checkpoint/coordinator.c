@@ -165,8 +165,13 @@ uint64_t wr_coordinator_deadline(const struct wr_coordinator *c)
 
 void wr_coordinator_ask(struct wr_coordinator *c, uint64_t now_ns)
 {
-	c->asked = true;
+	wr_coordinator_want(c);
 	wr_coordinator_tick(c, now_ns);
+}
+
+void wr_coordinator_want(struct wr_coordinator *c)
+{
+	c->asked = true;
 }
 
 void wr_coordinator_ack(struct wr_coordinator *c, uint32_t task, uint64_t checkpoint, uint64_t now_ns)

@@ -51,6 +51,8 @@ void wr_coordinator_tick(struct wr_coordinator *c, uint64_t now_ns);
 uint64_t wr_coordinator_deadline(const struct wr_coordinator *c);
 /* Somebody asks for a checkpoint. */
 void wr_coordinator_ask(struct wr_coordinator *c, uint64_t now_ns);
+/* The same, but it is not begun before the next tick. */
+void wr_coordinator_want(struct wr_coordinator *c);
 /* `task` has its part of `checkpoint` durable; or could not take it. Said again, or of one that is not under
  * way, it means nothing. */
 void wr_coordinator_ack(struct wr_coordinator *c, uint32_t task, uint64_t checkpoint, uint64_t now_ns);

@@ -297,6 +297,20 @@ static void remove_old(struct wr_checkpoints *c)
 
 /* ---- what others ask for ---- */
 
+/* A barrier brings other functions although its checkpoint is off: a newer one must not take its place. */
+static bool is_swapping_on(const struct wr_checkpoints *c)
+{
+	return c->swapping && wr_coordinator_pending(c->coordinator) != c->swapping;
+}
+
+static void ask(struct wr_checkpoints *c, uint64_t now_ns)
+{
+	if (is_swapping_on(c))
+		wr_coordinator_want(c->coordinator);
+	else
+		wr_coordinator_ask(c->coordinator, now_ns);
+}
+
 /* All that was asked for so far is answered by the one that begins now. */
 static void take_wishes(struct wr_checkpoints *c, uint64_t checkpoint)
 {
@@ -345,7 +359,7 @@ void wr_checkpoints_ask(struct wr_checkpoints *c, struct wr_checkpoint_wish *w, 
 	w->next = NULL;
 	w->checkpoint = 0;
 	*at = w;
-	wr_coordinator_ask(c->coordinator, now_ns);
+	ask(c, now_ns);
 }
 
 /* ---- other functions ---- */
@@ -468,12 +482,6 @@ static int do_action(struct wr_checkpoints *c, const struct wr_coordinator_actio
 	return WR_OK;
 }
 
-/* A barrier brings other functions although its checkpoint is off: a newer one must not take its place. */
-static bool is_swapping_on(const struct wr_checkpoints *c)
-{
-	return c->swapping && wr_coordinator_pending(c->coordinator) != c->swapping;
-}
-
 int wr_checkpoints_work(struct wr_checkpoints *c, uint64_t now_ns)
 {
 	struct publishing *p = &c->publishing;
@@ -567,7 +575,7 @@ int wr_checkpoints_letter(struct wr_checkpoints *c, const struct wr_letter *l)
 	}
 	if (l->type == WR_LETTER_WANTED) {
 		if (!c->wanted)
-			wr_coordinator_ask(c->coordinator, now_ns);
+			ask(c, now_ns);
 		c->wanted = true;
 		return WR_OK;
 	}

@@ -26,6 +26,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cluster/kinds.h"
+#include "cluster/swap.h"
 #include "connect/connect.h"
 #include "recovery/attempts.h"
 #include "record/row.h"
@@ -33,16 +34,20 @@
 #include "sim/machine/machine.h"
 #include "sim/machine/target.h"
 
-enum { RUNS_MAX = 12, POINTS_LOG2 = 15, CALLS = 200, NAMES = 80, SHAKY_ONE_IN = 400 };
+enum { RUNS_MAX = 12, POINTS_LOG2 = 15, CALLS = 200, NAMES = 80, SHAKY_ONE_IN = 400, PLANS = 8 };
 
 static struct sim {
 	uint64_t seed;
 	struct wr_rand rand;
 	struct sim_job job;
 	struct wr_attempts *attempts;
-	bool shaky;	     /* user functions fail */
-	uint64_t stop_at_ns; /* 0 = the user does not stop it */
+	bool shaky; /* user functions fail */
+	/* when the user does it, 0 = not */
+	uint64_t stop_at_ns, reload_at_ns, rescale_at_ns;
 	bool stopped;
+	struct wr_plan *plans[PLANS]; /* of this process; the last is in use */
+	uint32_t plan_count;
+	struct wr_checkpoint_wish leave;
 	uint32_t run;
 	bool trace;
 } sim;
@@ -71,17 +76,20 @@ void __wrap_wr_log_write(struct wr_log_site *site, enum wr_log_level level, cons
 			 const char *fmt, ...)
 {
 	static const char *const levels[] = {"debug", "info", "warn", "error"};
+	char text[4096];
 	va_list ap;
 
 	(void)site;
-	if (!sim.trace)
+	if (level < WR_LOG_WARN && !sim.trace)
 		return;
-	fprintf(stderr, "%12.6f run %u%s %s %s: ", (double)machine_clock()->manual_ns / 1e9, sim.run,
-		machine_has_crashed() ? " (dead)" : "", levels[level], topic);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	machine_counts[EXPIRED] += strstr(text, "is off: it took longer") != NULL;
+	machine_counts[DECLINED] += strstr(text, "is off: a task could not") != NULL;
+	if (sim.trace)
+		fprintf(stderr, "%12.6f run %u%s %s %s: %s\n", (double)machine_clock()->manual_ns / 1e9,
+			sim.run, machine_has_crashed() ? " (dead)" : "", levels[level], topic, text);
 }
 
 /* ---- stages ---- */
@@ -105,7 +113,40 @@ static int shaky_rows(struct wr_stage *s, struct wr_rows *rows)
 	return WR_OK;
 }
 
-static const struct wr_stage_ops shaky_ops = {.kind = "shaky", .rows = shaky_rows};
+/* Functions are tokens: which the stage has does not matter, but each is given back once. */
+static void *shaky_prepare(struct wr_stage *s, const struct wr_value *plan, void *bundle)
+{
+	(void)s, (void)plan, (void)bundle;
+	machine_point();
+	return malloc(1);
+}
+
+static void *shaky_swap(struct wr_stage *s, void *functions)
+{
+	void *before = s->state;
+
+	s->state = functions;
+	return before;
+}
+
+static int shaky_open(struct wr_stage *s)
+{
+	s->state = malloc(1);
+	return WR_OK;
+}
+
+static void shaky_free(struct wr_stage *s)
+{
+	free(s->state);
+}
+
+static const struct wr_stage_ops shaky_ops = {.kind = "shaky",
+					      .open = shaky_open,
+					      .rows = shaky_rows,
+					      .prepare = shaky_prepare,
+					      .swap = shaky_swap,
+					      .discard = free,
+					      .free = shaky_free};
 static const struct wr_stage_kind own_kinds[] = {{"target", &target_stage_ops}, {"shaky", &shaky_ops}};
 
 /* ---- one process ---- */
@@ -120,14 +161,66 @@ static void on_crash(void *arg)
 	}
 }
 
+static bool is_due(uint64_t *at_ns)
+{
+	if (!*at_ns || machine_clock()->manual_ns < *at_ns || sim.stopped || machine_has_crashed())
+		return false;
+	*at_ns = 0;
+	return true;
+}
+
+static struct wr_plan *next_plan(uint32_t parallelism_max)
+{
+	struct sim_layout layout;
+
+	if (sim.plan_count == PLANS)
+		machine_failed("more than %d plans", PLANS);
+	sim_layout_draw(&layout, &sim.rand, parallelism_max);
+	wr_debug("sim", "parallelism %u %u %u %u %u %u", layout.parallelism[0], layout.parallelism[1],
+		 layout.parallelism[2], layout.parallelism[3], layout.parallelism[4], layout.parallelism[5]);
+	return sim.plans[sim.plan_count++] = sim_job_plan(&sim.job, &layout);
+}
+
+/* As recovery/reload.c has it: the job is built anew from the checkpoint behind which nothing happened. */
+static void on_left(struct wr_checkpoint_wish *w, const struct wr_checkpoint_outcome *o)
+{
+	(void)w;
+	if (o->error || sim.stopped || machine_has_crashed())
+		return;
+	machine_counts[RESCALES]++;
+	wr_attempts_again(sim.attempts);
+	wr_attempts_use(sim.attempts, next_plan(SIM_PARALLELISM), NULL, "", false);
+}
+
+static void on_swap(void *arg, enum wr_swap_news news)
+{
+	(void)arg;
+	machine_counts[RELOADS] += news == WR_SWAP_KEPT;
+}
+
+static void reload(struct wr_job *j)
+{
+	struct wr_swap_options o = {
+	    .plan = sim.plans[sim.plan_count - 1], .probation_ns = below(20000000), .tell = on_swap};
+
+	if (wr_swap_begin(wr_job_swap(j), &o) != WR_OK) /* the job is only beginning */
+		sim.reload_at_ns = machine_clock()->manual_ns + 1000000;
+}
+
 static void on_work(void *arg, struct wr_job *j)
 {
-	(void)arg, (void)j;
-	if (!sim.stop_at_ns || sim.stopped || machine_clock()->manual_ns < sim.stop_at_ns)
-		return;
-	sim.stopped = true;
-	machine_counts[STOPS]++;
-	wr_attempts_stop(sim.attempts);
+	(void)arg;
+	if (is_due(&sim.stop_at_ns)) {
+		sim.stopped = true;
+		machine_counts[STOPS]++;
+		wr_attempts_stop(sim.attempts);
+	}
+	if (is_due(&sim.rescale_at_ns)) {
+		sim.leave.done = on_left;
+		wr_job_leave(j, &sim.leave, false);
+	}
+	if (is_due(&sim.reload_at_ns))
+		reload(j);
 }
 
 struct pace { /* of the process, and of its checkpoints */
@@ -204,18 +297,15 @@ static struct wr_config *config;
 static int run(const struct machine_roughness *rough, bool faults)
 {
 	struct pace pace = pace_draw(faults);
-	struct sim_layout layout;
 	struct wr_plan *plan;
 	struct wr_report *report;
 	const char *left;
 	bool crashed;
 	int rc;
 
-	sim_layout_draw(&layout, &sim.rand, pace.parallelism_max);
-	plan = sim_job_plan(&sim.job, &layout);
-	wr_debug("sim", "parallelism %u %u %u %u %u %u, %u workers", layout.parallelism[0],
-		 layout.parallelism[1], layout.parallelism[2], layout.parallelism[3], layout.parallelism[4],
-		 layout.parallelism[5], pace.workers);
+	sim.plan_count = 0;
+	plan = next_plan(pace.parallelism_max);
+	sim_job_check_state(&sim.job, plan);
 	report = wr_report_new(config, machine_clock());
 	sim.stopped = false;
 	machine_counts[RUNS]++;
@@ -227,7 +317,8 @@ static int run(const struct machine_roughness *rough, bool faults)
 	if (left)
 		machine_failed("the process ended and left %s open", left);
 	wr_report_free(report);
-	wr_plan_free(plan);
+	while (sim.plan_count)
+		wr_plan_free(sim.plans[--sim.plan_count]);
 	if (crashed)
 		return WR_AGAIN;
 	if (rc < 0 && !rough->io && !sim.shaky && !faults)
@@ -262,6 +353,18 @@ static struct machine_roughness draw_roughness(void)
 		r.crash_at = 1 + below(1u << (3 + below(POINTS_LOG2 - 2)));
 	}
 	return r;
+}
+
+static uint64_t some_time(bool faults, uint32_t one_in)
+{
+	return faults && below(one_in) == 0 ? machine_clock()->manual_ns + 1 + below(60000000) : 0;
+}
+
+static void draw_user(bool faults)
+{
+	sim.stop_at_ns = some_time(faults, 5);
+	sim.rescale_at_ns = some_time(faults, 4);
+	sim.reload_at_ns = some_time(faults, 4);
 }
 
 static void begin_world(uint64_t seed)
@@ -326,7 +429,7 @@ static void without_faults(struct wr_bytes *out)
 	begin_world(sim.seed);
 	sim.run = 0;
 	sim.shaky = false;
-	sim.stop_at_ns = 0;
+	draw_user(false);
 	if (run(&calm, false) != WR_OK)
 		machine_failed("the job does not come to its end");
 	output(out);
@@ -345,7 +448,7 @@ static void with_faults(struct wr_bytes *out)
 		if (faults)
 			r = draw_roughness();
 		sim.shaky = faults && below(3) == 0;
-		sim.stop_at_ns = faults && below(4) == 0 ? machine_clock()->manual_ns + below(60000000) : 0;
+		draw_user(faults);
 		target_rough(faults && refusing);
 		if (run(&r, faults) == WR_OK)
 			break;
@@ -357,7 +460,7 @@ static void with_faults(struct wr_bytes *out)
 	sim.run++;
 	machine_power_off();
 	sim.shaky = false;
-	sim.stop_at_ns = 0;
+	draw_user(false);
 	target_rough(false);
 	if (run(&(struct machine_roughness){.give_way = 4}, false) != WR_OK)
 		machine_failed("a job that has finished runs again");
@@ -405,6 +508,11 @@ static void report(uint64_t seeds)
 						  "functions failed",
 						  "restarts in the process",
 						  "stops by the user",
+						  "reloads",
+						  "rescales of a running job",
+						  "checkpoints expired",
+						  "checkpoints declined",
+						  "states held against a replay",
 						  "commits",
 						  "commits refused",
 						  "commits in doubt"};

@@ -254,6 +254,16 @@ static bool is_lost(void)
 	return greed == 0 ? false : greed == 3 ? true : machine_below(3) < greed;
 }
 
+/* What was synced and not written over is safe. */
+static size_t common(const struct inode *i)
+{
+	size_t n = 0;
+
+	while (n < i->data.len && n < i->synced.len && i->data.data[n] == i->synced.data[n])
+		n++;
+	return n;
+}
+
 static void file_draw(struct inode *i)
 {
 	size_t keep;
@@ -264,9 +274,9 @@ static void file_draw(struct inode *i)
 		machine_counts[FILES_LOST]++;
 		wr_debug("files", "a file of %zu bytes is as it was, with %zu", i->data.len, i->synced.len);
 		bytes_copy(&i->data, &i->synced);
-	} else if (is_lost() && i->data.len) {
+	} else if (is_lost() && i->data.len > common(i)) {
 		machine_counts[FILES_TORN]++;
-		keep = machine_below((uint32_t)i->data.len);
+		keep = common(i) + machine_below((uint32_t)(i->data.len - common(i)));
 		wr_debug("files", "a file of %zu bytes keeps %zu (%zu synced)", i->data.len, keep,
 			 i->synced.len);
 		if (machine_one_in(2))
@@ -710,7 +720,7 @@ int __wrap_fsync(int fd)
 		return __real_fsync(fd);
 	machine_call();
 	if (machine_fails()) {
-		f->inode->poisoned |= !f->inode->is_folder;
+		f->inode->poisoned |= f->inode->data.len > f->inode->synced.len;
 		return no(EIO);
 	}
 	if (f->inode->is_folder)

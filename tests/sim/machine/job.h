@@ -39,3 +39,6 @@ void sim_layout_draw(struct sim_layout *l, struct wr_rand *r, uint32_t most);
 void sim_job_tell(const struct sim_job *j, char *text, size_t room);
 /* The plan; ends the program where it is none. */
 struct wr_plan *sim_job_plan(const struct sim_job *j, const struct sim_layout *l);
+/* The newest checkpoint in the job's folder, if there is one: where the first operator counts or sums, its
+ * state is what the rows before the saved positions come to. */
+void sim_job_check_state(const struct sim_job *j, const struct wr_plan *plan);

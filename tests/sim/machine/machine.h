@@ -32,6 +32,11 @@ enum machine_count {
 	FUNCTIONS_FAILED,
 	RESTARTS,	  /* in the process */
 	STOPS,		  /* by the user, with a last checkpoint */
+	RELOADS,	  /* other functions, kept */
+	RESCALES,	  /* of a running job: built anew with another parallelism */
+	EXPIRED,	  /* checkpoints that took longer than they may */
+	DECLINED,	  /* that a task could not take its part in */
+	STATES,		  /* of checkpoints, compared with what a replay comes to */
 	COMMITS,	  /* of epochs */
 	COMMITS_REFUSED,  /* and not done */
 	COMMITS_DOUBTFUL, /* done, and said to have failed */
