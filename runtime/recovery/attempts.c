@@ -99,7 +99,9 @@ static int build(struct wr_attempts *a)
 		a->checkpoint = c->restored ? c->restored->checkpoint : 0;
 	}
 	if (o->restore && o->restore->manifest->finished) {
-		wr_info("checkpoint", "%s has finished already; --resume=never runs it again", o->plan->job);
+		wr_info("checkpoint", "%s has finished already; %s runs it again", o->plan->job,
+			o->restore->blobs == c->blobs ? "--resume=never"
+						      : "without that savepoint the same command");
 		return WR_OK;
 	}
 	j = wr_job_new(o);

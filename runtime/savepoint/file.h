@@ -20,8 +20,8 @@ struct wr_blobs *wr_savepoint_create(const char *path);
 struct wr_blobs *wr_savepoint_open(const char *path, struct wr_arena *arena, struct wr_manifest *manifest);
 
 /* Makes a savepoint at `path` from the checkpoint `m` in `from`, which nobody removes meanwhile; *bytes is
- * the length of the file. The checkpoint's blobs go over as they are. WR_EUSER: the job had ended, there is
- * nothing to go on with; or another error. */
+ * the length of the file. The checkpoint's blobs go over as they are. Of a job that had ended it
+ * says that, and who begins there ends at once. WR_OK or the error. */
 int wr_savepoint_make(struct wr_blobs *from, const struct wr_manifest *m, const char *path, uint64_t *bytes);
 /* Into a new savepoint, as they are: the blobs that a subtask's blob names (logs of sinks). */
 int wr_savepoint_copy_named(struct wr_blobs *from, struct wr_blobs *to, const char *id);

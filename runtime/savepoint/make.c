@@ -86,14 +86,11 @@ int wr_savepoint_make(struct wr_blobs *from, const struct wr_manifest *m, const 
 	int rc = WR_OK;
 
 	*bytes = 0;
-	if (m->finished)
-		return wr_error_set(WR_EUSER, "job \"%s\" has finished: there is nothing to go on with",
-				    m->job);
 	to = wr_savepoint_create(path);
 	if (!to)
 		return wr_error_code();
 	/* first: while the checkpoint is there, its logs are */
-	for (uint32_t v = 0; v < m->vertex_count && rc == WR_OK; v++)
+	for (uint32_t v = 0; v < m->vertex_count && rc == WR_OK && !m->finished; v++)
 		if (m->vertices[v].stage_count)
 			rc = wr_savepoint_copy_log(from, to, m->vertices[v].stages[0].uid,
 						   m->vertices[v].stages[0].uid);

@@ -137,9 +137,21 @@ describe("a savepoint", function()
     refused(1, "empty: there is no checkpoint", "savepoint --dir empty")
   end)
 
-  it("is not made of a job that has ended", function()
-    write("job.lua", sum)
+  it("of a job that has ended says so, and who begins there ends at once, with nothing doubled", function()
+    write("job.lua", (sum:gsub("weir.print%(%)", 'weir.file_sink { path = "out", guarantee = "exactly_once" }')))
     done "run -q --dir state job.lua"
-    refused(1, 'job "sum" has finished: there is nothing to go on with', "savepoint --dir state")
+    done "savepoint --dir state -o x.weir"
+    assert.truthy(done "savepoint info x.weir":find "finished +the job had ended")
+    done "savepoint ls x.weir"
+    done "savepoint diff x.weir state"
+    local before = shell.read(folder .. "/out")
+    for _, options in ipairs { "--dir elsewhere", "--dir elsewhere", "-p 3" } do
+      local out, err = done("run -q --log-level info --from x.weir " .. options .. " job.lua")
+      assert.equal("", out)
+      assert.truthy(err:find("sum has finished already; without that savepoint the same command runs it again", 1, true), err)
+      assert.equal(before, shell.read(folder .. "/out"))
+    end
+    write("fix.lua", "return function() end")
+    refused(2, "x.weir: the job had ended, there is nothing to change", "savepoint edit x.weir fix.lua -o y.weir")
   end)
 end)
