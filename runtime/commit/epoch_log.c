@@ -399,11 +399,25 @@ static int parse(struct wr_arena *arena, const struct wr_block *block, struct wr
 	return rc == WR_OK && out->tag != WR_V_RECORD ? another() : rc;
 }
 
+/* Who wrote the blob is not known yet: a field may be anything. */
+static const char *text_of(const struct wr_value *v, const char *name)
+{
+	const struct wr_value *field = wr_value_get(v, name);
+
+	return field && field->tag == WR_V_STR ? field->str.p : "";
+}
+
+static int64_t int_of(const struct wr_value *v, const char *name)
+{
+	const struct wr_value *field = wr_value_get(v, name);
+
+	return field && field->tag == WR_V_I64 ? field->i64 : -1;
+}
+
 static bool is_of(const struct wr_value *head, const char *uid, uint64_t lineage, uint32_t log)
 {
-	return !strcmp(wr_value_str(head, "uid", ""), uid) &&
-	       wr_value_int(head, "lineage", -1) == (int64_t)lineage &&
-	       wr_value_int(head, "log", -1) == (int64_t)log;
+	return !strcmp(text_of(head, "uid"), uid) && int_of(head, "lineage") == (int64_t)lineage &&
+	       int_of(head, "log") == (int64_t)log;
 }
 
 static int check_head(struct wr_epoch_rows *r, const char *uid)
@@ -419,7 +433,7 @@ static int check_head(struct wr_epoch_rows *r, const char *uid)
 	wr_arena_init(&arena, &mem);
 	rc = parse(&arena, &block, &head);
 	if (rc == WR_OK &&
-	    (!is_of(&head, uid, e->lineage, e->log) || wr_value_int(&head, "after", -1) != (int64_t)e->after))
+	    (!is_of(&head, uid, e->lineage, e->log) || int_of(&head, "after") != (int64_t)e->after))
 		rc = another();
 	wr_arena_deinit(&arena);
 	return rc;
@@ -434,8 +448,8 @@ static int check_tail(struct wr_epoch_rows *r, const struct wr_block *block)
 
 	wr_arena_init(&arena, &mem);
 	rc = parse(&arena, block, &tail);
-	number = rc == WR_OK ? wr_value_int(&tail, "number", -1) : -1;
-	rows = rc == WR_OK ? wr_value_int(&tail, "rows", -1) : -1;
+	number = rc == WR_OK ? int_of(&tail, "number") : -1;
+	rows = rc == WR_OK ? int_of(&tail, "rows") : -1;
 	wr_arena_deinit(&arena);
 	if (rc != WR_OK)
 		return rc;
@@ -481,6 +495,8 @@ static int take_rows(struct wr_epoch_rows *r, const struct wr_block *block)
 	for (p = r->rows.data, end = p + r->rows.len; p < end; p += ((struct wr_elem *)p)->len) {
 		int rc = wr_elem_verify(p, (size_t)(end - p), &r->dict);
 
+		if (rc == WR_OK && wr_elem_is_event((struct wr_elem *)p))
+			rc = wr_error_set(WR_EUSER, "an event stands among its rows");
 		if (rc != WR_OK)
 			return rc;
 		wr_dict_translate(&r->dict, (struct wr_elem *)p);
@@ -587,10 +603,11 @@ static int count_view(struct counting *c, const struct wr_blob_view *view)
 		    (rc = parse(&arena, &block, head.tag == WR_V_NIL ? &head : &tail)) != WR_OK)
 			break;
 	if (rc == WR_END && tail.tag == WR_V_RECORD && is_of(&head, c->uid, c->lineage, c->log)) {
-		uint64_t number = (uint64_t)wr_value_int(&tail, "number", 0);
+		uint64_t number = (uint64_t)int_of(&tail, "number");
+		int64_t rows = int_of(&tail, "rows");
 
-		if (number > c->first && number <= c->last)
-			c->rows += (uint64_t)wr_value_int(&tail, "rows", 0);
+		if (number > c->first && number <= c->last && rows > 0)
+			c->rows += (uint64_t)rows;
 		c->found |= number == c->last;
 	}
 	wr_block_reader_deinit(&in);

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "commit/sink_saved.h"
 #include "record/key.h"
 #include "task/letter.h"
 #include "task/restore.h"
@@ -325,48 +326,14 @@ static int cut(struct wr_stage *s, uint64_t number)
 	return rc;
 }
 
-static void put_committed(const struct wr_sink *k, struct wr_bytes *out)
-{
-	uint64_t number;
-	uint32_t count = 0, log;
-
-	while (wr_commits_known(k->commits, count, &log, &number))
-		count++;
-	wr_value_put_name(out, "committed");
-	wr_value_put_list(out, count);
-	for (uint32_t i = 0; wr_commits_known(k->commits, i, &log, &number); i++) {
-		wr_value_put_list(out, 2);
-		wr_value_put_i64(out, log);
-		wr_value_put_i64(out, (int64_t)number);
-	}
-}
-
 int wr_sink_save(struct wr_stage *s, struct wr_bytes *out)
 {
 	struct wr_sink *k = wr_sink_of(s);
-	struct wr_epoch e;
-	uint32_t count = 0;
 	int rc = cut(s, s->checkpoint);
 
 	if (rc != WR_OK)
 		return rc;
-	while (wr_commits_named(k->commits, count, &e))
-		count++;
-	wr_value_put_record(out, 3); /* in the order of names */
-	put_committed(k, out);
-	wr_value_put_name(out, "epochs");
-	wr_value_put_list(out, count);
-	for (uint32_t i = 0; wr_commits_named(k->commits, i, &e); i++) {
-		wr_value_put_list(out, WR_SINK_NUMBERS);
-		wr_value_put_i64(out, (int64_t)e.lineage);
-		wr_value_put_i64(out, e.log);
-		wr_value_put_i64(out, (int64_t)e.number);
-		wr_value_put_i64(out, (int64_t)e.after);
-		wr_value_put_i64(out, (int64_t)e.rows);
-		wr_value_put_i64(out, (int64_t)e.bytes);
-	}
-	wr_value_put_name(out, "skip");
-	wr_value_put_i64(out, (int64_t)k->skip);
+	wr_sink_saved_put(k->commits, k->skip, out);
 	return wr_bytes_status(out);
 }
 

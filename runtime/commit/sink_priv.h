@@ -4,8 +4,6 @@
 #include <pthread.h>
 #include "commit/sink.h"
 
-enum { WR_SINK_NUMBERS = 6 /* of an epoch in saved state */ };
-
 enum wr_sink_work { WR_SINK_OPEN, WR_SINK_ASK, WR_SINK_COMMIT, WR_SINK_SEAL };
 
 /* What the committer's thread is asked to do. */

@@ -5,62 +5,29 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "commit/sink_priv.h"
+#include "commit/sink_saved.h"
 #include "task/restore.h"
 
-static bool read_epoch(const struct wr_value *v, struct wr_epoch *e)
-{
-	if (v->tag != WR_V_LIST || v->count != WR_SINK_NUMBERS)
-		return false;
-	for (uint32_t i = 0; i < WR_SINK_NUMBERS; i++)
-		if (v->items[i].tag != WR_V_I64 || v->items[i].i64 < 0)
-			return false;
-	*e = (struct wr_epoch){(uint64_t)v->items[0].i64, (uint32_t)v->items[1].i64,
-			       (uint64_t)v->items[2].i64, (uint64_t)v->items[3].i64,
-			       (uint64_t)v->items[4].i64, (uint64_t)v->items[5].i64};
-	return true;
-}
-
-static int malformed(void)
-{
-	return wr_error_set(WR_EUSER, "the sink's saved state is malformed");
-}
-
-/* What a former subtask knew of the logs that are ours, while the lineage goes on. */
-static int inherit_known(struct wr_stage *s, const struct wr_value *saved)
-{
-	struct wr_sink *k = wr_sink_of(s);
-	uint32_t count = 0;
-	const struct wr_value *list = wr_value_list(saved, "committed", &count);
-	int rc = WR_OK;
-
-	for (uint32_t i = 0; i < count && rc == WR_OK; i++) {
-		const struct wr_value *v = &list[i];
-
-		if (v->tag != WR_V_LIST || v->count != 2 || v->items[0].tag != WR_V_I64 ||
-		    v->items[1].tag != WR_V_I64 || v->items[0].i64 < 0 || v->items[1].i64 < 0)
-			return malformed();
-		if (k->lineage == s->env->durable->restore->manifest->lineage &&
-		    wr_commits_owner((uint32_t)v->items[0].i64, s->env->parallelism) == s->env->subtask)
-			rc =
-			    wr_commits_know(k->commits, (uint32_t)v->items[0].i64, (uint64_t)v->items[1].i64);
-	}
-	return rc;
-}
-
-/* The epochs of a former subtask that are ours. Logs of another store come along. */
-static int inherit(struct wr_stage *s, const struct wr_value *saved)
+/* The epochs of a former subtask that are ours, and what it knew of the logs that are, while the lineage goes
+ * on. Logs of another store come along. */
+static int inherit(struct wr_stage *s, const struct wr_sink_saved *saved)
 {
 	const struct wr_durable *d = s->env->durable;
 	struct wr_sink *k = wr_sink_of(s);
-	uint32_t count = 0;
-	bool good = saved->tag == WR_V_RECORD && wr_value_get(saved, "epochs");
-	const struct wr_value *list = good ? wr_value_list(saved, "epochs", &count) : NULL;
-	struct wr_epoch e;
-	int rc = good ? inherit_known(s, saved) : malformed();
+	bool goes_on = k->lineage == d->restore->manifest->lineage;
+	int rc = WR_OK;
 
-	for (uint32_t i = 0; i < count && rc == WR_OK; i++) {
-		if (!read_epoch(&list[i], &e))
-			return malformed();
+	for (uint32_t i = 0; i < saved->known_count && goes_on && rc == WR_OK; i++) {
+		uint64_t number;
+		uint32_t log;
+
+		wr_sink_saved_known(saved, i, &log, &number);
+		if (wr_commits_owner(log, s->env->parallelism) == s->env->subtask)
+			rc = wr_commits_know(k->commits, log, number);
+	}
+	for (uint32_t i = 0; i < saved->epoch_count && rc == WR_OK; i++) {
+		struct wr_epoch e = wr_sink_saved_epoch(saved, i);
+
 		if (wr_commits_owner(e.log, s->env->parallelism) != s->env->subtask)
 			continue;
 		rc = wr_commits_inherit(k->commits, &e);
@@ -202,9 +169,13 @@ int wr_sink_restore(struct wr_stage *s, const struct wr_saved_state *saved)
 	k->complete = s->env->durable->restore->manifest->checkpoint;
 	wr_commits_complete(k->commits, k->complete);
 	for (uint32_t i = 0; i < saved->count && rc == WR_OK; i++) {
-		rc = inherit(s, saved->parts[i].value);
+		struct wr_sink_saved part;
+
+		rc = wr_sink_saved_read(saved->parts[i].value, &part);
+		if (rc == WR_OK)
+			rc = inherit(s, &part);
 		if (rc == WR_OK && saved->parts[i].subtask == s->env->subtask)
-			k->skip += (uint64_t)wr_value_int(saved->parts[i].value, "skip", 0);
+			k->skip += part.skip;
 	}
 	if (rc == WR_OK)
 		rc = ask_for_marks(s, saved->parallelism);

@@ -488,6 +488,62 @@ static int recover_finished(const char *path, const struct wr_disk_part *part, b
 	    file, (uint64_t)st.st_size, part->length);
 }
 
+/* It stays below the sink's folder. */
+static bool is_bucket(const char *bucket)
+{
+	for (const char *at = bucket; *at; at += strspn(at, "/")) {
+		size_t len = strcspn(at, "/");
+
+		if (!len || (len == 1 && at[0] == '.') || (len == 2 && at[0] == '.' && at[1] == '.'))
+			return false;
+		at += len;
+	}
+	return true;
+}
+
+static bool is_text(const struct wr_value *v, size_t max)
+{
+	return v->tag == WR_V_STR && v->str.len <= max && !memchr(v->str.p, 0, v->str.len);
+}
+
+static bool is_part(const struct wr_value *v)
+{
+	const struct wr_value *items = v->items;
+
+	return v->tag == WR_V_LIST && v->count == 3 && is_text(&items[0], WR_BUCKET_MAX) &&
+	       is_text(&items[1], WR_PART_NAME - 1) && items[2].tag == WR_V_I64 && items[2].i64 >= 0 &&
+	       is_bucket(items[0].str.p) && !strncmp(items[1].str.p, "part-", 5) &&
+	       !memchr(items[1].str.p, '/', items[1].str.len);
+}
+
+int wr_disk_saved_read(const struct wr_value *v, struct wr_disk_saved *out)
+{
+	const struct wr_value *parts = wr_value_get(v, "parts"), *path = wr_value_get(v, "path"),
+			      *staging = wr_value_get(v, "staging");
+	bool good = (!parts || parts->tag == WR_V_LIST) && (!path || is_text(path, FILE_PATH - 1)) &&
+		    (!staging || (is_text(staging, WR_STAGING_NAME - 1) &&
+				  !strncmp(staging->str.p, ".weir-", 6) && !strchr(staging->str.p, '/')));
+
+	*out = (struct wr_disk_saved){.path = path && good ? path->str.p : NULL,
+				      .staging = staging && good ? staging->str.p : NULL};
+	for (uint32_t i = 0; good && parts && i < parts->count; i++)
+		good = is_part(&parts->items[i]);
+	if (!good)
+		return wr_error_set(WR_EUSER, "what it says of part files is malformed");
+	out->parts = parts ? parts->items : NULL;
+	out->count = parts ? parts->count : 0;
+	return WR_OK;
+}
+
+struct wr_disk_part wr_disk_saved_part(const struct wr_disk_saved *s, uint32_t i)
+{
+	const struct wr_value *v = s->parts[i].items;
+	struct wr_disk_part part = {.fd = -1, .bucket = (char *)(uintptr_t)v[0].str.p, .length = v[2].u64};
+
+	memcpy(part.name, v[1].str.p, v[1].str.len);
+	return part;
+}
+
 int wr_disk_recover(const char *path, const char *staging, const struct wr_disk_part *part, bool another)
 {
 	char file[FILE_PATH];

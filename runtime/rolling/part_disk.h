@@ -58,6 +58,15 @@ int wr_disk_make_bucket(struct wr_disk *d, const char *bucket);
 int wr_disk_finish(struct wr_disk *d, struct wr_disk_part *part);
 int wr_disk_sync_bucket(const struct wr_disk *d, const char *bucket);
 
+/* What a sink says of itself in a checkpoint; all borrowed. */
+struct wr_disk_saved {
+	const struct wr_value *parts; /* [bucket, name, length] each */
+	uint32_t count;
+	const char *path, *staging; /* as they were, NULL = not said */
+};
+/* WR_EUSER: it is malformed, or its names lead elsewhere. */
+int wr_disk_saved_read(const struct wr_value *v, struct wr_disk_saved *out);
+struct wr_disk_part wr_disk_saved_part(const struct wr_disk_saved *s, uint32_t i);
 /* A file that a checkpoint names, staged under `path` then: cuts it to the length that it had and finishes
  * it, unless it is finished already. WR_EUSER: it is not what the checkpoint says; a job that is `another`
  * than the one that wrote it is only warned. */

@@ -371,20 +371,12 @@ void wr_parts_free(struct wr_parts *p)
 	wr_free(&mem, p);
 }
 
-static int recover_part(struct wr_parts *p, const struct wr_value *saved, const struct wr_value *part,
-			bool another)
+static int recover_part(const struct wr_parts *p, const struct wr_disk_saved *saved, uint32_t i, bool another)
 {
-	struct wr_disk_part disk = {.fd = -1};
+	struct wr_disk_part part = wr_disk_saved_part(saved, i);
 
-	if (part->tag != WR_V_LIST || part->count != 3 || part->items[0].tag != WR_V_STR ||
-	    part->items[1].tag != WR_V_STR || part->items[2].tag != WR_V_I64 ||
-	    part->items[0].str.len > WR_BUCKET_MAX || part->items[1].str.len >= sizeof disk.name)
-		return wr_error_set(WR_EUSER, "what it says of part files is malformed");
-	disk.bucket = (char *)(uintptr_t)part->items[0].str.p;
-	memcpy(disk.name, part->items[1].str.p, part->items[1].str.len);
-	disk.length = (uint64_t)part->items[2].i64;
-	return wr_disk_recover(wr_value_str(saved, "path", p->disk.path),
-			       wr_value_str(saved, "staging", p->disk.staging), &disk, another);
+	return wr_disk_recover(saved->path ? saved->path : p->disk.path,
+			       saved->staging ? saved->staging : p->disk.staging, &part, another);
 }
 
 int wr_parts_recover(struct wr_parts *p, const struct wr_saved_state *saved)
@@ -395,14 +387,14 @@ int wr_parts_recover(struct wr_parts *p, const struct wr_saved_state *saved)
 	int rc = wr_disk_read_marks(&p->disk, p->env, m ? m->checkpoint : 0);
 
 	for (uint32_t i = 0; saved && i < saved->count && rc == WR_OK; i++) {
-		uint32_t count = 0;
-		const struct wr_value *list = wr_value_list(saved->parts[i].value, "parts", &count);
+		struct wr_disk_saved part;
 
 		if (!wr_saved_mine(saved, i, p->env->subtask, p->env->parallelism))
 			continue;
-		any |= count > 0;
-		for (uint32_t k = 0; k < count && rc == WR_OK; k++)
-			rc = recover_part(p, saved->parts[i].value, &list[k], another);
+		rc = wr_disk_saved_read(saved->parts[i].value, &part);
+		any |= rc == WR_OK && part.count > 0;
+		for (uint32_t k = 0; rc == WR_OK && k < part.count; k++)
+			rc = recover_part(p, &part, k, another);
 	}
 	if (rc == WR_OK && any && p->env->folder_id && !another)
 		rc = wr_disk_mark(&p->disk, p->env, m->checkpoint);
