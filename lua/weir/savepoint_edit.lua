@@ -360,6 +360,7 @@ end
 
 ---------------------------------------------------------------- records of a file
 
+-- The fields of a line of CSV; none of them goes on in the next line.
 local function csv_fields(line)
   local out, at = {}, 1
   while at <= #line + 1 do
@@ -369,6 +370,8 @@ local function csv_fields(line)
         local doubled = line:sub(stop + 1, stop + 1) == '"'
         if doubled then stop = stop + 1 end
       until not doubled
+      if stop > #line then error("a quoted field is not closed in its line", 0) end
+      if not line:match("^,", stop + 1) and stop < #line then error("text follows a closing quote", 0) end
       out[#out + 1] = line:sub(at + 1, stop - 1):gsub('""', '"')
       at = stop + 2
     else
@@ -388,6 +391,7 @@ local function csv_records(file)
       names = fields
       return nil
     end
+    if #fields ~= #names then error(("%d fields, where there are %d columns"):format(#fields, #names), 0) end
     local record = {}
     for i, name in ipairs(names) do record[name] = fields[i] end
     return record
@@ -404,6 +408,7 @@ local function each_record(load, fn)
   for line in file:lines() do
     number = number + 1
     line = line:gsub("\r$", "")
+    if number == 1 then line = line:gsub("^\239\187\191", "") end -- a byte order mark
     if line ~= "" then
       local ok, err = pcall(function()
         local record = record_of(line)

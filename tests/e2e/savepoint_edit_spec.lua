@@ -123,7 +123,7 @@ describe("weir savepoint edit", function()
 
   it("loads a state from a file of lines of JSON or CSV", function()
     begin(2)
-    write("sums.csv", 'user,sum,comment\nann,500,"a, b ""c"""\ndora,600,\nnobody,,\n')
+    write("sums.csv", '\239\187\191user,sum,comment\nann,500,"a, b ""c"""\ndora,600,\nnobody,,\n')
     write("pages.ndjson", '{"user":"bob","page":"odd","n":41}\n{"user":"bob","page":"even","n":42}\n')
     local out = go_on([[
       return function(sp)
@@ -241,6 +241,16 @@ describe("weir savepoint edit", function()
     refused('fix.lua:1: there is an operator "in', 'return function(sp) sp:operator "visits":rename(sp:operators()[1].uid) end')
     refused('fix.lua:1: state "sum" has values: clear it first',
       'return function(sp) sp:operator "visits":load("sum", "x.csv", print) end')
+    for wrong, why in pairs {
+      ['ann,"1'] = "a quoted field is not closed in its line", ['"ann"x,1'] = "text follows a closing quote",
+      ["ann"] = "1 fields, where there are 2 columns", ["ann,1,2"] = "3 fields, where there are 2 columns",
+    } do
+      write("bad.csv", "user,sum\nbob,1\n" .. wrong .. "\n")
+      refused("bad.csv:3: " .. why, [[return function(sp)
+        sp:operator "visits":clear "sum"
+        sp:operator "visits":load("sum", "bad.csv", function(r) return r.user, r.sum end)
+      end]])
+    end
     refused("fix.lua:1: no.csv: No such file or directory",
       'return function(sp) sp:operator "visits":clear "sum" sp:operator "visits":load("sum", "no.csv", print) end')
     write("bad.ndjson", '{"user":"a"}\n{"user":\n')
