@@ -127,6 +127,29 @@ end
 
 local words = { ["true"] = true, ["false"] = false }
 
+local function is_above(digits, limit)
+  if #digits ~= #limit then return #digits > #limit end
+  return digits > limit
+end
+
+-- An integer that no number holds exactly, as int64_t or uint64_t; nil: neither does.
+local function integer_of(text)
+  local digits, negative = text:match "%d+$", text:byte() == 45
+  if is_above(digits, negative and "9223372036854775808" or "18446744073709551615") then return nil end
+  local suffix = not negative and is_above(digits, "9223372036854775807") and "ULL" or "LL"
+  return loadstring("return " .. text .. suffix)()
+end
+
+-- As weir.json() reads it; nil: it is none.
+local function number_of(text)
+  local n = tonumber(text)
+  if text:match "^-?0%d" or text:match "%.%f[^%d.]" then return nil end
+  if n and math.abs(n) >= 2 ^ 53 and text:match "^-?%d+$" and not text:match "^-?9007199254740992$" then
+    return integer_of(text)
+  end
+  return n
+end
+
 function read_value(text, at)
   at = text:match("^%s*()", at)
   local c = text:sub(at, at)
@@ -137,7 +160,7 @@ function read_value(text, at)
   if word == "null" then return require "weir.null", behind end
   if words[word] ~= nil then return words[word], behind end
   local number, stop = text:match("^(-?%d+%.?%d*[eE]?[+-]?%d*)()", at)
-  return tonumber(number or "") or refuse(text, at), stop
+  return number and number_of(number) or refuse(text, at), stop
 end
 
 --- The value of a JSON text; errors say where it is none.
