@@ -158,6 +158,7 @@ static struct wr_checkpoint_options checkpoint_options(const struct wr_config *c
 {
 	int64_t unaligned_after_us = wr_config_int(c, "unaligned-after");
 	bool waits = !wr_config_is_set(c, "unaligned-after");
+	const char *incremental = wr_config_str(c, "checkpoint-incremental");
 
 	return (struct wr_checkpoint_options){
 	    .script = script,
@@ -172,7 +173,8 @@ static struct wr_checkpoint_options checkpoint_options(const struct wr_config *c
 	    .folder = wr_config_str(c, "dir"),
 	    .at_least_once = !strcmp(wr_config_str(c, "checkpoint-mode"), "at_least_once"),
 	    .skip_committed = wr_config_bool(c, "skip-committed"),
-	    .whole = !strcmp(wr_config_str(c, "checkpoint-incremental"), "off"),
+	    .incremental = strcmp(incremental, "off") != 0,
+	    .chain_bytes_min = strcmp(incremental, "always") ? WR_CHAIN_BYTES_MIN : 0,
 	};
 }
 

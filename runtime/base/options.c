@@ -119,11 +119,11 @@ const struct wr_option wr_options[] = {
     {.name = "checkpoint-incremental",
      .kind = WR_OPT_CHOICE,
      .fallback = "on",
-     .choices = "on|off",
-     .value_name = "on|off",
+     .choices = "on|off|always",
+     .value_name = "WHETHER",
      .verbs = "run,doctor",
-     .help =
-	 "Whether a checkpoint of large state has only what has changed since the last; off: each is whole."},
+     .help = "Whether a checkpoint has only what has changed since the last: on, where state is large; "
+	     "always; or off, each is whole."},
     {.name = "resume",
      .kind = WR_OPT_STRING,
      .fallback = "auto",

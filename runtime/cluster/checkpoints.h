@@ -11,6 +11,9 @@
 #include "checkpoint/manifest.h"
 #include "cluster/job.h"
 
+/* A blob with less is written in so short a time that more files are not worth it. */
+enum { WR_CHAIN_BYTES_MIN = 256 << 10 };
+
 struct wr_checkpoint_options {
 	struct wr_blobs
 	    *blobs;	  /* borrowed; NULL: barriers pass when they are asked for, and nothing is written */
@@ -20,7 +23,8 @@ struct wr_checkpoint_options {
 	uint32_t tolerable;	    /* failed ones in a row */
 	uint32_t retain;	    /* > 0: complete ones that are kept */
 	bool at_least_once;
-	bool whole;			    /* what has not changed since the last is written again */
+	bool incremental; /* has only what has changed since the last, where that says it in so many bytes: */
+	uint64_t chain_bytes_min;
 	const char *script;		    /* hash of the bundle */
 	const struct wr_manifest *restored; /* where the job begins, NULL = anew; borrowed */
 	const char *origin;  /* the savepoint with which a lineage begins, NULL: that of `restored` goes on */

@@ -464,7 +464,8 @@ static int job_init(struct wr_job *j)
 						 .newest = j->o.checkpoints->newest,
 						 .restore = j->o.restore,
 						 .skip_committed = j->o.checkpoints->skip_committed,
-						 .holds = j->o.checkpoints->whole ? NULL : &j->holds};
+						 .holds = j->o.checkpoints->incremental ? &j->holds : NULL,
+						 .chain_bytes_min = j->o.checkpoints->chain_bytes_min};
 	j->loop = wr_loop_new(j->o.clock);
 	j->io = wr_iopool_new(IO_THREADS_MAX);
 	j->sched = wr_sched_new(&so);

@@ -7,8 +7,7 @@
 #include "savepoint/saved.h"
 
 enum {
-	WHOLE_BYTES_MIN = 256 << 10, /* so small a blob is not worth a chain */
-	CHAIN_MAX = 64,		     /* blobs */
+	CHAIN_MAX = 64,	    /* blobs */
 	REMEMBERED_MAX = 4, /* snapshots behind the one that is gone on from: the last may hold soon */
 };
 _Static_assert((int)CHAIN_MAX <= (int)WR_SAVED_BLOBS_MAX, "those who restore read so many");
@@ -24,18 +23,19 @@ struct written { /* a snapshot */
 };
 struct wr_since {
 	const _Atomic uint64_t *holds;
+	uint64_t bytes_min;
 	struct written *newest;
 	const struct written *base; /* of the plan under way, NULL: it is whole */
 };
 
-static struct wr_mem mem = WR_MEM_INIT("task.since");
+static struct wr_mem mem = WR_MEM_INIT("savepoint.since");
 
-struct wr_since *wr_since_new(const _Atomic uint64_t *holds)
+struct wr_since *wr_since_new(const _Atomic uint64_t *holds, uint64_t bytes_min)
 {
 	struct wr_since *s = wr_zalloc(&mem, sizeof *s);
 
 	if (s)
-		s->holds = holds;
+		*s = (struct wr_since){.holds = holds, .bytes_min = bytes_min};
 	return s;
 }
 
@@ -108,7 +108,7 @@ int wr_since_plan(struct wr_since *s, struct wr_since_plan *plan)
 
 	s->base = NULL;
 	plan->bases = NULL;
-	if (!base || base->whole_bytes < WHOLE_BYTES_MIN || base->blobs == CHAIN_MAX ||
+	if (!base || base->whole_bytes < s->bytes_min || base->blobs == CHAIN_MAX ||
 	    base->store_count != plan->store_count)
 		return WR_OK;
 	rc = find_changes(base, plan, &changed, &of);

@@ -29,8 +29,9 @@ struct wr_since_plan {
 	uint32_t store_count;
 };
 
-/* `holds`: number of the newest checkpoint that holds; borrowed. NULL with the error set. */
-struct wr_since *wr_since_new(const _Atomic uint64_t *holds);
+/* `holds`: number of the newest checkpoint that holds; borrowed. A chain begins at blobs of `bytes_min` bytes
+ * and more. NULL with the error set. */
+struct wr_since *wr_since_new(const _Atomic uint64_t *holds, uint64_t bytes_min);
 void wr_since_free(struct wr_since *s);
 /* Decides how a snapshot of plan->stores is written: fills the rest of the plan, whose `bases` is borrowed
  * until wr_since_written. WR_OK or WR_EFATAL. */

@@ -61,13 +61,14 @@ static struct wr_mem mem = WR_MEM_INIT("task.snapshots");
 struct wr_snapshots *wr_snapshots_new(struct wr_task *t, struct wr_blobs *blobs)
 {
 	struct wr_snapshots *s = wr_zalloc(&mem, sizeof *s);
-	const _Atomic uint64_t *holds = t->env.durable ? t->env.durable->holds : NULL;
+	const struct wr_durable *d = t->env.durable;
+	bool incremental = d && d->holds;
 
 	if (!s)
 		return NULL;
-	s->since = holds ? wr_since_new(holds) : NULL;
+	s->since = incremental ? wr_since_new(d->holds, d->chain_bytes_min) : NULL;
 	s->queue = wr_ioqueue_new(t->env.io);
-	if (!s->queue || (holds && !s->since)) {
+	if (!s->queue || (incremental && !s->since)) {
 		if (s->queue)
 			wr_ioqueue_free(s->queue);
 		wr_since_free(s->since);

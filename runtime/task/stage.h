@@ -178,6 +178,7 @@ struct wr_durable {
 	/* The newest checkpoint that holds and was taken by this job; it stays until a newer one does. NULL:
 	 * what is written does not go on from it. */
 	const _Atomic uint64_t *holds;
+	uint64_t chain_bytes_min; /* as in struct wr_checkpoint_options */
 };
 
 /* What a stage knows of the world; filled by the task before open. */

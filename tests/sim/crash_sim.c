@@ -241,7 +241,8 @@ static struct pace pace_draw(bool faults)
 					     .every_us = 500 + below(8000),
 					     .timeout_us = faults ? timeouts[below(3)] : 60000000,
 					     .tolerable = below(4),
-					     .retain = 1 + below(3)}};
+					     .retain = 1 + below(3),
+					     .incremental = sim.seed % 2}};
 }
 
 static struct wr_attempts *make_attempts(const struct wr_plan *plan, const struct pace *pace,

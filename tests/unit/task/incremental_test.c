@@ -130,7 +130,7 @@ static struct rig *rig_new(struct wr_blobs *blobs, uint32_t subtask, uint32_t pa
 	wr_key_group_range(MAX_P, parallelism, subtask, &first, &last);
 	wr_arena_init(&r->task.arena, &mem);
 	r->io = wr_iopool_new(1);
-	r->durable = (struct wr_durable){.blobs = blobs, .holds = holds};
+	r->durable = (struct wr_durable){.blobs = blobs, .holds = holds, .chain_bytes_min = 100000};
 	r->task.env = (struct wr_stage_env){.job = "job",
 					    .task = "task",
 					    .subtask = subtask,
