@@ -37,10 +37,10 @@ LDFLAGS  := $(OPT) -rdynamic
 LDLIBS   := $(LUAJIT_A) $(PC_LIBS) -lm -ldl -lpthread
 
 C_SRC   := $(filter-out runtime/main.c runtime/vendor/%,$(wildcard runtime/*/*.c))
-CC_SRC  := $(wildcard runtime/*/*.cc)
+CC_SRC  := $(filter-out runtime/vendor/%,$(wildcard runtime/*/*.cc))
 OBJ     := $(C_SRC:%.c=$B/obj/%.o) $(CC_SRC:%.cc=$B/obj/%.o) $B/obj/embed.o
 LUA_SRC := $(sort $(shell find lua stdlib -name '*.lua' 2>/dev/null))
-MODULES := $(patsubst runtime/vendor/%.c,$B/weir-%.so,$(wildcard runtime/vendor/*.c))
+MODULES := $(patsubst runtime/vendor/%,$B/weir-%.so,$(basename $(wildcard runtime/vendor/*.c runtime/vendor/*.cc)))
 UNIT    := $(patsubst tests/%.c,$B/%,$(wildcard tests/unit/*/*_test.c))
 SIM     := $(patsubst tests/%.c,$B/%,$(wildcard tests/sim/*_sim.c))
 FUZZ    := $(patsubst tests/%.c,$B/%,$(wildcard tests/fuzz/*_fuzz.c))
@@ -163,10 +163,12 @@ $B/weir: $B/obj/runtime/main.o $(OBJ) $(LUAJIT_A) $B/stamp/link
 
 # Parts that are loaded when they are needed (module/module.h): they use the program's functions, and bring the
 # libraries that they are named after here.
-LIBS.http = $(shell pkg-config --libs libcurl 2>/dev/null)
+LIBS.http    = $(shell pkg-config --libs libcurl 2>/dev/null)
+LIBS.rocksdb = -lrocksdb
 $B/obj/runtime/vendor/%.o: CFLAGS += -fPIC
+$B/obj/runtime/vendor/%.o: CXXFLAGS += -fPIC
 $B/weir-%.so: $B/obj/runtime/vendor/%.o $B/stamp/link
-	$(CC) $(OPT) -shared -o $@ $< $(LIBS.$*)
+	$(CXX) $(OPT) -shared -o $@ $< $(LIBS.$*)
 
 # Test programs are linked with everything but main, so that FFI finds every exported symbol.
 define test_program
@@ -176,6 +178,9 @@ $B/$(1)/%: $B/obj/tests/$(1)/%.o $(OBJ) $(LUAJIT_A) $B/stamp/link
 endef
 $B/obj/tests/%.o: CFLAGS += -Itests
 $(eval $(call test_program,unit,,-lcmocka))
+# State is tested over both backends.
+$B/unit/state/store_test $B/unit/state/frozen_test: $B/obj/runtime/vendor/rocksdb.o
+$B/unit/state/store_test $B/unit/state/frozen_test: LDLIBS += $(LIBS.rocksdb)
 # Sources, sinks, formats and watermarks are tested alone: what a task gives its stages comes from the test, which is linked first.
 $B/unit/commit/% $B/unit/connect/% $B/unit/time/% $B/unit/nexmark/% $B/unit/format/% $B/fuzz/csv_fuzz $B/fuzz/json_fuzz: LDFLAGS += -Wl,-z,muldefs
 $(eval $(call test_program,sim,,))

@@ -208,6 +208,8 @@ static struct wr_job_options job_options(const struct wr_config *c, const struct
 	    .timeout_us = wr_config_int(c, "buffer-timeout"),
 	    .buffer_bytes_max = wr_config_int(c, "buffer-pool"),
 	    .marker_every_us = wr_config_int(c, "latency-interval"),
+	    .state_memory = wr_job_state_memory(c),
+	    .state_folder = wr_config_str(c, "dir"),
 	    .spin = wr_config_bool(c, "spin"),
 	    .pinned = wr_config_bool(c, "pin"),
 	    .clock = wr_clock_system(),

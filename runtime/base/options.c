@@ -202,6 +202,23 @@ const struct wr_option wr_options[] = {
      .help = "Memory for what changes while checkpoints are written or state is read; beyond it readers are "
 	     "cancelled, and then subtasks wait until their part of the checkpoint is written; unset: a "
 	     "quarter of the machine's memory."},
+    {.name = "state-backend",
+     .kind = WR_OPT_CHOICE,
+     .fallback = "memory",
+     .choices = "memory|rocksdb",
+     .value_name = "BACKEND",
+     .verbs = "run,doctor,test",
+     .help =
+	 "Where keyed state is: all of it in memory, or as much as --state-memory allows, and the rest on "
+	 "a disk."},
+    {.name = "state-memory",
+     .kind = WR_OPT_BYTES,
+     .fallback = "1GiB",
+     .min = 1,
+     .max = INT64_MAX,
+     .value_name = "BYTES",
+     .verbs = "run,doctor,test",
+     .help = "Limit of the memory of all keyed state with --state-backend=rocksdb."},
     {.name = "lua-memory",
      .kind = WR_OPT_BYTES,
      .fallback = "1GiB",

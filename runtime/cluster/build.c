@@ -12,7 +12,10 @@
 
 #include <string.h>
 #include "base/assert.h"
+#include "base/config.h"
 #include "base/error.h"
+#include "state/backend.h"
+#include "tiered/spill.h"
 #include "task/metrics.h"
 
 enum {
@@ -335,6 +338,31 @@ static struct wr_mem *state_part(struct wr_job *j)
 	return j->state_parts = part;
 }
 
+int64_t wr_job_state_memory(const struct wr_config *c)
+{
+	return strcmp(wr_config_str(c, "state-backend"), "rocksdb") ? 0 : wr_config_int(c, "state-memory");
+}
+
+static bool has_store(const struct wr_plan_stage *ps)
+{
+	return ps->state_count || ps->key;
+}
+
+/* What the stores share that may not keep everything in memory. */
+static int make_spill(struct wr_job *j)
+{
+	const struct wr_plan *p = j->o.plan;
+	struct wr_spill_options o = {.folder = j->o.state_folder, .bytes = j->o.state_memory};
+
+	for (uint32_t v = 0; v < p->vertex_count; v++)
+		for (uint32_t i = 0; i < p->vertices[v].stage_count; i++)
+			o.stores += has_store(&p->vertices[v].stages[i]) ? p->vertices[v].parallelism : 0;
+	if (!o.bytes || !o.stores)
+		return WR_OK;
+	j->spill = wr_spill_new(&o);
+	return j->spill ? WR_OK : wr_error_code();
+}
+
 static int make_store(struct making *m, const struct wr_plan_stage *ps, struct wr_stage_def *d)
 {
 	const struct wr_plan_vertex *v = &m->job->o.plan->vertices[m->vertex];
@@ -343,11 +371,15 @@ static int make_store(struct making *m, const struct wr_plan_stage *ps, struct w
 				     .state_count = ps->state_count,
 				     .max_parallelism = v->max_parallelism};
 
-	if (!ps->state_count && !ps->key)
+	if (!has_store(ps))
 		return WR_OK;
 	o.mem = state_part(m->job);
 	if (!o.mem)
 		return WR_EFATAL;
+	if (m->job->spill) {
+		o.backend = &wr_backend_rocksdb;
+		o.spill = m->job->spill;
+	}
 	wr_key_group_range(v->max_parallelism, v->parallelism, m->subtask, &o.group_first, &o.group_last);
 	d->store = wr_store_new(&o);
 	d->keyer = ps->key ? wr_keyer_new(ps->key, ps->key_count) : NULL;
@@ -584,6 +616,8 @@ int wr_job_build(struct wr_job *j)
 		rc = make_channels(j, i);
 	if (rc == WR_OK)
 		rc = find_ended(j);
+	if (rc == WR_OK)
+		rc = make_spill(j);
 	for (uint32_t v = 0; v < p->vertex_count && rc == WR_OK; v++)
 		for (uint32_t i = 0; i < p->vertices[v].parallelism && rc == WR_OK; i++) {
 			rc = make_task(j, v, i);

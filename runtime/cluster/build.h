@@ -26,6 +26,7 @@ struct wr_job {
 	struct wr_pools *pools[32]; /* by power of two of the buffer's size */
 	int64_t buffer_bytes;
 	struct wr_mem *state_parts; /* the accounts of the stores */
+	struct wr_spill *spill;	    /* where state goes that memory does not hold, or NULL */
 	struct wr_metrics *metrics;
 	struct wr_metric_set **sets; /* by task, in order */
 	uint32_t set_count;

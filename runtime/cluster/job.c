@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
+#include "tiered/spill.h"
 
 enum { IO_THREADS_MAX = 4, JOB_NS_PER_MS = 1000000 };
 
@@ -550,6 +551,7 @@ void wr_job_free(struct wr_job *j)
 	wr_loop_free(j->loop);
 	pthread_mutex_destroy(&j->mutex);
 	wr_free(&mem, j->error);
+	wr_spill_free(j->spill);
 	for (struct wr_mem *part = j->state_parts; part; part = part->next)
 		wr_mem_part_end(part);
 	wr_arena_deinit(&j->arena);

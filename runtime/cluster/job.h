@@ -17,6 +17,7 @@
 struct wr_swap;
 struct wr_job;
 struct wr_checkpoint_options; /* cluster/checkpoints.h */
+struct wr_config;
 
 /* What became of a checkpoint. */
 struct wr_checkpoint_outcome {
@@ -54,6 +55,8 @@ struct wr_job_options {
 	int64_t timeout_us;	  /* of edges that do not say their own */
 	int64_t buffer_bytes_max; /* bound of all buffers, 0 = what the sum says */
 	int64_t marker_every_us;  /* sources emit latency markers this often, 0 = never */
+	int64_t state_memory;	  /* bound of keyed state, whose rest is on a disk; 0 = all is in memory */
+	const char *state_folder; /* in which that disk's folder is made; NULL: where temporary files are */
 	struct wr_clock *clock;
 	/* Called by wr_job_run every tick_ms, and once at the end; may be NULL. */
 	void (*tick)(void *arg, bool last);
@@ -68,6 +71,9 @@ struct wr_job_options {
 	const struct wr_checkpoint_options *checkpoints; /* NULL = none; borrowed */
 	const struct wr_restore *restore;		 /* where the job begins, NULL = anew; borrowed */
 };
+
+/* What the options say of state_memory. */
+int64_t wr_job_state_memory(const struct wr_config *c);
 
 struct wr_job;
 /* NULL with the error set. */

@@ -30,7 +30,8 @@ static int configure(const struct wr_harness_script *script, struct wr_config *c
 	return rc;
 }
 
-int wr_harness_draw(const struct wr_harness_script *script, struct wr_bytes *plan, struct wr_bundle **bundle)
+int wr_harness_draw(const struct wr_harness_script *script, struct wr_bytes *plan, struct wr_bundle **bundle,
+		    int64_t *state_memory)
 {
 	struct wr_config *c = wr_config_new();
 	struct wr_draw_options o = {.path = script->path,
@@ -43,6 +44,8 @@ int wr_harness_draw(const struct wr_harness_script *script, struct wr_bytes *pla
 
 	if (rc == WR_OK)
 		rc = wr_script_draw(&o, plan, bundle);
+	if (rc == WR_OK)
+		*state_memory = wr_job_state_memory(c);
 	wr_config_free(c);
 	return rc;
 }
@@ -56,7 +59,7 @@ struct wr_harness *wr_harness_new(const struct wr_harness_script *script)
 	wr_arena_init(&h->looked, &mem);
 	wr_arena_init(&h->saved_arena, &mem);
 	wr_job_kinds(h->kinds);
-	if (wr_harness_draw(script, &h->drawn, &h->bundle) == WR_OK)
+	if (wr_harness_draw(script, &h->drawn, &h->bundle, &h->state_memory) == WR_OK)
 		return h;
 	wr_harness_free(h);
 	return NULL;
@@ -107,6 +110,7 @@ int wr_harness_make_job(struct wr_harness *h, bool anew)
 				   .restore = anew ? NULL : &h->restore,
 				   .workers = 1,
 				   .buffer_size = BUFFER_SIZE,
+				   .state_memory = h->state_memory,
 				   .clock = &h->clock};
 
 	memset(h->done, 0, h->task_count * sizeof *h->done);

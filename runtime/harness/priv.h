@@ -10,6 +10,7 @@
 
 struct wr_harness {
 	struct wr_bytes drawn; /* the plan as it was drawn */
+	int64_t state_memory;  /* as in wr_job_options */
 	struct wr_bundle *bundle,
 	    *next;	      /* next: while it comes in, or of the functions before that it went back from */
 	struct wr_plan *plan; /* as it runs */
@@ -33,8 +34,9 @@ struct wr_harness {
 
 /* h->job with the tasks of h->plan, which begin anew, or at h->restore. */
 int wr_harness_make_job(struct wr_harness *h, bool anew);
-/* The plan and the bundle of a script; the former is appended to `plan`. */
-int wr_harness_draw(const struct wr_harness_script *script, struct wr_bytes *plan, struct wr_bundle **bundle);
+/* The plan and the bundle of a script, the former appended to `plan`, and what its options say of state. */
+int wr_harness_draw(const struct wr_harness_script *script, struct wr_bytes *plan, struct wr_bundle **bundle,
+		    int64_t *state_memory);
 /* Steps all tasks until nothing is left to do at this time. */
 int wr_harness_drain(struct wr_harness *h);
 /* This thread's error is the answer to everything from now on. */

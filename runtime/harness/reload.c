@@ -86,7 +86,7 @@ int wr_harness_reload(struct wr_harness *h, const struct wr_harness_script *scri
 	wr_bundle_free(h->next);
 	h->next = NULL;
 	if (rc == WR_OK)
-		rc = wr_harness_draw(script, &bytes, &h->next);
+		rc = wr_harness_draw(script, &bytes, &h->next, &h->state_memory);
 	if (rc == WR_OK) {
 		plan = wr_plan_decode(bytes.data, bytes.len);
 		rc = plan ? check(h, plan) : wr_error_code();

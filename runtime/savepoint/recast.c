@@ -163,7 +163,6 @@ int wr_recast_value(struct wr_recast *r, const struct wr_look_item *item, uint32
 int wr_recast_fresh(struct wr_recast *r, const struct wr_look_item *item, uint32_t shape, const uint8_t *body,
 		    uint32_t len)
 {
-	wr_saved_forget(r->values, item->group);
 	return put(r, item, item->state, tagged(shape, item->version), body, len);
 }
 

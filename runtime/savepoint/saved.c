@@ -28,8 +28,9 @@ static struct wr_mem mem = WR_MEM_INIT("savepoint.saved");
 
 struct group {
 	struct wr_bytes bytes;
-	const uint8_t *key, *ns; /* of the last item, to say them once */
-	uint32_t id;
+	/* of the last item, to say them once: where they end in `bytes`; 0 = none was said yet */
+	size_t key_end, ns_end;
+	uint32_t key_len, ns_len, id;
 };
 
 struct wr_saved_writer {
@@ -67,7 +68,7 @@ static int flush_group(struct wr_saved_writer *g, uint32_t group)
 		rc = wr_block_put(g->w,
 				  &(struct wr_block){g->kind, g->stage, group, b->data, (uint32_t)b->len});
 	b->len = 0;
-	g->groups[group - g->first].key = NULL;
+	g->groups[group - g->first].key_end = 0;
 	g->groups[group - g->first].id = 0;
 	return rc;
 }
@@ -113,22 +114,35 @@ static inline uint8_t *put_text(uint8_t *p, const uint8_t *text, uint32_t len)
 	return p + len;
 }
 
+static bool is_said(const struct group *to, const struct whose *e)
+{
+	const uint8_t *said = to->bytes.data;
+
+	return to->key_end && !to->bytes.failed && to->key_len == e->key_len && to->ns_len == e->ns_len &&
+	       !memcmp(said + to->key_end - e->key_len, e->key, e->key_len) &&
+	       !memcmp(said + to->ns_end - e->ns_len, e->ns, e->ns_len);
+}
+
 /* Flags, and of the entry what is not as in the item before. */
 static inline uint8_t *put_entry(struct group *to, uint8_t *p, uint8_t flags, uint8_t key_bit, uint8_t id_bit,
 				 struct whose e)
 {
-	bool same = to->key == e.key && to->ns == e.ns;
+	bool same = is_said(to, &e);
 	int64_t step = (int64_t)e.id - to->id;
 
 	*p++ = flags | (same ? 0 : key_bit) | (step ? id_bit : 0);
 	if (step)
 		p = put_varint(p, (uint64_t)step << 1 ^ (uint64_t)(step >> 63));
-	to->key = e.key;
-	to->ns = e.ns;
 	to->id = e.id;
 	if (same)
 		return p;
-	return put_text(put_text(p, e.key, e.key_len), e.ns, e.ns_len);
+	to->key_len = e.key_len;
+	to->ns_len = e.ns_len;
+	p = put_text(p, e.key, e.key_len);
+	to->key_end = (size_t)(p - to->bytes.data);
+	p = put_text(p, e.ns, e.ns_len);
+	to->ns_end = (size_t)(p - to->bytes.data);
+	return p;
 }
 
 static int put_done(struct wr_saved_writer *g, uint32_t group, const uint8_t *end)
@@ -189,11 +203,6 @@ static int flush_all(struct wr_saved_writer *g)
 	for (uint32_t i = 0; i < g->group_count && rc == WR_OK; i++)
 		rc = flush_group(g, g->first + i);
 	return rc;
-}
-
-void wr_saved_forget(struct wr_saved_writer *g, uint32_t group)
-{
-	g->groups[group - g->first].key = NULL;
 }
 
 int wr_saved_end_values(struct wr_saved_writer *g)

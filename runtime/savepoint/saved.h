@@ -24,12 +24,9 @@ struct wr_saved_writer;
 struct wr_saved_writer *wr_saved_writer_new(struct wr_block_writer *w, uint32_t stage, uint32_t first,
 					    uint32_t last);
 void wr_saved_writer_free(struct wr_saved_writer *s);
-/* An item is borrowed. One whose key and namespace lie where those of the last item of its group did is taken
- * for one of the same key; those of different keys lie elsewhere, until wr_saved_forget. Elements of a list
- * in their order. */
+/* An item is borrowed. Elements of a list in their order. */
 int wr_saved_put_item(const struct wr_state_item *item, void *writer);
 int wr_saved_put_timer(const struct wr_timer_item *item, void *writer);
-void wr_saved_forget(struct wr_saved_writer *s, uint32_t group);
 /* Behind the last value, and behind the last timer. */
 int wr_saved_end_values(struct wr_saved_writer *s);
 int wr_saved_end_timers(struct wr_saved_writer *s);

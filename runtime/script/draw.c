@@ -291,7 +291,7 @@ static void put_test_options(const struct wr_config *c, struct wr_bytes *out)
 {
 	const char *filter = wr_config_str(c, "filter"), *path = wr_config_str(c, "lua-path");
 
-	wr_value_put_record(out, 5u + (filter != NULL) + (path != NULL));
+	wr_value_put_record(out, 7u + (filter != NULL) + (path != NULL));
 	wr_value_put_name(out, "color");
 	wr_value_put_bool(out, !wr_config_bool(c, "no-color"));
 	if (filter) {
@@ -308,6 +308,10 @@ static void put_test_options(const struct wr_config *c, struct wr_bytes *out)
 	}
 	wr_value_put_name(out, "seed");
 	wr_value_put_num(out, (double)wr_config_int(c, "seed"));
+	wr_value_put_name(out, "state_backend");
+	wr_value_put_str(out, wr_config_str(c, "state-backend"));
+	wr_value_put_name(out, "state_memory");
+	wr_value_put_num(out, (double)wr_config_int(c, "state-memory"));
 	wr_value_put_name(out, "unsafe");
 	wr_value_put_bool(out, wr_config_bool(c, "unsafe"));
 }

@@ -8,7 +8,8 @@
  * never block; a backend that waits for a disk answers from what `prefetch` brought, and waits only where
  * that did not suffice.
  *
- *   memory   chunks of entries, copied on write   (memory.h)
+ *   memory    chunks of entries, copied on write                      (memory.h)
+ *   rocksdb   the same within a bound; what does not fit is on the disk   (tiered/tiered.h)
  */
 #pragma once
 #include "state/store.h"
@@ -96,4 +97,4 @@ struct wr_frozen {
 	const struct wr_backend *backend;
 };
 
-extern const struct wr_backend wr_backend_memory;
+extern const struct wr_backend wr_backend_memory, wr_backend_rocksdb;

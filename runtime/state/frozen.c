@@ -19,17 +19,6 @@
 
 enum { AHEAD = 2048 }; /* bytes */
 
-struct memory_frozen {
-	struct wr_frozen base;
-	_Atomic uint32_t refs;	/* readers */
-	_Atomic int64_t copied; /* bytes */
-	bool reader;
-	_Atomic bool cancelled;
-	_Atomic(struct chunk *) *chunks;
-	uint32_t entry_size, state_count, max_parallelism, used, epoch;
-	bool timers; /* there may be some */
-};
-
 static struct memory_frozen *memory_frozen_of(const struct wr_frozen *frozen)
 {
 	return (struct memory_frozen *)frozen;
@@ -161,7 +150,7 @@ static void cancel_reader(struct memory *s)
 		atomic_store_explicit(&youngest->cancelled, true, memory_order_relaxed);
 }
 
-static int check_cancelled(const struct memory_frozen *f)
+int wr_memory_frozen_check(const struct memory_frozen *f)
 {
 	if (WR_LIKELY(!atomic_load_explicit(&f->cancelled, memory_order_relaxed)))
 		return WR_OK;
@@ -210,20 +199,6 @@ int64_t wr_memory_frozen_copied(const struct wr_frozen *frozen)
 	const struct memory_frozen *f = memory_frozen_of(frozen);
 
 	return atomic_load_explicit(&f->copied, memory_order_relaxed);
-}
-
-static struct chunk *frozen_chunk(const struct memory_frozen *f, uint32_t number)
-{
-	struct chunk *c = atomic_load_explicit(&f->chunks[number], memory_order_acquire);
-
-	while (c->epoch > f->epoch)
-		c = c->older;
-	return c;
-}
-
-static const struct entry *frozen_entry(const struct memory_frozen *f, uint32_t id)
-{
-	return entry_in(frozen_chunk(f, id / CHUNK_ENTRIES), id, f->entry_size);
 }
 
 /* All entries in order; those that come soon are fetched meanwhile. */
@@ -338,7 +313,7 @@ int wr_memory_frozen_each(struct wr_frozen *frozen, uint32_t group,
 	struct wr_state_item item = {0};
 	struct walk w = {.f = f};
 	const struct entry *e;
-	int rc = check_cancelled(f);
+	int rc = wr_memory_frozen_check(f);
 
 	while (rc == WR_OK && (e = walk_next(&w))) {
 		if (e->kind != ENTRY_KEY)
@@ -346,7 +321,7 @@ int wr_memory_frozen_each(struct wr_frozen *frozen, uint32_t group,
 		item_of(f, e, w.id, &item);
 		if (group == WR_ALL_GROUPS || item.group == group)
 			rc = each_state(f, e, true, &item, each, arg);
-		rc = rc == WR_OK ? check_cancelled(f) : rc;
+		rc = rc == WR_OK ? wr_memory_frozen_check(f) : rc;
 	}
 	return rc;
 }
@@ -378,13 +353,13 @@ int wr_memory_frozen_timers(struct wr_frozen *frozen, uint32_t group,
 	struct memory_frozen *f = memory_frozen_of(frozen);
 	struct walk w = {.f = f};
 	const struct entry *e;
-	int rc = check_cancelled(f);
+	int rc = wr_memory_frozen_check(f);
 
 	while (rc == WR_OK && f->timers && (e = walk_next(&w))) {
 		if (e->kind == ENTRY_KEY &&
 		    (group == WR_ALL_GROUPS || wr_key_group(e->hash, f->max_parallelism) == group))
 			rc = each_timer(f, e, w.id, each, arg);
-		rc = rc == WR_OK ? check_cancelled(f) : rc;
+		rc = rc == WR_OK ? wr_memory_frozen_check(f) : rc;
 	}
 	return rc;
 }

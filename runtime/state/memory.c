@@ -90,6 +90,17 @@ static int chunk_table_grow(struct memory *s)
 
 	if (!more)
 		return WR_EFATAL;
+	if (s->lower) {
+		struct mark *marks =
+		    wr_realloc(s->mem, s->marks, (size_t)cap * CHUNK_ENTRIES * sizeof *marks);
+
+		if (!marks) {
+			wr_free(s->mem, more);
+			s->failed = true;
+			return WR_EFATAL;
+		}
+		s->marks = marks;
+	}
 	if (s->chunk_table)
 		memcpy(more->data, s->chunk_table->data, s->chunk_count * sizeof *s->chunks);
 	wr_block_drop(s, s->chunk_table);
@@ -202,6 +213,8 @@ void wr_entry_free(struct memory *s, uint32_t id)
 
 	if (!e)
 		return; /* no memory for the copy: the entry stays, empty */
+	if (WR_UNLIKELY(s->lower && e->kind == ENTRY_KEY && s->marks[id].stored))
+		s->lower->forget(s, e);
 	wr_index_remove(&s->index, e->lookup, id);
 	if (e->kind == ENTRY_KEY)
 		s->keys--;
@@ -214,35 +227,60 @@ void wr_entry_free(struct memory *s, uint32_t id)
 		s->current = NONE;
 }
 
-uint32_t wr_entry_look(struct memory *s, bool make)
+uint32_t wr_entry_tag(uint64_t hash, const uint8_t *ns, uint32_t ns_len)
 {
-	uint64_t hash = s->hash;
-	const uint8_t *ns = s->key + s->key_len;
+	return wr_lookup_tag(ns_len ? XXH3_64bits_withSeed(ns, ns_len, hash) : hash);
+}
+
+uint32_t wr_entry_add(struct memory *s, const uint8_t *key, uint32_t key_len, const uint8_t *ns,
+		      uint32_t ns_len, uint64_t hash)
+{
+	uint32_t id = wr_entry_new(s, key, key_len, ns, ns_len);
 	struct entry *e;
 
+	if (!id)
+		return NONE;
+	e = entry_at(s, id);
+	e->hash = hash;
+	e->lookup = wr_entry_tag(hash, ns, ns_len);
+	e->kind = ENTRY_KEY;
+	if (wr_index_add(&s->index, e->lookup, id) != WR_OK) {
+		wr_entry_unmake(s, id);
+		return NONE;
+	}
+	if (s->lower)
+		s->marks[id] = (struct mark){.touched = 1};
+	s->keys++;
+	return id;
+}
+
+uint32_t wr_entry_at(struct memory *s, const uint8_t *ns, uint32_t ns_len)
+{
+	uint32_t id;
+
 	WR_ASSERT(s->has_key);
-	if (s->ns_len)
-		hash = XXH3_64bits_withSeed(ns, s->ns_len, hash);
+	id =
+	    wr_entry_find(s, wr_entry_tag(s->hash, ns, ns_len), ENTRY_KEY, 0, s->key, s->key_len, ns, ns_len);
+	if (WR_LIKELY(!s->lower))
+		return id;
+	if (!id)
+		return s->lower->fetch(s, s->key, s->key_len, ns, ns_len);
+	s->marks[id].touched = 1;
+	return id;
+}
+
+uint32_t wr_entry_look(struct memory *s, bool make)
+{
+	const uint8_t *ns = s->key + s->key_len;
+
+	WR_ASSERT(s->has_key);
 	if (!s->looked_up) {
-		s->current =
-		    wr_entry_find(s, wr_lookup_tag(hash), ENTRY_KEY, 0, s->key, s->key_len, ns, s->ns_len);
+		s->current = wr_entry_at(s, ns, s->ns_len);
 		s->looked_up = true;
 		if (s->current || !make)
 			return s->current;
 	}
-	s->current = wr_entry_new(s, s->key, s->key_len, ns, s->ns_len);
-	if (!s->current)
-		return NONE;
-	e = entry_at(s, s->current);
-	e->hash = s->hash;
-	e->lookup = wr_lookup_tag(hash);
-	e->kind = ENTRY_KEY;
-	if (wr_index_add(&s->index, e->lookup, s->current) != WR_OK) {
-		wr_entry_unmake(s, s->current);
-		s->current = NONE;
-		return NONE;
-	}
-	s->keys++;
+	s->current = wr_entry_add(s, s->key, s->key_len, ns, s->ns_len, s->hash);
 	return s->current;
 }
 
@@ -260,15 +298,10 @@ void wr_entry_release(struct memory *s, uint32_t id)
 
 /* ---- life ---- */
 
-struct wr_store *wr_memory_new(const struct wr_store_options *o)
+int wr_memory_init(struct memory *s, const struct wr_store_options *o)
 {
-	struct wr_mem *mem = o->mem ? o->mem : &mem_default;
-	struct memory *s = wr_zalloc(mem, sizeof *s);
+	struct wr_mem *mem = s->mem;
 
-	if (!s)
-		return NULL;
-	s->base.backend = &wr_backend_memory;
-	s->mem = mem;
 	s->state_count = o->state_count;
 	s->entry_size = (uint32_t)(sizeof(struct entry) + o->state_count * sizeof(struct cell) + 63) & ~63u;
 	s->max_parallelism = o->max_parallelism;
@@ -284,20 +317,36 @@ struct wr_store *wr_memory_new(const struct wr_store_options *o)
 	for (int i = 0; i < 2; i++)
 		s->timers[i] = wr_timers_new(mem);
 	if (wr_index_init(&s->index, mem) != WR_OK || !s->key_room || !s->states || !s->uid ||
-	    !s->timers[0] || !s->timers[1]) {
-		wr_memory_free(&s->base);
-		return NULL;
-	}
+	    !s->timers[0] || !s->timers[1])
+		return WR_EFATAL;
 	for (uint32_t i = 0; i < o->state_count; i++) {
 		s->states[i] = o->states[i];
 		s->states[i].name = wr_strdup(mem, o->states[i].name);
 		s->has_ttl |= o->states[i].ttl_ms != 0;
-		if (!s->states[i].name) {
-			wr_memory_free(&s->base);
-			return NULL;
-		}
+		if (!s->states[i].name)
+			return WR_EFATAL;
 	}
-	return &s->base;
+	return WR_OK;
+}
+
+struct wr_mem *wr_memory_account(const struct wr_store_options *o)
+{
+	return o->mem ? o->mem : &mem_default;
+}
+
+struct wr_store *wr_memory_new(const struct wr_store_options *o)
+{
+	struct wr_mem *mem = wr_memory_account(o);
+	struct memory *s = wr_zalloc(mem, sizeof *s);
+
+	if (!s)
+		return NULL;
+	s->base.backend = &wr_backend_memory;
+	s->mem = mem;
+	if (wr_memory_init(s, o) == WR_OK)
+		return &s->base;
+	wr_memory_free(&s->base);
+	return NULL;
 }
 
 static void cell_free(struct memory *s, struct cell *c)
@@ -323,10 +372,8 @@ static void blocks_free(struct memory *s)
 	}
 }
 
-void wr_memory_free(struct wr_store *store)
+void wr_memory_deinit(struct memory *s)
 {
-	struct memory *s = memory_of(store);
-
 	wr_memory_sweep(s, INT64_MAX);
 	WR_ASSERT(s->frozen_count == 0 && !s->retired.first && !s->retired_chunks.first);
 	blocks_free(s);
@@ -340,7 +387,15 @@ void wr_memory_free(struct wr_store *store)
 	wr_free(s->mem, s->chunk_table);
 	wr_free(s->mem, s->states);
 	wr_free(s->mem, s->key_room);
+	wr_free(s->mem, s->marks);
 	wr_free(s->mem, s->uid);
+}
+
+void wr_memory_free(struct wr_store *store)
+{
+	struct memory *s = memory_of(store);
+
+	wr_memory_deinit(s);
 	wr_free(s->mem, s);
 }
 
@@ -430,7 +485,7 @@ void wr_memory_set_short(struct wr_store *store, const struct wr_short_key *key)
 	if (WR_UNLIKELY(key->len > KEY_INLINE))
 		return;
 	s->current = find_short(s, key);
-	s->looked_up = true;
+	s->looked_up = s->current || !s->lower;
 }
 
 void wr_memory_unset_key(struct wr_store *store)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memory: the memory backend, how it lies in memory; seen by state/ only.
+/* memory: the memory backend, how it lies in memory; seen by state/ and tiered/ only.
  *
  *   index ─(tag, id)→ entry in a chunk ─→ cells, one per state: small values inside, others in blocks
  *
@@ -59,6 +59,14 @@ struct cell {
 /* ENTRY_MAP + n: an entry of the map that is state n. */
 enum { ENTRY_FREE = 0, ENTRY_KEY = 1, ENTRY_MAP = 2 };
 
+/* Of an entry of a store with a lower one (tiered/tiered.h). */
+enum { WALKS = 2 };
+struct mark {
+	uint8_t touched;    /* used lately */
+	uint8_t stored;	    /* something of it is there */
+	uint8_t met[WALKS]; /* by which walks through all keys */
+};
+
 /* What is needed to find an entry lies in its first cache line. */
 struct entry {
 	uint64_t hash; /* of the key: decides the key group */
@@ -96,6 +104,17 @@ struct chunk {
 };
 
 struct timers;
+struct memory;
+
+/* Where entries are that memory does not hold (tiered/tiered.h); the memory backend has none. */
+struct lower {
+	/* Brings the entry of this address into memory, if it is there: its id, or NONE. Nobody else's entry
+	 * moves; the current key stays what it is. */
+	uint32_t (*fetch)(struct memory *s, const uint8_t *key, uint32_t key_len, const uint8_t *ns,
+			  uint32_t ns_len);
+	/* An entry ends that is marked as stored. */
+	void (*forget)(struct memory *s, const struct entry *e);
+};
 
 struct memory {
 	struct wr_store base;
@@ -141,6 +160,9 @@ struct memory {
 	uint32_t expire_at; /* cursor of the background cleanup */
 
 	struct timers *timers[2];
+
+	const struct lower *lower; /* NULL: none */
+	struct mark *marks;	   /* with a lower one: by id */
 };
 
 static inline struct memory *memory_of(const struct wr_store *s)
@@ -232,6 +254,13 @@ static inline struct entry *wr_entry_own(struct memory *s, uint32_t id)
 
 	return WR_LIKELY(e->changed == s->epoch) ? e : wr_entry_change(s, id);
 }
+/* A fresh entry in the index, of an address that has none; NONE when memory is gone. */
+uint32_t wr_entry_add(struct memory *s, const uint8_t *key, uint32_t key_len, const uint8_t *ns,
+		      uint32_t ns_len, uint64_t hash);
+/* Tag of an address in the index; `hash` is the key's. */
+uint32_t wr_entry_tag(uint64_t hash, const uint8_t *ns, uint32_t ns_len);
+/* The entry of the current key in a namespace, NONE: absent. */
+uint32_t wr_entry_at(struct memory *s, const uint8_t *ns, uint32_t ns_len);
 /* The entry of the current address; with `make` it is made. NONE: absent, or no memory. */
 uint32_t wr_entry_look(struct memory *s, bool make);
 static inline uint32_t wr_entry_current(struct memory *s, bool make)
@@ -259,6 +288,8 @@ void wr_timers_free(struct timers *t);
 bool wr_timers_any(const struct timers *t);
 /* Gives up the blocks of an entry's timers; the store is freed. */
 void wr_timers_drop(struct memory *s, struct entry *e);
+/* Takes all timers of an entry out, also out of their order. */
+int wr_timers_clear(struct memory *s, uint32_t id);
 /* The n-th time of a kind, ascending. */
 static inline int64_t timer_at(const struct entry *e, uint32_t kind, uint32_t n)
 {
@@ -271,6 +302,38 @@ static inline int64_t timer_at(const struct entry *e, uint32_t kind, uint32_t n)
 	}
 	return time_ms;
 }
+
+/* A version, as readers go through it. */
+struct memory_frozen {
+	struct wr_frozen base;
+	_Atomic uint32_t refs;	/* readers */
+	_Atomic int64_t copied; /* bytes */
+	bool reader;
+	_Atomic bool cancelled;
+	_Atomic(struct chunk *) *chunks;
+	uint32_t entry_size, state_count, max_parallelism, used, epoch;
+	bool timers; /* there may be some */
+};
+/* WR_OK, or WR_ETRANSIENT: its reader was cancelled. */
+int wr_memory_frozen_check(const struct memory_frozen *f);
+static inline struct chunk *frozen_chunk(const struct memory_frozen *f, uint32_t number)
+{
+	struct chunk *c = atomic_load_explicit(&f->chunks[number], memory_order_acquire);
+
+	while (c->epoch > f->epoch)
+		c = c->older;
+	return c;
+}
+static inline const struct entry *frozen_entry(const struct memory_frozen *f, uint32_t id)
+{
+	return entry_in(frozen_chunk(f, id / CHUNK_ENTRIES), id, f->entry_size);
+}
+
+/* The account that a store of these options uses. */
+struct wr_mem *wr_memory_account(const struct wr_store_options *options);
+/* What new and free do with a struct of their own: WR_OK or WR_EFATAL; deinit is due in either case. */
+int wr_memory_init(struct memory *s, const struct wr_store_options *options);
+void wr_memory_deinit(struct memory *s);
 
 /* The table of backend.h. */
 struct wr_store *wr_memory_new(const struct wr_store_options *options);

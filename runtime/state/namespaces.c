@@ -5,21 +5,10 @@
 #include "base/error.h"
 #include "state/memory.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
-static uint32_t entry_in_namespace(const struct memory *s, const uint8_t *ns, uint32_t len)
-{
-	uint64_t hash = len ? XXH3_64bits_withSeed(ns, len, s->hash) : s->hash;
-
-	WR_ASSERT(s->has_key);
-	return wr_entry_find(s, wr_lookup_tag(hash), ENTRY_KEY, 0, s->key, s->key_len, ns, len);
-}
-
 const struct wr_sval *wr_memory_peek(struct wr_store *store, uint32_t state, const uint8_t *ns, uint32_t len)
 {
 	struct memory *s = memory_of(store);
-	uint32_t id = entry_in_namespace(s, ns, len);
+	uint32_t id = wr_entry_at(s, ns, len);
 
 	return id ? wr_entry_get(s, id, state, state) : NULL;
 }
@@ -105,7 +94,7 @@ static int move_cell(struct memory *s, uint32_t state, struct cell *to, struct c
 int wr_memory_merge(struct wr_store *store, uint32_t state, const uint8_t *ns, uint32_t len)
 {
 	struct memory *s = memory_of(store);
-	uint32_t from = entry_in_namespace(s, ns, len), to;
+	uint32_t from = wr_entry_at(s, ns, len), to;
 	struct entry *e, *o;
 	int rc;
 

@@ -24,6 +24,7 @@
 
 struct wr_store; /* state/backend.h */
 struct wr_backend;
+struct wr_spill;
 
 /* A value as it lies in state: `shape` says what the body is (record/row.h) and, above WR_SVAL_VERSION, which
  * version of its state's declaration wrote it, less 1. Who declares no versions sees shapes. */
@@ -123,6 +124,7 @@ struct wr_store_options {
 	uint32_t group_first, group_last; /* key groups owned; others assert in debug builds */
 	struct wr_mem *mem;		  /* account */
 	const struct wr_backend *backend; /* NULL: memory */
+	struct wr_spill *spill;		  /* what the backend rocksdb needs (tiered/spill.h); borrowed */
 };
 
 /* Empty state in the backend of the options; NULL with the error set. */

@@ -236,6 +236,24 @@ void wr_memory_timer_remove(struct wr_store *store, uint32_t kind, int64_t time_
 	wr_entry_release(s, id);
 }
 
+int wr_timers_clear(struct memory *s, uint32_t id)
+{
+	for (uint32_t kind = 0; kind < 2; kind++) {
+		struct buckets *all = &s->timers[kind]->buckets;
+		struct asked a = {s, kind};
+
+		while (entry_at(s, id)->timers[kind]) {
+			struct bucket *b = wr_bucket_at(all, timer_at(entry_at(s, id), kind, 0));
+
+			WR_ASSERT(b);
+			if (timer_take(s, kind, id, b) != WR_OK)
+				return WR_EFATAL;
+			wr_bucket_removed(all, b, s->used, has_timer, &a);
+		}
+	}
+	return WR_OK;
+}
+
 /* Entries of timers that are due soon; then, when those are there, what they lead to: their place in the
  * index, for when they become empty, and a value that lies outside. */
 static void bring_near(const struct memory *s, const struct bucket *b)

@@ -7,7 +7,7 @@
 -- ---- the layers: a folder includes only from rows below it; folders on one row do not see each other ----
 
 local rows = {
-  { "base" }, { "record", "module", "heap" }, { "exchange", "state", "checkpoint", "stream" }, { "savepoint" }, { "task" },
+  { "base" }, { "record", "module", "heap" }, { "exchange", "state", "checkpoint", "stream" }, { "savepoint", "tiered" }, { "task" },
   { "time", "format" }, { "commit" },
   { "script", "connect", "operator", "window", "nexmark", "rolling", "wal", "vendor" },
   { "cluster" }, { "harness", "recovery" }, { "control" }, { "main.c" },

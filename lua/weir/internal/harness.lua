@@ -102,7 +102,7 @@ local function c_strings(list)
   return array
 end
 
-local setting_names = { "seed", "lua_path", "lua_memory", "unsafe" }
+local setting_names = { "seed", "lua_path", "lua_memory", "unsafe", "state_backend", "state_memory" }
 
 local function program_options(given)
   local out = {}

@@ -56,7 +56,10 @@ end
 function M.run(bytes, paths)
   local o = codec.decode_value(bytes)
   for _, path in ipairs(paths) do check_exists(path) end
-  harness.settings = { seed = o.seed, lua_path = o.lua_path, lua_memory = o.lua_memory, unsafe = o.unsafe }
+  harness.settings = {
+    seed = o.seed, lua_path = o.lua_path, lua_memory = o.lua_memory, unsafe = o.unsafe,
+    state_backend = o.state_backend, state_memory = o.state_memory,
+  }
   machine_paths()
   search_path(o.lua_path)
   need_busted()

@@ -14,6 +14,7 @@
 #include "base/rand.h"
 #include "state/store.h"
 #include "state/timers.h"
+#include "support/spilled.h"
 
 enum { MAX_P = 8, VALUE = 0, LIST = 1, MAP = 2 };
 
@@ -31,6 +32,7 @@ static struct wr_store *new_store(void)
 				     .group_last = MAX_P - 1,
 				     .mem = &mem};
 
+	spill_store(&o);
 	return wr_store_new(&o);
 }
 
@@ -461,6 +463,10 @@ int main(void)
 	    cmocka_unit_test(a_version_is_the_one_before_but_for_the_entries_that_changed),
 	    cmocka_unit_test(a_store_that_cannot_be_made_leaves_nothing),
 	    cmocka_unit_test(freezing_copies_nothing_until_something_is_written),
+	    ON_ROCKSDB(another_thread_reads_a_version_while_the_owner_writes, 0),
+	    ON_ROCKSDB(another_thread_reads_a_version_while_the_owner_writes, 1 << 20),
+	    ON_ROCKSDB(a_failing_allocation_is_said_and_hurts_no_version, 0),
+	    ON_ROCKSDB(a_store_that_cannot_be_made_leaves_nothing, 0),
 	};
 
 	return cmocka_run_group_tests_name("frozen", tests, NULL, NULL);

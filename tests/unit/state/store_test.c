@@ -12,6 +12,7 @@
 #include "base/rand.h"
 #include "state/store.h"
 #include "state/timers.h"
+#include "support/spilled.h"
 
 enum { KEYS = 40, SPACES = 3, USER_KEYS = 8, LIST_MAX = 64, TIMES = 50, MAX_P = 16 };
 enum { S_VALUE, S_LIST, S_MAP, S_TTL };
@@ -371,6 +372,7 @@ static struct wr_store *new_store(void)
 				     .group_last = MAX_P - 1,
 				     .mem = &mem};
 
+	spill_store(&o);
 	return wr_store_new(&o);
 }
 
@@ -600,6 +602,10 @@ static void a_million_keys_are_found_again(void **state)
 	wr_store_free(s);
 }
 
+/* Bytes of memory for the backend rocksdb: nothing stays, about a half of what the model holds, a part of
+ * many keys. */
+enum { NOTHING = 0, A_HALF = 120 << 10, MEGABYTES = 60 << 20 };
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -609,6 +615,12 @@ int main(void)
 	    cmocka_unit_test(expired_list_elements_give_their_room_back_S6),
 	    cmocka_unit_test(an_update_with_another_shape_says_so_and_leaves_the_bytes),
 	    cmocka_unit_test(a_million_keys_are_found_again),
+	    ON_ROCKSDB(random_operations_agree_with_a_model_S1_S2_S3_S6_S7_I1_I2_I3_I4, NOTHING),
+	    ON_ROCKSDB(random_operations_agree_with_a_model_S1_S2_S3_S6_S7_I1_I2_I3_I4, A_HALF),
+	    ON_ROCKSDB(an_entry_without_values_and_timers_is_given_up, NOTHING),
+	    ON_ROCKSDB(a_group_of_keys_is_updated_as_one_by_one, NOTHING),
+	    ON_ROCKSDB(an_update_with_another_shape_says_so_and_leaves_the_bytes, NOTHING),
+	    ON_ROCKSDB(a_million_keys_are_found_again, MEGABYTES),
 	};
 
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* evict: entries on their way between memory and the disk; see tiered.h. */
+#include "base/assert.h"
+#include "base/error.h"
+#include "tiered/tiered.h"
+
+enum {
+	SLACK_PART = 32,	/* of the share, below which eviction stops */
+	SLACK_MAX = 1 << 20,	/* bytes */
+	MAP_PART = 8,		/* of the share: an entry with a map larger than that stays */
+	MAP_ANYWAY = 64 << 10,	/* bytes of a map that never stay for that */
+	ACCOUNT_EVERY = 1 << 10 /* entries */
+};
+
+int wr_tiered_fail(struct tiered *t)
+{
+	if (!t->why)
+		t->why = wr_strdup(t->m.mem, wr_error_text());
+	t->m.failed = true;
+	return WR_EFATAL;
+}
+
+int wr_tiered_write(struct tiered *t)
+{
+	if (!t->pending)
+		return WR_OK;
+	t->pending = false;
+	return t->fn->write(t->disk) == WR_OK ? WR_OK : wr_tiered_fail(t);
+}
+
+static struct wr_disk_bytes bytes_of(const struct wr_bytes *b)
+{
+	return (struct wr_disk_bytes){b->data, (uint32_t)b->len};
+}
+
+/* Packs the entry's address into t->key, behind `front`. */
+static void pack_key(struct tiered *t, const struct entry *e)
+{
+	const uint8_t *key = entry_key(e);
+
+	wr_packed_put_key(&t->key, wr_key_group(e->hash, t->m.max_parallelism), key, e->key_len,
+			  key + e->key_len, e->ns_len);
+}
+
+void wr_tiered_forget(struct memory *s, const struct entry *e)
+{
+	struct tiered *t = (struct tiered *)s;
+
+	t->key.len = 0;
+	pack_key(t, e);
+	if (wr_bytes_status(&t->key) != WR_OK) {
+		wr_tiered_fail(t);
+		return;
+	}
+	t->fn->remove(t->disk, WR_DISK_ENTRIES, bytes_of(&t->key));
+	t->pending = true;
+}
+
+/* ---- timers: rows on the disk as long as their entry is there ---- */
+
+/* Either puts or removes all rows of the entry. */
+static void timer_rows(struct tiered *t, const struct entry *e, bool put)
+{
+	for (uint32_t kind = 0; kind < 2; kind++)
+		for (uint32_t i = 0; i < e->timers[kind]; i++) {
+			int64_t time_ms = timer_at(e, kind, i);
+
+			t->key.len = 0;
+			wr_packed_put_time(&t->key, kind, time_ms);
+			pack_key(t, e);
+			if (t->key.failed)
+				return;
+			if (put) {
+				t->fn->put(t->disk, WR_DISK_TIMERS, bytes_of(&t->key),
+					   (struct wr_disk_bytes){NULL, 0});
+				t->timers_out[kind]++;
+				if (time_ms < t->first_out[kind])
+					t->first_out[kind] = time_ms;
+			} else {
+				t->fn->remove(t->disk, WR_DISK_TIMERS, bytes_of(&t->key));
+				t->timers_out[kind]--;
+			}
+			t->pending = true;
+		}
+}
+
+/* ---- out ---- */
+
+/* Bytes that entries take. An index that is about to double counts as if it had. */
+static int64_t in_use(const struct tiered *t)
+{
+	const struct memory *s = &t->m;
+	uint64_t slots = s->index.table.mask + 1;
+	int64_t bytes = atomic_load_explicit(&s->mem->bytes, memory_order_relaxed);
+
+	bytes -= (int64_t)(s->used - s->index.live) * s->entry_size;
+	if (s->index.live * 16 > slots * 7)
+		bytes += (int64_t)(2 * slots * sizeof *s->index.table.slots);
+	return bytes;
+}
+
+static bool stays(const struct tiered *t, uint32_t id)
+{
+	const struct memory *s = &t->m;
+	const struct entry *e = entry_at(s, id);
+	int64_t most = t->share / MAP_PART > MAP_ANYWAY ? t->share / MAP_PART : MAP_ANYWAY;
+
+	if (e->kind != ENTRY_KEY || (s->has_key && id == s->current))
+		return true;
+	for (uint32_t i = 0; i < s->state_count; i++)
+		if (e->cells[i].kind == CELL_MAP && (int64_t)e->cells[i].count * s->entry_size > most)
+			return true;
+	return false;
+}
+
+/* Writes the entry down and takes it out of memory. */
+static int evict(struct tiered *t, uint32_t id)
+{
+	struct memory *s = &t->m;
+	struct entry *e = entry_at(s, id);
+
+	if (!s->marks[id].stored || e->changed) {
+		t->key.len = t->value.len = 0;
+		pack_key(t, e);
+		wr_packed_put_entry(&t->packing, s, id, &t->value);
+		if (t->key.failed || t->value.failed)
+			return wr_error_nomem(0, "state on its way to the disk");
+		t->fn->put(t->disk, WR_DISK_ENTRIES, bytes_of(&t->key), bytes_of(&t->value));
+		t->pending = true;
+	}
+	timer_rows(t, e, true);
+	if (t->key.failed)
+		return wr_error_nomem(0, "state on its way to the disk");
+	e = wr_entry_own(s, id);
+	if (!e || wr_timers_clear(s, id) != WR_OK)
+		return WR_EFATAL;
+	e = entry_at(s, id);
+	for (uint32_t i = 0; i < s->state_count; i++)
+		wr_cell_clear(s, &e->cells[i]);
+	s->marks[id].stored = 0; /* it does not end: nothing to forget */
+	wr_entry_free(s, id);
+	t->out++;
+	return WR_OK;
+}
+
+static int evict_until(struct tiered *t, int64_t bytes)
+{
+	struct memory *s = &t->m;
+	uint32_t evicted = 0;
+	int rc = WR_OK;
+
+	/* twice round: those touched lately go at the second time */
+	for (uint64_t n = 0; n < 2 * (uint64_t)s->used && rc == WR_OK && in_use(t) > bytes; n++) {
+		t->hand = t->hand >= s->used ? 1 : t->hand + 1;
+		if (stays(t, t->hand))
+			continue;
+		if (s->marks[t->hand].touched) {
+			s->marks[t->hand].touched = 0;
+			continue;
+		}
+		rc = evict(t, t->hand);
+		evicted++;
+	}
+	if (rc == WR_OK)
+		rc = wr_tiered_write(t);
+	return rc;
+}
+
+static int open_disk(struct tiered *t)
+{
+	if (t->disk)
+		return WR_OK;
+	t->disk = wr_spill_open(t->spill, t->m.has_ttl ? &t->now_ms : NULL);
+	return t->disk ? WR_OK : wr_error_code();
+}
+
+void wr_tiered_edge(struct tiered *t)
+{
+	int64_t slack = t->share / SLACK_PART;
+
+	t->calls = 0;
+	if (WR_LIKELY(in_use(t) <= t->share) || t->m.failed)
+		return;
+	t->absent_count = 0;
+	slack = slack < SLACK_MAX ? slack : SLACK_MAX;
+	if (open_disk(t) != WR_OK || evict_until(t, t->share - slack) != WR_OK)
+		wr_tiered_fail(t);
+	wr_spill_account(t->spill);
+}
+
+/* ---- in ---- */
+
+/* The entry comes into memory; its id, or NONE. The current key stays, its entry may be another. */
+static uint32_t bring(struct tiered *t, const struct packed_key *k, struct wr_disk_bytes value)
+{
+	struct memory *s = &t->m;
+	bool looked_up = s->looked_up, has_key = s->has_key;
+	uint32_t current = s->current;
+	uint64_t hash = wr_key_hash(k->key, k->key_len);
+	uint32_t id = wr_entry_add(s, k->key, k->key_len, k->ns, k->ns_len, hash);
+	int rc;
+
+	if (!id)
+		return NONE;
+	s->current = id;
+	s->looked_up = s->has_key = true;
+	rc = wr_packed_load(&t->packing, s, value, &t->value);
+	s->current = current;
+	s->looked_up = looked_up;
+	s->has_key = has_key;
+	s->marks[id].stored = 1;
+	entry_at(s, id)->changed = 0; /* until somebody owns it */
+	timer_rows(t, entry_at(s, id), false);
+	t->out--;
+	if (rc == WR_OK && t->key.failed)
+		rc = wr_error_nomem(0, "state on its way from the disk");
+	if (rc != WR_OK)
+		wr_tiered_fail(t);
+	return id;
+}
+
+static uint32_t in_memory(const struct memory *s, const struct packed_key *k)
+{
+	uint32_t tag = wr_entry_tag(wr_key_hash(k->key, k->key_len), k->ns, k->ns_len);
+
+	return wr_entry_find(s, tag, ENTRY_KEY, 0, k->key, k->key_len, k->ns, k->ns_len);
+}
+
+struct bringing {
+	struct tiered *t;
+	const struct wr_disk_bytes *keys;
+	uint64_t found; /* a bit for each key */
+	uint32_t last;	/* id */
+};
+
+static void found(void *arg, uint32_t i, struct wr_disk_bytes value)
+{
+	struct bringing *b = arg;
+	struct packed_key k;
+
+	b->found |= UINT64_C(1) << i;
+	if (wr_packed_read_key(b->keys[i], &k) != WR_OK)
+		wr_tiered_fail(b->t);
+	else if (!in_memory(&b->t->m, &k))
+		b->last = bring(b->t, &k, value);
+}
+
+int wr_tiered_bring(struct tiered *t, const struct wr_disk_bytes *keys, uint32_t count,
+		    void (*absent)(void *arg, uint32_t i), void *arg)
+{
+	struct bringing b = {.t = t, .keys = keys};
+
+	if (wr_tiered_write(t) != WR_OK)
+		return WR_EFATAL;
+	if (t->fn->get(t->disk, WR_DISK_ENTRIES, keys, count, found, &b) != WR_OK)
+		return wr_tiered_fail(t);
+	for (uint32_t i = 0; absent && i < count; i++)
+		if (!(b.found & UINT64_C(1) << i))
+			absent(arg, i);
+	return t->m.failed ? WR_EFATAL : WR_OK;
+}
+
+static bool known_absent(const struct tiered *t, const uint8_t *key, uint32_t len)
+{
+	for (uint32_t i = 0; i < t->absent_count; i++)
+		if (t->absent[i].len == len && !memcmp(t->absent[i].bytes, key, len))
+			return true;
+	return false;
+}
+
+uint32_t wr_tiered_fetch(struct memory *s, const uint8_t *key, uint32_t key_len, const uint8_t *ns,
+			 uint32_t ns_len)
+{
+	struct tiered *t = (struct tiered *)s;
+	struct bringing b = {.t = t};
+	struct wr_bytes *room = &t->rooms[0];
+	struct wr_disk_bytes packed;
+
+	if (!t->out || s->failed || (!ns_len && known_absent(t, key, key_len)))
+		return NONE;
+	room->len = 0;
+	wr_packed_put_key(room, wr_key_group(wr_key_hash(key, key_len), s->max_parallelism), key, key_len, ns,
+			  ns_len);
+	packed = bytes_of(room);
+	b.keys = &packed;
+	if (wr_bytes_status(room) != WR_OK || wr_tiered_write(t) != WR_OK ||
+	    t->fn->get(t->disk, WR_DISK_ENTRIES, &packed, 1, found, &b) != WR_OK) {
+		wr_tiered_fail(t);
+		return NONE;
+	}
+	return b.last;
+}
