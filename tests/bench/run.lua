@@ -414,7 +414,8 @@ figure("reload", function()
     os.execute(environment .. ("until %s info reload_bench >/dev/null 2>&1; do sleep 0.05; done; sleep 2"):format(weir))
     for version = 1, reloads do
       write(version)
-      capture(environment .. ("%s reload --yes --probation 0 reload_bench %s/job.lua; sleep 0.05"):format(weir, folder))
+      capture(environment .. ("nice -n 19 %s reload --yes --probation 0 reload_bench %s/job.lua; sleep 0.05")
+        :format(weir, folder))
     end
     if reloads == 0 then os.execute(("sleep %d"):format(5)) end
     capture(environment .. weir .. " cancel reload_bench")
