@@ -39,13 +39,13 @@ local At, Watermark, Idle = {}, {}, {}
 ---@param time number ms
 ---@param record any
 function M.at(time, record)
-  return setmetatable({ time = options.value("kit.at", "the time", time, options.number), record = record }, At)
+  return setmetatable({ time = options.value("kit.at", "the time", time, options.integer), record = record }, At)
 end
 
 --- A watermark among records, for `feed` and `interleave`.
 ---@param time number ms
 function M.watermark(time)
-  return setmetatable({ time = options.value("kit.watermark", "the time", time, options.number) }, Watermark)
+  return setmetatable({ time = options.value("kit.watermark", "the time", time, options.integer) }, Watermark)
 end
 
 --- An input falls idle, or is active again, among records, for `feed` and `interleave`.
@@ -79,7 +79,7 @@ local declared = {
   parallelism = options.integer_in(1, 1024):optional(),
   max_parallelism = options.integer_in(1, 32768):optional(),
   on_error = options.one_of("fail", "skip", "dead_letter"):optional(),
-  now = options.number:default(0),
+  now = options.integer:default(0),
   seed = options.integer:optional(),
   time = options.string:optional(),
 }
@@ -280,6 +280,7 @@ function methods:feed(input, records, time)
   if time ~= nil and type(time) ~= "number" then
     fail("the time of what is fed is a number, not a %s; several records are fed as one list", type(time))
   end
+  if time ~= nil then options.value("t:feed", "the time", time, options.integer) end
   local to = need_input(self, input)
   need_open(self, to)
   local list = type(records) == "table" and getmetatable(records) == nil and codec.list_length(records) ~= nil
@@ -331,7 +332,7 @@ end
 ---@param time number ms
 function methods:watermark(input, time)
   if time == nil then input, time = nil, input end
-  options.value("t:watermark", "the time", time, options.number)
+  options.value("t:watermark", "the time", time, options.integer)
   for _, each in ipairs(input and { need_input(self, input) } or self.h.inputs) do
     need_open(self, each)
     say_watermark(self, each, time)
@@ -357,7 +358,7 @@ end
 ---@return number now
 function methods:processing_time(time)
   if time ~= nil then
-    options.value("t:processing_time", "the time", time, options.number)
+    options.value("t:processing_time", "the time", time, options.integer)
     call(self.h, "time", time)
   end
   return call(self.h, "now")

@@ -351,6 +351,10 @@ describe("a failure", function()
     assert.matches("what is to be fed%?", message_of(t.feed, t))
     t:watermark(10)
     assert.matches("goes back, from 10 to 5", message_of(t.watermark, t, 5))
+    for _, time in ipairs { math.huge, -math.huge, 0 / 0, 1e300, 0.5 } do -- t:finish() is the end of time
+      assert.matches("t:watermark: the time must be a whole number, not ", message_of(t.watermark, t, time))
+      assert.matches("t:feed: the time must be a whole number, not ", message_of(t.feed, t, { a = 1 }, time))
+    end
   end)
 end)
 
