@@ -201,3 +201,81 @@ describe("bad records between records of changing shapes", function()
     end
   end
 end)
+
+describe("records larger than what one generated function holds", function()
+  local summed = [[
+    local function summed(v)
+      if type(v) ~= "table" then return type(v) == "number" and v or #v, 1 end
+      local sum, count = 0, 0
+      for _, each in pairs(v) do
+        local s, c = summed(each)
+        sum, count = sum + s, count + c
+      end
+      return sum, count
+    end
+    local function told(r)
+      local sum, count = summed(r)
+      return count .. " " .. sum
+    end]]
+
+  for _, c in ipairs { { 40, 5 }, { 47, 6 }, { 30, 6 }, { 20, 30 } } do
+    local wide, shapes = c[1], c[2]
+    it(("pass through functions and state: %d shapes of %d fields"):format(shapes, wide), function()
+      local out = script.run(head .. summed .. ([[
+
+        job:source(weir.sequence { to = 60 }):map(function(n)
+            local r = { n = n }
+            for i = 2, %d do r["f" .. n %% %d .. "_" .. i] = i %% 2 == 0 and n or "s" end
+            return r
+          end):key_by(function(r) return r.n %% 3 end):process(weir.process_function {
+            state = { v = weir.state.value() },
+            element = function(ctx, r) ctx.v:set(r) ctx:emit(ctx.v:get()) end,
+          }):map(told):sink(weir.print { format = "raw" })]]):format(wide, shapes), "-q -p 2")
+      local lines = {}
+      for n = 1, 60 do
+        local even = math.floor(wide / 2)
+        lines[n] = wide .. " " .. n + even * n + (wide - 1 - even)
+      end
+      assert.equal(script.lines(lines), out)
+    end)
+  end
+
+  it("pass through functions and state: hundreds of records in one", function()
+    local out = script.run(head .. summed .. [[
+
+      job:source(weir.sequence { to = 5 }):map(function(n)
+          local r = { n = n }
+          for i = 1, 16 do
+            r["a" .. i] = {}
+            for k = 1, 16 do r["a" .. i]["b" .. k] = { x = n, y = { z = 1 } } end
+          end
+          return r
+        end):key_by(function(r) return r.n % 3 end):process(weir.process_function {
+          state = { v = weir.state.value() },
+          element = function(ctx, r) ctx.v:set(r) ctx:emit(ctx.v:get()) end,
+        }):map(told):sink(weir.print { format = "raw" })]], "-q -p 2")
+    local lines = {}
+    for n = 1, 5 do lines[n] = 513 .. " " .. n + 256 * n + 256 end
+    assert.equal(script.lines(lines), out)
+  end)
+
+  it("come from JSON", function()
+    local parts = {}
+    for i = 1, 16 do
+      local inner = {}
+      for k = 1, 16 do inner[k] = ('"b%d":{"x":%d}'):format(k, k) end
+      parts[i] = ('"a%d":{%s}'):format(i, table.concat(inner, ","))
+    end
+    local text = "{" .. table.concat(parts, ",") .. "}"
+    local out, code, err = script.try(head .. summed .. [[
+
+      job:source(weir.files { path = job.args.path, format = weir.json() }):map(told):sink(weir.print { format = "raw" })]],
+      "-q", function(folder)
+        local f = assert(io.open(folder .. "/in.json", "w"))
+        f:write(text, "\n", text, "\n")
+        f:close()
+      end, "path=%s/in.json")
+    assert.equal(0, code, err)
+    assert.equal("256 2176\n256 2176\n", out)
+  end)
+end)

@@ -20,6 +20,9 @@ local M = {}
 local HEAD, VALUE_FIELD = rows.HEAD, rows.VALUE_FIELD
 local SHAPES_PER_SITE = 6    -- beyond, one nullable shape with all fields is tried
 local INLINE_FIELDS_MAX = 48 -- locals of a Lua function are limited to 200
+local DECODE_LOCALS_MAX = 100 -- one for each nested record and each field that may be missing
+local DECODE_VALUES_MAX = 1000 -- the length of a jump is limited as well
+local SITE_LOCALS_MAX = 180
 local SHORT = 32             -- WR_ROW_SLACK: what may be copied beyond the end of a row
 local NOTHING = {}
 
@@ -61,14 +64,34 @@ function value_text(shape, i, b, out)
   return format("tagged_get(%s + cast(i32p, %s + %d)[0])", b, b, at)
 end
 
+-- Locals and values of the text that makes a record of `shape` with those nested in it; nil: a loop makes it.
+local function inline_cost(shape, wanted)
+  if shape.count > INLINE_FIELDS_MAX then return nil end
+  if sparse.is(shape) and not (wanted and not sparse.is { nullable = true, count = count_fields(wanted) }) then
+    return nil
+  end
+  local locals, values = 0, 0
+  for i = shape.hidden + 1, shape.count do
+    local f = shape.fields[i]
+    if not wanted or wanted[f.name] then
+      values = values + 1
+      if shape.nullable then locals = locals + 1 end
+      if f.type == T.ROW then
+        local more_locals, more_values = inline_cost(rows.shape(f.child))
+        locals, values = locals + 1 + (more_locals or 0), values + (more_values or 0)
+      end
+    end
+  end
+  if locals > DECODE_LOCALS_MAX or values > DECODE_VALUES_MAX then return nil end
+  return locals, values
+end
+
 --- Is a record of `shape` made by text, field by field? Else by a loop.
 ---@param shape weir.internal.Shape
 ---@param wanted? table<string, true> the fields that are made
 ---@return boolean
 function M.is_inline(shape, wanted)
-  if shape.count > INLINE_FIELDS_MAX then return false end
-  if not sparse.is(shape) then return true end
-  return wanted ~= nil and not sparse.is { nullable = true, count = count_fields(wanted) }
+  return inline_cost(shape, wanted) ~= nil
 end
 
 --- Appends to `out` the statements, and gives the expression, that make the record of `shape` from the
@@ -345,11 +368,28 @@ local function union(list)
   return id ~= 0 and rows.shape(id) or nil
 end
 
---- Makes room for `shape` among those that a site knows.
+-- Has the function of a site room for these shapes, one of them new? It has a local for each name, and in the branch
+-- of a shape two for each field.
+local function fits(site, shapes, new)
+  local seen, count, widest = {}, 0, new.count
+  local function name(n)
+    if not seen[n] then count = count + 1 end
+    seen[n] = true
+  end
+  for _, shape in ipairs(shapes) do
+    widest = math.max(widest, shape.count)
+    for i = 1, shape.count do name(shape.fields[i].name) end
+  end
+  for i = 1, new.count do name(new.fields[i].name) end
+  for n in next, site.known or NOTHING do name(n) end
+  return count + 2 * widest <= SITE_LOCALS_MAX
+end
+
+--- Makes room for `shape` among those that a site knows; one that has none is written by the general path.
 ---@return boolean? changed its function is to be generated anew
 function M.add(site, shape)
   if not inlinable(shape) then return end
-  if #site.shapes < SHAPES_PER_SITE then
+  if #site.shapes < SHAPES_PER_SITE and fits(site, site.shapes, shape) then
     site.shapes[#site.shapes + 1] = shape
     return true
   end
@@ -362,7 +402,7 @@ function M.add(site, shape)
     both = union { site.shapes[1], shape }
     if both == site.shapes[1] then return end
   end
-  if not both then return end
+  if not both or not fits(site, NOTHING, both) then return end
   site.shapes = { both }
   return true
 end
