@@ -34,6 +34,8 @@ enum machine_count {
 	STOPS,		  /* by the user, with a last checkpoint */
 	RELOADS,	  /* other functions, kept */
 	RESCALES,	  /* of a running job: built anew with another parallelism */
+	CHECKPOINTS,	  /* that hold */
+	UNALIGNED,	  /* of them */
 	EXPIRED,	  /* checkpoints that took longer than they may */
 	DECLINED,	  /* that a task could not take its part in */
 	STATES,		  /* of checkpoints, compared with what a replay comes to */
