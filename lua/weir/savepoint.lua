@@ -243,6 +243,15 @@ local function watermark_of(sp, operator)
   return low and low ~= LOWEST and tonumber(low) or nil
 end
 
+-- Bytes of the rows on their way to a vertex when barriers overtook them; nil: none did.
+local function in_flight_of(vertex)
+  local sum
+  for _, task in ipairs(vertex.tasks) do
+    if task.in_flight then sum = (sum or 0) + tonumber(task.in_flight) end
+  end
+  return sum
+end
+
 local function info_of(sp)
   local tasks, positions = jsontext.list(), {}
   for _, operator in ipairs(sp.operators) do
@@ -250,6 +259,7 @@ local function info_of(sp)
       tasks[#tasks + 1] = {
         task = sp.manifest.vertices[operator.vertex + 1].name, parallelism = operator.parallelism,
         max_parallelism = operator.max_parallelism, watermark = watermark_of(sp, operator),
+        in_flight_bytes = in_flight_of(sp.manifest.vertices[operator.vertex + 1]),
       }
     end
     for _, part in ipairs(positions_of(sp, operator)) do
@@ -293,6 +303,11 @@ function M.info(o, operands)
   local bytes, older = sp:written()
   lines[#lines + 1] = { "bytes", bytes_text(bytes)
     .. (older > 0 and (", and %s of earlier checkpoints that it goes on from"):format(bytes_text(older)) or "") }
+  local in_flight
+  for _, task in ipairs(tasks) do
+    if task.in_flight_bytes then in_flight = (in_flight or 0) + task.in_flight_bytes end
+  end
+  if in_flight then lines[#lines + 1] = { "under way", bytes_text(in_flight) .. " of rows, which come first" } end
   if sp.finished then lines[#lines + 1] = { "finished", "the job had ended, there is nothing to go on with" } end
   for _, line in ipairs(lines) do put(("%-12s%s\n"):format(line[1], line[2])) end
   put "\n"

@@ -449,6 +449,26 @@ int wr_look_own(struct wr_look *l, uint32_t vertex, uint32_t kind, uint32_t stag
 	return rc;
 }
 
+int wr_look_under_way(struct wr_look *l, uint32_t vertex, uint32_t subtask,
+		      int (*each)(void *arg, const struct wr_block *block, const struct wr_dict *dict),
+		      void *arg)
+{
+	struct vertex *v = &l->vertices[vertex];
+	int rc = scan_vertex(l, vertex);
+
+	for (uint32_t i = 0; i < v->count && v->places[i].stage == 0 && rc == WR_OK; i++) {
+		const struct place *p = &v->places[i];
+		struct wr_block block;
+
+		if (p->task != subtask || p->kind != WR_BLOCK_IN_FLIGHT)
+			continue;
+		rc = load_block(l, v, p, &block);
+		if (rc == WR_OK)
+			rc = each(arg, &block, &v->blobs[p->blob].dict);
+	}
+	return rc;
+}
+
 struct wr_blobs *wr_look_blobs(struct wr_look *l)
 {
 	return l->blobs;

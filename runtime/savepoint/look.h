@@ -63,5 +63,11 @@ struct wr_blobs;
 struct wr_blobs *wr_look_blobs(struct wr_look *l);
 /* The blob of a subtask, NULL: it had ended. */
 const char *wr_look_blob(const struct wr_look *l, uint32_t vertex, uint32_t subtask);
+struct wr_block;
+struct wr_dict;
+/* Each block of rows on their way to the subtask (savepoint/under_way.h), until one gives an error. */
+int wr_look_under_way(struct wr_look *l, uint32_t vertex, uint32_t subtask,
+		      int (*each)(void *arg, const struct wr_block *block, const struct wr_dict *dict),
+		      void *arg);
 #endif
 #endif

@@ -11,6 +11,7 @@
 #include "savepoint/file.h"
 #include "savepoint/logs.h"
 #include "savepoint/saved.h"
+#include "savepoint/under_way.h"
 
 struct wr_recast {
 	struct wr_blobs *blobs;
@@ -86,6 +87,29 @@ int wr_recast_block(struct wr_recast *r, uint32_t kind, uint32_t stage, const ui
 {
 	WR_ASSERT(r->blob && (kind == WR_BLOCK_TASK || kind == WR_BLOCK_OPERATOR || kind == WR_BLOCK_NAMES));
 	return wr_block_put(&r->writer, &(struct wr_block){(enum wr_block_kind)kind, stage, 0, value, len});
+}
+
+struct under_way {
+	struct wr_block_writer *w;
+	struct wr_bytes said;
+};
+
+static int copy_rows(void *arg, const struct wr_block *block, const struct wr_dict *dict)
+{
+	struct under_way *u = arg;
+
+	return wr_under_way_copy(u->w, &u->said, block, dict);
+}
+
+int wr_recast_under_way(struct wr_recast *r, struct wr_look *from, uint32_t vertex, uint32_t subtask)
+{
+	struct under_way u = {.w = &r->writer};
+	int rc;
+
+	WR_ASSERT(r->blob && !r->values);
+	rc = wr_look_under_way(from, vertex, subtask, copy_rows, &u);
+	wr_bytes_deinit(&u.said);
+	return rc;
 }
 
 int wr_recast_blob_end(struct wr_recast *r, uint64_t *bytes)

@@ -35,6 +35,8 @@ int wr_recast_timer(struct wr_recast *r, const struct wr_look_item *item, int64_
 int wr_recast_fresh(struct wr_recast *r, const struct wr_look_item *item, uint32_t shape, const uint8_t *body,
 		    uint32_t len);
 int wr_recast_store_end(struct wr_recast *r);
+/* Rows on their way to the first stage of a subtask in `from`, as they are. */
+int wr_recast_under_way(struct wr_recast *r, struct wr_look *from, uint32_t vertex, uint32_t subtask);
 int wr_recast_blob_end(struct wr_recast *r, uint64_t *bytes);
 /* The manifest, as a tagged value, whose lineage becomes a new one. */
 int wr_recast_publish(struct wr_recast *r, const uint8_t *manifest, uint32_t len);

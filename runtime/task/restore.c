@@ -9,6 +9,7 @@
 #include "checkpoint/history.h"
 #include "exchange/inherit.h"
 #include "savepoint/saved.h"
+#include "savepoint/under_way.h"
 #include "task/task_priv.h"
 
 struct stage {				     /* of ours, and what it inherits */
@@ -154,7 +155,9 @@ static int take_in_flight(struct restoring *r, const struct reading *b, struct w
 			  struct wr_block *block, const struct wr_dict *dict)
 {
 	int32_t i = stage_of(r, b->vertex, 0);
+	const uint8_t *rows;
 	uint64_t input;
+	size_t len;
 	int rc;
 
 	if (i < 0)
@@ -166,13 +169,10 @@ static int take_in_flight(struct restoring *r, const struct reading *b, struct w
 		    "the job as it was take a savepoint, and go on from that",
 		    r->stages[i].was->name);
 	rc = wr_block_load(in, block);
-	if (rc == WR_OK && block->len < sizeof input)
-		rc = wr_error_set(WR_EUSER, "rows that were under way are malformed");
 	if (rc != WR_OK)
 		return rc;
-	memcpy(&input, block->payload, sizeof input);
-	return wr_inherit_rows(r->channels, block->group, input, block->payload + sizeof input,
-			       block->len - sizeof input, dict);
+	rows = wr_under_way_rows(block, &input, &len);
+	return rows ? wr_inherit_rows(r->channels, block->group, input, rows, len, dict) : WR_EUSER;
 }
 
 static int open_channels(struct restoring *r, bool same_parallelism)

@@ -14,10 +14,8 @@
 #include "task/letter.h"
 #include "savepoint/saved.h"
 #include "savepoint/since.h"
-#include "record/dict.h"
+#include "savepoint/under_way.h"
 #include "task/task_priv.h"
-
-enum { IN_FLIGHT_BYTES = 256 << 10 }; /* of a block of rows that a barrier overtook */
 
 struct part { /* of one stage */
 	struct wr_frozen *keyed, *broadcast;
@@ -244,61 +242,16 @@ static int put_ids(struct wr_block_writer *w, enum wr_block_kind kind, uint32_t 
 	return wr_block_put(w, &(struct wr_block){kind, stage, 0, ids->data, (uint32_t)ids->len});
 }
 
-/* The shapes that the rows [p, end) have, as far as they are not `said`. */
-static void say_shapes(const uint8_t *p, const uint8_t *end, struct wr_bytes *said, struct wr_bytes *out)
-{
-	for (; p < end; p += ((const struct wr_elem *)p)->len) {
-		uint32_t shape = wr_elem_shape((const struct wr_elem *)p);
-
-		while (said->len <= shape && !said->failed)
-			wr_bytes_put_u8(said, 0);
-		if (!shape || said->failed || said->data[shape])
-			continue;
-		said->data[shape] = 1;
-		wr_dict_put(out, shape);
-	}
-}
-
-static int put_channel(const struct wr_in_flight *f, uint32_t channel, struct wr_bytes *said,
-		       struct wr_block_writer *w)
-{
-	const struct wr_in_flight_channel *c = &f->channels[channel];
-	const uint8_t *p = c->rows.data, *end = p + c->rows.len;
-	struct wr_bytes shapes = WR_BYTES_EMPTY, rows = WR_BYTES_EMPTY;
-	int rc = wr_bytes_status(&c->rows);
-
-	if (rc == WR_OK && c->rows.len)
-		say_shapes(p, end, said, &shapes);
-	if (rc == WR_OK)
-		rc = wr_bytes_status(&shapes);
-	if (rc == WR_OK && shapes.len)
-		rc = wr_block_put(
-		    w, &(struct wr_block){WR_BLOCK_SHAPES, 0, 0, shapes.data, (uint32_t)shapes.len});
-	while (rc == WR_OK && p < end) {
-		const uint8_t *from = p;
-
-		while (p < end && (p == from || p - from < IN_FLIGHT_BYTES))
-			p += ((const struct wr_elem *)p)->len;
-		rows.len = 0;
-		wr_bytes_put_u64(&rows, c->input);
-		wr_bytes_put(&rows, from, (size_t)(p - from));
-		rc = wr_bytes_status(&rows);
-		if (rc == WR_OK)
-			rc = wr_block_put(w, &(struct wr_block){WR_BLOCK_IN_FLIGHT, 0, channel, rows.data,
-								(uint32_t)rows.len});
-	}
-	wr_bytes_deinit(&shapes);
-	wr_bytes_deinit(&rows);
-	return rc;
-}
-
 static int put_in_flight(const struct wr_in_flight *f, struct wr_block_writer *w)
 {
 	struct wr_bytes said = WR_BYTES_EMPTY;
 	int rc = WR_OK;
 
 	for (uint32_t i = 0; i < f->count && rc == WR_OK; i++)
-		rc = put_channel(f, i, &said, w);
+		rc = wr_bytes_status(&f->channels[i].rows) != WR_OK
+			 ? WR_EFATAL
+			 : wr_under_way_put(w, &said, i, f->channels[i].input, f->channels[i].rows.data,
+					    f->channels[i].rows.len);
 	wr_bytes_deinit(&said);
 	return rc;
 }

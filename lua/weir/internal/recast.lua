@@ -198,6 +198,9 @@ function methods:subtask(vertex, number, subtask, checkpoint)
     self:store(change, stage - 1, false, first, last)
     self:store(change, stage - 1, true, 0, 0)
   end
+  if operator and not vertex.headless then
+    check(C.wr_recast_under_way(self.h, self.from.h, operator.vertex, subtask))
+  end
   check(C.wr_recast_blob_end(self.h, self.bytes))
   return id, self.bytes[0]
 end
@@ -230,6 +233,13 @@ local function vertex_record(vertex, tasks)
   }
 end
 
+-- What the manifest says of rows on their way to the subtask; nil: none are in its blob.
+function methods:in_flight(vertex, subtask)
+  local operator = vertex.all[1].operator
+  if not operator or vertex.headless then return nil end
+  return self.from.manifest.vertices[operator.vertex + 1].tasks[subtask + 1].in_flight
+end
+
 --- Writes all of it, and gives the file its name.
 ---@param vertices table[] { name, parallelism, max_parallelism, ended (by subtask), all = changes by stage }
 ---@param head table { job, sources, identity }
@@ -246,7 +256,7 @@ function methods:write(vertices, head)
         tasks[subtask + 1] = { blob = false, bytes = i64(0) }
       else
         local id, bytes = self:subtask(vertex, number - 1, subtask, self.from.checkpoint)
-        tasks[subtask + 1] = { blob = id, bytes = ffi.cast(i64, bytes) }
+        tasks[subtask + 1] = { blob = id, bytes = ffi.cast(i64, bytes), in_flight = self:in_flight(vertex, subtask) }
       end
     end
     records[number] = vertex_record(vertex, tasks)
