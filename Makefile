@@ -76,7 +76,7 @@ spec:					## Lua specs: tests/spec
 	+@tests/support/run spec@$(BUILD)
 e2e:					## real processes: tests/e2e (FILTER=records SEEDS=n: random records)
 	+@tests/support/run e2e@$(BUILD)
-crash: $B/weir				## kill -9 a job at random times, N=200 in a row: its output is exact, and the steps met are counted
+crash: $B/weir $(MODULES)			## kill -9 a job at random times, N=200 in a row: its output is exact, and the steps met are counted
 	@luajit tests/crash/run.lua $B $(or $(N),200)
 sim:					## seeded simulation: tests/sim (SEEDS=1000, SEED=n replays one)
 	+@TIMEOUT=0 tests/support/run sim@$(BUILD)

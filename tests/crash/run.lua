@@ -1,5 +1,6 @@
---- run: kills a job as kill -9 does, at random times, again and again, and begins it again with the same folder at
---- this or that parallelism; in the end its files must have each row once, as worked out by input.lua.
+--- run: kills a job as kill -9 does, at random times, again and again, and begins it again with the same folder, at
+--- this or that parallelism and with other ways to take checkpoints and to keep state; in the end its files must
+--- have each row once, as worked out by input.lua.
 --- usage: luajit tests/crash/run.lua BUILD-FOLDER [KILLS] [--tap]   (SEED= in the environment)
 ---
 --- The process shows at which step of its protocols each of its threads is, and stays STAY_US at each, so that
@@ -46,9 +47,13 @@ local function leave(why)
   os.exit(1)
 end
 
+local function one_of(list) return list[math.random(#list)] end
+
 local function start(loops, parallelism)
   return process.start({
     build .. "/weir", "run", "-q", "--restart", "none", "--dir", folder .. "/state", "--checkpoint-every", "30ms",
+    "--checkpoint-incremental", one_of { "always", "off" }, "--state-backend", one_of { "memory", "rocksdb" },
+    "--unaligned-after", one_of { "1ms", "1h" },
     "-p", tostring(parallelism), "--fault-steps", shown .. ":" .. STAY_US, "tests/crash/job.lua",
     "input=" .. folder .. "/input", "out=" .. out, "loops=" .. loops,
   }, log)
