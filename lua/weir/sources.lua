@@ -22,7 +22,12 @@ local function source(fields)
   return setmetatable(fields, Source)
 end
 
-local max_line = options.bytes:default(16 * 2 ^ 20)
+local MAX_LINE = 2 ^ 29 -- a row has a gigabyte at most, with all that stands beside the line
+
+local max_line = options.type('a size up to "512MiB"', function(v)
+  local ok, bytes = options.bytes.test(v)
+  return ok and bytes <= MAX_LINE, bytes
+end):default(16 * 2 ^ 20)
 
 ---@class weir.FilesOptions
 ---@field path string|string[] files, folders or globs: "books/*.txt"

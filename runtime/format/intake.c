@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include "base/assert.h"
 #include "format/intake.h"
+#include "record/row.h"
 
 enum {
 	INTAKE_BLOCK = 256 << 10, /* one read: amortises the call, stays in the second-level cache */
@@ -78,6 +79,8 @@ struct wr_intake *wr_intake_new(struct wr_stage *s, bool with_path)
 	in->stage = in->scan.stage = s;
 	in->format = format;
 	in->scan.record_max = (size_t)wr_value_int(s->options, "max_line", WR_SCAN_RECORD_MAX);
+	WR_ASSERT(in->scan.record_max <=
+		  WR_ROW_MAX / 2); /* the Lua side checks it; a line is a row of its own */
 	in->format_state = format->make(s->options, with_path);
 	if (!in->format_state) {
 		wr_intake_free(in);

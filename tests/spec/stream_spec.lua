@@ -167,6 +167,8 @@ describe("a mistake in a script is an error at its line:", function()
       'job.lua:2: connected:process: state and timers belong to a key, and only one of the streams has one: key both' },
     { "no list in weir.from", '\nweir.from { a = 1 }',
       'job.lua:2: weir.from takes a list of records; it has the key "a" (a single record is written { { … } })' },
+    { "a line larger than a row", '\nweir.stdin { max_line = "1g" }',
+      'job.lua:2: weir.stdin: option "max_line" must be a size up to "512MiB", not "1g"' },
     { "csv whose separator is the quote", '\nweir.csv { separator = "|", quote = "|" }',
       'job.lua:2: weir.csv: options "separator" and "quote" are the same' },
     { "csv whose separator ends lines", '\nweir.csv { separator = "\\n" }',
