@@ -483,7 +483,7 @@ static int load_item(void *arg, const struct wr_state_item *there)
 	if (item.state >= to->state_count ||
 	    !is_of_group(to, item.group, wr_key_hash(item.key, item.key_len)))
 		return malformed("values");
-	if (to->states[item.state] < 0 || (to->newer && wr_saved_is_old(to->newer, to->blob, item.id)))
+	if (to->states[item.state] < 0)
 		return WR_OK;
 	item.state = (uint32_t)to->states[item.state];
 	return wr_store_load(to->store, &item);
@@ -561,6 +561,8 @@ static int load_values(const struct wr_block *block, const struct wr_dict *dict,
 		rc = read_item(&r, dict, &a.rooms[a.count], &item);
 		if (rc != WR_OK)
 			break;
+		if (to->newer && wr_saved_is_old(to->newer, to->blob, item.id))
+			continue;
 		a.items[a.count] = item;
 		a.keys[a.count++].hash = wr_key_hash(item.key, item.key_len);
 		if (a.count == AHEAD)
@@ -575,7 +577,6 @@ static int load_values(const struct wr_block *block, const struct wr_dict *dict,
 
 int wr_saved_load(const struct wr_block *block, const struct wr_dict *dict, const struct wr_saved_target *to)
 {
-
 	WR_ASSERT(block->group >= to->group_first && block->group <= to->group_last);
 	if (block->kind == WR_BLOCK_TIMERS)
 		return wr_saved_each_timer(block, load_timer, (void *)(uintptr_t)to);

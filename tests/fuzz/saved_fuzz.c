@@ -54,6 +54,7 @@ static int load(struct wr_store *store, const uint8_t *p, size_t len)
 	struct wr_saved_target to = {
 	    .store = store, .states = numbers, .state_count = STATES + 1, .max_parallelism = 1};
 	struct wr_bytes room = WR_BYTES_EMPTY, text = WR_BYTES_EMPTY;
+	struct wr_saved_newer newer = {0};
 	struct wr_block_reader in;
 	struct wr_block block;
 	struct wr_dict dict;
@@ -64,6 +65,11 @@ static int load(struct wr_store *store, const uint8_t *p, size_t len)
 	while ((rc = wr_block_next(&in, &block)) == WR_OK) {
 		if (block.kind == WR_BLOCK_SHAPES)
 			rc = wr_saved_shapes(&block, &dict);
+		if (block.kind == WR_BLOCK_CHANGED) { /* as of a newer blob */
+			rc = wr_saved_newer_add(&newer, 0, &block);
+			to.newer = &newer;
+			to.blob = 1;
+		}
 		if (block.kind == WR_BLOCK_VALUES)
 			rc = wr_saved_each(&block, &dict, &room, read_cells, &text);
 		if ((block.kind == WR_BLOCK_VALUES || block.kind == WR_BLOCK_TIMERS) && block.group == 0 &&
@@ -76,6 +82,7 @@ static int load(struct wr_store *store, const uint8_t *p, size_t len)
 	wr_dict_deinit(&dict);
 	wr_bytes_deinit(&room);
 	wr_bytes_deinit(&text);
+	wr_saved_newer_deinit(&newer);
 	return rc == WR_END ? WR_OK : rc;
 }
 
