@@ -350,7 +350,8 @@ static int holds(struct wr_blobs *blobs, uint64_t number)
 }
 
 /* Moves the numbers that are kept to the front, in their order, those that may go behind them. */
-static int sort_out(struct wr_blobs *blobs, struct list *l, uint64_t newest, uint32_t retain, uint32_t *kept)
+static int sort_out(struct wr_blobs *blobs, struct list *l, uint64_t newest, uint32_t retain, uint64_t also,
+		    uint32_t *kept)
 {
 	uint32_t first = 0;
 	int rc = WR_OK;
@@ -360,9 +361,11 @@ static int sort_out(struct wr_blobs *blobs, struct list *l, uint64_t newest, uin
 		first++;
 	l->count -= first;
 	memmove(l->numbers, l->numbers + first, l->count * sizeof *l->numbers);
-	for (uint32_t i = 0; i < l->count && *kept < retain && rc >= 0; i++) {
+	for (uint32_t i = 0; i < l->count && rc >= 0; i++) {
 		uint64_t number = l->numbers[i];
 
+		if (*kept >= retain && number != also)
+			continue;
 		rc = holds(blobs, number);
 		if (rc != WR_OK)
 			continue;
@@ -372,7 +375,7 @@ static int sort_out(struct wr_blobs *blobs, struct list *l, uint64_t newest, uin
 	return rc < 0 ? rc : WR_OK;
 }
 
-int wr_history_remove_old(struct wr_blobs *blobs, uint64_t newest, uint32_t retain)
+int wr_history_remove_old(struct wr_blobs *blobs, uint64_t newest, uint32_t retain, uint64_t also)
 {
 	struct list l = {NULL, 0, 0};
 	struct named named = {.blobs = blobs};
@@ -381,7 +384,7 @@ int wr_history_remove_old(struct wr_blobs *blobs, uint64_t newest, uint32_t reta
 	int rc = list_all(blobs, &l);
 
 	if (rc == WR_OK)
-		rc = sort_out(blobs, &l, newest, retain, &kept);
+		rc = sort_out(blobs, &l, newest, retain, also, &kept);
 	logs.complete = kept ? l.numbers[0] : 0;
 	wr_arena_init(&named.arena, &mem);
 	for (uint32_t i = 0; i < kept && rc == WR_OK; i++)
@@ -395,4 +398,21 @@ int wr_history_remove_old(struct wr_blobs *blobs, uint64_t newest, uint32_t reta
 	wr_arena_deinit(&named.arena);
 	wr_free(&mem, l.numbers);
 	return rc;
+}
+
+int wr_history_go_back(struct wr_blobs *blobs, uint64_t number)
+{
+	struct list l = {NULL, 0, 0};
+	int rc = holds(blobs, number);
+
+	if (rc == WR_OK)
+		rc = list_all(blobs, &l);
+	for (uint32_t i = 0; i < l.count && l.numbers[i] > number && rc == WR_OK; i++) {
+		char id[WR_HISTORY_ID];
+
+		wr_history_manifest_id(l.numbers[i], id);
+		rc = blobs->ops->remove(blobs, id);
+	}
+	wr_free(&mem, l.numbers);
+	return rc == WR_END ? WR_OK : rc;
 }

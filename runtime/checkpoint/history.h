@@ -53,7 +53,10 @@ int wr_history_each_name(struct wr_blobs *blobs, const char *id, unsigned which,
 int wr_history_names_of(const struct wr_block *block, int (*each)(void *arg, const char *name), void *arg);
 /* Reads all of a checkpoint and checks every sum. WR_EUSER says which blob is damaged, or missing. */
 int wr_history_verify(struct wr_blobs *blobs, const struct wr_manifest *m);
-/* Removes what is older than the `retain` newest that hold, `newest` among them, and is named by none of
- * them; manifests first, so that a crash leaves no half checkpoint that claims to hold; then logs. Where one
- * of the kept ones cannot be read, nothing is touched. */
-int wr_history_remove_old(struct wr_blobs *blobs, uint64_t newest, uint32_t retain);
+/* Removes what is older than the `retain` newest that hold, `newest` among them, and is neither `also` (0 =
+ * none) nor named by one of them; manifests first, so that a crash leaves no half checkpoint that claims to
+ * hold; then logs. Where one of the kept ones cannot be read, nothing is touched. */
+int wr_history_remove_old(struct wr_blobs *blobs, uint64_t newest, uint32_t retain, uint64_t also);
+/* What holds behind checkpoint `number` is none any more, if that holds itself: who looks for the latest
+ * finds it. */
+int wr_history_go_back(struct wr_blobs *blobs, uint64_t number);

@@ -12,6 +12,7 @@
 #include "checkpoint/coordinator.h"
 #include "checkpoint/history.h"
 #include "cluster/build.h"
+#include "cluster/trial.h"
 
 enum { PUBLISH_OK = 1, PUBLISH_FAILED = 2 };
 
@@ -35,6 +36,7 @@ struct removing { /* of checkpoints that are not kept */
 	struct wr_iojob io;
 	struct wr_checkpoints *all;
 	uint64_t newest, aborted;
+	uint64_t also; /* is kept: the way back of a trial */
 	_Atomic bool busy;
 };
 
@@ -275,7 +277,7 @@ static void remove_work(struct wr_iojob *io)
 {
 	struct removing *r = (struct removing *)io;
 
-	if (wr_history_remove_old(r->all->o.blobs, r->newest, r->all->o.retain) != WR_OK)
+	if (wr_history_remove_old(r->all->o.blobs, r->newest, r->all->o.retain, r->also) != WR_OK)
 		wr_warn("checkpoint", "an old checkpoint stays: %s", wr_error_text());
 	WR_CRASH_STEP("checkpoint.removed");
 }
@@ -292,6 +294,7 @@ static void remove_old(struct wr_checkpoints *c)
 	if (atomic_exchange(&r->busy, true))
 		return;
 	r->newest = c->last.checkpoint;
+	r->also = wr_trial_way_back(c->job->trial);
 	wr_ioqueue_post(c->queue, &r->io);
 }
 
@@ -607,7 +610,7 @@ static void finish_work(struct wr_iojob *io)
 	struct wr_checkpoints *c = p->all;
 
 	publish_work(io);
-	if (p->published && wr_history_remove_old(c->o.blobs, p->checkpoint, c->o.retain) != WR_OK)
+	if (p->published && wr_history_remove_old(c->o.blobs, p->checkpoint, c->o.retain, 0) != WR_OK)
 		wr_warn("checkpoint", "an old checkpoint stays: %s", wr_error_text());
 }
 

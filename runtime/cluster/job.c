@@ -389,6 +389,11 @@ int wr_job_run(struct wr_job *j)
 	return j->left || atomic_load(&j->stops) ? WR_END : WR_OK;
 }
 
+uint64_t wr_job_way_back(const struct wr_job *j)
+{
+	return wr_trial_way_back(j->trial);
+}
+
 bool wr_job_trial_is_good(const struct wr_job *j)
 {
 	return wr_trial_is_good(j->trial);
@@ -401,6 +406,8 @@ void wr_job_trial(struct wr_job *j, bool on)
 
 	if (on)
 		wr_trial_begin(j->trial, 0);
+	else
+		wr_trial_end(j->trial);
 	wr_value_put_i64(&payload, on);
 	if (wr_bytes_status(&payload) != WR_OK)
 		remember_failure(j, WR_EFATAL);

@@ -93,6 +93,8 @@ void wr_job_set_script(struct wr_job *j, const char *hash);
 void wr_job_trial(struct wr_job *j, bool on);
 /* What it runs has met records, and a checkpoint behind that holds (cluster/trial.h). */
 bool wr_job_trial_is_good(const struct wr_job *j);
+/* Number of the checkpoint in front of what is on trial, 0 = nothing is. It is kept meanwhile. */
+uint64_t wr_job_way_back(const struct wr_job *j);
 /* By which it gets other functions while it runs (cluster/swap.h). */
 struct wr_swap *wr_job_swap(const struct wr_job *j);
 /* Number of the last checkpoint that holds, 0 = none; the thread that runs the job. */

@@ -67,6 +67,21 @@ void wr_trial_letter(struct wr_trial *t, const struct wr_letter *l)
 	look(t);
 }
 
+void wr_trial_end(struct wr_trial *t)
+{
+	t->wanted = UINT64_MAX;
+	t->all = false;
+}
+
+uint64_t wr_trial_way_back(const struct wr_trial *t)
+{
+	const struct wr_checkpoint_options *o = t->job->o.checkpoints;
+
+	if (t->wanted == UINT64_MAX)
+		return 0;
+	return t->wanted > 1 ? t->wanted - 1 : o && o->restored ? o->restored->checkpoint : 0;
+}
+
 bool wr_trial_is_good(const struct wr_trial *t)
 {
 	return t->all && wr_job_last_checkpoint(t->job) > t->behind;

@@ -17,3 +17,7 @@ void wr_trial_begin(struct wr_trial *t, uint64_t checkpoint);
 /* TRIED and ENDED. */
 void wr_trial_letter(struct wr_trial *t, const struct wr_letter *l);
 bool wr_trial_is_good(const struct wr_trial *t);
+void wr_trial_end(struct wr_trial *t);
+/* Number of the checkpoint to go back to if it fails, 0 = none is on. It is kept, whatever comes behind it.
+ */
+uint64_t wr_trial_way_back(const struct wr_trial *t);

@@ -15,7 +15,8 @@ struct wr_attempts {
 	uint64_t checkpoint;  /* the last that held, 0 = none */
 	struct wr_job *_Atomic job;
 	_Atomic bool stopped;
-	bool again; /* an end that was asked for is none */
+	bool again;	  /* an end that was asked for is none */
+	uint64_t go_back; /* checkpoint to begin the next attempt at, 0 = the latest */
 };
 
 static struct wr_mem mem = WR_MEM_INIT("recovery.attempts");
@@ -170,7 +171,18 @@ static int prepare(struct wr_attempts *a, uint64_t at_ns)
 		wr_loop_wait(a->loop, at_ns);
 	if (atomic_load(&a->stopped))
 		return WR_END;
-	return a->o.resume ? wr_resume_again(a->o.resume) : WR_OK;
+	if (!a->o.resume)
+		return WR_OK;
+	if (a->go_back && wr_resume_go_back(a->o.resume, a->go_back) != WR_OK)
+		wr_warn("restart", "what holds behind checkpoint %" PRIu64 " may be gone on with: %s",
+			a->go_back, wr_error_text());
+	a->go_back = 0;
+	return wr_resume_again(a->o.resume);
+}
+
+void wr_attempts_go_back(struct wr_attempts *a, uint64_t checkpoint)
+{
+	a->go_back = checkpoint;
 }
 
 void wr_attempts_use(struct wr_attempts *a, struct wr_plan *plan, void *bundle, const char *script,

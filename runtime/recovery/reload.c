@@ -496,15 +496,16 @@ void wr_reload_apply(struct wr_reload *r, const struct wr_reload_way *way, struc
 void wr_reload_work(void *reload, struct wr_job *j)
 {
 	struct wr_reload *r = reload;
+	bool fresh = r->fresh;
 
-	if (r->fresh)
+	if (fresh)
 		version_set(&r->built, version_ref(r->used));
 	r->fresh = false;
 	if (r->state == DRAWING && atomic_load(&r->drawn))
 		on_drawn(r);
 	if (r->state == SETTLING && wr_swap_is_idle(wr_job_swap(j)))
 		begin_swap(r, j);
-	if (r->state == BUILDING) {
+	if (r->state == BUILDING && fresh) { /* the job before it has been left, and may work once more */
 		r->trial = true;
 		wr_job_trial(j, true);
 		r->trial_until_ns = now_ns(r) + r->way.probation_ns;
@@ -515,11 +516,14 @@ void wr_reload_work(void *reload, struct wr_job *j)
 }
 
 /* Nothing of the job's swap will be told any more. */
-static bool take_back(struct wr_reload *r, const char *why)
+static bool take_back(struct wr_reload *r, const struct wr_job *j, const char *why)
 {
+	uint64_t checkpoint = j ? wr_job_way_back(j) : 0;
+
 	wr_warn("reload", "version %" PRIu64 " failed, and version %" PRIu64 " is run again: %s",
 		r->used->number, r->before->number, why);
 	use_before(r);
+	wr_attempts_go_back(r->attempts, checkpoint);
 	r->trial = false;
 	return true;
 }
@@ -537,7 +541,7 @@ bool wr_reload_failed(void *reload, struct wr_job *j)
 		bool told = r->state != BUILDING;
 
 		r->state = NONE;
-		take_back(r, why);
+		take_back(r, j, why);
 		if (!told)
 			tell(r, why);
 		return true;

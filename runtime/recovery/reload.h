@@ -9,8 +9,8 @@
  * takes a checkpoint behind which nothing happens, and is built anew from it. Either way it is on probation
  * after that: until a checkpoint holds that was begun when each subtask had been given a record, or a time,
  * or the next version is applied, to which the one in use then counts as good. A failure during probation
- * brings the version before back, from the last checkpoint that holds, without waiting; where there are no
- * checkpoints the tasks go back by themselves.
+ * brings the version before back, from the checkpoint at which the new one came in, without waiting; where
+ * there are no checkpoints the tasks go back by themselves.
  */
 #pragma once
 #include "cluster/difference.h"

@@ -181,6 +181,11 @@ void wr_resume_close(struct wr_resume *r)
 	wr_free(&mem, r);
 }
 
+int wr_resume_go_back(struct wr_resume *r, uint64_t checkpoint)
+{
+	return r->blobs ? wr_history_go_back(r->blobs, checkpoint) : WR_OK;
+}
+
 void wr_resume_use(struct wr_resume *r, struct wr_plan *plan, bool allow_dropped)
 {
 	r->o.plan = plan;

@@ -23,6 +23,8 @@ void wr_resume_close(struct wr_resume *r);
  * its own, if it took one. */
 int wr_resume_again(struct wr_resume *r);
 
+/* What holds in `dir` behind this checkpoint is none any more, if that holds. */
+int wr_resume_go_back(struct wr_resume *r, uint64_t checkpoint);
 /* It is another plan that is to begin there; borrowed. */
 void wr_resume_use(struct wr_resume *r, struct wr_plan *plan, bool allow_dropped);
 

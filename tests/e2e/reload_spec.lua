@@ -316,6 +316,19 @@ describe("a job with checkpoints", function()
       assert.equal(2, select(2, read "out":gsub('"v":1', "")))
     end)
 
+    it("goes back to where its new code came in, whatever held behind that: " .. way[1], function()
+      write("job.lua", watching 'ctx:emit { k = rec.k, i = rec.i, n = n, v = 1 }')
+      write("bad.lua", watching 'if rec.i == 2 then error "too bad" end ctx:emit { k = rec.k, i = rec.i, n = n, v = 2 }')
+      in_folder "mkdir in"
+      -- the other subtask never has a record, so that the probation goes on
+      local way_of = way[2] == "" and "" or "-p 3"
+      run_with({ put("a", 0), await('"i":0,', "out"), "cp bad.lua job.lua",
+        "$W reload --yes --probation 1h " .. way_of .. " job job.lua", put("b", 1), hold, hold,
+        put("c", 2), await("is run again", "log"), await('"i":2,', "out") }, "-p 2")
+      check_once()
+      assert.falsy(read "out":find('"v":2', 1, true), "what was on trial is dropped")
+    end)
+
     it("ends its probation at the next reload, to which it goes back when that fails: " .. way[1], function()
       write("job.lua", watching 'ctx:emit { k = rec.k, i = rec.i, n = n, v = 1 }')
       write("2.lua", watching 'ctx:emit { k = rec.k, i = rec.i, n = n, v = 2 }')

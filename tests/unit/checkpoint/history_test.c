@@ -234,6 +234,26 @@ static void a_name_that_only_resembles_a_checkpoint_is_none(void **state)
 	b->ops->free(b);
 }
 
+static void the_way_back_of_a_trial_is_kept_and_gone(void **state)
+{
+	struct wr_blobs *b = wr_blobs_memory();
+
+	(void)state;
+	for (uint64_t n = 1; n <= 5; n++)
+		write_checkpoint(b, n);
+	assert_int_equal(wr_history_remove_old(b, 5, 1, 3), WR_OK);
+	assert_int_equal(latest(b), 5);
+	assert_int_equal(wr_history_go_back(b, 4), WR_OK); /* it is not there: all stays */
+	assert_int_equal(latest(b), 5);
+	assert_int_equal(wr_history_go_back(b, 3), WR_OK);
+	assert_int_equal(latest(b), 3);
+	write_checkpoint(b, 6);
+	assert_int_equal(wr_history_remove_old(b, 6, 1, 0), WR_OK);
+	assert_int_equal(wr_history_go_back(b, 3), WR_OK);
+	assert_int_equal(latest(b), 6);
+	b->ops->free(b);
+}
+
 static void a_log_belongs_to_the_checkpoints_that_name_it(void **state)
 {
 	struct wr_blobs *b = wr_blobs_memory();
@@ -249,14 +269,14 @@ static void a_log_belongs_to_the_checkpoints_that_name_it(void **state)
 	write_checkpoint(b, 4);
 	named[0] = 0;
 	assert_int_equal(latest(b), 4);
-	assert_int_equal(wr_history_remove_old(b, 4, 2), WR_OK);
+	assert_int_equal(wr_history_remove_old(b, 4, 2, 0), WR_OK);
 	assert_true(has_log(b, 1) && has_log(b, 2) && has_log(b, 3));
-	assert_int_equal(wr_history_remove_old(b, 4, 1), WR_OK);
+	assert_int_equal(wr_history_remove_old(b, 4, 1, 0), WR_OK);
 	assert_false(has_log(b, 1)); /* with the checkpoint that named it */
 	assert_true(has_log(b, 2) && has_log(b, 3));
 	assert_true(has_log(b, 4) && has_log(b, 5)); /* that may be being written */
 	write_checkpoint(b, 6);
-	assert_int_equal(wr_history_remove_old(b, 6, 1), WR_OK);
+	assert_int_equal(wr_history_remove_old(b, 6, 1, 0), WR_OK);
 	for (uint64_t after = 1; after <= 5; after++)
 		assert_false(has_log(b, after));
 	b->ops->free(b);
@@ -287,11 +307,11 @@ static void a_checkpoint_that_cannot_be_looked_at_is_not_removed(void **state)
 	for (uint64_t checkpoint = 3; checkpoint <= 4; checkpoint++) {
 		wr_history_manifest_id(checkpoint, refused);
 		b->ops = &refusing;
-		assert_int_equal(wr_history_remove_old(b, 4, 2), WR_EFATAL);
+		assert_int_equal(wr_history_remove_old(b, 4, 2, 0), WR_EFATAL);
 		b->ops = ops;
 		assert_int_equal(latest(b), 4);
 	}
-	assert_int_equal(wr_history_remove_old(b, 4, 2), WR_OK);
+	assert_int_equal(wr_history_remove_old(b, 4, 2, 0), WR_OK);
 	assert_int_equal(b->ops->remove(b, "chk-4/manifest"), WR_OK);
 	assert_int_equal(latest(b), 3);
 	assert_int_equal(b->ops->remove(b, "chk-3/manifest"), WR_OK);
@@ -410,6 +430,7 @@ int main(void)
 	    cmocka_unit_test(a_byte_that_is_another_one_is_noticed_wherever_it_is),
 	    cmocka_unit_test(a_blob_that_is_cut_off_or_has_more_is_noticed),
 	    cmocka_unit_test(a_name_that_only_resembles_a_checkpoint_is_none),
+	    cmocka_unit_test(the_way_back_of_a_trial_is_kept_and_gone),
 	    cmocka_unit_test(a_log_belongs_to_the_checkpoints_that_name_it),
 	    cmocka_unit_test(a_checkpoint_that_cannot_be_looked_at_is_not_removed),
 	    cmocka_unit_test(a_checkpoint_whose_log_is_missing_does_not_hold),

@@ -474,7 +474,7 @@ static void any_kept_checkpoint_restores_to_what_was_there_whatever_was_declined
 			complete[n] = wr_rand_below(&r, 4) != 0;
 			if (complete[n]) {
 				publish(&w, n);
-				assert_int_equal(wr_history_remove_old(w.blobs, n, retain), WR_OK);
+				assert_int_equal(wr_history_remove_old(w.blobs, n, retain, 0), WR_OK);
 				if (wr_rand_below(&r, 3) == 0)
 					check_all(&w, complete, retain, 1 + wr_rand_below(&r, 4));
 			}
@@ -516,13 +516,13 @@ static void blobs_that_nothing_goes_on_from_any_more_vanish(void **state)
 	for (int i = 0; i < 3; i++) {
 		random_writes(w.rigs, &r, 300, KEYS);
 		checkpoint(&w);
-		assert_int_equal(wr_history_remove_old(w.blobs, w.next, 1), WR_OK);
+		assert_int_equal(wr_history_remove_old(w.blobs, w.next, 1, 0), WR_OK);
 	}
 	assert_int_equal(files_of(&w, 1), FORMERLY); /* without its manifest */
 	assert_int_equal(files_of(&w, 4), FORMERLY + 1);
 	random_writes(w.rigs, &r, 60000, KEYS); /* too much for going on */
 	checkpoint(&w);
-	assert_int_equal(wr_history_remove_old(w.blobs, w.next, 1), WR_OK);
+	assert_int_equal(wr_history_remove_old(w.blobs, w.next, 1, 0), WR_OK);
 	for (n = 1; n < w.next; n++)
 		assert_int_equal(files_of(&w, n), 0);
 	world_free(&w);
