@@ -158,10 +158,10 @@ local function extreme(name, better)
       fn = name, field = field,
       pick = function(rec) return number(rec, field) end,
       fold = function(acc, v)
-        if acc == nil or better(v, acc) then return v end
+        if acc == nil or acc ~= acc or better(v, acc) then return v end -- NaN gives way, as in C
         return acc
       end,
-      merge = function(a, b) return better(b, a) and b or a end,
+      merge = function(a, b) return (a ~= a or better(b, a)) and b or a end,
     }
   end
 end

@@ -359,9 +359,12 @@ static int update_number(struct wr_stage *s, const struct wr_elem *row, struct w
 	return WR_OK;
 }
 
+/* Texts are above numbers. */
 static int compare(const struct wr_cell *x, const struct wr_cell *y)
 {
-	if (x->type == WR_T_STR && y->type == WR_T_STR) {
+	if ((x->type == WR_T_STR) != (y->type == WR_T_STR))
+		return x->type == WR_T_STR ? 1 : -1;
+	if (x->type == WR_T_STR) {
 		int order = memcmp(x->str.p, y->str.p, x->str.len < y->str.len ? x->str.len : y->str.len);
 
 		return order ? order : (x->str.len > y->str.len) - (x->str.len < y->str.len);
@@ -369,7 +372,12 @@ static int compare(const struct wr_cell *x, const struct wr_cell *y)
 	return (as_number(x) > as_number(y)) - (as_number(x) < as_number(y));
 }
 
-/* The record with the smallest or largest field; the first one of equals stays. */
+static bool is_nan(const struct wr_cell *c)
+{
+	return c->type == WR_T_F64 && c->f64 != c->f64;
+}
+
+/* The record with the smallest or largest field; the first one of equals stays, NaN gives way to any. */
 static int update_record(struct wr_stage *s, const struct wr_elem *row)
 {
 	struct aggregate *a = s->state;
@@ -383,7 +391,7 @@ static int update_record(struct wr_stage *s, const struct wr_elem *row)
 	if (old && field_cell(a, wr_shape(old->shape), old->body, &best) == WR_OK) {
 		int order = compare(&mine, &best);
 
-		if (a->fn == MIN || a->fn == MIN_BY ? order >= 0 : order <= 0)
+		if (!is_nan(&best) && (a->fn == MIN || a->fn == MIN_BY ? order >= 0 : order <= 0))
 			return WR_OK;
 	}
 	body = wr_state_put(s->store, 0, wr_elem_shape(row), wr_elem_body_len(row));

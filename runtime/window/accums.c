@@ -135,6 +135,12 @@ static void sum(uint64_t *into, uint64_t value, uint64_t type)
 	}
 }
 
+static bool is_nan(uint64_t slot, uint64_t type)
+{
+	return type == WR_T_F64 && isnan(f64_of(slot));
+}
+
+/* NaN is neither smaller nor larger than anything, and gives way to what is. */
 static void extreme(uint64_t *into, uint64_t value, uint64_t type, bool largest)
 {
 	bool better;
@@ -146,7 +152,7 @@ static void extreme(uint64_t *into, uint64_t value, uint64_t type, bool largest)
 	else
 		better = largest ? number(value, type) > number(into[0], into[1])
 				 : number(value, type) < number(into[0], into[1]);
-	if (into[1] && !better)
+	if (into[1] && !better && !is_nan(into[0], into[1]))
 		return;
 	into[0] = value;
 	into[1] = type;

@@ -43,6 +43,38 @@ describe("a sum", function()
   end)
 end)
 
+describe("a smallest or largest value", function()
+  local orders = { { 1, 2, 3 }, { 1, 3, 2 }, { 2, 1, 3 }, { 2, 3, 1 }, { 3, 1, 2 }, { 3, 2, 1 } }
+
+  -- The values, v1 and so on, in each order; what comes last.
+  local function each_order(values, operator, wanted)
+    for _, order in ipairs(orders) do
+      local list = {}
+      for i, n in ipairs(order) do list[i] = ('{ k = "a", ts = %d, v = %s }'):format(i, values[n]) end
+      local out = run(('job:source(weir.from { %s }):map(function(r) if r.v == "nan" then r.v = 0 / 0 end return r end)%s'
+        .. ':map(function(r) return r.v end):sink(weir.print { format = "raw" })'):format(table.concat(list, ","), operator))
+      assert.equal(wanted, out:match "([^\n]*)\n$", operator .. table.concat(order))
+    end
+  end
+
+  it("is the same in whatever order numbers and texts come: texts are above numbers", function()
+    local values = { '"abc"', "5", "7.5" }
+    each_order(values, ':key_by "k":min "v"', "5")
+    each_order(values, ':key_by "k":max "v"', "abc")
+    each_order(values, ':key_by "k":min_by "v"', "5")
+    each_order(values, ':key_by "k":max_by "v"', "abc")
+  end)
+
+  it("is not NaN where there is a number", function()
+    local window = ':watermarks(weir.watermark.ascending { field = "ts" }):key_by "k":window(weir.window.%s)'
+    for _, keyed in ipairs { ':key_by "k"', window:format 'tumbling "1s"', window:format 'session "1s"',
+      window:format 'sliding { size = "10ms", slide = "10ms" }' } do
+      each_order({ '"nan"', "5", "7.5" }, keyed .. ':min "v"', "5")
+      each_order({ '"nan"', "5", "7.5" }, keyed .. ':max "v"', "7.5")
+    end
+  end)
+end)
+
 describe("a record that is written to state", function()
   it("is kept whole, although the function reads one field of it", function()
     local out = run [[

@@ -334,6 +334,20 @@ describe("an aggregate", function()
       end
     end
   end)
+  it("min and max pass over NaN, whenever it comes, in C as in Lua", function()
+    local agg, nan = require "weir.agg", 0 / 0
+    for _, order in ipairs { { nan, 1, 2 }, { 1, nan, 2 }, { 2, 1, nan }, { nan, nan, 2, nan, 1 } } do
+      for name, wanted in pairs { min = 1, max = 2 } do
+        local a, acc, merged = agg[name] "n", nil, nil
+        for _, n in ipairs(order) do
+          acc = a.add(acc, { n = n })
+          if merged == nil then merged = n else merged = a.merge(merged, n) end
+        end
+        assert.equal(wanted, acc)
+        assert.equal(wanted, merged)
+      end
+    end
+  end)
   it("refuses a value that it cannot deal with at its record, not when the window fires", function()
     local agg, null = require "weir.agg", require "weir.null"
     local bad = {
