@@ -57,7 +57,8 @@ struct wr_checkpoints {
 	struct wr_checkpoint_outcome last;
 	uint64_t last_ns; /* when it was complete */
 	struct wr_checkpoint_wish *wishes;
-	uint64_t options; /* of the one under way */
+	uint64_t begun;	  /* the last that the tasks were told of; the coordinator may be further */
+	uint64_t options; /* of that */
 	const char *over; /* why no more are taken, or NULL */
 	int64_t triggered_ms;
 	uint64_t began_ns;
@@ -397,6 +398,7 @@ static int begin(struct wr_checkpoints *c, uint64_t checkpoint, uint64_t now_ns)
 
 	c->triggered_ms = wr_clock_ms(j->o.clock);
 	c->began_ns = now_ns;
+	c->begun = checkpoint;
 	c->wanted = false;
 	*c->error = 0;
 	take_wishes(c, checkpoint);
@@ -572,7 +574,7 @@ int wr_checkpoints_letter(struct wr_checkpoints *c, const struct wr_letter *l)
 		pass(c, task, c->swapping);
 		wr_coordinator_ended(c->coordinator, task, now_ns);
 		pending = is_swapping_on(c) ? c->swapping : wr_coordinator_pending(c->coordinator);
-		if (pending)
+		if (pending && pending <= c->begun) /* else it is told them as it begins */
 			trigger(c, pending);
 		return WR_OK;
 	}

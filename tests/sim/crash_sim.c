@@ -36,7 +36,7 @@
 #include "sim/machine/machine.h"
 #include "sim/machine/target.h"
 
-enum { RUNS_MAX = 12, POINTS_LOG2 = 15, CALLS = 200, NAMES = 80, SHAKY_ONE_IN = 400, PLANS = 8 };
+enum { RUNS_MAX = 12, POINTS_LOG2 = 13, CALLS = 200, NAMES = 80, SHAKY_ONE_IN = 400, PLANS = 8 };
 
 static struct sim {
 	uint64_t seed;
@@ -65,7 +65,8 @@ static void on_failure(const char *text)
 	char job[200];
 
 	sim_job_tell(&sim.job, job, sizeof job);
-	printf("not ok - seed %llu, run %u (%s): %s\n", (unsigned long long)sim.seed, sim.run, job, text);
+	printf("not ok - seed %llu, run %u (%s%s%s): %s\n", (unsigned long long)sim.seed, sim.run, job,
+	       sim.overtakes ? ", unaligned" : "", sim.seed % 2 ? ", incremental" : "", text);
 	fflush(stdout);
 	_exit(1);
 }
@@ -345,8 +346,8 @@ static struct machine_roughness draw_roughness(void)
 
 	if (below(2))
 		r.stall = 100 + below(2000);
-	if (below(4) == 0)
-		r.io = 20 + below(300);
+	if (below(3) == 0)
+		r.io = 15 + below(250);
 	switch (below(6)) {
 	case 0:
 		break;
@@ -358,7 +359,7 @@ static struct machine_roughness draw_roughness(void)
 		r.power = below(3) == 0;
 		break;
 	default:
-		r.crash_at = 1 + below(1u << (3 + below(POINTS_LOG2 - 2)));
+		r.crash_at = 1 + below(1u << (6 + below(POINTS_LOG2 - 5)));
 	}
 	return r;
 }

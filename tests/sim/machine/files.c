@@ -15,7 +15,7 @@
 #include "sim/machine/disk.h"
 #include "sim/machine/machine.h"
 
-enum { FD_FIRST = 1 << 20, FDS = 64, VIEWS = 64, DIRS = 8 };
+enum { FD_FIRST = 1 << 20, FDS = 1024, VIEWS = 64, DIRS = 8 };
 static const char root_path[] = "/sim";
 
 struct open_file {
