@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +25,7 @@ struct opened {
 	size_t len;
 	struct wr_arena arena; /* of the index */
 	const struct wr_value *index;
+	_Atomic uint32_t next; /* behind the blob that was opened last: mostly they are asked for in order */
 };
 
 static struct wr_mem mem = WR_MEM_INIT("savepoint.open");
@@ -79,12 +81,15 @@ static int opened_remove(struct wr_blobs *b, const char *id)
 static int opened_open(struct wr_blobs *b, const char *id, struct wr_blob_view *out)
 {
 	struct opened *o = opened_of(b);
+	uint32_t count = o->index->count, from = atomic_load_explicit(&o->next, memory_order_relaxed);
 
 	*out = (struct wr_blob_view){NULL, 0};
-	for (uint32_t i = 0; i < o->index->count; i++) {
-		const struct wr_value *item = &o->index->items[i];
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t at = (from + i) % count;
+		const struct wr_value *item = &o->index->items[at];
 
 		if (!strcmp(wr_value_str(item, "id", ""), id)) {
+			atomic_store_explicit(&o->next, at + 1, memory_order_relaxed);
 			*out = (struct wr_blob_view){o->data + wr_value_int(item, "offset", 0),
 						     (size_t)wr_value_int(item, "bytes", 0)};
 			return WR_OK;
