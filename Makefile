@@ -47,7 +47,7 @@ FUZZ    := $(patsubst tests/%.c,$B/%,$(wildcard tests/fuzz/*_fuzz.c))
 REF     := $(patsubst tests/%.c,$B/%,$(wildcard tests/bench/*.c))
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test unit spec e2e crash sim fuzz bench bench-nexmark tidy format lint rows docs mutants install clean help \
+.PHONY: all demo test unit spec e2e rocksdb crash sim fuzz bench bench-nexmark tidy format lint rows docs mutants install clean help \
 	deps demo-run unit-build spec-build e2e-build crash-build sim-build fuzz-build bench-build FORCE
 .DELETE_ON_ERROR:
 
@@ -63,7 +63,7 @@ demo:					## count the words of a real text and show the top words
 	@tests/support/demo $B/weir
 
 SANITIZE ?= asan ubsan tsan
-SUITES   ?= tidy lint rows unit spec e2e crash sim mutants fuzz $(foreach b,$(SANITIZE),unit@$b spec@$b)
+SUITES   ?= tidy lint rows unit spec e2e rocksdb crash sim mutants fuzz $(foreach b,$(SANITIZE),unit@$b spec@$b)
 test:					## run everything that CI runs; ends with "N passed, N failed" (SUITES=, SANITIZE=)
 	@tests/support/deps test
 	+@tests/support/run $(foreach s,$(SUITES),$(if $(findstring @,$s),$s,$s@$(BUILD)))
@@ -78,6 +78,8 @@ e2e:					## real processes: tests/e2e (FILTER=records SEEDS=n: random records)
 	+@tests/support/run e2e@$(BUILD)
 crash: $B/weir $(MODULES)			## kill -9 a job at random times, N=200 in a row: its output is exact, and the steps met are counted
 	@luajit tests/crash/run.lua $B $(or $(N),200)
+rocksdb:				## specs of state once more, with next to nothing of it in memory
+	+@tests/support/run rocksdb@$(BUILD)
 sim:					## seeded simulation: tests/sim (SEEDS=1000, SEED=n replays one)
 	+@TIMEOUT=0 tests/support/run sim@$(BUILD)
 fuzz:					## fuzz every decoder: tests/fuzz (TIME=5 seconds each)
@@ -179,8 +181,9 @@ endef
 $B/obj/tests/%.o: CFLAGS += -Itests
 $(eval $(call test_program,unit,,-lcmocka))
 # State is tested over both backends.
-$B/unit/state/store_test $B/unit/state/frozen_test: $B/obj/runtime/vendor/rocksdb.o
-$B/unit/state/store_test $B/unit/state/frozen_test: LDLIBS += $(LIBS.rocksdb)
+ON_ROCKSDB = $(addprefix $B/unit/,state/store_test state/frozen_test tiered/tiered_test)
+$(ON_ROCKSDB): $B/obj/runtime/vendor/rocksdb.o
+$(ON_ROCKSDB): LDLIBS += $(LIBS.rocksdb)
 # Sources, sinks, formats and watermarks are tested alone: what a task gives its stages comes from the test, which is linked first.
 $B/unit/commit/% $B/unit/connect/% $B/unit/time/% $B/unit/nexmark/% $B/unit/format/% $B/fuzz/csv_fuzz $B/fuzz/json_fuzz: LDFLAGS += -Wl,-z,muldefs
 $(eval $(call test_program,sim,,))
@@ -210,6 +213,6 @@ unit-build: $(UNIT)
 sim-build: $(SIM)
 fuzz-build: $(FUZZ)
 bench-build: $(REF) $B/weir
-spec-build e2e-build crash-build: $B/weir $(MODULES)
+spec-build e2e-build rocksdb-build crash-build: $B/weir $(MODULES)
 
 -include $(shell find $B -name '*.d' 2>/dev/null)

@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "module/module.h"
 
-enum { LIBRARY_MIN = 1 << 20 };
+enum { LIBRARY_MIN = 1 << 20, BESIDE_MAX = 64 << 20, BESIDE_PART = 4, LIBRARY_PART = 3 };
 
 #define PREFIX "weir-spill-"
 #define FRESH "weir-fresh-" /* not locked yet: nobody takes it for one that was left behind */
@@ -132,12 +132,13 @@ struct wr_spill *wr_spill_new(const struct wr_spill_options *o)
 	const char *temporary = getenv("TMPDIR");
 	const char *parent = o->folder ? o->folder : temporary && *temporary ? temporary : "/tmp";
 	struct wr_spill *s = wr_zalloc(&mem, sizeof *s);
-	int64_t library = o->bytes / 3, rest = o->bytes - library;
+	int64_t beside = o->bytes / BESIDE_PART < BESIDE_MAX ? o->bytes / BESIDE_PART : BESIDE_MAX;
+	int64_t library = (o->bytes - beside) / LIBRARY_PART;
 
 	if (!s)
 		return NULL;
 	s->lock = -1;
-	s->share = rest / (o->stores ? o->stores : 1);
+	s->share = (o->bytes - beside - library) / (o->stores ? o->stores : 1);
 	s->disks = o->disks ? o->disks : wr_module_load("rocksdb", WR_DISK_VERSION);
 	if (s->disks) {
 		clean(parent);

@@ -2,7 +2,8 @@
 /* spill: where the stores of a job put what does not fit into memory: a folder of scratch, the library, and
  * the bound that they share.
  *
- * Of the bound a third is the library's (cache and write buffers), the rest is divided evenly among the
+ * A quarter of the bound, 64 MiB at most, is left for what the library needs beside cache and write buffers
+ * and for the seams of the heap. Of the rest a third is the library's, and two are divided evenly among the
  * stores, whose share is for entries. What is kept for versions has a bound of its own (state/store.h).
  *
  * The folder holds nothing that a checkpoint does not: it is made when the job is built, removed with it, and

@@ -27,6 +27,7 @@ static void tiered_free(struct wr_store *store)
 		wr_bytes_deinit(&t->walks[i].from);
 		wr_bytes_deinit(&t->walks[i].ahead);
 	}
+	wr_free(mem, t->leaving);
 	wr_free(mem, t->why);
 	wr_free(mem, t);
 }

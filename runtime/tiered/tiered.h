@@ -41,16 +41,23 @@ struct walk {
 	size_t taken;	       /* bytes of them */
 };
 
+/* An entry that is about to leave memory, and its place among the disk's keys, about. */
+struct leaving {
+	uint64_t order;
+	uint32_t id;
+};
+
 struct tiered {
 	struct memory m; /* first: the functions of memory.h take it as it is */
 	struct wr_spill *spill;
 	const struct wr_disk_functions *fn;
-	struct wr_disk *disk; /* NULL until something is evicted */
-	int64_t share;	      /* bytes that memory may take */
-	uint32_t hand;	      /* where eviction goes on */
-	uint64_t out;	      /* entries that are on the disk alone; some may have expired there */
-	bool pending;	      /* something waits for the disk's `write` */
-	int64_t first_out[2]; /* no timer on the disk is before it */
+	struct wr_disk *disk;	 /* NULL until something is evicted */
+	int64_t share;		 /* bytes that memory may take */
+	uint32_t hand;		 /* where eviction goes on */
+	struct leaving *leaving; /* room, as long as there is a disk */
+	uint64_t out;		 /* entries that are on the disk alone; some may have expired there */
+	bool pending;		 /* something waits for the disk's `write` */
+	int64_t first_out[2];	 /* no timer on the disk is before it */
 	uint64_t timers_out[2];
 	uint32_t calls; /* that may make memory grow, since it was looked at */
 	int64_t now_ms; /* what had expired by then may be dropped; read by the disk's threads */
@@ -109,6 +116,11 @@ void wr_tiered_edge(struct tiered *t);
 uint32_t wr_tiered_fetch(struct memory *s, const uint8_t *key, uint32_t key_len, const uint8_t *ns,
 			 uint32_t ns_len);
 void wr_tiered_forget(struct memory *s, const struct entry *e);
+/* An entry that the disk has comes into memory, which has it not: its id, or NONE: no memory. The current key
+ * stays. */
+uint32_t wr_tiered_take(struct tiered *t, const struct packed_key *k, struct wr_disk_bytes value);
+/* Id of an entry in memory, or NONE. */
+uint32_t wr_tiered_in_memory(const struct tiered *t, const struct packed_key *k);
 /* Brings entries into memory whose packed keys are these, at most WR_DISK_GET_MAX; those that memory has are
  * left alone. `absent` is called for each that is nowhere, and may be NULL. */
 int wr_tiered_bring(struct tiered *t, const struct wr_disk_bytes *keys, uint32_t count,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* walk: all keys of a tiered store, each once, while entries go to and fro between memory and the disk.
  *
- * First those that memory holds, by id, then those on the disk, by key. An entry that was met carries the
- * number of the walk, also to the disk and back. One that was on the disk at any time of the first part still
- * has its place there in the second, unless it has ended (tiered.h), so none is left out. Two walks may go on
- * at the same time: their marks are apart.
+ * First those that memory holds, by id, then those on the disk, by key. An entry that was met in the first
+ * part carries the number of the walk, also to the disk and back. One that was on the disk at any time of the
+ * first part still has its place there in the second, unless it has ended (tiered.h), so none is left out.
+ * Two walks may go on at the same time: their marks are apart.
  */
 #include "base/error.h"
 #include "tiered/tiered.h"
@@ -18,15 +18,11 @@ static bool was_met(const struct tiered *t, const struct walk *w, uint32_t id)
 	return t->m.marks[id].met[w - t->walks] == w->number;
 }
 
-/* Makes the entry the current one and marks it: 1, or WR_EFATAL. */
-static int meet(struct tiered *t, struct walk *w, uint32_t id)
+/* Makes the entry the current one: 1, or WR_EFATAL. */
+static int meet(struct tiered *t, uint32_t id)
 {
-	int rc;
+	int rc = wr_entry_select(&t->m, id);
 
-	if (!wr_entry_own(&t->m, id)) /* what leaves memory again has the mark */
-		return WR_EFATAL;
-	t->m.marks[id].met[w - t->walks] = w->number;
-	rc = wr_entry_select(&t->m, id);
 	return rc == WR_OK ? 1 : rc;
 }
 
@@ -49,12 +45,14 @@ struct looking {
 	uint32_t count;
 };
 
-/* Keys whose entries were not met, as far as the disk knows. */
+/* Keys whose entries were not met, as far as the disk knows; they come into memory. */
 static int look_ahead(void *arg, struct wr_disk_bytes key, struct wr_disk_bytes value)
 {
 	struct looking *l = arg;
 	struct wr_bytes *ahead = &l->w->ahead;
+	struct packed_key k;
 	uint8_t met[WALKS];
+	int rc;
 
 	if (l->count == WALK_AHEAD) {
 		l->w->from.len = 0;
@@ -65,6 +63,11 @@ static int look_ahead(void *arg, struct wr_disk_bytes key, struct wr_disk_bytes 
 	wr_packed_met(&l->t->packing, value, met);
 	if (met[l->w - l->t->walks] == l->w->number)
 		return WR_OK;
+	rc = wr_packed_read_key(key, &k);
+	if (rc != WR_OK)
+		return rc;
+	if (!wr_tiered_in_memory(l->t, &k))
+		wr_tiered_take(l->t, &k, value);
 	wr_bytes_put_u32(ahead, key.len);
 	wr_bytes_put(ahead, key.p, key.len);
 	l->count++;
@@ -131,14 +134,20 @@ int wr_tiered_next(struct wr_store *store, uint64_t *cursor)
 		return wr_error_set(WR_EBUG, "more than %d walks through the keys of '%s'", WALKS, s->uid);
 	while (!(*cursor & ON_DISK) && (uint32_t)*cursor < s->used) {
 		id = (uint32_t)++ * cursor;
-		if (entry_at(s, id)->kind == ENTRY_KEY && !was_met(t, w, id))
-			return meet(t, w, id);
+		if (entry_at(s, id)->kind != ENTRY_KEY || was_met(t, w, id))
+			continue;
+		if (!wr_entry_own(s, id)) /* changed, so that the mark goes with it to the disk */
+			return WR_EFATAL;
+		s->marks[id].met[w - t->walks] = w->number;
+		return meet(t, id);
 	}
 	*cursor |= ON_DISK;
 	while (t->disk) {
 		id = next_ahead(t, w);
-		if (id)
-			return meet(t, w, id);
+		if (id) {
+			s->marks[id].touched = 0; /* the first to leave again */
+			return meet(t, id);
+		}
 		if (s->failed)
 			return store->backend->status(store);
 		if (w->at_end)
