@@ -138,6 +138,12 @@ unsigned wr_barriers_on_timeout(struct wr_barriers *b, uint64_t id)
 	return actions | WR_BARRIER_WHOLE;
 }
 
+bool wr_barriers_awaits(const struct wr_barriers *b, uint32_t channel, uint64_t id)
+{
+	WR_ASSERT(channel < b->channels);
+	return !b->channel[channel].ended && b->channel[channel].brought < id;
+}
+
 bool wr_barriers_records(const struct wr_barriers *b, uint32_t channel)
 {
 	const struct channel *c = &b->channel[channel];

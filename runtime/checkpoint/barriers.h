@@ -38,6 +38,8 @@ unsigned wr_barriers_on_barrier(struct wr_barriers *b, uint32_t channel, uint64_
 unsigned wr_barriers_on_end(struct wr_barriers *b, uint32_t channel);
 /* The coordinator asks a task all of whose inputs have ended, or are about to, for a snapshot. */
 unsigned wr_barriers_on_trigger(struct wr_barriers *b, uint64_t id);
+/* The barrier of `id`, or the end, has not come out of `channel`. */
+bool wr_barriers_awaits(const struct wr_barriers *b, uint32_t channel, uint64_t id);
 /* Alignment of `id`, which brings nothing but a cut, takes too long, wherever it stands: it passes now, in
  * front of what was not read yet. Nothing where it has passed, or channels are not blocked at all. */
 unsigned wr_barriers_on_timeout(struct wr_barriers *b, uint64_t id);

@@ -42,6 +42,39 @@ uint64_t wr_in_flight_bytes(const struct wr_in_flight *f)
 	return bytes;
 }
 
+static bool ends_recording(const struct wr_elem *e, uint64_t checkpoint)
+{
+	return wr_event_type(e) == WR_EV_END ||
+	       (wr_event_type(e) == WR_EV_BARRIER && (uint64_t)e->ts == checkpoint);
+}
+
+struct waiting {
+	uint64_t checkpoint;
+	bool found;
+};
+
+static bool find(void *arg, struct wr_buffer *b)
+{
+	struct waiting *w = arg;
+
+	for (const uint8_t *p = b->data + b->rows_len; p < b->data + b->len;
+	     p += ((const struct wr_elem *)p)->len)
+		w->found |= ends_recording((const struct wr_elem *)p, w->checkpoint);
+	return !w->found;
+}
+
+bool wr_in_flight_waits(const struct wr_gate *g, uint32_t channel, uint64_t checkpoint,
+			const struct wr_input *held)
+{
+	struct waiting w = {checkpoint, false};
+
+	if (held && held->channel == channel)
+		find(&w, held->buffer);
+	if (!w.found)
+		wr_gate_each(g, channel, 0, find, &w);
+	return w.found;
+}
+
 /* Where one stands in a channel. */
 struct recording {
 	struct wr_in_flight_channel *channel;
@@ -54,19 +87,9 @@ static void record_events(struct recording *r, const uint8_t *p, const uint8_t *
 	for (; p < end && !r->ended; p += ((const struct wr_elem *)p)->len) {
 		const struct wr_elem *e = (const struct wr_elem *)p;
 
-		switch (wr_event_type(e)) {
-		case WR_EV_WATERMARK:
+		r->ended = ends_recording(e, r->checkpoint);
+		if (wr_event_type(e) == WR_EV_WATERMARK)
 			wr_bytes_put(&r->channel->rows, e, e->len);
-			break;
-		case WR_EV_BARRIER:
-			r->ended = (uint64_t)e->ts == r->checkpoint;
-			break;
-		case WR_EV_END:
-			r->ended = true;
-			break;
-		default:
-			break;
-		}
 	}
 }
 

@@ -23,6 +23,9 @@ struct wr_in_flight {
 	uint32_t count;
 	struct wr_in_flight_channel channels[];
 };
+/* The barrier of `checkpoint`, or the end, waits in the channel, or in what is `held` of it (or NULL). */
+bool wr_in_flight_waits(const struct wr_gate *g, uint32_t channel, uint64_t checkpoint,
+			const struct wr_input *held);
 /* Nothing is recorded yet; `held`: what was taken from the gate and not handled yet, or NULL. NULL with the
  * error set when the heap refuses; what it refuses later shows in the bytes. */
 struct wr_in_flight *wr_in_flight_new(const struct wr_gate *g, uint64_t checkpoint,

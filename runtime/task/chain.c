@@ -314,11 +314,10 @@ static int stage_paused(struct wr_task *t, uint32_t stage)
 
 /* ---- a barrier that overtakes ----
  *
- * Where alignment takes long the coordinator says so (WR_LETTER_OVERTAKE, C8), and the barrier passes all
- * stages at the next point between two rows at which nothing waits inside of the chain: in front of what is
- * left of the buffer being read, of all that waits in the channels, and of what comes by those that have not
- * brought it. These rows are recorded until the barrier is seen in each channel (checkpoint/barriers.h) and
- * belong to the snapshot; the task handles them meanwhile as any others. */
+ * Where alignment takes long the coordinator says so (WR_LETTER_OVERTAKE, C8). Once the barrier waits in
+ * every channel it passes all stages, at the next point between two rows at which nothing waits inside of the
+ * chain: in front of what is left of the buffer being read, and of all that waits in the channels. These rows
+ * are recorded and belong to the snapshot; the task handles them meanwhile as any others. */
 
 /* What a world has taken for the task and not given it yet, or NULL. */
 static const struct wr_input *held_input(struct wr_task *t)
@@ -466,6 +465,20 @@ static bool may_pass(const struct wr_task *t, uint64_t checkpoint)
 	return true;
 }
 
+/* The barrier waits in each channel that has not brought it: all who feed the task have passed it. A task
+ * that went ahead of them would stop where its readers, whose alignment waits for those, block it; and they
+ * might wait for it to read on. */
+static bool is_visible(struct wr_task *t, uint64_t checkpoint)
+{
+	const struct wr_input *held = held_input(t);
+
+	for (uint32_t i = 0; i < wr_gate_count(t->gate); i++)
+		if (wr_barriers_awaits(t->barriers, i, checkpoint) &&
+		    !wr_in_flight_waits(t->gate, i, checkpoint, held))
+			return false;
+	return true;
+}
+
 /* The barrier to pass, out of its inbox or out of nothing; NULL with *rc WR_OK: it has passed, or is off. */
 static struct wr_item *barrier_of(struct wr_task *t, uint64_t checkpoint, unsigned *actions, int *rc)
 {
@@ -513,7 +526,7 @@ int wr_task_overtake(struct wr_task *t)
 		put_first(t, take_barrier(t, t->triggered));
 		rc = pass_barrier(t);
 	}
-	if (rc == WR_OK && t->overtaking && may_pass(t, t->overtaking))
+	if (rc == WR_OK && t->overtaking && may_pass(t, t->overtaking) && is_visible(t, t->overtaking))
 		rc = overtake(t);
 	if (rc == WR_OK && t->in_flight)
 		look_ahead(t);

@@ -10,11 +10,13 @@
  *   order      rows of one stage come to each of its readers in the order they left
  *   no loss, no duplicate: every row comes to each sink as often as the graph says
  *   watermark  no row comes behind a watermark that is not below its timestamp
- *   barrier    after a row from behind a barrier no row from before it comes
+ *   barrier    after a row from behind a barrier no row from before it comes; or, where barriers overtake,
+ *              what a checkpoint holds is a cut through all streams (sim/cut.h)
  *   no deadlock: when nobody can go on, everybody has ended
  *
  * SEEDS=n seeds from 1 (default 1000); SEED=n plays one again, TRACE=1 shows each step.
  */
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +24,8 @@
 #include "base/error.h"
 #include "base/rand.h"
 #include "record/row.h"
-#include "task/task.h"
+#include "sim/cut.h"
+#include "task/task_priv.h"
 
 enum {
 	VERTICES_MAX = 8,
@@ -54,6 +57,7 @@ struct node { /* a task, with what its stages know */
 	uint32_t vertex, subtask;
 	bool scheduled, done;
 	bool waiting; /* a sink waits for its outside */
+	bool acked;   /* a snapshot was written since the last step */
 	/* sources */
 	uint32_t rows, sent;
 	uint64_t epoch;
@@ -81,6 +85,11 @@ struct sim {
 	bool pause;   /* sources are silent until one that came back is known everywhere */
 	bool barriers;
 	uint64_t barrier;
+	bool overtakes; /* barriers do: one at a time, each checkpoint is looked at */
+	bool told;	/* the one under way may */
+	struct cut cut;
+	struct wr_blobs *blobs;
+	struct wr_iopool *io;
 	uint32_t shape;
 	char failure[300];
 	bool trace;
@@ -193,6 +202,7 @@ static int send_row(struct wr_stage *st, struct node *n)
 	    [FIELD_FILL] = {.type = WR_T_BYTES, .str = {fill, len}},
 	};
 
+	s->cut.came[n - s->nodes].count[n->vertex][n->subtask * ROWS_MAX + n->sent]++;
 	n->sent++;
 	n->last_ts = ++s->time;
 	return put(st, cells, n->last_ts);
@@ -226,7 +236,7 @@ static int source_poll(struct wr_stage *st)
 
 	if (s->pause && !n->idle)
 		return WR_AGAIN; /* woken when the pause is over */
-	if (n->idle || one_in(s, 60)) {
+	if (n->idle || (!s->overtakes && one_in(s, 60))) {
 		rc = source_idle(st, n);
 		return rc == WR_OK ? WR_AGAIN : rc;
 	}
@@ -261,7 +271,7 @@ static int check_row(struct wr_stage *st, struct node *n, const struct wr_elem *
 	if (row->ts <= st->watermark)
 		return fail(s, "watermark %lld overtook a row of %lld", (long long)st->watermark,
 			    (long long)row->ts);
-	if ((uint64_t)cells[FIELD_EPOCH].i64 < n->epoch_seen[st->index])
+	if (!s->overtakes && (uint64_t)cells[FIELD_EPOCH].i64 < n->epoch_seen[st->index])
 		return fail(s, "barrier %llu overtook a row", (unsigned long long)n->epoch_seen[st->index]);
 	n->epoch_seen[st->index] = (uint64_t)cells[FIELD_EPOCH].i64;
 	for (uint32_t e = 0; st->index == 0 && e < s->edge_count; e++)
@@ -276,6 +286,10 @@ static int take_row(struct wr_stage *st, struct node *n, struct wr_cell *cells, 
 	struct vertex *v = &n->sim->vertices[n->vertex];
 	uint32_t src = (uint32_t)cells[FIELD_SRC].i64;
 
+	if (st->index == 0)
+		n->sim->cut.came[n - n->sim->nodes]
+		    .count[src / PARALLELISM_MAX]
+			  [src % PARALLELISM_MAX * ROWS_MAX + (uint32_t)cells[FIELD_N].i64]++;
 	if (st->out_count)
 		return put(st, cells, ts);
 	v->seen[src / PARALLELISM_MAX][src % PARALLELISM_MAX * ROWS_MAX + (uint32_t)cells[FIELD_N].i64]++;
@@ -326,8 +340,20 @@ static int pass_end(struct wr_stage *st)
 	return WR_OK;
 }
 
-static const struct wr_stage_ops source_ops = {.kind = "source", .poll = source_poll};
-static const struct wr_stage_ops pass_ops = {.kind = "pass", .rows = pass_rows, .end = pass_end};
+/* The barrier has left the stage. */
+static int save(struct wr_stage *st, struct wr_bytes *out)
+{
+	struct node *n = node_of(st);
+
+	(void)out;
+	if (st->index == 0)
+		cut_pass(&n->sim->cut, (uint32_t)(n - n->sim->nodes), st->checkpoint);
+	return WR_OK;
+}
+
+static const struct wr_stage_ops source_ops = {.kind = "source", .poll = source_poll, .save = save};
+static const struct wr_stage_ops pass_ops = {
+    .kind = "pass", .rows = pass_rows, .end = pass_end, .save = save};
 
 /* ---- drawing a graph ---- */
 
@@ -470,6 +496,47 @@ static struct wr_writer *make_writer(struct sim *s, struct node *n, struct edge 
 	return wr_writer_new(&o);
 }
 
+static void row_of(const struct wr_elem *e, uint32_t *source, uint32_t *number)
+{
+	const struct wr_shape *shape = wr_shape(wr_elem_shape(e));
+	uint32_t src = (uint32_t)wr_row_get(shape, wr_elem_body(e), FIELD_SRC).i64;
+
+	*source = src / PARALLELISM_MAX;
+	*number =
+	    src % PARALLELISM_MAX * ROWS_MAX + (uint32_t)wr_row_get(shape, wr_elem_body(e), FIELD_N).i64;
+}
+
+/* On the I/O thread, for which the step waits. */
+static void heard(void *node, uint32_t vertex, uint32_t subtask, uint32_t stage, uint32_t type,
+		  const void *payload, uint32_t len)
+{
+	struct node *n = node;
+	struct sim *s = n->sim;
+	struct wr_ack ack;
+	char id[WR_HISTORY_ID];
+
+	(void)stage;
+	n->acked = true;
+	if (type != WR_LETTER_ACK || wr_ack_parse(payload, len, &ack) != WR_OK ||
+	    ack.checkpoint != s->cut.checkpoint)
+		return;
+	wr_history_blob_id(ack.checkpoint, vertex, subtask, id);
+	if (cut_read(&s->cut, s->blobs, id, (uint32_t)(n - s->nodes), row_of) != WR_OK)
+		fail(s, "%s", wr_error_text());
+}
+
+/* C9 */
+static bool may_overtake(const struct sim *s, uint32_t vertex)
+{
+	for (uint32_t e = 0; e < s->edge_count; e++) {
+		enum wr_partitioning by = s->edges[e].partitioning;
+
+		if (s->edges[e].to == vertex && by != WR_HASH && by != WR_REBALANCE && by != WR_SHUFFLE)
+			return false;
+	}
+	return true;
+}
+
 static void make_task(struct sim *s, struct node *n)
 {
 	static const struct wr_op_def op = {"op", "op"};
@@ -507,7 +574,12 @@ static void make_task(struct sim *s, struct node *n)
 					.subtask = n->subtask,
 					.parallelism = v->parallelism,
 					.wake = {wake, n},
+					.io = s->io,
+					.vertex = n->vertex,
+					.post = heard,
 					.post_arg = n};
+	def.blobs = s->blobs;
+	def.may_overtake = s->overtakes && may_overtake(s, n->vertex);
 	def.gate = v->source ? NULL : make_gate(s, n);
 	n->rows = below(s, ROWS_MAX);
 	n->scheduled = true;
@@ -526,6 +598,15 @@ static void build(struct sim *s)
 	make_channels(s);
 	for (uint32_t i = 0; i < s->node_count; i++)
 		make_task(s, &s->nodes[i]);
+	s->cut.tasks = s->node_count;
+	s->cut.vertices = s->vertex_count;
+	s->cut.edge_count = s->edge_count;
+	for (uint32_t i = 0; i < s->node_count; i++)
+		s->cut.vertex[i] = s->nodes[i].vertex;
+	for (uint32_t e = 0; e < s->edge_count; e++)
+		s->cut.edges[e] = (struct cut_edge){
+		    s->edges[e].from, s->edges[e].to,
+		    s->edges[e].partitioning == WR_BROADCAST ? s->vertices[s->edges[e].to].parallelism : 1};
 }
 
 static void tear_down(struct sim *s)
@@ -543,6 +624,10 @@ static void tear_down(struct sim *s)
 		for (uint32_t src = 0; src < s->vertex_count; src++)
 			free(s->vertices[v].seen[src]);
 	wr_pools_free(s->pools);
+	if (s->overtakes) {
+		s->blobs->ops->free(s->blobs);
+		wr_iopool_free(s->io);
+	}
 }
 
 /* ---- running it ---- */
@@ -560,7 +645,11 @@ static void step(struct sim *s, struct node *n)
 		       n->subtask, names[r]);
 	if (r == WR_STEP_MORE)
 		n->scheduled = true;
-	n->done = r >= WR_STEP_DONE;
+	while (n->task->snapshots && wr_snapshots_busy(n->task->snapshots))
+		sched_yield(); /* it is written at once, and wakes the task */
+	n->scheduled |= n->acked;
+	n->acked = false;
+	n->done = s->cut.done[n - s->nodes] = r >= WR_STEP_DONE;
 	if (r == WR_STEP_FAILED)
 		fail(s, "%s", wr_error_text());
 }
@@ -646,6 +735,47 @@ static void send_barrier(struct sim *s)
 	wr_bytes_deinit(&payload);
 }
 
+static void tell(struct sim *s, enum wr_letter_type type)
+{
+	struct wr_bytes payload = WR_BYTES_EMPTY;
+
+	wr_value_put_i64(&payload, (int64_t)s->cut.checkpoint);
+	for (uint32_t i = 0; i < s->node_count; i++)
+		if (!s->nodes[i].done)
+			wr_task_post(s->nodes[i].task, wr_letter_new(type, (struct wr_address){0},
+								     payload.data, (uint32_t)payload.len));
+	wr_bytes_deinit(&payload);
+}
+
+/* One checkpoint after the other: barriers overtake at a random time, at times it is given up, and what it
+ * holds is looked at when all have said theirs. */
+static void checkpoints(struct sim *s)
+{
+	uint32_t source, n;
+	int32_t wrong;
+
+	if (!s->cut.checkpoint && one_in(s, 100)) {
+		s->told = false;
+		cut_begin(&s->cut, s->barrier + 1);
+		send_barrier(s);
+	}
+	if (cut_is_whole(&s->cut)) {
+		wrong = cut_check(&s->cut, &source, &n);
+		if (wrong >= 0)
+			fail(s, "checkpoint %llu is no cut: row %u of vertex %u at vertex %d",
+			     (unsigned long long)s->cut.checkpoint, n, source, wrong);
+		s->cut.with_rows += s->cut.rows > 0;
+		s->cut.rows = 0;
+		s->cut.checkpoint = 0;
+	} else if (s->cut.checkpoint && !s->told && one_in(s, 60)) {
+		s->told = true;
+		tell(s, WR_LETTER_OVERTAKE);
+	} else if (s->cut.checkpoint && one_in(s, 2000)) {
+		tell(s, WR_LETTER_ABORT);
+		s->cut.checkpoint = s->cut.rows = 0;
+	}
+}
+
 static void run(struct sim *s)
 {
 	for (uint32_t steps = 0; !s->failure[0]; steps++) {
@@ -659,7 +789,9 @@ static void run(struct sim *s)
 			break;
 		if (one_in(s, 20) && pick(s, is_waiting, &n))
 			end_waiting(n);
-		if (s->barriers && one_in(s, 200))
+		if (s->overtakes)
+			checkpoints(s);
+		else if (s->barriers && one_in(s, 200))
 			send_barrier(s);
 	}
 }
@@ -695,6 +827,8 @@ static uint32_t row_shape(void)
 	return wr_shape_intern(f, FIELDS, 0, 0);
 }
 
+static uint64_t cuts, cuts_with_rows; /* of all seeds */
+
 static bool simulate(uint64_t seed, bool trace)
 {
 	static struct sim s;
@@ -710,6 +844,11 @@ static bool simulate(uint64_t seed, bool trace)
 	s.shape = row_shape();
 	s.buffer_size = 128u << below(&s, 3);
 	s.barriers = one_in(&s, 2);
+	s.overtakes = seed % 3 == 0;
+	if (s.overtakes) {
+		s.blobs = wr_blobs_memory();
+		s.io = wr_iopool_new(1);
+	}
 	s.pools = wr_pools_new(s.buffer_size, INT64_MAX);
 	draw_graph(&s);
 	build(&s);
@@ -719,6 +858,8 @@ static bool simulate(uint64_t seed, bool trace)
 		printf("not ok 1 - seed %llu: %s\n", (unsigned long long)seed, s.failure);
 	else
 		tear_down(&s);
+	cuts += s.cut.whole;
+	cuts_with_rows += s.cut.with_rows;
 	return !s.failure[0];
 }
 
@@ -735,5 +876,7 @@ int main(void)
 			return 1;
 	printf("ok 1 - %llu random graphs keep order, rows, watermarks and barriers\n",
 	       (unsigned long long)count);
+	printf("# checkpoints with barriers that may overtake: %llu, with rows under way: %llu\n",
+	       (unsigned long long)cuts, (unsigned long long)cuts_with_rows);
 	return 0;
 }

@@ -113,6 +113,7 @@ static void C9_a_barrier_that_waits_too_long_overtakes_what_was_not_read(void **
 	(void)state;
 	b = wr_barriers_new(3, true);
 	assert_int_equal(wr_barriers_on_barrier(b, 1, 1), BLOCK);
+	assert_true(wr_barriers_awaits(b, 0, 1) && !wr_barriers_awaits(b, 1, 1));
 	assert_int_equal(wr_barriers_on_timeout(b, 1), UNBLOCK | PASS);
 	assert_int_equal(wr_barriers_passed(b), 1);
 	assert_true(wr_barriers_records(b, 0) && !wr_barriers_records(b, 1) && wr_barriers_records(b, 2));
