@@ -101,7 +101,7 @@ describe("a file system without hard links, on which names cannot be taken only 
   it("keeps checkpoints, and a job that is killed goes on from them", function()
     write("job.lua", keys(30000))
     local expected = shell.sorted((run ""))
-    local _, code, err = poor "$W run -q --dir state --checkpoint-every 20ms --fault checkpoint.complete:4=kill job.lua rate=100000"
+    local _, code, err = poor "$W run -q --dir state --checkpoint-every 20ms --fault checkpoint.complete:4=kill job.lua rate=15000"
     assert.equal(137, code, err)
     local out, code2, err2 = poor "$W run -q --dir state --checkpoint-every 20ms job.lua"
     assert.equal(0, code2, err2)
@@ -111,7 +111,7 @@ describe("a file system without hard links, on which names cannot be taken only 
   it("keeps savepoints", function()
     write("job.lua", keys(30000))
     local expected = shell.sorted((run ""))
-    local _, code, err = poor "$W run -q --dir state --checkpoint-every 20ms --fault checkpoint.complete:4=kill job.lua rate=100000"
+    local _, code, err = poor "$W run -q --dir state --checkpoint-every 20ms --fault checkpoint.complete:4=kill job.lua rate=15000"
     assert.equal(137, code, err)
     local out, code2, err2 = poor "$W savepoint --dir state -o it.weir >/dev/null && $W run -q --from it.weir job.lua"
     assert.equal(0, code2, err2)
@@ -121,7 +121,7 @@ describe("a file system without hard links, on which names cannot be taken only 
   it("has each row of rolling files once", function()
     write("job.lua", finished.job)
     assert.equal(0, select(2, run("", "out=expected")))
-    local _, code, err = poor "$W run -q --dir state --checkpoint-every 20ms --fault rolling.rename:8=kill job.lua rate=8000"
+    local _, code, err = poor "$W run -q --dir state --checkpoint-every 20ms --fault rolling.rename:8=kill job.lua rate=4000"
     assert.equal(137, code, err)
     local _, code2, err2 = poor "$W run -q --dir state --checkpoint-every 20ms job.lua"
     assert.equal(0, code2, err2)
@@ -149,7 +149,7 @@ describe("the last checkpoint of a job", function()
   it("is passed over when a byte of any block is another, in its header or behind it, and the user is told", function()
     write("job.lua", keys(3000))
     local expected = shell.sorted((run ""))
-    local _, code, err = run("-p 2 --dir state --checkpoint-every 20ms --fault checkpoint.complete:4=kill", "rate=20000")
+    local _, code, err = run("-p 2 --dir state --checkpoint-every 20ms --fault checkpoint.complete:4=kill", "rate=1500")
     assert.equal(137, code, err)
     local last = (in_folder "ls -d state/chk-*/manifest | sort -t- -k2 -n | tail -1"):match "state/(chk%-%d+)/"
     local tried = 0
