@@ -525,7 +525,7 @@ static int emit(struct wr_out *out, const struct wr_shape *s, const struct wr_ce
 
 	if (!len)
 		return WR_EUSER;
-	if ((size_t)(out->end - out->p) < len && !wr_out_more(out, len))
+	if (!wr_out_room(out, len))
 		return wr_error_code();
 	wr_row_write(out->p, len, s, WR_INSERT, ts, cells);
 	out->p += len;

@@ -49,6 +49,12 @@ int wr_stage_spent(struct wr_stage *s);
 #include "state/store.h"
 #include "state/timers.h"
 
+/* Makes sure of `need` bytes at o->p; false with the error set. */
+static inline bool wr_out_room(struct wr_out *o, uint32_t need)
+{
+	return (size_t)(o->end - o->p) >= need || wr_out_more(o, need);
+}
+
 enum { WR_STEP_NS = 1000000 }; /* time after which a task's step stops between two rows */
 
 /* Where a source is in its splits; said in order with its rows. */

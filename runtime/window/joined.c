@@ -67,18 +67,13 @@ static bool same_types(const struct wr_joined *j, const struct wr_cell *results)
 	return true;
 }
 
-static bool make_room(struct wr_out *out, uint32_t len)
-{
-	return (out->p && (size_t)(out->end - out->p) >= len) || wr_out_more(out, len);
-}
-
 static int put_numbers(const struct wr_joined *j, struct wr_out *out, const uint8_t *left,
 		       const struct wr_cell *results, int64_t ts)
 {
 	const struct wr_shape *s = wr_shape(j->left);
 	uint32_t len = WR_ELEM_HEADER + j->shape->fixed_len;
 
-	if (!make_room(out, len))
+	if (!wr_out_room(out, len))
 		return WR_EFATAL;
 	*(struct wr_elem *)out->p = (struct wr_elem){len, j->shape->id, ts};
 	for (uint32_t i = s->hidden; i < s->count; i++)
@@ -104,7 +99,7 @@ static int put_cells(const struct wr_joined *j, struct wr_out *out, const uint8_
 	len = wr_row_len(j->shape, cells);
 	if (!len)
 		return WR_EUSER;
-	if (!make_room(out, len))
+	if (!wr_out_room(out, len))
 		return WR_EFATAL;
 	wr_row_write(out->p, len, j->shape, WR_INSERT, ts, cells);
 	out->p += len;

@@ -43,7 +43,7 @@ int wr_late_row(struct wr_late *l, struct wr_stage *s, const struct wr_elem *row
 			say(l, s, row);
 		return WR_OK;
 	}
-	if ((!out->p || (size_t)(out->end - out->p) < row->len) && !wr_out_more(out, row->len))
+	if (!wr_out_room(out, row->len))
 		return WR_EFATAL;
 	memcpy(out->p, row, row->len);
 	out->p += row->len;

@@ -12,4 +12,5 @@ struct wr_late {
 
 /* Finds the port of the option `late`. */
 void wr_late_init(struct wr_late *l, struct wr_stage *s);
+/* WR_OK or WR_EFATAL. */
 int wr_late_row(struct wr_late *l, struct wr_stage *s, const struct wr_elem *row);

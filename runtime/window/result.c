@@ -84,11 +84,43 @@ static int gather(struct wr_result *r, const uint8_t *key, uint32_t key_len, con
 	return rc;
 }
 
+/* A row of numbers alone. */
+static int put_numbers(const struct wr_result *r, struct wr_out *out, const struct wr_cell *cells, int64_t ts)
+{
+	if (!wr_out_room(out, r->fixed_len))
+		return WR_EFATAL;
+	*(struct wr_elem *)out->p = (struct wr_elem){r->fixed_len, r->shape, ts};
+	for (uint32_t i = 0; i < r->count; i++)
+		memcpy(out->p + WR_ELEM_HEADER + 8 * r->place_of[i], &cells[i].u64, 8);
+	out->p += r->fixed_len;
+	out->rows++;
+	return WR_OK;
+}
+
+static int put_cells(const struct wr_result *r, struct wr_out *out, const struct wr_cell *cells, int64_t ts)
+{
+	struct wr_cell placed[WR_RESULT_FIELDS_MAX];
+	const struct wr_shape *s = wr_shape(r->shape);
+	uint32_t len;
+
+	for (uint32_t i = 0; i < r->count; i++)
+		placed[r->place_of[i]] = cells[i];
+	len = wr_row_len(s, placed);
+	if (!len)
+		return WR_EUSER;
+	if (!wr_out_room(out, len))
+		return WR_EFATAL;
+	wr_row_write(out->p, len, s, WR_INSERT, ts, placed);
+	out->p += len;
+	out->rows++;
+	return WR_OK;
+}
+
 int wr_result_emit(struct wr_result *r, struct wr_out *out, const uint8_t *key, uint32_t key_len,
 		   const uint64_t *slots, int64_t start, int64_t end, int64_t ts)
 {
-	struct wr_cell cells[WR_RESULT_FIELDS_MAX], placed[WR_RESULT_FIELDS_MAX];
-	uint32_t count = r->key_count + r->accums->count + (r->bounds ? 2 : 0), len;
+	struct wr_cell cells[WR_RESULT_FIELDS_MAX];
+	uint32_t count = r->key_count + r->accums->count + (r->bounds ? 2 : 0);
 	bool same = r->count == count;
 	int rc = gather(r, key, key_len, slots, start, end, cells);
 
@@ -98,26 +130,5 @@ int wr_result_emit(struct wr_result *r, struct wr_out *out, const uint8_t *key, 
 		rc = find_shape(r, cells, count);
 	if (rc != WR_OK)
 		return rc;
-	if (r->fixed_len) {
-		if ((!out->p || (size_t)(out->end - out->p) < r->fixed_len) &&
-		    !wr_out_more(out, r->fixed_len))
-			return WR_EFATAL;
-		*(struct wr_elem *)out->p = (struct wr_elem){r->fixed_len, r->shape, ts};
-		for (uint32_t i = 0; i < count; i++)
-			memcpy(out->p + WR_ELEM_HEADER + 8 * r->place_of[i], &cells[i].u64, 8);
-		out->p += r->fixed_len;
-		out->rows++;
-		return WR_OK;
-	}
-	for (uint32_t i = 0; i < count; i++)
-		placed[r->place_of[i]] = cells[i];
-	len = wr_row_len(wr_shape(r->shape), placed);
-	if (!len)
-		return WR_EUSER;
-	if ((!out->p || (size_t)(out->end - out->p) < len) && !wr_out_more(out, len))
-		return WR_EFATAL;
-	wr_row_write(out->p, len, wr_shape(r->shape), WR_INSERT, ts, placed);
-	out->p += len;
-	out->rows++;
-	return WR_OK;
+	return r->fixed_len ? put_numbers(r, out, cells, ts) : put_cells(r, out, cells, ts);
 }
