@@ -334,12 +334,22 @@ static int open_committed(const struct note *n, const char *path, int *fd)
 }
 
 /* A log that this job writes for the first time, with more subtasks than it had: the file has a note before
- * it has a line, else who comes after a crash would take the lines for somebody else's. */
+ * it has a line, else who comes after a crash would take the lines for somebody else's; and its name is on
+ * the disk with the note's, else a note could speak of lines whose file is gone. */
 static int begin_log(struct file_once *f, uint32_t log, const struct note *n, const char *path)
 {
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
 	struct stat st;
 
-	if (stat(path, &st) == 0 && st.st_size > 0)
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		int rc = failed("write", path);
+
+		if (fd >= 0)
+			close(fd);
+		return rc;
+	}
+	close(fd);
+	if (st.st_size > 0)
 		return wr_error_set(WR_EUSER,
 				    "%s is there, and no %s.commit that says what is committed: move it away",
 				    path, path);
