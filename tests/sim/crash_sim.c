@@ -345,16 +345,17 @@ static struct machine_roughness draw_roughness(void)
 	struct machine_roughness r = {.give_way = 1 + below(8), .power = below(3) > 0};
 
 	if (below(2))
-		r.stall = 100 + below(2000);
+		r.stall = 40 + below(800);
 	if (below(3) == 0)
 		r.io = 15 + below(250);
-	switch (below(6)) {
+	switch (below(7)) {
 	case 0:
 		break;
 	case 1:
 		r.crash_at_call = 1 + below(CALLS);
 		break;
 	case 2:
+	case 3:
 		r.crash_at_name = 1 + below(NAMES);
 		r.power = below(3) == 0;
 		break;
