@@ -42,8 +42,6 @@ struct wr_channel *wr_ring_new_at(void *at, const struct wr_notify *wake);
 struct wr_buffer *wr_ring_pop(struct wr_channel *c);
 /* Consumer's thread. */
 bool wr_ring_empty(const struct wr_channel *c);
-/* Consumer's thread: how many were popped so far; wraps. */
-uint32_t wr_ring_popped(const struct wr_channel *c);
 /* Consumer's thread: what waits, the next one first, until `each` says false; it stays where it is, and
  * nobody is woken for what comes later. */
 void wr_ring_each(const struct wr_channel *c, bool (*each)(void *arg, struct wr_buffer *b), void *arg);

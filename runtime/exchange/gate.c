@@ -119,8 +119,7 @@ int wr_gate_begin_with(struct wr_gate *g, uint32_t channel, struct wr_channel *f
 	return WR_OK;
 }
 
-struct skipping { /* of the next ring */
-	uint32_t skip;
+struct looking { /* into one ring, and then into the next */
 	bool (*each)(void *arg, struct wr_buffer *b);
 	void *arg;
 	bool stopped;
@@ -128,34 +127,22 @@ struct skipping { /* of the next ring */
 
 static bool look(void *arg, struct wr_buffer *b)
 {
-	struct skipping *s = arg;
+	struct looking *l = arg;
 
-	if (s->skip)
-		s->skip--;
-	else
-		s->stopped = !s->each(s->arg, b);
-	return !s->stopped;
+	l->stopped = !l->each(l->arg, b);
+	return !l->stopped;
 }
 
-void wr_gate_each(const struct wr_gate *g, uint32_t channel, uint32_t skip,
-		  bool (*each)(void *arg, struct wr_buffer *b), void *arg)
+void wr_gate_each(const struct wr_gate *g, uint32_t channel, bool (*each)(void *arg, struct wr_buffer *b),
+		  void *arg)
 {
 	const struct port *p = &g->ports[channel];
-	struct skipping s = {skip, each, arg, false};
+	struct looking l = {each, arg, false};
 
 	WR_ASSERT(channel < g->count);
-	wr_ring_each(channel_of(p), look, &s);
-	if (g->beginnings && g->beginnings[channel].then && !s.stopped)
-		wr_ring_each(g->beginnings[channel].then, look, &s);
-}
-
-uint32_t wr_gate_read(const struct wr_gate *g, uint32_t channel)
-{
-	const struct beginning *b = g->beginnings ? &g->beginnings[channel] : NULL;
-	struct wr_channel *c = channel_of(&g->ports[channel]);
-
-	WR_ASSERT(channel < g->count);
-	return wr_ring_popped(c) + (b && b->first && b->first != c ? wr_ring_popped(b->first) : 0);
+	wr_ring_each(channel_of(p), look, &l);
+	if (g->beginnings && g->beginnings[channel].then && !l.stopped)
+		wr_ring_each(g->beginnings[channel].then, look, &l);
 }
 
 const struct wr_buffer *wr_gate_partial(const struct wr_gate *g, uint32_t channel)

@@ -41,11 +41,9 @@ void wr_gate_prefer(struct wr_gate *g, int64_t channel);
 /* Before the first input: what `first` holds, a ring, is read before anything of `channel`. Takes it, in any
  * case. Once a channel. WR_OK, or WR_EFATAL when the heap refuses. */
 int wr_gate_begin_with(struct wr_gate *g, uint32_t channel, struct wr_channel *first);
-/* Buffers that wait in a channel, in order, behind the first `skip`; they stay there. As wr_ring_each. */
-void wr_gate_each(const struct wr_gate *g, uint32_t channel, uint32_t skip,
-		  bool (*each)(void *arg, struct wr_buffer *b), void *arg);
-/* How many buffers were taken out of the channel so far, pieces one by one; wraps. */
-uint32_t wr_gate_read(const struct wr_gate *g, uint32_t channel);
+/* Buffers that wait in a channel, in order; they stay there. As wr_ring_each. */
+void wr_gate_each(const struct wr_gate *g, uint32_t channel, bool (*each)(void *arg, struct wr_buffer *b),
+		  void *arg);
 /* The row of `channel` that came in pieces so far, or NULL: the first `len` bytes of it. Borrowed. */
 const struct wr_buffer *wr_gate_partial(const struct wr_gate *g, uint32_t channel);
 /* Nothing is taken from a blocked channel, and it wakes nobody. */

@@ -160,11 +160,6 @@ bool wr_ring_empty(const struct wr_channel *c)
 	return !ring_look(ring_of(c));
 }
 
-uint32_t wr_ring_popped(const struct wr_channel *c)
-{
-	return atomic_load_explicit(&ring_of(c)->popped, memory_order_relaxed);
-}
-
 static uint32_t ring_queued(const struct wr_channel *c)
 {
 	struct ring *r = ring_of(c);

@@ -325,40 +325,6 @@ static const struct wr_input *held_input(struct wr_task *t)
 	return t->world && t->world->held ? t->world->held(t->world) : NULL;
 }
 
-void wr_task_recorded(struct wr_task *t)
-{
-	struct wr_in_flight *f = t->in_flight;
-
-	t->in_flight = NULL;
-	wr_snapshot_in_flight(t->snapshots, f);
-}
-
-void wr_task_drop_recording(struct wr_task *t)
-{
-	wr_in_flight_free(t->in_flight);
-	t->in_flight = NULL;
-	wr_snapshot_drop(t->snapshots);
-}
-
-void wr_task_record(struct wr_task *t, const struct wr_input *in)
-{
-	if (wr_barriers_records(t->barriers, in->channel) && wr_in_flight_taken(t->in_flight, t->gate, in) &&
-	    wr_barriers_on_recorded(t->barriers, in->channel) & WR_BARRIER_WHOLE)
-		wr_task_recorded(t);
-}
-
-static void look_ahead(struct wr_task *t)
-{
-	const struct wr_input *held = held_input(t);
-	unsigned actions = 0;
-
-	for (uint32_t i = 0; i < t->in_flight->count; i++)
-		if (wr_barriers_records(t->barriers, i) && wr_in_flight_look(t->in_flight, t->gate, i, held))
-			actions |= wr_barriers_on_recorded(t->barriers, i);
-	if (actions & WR_BARRIER_WHOLE)
-		wr_task_recorded(t);
-}
-
 /* The barrier in front of the first inbox passes all stages, in whose inboxes nothing is. */
 static int pass_barrier(struct wr_task *t)
 {
@@ -402,15 +368,20 @@ static void record_rest(struct wr_task *t, struct wr_in_flight *f)
 		wr_bytes_put(&c->rows, event, wr_event_put(event, WR_EV_WATERMARK, now));
 }
 
-static struct wr_in_flight *begin_recording(struct wr_task *t, uint64_t checkpoint)
+static struct wr_in_flight *record_all(struct wr_task *t, uint64_t checkpoint)
 {
-	struct wr_in_flight *f = wr_in_flight_new(t->gate, checkpoint, held_input(t));
+	struct wr_in_flight *f = wr_in_flight_new(t->gate, checkpoint);
 	bool idle, aligned;
 
 	for (uint32_t i = 0; f && i < f->count; i++)
 		wr_valve_channel(t->valve, i, &f->channels[i].watermark, &idle, &aligned);
 	if (f && has_rest(t))
 		record_rest(t, f);
+	for (uint32_t i = 0; f && i < f->count; i++)
+		if (wr_barriers_records(t->barriers, i)) {
+			wr_in_flight_record(f, t->gate, i, held_input(t));
+			wr_barriers_on_recorded(t->barriers, i);
+		}
 	return f;
 }
 
@@ -484,7 +455,7 @@ static struct wr_item *barrier_of(struct wr_task *t, uint64_t checkpoint, unsign
 {
 	struct wr_item *item = take_barrier(t, checkpoint);
 
-	*actions = item ? WR_BARRIER_WHOLE : wr_barriers_on_timeout(t->barriers, checkpoint);
+	*actions = item ? 0 : wr_barriers_on_timeout(t->barriers, checkpoint);
 	if (item || !(*actions & WR_BARRIER_PASS))
 		return item;
 	*rc = wr_inbox_add_event(&t->chain, 0, WR_EV_BARRIER, (int64_t)checkpoint, 0);
@@ -494,7 +465,6 @@ static struct wr_item *barrier_of(struct wr_task *t, uint64_t checkpoint, unsign
 static int overtake(struct wr_task *t)
 {
 	uint64_t checkpoint = t->overtaking;
-	struct wr_in_flight *f;
 	struct wr_item *item;
 	unsigned actions;
 	int rc = WR_OK;
@@ -503,19 +473,18 @@ static int overtake(struct wr_task *t)
 	item = barrier_of(t, checkpoint, &actions, &rc);
 	if (!item)
 		return rc;
-	if (actions & WR_BARRIER_DROP)
-		wr_task_drop_recording(t);
-	f = begin_recording(t, checkpoint);
+	t->in_flight = record_all(t, checkpoint);
 	put_first(t, item);
-	if (!f)
+	if (!t->in_flight)
 		return WR_EFATAL;
-	t->in_flight = f;
 	if (actions & WR_BARRIER_UNBLOCK)
 		wr_task_hold_input(t);
 	rc = pass_barrier(t);
-	if (rc == WR_OK && actions & WR_BARRIER_WHOLE)
-		wr_task_recorded(t);
-	return rc;
+	if (rc != WR_OK)
+		return rc;
+	wr_snapshot_in_flight(t->snapshots, t->in_flight);
+	t->in_flight = NULL;
+	return WR_OK;
 }
 
 int wr_task_overtake(struct wr_task *t)
@@ -528,8 +497,6 @@ int wr_task_overtake(struct wr_task *t)
 	}
 	if (rc == WR_OK && t->overtaking && may_pass(t, t->overtaking) && is_visible(t, t->overtaking))
 		rc = overtake(t);
-	if (rc == WR_OK && t->in_flight)
-		look_ahead(t);
 	return rc;
 }
 

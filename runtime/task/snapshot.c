@@ -486,10 +486,3 @@ void wr_snapshot_in_flight(struct wr_snapshots *all, struct wr_in_flight *f)
 	s->in_flight = f;
 	hand_over(all, s);
 }
-
-void wr_snapshot_drop(struct wr_snapshots *all)
-{
-	if (all->open)
-		snapshot_free(all->open);
-	all->open = NULL;
-}

@@ -30,8 +30,6 @@ void wr_snapshot_stage(struct wr_snapshots *all, struct wr_stage *s, uint64_t ch
 /* What its barrier overtook, whole: the snapshot waits for it while t->in_flight is there. Takes `f`. Task's
  * thread. */
 void wr_snapshot_in_flight(struct wr_snapshots *all, struct wr_in_flight *f);
-/* The one that waits for that is off. Task's thread. */
-void wr_snapshot_drop(struct wr_snapshots *all);
 /* The inputs have ended and END has come to stages that wait for a checkpoint: those that it has passed have
  * nothing to say, and are restored as ended. One that was taken already is not taken again. Task's thread. */
 void wr_snapshot_ending(struct wr_snapshots *all, uint64_t checkpoint);

@@ -84,10 +84,6 @@ static int add_barrier(struct wr_task *t, uint64_t checkpoint)
 /* What the protocol made of a barrier or an end of `channel`. */
 static int on_barriers(struct wr_task *t, uint32_t channel, unsigned actions)
 {
-	if (actions & WR_BARRIER_DROP)
-		wr_task_drop_recording(t);
-	if (actions & WR_BARRIER_WHOLE)
-		wr_task_recorded(t);
 	if (actions & WR_BARRIER_UNBLOCK)
 		wr_task_hold_input(t);
 	if (actions & WR_BARRIER_BLOCK)
@@ -188,8 +184,6 @@ static int take_buffer(struct wr_task *t)
 	wr_metric_add(&t->stats.buffers_in, 1);
 	fetch(in.buffer);
 	t->taken_channel = in.channel;
-	if (WR_UNLIKELY(t->in_flight != NULL))
-		wr_task_record(t, &in);
 	p = in.buffer->data + in.buffer->rows_len;
 	item = wr_inbox_add(&t->chain, 0);
 	if (!item) {
@@ -618,7 +612,7 @@ enum wr_step wr_task_step(struct wr_task *t)
 	rc = t->opened < t->chain.stage_count ? open_stages(t) : WR_OK;
 	if (rc == WR_OK)
 		rc = read_mail(t);
-	if (rc == WR_OK && (t->overtaking || t->triggered || t->in_flight))
+	if (rc == WR_OK && (t->overtaking || t->triggered))
 		rc = wr_task_overtake(t);
 	if (rc == WR_OK && !t->done)
 		rc = ready ? work(t) : DRAIN_WAIT;

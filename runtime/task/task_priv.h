@@ -62,7 +62,7 @@ struct wr_task {
 	bool may_overtake;		/* barriers, where they wait too long */
 	uint64_t overtaking;		/* the one that is to, 0 = none */
 	uint32_t taken_channel;		/* of the last buffer of input */
-	struct wr_in_flight *in_flight; /* what is recorded of a barrier that overtook, or NULL */
+	struct wr_in_flight *in_flight; /* of a barrier that overtakes, while it passes, or NULL */
 	uint64_t bid;			/* the checkpoint that was asked for last when the inputs had ended */
 	uint64_t ask_ns; /* when to ask for a checkpoint that a stage awaits, UINT64_MAX = it was asked for */
 	uint64_t last_barrier; /* behind which nothing is to happen (WR_TRIGGER_STOP), 0 = none */
@@ -83,14 +83,8 @@ struct wr_task {
 void wr_task_hold_input(struct wr_task *t);
 /* Handles what lies in the inboxes, the last stage first. WR_OK: they are empty. */
 int wr_task_drain(struct wr_task *t);
-/* What waits for the barrier of t->overtaking, or of a source that has no room, is overtaken if it may be by
- * now; what else came by the channels is recorded. */
+/* The barrier of t->overtaking, or of a source that has no room, passes if it may by now. */
 int wr_task_overtake(struct wr_task *t);
-/* A buffer was taken while t->in_flight is there, before its events are read. */
-void wr_task_record(struct wr_task *t, const struct wr_input *in);
-/* The protocol of barriers said that all is recorded: the snapshot gets it; or that it is of no use. */
-void wr_task_recorded(struct wr_task *t);
-void wr_task_drop_recording(struct wr_task *t);
 /* A function of the stage answered `rc`: delivers what it wrote to its ports. Gives `rc`, or the error of the
  * delivery, or of a store that was refused memory meanwhile. */
 int wr_stage_answer(struct wr_stage *s, int rc);

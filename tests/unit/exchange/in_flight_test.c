@@ -11,8 +11,8 @@ struct side {
 	struct wr_channel *channel;
 	struct wr_writer *writer;
 	struct wr_bytes sent; /* rows and watermarks up to the barrier */
-	size_t read;	      /* bytes of `sent` that were read whole before the recording */
-	bool barrier, recorded;
+	size_t read;	      /* bytes of `sent` that were read whole */
+	bool early, barrier;
 };
 
 static struct world {
@@ -85,7 +85,7 @@ static void send_something(int64_t n)
 
 	switch (wr_rand_below(&w.r, 12)) {
 	case 0:
-		if (!s->barrier && w.f) {
+		if (!s->barrier && !s->early) {
 			wr_writer_event(s->writer, WR_EV_BARRIER, CHECKPOINT, &(uint64_t){0}, 8);
 			s->barrier = true;
 		}
@@ -113,22 +113,12 @@ static void read_something(void)
 	if (wr_gate_next(w.gate, &in, NULL, NULL) != WR_OK)
 		return;
 	s = &w.sides[in.channel];
-	if (!w.f) {
-		s->read += in.buffer->rows_len;
-		for (const uint8_t *p = in.buffer->data + in.buffer->rows_len;
-		     p < in.buffer->data + in.buffer->len; p += ((const struct wr_elem *)p)->len)
-			if (wr_event_type((const struct wr_elem *)p) == WR_EV_WATERMARK)
-				s->read += ((const struct wr_elem *)p)->len;
-	} else if (!s->recorded) {
-		s->recorded = wr_in_flight_taken(w.f, w.gate, &in);
-	}
+	s->read += in.buffer->rows_len;
+	for (const uint8_t *p = in.buffer->data + in.buffer->rows_len; p < in.buffer->data + in.buffer->len;
+	     p += ((const struct wr_elem *)p)->len)
+		if (wr_event_type((const struct wr_elem *)p) == WR_EV_WATERMARK)
+			s->read += ((const struct wr_elem *)p)->len;
 	wr_buffer_unref(in.buffer);
-}
-
-static void look(uint32_t i)
-{
-	if (w.f && !w.sides[i].recorded)
-		w.sides[i].recorded = wr_in_flight_look(w.f, w.gate, i, NULL);
 }
 
 static void check(void)
@@ -138,7 +128,6 @@ static void check(void)
 		const struct wr_in_flight_channel *c = &w.f->channels[i];
 
 		assert_int_equal(c->input, i % 2);
-		assert_true(s->recorded);
 		assert_int_equal(c->rows.len, s->sent.len - s->read);
 		if (c->rows.len)
 			assert_memory_equal(c->rows.data, s->sent.data + s->read, c->rows.len);
@@ -148,28 +137,25 @@ static void check(void)
 
 static void one_schedule(uint64_t seed)
 {
-	uint32_t begins;
+	uint32_t read;
 
 	make(seed);
-	begins = wr_rand_below(&w.r, STEPS);
+	read = wr_rand_below(&w.r, STEPS); /* until then; barriers come later */
 	for (uint32_t i = 0; i < STEPS; i++) {
-		if (i == begins) {
-			w.f = wr_in_flight_new(w.gate, CHECKPOINT, NULL);
-			for (uint32_t k = 0; k < CHANNELS; k++) {
-				w.in_pieces += wr_gate_partial(w.gate, k) != NULL;
-				look(k);
-			}
-		}
+		for (uint32_t k = 0; k < CHANNELS; k++)
+			w.sides[k].early = i < read;
 		send_something(i);
-		if (wr_rand_below(&w.r, 2))
+		if (i < read && wr_rand_below(&w.r, 2))
 			read_something();
-		if (wr_rand_below(&w.r, 4) == 0)
-			look(wr_rand_below(&w.r, CHANNELS));
 	}
+	w.f = wr_in_flight_new(w.gate, CHECKPOINT);
 	for (uint32_t k = 0; k < CHANNELS; k++) {
+		assert_int_equal(wr_in_flight_waits(w.gate, k, CHECKPOINT, NULL), w.sides[k].barrier);
 		if (!w.sides[k].barrier)
 			wr_writer_event(w.sides[k].writer, WR_EV_END, 0, NULL, 0);
-		look(k);
+		assert_true(wr_in_flight_waits(w.gate, k, CHECKPOINT, NULL));
+		w.in_pieces += wr_gate_partial(w.gate, k) != NULL;
+		wr_in_flight_record(w.f, w.gate, k, NULL);
 	}
 	check();
 	drop();
@@ -193,8 +179,8 @@ static void what_is_held_for_the_task_is_recorded_first(void **state)
 	send(&w.sides[0], 2);
 	wr_writer_event(w.sides[0].writer, WR_EV_BARRIER, CHECKPOINT, &(uint64_t){0}, 8);
 	assert_int_equal(wr_gate_next(w.gate, &held, NULL, NULL), WR_OK);
-	w.f = wr_in_flight_new(w.gate, CHECKPOINT, &held);
-	assert_true(wr_in_flight_look(w.f, w.gate, 0, &held));
+	w.f = wr_in_flight_new(w.gate, CHECKPOINT);
+	wr_in_flight_record(w.f, w.gate, 0, &held);
 	assert_int_equal(w.f->channels[0].rows.len, w.sides[0].sent.len);
 	assert_int_equal(wr_in_flight_bytes(w.f), w.sides[0].sent.len);
 	wr_buffer_unref(held.buffer);
