@@ -587,7 +587,7 @@ enum wr_step wr_task_step(struct wr_task *t)
 {
 	enum wr_step step;
 	uint64_t began;
-	bool ready;
+	bool ready, held;
 	int rc;
 
 	if (t->done)
@@ -612,6 +612,7 @@ enum wr_step wr_task_step(struct wr_task *t)
 	rc = t->opened < t->chain.stage_count ? open_stages(t) : WR_OK;
 	if (rc == WR_OK)
 		rc = read_mail(t);
+	held = t->triggered;
 	if (rc == WR_OK && (t->overtaking || t->triggered))
 		rc = wr_task_overtake(t);
 	if (rc == WR_OK && !t->done)
@@ -619,6 +620,8 @@ enum wr_step wr_task_step(struct wr_task *t)
 	if (rc == DRAIN_WAIT && awaits_checkpoint(t))
 		await_checkpoint(t);
 	step = answer(t, rc);
+	if (held && !t->triggered && (step == WR_STEP_IDLE || step == WR_STEP_BLOCKED))
+		step = WR_STEP_MORE; /* for the letters behind the trigger */
 	t->now_ns = wr_clock_ns(t->chain.clock);
 	if (step < WR_STEP_DONE && flush(t, step) != WR_OK)
 		step = answer(t, WR_EFATAL);

@@ -83,6 +83,8 @@ struct sim {
 	uint32_t buffer_size;
 	int64_t time; /* event time: all timestamps come from here */
 	bool pause;   /* sources are silent until one that came back is known everywhere */
+	bool keeps; /* some buffers leave only when they are full, and that is never known: nobody falls idle
+		     */
 	bool barriers;
 	uint64_t barrier;
 	bool overtakes; /* barriers do: one at a time, each checkpoint is looked at */
@@ -236,7 +238,7 @@ static int source_poll(struct wr_stage *st)
 
 	if (s->pause && !n->idle)
 		return WR_AGAIN; /* woken when the pause is over */
-	if (n->idle || (!s->overtakes && one_in(s, 60))) {
+	if (n->idle || (!s->overtakes && !s->keeps && one_in(s, 60))) {
 		rc = source_idle(st, n);
 		return rc == WR_OK ? WR_AGAIN : rc;
 	}
@@ -484,7 +486,7 @@ static struct wr_writer *make_writer(struct sim *s, struct node *n, struct edge 
 				      .key_names = &key,
 				      .key_count = 1,
 				      .max_parallelism = 128,
-				      .timeout_us = timeouts[below(s, 4)],
+				      .timeout_us = timeouts[below(s, s->keeps ? 4 : 3)],
 				      .seed = wr_rand_next(&s->rand)};
 	uint32_t lanes;
 
@@ -714,10 +716,11 @@ static bool rest(struct sim *s)
 
 	if (pick(s, is_waiting, &n))
 		end_waiting(n);
-	else if (s->pause)
+	else if (!sleep_until_next(s)) {
+		if (!s->pause)
+			return false;
 		end_pause(s);
-	else
-		return sleep_until_next(s);
+	}
 	return true;
 }
 
@@ -845,6 +848,7 @@ static bool simulate(uint64_t seed, bool trace)
 	s.buffer_size = 128u << below(&s, 3);
 	s.barriers = one_in(&s, 2);
 	s.overtakes = seed % 3 == 0;
+	s.keeps = seed % 4 == 0;
 	if (s.overtakes) {
 		s.blobs = wr_blobs_memory();
 		s.io = wr_iopool_new(1);
