@@ -467,6 +467,46 @@ static int find_ended(struct wr_job *j)
 	return j->had_ended ? WR_OK : WR_EFATAL;
 }
 
+/* ---- who sends what they sent at the checkpoint that the job begins at ---- */
+
+static bool is_as_it_was(const struct wr_plan_vertex *v, const struct wr_manifest *m)
+{
+	uint32_t there, stage;
+
+	return wr_manifest_find(m, v->stages[0].operators[0].uid, &there, &stage) && !stage &&
+	       m->vertices[there].parallelism == v->parallelism;
+}
+
+/* The senders of a vertex are the same when they, and all who send to them, have as many subtasks as they
+ * had: else rows come another way than the watermarks that the checkpoint has of the channels. */
+static int find_senders(struct wr_job *j)
+{
+	const struct wr_plan *p = j->o.plan;
+	bool again = true;
+
+	if (!j->o.restore)
+		return WR_OK;
+	j->same_senders = room(j, p->vertex_count, sizeof *j->same_senders);
+	if (!j->same_senders)
+		return WR_EFATAL;
+	for (uint32_t v = 0; v < p->vertex_count; v++)
+		j->same_senders[v] = true;
+	while (again) {
+		again = false;
+		for (uint32_t e = 0; e < p->edge_count; e++) {
+			uint32_t from = p->edges[e].from;
+
+			if (!j->same_senders[p->edges[e].to] ||
+			    (j->same_senders[from] &&
+			     is_as_it_was(&p->vertices[from], j->o.restore->manifest)))
+				continue;
+			j->same_senders[p->edges[e].to] = false;
+			again = true;
+		}
+	}
+	return WR_OK;
+}
+
 /* ---- tasks ---- */
 
 static uint64_t seed_of(const struct wr_plan *p, const char *uid, uint32_t subtask)
@@ -582,6 +622,7 @@ static int make_task(struct wr_job *j, uint32_t vertex, uint32_t subtask)
 	m.def.source_id = wr_job_source_id(v);
 	m.def.second_first = v->second_first;
 	m.def.restore = j->o.restore;
+	m.def.same_senders = j->o.restore && j->same_senders[vertex];
 	m.def.fed_by_ended = !j->o.restore || feeders_had_ended(j, vertex, subtask);
 	if (j->o.checkpoints) {
 		m.def.blobs = j->o.checkpoints->blobs;
@@ -616,6 +657,8 @@ int wr_job_build(struct wr_job *j)
 		rc = make_channels(j, i);
 	if (rc == WR_OK)
 		rc = find_ended(j);
+	if (rc == WR_OK)
+		rc = find_senders(j);
 	if (rc == WR_OK)
 		rc = make_spill(j);
 	for (uint32_t v = 0; v < p->vertex_count && rc == WR_OK; v++)

@@ -21,6 +21,7 @@ struct wr_job {
 	struct wr_loop *loop;
 	struct wr_iopool *io;
 	bool **had_ended;	    /* by vertex and subtask, at the checkpoint; NULL: it begins anew */
+	bool *same_senders;	    /* by vertex (struct wr_task_def); likewise */
 	struct wr_runner **runners; /* by vertex, then by subtask */
 	struct wr_channel ***edges; /* by edge: from × to, NULL where there is none */
 	struct wr_pools *pools[32]; /* by power of two of the buffer's size */

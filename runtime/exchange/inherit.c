@@ -59,7 +59,7 @@ struct wr_inherit *wr_inherit_new(const struct wr_inherit_options *o)
 	if (!h)
 		return NULL;
 	h->o = *o;
-	h->same_channels = true;
+	h->same_channels = o->same_senders;
 	h->limit = WR_TS_MAX;
 	count = channel_count(h);
 	h->limits = wr_alloc(&mem, (count + 1) * sizeof *h->limits);

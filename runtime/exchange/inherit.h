@@ -26,6 +26,7 @@ struct wr_inherit_options {
 	const struct wr_input_keys *keys; /* of both inputs; NULL: none has a key */
 	uint32_t subtask, parallelism, max_parallelism;
 	bool same_parallelism; /* as it was: what the own former subtask had is all that there is */
+	bool same_senders;     /* those of the channels, and who sends to them: a channel is the former one */
 };
 struct wr_inherit;
 /* NULL with the error set when the heap refuses. */

@@ -166,6 +166,7 @@ struct wr_task *wr_task_new(const struct wr_task_def *def)
 	t->gate = def->gate;
 	t->restore = def->restore;
 	t->fed_by_ended = def->fed_by_ended;
+	t->same_senders = def->same_senders;
 	t->keys = def->keys;
 	t->may_overtake = def->gate && def->may_overtake && !def->second_first && !def->at_least_once;
 	t->timeout_us_min = def->timeout_us_min;

@@ -185,7 +185,8 @@ static int open_channels(struct restoring *r, bool same_parallelism)
 								  .subtask = t->env.subtask,
 								  .parallelism = t->env.parallelism,
 								  .max_parallelism = t->env.max_parallelism,
-								  .same_parallelism = same_parallelism});
+								  .same_parallelism = same_parallelism,
+								  .same_senders = t->same_senders});
 	return r->channels ? WR_OK : WR_EFATAL;
 }
 

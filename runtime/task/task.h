@@ -75,6 +75,9 @@ struct wr_task_def {
 	/* All who feed it had ended then: so it is restored as ended if it was. Else only where all of its
 	 * vertex had ended. */
 	bool fed_by_ended;
+	/* Its rows come from the same subtasks as at that checkpoint, and so back to the sources: what a
+	 * channel's watermark was then is what it is. */
+	bool same_senders;
 };
 
 /* Written by the task's thread, read by any; what they mean is said in task/metrics.c. */

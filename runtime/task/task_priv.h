@@ -50,7 +50,7 @@ struct wr_task {
 	_Atomic uint32_t second_left;	/* channels of input 1 for whose end input 0 waits */
 	struct wr_snapshots *snapshots; /* NULL: barriers only pass */
 	const struct wr_restore *restore;
-	bool fed_by_ended;
+	bool fed_by_ended, same_senders;
 	uint64_t barrier_payload;
 	bool on_trial; /* of functions; checkpoints behind this one are withheld from the stages: */
 	uint64_t trial_from, withheld; /* … the last of them, 0 = none */
