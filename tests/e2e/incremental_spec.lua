@@ -46,7 +46,7 @@ end
 
 --- Runs until checkpoint `n` holds, and kills the job there.
 local function kill_at(n, options)
-  local _, code, err = sh(("%s run -q --dir state --checkpoint-every 100ms %s --fault checkpoint.complete:%d=kill job.lua rate=75000")
+  local _, code, err = sh(("%s run -q --dir state --checkpoint-every 100ms %s --fault checkpoint.complete:%d=kill job.lua rate=120000")
     :format(shell.weir, options, n))
   assert.equal(137, code, err)
 end
