@@ -108,37 +108,50 @@ static uint64_t newest_due(const struct wr_parts *p, uint64_t checkpoint)
 	return newest;
 }
 
-/* Bucket by bucket, so that each folder is synced once. */
+static bool is_in(const struct wr_part *part, const char *bucket)
+{
+	return !strcmp(part->disk.bucket, bucket);
+}
+
+/* Who asks whether all are finished must not hear so before their names are on the disk. */
+static int finish_bucket(struct wr_parts *p, uint64_t checkpoint, const char *bucket)
+{
+	int rc = wr_disk_make_bucket(&p->disk, bucket);
+
+	for (struct wr_part *part = p->parts; part && rc == WR_OK; part = part->next)
+		if (is_due(p, part, checkpoint) && is_in(part, bucket))
+			rc = wr_disk_finish(&p->disk, &part->disk);
+	if (rc == WR_OK)
+		rc = wr_disk_sync_bucket(&p->disk, bucket);
+	for (struct wr_part **at = &p->parts; *at && rc == WR_OK;)
+		if (is_due(p, *at, checkpoint) && is_in(*at, bucket))
+			finished(p, at);
+		else
+			at = &(*at)->next;
+	return rc;
+}
+
+/* Bucket by bucket, so that each folder is synced once. An error is that of the sink: nothing is tried again.
+ */
 static int finish_due(struct wr_parts *p, uint64_t checkpoint)
 {
 	char bucket[WR_BUCKET_MAX + 1];
-	struct wr_part **at = &p->parts;
 	bool any = false;
 	int rc = WR_OK;
 
 	while (rc == WR_OK) {
-		for (at = &p->parts; *at && !is_due(p, *at, checkpoint); at = &(*at)->next)
-			;
-		if (!*at)
+		struct wr_part *part = p->parts;
+
+		while (part && !is_due(p, part, checkpoint))
+			part = part->next;
+		if (!part)
 			break;
 		if (!any && p->env->folder_id)
 			rc = wr_disk_mark(&p->disk, p->env, newest_due(p, checkpoint));
-		if (rc != WR_OK)
-			break;
 		any = true;
-		snprintf(bucket, sizeof bucket, "%s", (*at)->disk.bucket);
-		rc = wr_disk_make_bucket(&p->disk, bucket);
-		while (*at && rc == WR_OK) {
-			if (!is_due(p, *at, checkpoint) || strcmp((*at)->disk.bucket, bucket)) {
-				at = &(*at)->next;
-				continue;
-			}
-			rc = wr_disk_finish(&p->disk, &(*at)->disk);
-			if (rc == WR_OK)
-				finished(p, at);
-		}
+		snprintf(bucket, sizeof bucket, "%s", part->disk.bucket);
 		if (rc == WR_OK)
-			rc = wr_disk_sync_bucket(&p->disk, bucket);
+			rc = finish_bucket(p, checkpoint, bucket);
 	}
 	WR_CRASH_STEP("rolling.finished");
 	return rc;
