@@ -416,11 +416,14 @@ static void put_first(struct wr_task *t, struct wr_item *item)
 }
 
 /* Nothing waits inside of the chain, and the first stage stands between two rows, with no event half done and
- * no other barrier in front of this one. */
+ * no other barrier in front of this one. Nor has the input ended: END may have passed stages whose state is
+ * of no use any more, which the snapshot of a task that ends says of them (wr_snapshot_ending). */
 static bool may_pass(const struct wr_task *t, uint64_t checkpoint)
 {
 	const struct wr_stage *s = &t->chain.stages[0];
 
+	if (t->input_ended)
+		return false;
 	for (uint32_t i = 1; i < t->chain.stage_count; i++)
 		if (t->chain.inboxes[i].first)
 			return false;

@@ -49,6 +49,7 @@ struct kit {
 	const struct wr_value *options[KIT_STAGES];
 	uint32_t inputs, shape;
 	uint32_t wakes;
+	bool may_overtake;	  /* its barriers, where they wait too long */
 	uint64_t barrier_options; /* enum wr_trigger_option of those that are fed */
 	struct wr_bytes log;
 };
@@ -254,6 +255,7 @@ static inline void kit_start(struct kit *k, uint32_t count, bool out, enum wr_on
 				  .writers = &writer,
 				  .writer_count = out,
 				  .blobs = k->blobs,
+				  .may_overtake = k->may_overtake,
 				  .timeout_us_min = 0};
 
 	for (uint32_t i = 0; i < count; i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* task: what a step does, in which order, and what it does when it cannot. */
+#include <semaphore.h>
 #include "state/backend.h"
 #include "unit/task/kit.h"
 
@@ -272,6 +273,7 @@ static void c4_an_ended_channel_counts_as_one_that_brought_the_barrier(void **st
 }
 
 static bool holds;
+static sem_t may_write;
 
 static int end_behind_a_checkpoint(struct wr_stage *s)
 {
@@ -346,6 +348,47 @@ static void c28_a_sink_that_waits_for_it_has_a_checkpoint_behind_its_last_row(vo
 	blobs = k->blobs;
 	kit_free(k);
 	blobs->ops->free(blobs);
+}
+
+static void await_post(struct wr_iojob *job)
+{
+	(void)job;
+	sem_wait(&may_write);
+}
+
+static void let_go(struct wr_iojob *job)
+{
+	(void)job;
+}
+
+static void c9_no_barrier_overtakes_the_end_of_a_task_whose_snapshot_is_being_written(void **state)
+{
+	struct kit *k = kit_new(1);
+	struct wr_iojob slow = {.work = await_post, .done = let_go};
+	struct wr_ioqueue *queue;
+	struct wr_blobs *blobs;
+
+	(void)state;
+	sem_init(&may_write, 0, 0);
+	k->blobs = blobs = wr_blobs_memory();
+	k->io = wr_iopool_new(1);
+	k->may_overtake = true;
+	kit_start(k, 1, true, WR_ON_ERROR_FAIL);
+	queue = wr_ioqueue_new(k->io);
+	wr_ioqueue_post(queue, &slow);
+	kit_event(k, 0, WR_EV_BARRIER, 1);
+	kit_event(k, 0, WR_EV_END, 0);
+	assert_int_equal(kit_run(k), WR_STEP_BLOCKED);
+	assert_int_equal(tell(k, WR_LETTER_OVERTAKE, 2), WR_STEP_BLOCKED);
+	kit_expect_out(k, "barrier=1 end ");
+	sem_post(&may_write);
+	wr_iopool_free(k->io);
+	assert_int_equal(kit_run(k), WR_STEP_DONE);
+	kit_expect_out(k, "");
+	wr_ioqueue_free(queue);
+	kit_free(k);
+	blobs->ops->free(blobs);
+	sem_destroy(&may_write);
 }
 
 static void a_latency_marker_passes_behind_the_rows(void **state)
@@ -477,6 +520,7 @@ int main(void)
 	    cmocka_unit_test(a_barrier_waits_for_all_channels_and_holds_back_those_that_brought_it),
 	    cmocka_unit_test(c4_an_ended_channel_counts_as_one_that_brought_the_barrier),
 	    cmocka_unit_test(c28_a_sink_that_waits_for_it_has_a_checkpoint_behind_its_last_row),
+	    cmocka_unit_test(c9_no_barrier_overtakes_the_end_of_a_task_whose_snapshot_is_being_written),
 	    cmocka_unit_test(a_latency_marker_passes_behind_the_rows),
 	    cmocka_unit_test(a_cancelled_task_stops_at_once),
 	    cmocka_unit_test(i14_a_barrier_waits_until_all_timers_of_a_watermark_have_fired),
