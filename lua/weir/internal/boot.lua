@@ -29,16 +29,14 @@ local function load_script()
   return setfenv(fn, environment)
 end
 
--- Runs the script; gives the job that it drew. What runs once is not worth compiling, and tables with dozens of
--- setters are what the compiler of Debian 12 is least sure of.
+-- Runs the script; gives the job that it drew. To be called with the compiler off: what runs once is not worth
+-- compiling, and tables with dozens of setters are what the compiler of Debian 12 is least sure of.
 local function run_script()
   local job_module = require "weir.job"
   local name = script_name()
   job_module.prepare { args = codec.decode_value(host.file "script:args") }
   local script = load_script()
-  jit.off()
   local result = script()
-  jit.on()
   local job = job_module.is(result) and result or job_module.current()
   if result ~= nil and not job_module.is(result) and type(result) ~= "boolean" then
     error(("%s: a script returns its job, not a %s"):format(name, type(result)), 0)
@@ -104,6 +102,7 @@ end
 
 -- Drawn twice: a script that draws another graph the second time would do so in a subtask, too.
 local function draw()
+  jit.off()
   local planner = require "weir.plan"
   local job = run_script()
   check_arguments()
@@ -111,6 +110,7 @@ local function draw()
   local first = planner.fingerprint(job)
   local difference = planner.difference(first, planner.fingerprint(run_script()))
   if difference then error(script_name() .. ": " .. difference, 0) end
+  jit.on()
   return job, plan, warnings, encode(plan, job)
 end
 
