@@ -35,8 +35,12 @@ M.TS_NONE = -0x8000000000000000LL
 M.DEPTH_MAX = 64
 M.FIELDS_MAX = 4096
 
---- What `weir.internal.names` found out, by function.
-M.analyses = setmetatable({}, { __mode = "k" })
+--- What `weir.internal.names` found out, by kind of operator and function: kept here since that module is dropped when
+--- a chain is built, and a function cannot be read again once it is compiled.
+M.analyses = setmetatable({}, { __index = function(t, kind)
+  t[kind] = setmetatable({}, { __mode = "k" })
+  return t[kind]
+end })
 
 local declared = {}
 

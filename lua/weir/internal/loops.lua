@@ -124,7 +124,7 @@ local function more_parts(n)
     n == 1 and "" or "s")
 end
 
--- `names.of_output` says which field names the records of an operator can have, if that is known;
+-- `names.of_stage` says which field names the records of an operator can have, if that is known;
 -- then a site need not count the fields of every record.
 local function new_chunk(stage, shape, input)
   local self = setmetatable({

@@ -1,4 +1,4 @@
---- Fields that are only moved (lua/weir/internal/names.lua, moves.lua). What is claimed here decides whether a
+--- Fields that are only moved (lua/weir/internal/analysis.lua, moves.lua). What is claimed here decides whether a
 --- function could meet a token where a string belongs, so every way of looking at a value must be seen.
 
 local names = require "weir.internal.names"
@@ -58,6 +58,8 @@ describe("a field is looked at", function()
     ["called as a method"] = function(r) return { a = r.a, b = r.a:upper() } end,
     ["called"] = function(r) r.a() return { a = r.a } end,
     ["indexed"] = function(r) return { a = r.a, b = r.a.x } end,
+    ["indexed by a number"] = function(r) return { a = r.a, b = r.a[1] } end,
+    ["indexed by a variable"] = function(r) return { a = r.a, b = r.a[kept] } end,
     ["a key"] = function(r) return { a = r.a, b = kept[r.a] } end,
     ["a key that is set"] = function(r) kept[r.a] = 1 return { a = r.a } end,
     ["kept in an upvalue"] = function(r) kept = r.a return { a = r.a } end,

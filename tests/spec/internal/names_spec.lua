@@ -1,4 +1,4 @@
---- The names of a record's fields, seen in bytecode (lua/weir/internal/names.lua). What is claimed here decides
+--- The names of a record's fields, seen in bytecode (lua/weir/internal/names.lua, analysis.lua). What is claimed here decides
 --- whether a field can be lost, so every case in which the table could get other fields must say "unknown".
 
 local names = require "weir.internal.names"
@@ -74,6 +74,18 @@ describe("the names of records made in a function", function()
     assert.equal("unknown", made("process", function(ctx) ctx:emit(ctx.s:get()) end))
   end)
 
+  it("include those that ctx:late is given, which a side output may read", function()
+    assert.equal("a b", made("process", function(ctx, r) ctx:late({ a = r.x }, "late") ctx:emit { b = 1 } end))
+    assert.equal("unknown", made("process", function(ctx) ctx:late(somewhere()) end))
+    assert.is_nil(names.of("process", function(ctx, r) ctx:late(r, "late") end).seen)
+  end)
+
+  it("are those of the kind of operator that is asked for", function()
+    local function fn(r) return { a = r.x } end
+    assert.equal("", made("filter", fn))
+    assert.equal("a", made("map", fn))
+  end)
+
   it("are not claimed for what is not understood", function()
     assert.is_nil(names.of("map", function(...) return ... end))
     assert.is_nil(names.of("map", function(r) return somewhere(r) end))
@@ -133,6 +145,12 @@ describe("what is written to state", function()
     end)
     assert.equal("any", sorted(known.stored.a))
     assert.equal("any", sorted(known.stored.b))
+    known = names.of("process", function(ctx, r)
+      somewhere(ctx.b)
+      ctx.b:set { n = r.n }
+    end)
+    assert.equal("any", sorted(known.stored.b))
+    assert.equal("n", sorted(known.seen))
   end)
 
   it("is unknown if another call gives it; the rest of the function is still read", function()
