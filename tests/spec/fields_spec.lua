@@ -36,6 +36,37 @@ describe("a record keeps all of its fields", function()
   end)
 end)
 
+describe("what is kept in a state keeps all of its fields", function()
+  -- What comes out of a function with the state `kept`, for five records of one key.
+  local function kept_by(state, element)
+    local fn = weir.process_function { state = { kept = state }, element = element }
+    return made_by(function(stream) return stream:key_by("k"):process(fn):uid "p" end,
+      { { k = 1 }, { k = 1 }, { k = 1 }, { k = 1 }, { k = 1 } }):output()
+  end
+
+  it("when another function makes it for update", function()
+    local function counted(old) return { a = old.a, n = (old.n or 0) + 1 } end
+    local out = kept_by(weir.state.value(), function(ctx)
+      local kept = ctx.kept:get()
+      ctx:emit { n = kept and kept.n or "none" }
+      if kept then ctx.kept:update(counted) else ctx.kept:set { a = 1 } end
+    end)
+    assert.same({ { n = "none" }, { n = "none" }, { n = 1 }, { n = 2 }, { n = 3 } }, out)
+  end)
+
+  it("when a list is added as a whole", function()
+    local more = { { a = 1, n = 1 } }
+    local out = kept_by(weir.state.list(), function(ctx)
+      ctx.kept:add { a = 1 }
+      ctx.kept:add_all(more)
+      local sum = 0
+      for _, v in ipairs(ctx.kept:get()) do sum = sum + (v.n or 0) end
+      ctx:emit { sum = sum }
+    end)
+    assert.same({ { sum = 1 }, { sum = 2 }, { sum = 3 }, { sum = 4 }, { sum = 5 } }, out)
+  end)
+end)
+
 describe("a field keeps its value", function()
   it("in a record that is kept by a state whose handle others are given", function()
     local function shown(handle) return handle end

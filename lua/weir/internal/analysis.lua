@@ -315,13 +315,18 @@ local function call_context(w, fv, from, last)
   for r = from + 1, last do w:escape(w:get(r)) end
 end
 
--- handle:set(…)
+-- Which argument a method of a handle to state copies into the state; 0: none. What others write is not seen.
+local copied = {
+  set = 1, add = 1, put = 2,
+  get = 0, all = 0, iter = 0, count = 0, keys = 0, contains = 0, is_empty = 0, remove = 0, clear = 0,
+}
+
 local function call_method(w, fv, from, last)
-  local copied = from + (fv.method == "put" and 2 or (fv.method == "set" or fv.method == "add") and 1 or 0)
+  local at = copied[fv.method]
+  if not at or from + at > last then w:escape(fv) end
   for r = from + 1, last do
-    if r == copied then w:write(fv.of, w:get(r)) else w:escape(w:get(r)) end
+    if r - from == at then w:write(fv.of, w:get(r)) else w:escape(w:get(r)) end
   end
-  if fv.method == "set" and last == from then w.written[fv.of] = false end
 end
 
 -- ctx:emit(record, time, kind)
