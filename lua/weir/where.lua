@@ -8,18 +8,10 @@ local getinfo = debug.getinfo
 
 local M = {}
 
-local root = getinfo(1, "S").source:match "^(.*)weir/where%.lua$" or "@lua/"
-local library = root:gsub("lua/$", "stdlib/")
-
-local function starts(text, prefix)
-  return text:sub(1, #prefix) == prefix
-end
-
--- In the program our modules have no line numbers, and their name for a source.
---- Is this the source of a module of ours?
+--- Is this the source of a module of ours? Those have their name for it, and no line numbers; a file of the script's
+--- has "@" and its path.
 function M.is_ours(source)
-  return starts(source, "weir.") or source == "weir" or starts(source, root .. "weir/")
-    or starts(source, root .. "weir.lua") or starts(source, library .. "weir/")
+  return source == "weir" or source:find "^weir%." ~= nil
 end
 
 --- The place in the script that called us, "jobs/x.lua:12"; nil if there is none.

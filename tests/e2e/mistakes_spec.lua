@@ -142,6 +142,23 @@ describe("a function that fails", function()
     assert.is_nil(err:find("lua/weir", 1, true), err)
   end)
 
+  it("is shown with its place wherever it lies, also in folders that are called like ours", function()
+    for _, path in ipairs { "lua/weird.lua", "lua/weir/job.lua", "stdlib/weir/job.lua" } do
+      local base = shell.folder()
+      local full = base .. "/" .. path
+      assert(os.execute("mkdir -p " .. full:match "^(.*)/"))
+      local file = assert(io.open(full, "w"))
+      file:write [[local weir = require "weir" local job = weir.job "test"
+        local function check(r) return r.a.b end
+        job:source(weir.from { { a = false } }):map(function(r) return { a = check(r) } end):sink(weir.print())]]
+      file:close()
+      local _, _, err = shell.run(("cd %s && %s run -q %s"):format(base, shell.weir, path))
+      shell.remove(base)
+      assert.is_truthy(err:find("operator 'map' (" .. path .. ":3) failed", 1, true), err)
+      assert.is_truthy(err:find("traceback:\n    " .. path .. ":2: in function 'check'", 1, true), err)
+    end
+  end)
+
   it("shows the record when the stack or the memory is full", function()
     local endless = "local function f(x) return f(x + 1) + 1 end "
     local _, code, err = run(endless .. "job:source(weir.from { { a = 1 } }):map(function(r) return f(r.a) end)"

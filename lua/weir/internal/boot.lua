@@ -55,7 +55,7 @@ function M.script_error(err)
     local info = debug.getinfo(level, "Sl")
     if not info then break end
     local source = info.source
-    if info.what ~= "C" and source:sub(1, 1) == "@" and not source:find "^@lua/weir" and not source:find "^@stdlib" then
+    if info.what ~= "C" and source:sub(1, 1) == "@" then
       lines[#lines + 1] = ("\n    %s:%d"):format(info.short_src, info.currentline)
     end
     level = level + 1

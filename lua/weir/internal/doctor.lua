@@ -8,6 +8,7 @@
 
 local util = require "jit.util"
 local vmdef = require "jit.vmdef"
+local where = require "weir.where"
 local format, concat = string.format, table.concat
 
 local M = {}
@@ -82,7 +83,7 @@ end
 local function place_text(func, pc)
   local at = util.funcinfo(func, pc)
   if not at.source then return function_text(func) end
-  if at.source:find "^weir%." or at.source:find "^@lua/weir" or at.source:find "^@stdlib/weir" then return nil end
+  if where.is_ours(at.source) then return nil end
   return at.source:gsub("^[@=]", "") .. ":" .. at.currentline
 end
 

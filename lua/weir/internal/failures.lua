@@ -98,7 +98,7 @@ local function user_traceback(thread, err)
       break
     end
     local source = info.source
-    if info.what ~= "C" and source:sub(1, 1) == "@" and not source:find("^@lua/weir") then
+    if info.what ~= "C" and source:sub(1, 1) == "@" then
       local line = info.currentline
       if line < 0 then line = type(err) == "string" and tonumber(err:match "^[^\n]-:(%d+): ") or info.linedefined end
       lines[#lines + 1] = format("    %s:%d: in %s", info.short_src, line,
