@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* task_sim: the tasks of a random graph in one thread, from a seed.
  *
- * Every seed draws a graph of 3 to 20 tasks (sources of numbered rows, chains of passing
+ * Every seed draws a graph of 3 to 20 tasks (sim/graph.h; sources of numbered rows, chains of passing
  * stages, unions, two inputs, sinks that wait for their outside), joins them with every kind of
  * partitioning over buffers and pools of the smallest size, and steps them in random order under
  * a clock that moves at random. Sources fall idle and come back, and barriers are sent at
@@ -25,32 +25,15 @@
 #include "base/rand.h"
 #include "record/row.h"
 #include "sim/cut.h"
+#include "sim/graph.h"
 #include "task/task_priv.h"
 
-enum {
-	VERTICES_MAX = 8,
-	PARALLELISM_MAX = 4,
-	STAGES_MAX = 3,
-	TASKS_MAX = 20,
-	EDGES_MAX = 16,
-	ROWS_MAX = 200
-};
+enum { ROWS_MAX = 200 };
 enum { FIELD_EPOCH, FIELD_FROM, FIELD_N, FIELD_SEQ, FIELD_SRC, FIELD_FILL, FIELDS };
 enum { STEPS_MAX = 2000000 };
 
 struct sim;
 
-struct vertex {
-	uint32_t parallelism, stages, inputs;
-	bool source, sink;
-	uint64_t copies[VERTICES_MAX]; /* of each row of source vertex s that come here, over all subtasks */
-	uint16_t *seen[VERTICES_MAX];  /* by source vertex: [subtask * ROWS_MAX + n] */
-};
-struct edge {
-	uint32_t from, to, input, stage; /* stage of `from` whose port leads here */
-	enum wr_partitioning partitioning;
-	struct wr_channel *channels[PARALLELISM_MAX][PARALLELISM_MAX];
-};
 struct node { /* a task, with what its stages know */
 	struct sim *sim;
 	struct wr_task *task;
@@ -64,21 +47,21 @@ struct node { /* a task, with what its stages know */
 	bool idle;
 	int64_t last_ts;
 	/* by stage: where the sequences of others stand, and the own one */
-	int64_t seq[STAGES_MAX], heard[STAGES_MAX][TASKS_MAX * STAGES_MAX];
-	uint64_t epoch_seen[STAGES_MAX];
+	int64_t seq[GRAPH_STAGES], heard[GRAPH_STAGES][GRAPH_TASKS * GRAPH_STAGES];
+	uint64_t epoch_seen[GRAPH_STAGES];
 };
 struct sim {
 	struct wr_rand rand;
 	struct wr_clock clock;
 	struct wr_world world;
 	struct node *current;
-	struct vertex vertices[VERTICES_MAX];
-	uint32_t vertex_count;
-	struct edge edges[EDGES_MAX];
-	uint32_t edge_count;
-	struct node nodes[TASKS_MAX];
+	struct graph graph;
+	struct node nodes[GRAPH_TASKS];
 	uint32_t node_count;
-	uint32_t first[VERTICES_MAX]; /* node of subtask 0 */
+	uint32_t first[GRAPH_VERTICES]; /* node of subtask 0 */
+	struct wr_channel *channels[GRAPH_EDGES][GRAPH_PARALLELISM][GRAPH_PARALLELISM];
+	/* at a vertex, of a source vertex: [subtask * ROWS_MAX + n] */
+	uint16_t *seen[GRAPH_VERTICES][GRAPH_VERTICES];
 	struct wr_pools *pools;
 	uint32_t buffer_size;
 	int64_t time; /* event time: all timestamps come from here */
@@ -175,7 +158,7 @@ static int put(struct wr_stage *st, struct wr_cell *cells, int64_t ts)
 {
 	struct node *n = node_of(st);
 	const struct wr_shape *shape = wr_shape(n->sim->shape);
-	int64_t from = (n - n->sim->nodes) * STAGES_MAX + st->index;
+	int64_t from = (n - n->sim->nodes) * GRAPH_STAGES + st->index;
 
 	cells[FIELD_FROM] = (struct wr_cell){.type = WR_T_I64, .i64 = from};
 	cells[FIELD_SEQ] = (struct wr_cell){.type = WR_T_I64, .i64 = ++n->seq[st->index]};
@@ -200,7 +183,7 @@ static int send_row(struct wr_stage *st, struct node *n)
 	struct wr_cell cells[FIELDS] = {
 	    [FIELD_EPOCH] = {.type = WR_T_I64, .i64 = (int64_t)n->epoch},
 	    [FIELD_N] = {.type = WR_T_I64, .i64 = n->sent},
-	    [FIELD_SRC] = {.type = WR_T_I64, .i64 = n->vertex * PARALLELISM_MAX + n->subtask},
+	    [FIELD_SRC] = {.type = WR_T_I64, .i64 = n->vertex * GRAPH_PARALLELISM + n->subtask},
 	    [FIELD_FILL] = {.type = WR_T_BYTES, .str = {fill, len}},
 	};
 
@@ -263,7 +246,7 @@ static int check_row(struct wr_stage *st, struct node *n, const struct wr_elem *
 {
 	struct sim *s = n->sim;
 	uint32_t from = (uint32_t)cells[FIELD_FROM].i64;
-	uint32_t from_vertex = s->nodes[from / STAGES_MAX].vertex;
+	uint32_t from_vertex = s->nodes[from / GRAPH_STAGES].vertex;
 	int64_t *heard = &n->heard[st->index][from];
 
 	if (cells[FIELD_SEQ].i64 <= *heard)
@@ -276,25 +259,25 @@ static int check_row(struct wr_stage *st, struct node *n, const struct wr_elem *
 	if (!s->overtakes && (uint64_t)cells[FIELD_EPOCH].i64 < n->epoch_seen[st->index])
 		return fail(s, "barrier %llu overtook a row", (unsigned long long)n->epoch_seen[st->index]);
 	n->epoch_seen[st->index] = (uint64_t)cells[FIELD_EPOCH].i64;
-	for (uint32_t e = 0; st->index == 0 && e < s->edge_count; e++)
-		if (s->edges[e].to == n->vertex && s->edges[e].from == from_vertex &&
-		    s->edges[e].input != input)
-			return fail(s, "a row came by input %u instead of %u", input, s->edges[e].input);
+	for (uint32_t e = 0; st->index == 0 && e < s->graph.edge_count; e++)
+		if (s->graph.edges[e].to == n->vertex && s->graph.edges[e].from == from_vertex &&
+		    s->graph.edges[e].input != input)
+			return fail(s, "a row came by input %u instead of %u", input,
+				    s->graph.edges[e].input);
 	return WR_OK;
 }
 
 static int take_row(struct wr_stage *st, struct node *n, struct wr_cell *cells, int64_t ts)
 {
-	struct vertex *v = &n->sim->vertices[n->vertex];
 	uint32_t src = (uint32_t)cells[FIELD_SRC].i64;
+	uint32_t source = src / GRAPH_PARALLELISM;
+	uint32_t number = src % GRAPH_PARALLELISM * ROWS_MAX + (uint32_t)cells[FIELD_N].i64;
 
 	if (st->index == 0)
-		n->sim->cut.came[n - n->sim->nodes]
-		    .count[src / PARALLELISM_MAX]
-			  [src % PARALLELISM_MAX * ROWS_MAX + (uint32_t)cells[FIELD_N].i64]++;
+		n->sim->cut.came[n - n->sim->nodes].count[source][number]++;
 	if (st->out_count)
 		return put(st, cells, ts);
-	v->seen[src / PARALLELISM_MAX][src % PARALLELISM_MAX * ROWS_MAX + (uint32_t)cells[FIELD_N].i64]++;
+	n->sim->seen[n->vertex][source][number]++;
 	return WR_OK;
 }
 
@@ -357,128 +340,44 @@ static const struct wr_stage_ops source_ops = {.kind = "source", .poll = source_
 static const struct wr_stage_ops pass_ops = {
     .kind = "pass", .rows = pass_rows, .end = pass_end, .save = save};
 
-/* ---- drawing a graph ---- */
-
-static void draw_vertex(struct sim *s, uint32_t room)
-{
-	struct vertex *v = &s->vertices[s->vertex_count++];
-
-	v->parallelism = 1 + below(s, room < PARALLELISM_MAX ? room : PARALLELISM_MAX);
-	v->stages = 1 + below(s, STAGES_MAX);
-}
-
-static void draw_edge(struct sim *s, uint32_t from, uint32_t to, uint32_t input)
-{
-	static const enum wr_partitioning any[] = {WR_HASH,    WR_REBALANCE, WR_RESCALE,
-						   WR_SHUFFLE, WR_BROADCAST, WR_GLOBAL};
-	struct vertex *f = &s->vertices[from], *t = &s->vertices[to];
-	struct edge *e = &s->edges[s->edge_count++];
-
-	*e = (struct edge){.from = from, .to = to, .input = input, .stage = below(s, f->stages)};
-	e->partitioning = any[below(s, 6)];
-	if (f->parallelism == t->parallelism && one_in(s, 2))
-		e->partitioning = WR_FORWARD;
-	for (uint32_t src = 0; src < s->vertex_count; src++)
-		if (e->partitioning == WR_BROADCAST && f->copies[src] * t->parallelism > 64)
-			e->partitioning = WR_HASH;
-	for (uint32_t src = 0; src < s->vertex_count; src++)
-		t->copies[src] += f->copies[src] * (e->partitioning == WR_BROADCAST ? t->parallelism : 1);
-}
-
-static bool reads_from(const struct sim *s, uint32_t to, uint32_t from)
-{
-	for (uint32_t e = 0; e < s->edge_count; e++)
-		if (s->edges[e].to == to && s->edges[e].from == from)
-			return true;
-	return false;
-}
-
-static void draw_inputs(struct sim *s, uint32_t at)
-{
-	struct vertex *v = &s->vertices[at];
-	uint32_t inputs = 1 + (at > 1 && one_in(s, 2));
-
-	v->inputs = inputs == 2 && one_in(s, 2) ? 2 : 1;
-	for (uint32_t i = 0; i < inputs; i++) {
-		uint32_t from = below(s, at);
-
-		if (!reads_from(s, at, from))
-			draw_edge(s, from, at, v->inputs == 2 ? i : 0);
-	}
-}
-
-static void draw_graph(struct sim *s)
-{
-	uint32_t tasks = 3 + below(s, TASKS_MAX - 2), sources = 1 + below(s, 2), used = 0;
-
-	while (s->vertex_count < VERTICES_MAX && used < tasks) {
-		uint32_t at = s->vertex_count;
-
-		draw_vertex(s, tasks - used);
-		used += s->vertices[at].parallelism;
-		if (at < sources) {
-			s->vertices[at].source = true;
-			s->vertices[at].copies[at] = 1;
-		} else {
-			draw_inputs(s, at);
-		}
-	}
-	for (uint32_t v = 0; v < s->vertex_count; v++) {
-		struct vertex *x = &s->vertices[v];
-
-		/* a source is no sink of its own rows: it has one stage behind it at least */
-		if (x->source && x->stages == 1)
-			x->stages = 2;
-		x->sink = true;
-		for (uint32_t e = 0; e < s->edge_count; e++)
-			if (s->edges[e].from == v && s->edges[e].stage == x->stages - 1)
-				x->sink = false;
-	}
-}
-
 /* ---- building it ---- */
-
-static bool joined(const struct sim *s, const struct edge *e, uint32_t from, uint32_t to)
-{
-	uint32_t p = s->vertices[e->from].parallelism, q = s->vertices[e->to].parallelism;
-
-	if (e->partitioning == WR_FORWARD)
-		return from == to;
-	if (e->partitioning != WR_RESCALE)
-		return true;
-	return p <= q ? to * p / q == from : from * q / p == to;
-}
 
 static void make_channels(struct sim *s)
 {
-	for (uint32_t e = 0; e < s->edge_count; e++)
-		for (uint32_t i = 0; i < s->vertices[s->edges[e].from].parallelism; i++)
-			for (uint32_t k = 0; k < s->vertices[s->edges[e].to].parallelism; k++) {
-				struct wr_notify n = {wake, &s->nodes[s->first[s->edges[e].to] + k]};
+	const struct graph *g = &s->graph;
 
-				if (joined(s, &s->edges[e], i, k))
-					s->edges[e].channels[i][k] = wr_ring_new(&n);
+	for (uint32_t e = 0; e < g->edge_count; e++) {
+		const struct graph_edge *edge = &g->edges[e];
+
+		for (uint32_t i = 0; i < g->vertices[edge->from].parallelism; i++)
+			for (uint32_t k = 0; k < g->vertices[edge->to].parallelism; k++) {
+				struct wr_notify n = {wake, &s->nodes[s->first[edge->to] + k]};
+
+				if (graph_joins(g, edge, i, k))
+					s->channels[e][i][k] = wr_ring_new(&n);
 			}
+	}
 }
 
 static struct wr_gate *make_gate(struct sim *s, struct node *n)
 {
-	struct wr_gate_channel list[EDGES_MAX * PARALLELISM_MAX];
+	struct wr_gate_channel list[GRAPH_EDGES * GRAPH_PARALLELISM];
 	uint32_t count = 0;
 
-	for (uint32_t e = 0; e < s->edge_count; e++)
-		for (uint32_t i = 0; s->edges[e].to == n->vertex && i < PARALLELISM_MAX; i++)
-			if (s->edges[e].channels[i][n->subtask])
-				list[count++] = (struct wr_gate_channel){s->edges[e].channels[i][n->subtask],
-									 s->edges[e].input};
+	for (uint32_t e = 0; e < s->graph.edge_count; e++)
+		for (uint32_t i = 0; s->graph.edges[e].to == n->vertex && i < GRAPH_PARALLELISM; i++)
+			if (s->channels[e][i][n->subtask])
+				list[count++] = (struct wr_gate_channel){s->channels[e][i][n->subtask],
+									 s->graph.edges[e].input};
 	return wr_gate_new(list, count);
 }
 
-static struct wr_writer *make_writer(struct sim *s, struct node *n, struct edge *e)
+static struct wr_writer *make_writer(struct sim *s, struct node *n, uint32_t edge)
 {
 	static const struct wr_str key = {"n", 1};
 	static const int64_t timeouts[] = {0, 100, 1000, -1};
-	struct wr_channel *channels[PARALLELISM_MAX];
+	struct wr_channel *channels[GRAPH_PARALLELISM];
+	const struct graph_edge *e = &s->graph.edges[edge];
 	struct wr_notify ready = {wake, n};
 	struct wr_writer_options o = {.name = "edge",
 				      .partitioning = e->partitioning,
@@ -490,9 +389,9 @@ static struct wr_writer *make_writer(struct sim *s, struct node *n, struct edge 
 				      .seed = wr_rand_next(&s->rand)};
 	uint32_t lanes;
 
-	for (uint32_t k = 0; k < PARALLELISM_MAX; k++)
-		if (e->channels[n->subtask][k])
-			channels[o.channel_count++] = e->channels[n->subtask][k];
+	for (uint32_t k = 0; k < GRAPH_PARALLELISM; k++)
+		if (s->channels[edge][n->subtask][k])
+			channels[o.channel_count++] = s->channels[edge][n->subtask][k];
 	lanes = e->partitioning == WR_BROADCAST ? 1 : o.channel_count;
 	o.pool = wr_pool_new(s->pools, "edge", lanes + 1 + lanes, lanes, &ready);
 	return wr_writer_new(&o);
@@ -503,9 +402,9 @@ static void row_of(const struct wr_elem *e, uint32_t *source, uint32_t *number)
 	const struct wr_shape *shape = wr_shape(wr_elem_shape(e));
 	uint32_t src = (uint32_t)wr_row_get(shape, wr_elem_body(e), FIELD_SRC).i64;
 
-	*source = src / PARALLELISM_MAX;
+	*source = src / GRAPH_PARALLELISM;
 	*number =
-	    src % PARALLELISM_MAX * ROWS_MAX + (uint32_t)wr_row_get(shape, wr_elem_body(e), FIELD_N).i64;
+	    src % GRAPH_PARALLELISM * ROWS_MAX + (uint32_t)wr_row_get(shape, wr_elem_body(e), FIELD_N).i64;
 }
 
 /* On the I/O thread, for which the step waits. */
@@ -527,26 +426,14 @@ static void heard(void *node, uint32_t vertex, uint32_t subtask, uint32_t stage,
 		fail(s, "%s", wr_error_text());
 }
 
-/* C9 */
-static bool may_overtake(const struct sim *s, uint32_t vertex)
-{
-	for (uint32_t e = 0; e < s->edge_count; e++) {
-		enum wr_partitioning by = s->edges[e].partitioning;
-
-		if (s->edges[e].to == vertex && by != WR_HASH && by != WR_REBALANCE && by != WR_SHUFFLE)
-			return false;
-	}
-	return true;
-}
-
 static void make_task(struct sim *s, struct node *n)
 {
 	static const struct wr_op_def op = {"op", "op"};
-	static struct wr_target targets[TASKS_MAX][STAGES_MAX][EDGES_MAX + 1];
-	static struct wr_port_def ports[TASKS_MAX][STAGES_MAX];
-	struct vertex *v = &s->vertices[n->vertex];
-	struct wr_writer *writers[EDGES_MAX];
-	struct wr_stage_def stages[STAGES_MAX] = {0};
+	static struct wr_target targets[GRAPH_TASKS][GRAPH_STAGES][GRAPH_EDGES + 1];
+	static struct wr_port_def ports[GRAPH_TASKS][GRAPH_STAGES];
+	struct graph_vertex *v = &s->graph.vertices[n->vertex];
+	struct wr_writer *writers[GRAPH_EDGES];
+	struct wr_stage_def stages[GRAPH_STAGES] = {0};
 	struct wr_task_def def = {
 	    .stages = stages, .stage_count = v->stages, .writers = writers, .world = &s->world};
 	size_t at = (size_t)(n - s->nodes);
@@ -557,10 +444,10 @@ static void make_task(struct sim *s, struct node *n)
 
 		if (i + 1 < v->stages)
 			t[count++] = (struct wr_target){.stage = i + 1};
-		for (uint32_t e = 0; e < s->edge_count; e++) {
-			if (s->edges[e].from != n->vertex || s->edges[e].stage != i)
+		for (uint32_t e = 0; e < s->graph.edge_count; e++) {
+			if (s->graph.edges[e].from != n->vertex || s->graph.edges[e].stage != i)
 				continue;
-			writers[def.writer_count] = make_writer(s, n, &s->edges[e]);
+			writers[def.writer_count] = make_writer(s, n, e);
 			t[count++] = (struct wr_target){.writer = writers[def.writer_count++],
 							.row_max = s->buffer_size};
 		}
@@ -581,50 +468,62 @@ static void make_task(struct sim *s, struct node *n)
 					.post = heard,
 					.post_arg = n};
 	def.blobs = s->blobs;
-	def.may_overtake = s->overtakes && may_overtake(s, n->vertex);
+	def.may_overtake = s->overtakes && graph_may_overtake(&s->graph, n->vertex);
 	def.gate = v->source ? NULL : make_gate(s, n);
 	n->rows = below(s, ROWS_MAX);
 	n->scheduled = true;
 	n->task = wr_task_new(&def);
 }
 
+static void build_cut(struct sim *s)
+{
+	const struct graph *g = &s->graph;
+
+	s->cut.tasks = s->node_count;
+	s->cut.vertices = g->vertex_count;
+	s->cut.edge_count = g->edge_count;
+	for (uint32_t i = 0; i < s->node_count; i++)
+		s->cut.vertex[i] = s->nodes[i].vertex;
+	for (uint32_t e = 0; e < g->edge_count; e++) {
+		const struct graph_edge *edge = &g->edges[e];
+		bool broadcast = edge->partitioning == WR_BROADCAST;
+
+		s->cut.edges[e] = (struct cut_edge){edge->from, edge->to,
+						    broadcast ? g->vertices[edge->to].parallelism : 1};
+	}
+}
+
 static void build(struct sim *s)
 {
-	for (uint32_t v = 0; v < s->vertex_count; v++) {
+	const struct graph *g = &s->graph;
+
+	for (uint32_t v = 0; v < g->vertex_count; v++) {
 		s->first[v] = s->node_count;
-		for (uint32_t i = 0; i < s->vertices[v].parallelism; i++)
+		for (uint32_t i = 0; i < g->vertices[v].parallelism; i++)
 			s->nodes[s->node_count++] = (struct node){.sim = s, .vertex = v, .subtask = i};
-		for (uint32_t src = 0; src < s->vertex_count; src++)
-			s->vertices[v].seen[src] = calloc(PARALLELISM_MAX * ROWS_MAX, sizeof(uint16_t));
+		for (uint32_t src = 0; src < g->vertex_count; src++)
+			s->seen[v][src] = calloc(GRAPH_PARALLELISM * ROWS_MAX, sizeof(uint16_t));
 	}
 	make_channels(s);
 	for (uint32_t i = 0; i < s->node_count; i++)
 		make_task(s, &s->nodes[i]);
-	s->cut.tasks = s->node_count;
-	s->cut.vertices = s->vertex_count;
-	s->cut.edge_count = s->edge_count;
-	for (uint32_t i = 0; i < s->node_count; i++)
-		s->cut.vertex[i] = s->nodes[i].vertex;
-	for (uint32_t e = 0; e < s->edge_count; e++)
-		s->cut.edges[e] = (struct cut_edge){
-		    s->edges[e].from, s->edges[e].to,
-		    s->edges[e].partitioning == WR_BROADCAST ? s->vertices[s->edges[e].to].parallelism : 1};
+	build_cut(s);
 }
 
 static void tear_down(struct sim *s)
 {
 	for (uint32_t i = 0; i < s->node_count; i++)
 		wr_task_free(s->nodes[i].task);
-	for (uint32_t e = 0; e < s->edge_count; e++)
-		for (uint32_t i = 0; i < PARALLELISM_MAX * PARALLELISM_MAX; i++) {
-			struct wr_channel *c = s->edges[e].channels[i / PARALLELISM_MAX][i % PARALLELISM_MAX];
+	for (uint32_t e = 0; e < s->graph.edge_count; e++)
+		for (uint32_t i = 0; i < GRAPH_PARALLELISM * GRAPH_PARALLELISM; i++) {
+			struct wr_channel *c = s->channels[e][i / GRAPH_PARALLELISM][i % GRAPH_PARALLELISM];
 
 			if (c)
 				c->ops->free(c);
 		}
-	for (uint32_t v = 0; v < s->vertex_count; v++)
-		for (uint32_t src = 0; src < s->vertex_count; src++)
-			free(s->vertices[v].seen[src]);
+	for (uint32_t v = 0; v < s->graph.vertex_count; v++)
+		for (uint32_t src = 0; src < s->graph.vertex_count; src++)
+			free(s->seen[v][src]);
 	wr_pools_free(s->pools);
 	if (s->overtakes) {
 		s->blobs->ops->free(s->blobs);
@@ -705,7 +604,7 @@ static void end_pause(struct sim *s)
 {
 	s->pause = false;
 	for (uint32_t i = 0; i < s->node_count; i++)
-		if (s->vertices[s->nodes[i].vertex].source)
+		if (s->graph.vertices[s->nodes[i].vertex].source)
 			s->nodes[i].scheduled = true;
 }
 
@@ -731,7 +630,7 @@ static void send_barrier(struct sim *s)
 
 	wr_trigger_put(&payload, &trigger);
 	for (uint32_t i = 0; i < s->node_count; i++)
-		if (s->vertices[s->nodes[i].vertex].source && !s->nodes[i].done)
+		if (s->graph.vertices[s->nodes[i].vertex].source && !s->nodes[i].done)
 			wr_task_post(s->nodes[i].task,
 				     wr_letter_new(WR_LETTER_TRIGGER, (struct wr_address){0}, payload.data,
 						   (uint32_t)payload.len));
@@ -801,13 +700,13 @@ static void run(struct sim *s)
 
 static void check_rows(struct sim *s, uint32_t sink, const struct node *src)
 {
-	const struct vertex *v = &s->vertices[sink];
-	const uint16_t *seen = v->seen[src->vertex] + src->subtask * ROWS_MAX;
+	uint64_t copies = s->graph.vertices[sink].copies[src->vertex];
+	const uint16_t *seen = s->seen[sink][src->vertex] + src->subtask * ROWS_MAX;
 
 	for (uint32_t k = 0; k < src->rows; k++)
-		if (seen[k] != v->copies[src->vertex])
+		if (seen[k] != copies)
 			fail(s, "row %u of vertex %u came %u times to vertex %u, not %llu", k, src->vertex,
-			     seen[k], sink, (unsigned long long)v->copies[src->vertex]);
+			     seen[k], sink, (unsigned long long)copies);
 }
 
 static void check_end(struct sim *s)
@@ -816,9 +715,9 @@ static void check_end(struct sim *s)
 		if (!s->nodes[i].done)
 			fail(s, "deadlock: vertex %u subtask %u has not ended", s->nodes[i].vertex,
 			     s->nodes[i].subtask);
-	for (uint32_t v = 0; v < s->vertex_count; v++)
-		for (uint32_t i = 0; s->vertices[v].sink && i < s->node_count && !s->failure[0]; i++)
-			if (s->vertices[s->nodes[i].vertex].source)
+	for (uint32_t v = 0; v < s->graph.vertex_count; v++)
+		for (uint32_t i = 0; s->graph.vertices[v].sink && i < s->node_count && !s->failure[0]; i++)
+			if (s->graph.vertices[s->nodes[i].vertex].source)
 				check_rows(s, v, &s->nodes[i]);
 }
 
@@ -854,7 +753,7 @@ static bool simulate(uint64_t seed, bool trace)
 		s.io = wr_iopool_new(1);
 	}
 	s.pools = wr_pools_new(s.buffer_size, INT64_MAX);
-	draw_graph(&s);
+	graph_draw(&s.graph, &s.rand);
 	build(&s);
 	run(&s);
 	check_end(&s);
