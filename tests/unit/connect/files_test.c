@@ -2,81 +2,8 @@
 /* files_test: every line of every file exactly once, whatever the parallelism, and what cannot
  * be read is told and passed over. */
 #include <errno.h>
-#include <zlib.h>
-#include <zstd.h>
 #include "base/fault.h"
-#include "connect/split.h"
-#include "unit/connect/crew.h"
-
-static double split_size, line_max, lanes;
-static const char *pattern, *compression;
-static struct wr_mem mem = WR_MEM_INIT("test");
-
-static void lines_options(struct stand *st)
-{
-	stand_options(st, "s:path", in_folder(pattern), "n:split_size", split_size, "n:max_line", line_max,
-		      "s:compression", compression, "n:interleave", lanes, NULL);
-	/* the path has to outlive the call */
-	st->items[0].str.p = strdup(st->items[0].str.p);
-}
-
-static struct crew *lines_crew(uint32_t count, enum wr_on_error on_error)
-{
-	return crew_new(count, lines_options, on_error);
-}
-
-static void crew_done(struct crew *c)
-{
-	for (uint32_t i = 0; i < c->count; i++)
-		free((char *)c->stands[i]->items[0].str.p);
-	crew_free(c);
-}
-
-static int setup(void **state)
-{
-	split_size = 1 << 20;
-	line_max = 1 << 20;
-	lanes = 1;
-	pattern = "*.txt";
-	compression = "auto";
-	bad_rows = 0;
-	return folder_make(state);
-}
-
-/* ---- a model: the lines of a file by the book ---- */
-
-static void model_line(struct wr_bytes *out, const char *path, const char *p, size_t len, size_t offset)
-{
-	wr_bytes_printf(out, "{\"line\":");
-	wr_json_string(out, p, len);
-	wr_bytes_printf(out, ",\"offset\":%zu,\"path\":\"%s\"}\n", offset, path);
-}
-
-static void model_lines(struct wr_bytes *out, const char *path, const char *p, size_t len)
-{
-	size_t at = 0;
-
-	while (at < len) {
-		const char *lf = memchr(p + at, '\n', len - at);
-		size_t stop = lf ? (size_t)(lf - p) : len;
-		size_t n = lf && stop > at && p[stop - 1] == '\r' ? stop - at - 1 : stop - at;
-
-		model_line(out, path, p + at, n, at);
-		at = stop + 1;
-	}
-}
-
-static void expect(struct crew *c, struct wr_bytes *model)
-{
-	char *wanted = sorted_lines((char *)model->data, model->len), *got;
-
-	assert_int_equal(crew_look(c), WR_OK);
-	assert_int_equal(crew_run(c), WR_END);
-	got = crew_lines(c);
-	assert_string_equal(got, wanted);
-	free(wanted);
-	free(got);
-}
+#include "unit/connect/lines.h"
 
 static void test_lines_come_with_offset_and_path(void **state)
 {
@@ -149,7 +76,7 @@ static void each_line_once(uint32_t parallelism, uint64_t seed)
 		model_lines(&model, in_folder(name), text, len);
 	}
 	c = lines_crew(parallelism, WR_ON_ERROR_FAIL);
-	expect(c, &model);
+	crew_expect(c, &model);
 	crew_done(c);
 	wr_bytes_deinit(&model);
 }
@@ -302,7 +229,7 @@ static void test_a_line_longer_than_many_splits_is_read_once(void **state)
 	file_write("a.txt", text, 300000);
 	model_lines(&model, in_folder("a.txt"), text, 300000);
 	c = lines_crew(7, WR_ON_ERROR_FAIL);
-	expect(c, &model);
+	crew_expect(c, &model);
 	crew_done(c);
 	wr_bytes_deinit(&model);
 	free(text);
@@ -328,7 +255,7 @@ static void test_a_line_beyond_the_limit_is_a_bad_row_and_the_next_is_read(void 
 	model_line(&model, in_folder("a.txt"), text + 105, 100, 105);
 	model_line(&model, in_folder("a.txt"), text + 3999, 1, 3999);
 	c = lines_crew(2, WR_ON_ERROR_SKIP);
-	expect(c, &model);
+	crew_expect(c, &model);
 	assert_int_equal(crew_skipped(c), 2);
 	crew_done(c);
 	wr_bytes_deinit(&model);
@@ -350,7 +277,7 @@ static void test_a_line_far_beyond_the_window_is_one_bad_row(void **state)
 	model_line(&model, in_folder("a.txt"), "a", 1, 0);
 	model_line(&model, in_folder("a.txt"), "b", 1, (3 << 20) - 2);
 	c = lines_crew(1, WR_ON_ERROR_SKIP);
-	expect(c, &model);
+	crew_expect(c, &model);
 	assert_int_equal(crew_skipped(c), 1);
 	crew_done(c);
 	wr_bytes_deinit(&model);
@@ -370,186 +297,6 @@ static void test_a_bad_line_fails_the_source_with_file_and_offset(void **state)
 	assert_non_null(strstr(wr_error_text(), "a.txt, byte 3"));
 	assert_non_null(strstr(wr_error_text(), "a line is longer than 3 bytes"));
 	crew_done(c);
-}
-
-/* ---- packed files ---- */
-
-static size_t gzip(const char *text, uint8_t *to, size_t room)
-{
-	z_stream z = {0};
-
-	assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, 0), Z_OK);
-	z.next_in = (uint8_t *)text;
-	z.avail_in = (unsigned)strlen(text);
-	z.next_out = to;
-	z.avail_out = (unsigned)room;
-	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
-	deflateEnd(&z);
-	return room - z.avail_out;
-}
-
-static size_t zstd(const char *text, uint8_t *to, size_t room)
-{
-	return ZSTD_compress(to, room, text, strlen(text), 3);
-}
-
-static void packed_twice(size_t (*pack)(const char *text, uint8_t *to, size_t room))
-{
-	struct wr_bytes model = WR_BYTES_EMPTY;
-	uint8_t bytes[1000];
-	size_t len = pack("one\ntw", bytes, sizeof bytes);
-	struct crew *c;
-
-	len += pack("o\nthree\n", bytes + len, sizeof bytes - len);
-	file_write("a.txt", bytes, len);
-	split_size = 3; /* packed files are not cut */
-	model_lines(&model, in_folder("a.txt"), "one\ntwo\nthree\n", 14);
-	c = lines_crew(2, WR_ON_ERROR_FAIL);
-	expect(c, &model);
-	crew_done(c);
-	wr_bytes_deinit(&model);
-}
-
-static void test_members_of_gzip_are_one_text(void **state)
-{
-	(void)state;
-	packed_twice(gzip);
-}
-
-static void test_frames_of_zstd_are_one_text(void **state)
-{
-	(void)state;
-	packed_twice(zstd);
-}
-
-/* Long text that packs badly enough to span many reads. */
-static char *long_text(size_t lines)
-{
-	struct wr_rand r = {7};
-	char *text = malloc(lines * 24 + 1), *to = text;
-
-	for (size_t i = 0; i < lines; i++)
-		to += snprintf(to, 24, "%016llx\n", (unsigned long long)wr_rand_next(&r));
-	return text;
-}
-
-static void damaged(size_t (*pack)(const char *text, uint8_t *to, size_t room), size_t cut, size_t flip,
-		    const char *wanted)
-{
-	char *text = long_text(50000);
-	uint8_t *bytes = malloc(2 << 20);
-	size_t len = pack(text, bytes, 2 << 20);
-	struct crew *c;
-
-	if (flip)
-		bytes[len - flip] ^= 0x55;
-	file_write("a.txt", bytes, len - cut);
-	file_text("b.txt", "good\n");
-	c = lines_crew(1, WR_ON_ERROR_SKIP);
-	assert_int_equal(crew_look(c), WR_OK);
-	assert_int_equal(crew_run(c), WR_END);
-	assert_int_equal(crew_skipped(c), 1);
-	assert_true(c->stands[0]->out.rows > 40000);
-	assert_non_null(strstr(stand_text(c->stands[0]), "\"good\""));
-	crew_done(c);
-	c = lines_crew(1, WR_ON_ERROR_FAIL);
-	assert_int_equal(crew_look(c), WR_OK);
-	assert_int_equal(crew_run(c), WR_EUSER);
-	if (!strstr(wr_error_text(), wanted) || !strstr(wr_error_text(), "a.txt, byte "))
-		fail_msg("%s", wr_error_text());
-	crew_done(c);
-	free(bytes);
-	free(text);
-}
-
-static void test_a_gzip_file_that_ends_early_is_told_behind_its_lines(void **state)
-{
-	(void)state;
-	damaged(gzip, 20, 0, "gzip: the data ends early");
-}
-
-static void test_a_gzip_file_with_a_wrong_checksum_is_told(void **state)
-{
-	(void)state;
-	damaged(gzip, 0, 6, "gzip: incorrect data check");
-}
-
-static void test_a_zstd_file_that_ends_early_is_told_behind_its_lines(void **state)
-{
-	(void)state;
-	damaged(zstd, 20, 0, "zstd: the data ends early");
-}
-
-static void test_garbage_behind_gzip_data_is_told(void **state)
-{
-	uint8_t bytes[1000];
-	size_t len = gzip("one\n", bytes, sizeof bytes);
-	struct crew *c;
-
-	(void)state;
-	memcpy(bytes + len, "garbage", 7);
-	file_write("a.txt", bytes, len + 7);
-	c = lines_crew(1, WR_ON_ERROR_SKIP);
-	assert_int_equal(crew_look(c), WR_OK);
-	assert_int_equal(crew_run(c), WR_END);
-	assert_int_equal(crew_skipped(c), 1);
-	assert_int_equal(c->stands[0]->out.rows, 1);
-	crew_done(c);
-}
-
-static void test_zeros_behind_gzip_data_are_padding(void **state)
-{
-	static uint8_t bytes[100000];
-	size_t len = gzip("one\n", bytes, sizeof bytes);
-	struct crew *c;
-
-	(void)state;
-	file_write("a.txt", bytes, sizeof bytes); /* more than a block of padding */
-	memcpy(bytes + 1000, bytes, len);
-	file_write("b.txt", bytes, 1000 + len);
-	c = lines_crew(1, WR_ON_ERROR_FAIL);
-	assert_int_equal(crew_look(c), WR_OK);
-	assert_int_equal(crew_run(c), WR_END);
-	assert_int_equal(c->stands[0]->out.rows, 3);
-	crew_done(c);
-}
-
-static void test_packed_files_are_read_as_they_are_when_asked(void **state)
-{
-	uint8_t bytes[1000];
-	size_t len = gzip("one\n", bytes, sizeof bytes);
-	struct crew *c;
-
-	(void)state;
-	file_write("a.txt", bytes, len);
-	compression = "none";
-	c = lines_crew(1, WR_ON_ERROR_FAIL);
-	assert_int_equal(crew_look(c), WR_OK);
-	assert_int_equal(crew_run(c), WR_END);
-	assert_null(strstr(stand_text(c->stands[0]), "\"one\""));
-	crew_done(c);
-}
-
-static void test_a_file_that_is_not_packed_as_it_has_to_be_is_told(void **state)
-{
-	uint8_t bytes[1000];
-	struct crew *c;
-
-	(void)state;
-	file_write("a.txt", bytes, gzip("one\n", bytes, sizeof bytes));
-	file_write("b.txt", bytes, zstd("two\n", bytes, sizeof bytes));
-	file_text("c.txt", "three\n");
-	file_text("d.txt", "");
-	for (int i = 0; i < 3; i++) {
-		compression = i == 0 ? "gzip" : i == 1 ? "zstd" : "auto";
-		split_size = 2;
-		c = lines_crew(1, WR_ON_ERROR_SKIP);
-		assert_int_equal(crew_look(c), WR_OK);
-		assert_int_equal(crew_run(c), WR_END);
-		assert_int_equal(c->stands[0]->out.rows, i < 2 ? 1 : 3);
-		assert_int_equal(crew_skipped(c), i < 2 ? 3 : 0);
-		crew_done(c);
-	}
 }
 
 /* ---- files that change ---- */
@@ -585,56 +332,10 @@ static void test_a_file_that_became_shorter_is_told(void **state)
 	crew_done(c);
 }
 
-/* A reader that goes on behind byte `offset` of a.txt, as the splits of a checkpoint say. */
-static struct crew *gone_on(uint64_t offset)
-{
-	struct crew *c = lines_crew(1, WR_ON_ERROR_SKIP);
-	struct wr_split split = {0, in_folder("a.txt"), 0, UINT64_MAX};
-	struct wr_bytes bytes = WR_BYTES_EMPTY;
-	struct wr_value saved;
-	struct wr_arena arena;
-	struct wr_reader r;
-
-	wr_value_put_list(&bytes, 1);
-	wr_value_put_record(&bytes, 2);
-	wr_value_put_name(&bytes, "at");
-	wr_value_put_record(&bytes, 1);
-	wr_value_put_name(&bytes, "offset");
-	wr_value_put_i64(&bytes, (int64_t)offset);
-	wr_value_put_name(&bytes, "split");
-	wr_split_put(&bytes, &split);
-	wr_arena_init(&arena, &mem);
-	r = wr_reader_of(bytes.data, bytes.len);
-	assert_int_equal(wr_value_parse(&r, &arena, &saved), WR_OK);
-	assert_int_equal(
-	    c->stands[0]->stage.ops->restore(
-		&c->stands[0]->stage, &(struct wr_saved_state){1, 1, &(struct wr_saved_part){0, &saved}}),
-	    WR_OK);
-	wr_arena_deinit(&arena);
-	wr_bytes_deinit(&bytes);
-	return c;
-}
-
-static void gone_on_gives(uint64_t offset, uint64_t rows, uint64_t bad)
-{
-	struct crew *c = gone_on(offset);
-
-	assert_int_equal(crew_run(c), WR_AGAIN); /* nobody says that there are no more splits */
-	assert_int_equal(c->stands[0]->out.rows, rows);
-	assert_int_equal(crew_skipped(c), bad);
-	crew_done(c);
-}
-
 static void test_a_file_that_is_shorter_than_what_was_read_of_it_is_told(void **state)
 {
-	uint8_t bytes[1000];
-
 	(void)state;
 	file_text("a.txt", "one\ntwo\n");
-	gone_on_gives(4, 1, 0);
-	gone_on_gives(8, 0, 0);
-	gone_on_gives(9, 0, 1);
-	file_write("a.txt", bytes, gzip("one\ntwo\n", bytes, sizeof bytes));
 	gone_on_gives(4, 1, 0);
 	gone_on_gives(8, 0, 0);
 	gone_on_gives(9, 0, 1);
@@ -688,7 +389,7 @@ static void test_a_folder_stands_for_its_files_but_hidden_ones(void **state)
 	c = lines_crew(1, WR_ON_ERROR_FAIL);
 	model_lines(&model, in_folder("a.txt"), "a\n", 2);
 	model_lines(&model, in_folder("b"), "b\n", 2);
-	expect(c, &model);
+	crew_expect(c, &model);
 	crew_done(c);
 	wr_bytes_deinit(&model);
 }
@@ -708,28 +409,6 @@ static void test_a_read_that_fails_is_told_and_the_other_files_are_read(void **s
 	assert_int_equal(c->stands[0]->out.rows, 2);
 	assert_non_null(strstr(bad_text, "a.txt, byte 2: cannot read: Input/output error"));
 	crew_done(c);
-}
-
-static void test_memory_that_is_refused_is_an_error_and_no_crash(void **state)
-{
-	uint8_t bytes[1000];
-	struct crew *c;
-
-	(void)state;
-	file_write("a.txt", bytes, gzip("one\ntwo\n", bytes, sizeof bytes));
-	for (int64_t n = 1; n < 12; n++) {
-		int rc;
-
-		c = lines_crew(1, WR_ON_ERROR_SKIP);
-		assert_int_equal(crew_look(c), WR_OK);
-		assert_int_equal(stand_poll(c->stands[0]), WR_AGAIN);
-		crew_deliver(c, c->stands[0]);
-		wr_mem_fail_at(n);
-		rc = stand_run(c->stands[0]);
-		wr_mem_fail_at(0);
-		assert_true(rc == WR_AGAIN || rc == WR_EFATAL);
-		crew_done(c);
-	}
 }
 
 /* The enumerator alone, with each of its allocations refused in turn. */
@@ -774,40 +453,28 @@ static void test_an_enumerator_survives_refused_memory(void **state)
 	stand_free(st);
 }
 
-#define FILES_TEST(f) cmocka_unit_test_setup_teardown(f, setup, folder_remove)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    FILES_TEST(test_lines_come_with_offset_and_path),
-	    FILES_TEST(test_a_line_written_in_place_is_the_row_that_cells_make),
-	    FILES_TEST(test_each_line_is_read_once_at_any_parallelism),
-	    FILES_TEST(test_a_line_longer_than_many_splits_is_read_once),
-	    FILES_TEST(test_splits_are_told_where_their_rows_are),
-	    FILES_TEST(test_splits_of_one_file_have_names_of_their_own),
-	    FILES_TEST(k24_splits_of_several_readers_are_gone_on_with_in_the_order_of_their_discovery),
-	    FILES_TEST(test_a_split_that_is_held_waits_and_the_others_go_on),
-	    FILES_TEST(test_a_line_beyond_the_limit_is_a_bad_row_and_the_next_is_read),
-	    FILES_TEST(test_a_line_far_beyond_the_window_is_one_bad_row),
-	    FILES_TEST(test_a_bad_line_fails_the_source_with_file_and_offset),
-	    FILES_TEST(test_members_of_gzip_are_one_text),
-	    FILES_TEST(test_frames_of_zstd_are_one_text),
-	    FILES_TEST(test_a_gzip_file_that_ends_early_is_told_behind_its_lines),
-	    FILES_TEST(test_a_gzip_file_with_a_wrong_checksum_is_told),
-	    FILES_TEST(test_a_zstd_file_that_ends_early_is_told_behind_its_lines),
-	    FILES_TEST(test_garbage_behind_gzip_data_is_told),
-	    FILES_TEST(test_zeros_behind_gzip_data_are_padding),
-	    FILES_TEST(test_packed_files_are_read_as_they_are_when_asked),
-	    FILES_TEST(test_a_file_that_is_not_packed_as_it_has_to_be_is_told),
-	    FILES_TEST(test_a_file_that_vanished_is_told_and_the_others_are_read),
-	    FILES_TEST(test_a_file_that_became_shorter_is_told),
-	    FILES_TEST(test_a_file_that_is_shorter_than_what_was_read_of_it_is_told),
-	    FILES_TEST(test_a_pipe_among_the_files_is_not_waited_for),
-	    FILES_TEST(test_no_file_is_an_error_of_the_source),
-	    FILES_TEST(test_a_folder_stands_for_its_files_but_hidden_ones),
-	    FILES_TEST(test_a_read_that_fails_is_told_and_the_other_files_are_read),
-	    FILES_TEST(test_an_enumerator_survives_refused_memory),
-	    FILES_TEST(test_memory_that_is_refused_is_an_error_and_no_crash),
+	    LINES_TEST(test_lines_come_with_offset_and_path),
+	    LINES_TEST(test_a_line_written_in_place_is_the_row_that_cells_make),
+	    LINES_TEST(test_each_line_is_read_once_at_any_parallelism),
+	    LINES_TEST(test_a_line_longer_than_many_splits_is_read_once),
+	    LINES_TEST(test_splits_are_told_where_their_rows_are),
+	    LINES_TEST(test_splits_of_one_file_have_names_of_their_own),
+	    LINES_TEST(k24_splits_of_several_readers_are_gone_on_with_in_the_order_of_their_discovery),
+	    LINES_TEST(test_a_split_that_is_held_waits_and_the_others_go_on),
+	    LINES_TEST(test_a_line_beyond_the_limit_is_a_bad_row_and_the_next_is_read),
+	    LINES_TEST(test_a_line_far_beyond_the_window_is_one_bad_row),
+	    LINES_TEST(test_a_bad_line_fails_the_source_with_file_and_offset),
+	    LINES_TEST(test_a_file_that_vanished_is_told_and_the_others_are_read),
+	    LINES_TEST(test_a_file_that_became_shorter_is_told),
+	    LINES_TEST(test_a_file_that_is_shorter_than_what_was_read_of_it_is_told),
+	    LINES_TEST(test_a_pipe_among_the_files_is_not_waited_for),
+	    LINES_TEST(test_no_file_is_an_error_of_the_source),
+	    LINES_TEST(test_a_folder_stands_for_its_files_but_hidden_ones),
+	    LINES_TEST(test_a_read_that_fails_is_told_and_the_other_files_are_read),
+	    LINES_TEST(test_an_enumerator_survives_refused_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
