@@ -16,6 +16,9 @@
 --- counted. Reference and job take turns, and each figure is the median of its rounds. A checksum that differs
 --- from C's is an error. Prints a table; JSON lines go to BUILD-FOLDER/bench/nexmark.json.
 
+package.path = "tests/bench/?.lua;" .. package.path
+local measured = require "measured"
+
 local build = arg[1] or "build"
 local rounds = tonumber(os.getenv "ROUNDS" or 3)
 local events = tonumber(os.getenv "EVENTS" or 4e6)
@@ -31,20 +34,7 @@ local goals = {
   [11] = { share = 0.3, rate = 10 }, [12] = { share = 0.3, rate = 10 },
 }
 
-local function capture(command)
-  local pipe = assert(io.popen("{ " .. command .. '; } 2>&1; echo "status $?"'))
-  local text = pipe:read "*a"
-  pipe:close()
-  local status = tonumber(text:match "status (%d+)\n$")
-  if status ~= 0 then error(("%s\nfailed with status %d:\n%s"):format(command, status, text), 0) end
-  return text
-end
-
-local function median(list)
-  table.sort(list)
-  local n = #list
-  return n % 2 == 1 and list[(n + 1) / 2] or (list[n / 2] + list[n / 2 + 1]) / 2
-end
+local capture, median = measured.capture, measured.median
 
 --- Wall and CPU seconds and the result, "rows=N sum=HEX", of the reference.
 local function reference(query, from)

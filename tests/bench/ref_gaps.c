@@ -27,23 +27,6 @@ static struct watch watches[THREADS];
 static _Atomic int ready;
 static uint64_t start_ns, end_ns;
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu % (int)sysconf(_SC_NPROCESSORS_ONLN), &set);
-	pthread_setaffinity_np(pthread_self(), sizeof set, &set);
-}
-
 static void *spin(void *arg)
 {
 	struct watch *w = arg;

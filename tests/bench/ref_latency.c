@@ -6,7 +6,6 @@
  * shows is the machine's own (other work on the cores, interrupts, page faults of the table).
  */
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include "ref_table.h"
 
@@ -20,23 +19,6 @@ static _Alignas(64) _Atomic uint64_t given;
 static _Alignas(64) _Atomic uint64_t taken;
 static uint64_t records, skip;
 static uint32_t *took_ns; /* by record */
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu % (int)sysconf(_SC_NPROCESSORS_ONLN), &set);
-	pthread_setaffinity_np(pthread_self(), sizeof set, &set);
-}
 
 static void *consume(void *arg)
 {

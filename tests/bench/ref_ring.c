@@ -22,15 +22,6 @@ static struct {
 static uint64_t buffers, rows_per_buffer;
 static double sum;
 
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu % (int)sysconf(_SC_NPROCESSORS_ONLN), &set);
-	pthread_setaffinity_np(pthread_self(), sizeof set, &set);
-}
-
 static void wait_a_little(unsigned *spins)
 {
 	if (++*spins % 1024)

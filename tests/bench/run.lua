@@ -7,6 +7,7 @@
 --- plots to BUILD-FOLDER/bench/*.svg.
 
 package.path = "tests/bench/?.lua;" .. package.path
+local measured = require "measured"
 local plot = require "plot"
 
 local build = arg[1] or "build"
@@ -17,20 +18,7 @@ local failed = false
 
 ---------------------------------------------------------------- running
 
-local function capture(command)
-  local pipe = assert(io.popen("{ " .. command .. '; } 2>&1; echo "status $?"'))
-  local text = pipe:read "*a"
-  pipe:close()
-  local status = tonumber(text:match "status (%d+)\n$")
-  if status ~= 0 then error(("%s\nfailed with status %d:\n%s"):format(command, status, text), 0) end
-  return text
-end
-
-local function median(list)
-  table.sort(list)
-  local n = #list
-  return n % 2 == 1 and list[(n + 1) / 2] or (list[n / 2] + list[n / 2 + 1]) / 2
-end
+local capture, median = measured.capture, measured.median
 
 --- Nanoseconds a record and checksum of a reference.
 local function reference(command)
