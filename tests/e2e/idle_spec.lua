@@ -1,6 +1,10 @@
 --- A job that waits for input uses next to no processor time: counted by the kernel, over one second.
 
+local place = require "support.place"
 local shell = require "support.shell"
+
+before_each(place.make)
+after_each(place.remove)
 
 local script = [[
 local weir = require "weir"
@@ -10,27 +14,22 @@ return job
 ]]
 
 -- The job has started when the first record's answer is there.
-local watch = [[
-cd '%s'; mkfifo in
-%s run -q -p 2 job.lua <in >out & pid=$!
+local watch = ([[
+mkfifo in
+$W run -q -p 2 job.lua <in >out & job=$!
 exec 3>in; echo first >&3
-until [ -s out ] || ! kill -0 $pid; do sleep 0.02; done
-used() { cat /proc/$pid/task/*/schedstat | awk '{ s += $1 } END { printf "%%d\n", s }'; }
+%s
+used() { cat /proc/$job/task/*/schedstat | awk '{ s += $1 } END { printf "%%d\n", s }'; }
 used; sleep 1; used
-exec 3>&-; wait $pid; echo "code $?"
-]]
+exec 3>&-; wait $job
+]]):format(shell.await("[ -s out ]", "$job"))
 
 describe("an idle job", function()
   it("uses less than 0.5 percent of a processor", function()
-    local folder = shell.folder()
-    local f = assert(io.open(folder .. "/job.lua", "w"))
-    f:write(script)
-    f:close()
-    local weir = shell.weir:match "^/" and shell.weir or os.getenv "PWD" .. "/" .. shell.weir
-    local out = shell.run(watch:format(folder, weir))
-    shell.remove(folder)
-    local before, after, code = out:match "(%d+)\n(%d+)\ncode (%d+)"
-    assert.equal("0", code, out)
+    place.write("job.lua", script)
+    local out, code, err = place.sh(watch)
+    assert.equal(0, code, err)
+    local before, after = out:match "(%d+)\n(%d+)\n"
     assert.is_truthy(tonumber(after) - tonumber(before) < 5e6,
       ("%d ns of processor time in an idle second"):format(tonumber(after) - tonumber(before)))
   end)

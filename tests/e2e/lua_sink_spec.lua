@@ -11,14 +11,6 @@ local folder
 before_each(function() folder = place.make() end)
 after_each(place.remove)
 
---- What a file says that may not be there yet.
-local function text_of(name)
-  local f = io.open(folder .. "/" .. name)
-  local text = f and f:read "*a" or ""
-  if f then f:close() end
-  return text
-end
-
 describe("the job that writes to SQLite", function()
   local COUNT = 4000
 
@@ -66,14 +58,19 @@ describe("the job that writes to SQLite", function()
     assert(db:execute "CREATE TABLE IF NOT EXISTS weir_marks (log TEXT PRIMARY KEY, epoch INTEGER NOT NULL)")
     assert(db:execute "BEGIN IMMEDIATE")
     write("job.lua", (shell.read "jobs/to_sqlite.lua":gsub("WAIT_MS = 5000", "WAIT_MS = 1")))
-    shell.run(("cd %s && (%s run -q --log-level warn job.lua db=orders.db count=%d >out 2>err; echo $? >code) &"):format(
+    local pipe = io.popen(("cd %s && { %s run -q --log-level warn job.lua db=orders.db count=%d 2>&1; echo exit $?; }"):format(
       folder, shell.weir, COUNT))
-    repeat until text_of "err":find("database is locked; it is tried again", 1, true)
+    local said = ""
+    repeat
+      local line = assert(pipe:read "*l", said)
+      said = said .. line .. "\n"
+    until line:find("database is locked; it is tried again", 1, true)
     assert(db:execute "COMMIT")
     db:close()
     driver:close()
-    repeat until text_of "code" ~= ""
-    assert.equal("0\n", shell.read(folder .. "/code"))
+    said = said .. pipe:read "*a"
+    pipe:close()
+    assert.truthy(said:find "\nexit 0\n$", said)
     all_once()
   end)
 end)

@@ -156,15 +156,15 @@ describe("a state with versions", function()
     job("s = weir.state.value()", "ctx.s:set { n = v.n } ctx:emit { n = v.n }")
     visits("a", { { "ann", 1 }, { "bob", 2 } })
     write("later", '{"user":"ann","n":0}\n{"user":"bob","n":0}\n{"user":"ann","n":0}\n')
-    local weir_path = shell.weir:sub(1, 1) == "/" and shell.weir or shell.run("pwd"):gsub("\n", "") .. "/" .. shell.weir
-    local out, code, err = shell.run(([[cd %s; export WEIR_RUNTIME_DIR=%s/run; W='%s'
+    local function printed(count) return shell.await(("[ $(wc -l <out) = %d ]"):format(count), "$job") end
+    local out, code, err = place.sh(([[
       $W run -q --dir state --checkpoint-every 50ms job.lua >out & job=$!
-      until [ $(wc -l <out) = 2 ]; do sleep 0.01; done
+      %s
       $W reload --yes visits job2.lua >said 2>&1 || echo failed >>said
       mv later in/b.ndjson
-      until [ $(wc -l <out) = 5 ]; do sleep 0.01; done
+      %s
       $W reload --yes visits job.lua >>said 2>&1 || echo refused >>said
-      kill -INT $job; wait $job; cat out]]):format(folder, folder, weir_path))
+      kill -INT $job; wait $job; cat out]]):format(printed(2), printed(5)))
     local said = shell.read(folder .. "/said")
     assert.equal(0, code, out .. err .. said)
     assert.equal('{"n":1}\n{"n":2}\n{"s":{"n":1000},"user":"ann"}\n{"s":{"n":1000},"user":"ann"}\n{"s":{"n":2000},"user":"bob"}',

@@ -5,25 +5,21 @@
 local place = require "support.place"
 local shell = require "support.shell"
 
-local write, read = place.write, place.read
+local write, read, sh = place.write, place.read, place.sh
 
 local folder
 before_each(function() folder = place.make() end)
 after_each(place.remove)
 
--- The program, from any folder.
-local weir = shell.weir:sub(1, 1) == "/" and shell.weir or shell.run("pwd"):gsub("\n", "") .. "/" .. shell.weir
+local function await(condition) return shell.await(condition, "$job") end
 
-local function in_folder(text)
-  return shell.run(("cd %s; export WEIR_RUNTIME_DIR=%s/run W='%s'; %s"):format(folder, folder, weir, text))
-end
-
-local reachable = "until $W info job >/dev/null 2>&1; do sleep 0.01; done"
+local reachable = await "$W info job >/dev/null 2>&1"
 
 -- A pipe into the job: `steps` are shell commands, which reach it as "job" by $W; what they print on standard
 -- output is its input. Gives what the job printed, its exit code, and what was said on both standard errors.
 local function drive(steps, options)
-  return in_folder(("{ %s; %s; } | $W run -q %s job.lua"):format(reachable, table.concat(steps, "; "), options or ""))
+  return sh(("mkfifo pipe; $W run -q %s job.lua <pipe & job=$!; ( %s; %s ) >pipe; wait $job"):format(options or "",
+    reachable, table.concat(steps, "; ")))
 end
 
 local function records(from, to, keys)
@@ -207,14 +203,14 @@ return job
 end
 
 describe("a job with checkpoints", function()
-  local function await(text, file) return ("until grep -q '%s' %s 2>/dev/null; do sleep 0.01; done"):format(text, file) end
-  local grows = "cp out before; until [ $(wc -c <out) -gt $(wc -c <before) ]; do sleep 0.01; done"
+  local function says(text, file) return await(("grep -q '%s' %s 2>/dev/null"):format(text, file)) end
+  local grows = "cp out before; " .. await "[ $(wc -c <out) -gt $(wc -c <before) ]"
 
   -- Runs job.lua, does the steps, and stops it; the log is in "log".
   local function run_with(steps, options)
-    local _, code, err = in_folder(([[
-      $W run -q --dir state --checkpoint-every 50ms %s job.lua 2>log &
-      %s; { %s; $W stop job; } >said 2>&1; wait $!]]):format(options or "", reachable, table.concat(steps, "; ")))
+    local _, code, err = sh(([[
+      $W run -q --dir state --checkpoint-every 50ms %s job.lua 2>log & job=$!
+      %s; { %s; $W stop job; } >said 2>&1; wait $job]]):format(options or "", reachable, table.concat(steps, "; ")))
     assert.equal(0, code, err .. read "log" .. read "said")
   end
 
@@ -241,8 +237,8 @@ describe("a job with checkpoints", function()
       write("good.lua", good)
       write("bad.lua", bad)
       write("job.lua", good)
-      run_with { await('"i":1000,', "out"), "cp bad.lua job.lua",
-        "$W reload --yes --probation 1h " .. way[2] .. " job job.lua", await("is run again", "log"), grows, grows }
+      run_with { says('"i":1000,', "out"), "cp bad.lua job.lua",
+        "$W reload --yes --probation 1h " .. way[2] .. " job job.lua", says("is run again", "log"), grows, grows }
       check_once()
       assert.truthy(read "log":find("too bad", 1, true))
       assert.falsy(read "out":find('"v":2', 1, true), "what is on trial is not committed")
@@ -251,7 +247,7 @@ describe("a job with checkpoints", function()
 
   it("is built anew where more than functions change, and goes on with its state", function()
     write("job.lua", good)
-    run_with { await('"i":1000,', "out"), "$W reload --yes -p 3 job job.lua", grows, grows,
+    run_with { says('"i":1000,', "out"), "$W reload --yes -p 3 job job.lua", grows, grows,
       "$W reload --yes -p 1 job job.lua", grows, grows }
     check_once()
     assert.truthy(read "said":find("built anew", 1, true), read "said")
@@ -260,24 +256,24 @@ describe("a job with checkpoints", function()
   it("has a savepoint of either side of a reload and of a rollback, if they are asked for", function()
     write("better.lua", (good:gsub("v = 1", "v = 2")))
     write("job.lua", good)
-    run_with { await('"i":1000,', "out"), "cp better.lua job.lua",
+    run_with { says('"i":1000,', "out"), "cp better.lua job.lua",
       "$W reload --yes --savepoint=it.weir job job.lua", "$W rollback --yes --savepoint --json job >json", grows }
     check_once()
     local said = read "said"
     local before, after = said:match "it%-before.weir: checkpoint (%d+) of job%-%d+, .*it%-after.weir: checkpoint (%d+) of"
     assert.truthy(before and tonumber(before) < tonumber(after), said)
     for name in read "json":match '"savepoints":(%b[])':gmatch '"file":"(job%-%d+.weir)"' do
-      assert.equal("count\n", in_folder("$W savepoint ls --json " .. name .. " | grep -o count | head -1"))
+      assert.equal("count\n", sh("$W savepoint ls --json " .. name .. " | grep -o count | head -1"))
     end
     -- each is one to go on from; the counts of the second are those of the first, and more
-    local function count(name) return tonumber((in_folder("$W savepoint get " .. name .. " count n 1"))) end
+    local function count(name) return tonumber((sh("$W savepoint get " .. name .. " count n 1"))) end
     assert.truthy(count "it-before.weir" <= count "it-after.weir")
   end)
 
   it("that cannot be saved is not changed", function()
     write("better.lua", (good:gsub("v = 1", "v = 2")))
     write("job.lua", good)
-    run_with { await('"i":1000,', "out"), "cp better.lua job.lua",
+    run_with { says('"i":1000,', "out"), "cp better.lua job.lua",
       "$W reload --yes --savepoint=no/such/it job job.lua; echo exit $?" }
     assert.truthy(read "said":find("no/such/it%-before.weir.-\nexit 2\n"), read "said")
     assert.falsy(read "said":find("in use", 1, true))
@@ -287,8 +283,8 @@ describe("a job with checkpoints", function()
     write("good.lua", good)
     write("better.lua", (good:gsub("v = 1", "v = 2")))
     write("job.lua", good)
-    run_with { await('"i":1000,', "out"), "cp better.lua job.lua", "$W reload --yes job job.lua",
-      await('"v":2', "out") }
+    run_with { says('"i":1000,', "out"), "cp better.lua job.lua", "$W reload --yes job job.lua",
+      says('"v":2', "out") }
     check_once()
     assert.truthy(read "log":find("version 2 is kept", 1, true), read "log")
   end)
@@ -306,10 +302,10 @@ describe("a job with checkpoints", function()
     it("is on probation until its new code has met a record, whatever checkpoints hold: " .. way[1], function()
       write("job.lua", watching 'ctx:emit { k = rec.k, i = rec.i, n = n, v = 1 }')
       write("bad.lua", watching 'error "too bad"')
-      in_folder "mkdir in"
-      run_with { put("a", 0), await('"i":0,', "out"), "cp job.lua good.lua; cp bad.lua job.lua",
+      sh "mkdir in"
+      run_with { put("a", 0), says('"i":0,', "out"), "cp job.lua good.lua; cp bad.lua job.lua",
         "$W reload --yes --probation 1h " .. way[2] .. " job job.lua", hold, "cp log before",
-        put("b", 1), await("is run again", "log"), await('"i":1,', "out") }
+        put("b", 1), says("is run again", "log"), says('"i":1,', "out") }
       check_once()
       assert.falsy(read "before":find("is kept", 1, true), read "before")
       assert.falsy(read "log":find("version 2 is kept", 1, true), read "log")
@@ -319,12 +315,12 @@ describe("a job with checkpoints", function()
     it("goes back to where its new code came in, whatever held behind that: " .. way[1], function()
       write("job.lua", watching 'ctx:emit { k = rec.k, i = rec.i, n = n, v = 1 }')
       write("bad.lua", watching 'if rec.i == 2 then error "too bad" end ctx:emit { k = rec.k, i = rec.i, n = n, v = 2 }')
-      in_folder "mkdir in"
+      sh "mkdir in"
       -- the other subtask never has a record, so that the probation goes on
       local way_of = way[2] == "" and "" or "-p 3"
-      run_with({ put("a", 0), await('"i":0,', "out"), "cp bad.lua job.lua",
+      run_with({ put("a", 0), says('"i":0,', "out"), "cp bad.lua job.lua",
         "$W reload --yes --probation 1h " .. way_of .. " job job.lua", put("b", 1), hold, hold,
-        put("c", 2), await("is run again", "log"), await('"i":2,', "out") }, "-p 2")
+        put("c", 2), says("is run again", "log"), says('"i":2,', "out") }, "-p 2")
       check_once()
       assert.falsy(read "out":find('"v":2', 1, true), "what was on trial is dropped")
     end)
@@ -333,12 +329,12 @@ describe("a job with checkpoints", function()
       write("job.lua", watching 'ctx:emit { k = rec.k, i = rec.i, n = n, v = 1 }')
       write("2.lua", watching 'ctx:emit { k = rec.k, i = rec.i, n = n, v = 2 }')
       write("3.lua", watching 'error "too bad"')
-      in_folder "mkdir in"
-      run_with { put("a", 0), await('"i":0,', "out"),
+      sh "mkdir in"
+      run_with { put("a", 0), says('"i":0,', "out"),
         "cp 2.lua job.lua", "$W reload --yes --probation 1h " .. way[2] .. " job job.lua", hold, put("b", 1),
         "cp 3.lua job.lua", "$W reload --yes --probation 1h job job.lua",
-        await("version 2 is kept", "log"), await('"i":1,', "out"),
-        put("c", 2), await("version 3 failed, and version 2 is run again", "log"), await('"i":2,', "out") }
+        says("version 2 is kept", "log"), says('"i":1,', "out"),
+        put("c", 2), says("version 3 failed, and version 2 is run again", "log"), says('"i":2,', "out") }
       check_once()
       assert.equal(1, select(2, read "out":gsub('"v":1', "")))
     end)

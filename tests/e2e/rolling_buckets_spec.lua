@@ -86,10 +86,9 @@ job:source(weir.generate { rate = 10, fn = function(i) return i end }):filter(fu
   :sink(weir.rolling_files { path = "out", roll = { %s = "10ms" } })
 return job
 ]]):format(bound))
-      local out = shell.run(([[cd %s && { %s run -q job.lua & }; pid=$!
-        while ! cat out/part-* 2>/dev/null; do kill -0 $pid || exit 1; sleep 0.01; done; kill -9 $pid; rm -r out]])
-        :format(folder, shell.weir))
-      assert.equal("0\n", out)
+      local out, _, err = place.sh(("$W run -q job.lua & job=$!; %s; kill -9 $job; rm -r out")
+        :format(shell.await("cat out/part-* 2>/dev/null", "$job")))
+      assert.equal("0\n", out, err)
     end
   end)
 

@@ -104,10 +104,10 @@ describe("a job that writes rolling files and is killed", function()
 
   it("or stopped, has all of its rows in finished files at once", function()
     write("job.lua", (finished.job:gsub("count = 12000, ", "")))
-    local out, code = shell.run(([[cd %s && { %s run -q --dir state --checkpoint-every 20ms job.lua rate=8000 & }
-      pid=$!; while ! ls state/chk-*/manifest >/dev/null 2>&1; do kill -0 $pid || exit 1; sleep 0.01; done
-      kill -INT $pid; wait $pid; echo "exit $?"]]):format(folder, shell.weir))
-    assert.equal("exit 130\n", out, code)
+    local _, code, err = place.sh(([[
+      $W run -q --dir state --checkpoint-every 20ms job.lua rate=8000 & job=$!
+      %s; kill -INT $job; wait $job]]):format(shell.await("ls state/chk-*/manifest >/dev/null 2>&1", "$job")))
+    assert.equal(130, code, err)
     assert.equal("", hidden "out")
     local count = 0
     local seen = {}

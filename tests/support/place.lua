@@ -40,6 +40,15 @@ function M.sorted(text)
   return table.concat(lines, "\n")
 end
 
+--- Runs shell code there, in which $W is the program; other tests' jobs are not seen.
+---@param code string
+---@return string out
+---@return integer code
+---@return string err
+function M.sh(code)
+  return shell.run(("cd %s; export WEIR_RUNTIME_DIR=%s/run W='%s'; %s"):format(folder, folder, shell.weir, code))
+end
+
 --- Runs the program there; gives its standard output, exit code and standard error.
 ---@param arguments string
 ---@return string out
