@@ -1,14 +1,9 @@
 --- Sums where numbers and exact integers meet under one key, and rows of which only a part is read.
 
-local shell = require "support.shell"
+local script = require "support.script"
 
-local function run(script, options)
-  local folder = shell.folder()
-  local f = assert(io.open(folder .. "/job.lua", "w"))
-  f:write('local weir = require "weir"\nlocal job = weir.job "test"\n', script, "\nreturn job\n")
-  f:close()
-  local out, code, err = shell.run(("%s run -q %s %s/job.lua"):format(shell.weir, options or "", folder))
-  shell.remove(folder)
+local function run(text, options)
+  local out, code, err = script.try(script.head .. text, "-q " .. (options or ""))
   assert.equal(0, code, err)
   return out
 end

@@ -1,34 +1,31 @@
 --- Sources and sinks as a user meets them: files, packed files, pipes, folders, malformed input.
 
+local place = require "support.place"
+local script = require "support.script"
 local shell = require "support.shell"
 
-local folder
+local write = place.write
 
-local function write(name, text)
-  local file = assert(io.open(folder .. "/" .. name, "wb"))
-  file:write(text)
-  file:close()
-end
+local folder
+before_each(function() folder = place.make() end)
+after_each(place.remove)
 
 -- Runs a job whose paths are relative to the folder; `before` and `behind` stand around it in the shell.
-local function run(script, given)
+local function run(text, given)
   given = given or {}
-  write("job.lua", 'local weir = require "weir" local job = weir.job "test"\n' .. script)
-  local weir = shell.weir:match "^/" and shell.weir or os.getenv "PWD" .. "/" .. shell.weir
-  return shell.run(("cd %s && %s %s run %s job.lua %s"):format(folder, given.before or "", weir,
-    given.options or "", given.behind or ""))
+  write("job.lua", script.head .. text)
+  return place.sh(("%s $W run %s job.lua %s"):format(given.before or "", given.options or "", given.behind or ""))
 end
 
-local function prints(wanted, script, given)
-  local out, code, err = run(script, given)
+local function says(text, file) return shell.await(("grep -q '%s' %s"):format(text, file), "$job") end
+
+local function prints(wanted, text, given)
+  local out, code, err = run(text, given)
   assert.equal(0, code, err)
   assert.equal(wanted, out)
 end
 
 describe("sources and sinks", function()
-  before_each(function() folder = shell.folder() end)
-  after_each(function() shell.remove(folder) end)
-
   it("read each line once at any parallelism, however files are cut and packed", function()
     local lines = {}
     for i = 1, 20000 do lines[i] = ("line %d%s"):format(i, ("x"):rep(i % 50)) end
@@ -64,12 +61,12 @@ describe("sources and sinks", function()
 
   it("convert columns of CSV and tell which row is wrong", function()
     write("in.csv", 'name,amount,paid\n"Ann, B.",1.5,true\nBob,,false\n')
-    local script = [[
+    local text = [[
       job:source(weir.files { path = "in.csv", format = weir.csv { types = { amount = "number", paid = "boolean" } } })
         :sink(weir.print())]]
-    prints('{"amount":1.5,"name":"Ann, B.","paid":true}\n{"name":"Bob","paid":false}\n', script)
+    prints('{"amount":1.5,"name":"Ann, B.","paid":true}\n{"name":"Bob","paid":false}\n', text)
     write("in.csv", "name,amount,paid\nAnn,much,true\n")
-    local _, code, err = run(script)
+    local _, code, err = run(text)
     assert.equal(1, code)
     assert.is_truthy(err:find("in.csv, byte 17", 1, true), err)
     assert.is_truthy(err:find("column 2 ('amount') is no number", 1, true), err)
@@ -77,8 +74,8 @@ describe("sources and sinks", function()
 
   it("skip malformed lines of JSON when told to, and count them", function()
     write("in.json", '{"a":1}\n{"a":\n{"a":9007199254740993,"b":{"c":[null]}}\n')
-    local script = [[job:source(weir.files { path = "in.json", format = weir.json() }):on_error "skip":sink(weir.print())]]
-    local out, code, err = run(script)
+    local text = [[job:source(weir.files { path = "in.json", format = weir.json() }):on_error "skip":sink(weir.print())]]
+    local out, code, err = run(text)
     assert.equal(0, code, err)
     assert.equal('{"a":1}\n{"a":9007199254740993,"b":{"c":[null]}}\n', out)
     assert.is_truthy(err:find("in.json, byte 8", 1, true), err)
@@ -118,10 +115,11 @@ describe("sources and sinks", function()
     write("in/first", "1\n")
     local out, code, err = run([[
       job:source(weir.files { path = "in", watch = true }):map(function(r) return r.line end):sink(weir.print "raw")]],
-      { before = "{", behind = [[>out 2>err & }; job=$!
-        until grep -q 1 out; do :; done; echo 2 > in/second
-        until grep -q 2 out; do :; done; echo 3 > .third; mv .third in/third
-        until grep -q 3 out; do :; done; kill -INT $job; wait $job; code=$?; cat out; cat err >&2; exit $code]] })
+      { behind = ([[>out 2>err & job=$!
+        %s; echo 2 > in/second
+        %s; echo 3 > .third; mv .third in/third
+        %s; kill -INT $job; wait $job; code=$?; cat out; cat err >&2; exit $code]]):format(says("1", "out"),
+        says("2", "out"), says("3", "out")) })
     assert.equal("1\n2\n3\n", out, err)
     assert.equal(130, code, err)
   end)
@@ -145,9 +143,10 @@ describe("sources and sinks", function()
         if n == 1 then error "the first" end
         while true do n = n + 1 end
       end):on_error "skip":sink(weir.discard())]],
-      { before = "{", behind = [[>out 2>err & }; job=$!
-        until grep -q "the first" err; do :; done
-        while kill -INT $job 2>/dev/null; do :; done & wait $job; code=$?; cat err >&2; exit $code]] })
+      { behind = ([[>out 2>err & job=$!
+        %s
+        while kill -INT $job 2>/dev/null; do :; done & wait $job; code=$?; cat err >&2; exit $code]])
+        :format(says("the first", "err")) })
     assert.equal(130, code, err)
   end)
 

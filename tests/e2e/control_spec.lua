@@ -16,7 +16,7 @@ end)
 
 --- A weir that sees only the jobs of this test.
 local function weir(command)
-  return shell.run(("cd %s && WEIR_RUNTIME_DIR=%s/run %s %s"):format(folder, folder, shell.weir, command))
+  return place.sh("$W " .. command)
 end
 
 local function done(command)

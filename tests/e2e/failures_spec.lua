@@ -2,7 +2,7 @@
 
 local script = require "support.script"
 
-local head = 'local weir = require "weir" local job = weir.job "test"\n'
+local head = script.head
 local COUNT = 300
 
 -- A chain of three operators, the one at `place` fails for record `at`. Emits what each got through.

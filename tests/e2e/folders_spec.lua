@@ -3,24 +3,14 @@
 
 local ffi = require "ffi"
 local finished = require "support.finished"
+local place = require "support.place"
 local shell = require "support.shell"
 
+local write, run, sh = place.write, place.run, place.sh
+
 local folder
-before_each(function() folder = shell.folder() end)
-after_each(function() shell.remove(folder) end)
-
-local function write(name, text)
-  local f = assert(io.open(folder .. "/" .. name, "wb"))
-  f:write(text)
-  f:close()
-end
-
--- The program, from any folder.
-local weir = shell.weir:sub(1, 1) == "/" and shell.weir or shell.run("pwd"):gsub("\n", "") .. "/" .. shell.weir
-
-local function in_folder(text) return shell.run(("cd %s; W=%s; %s"):format(folder, weir, text)) end
-
-local function run(options, args) return in_folder(("$W run -q %s job.lua %s"):format(options or "", args or "")) end
+before_each(function() folder = place.make() end)
+after_each(place.remove)
 
 --- Each of `count` keys comes once with its number; slowly with rate=.
 local function keys(count)
@@ -38,7 +28,7 @@ end
 local function with_mounts(lines)
   if os.execute "unshare -r -m true 2>/dev/null" ~= 0 then return nil end
   write("mounts.sh", table.concat(lines, "\n"))
-  return in_folder "export W; unshare -r -m sh mounts.sh"
+  return sh "unshare -r -m sh mounts.sh"
 end
 
 describe("checkpoints on a disk that becomes full", function()
@@ -72,7 +62,7 @@ describe("a folder for checkpoints into which nothing can be written", function(
   it("is one error before anything runs, where we may not", function()
     write("job.lua", keys(10))
     local as = tonumber((shell.run "id -u")) == 0 and "setpriv --reuid=65534 --regid=65534 --clear-groups " or ""
-    local out, _, err = in_folder(("chmod 755 . && mkdir state && chmod 555 state && cp $W weir && { %s./weir run -q --dir %s job.lua; echo exit $?; }")
+    local out, _, err = sh(("chmod 755 . && mkdir state && chmod 555 state && cp $W weir && { %s./weir run -q --dir %s job.lua; echo exit $?; }")
       :format(as, "state"))
     assert.equal("exit 2\n", out)
     assert.truthy(err:find "^weir: cannot keep checkpoints in state: Permission denied\n$", err)
@@ -93,38 +83,33 @@ describe("a folder for checkpoints into which nothing can be written", function(
 end)
 
 describe("a file system without hard links, on which names cannot be taken only if they are free", function()
-  local function poor(command)
-    return in_folder(("cc -shared -fPIC -o poor.so %s && export LD_PRELOAD=./poor.so && %s"):format(
-      shell.run("pwd"):gsub("\n", "") .. "/tests/support/poor_folder.c", command))
+  local often = "$W run -q --dir state --checkpoint-every 20ms job.lua"
+
+  --- Gives what the command printed there, which has to end as it is said.
+  local function poor(status, command)
+    local out, code, err = sh(("cc -shared -fPIC -o poor.so %s/tests/support/poor_folder.c && export LD_PRELOAD=./poor.so && %s")
+      :format(shell.here, command))
+    assert.equal(status, code, err)
+    return out
   end
 
-  it("keeps checkpoints, and a job that is killed goes on from them", function()
-    write("job.lua", keys(30000))
-    local expected = shell.sorted((run ""))
-    local _, code, err = poor "$W run -q --dir state --checkpoint-every 20ms --fault checkpoint.complete:4=kill job.lua rate=15000"
-    assert.equal(137, code, err)
-    local out, code2, err2 = poor "$W run -q --dir state --checkpoint-every 20ms job.lua"
-    assert.equal(0, code2, err2)
-    assert.equal(expected, shell.sorted(out))
-  end)
-
-  it("keeps savepoints", function()
-    write("job.lua", keys(30000))
-    local expected = shell.sorted((run ""))
-    local _, code, err = poor "$W run -q --dir state --checkpoint-every 20ms --fault checkpoint.complete:4=kill job.lua rate=15000"
-    assert.equal(137, code, err)
-    local out, code2, err2 = poor "$W savepoint --dir state -o it.weir >/dev/null && $W run -q --from it.weir job.lua"
-    assert.equal(0, code2, err2)
-    assert.equal(expected, shell.sorted(out))
-  end)
+  for _, way in ipairs {
+    { "keeps checkpoints, and a job that is killed goes on from them", often },
+    { "keeps savepoints", "$W savepoint --dir state -o it.weir >/dev/null && $W run -q --from it.weir job.lua" },
+  } do
+    it(way[1], function()
+      write("job.lua", keys(30000))
+      local expected = shell.sorted((run ""))
+      poor(137, often .. " rate=15000 --fault checkpoint.complete:4=kill")
+      assert.equal(expected, shell.sorted(poor(0, way[2])))
+    end)
+  end
 
   it("has each row of rolling files once", function()
     write("job.lua", finished.job)
     assert.equal(0, select(2, run("", "out=expected")))
-    local _, code, err = poor "$W run -q --dir state --checkpoint-every 20ms --fault rolling.rename:8=kill job.lua rate=4000"
-    assert.equal(137, code, err)
-    local _, code2, err2 = poor "$W run -q --dir state --checkpoint-every 20ms job.lua"
-    assert.equal(0, code2, err2)
+    poor(137, often .. " rate=4000 --fault rolling.rename:8=kill")
+    poor(0, often)
     assert.equal(finished.rows(folder, "expected"), finished.rows(folder, "out"))
   end)
 end)
@@ -149,17 +134,16 @@ describe("the last checkpoint of a job", function()
   it("is passed over when a byte of any block is another, in its header or behind it, and the user is told", function()
     write("job.lua", keys(3000))
     local expected = shell.sorted((run ""))
-    local _, code, err = run("-p 2 --dir state --checkpoint-every 20ms --fault checkpoint.complete:4=kill", "rate=1500")
-    assert.equal(137, code, err)
-    local last = (in_folder "ls -d state/chk-*/manifest | sort -t- -k2 -n | tail -1"):match "state/(chk%-%d+)/"
+    place.killed("-p 2 --dir state --checkpoint-every 20ms", "rate=1500", "checkpoint.complete", 4)
+    local last = (sh "ls -d state/chk-*/manifest | sort -t- -k2 -n | tail -1"):match "state/(chk%-%d+)/"
     local tried = 0
-    for name in (in_folder("ls state/" .. last)):gmatch "%S+" do
+    for name in (sh("ls state/" .. last)):gmatch "%S+" do
       local path = ("state/%s/%s"):format(last, name)
       local text = shell.read(folder .. "/" .. path)
       for _, block in ipairs(blocks(text)) do
         for _, at in ipairs { block.at + 8, block.at + 32 + math.floor(block.len / 2) } do
           write(path, flipped(text, at))
-          in_folder "rm -rf tried && cp -r state tried"
+          sh "rm -rf tried && cp -r state tried"
           local out, code2, err2 = run "--dir tried --checkpoint-every 1h --log-level warn"
           assert.equal(0, code2, err2)
           assert.truthy(err2:find(("checkpoint %s is damaged, the one before is taken"):format(last:match "%d+"), 1, true), err2)

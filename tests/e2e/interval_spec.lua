@@ -1,6 +1,7 @@
 --- interval_aggregate: aggregates over intervals that the records of another stream open, held against sums that
 --- were made from all records at once.
 
+local dice = require "support.dice"
 local script = require "support.script"
 
 local head = [[
@@ -11,21 +12,7 @@ local function source(list)
 end
 ]]
 
-local function literal(list)
-  local out = {}
-  for i, r in ipairs(list) do
-    local fields = {}
-    for k, v in pairs(r) do fields[#fields + 1] = ("%s=%s"):format(k, type(v) == "string" and ("%q"):format(v) or v) end
-    out[i] = "{" .. table.concat(fields, ",") .. "}"
-  end
-  return "{" .. table.concat(out, ",") .. "}"
-end
-
-local seed = 11
-local function random(n)
-  seed = (seed * 16807) % 2147483647
-  return seed % n
-end
+local literal, random = script.literal, dice(11)
 
 -- Intervals that do not overlap within a key; each record's own time is somewhere before its end.
 local function intervals(keys, each)

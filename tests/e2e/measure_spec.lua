@@ -1,26 +1,18 @@
 --- Records by patterns, and what measure says of them, in whole jobs.
 
-local shell = require "support.shell"
+local script = require "support.script"
 
-local function run(script, options)
-  local folder = shell.folder()
-  local f = assert(io.open(folder .. "/job.lua", "w"))
-  f:write('local weir = require "weir"\nlocal job = weir.job "test"\n', script, "\nreturn job\n")
-  f:close()
-  local out, code, err = shell.run(("%s run -q %s %s/job.lua"):format(shell.weir, options or "", folder))
-  shell.remove(folder)
-  return out, code, err
-end
+local function run(text, options) return script.try(script.head .. text, "-q " .. (options or "")) end
 
 local fields = 'fields = { n = { cycle = 10 }, user = { random = 50, prefix = "u" } }'
 
 describe("records by patterns", function()
   it("are the same set at any parallelism", function()
-    local script = ("job:source(weir.generate { count = 1001, %s }):global():measure { checksum = true, sum = 'n' }"
+    local text = ("job:source(weir.generate { count = 1001, %s }):global():measure { checksum = true, sum = 'n' }"
       .. ":parallelism(1):sink(weir.print())"):format(fields)
-    local one = run(script, "-p 1")
+    local one = run(text, "-p 1")
     assert.is_truthy(one:match '"rows":1001,"sum":4500')
-    assert.equal(one, (run(script, "-p 4")))
+    assert.equal(one, (run(text, "-p 4")))
   end)
 
   it("can be read by functions", function()
@@ -46,7 +38,7 @@ describe("records by patterns", function()
     } do
       local _, code, err = run(("job:source(weir.generate { count = 1, %s }):sink(weir.print())"):format(given))
       assert.equal(2, code)
-      assert.is_truthy(err:find("job.lua:3", 1, true), err)
+      assert.is_truthy(err:find("job.lua:2", 1, true), err)
       assert.is_truthy(err:find(message, 1, true), err)
     end
   end)

@@ -1,16 +1,9 @@
 --- What a whole job tells of itself: --json, latency markers, the catalogue.
 
+local script = require "support.script"
 local shell = require "support.shell"
 
-local function run(script, options)
-  local folder = shell.folder()
-  local f = assert(io.open(folder .. "/job.lua", "w"))
-  f:write('local weir = require "weir"\nlocal job = weir.job "test"\n', script, "\nreturn job\n")
-  f:close()
-  local out, code, err = shell.run(("%s run %s %s/job.lua"):format(shell.weir, options or "", folder))
-  shell.remove(folder)
-  return out, code, err
-end
+local function run(text, options) return script.try(script.head .. text, options) end
 
 local keyed = "job:source(weir.generate { count = 20000, fields = { n = { cycle = 100 } } })"
   .. ":key_by 'n':count { emit = 'final' }:sink(weir.discard())"
@@ -48,12 +41,12 @@ describe("metrics", function()
   end)
 
   it("latency markers are measured from each source to each sink", function()
-    local script = "local a = job:source(weir.generate { count = 200, rate = 2000, fields = { n = { cycle = 9 } } })"
+    local text = "local a = job:source(weir.generate { count = 200, rate = 2000, fields = { n = { cycle = 9 } } })"
       .. ":name 'left'\nlocal b = job:source(weir.generate { count = 200, rate = 2000, "
       .. "fields = { n = { cycle = 9 } } }):name 'right'\n"
       .. "local both = a:union(b):key_by('n'):count { emit = 'final' }\n"
       .. "both:sink(weir.discard()):name 'one'\nboth:sink(weir.discard()):name 'two'"
-    local _, code, err = run(script, "--json -p 2 --latency-interval=1ms")
+    local _, code, err = run(text, "--json -p 2 --latency-interval=1ms")
     assert.equal(0, code, err)
     for _, source in ipairs { "left", "right" } do
       for _, sink in ipairs { "one", "two" } do
@@ -61,7 +54,7 @@ describe("metrics", function()
         assert.is_truthy(count and tonumber(count) > 0, source .. " to " .. sink .. ": " .. err)
       end
     end
-    _, _, err = run(script, "--latency-interval=1ms")
+    _, _, err = run(text, "--latency-interval=1ms")
     assert.is_truthy(err:match "latency left → one: p50 [%d.]+ p90 .* p99.9 [%d.]+ p99.99 [%d.]+ µs %(%d+ markers%)")
   end)
 

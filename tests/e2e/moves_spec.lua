@@ -1,10 +1,11 @@
 --- Chains that move strings without looking at them: whatever stands between, the records that come out are
 --- those that the same functions make of plain tables.
 
+local dice = require "support.dice"
 local script = require "support.script"
 local shell = require "support.shell"
 
-local head = 'local weir = require "weir" local job = weir.job "test"\n'
+local head = script.head
 
 -- Rows with two strings (short, empty, longer than a short copy) and two numbers.
 local function rows(n)
@@ -16,11 +17,7 @@ local function rows(n)
   return list
 end
 
-local function literal(list)
-  local out = {}
-  for i, r in ipairs(list) do out[i] = ("{a=%q,b=%q,n=%d,m=%.1f}"):format(r.a, r.b, r.n, r.m) end
-  return "{" .. table.concat(out, ",") .. "}"
-end
+local literal = script.literal
 
 -- Operators, and the same on a plain record: a list of records, in order.
 local operators = {
@@ -68,11 +65,8 @@ local function model(list, chain)
 end
 
 describe("strings that a chain only moves", function()
-  local seed = 1
-  local function random(n)
-    seed = (seed * 16807) % 2147483647
-    return seed % n + 1
-  end
+  local below = dice(1)
+  local function random(n) return below(n) + 1 end
 
   for case = 1, 24 do
     local chain, text = {}, {}

@@ -2,7 +2,7 @@
 
 local script = require "support.script"
 
-local head = 'local weir = require "weir" local job = weir.job "test"\n'
+local head = script.head
 
 -- Runs `body` in a function of a subtask; what it returns is printed.
 local function answer(body, options, prepare)

@@ -1,6 +1,7 @@
 --- The library on the public API (stdlib/): joins, what one does with the records of a key, patterns. Each
 --- result is held against one that was made from all records at once.
 
+local dice = require "support.dice"
 local script = require "support.script"
 
 local head = [[
@@ -12,21 +13,7 @@ local function source(list, delay)
 end
 ]]
 
-local function literal(list)
-  local out = {}
-  for i, r in ipairs(list) do
-    local fields = {}
-    for k, v in pairs(r) do fields[#fields + 1] = ("%s=%s"):format(k, type(v) == "string" and ("%q"):format(v) or v) end
-    out[i] = "{" .. table.concat(fields, ",") .. "}"
-  end
-  return "{" .. table.concat(out, ",") .. "}"
-end
-
-local seed = 7
-local function random(n)
-  seed = (seed * 16807) % 2147483647
-  return seed % n
-end
+local literal, random = script.literal, dice(7)
 
 local function records(n, name)
   local list = {}

@@ -4,7 +4,7 @@ local script = require "support.script"
 
 -- { name = { in, out, skipped } } of a job's operators.
 local function operators(text, options)
-  local _, code, err = script.try('local weir = require "weir" local job = weir.job "test"\n' .. text,
+  local _, code, err = script.try(script.head .. text,
     "--json " .. (options or ""))
   assert.equal(0, code, err)
   local list = {}

@@ -1,5 +1,6 @@
 --- `weir test`: finding specs, exit codes, what is printed, and what it says when busted is not there.
 
+local place = require "support.place"
 local shell = require "support.shell"
 
 local passing = [[
@@ -51,13 +52,7 @@ end)
 ]]
 
 describe("weir test", function()
-  local folder
-
-  local function write(name, text)
-    local file = assert(io.open(folder .. "/" .. name, "w"))
-    file:write(text)
-    file:close()
-  end
+  local write, folder = place.write, nil
 
   local function run(arguments, environment)
     local out, code, err = shell.run(("%s %s test %s"):format(environment or "", shell.weir,
@@ -66,8 +61,8 @@ describe("weir test", function()
     return out:gsub(plain, "FOLDER"), code, (err:gsub(plain, "FOLDER"))
   end
 
-  before_each(function() folder = shell.folder() end)
-  after_each(function() shell.remove(folder) end)
+  before_each(function() folder = place.make() end)
+  after_each(place.remove)
 
   it("runs the specs of a folder and those below it, and no other files", function()
     os.execute("mkdir -p " .. folder .. "/below")
@@ -81,7 +76,7 @@ describe("weir test", function()
 
   it("runs what is in the current folder when it is given none", function()
     write("a_spec.lua", passing)
-    local out, code = shell.run(("weir=$(realpath %s) && cd %s && $weir test"):format(shell.weir, folder))
+    local out, code = place.weir "test"
     assert.equal(0, code)
     assert.matches("2 successes / 0 failures / 0 errors", out)
   end)

@@ -4,6 +4,22 @@ local shell = require "support.shell"
 
 local M = {}
 
+--- The first line of most scripts: `weir` and `job` are there.
+M.head = 'local weir = require "weir" local job = weir.job "test"\n'
+
+--- Flat records as the text of a Lua table.
+---@param list table<string, string|number>[]
+---@return string
+function M.literal(list)
+  local out = {}
+  for i, r in ipairs(list) do
+    local fields = {}
+    for k, v in pairs(r) do fields[#fields + 1] = ("%s=%s"):format(k, type(v) == "string" and ("%q"):format(v) or v) end
+    out[i] = "{" .. table.concat(fields, ",") .. "}"
+  end
+  return "{" .. table.concat(out, ",") .. "}"
+end
+
 --- Runs a script, alone in a folder that `prepare` may put more into.
 ---@param text string
 ---@param options? string of the program; %s stands for the folder
