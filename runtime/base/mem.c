@@ -162,6 +162,25 @@ void *wr_realloc(struct wr_mem *mem, void *p, size_t bytes)
 	return account_add(mem, q, bytes);
 }
 
+int wr_mem_grow(struct wr_mem *mem, void *items, uint32_t *cap, size_t item_bytes, uint32_t least)
+{
+	uint64_t more = 2 * (uint64_t)*cap;
+	void *p;
+
+	if (more < least)
+		more = least;
+	WR_ASSERT(more > *cap);
+	if (more > UINT32_MAX)
+		return wr_error_nomem(more * item_bytes, mem->name);
+	memcpy(&p, items, sizeof p);
+	p = wr_realloc(mem, p, more * item_bytes);
+	if (!p)
+		return WR_EFATAL;
+	memcpy(items, &p, sizeof p);
+	*cap = (uint32_t)more;
+	return WR_OK;
+}
+
 void *wr_mem_hook(struct wr_mem *mem, void *p, size_t bytes)
 {
 	int64_t old = p ? (int64_t)malloc_usable_size(p) : 0;

@@ -47,6 +47,11 @@ void *wr_zalloc(struct wr_mem *mem, size_t bytes) __attribute__((malloc));
 void *wr_alloc_aligned(struct wr_mem *mem, size_t align, size_t bytes);
 /* As realloc; on failure the old block stays. */
 void *wr_realloc(struct wr_mem *mem, void *p, size_t bytes);
+/* Room for more items in an array: `items` is the variable that points to it and `cap` the uint32_t that says
+ * for how many there is room (NULL and 0 at first). There is room for twice as many then, or for `least` if
+ * these are more. WR_OK; or WR_EFATAL with the error set, and both variables are as they were. */
+#define WR_GROW(mem, items, cap, least) wr_mem_grow(mem, &(items), &(cap), sizeof *(items), least)
+int wr_mem_grow(struct wr_mem *mem, void *items, uint32_t *cap, size_t item_bytes, uint32_t least);
 char *wr_strdup(struct wr_mem *mem, const char *s);
 char *wr_strndup(struct wr_mem *mem, const char *s, size_t len);
 /* NULL is fine. `mem` must be the account of the allocation. */

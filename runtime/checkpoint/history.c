@@ -56,15 +56,8 @@ static int add(void *arg, const char *name)
 
 	if (!wr_history_number(name, &number))
 		return WR_OK;
-	if (l->count == l->cap) {
-		uint32_t cap = 2 * l->cap + 16;
-		uint64_t *numbers = wr_realloc(&mem, l->numbers, cap * sizeof *numbers);
-
-		if (!numbers)
-			return WR_EFATAL;
-		l->numbers = numbers;
-		l->cap = cap;
-	}
+	if (l->count == l->cap && WR_GROW(&mem, l->numbers, l->cap, 16) != WR_OK)
+		return WR_EFATAL;
 	l->numbers[l->count++] = number;
 	return WR_OK;
 }

@@ -25,15 +25,8 @@ void wr_alignment_free(struct wr_alignment *a)
 
 static bool add(struct wr_alignment *a, const struct wr_value *align, struct wr_address who)
 {
-	if (a->count == a->cap) {
-		uint32_t cap = a->cap ? 2 * a->cap : 8;
-		struct wr_address *members = wr_realloc(&mem, a->members, cap * sizeof *members);
-
-		if (!members)
-			return false;
-		a->members = members;
-		a->cap = cap;
-	}
+	if (a->count == a->cap && WR_GROW(&mem, a->members, a->cap, 8) != WR_OK)
+		return false;
 	a->members[a->count++] = who;
 	return wr_align_add(a->align, wr_value_str(align, "group", "default"),
 			    wr_value_int(align, "drift", 0));

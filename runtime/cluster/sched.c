@@ -299,15 +299,8 @@ int wr_sched_add(struct wr_sched *s, struct wr_runner *r, uint32_t worker)
 {
 	struct wr_worker *w = &s->workers[worker % s->o.workers];
 
-	if (s->count == s->cap) {
-		uint32_t cap = s->cap ? 2 * s->cap : 16;
-		struct wr_runner **all = wr_realloc(&mem, s->all, cap * sizeof(struct wr_runner *));
-
-		if (!all)
-			return WR_EFATAL;
-		s->all = all;
-		s->cap = cap;
-	}
+	if (s->count == s->cap && WR_GROW(&mem, s->all, s->cap, 16) != WR_OK)
+		return WR_EFATAL;
 	r->worker = w;
 	r->deadline_ns = UINT64_MAX;
 	w->runners++;

@@ -87,15 +87,8 @@ static int add(struct wr_commits *c, const struct wr_epoch *e, bool known)
 
 	if (e->lineage == c->lineage && add_log(c, e->log) != WR_OK)
 		return WR_EFATAL;
-	if (c->count == c->cap) {
-		uint32_t cap = 2 * c->cap + 4;
-		struct entry *list = wr_realloc(&mem, c->list, cap * sizeof *list);
-
-		if (!list)
-			return WR_EFATAL;
-		c->list = list;
-		c->cap = cap;
-	}
+	if (c->count == c->cap && WR_GROW(&mem, c->list, c->cap, 4) != WR_OK)
+		return WR_EFATAL;
 	for (; at > 0 && c->list[at - 1].e.number > e->number; at--)
 		c->list[at] = c->list[at - 1];
 	c->list[at] = (struct entry){*e, known};

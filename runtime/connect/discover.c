@@ -30,7 +30,7 @@ struct wr_discovery {
 
 	struct wr_arena scan; /* of one look */
 	struct found *found;
-	size_t found_count, found_size;
+	uint32_t found_count, found_size;
 };
 
 static struct wr_mem discover_mem = WR_MEM_INIT("connect.discover");
@@ -99,15 +99,8 @@ static int add(struct wr_discovery *d, const char *path, const struct stat *st)
 
 	if (!copy)
 		return WR_EFATAL;
-	if (d->found_count == d->found_size) {
-		size_t size = d->found_size ? 2 * d->found_size : 64;
-		struct found *found = wr_realloc(&discover_mem, d->found, size * sizeof *found);
-
-		if (!found)
-			return WR_EFATAL;
-		d->found = found;
-		d->found_size = size;
-	}
+	if (d->found_count == d->found_size && WR_GROW(&discover_mem, d->found, d->found_size, 64) != WR_OK)
+		return WR_EFATAL;
 	d->found[d->found_count++] = (struct found){copy, S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0};
 	return WR_OK;
 }
@@ -157,7 +150,7 @@ static int look_for_glob(struct wr_discovery *d, const char *pattern)
 
 static int look_for(struct wr_discovery *d, const char *pattern)
 {
-	size_t before = d->found_count;
+	uint32_t before = d->found_count;
 	struct stat st;
 	int rc;
 
@@ -188,7 +181,7 @@ int wr_discovery_look(struct wr_discovery *d, int (*each)(void *arg, const char 
 		rc = look_for(d, d->patterns[i]);
 	if (d->found_count > 0)
 		qsort(d->found, d->found_count, sizeof *d->found, by_path);
-	for (size_t i = 0; i < d->found_count && rc == WR_OK; i++)
+	for (uint32_t i = 0; i < d->found_count && rc == WR_OK; i++)
 		if (i == 0 || strcmp(d->found[i].path, d->found[i - 1].path) != 0)
 			rc = each(arg, d->found[i].path, d->found[i].size);
 	return rc;

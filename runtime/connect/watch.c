@@ -60,7 +60,7 @@ struct wr_watch {
 	/* found by this look */
 	struct wr_arena paths;
 	struct fresh *fresh;
-	size_t fresh_count, fresh_size;
+	uint32_t fresh_count, fresh_size;
 };
 
 static struct wr_mem watch_mem = WR_MEM_INIT("connect.watch");
@@ -245,15 +245,8 @@ static int take(struct wr_watch *w, struct file *f, const char *path, uint64_t s
 		f->state = SEEN;
 		return WR_OK;
 	}
-	if (w->fresh_count == w->fresh_size) {
-		size_t more = w->fresh_size ? 2 * w->fresh_size : 64;
-		struct fresh *fresh = wr_realloc(&watch_mem, w->fresh, more * sizeof *fresh);
-
-		if (!fresh)
-			return WR_EFATAL;
-		w->fresh = fresh;
-		w->fresh_size = more;
-	}
+	if (w->fresh_count == w->fresh_size && WR_GROW(&watch_mem, w->fresh, w->fresh_size, 64) != WR_OK)
+		return WR_EFATAL;
 	copy = wr_arena_strndup(&w->paths, path, strlen(path));
 	if (!copy)
 		return WR_EFATAL;
@@ -402,7 +395,7 @@ int wr_watch_look(struct wr_watch *w, int (*each)(void *arg, const char *path, u
 	*next_ms = LOOK_MS;
 	if (w->fresh_count > 0)
 		qsort(w->fresh, w->fresh_count, sizeof *w->fresh, by_path);
-	for (size_t i = 0; i < w->fresh_count && rc == WR_OK; i++)
+	for (uint32_t i = 0; i < w->fresh_count && rc == WR_OK; i++)
 		rc = each(arg, w->fresh[i].path, w->fresh[i].size);
 	return rc;
 }

@@ -93,15 +93,8 @@ static void csv_begin(void *format)
 
 static int add_field(struct csv *f, const char *p, size_t len)
 {
-	if (f->field_count == f->fields_size) {
-		uint32_t size = f->fields_size ? 2 * f->fields_size : 32;
-		struct wr_str *fields = wr_realloc(&csv_mem, f->fields, size * sizeof *fields);
-
-		if (!fields)
-			return WR_EFATAL;
-		f->fields = fields;
-		f->fields_size = size;
-	}
+	if (f->field_count == f->fields_size && WR_GROW(&csv_mem, f->fields, f->fields_size, 32) != WR_OK)
+		return WR_EFATAL;
 	f->fields[f->field_count++] = (struct wr_str){p, (uint32_t)len};
 	return WR_OK;
 }

@@ -63,14 +63,8 @@ static int begin(struct wr_table *t, const struct wr_elem *row)
 {
 	const struct wr_shape *s = wr_shape(wr_elem_shape(row));
 
-	if (s->count > t->widths_size) {
-		uint32_t *widths = wr_realloc(&table_mem, t->widths, s->count * sizeof *widths);
-
-		if (!widths)
-			return WR_EFATAL;
-		t->widths = widths;
-		t->widths_size = s->count;
-	}
+	if (s->count > t->widths_size && WR_GROW(&table_mem, t->widths, t->widths_size, s->count) != WR_OK)
+		return WR_EFATAL;
 	for (uint32_t i = 0; i < s->count; i++) {
 		size_t len;
 		const char *name = field_name(s, i, &len);

@@ -144,18 +144,12 @@ static int value_of(const struct column *c, const struct wr_shape *shape, const 
 
 static int keep_last(struct checksum *c, uint64_t value, uint64_t hash)
 {
-	struct last *more;
 	uint32_t i = 0;
 
 	while (i < c->last_count && c->lasts[i].value != value)
 		i++;
-	if (i == c->last_cap) {
-		c->last_cap = c->last_cap ? 2 * c->last_cap : 8;
-		more = wr_realloc(&mem, c->lasts, c->last_cap * sizeof *more);
-		if (!more)
-			return WR_EFATAL;
-		c->lasts = more;
-	}
+	if (i == c->last_cap && WR_GROW(&mem, c->lasts, c->last_cap, 8) != WR_OK)
+		return WR_EFATAL;
 	if (i == c->last_count)
 		c->lasts[c->last_count++] = (struct last){value, 0};
 	c->sum += hash - c->lasts[i].hash;

@@ -24,18 +24,13 @@ void wr_dict_put(struct wr_bytes *out, uint32_t id)
 
 static int dict_reserve(struct wr_dict *d, uint32_t there)
 {
-	uint32_t size = d->size ? d->size : 64, *grown;
+	uint32_t size = d->size;
 
-	if (there < d->size)
+	if (there < size)
 		return WR_OK;
-	while (size <= there)
-		size *= 2;
-	grown = wr_realloc(&dict_mem, d->local, size * sizeof *grown);
-	if (!grown)
+	if (WR_GROW(&dict_mem, d->local, d->size, there + 64) != WR_OK)
 		return WR_EFATAL;
-	memset(grown + d->size, 0, (size - d->size) * sizeof *grown);
-	d->local = grown;
-	d->size = size;
+	memset(d->local + size, 0, (d->size - size) * sizeof *d->local);
 	return WR_OK;
 }
 

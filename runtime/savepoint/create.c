@@ -91,15 +91,8 @@ static struct wr_blob *create_begin(struct wr_blobs *b, const char *id)
 	struct creating *c = creating_of(b);
 
 	WR_ASSERT(!c->writing && strlen(id) < ID_MAX);
-	if (c->count == c->cap) {
-		uint32_t cap = 2 * c->cap + 64;
-		struct entry *entries = wr_realloc(&mem, c->entries, cap * sizeof *entries);
-
-		if (!entries)
-			return NULL;
-		c->entries = entries;
-		c->cap = cap;
-	}
+	if (c->count == c->cap && WR_GROW(&mem, c->entries, c->cap, 64) != WR_OK)
+		return NULL;
 	c->writing = true;
 	c->blob = (struct wr_blob){.ops = b->ops};
 	c->entries[c->count].at = c->at;

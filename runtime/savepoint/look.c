@@ -61,15 +61,8 @@ static struct wr_mem mem = WR_MEM_INIT("savepoint.look");
 
 static int add_place(struct vertex *v, const struct place *p)
 {
-	if (v->count == v->cap) {
-		uint32_t cap = 2 * v->cap + 256;
-		struct place *places = wr_realloc(&mem, v->places, cap * sizeof *places);
-
-		if (!places)
-			return WR_EFATAL;
-		v->places = places;
-		v->cap = cap;
-	}
+	if (v->count == v->cap && WR_GROW(&mem, v->places, v->cap, 256) != WR_OK)
+		return WR_EFATAL;
 	v->places[v->count++] = *p;
 	return WR_OK;
 }
@@ -156,15 +149,8 @@ static int open_blob(struct wr_look *l, struct vertex *v, uint32_t task, uint32_
 	struct blob *b;
 	int rc;
 
-	if (v->blob_count == v->blob_cap) {
-		uint32_t cap = 2 * v->blob_cap + 16;
-		struct blob *blobs = wr_realloc(&mem, v->blobs, cap * sizeof *blobs);
-
-		if (!blobs)
-			return WR_EFATAL;
-		v->blobs = blobs;
-		v->blob_cap = cap;
-	}
+	if (v->blob_count == v->blob_cap && WR_GROW(&mem, v->blobs, v->blob_cap, 16) != WR_OK)
+		return WR_EFATAL;
 	b = &v->blobs[v->blob_count];
 	*b = (struct blob){.age = age};
 	wr_dict_init(&b->dict);
@@ -253,15 +239,8 @@ static int load_block(struct wr_look *l, const struct vertex *v, const struct pl
 
 static struct wr_look_item *add_item(struct wr_look *l)
 {
-	if (l->count == l->cap) {
-		uint32_t cap = 2 * l->cap + 1024;
-		struct wr_look_item *items = wr_realloc(&mem, l->items, cap * sizeof *items);
-
-		if (!items)
-			return NULL;
-		l->items = items;
-		l->cap = cap;
-	}
+	if (l->count == l->cap && WR_GROW(&mem, l->items, l->cap, 1024) != WR_OK)
+		return NULL;
 	l->items[l->count] = (struct wr_look_item){.order = l->count, .timer = -1};
 	return &l->items[l->count++];
 }

@@ -75,17 +75,14 @@ static int flush_group(struct wr_saved_writer *g, uint32_t group)
 
 static int say_shape(struct wr_saved_writer *g, uint32_t shape)
 {
-	if (shape < g->said_count && g->said[shape])
-		return WR_OK;
-	if (shape >= g->said_count) {
-		uint32_t count = 2 * shape + 64;
-		uint8_t *said = wr_realloc(&mem, g->said, count);
+	uint32_t there = g->said_count;
 
-		if (!said)
+	if (shape < there && g->said[shape])
+		return WR_OK;
+	if (shape >= there) {
+		if (WR_GROW(&mem, g->said, g->said_count, shape + 64) != WR_OK)
 			return WR_EFATAL;
-		memset(said + g->said_count, 0, count - g->said_count);
-		g->said = said;
-		g->said_count = count;
+		memset(g->said + there, 0, g->said_count - there);
 	}
 	g->said[shape] = 1;
 	wr_dict_put(&g->shapes, shape);
@@ -340,15 +337,12 @@ void wr_saved_newer_deinit(struct wr_saved_newer *n)
 
 static uint8_t *newer_page(struct wr_saved_newer *n, uint32_t number)
 {
-	if (number >= n->page_count) {
-		uint32_t count = number + number / 2 + 16;
-		uint8_t **pages = wr_realloc(&mem, n->pages, count * sizeof *pages);
+	uint32_t there = n->page_count;
 
-		if (!pages)
+	if (number >= there) {
+		if (WR_GROW(&mem, n->pages, n->page_count, number + 16) != WR_OK)
 			return NULL;
-		memset(pages + n->page_count, 0, (count - n->page_count) * sizeof *pages);
-		n->pages = pages;
-		n->page_count = count;
+		memset(n->pages + there, 0, (n->page_count - there) * sizeof *n->pages);
 	}
 	if (!n->pages[number])
 		n->pages[number] = wr_zalloc(&mem, PAGE_ENTRIES);

@@ -53,15 +53,8 @@ int wr_bundle_add(struct wr_bundle *b, const char *name, const char *text, size_
 
 	if (wr_bundle_find(b, name, NULL))
 		return WR_OK;
-	if (b->count == b->cap) {
-		uint32_t cap = b->cap ? b->cap * 2 : 8;
-		struct file *files = wr_realloc(&mem, b->files, cap * sizeof *files);
-
-		if (!files)
-			return WR_EFATAL;
-		b->files = files;
-		b->cap = cap;
-	}
+	if (b->count == b->cap && WR_GROW(&mem, b->files, b->cap, 8) != WR_OK)
+		return WR_EFATAL;
 	f = &b->files[b->count];
 	f->name = wr_strdup(&mem, name);
 	f->text = wr_strndup(&mem, text, len);

@@ -45,7 +45,7 @@ struct wr_pending {
 	struct entry *waiting, *waiting_last; /* due_next */
 	struct entry *fresh;		      /* first one that was not begun; all behind it neither */
 	struct entry *answered, **answered_at;
-	struct entry **heap; /* asleep, by wake_ns, from 1; as many places as entries */
+	struct entry **heap; /* asleep, by wake_ns, from 1; as many places as `entries` */
 	uint32_t heap_count;
 };
 
@@ -133,18 +133,11 @@ static struct segment *open_segment(struct wr_pending *p)
 
 static int grow(struct wr_pending *p)
 {
-	uint32_t cap = p->entry_cap ? p->entry_cap * 2 : 16;
-	struct entry **entries = wr_realloc(p->o.mem, p->entries, cap * sizeof *entries), **heap;
+	uint32_t heap_cap = p->entry_cap;
 
-	if (!entries)
+	if (WR_GROW(p->o.mem, p->heap, heap_cap, 16) != WR_OK)
 		return WR_EFATAL;
-	p->entries = entries;
-	heap = wr_realloc(p->o.mem, p->heap, (cap + 1) * sizeof *heap);
-	if (!heap)
-		return WR_EFATAL;
-	p->heap = heap;
-	p->entry_cap = cap;
-	return WR_OK;
+	return WR_GROW(p->o.mem, p->entries, p->entry_cap, 16);
 }
 
 static struct entry *entry_take(struct wr_pending *p)
@@ -155,7 +148,7 @@ static struct entry *entry_take(struct wr_pending *p)
 		p->free = e->queued;
 		return e;
 	}
-	if (p->entry_count == p->entry_cap && grow(p) != WR_OK)
+	if (p->entry_count + 1 >= p->entry_cap && grow(p) != WR_OK)
 		return NULL;
 	e = wr_zalloc(p->o.mem, sizeof *e);
 	if (!e)

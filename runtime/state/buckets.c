@@ -48,23 +48,15 @@ static uint32_t find(const struct buckets *b, int64_t time_ms)
 /* Room for one more bucket. */
 static int grow(struct buckets *b)
 {
-	uint32_t cap = b->cap ? b->cap * 2 : FIRST, *heap;
-	struct bucket *list;
+	uint32_t heap_cap = b->cap;
 
 	if (b->heap_count < b->cap)
 		return WR_OK;
 	if (!b->cap && !b->index.table.slots && wr_index_init(&b->index, b->mem) != WR_OK)
 		return WR_EFATAL;
-	list = wr_realloc(b->mem, b->list, cap * sizeof *list);
-	if (!list)
+	if (WR_GROW(b->mem, b->heap, heap_cap, FIRST) != WR_OK)
 		return WR_EFATAL;
-	b->list = list;
-	heap = wr_realloc(b->mem, b->heap, cap * sizeof *heap);
-	if (!heap)
-		return WR_EFATAL;
-	b->heap = heap;
-	b->cap = cap;
-	return WR_OK;
+	return WR_GROW(b->mem, b->list, b->cap, FIRST);
 }
 
 /* ---- the heap ---- */
@@ -170,20 +162,6 @@ void wr_bucket_removed(struct buckets *b, struct bucket *of, uint32_t ids_max, w
 
 /* ---- coming and going ---- */
 
-static int places_grow(struct buckets *b, struct bucket *of)
-{
-	uint32_t cap = of->cap ? of->cap * 2 : 4, *ids;
-
-	if (WR_LIKELY(of->count < of->cap))
-		return WR_OK;
-	ids = wr_realloc(b->mem, of->ids, cap * sizeof *ids);
-	if (!ids)
-		return WR_EFATAL;
-	of->ids = ids;
-	of->cap = cap;
-	return WR_OK;
-}
-
 /* Puts an empty bucket into heap and index. */
 static uint32_t make(struct buckets *b, int64_t time_ms)
 {
@@ -222,7 +200,9 @@ struct bucket *wr_bucket_for(struct buckets *b, int64_t time_ms)
 			return NULL;
 		of = &b->list[b->last - 1];
 	}
-	return places_grow(b, of) == WR_OK ? of : NULL;
+	if (WR_UNLIKELY(of->count == of->cap) && WR_GROW(b->mem, of->ids, of->cap, 4) != WR_OK)
+		return NULL;
+	return of;
 }
 
 /* The earliest bucket goes. */

@@ -432,17 +432,14 @@ uint64_t wr_memory_keys(const struct wr_store *store)
 
 static int key_room(struct memory *s, uint32_t len)
 {
-	uint8_t *more;
+	bool ours = s->key == s->key_room;
 
 	if (WR_LIKELY(len <= s->key_cap))
 		return WR_OK;
-	more = wr_realloc(s->mem, s->key_room, len * 2);
-	if (!more)
+	if (WR_GROW(s->mem, s->key_room, s->key_cap, len) != WR_OK)
 		return WR_EFATAL;
-	if (s->key == s->key_room)
-		s->key = more;
-	s->key_room = more;
-	s->key_cap = len * 2;
+	if (ours)
+		s->key = s->key_room;
 	return WR_OK;
 }
 

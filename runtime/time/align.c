@@ -39,15 +39,8 @@ bool wr_align_add(struct wr_align *a, const char *group, int64_t drift_ms)
 	char *copy;
 
 	WR_ASSERT(drift_ms >= 0);
-	if (a->count == a->cap) {
-		uint32_t cap = a->cap ? 2 * a->cap : 8;
-		struct member *members = wr_realloc(&mem, a->members, cap * sizeof *members);
-
-		if (!members)
-			return false;
-		a->members = members;
-		a->cap = cap;
-	}
+	if (a->count == a->cap && WR_GROW(&mem, a->members, a->cap, 8) != WR_OK)
+		return false;
 	copy = wr_strdup(&mem, group);
 	if (!copy)
 		return false;

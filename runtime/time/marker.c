@@ -44,21 +44,15 @@ static void inherit(struct wr_marker *m, uint32_t part)
 
 static int add_part(struct wr_marker *m, uint32_t number, const char *name)
 {
+	uint32_t marks_cap = m->cap;
 	char *copy = NULL;
 
 	if (m->count == m->cap) {
-		uint32_t cap = m->cap ? 2 * m->cap : PARTS_MIN;
-		struct wr_part *parts = wr_realloc(&mem, m->parts, cap * sizeof *parts);
-		struct wr_combine_part *marks;
-
-		if (!parts)
+		if (WR_GROW(&mem, m->marks, marks_cap, PARTS_MIN) != WR_OK)
 			return WR_EFATAL;
-		m->parts = parts;
-		marks = wr_realloc(&mem, m->marks, cap * sizeof *marks);
-		if (!marks)
+		m->combine.parts = m->marks;
+		if (WR_GROW(&mem, m->parts, m->cap, PARTS_MIN) != WR_OK)
 			return WR_EFATAL;
-		m->marks = m->combine.parts = marks;
-		m->cap = cap;
 	}
 	if (name) {
 		copy = wr_strdup(&mem, name);

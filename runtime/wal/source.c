@@ -140,15 +140,8 @@ static int next_session(struct wr_stage *s)
 
 static int keep_place(struct source *l, uint64_t checkpoint, uint64_t offset)
 {
-	if (l->count == l->cap) {
-		uint32_t cap = 2 * l->cap + 8;
-		struct place *places = wr_realloc(&source_mem, l->places, cap * sizeof *places);
-
-		if (!places)
-			return WR_EFATAL;
-		l->places = places;
-		l->cap = cap;
-	}
+	if (l->count == l->cap && WR_GROW(&source_mem, l->places, l->cap, 8) != WR_OK)
+		return WR_EFATAL;
 	l->places[l->count++] =
 	    (struct place){.checkpoint = checkpoint, .session = l->session, .offset = offset};
 	return WR_OK;

@@ -66,14 +66,8 @@ static int add_segment(struct wr_wal *w, uint64_t session, uint64_t from)
 	int rc = WR_OK;
 
 	pthread_mutex_lock(&w->mutex);
-	if (w->count == w->cap) {
-		uint32_t cap = 2 * w->cap + 16;
-		struct segment *list = wr_realloc(&mem, w->segments, cap * sizeof *list);
-
-		rc = list ? WR_OK : WR_EFATAL;
-		w->segments = list ? list : w->segments;
-		w->cap = list ? cap : w->cap;
-	}
+	if (w->count == w->cap)
+		rc = WR_GROW(&mem, w->segments, w->cap, 16);
 	if (rc == WR_OK)
 		w->segments[w->count++] = (struct segment){session, from};
 	pthread_mutex_unlock(&w->mutex);

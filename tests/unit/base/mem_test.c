@@ -209,6 +209,72 @@ static void a_refused_growth_leaves_the_old_block(void **state)
 	wr_free(&m, p);
 }
 
+static void an_array_grows_by_doubling_and_keeps_its_items(void **state)
+{
+	static struct wr_mem m = WR_MEM_INIT("test.array");
+	uint32_t *items = NULL, cap = 0, moves = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 100000; i++) {
+		if (i == cap) {
+			assert_int_equal(WR_GROW(&m, items, cap, 3), WR_OK);
+			assert_int_equal(cap, i ? 2 * i : 3);
+			moves++;
+		}
+		items[i] = i * 7;
+	}
+	assert_int_equal(moves, 17);
+	for (uint32_t i = 0; i < 100000; i++)
+		assert_int_equal(items[i], i * 7);
+	assert_in_range(bytes_of(&m), cap * sizeof *items, cap * sizeof *items + 4096);
+	wr_free(&m, items);
+	assert_int_equal(m.blocks, 0);
+}
+
+static void an_array_has_room_for_as_many_as_are_needed_at_once(void **state)
+{
+	static struct wr_mem m = WR_MEM_INIT("test.needed");
+	uint64_t *items = NULL;
+	uint32_t cap = 0;
+
+	(void)state;
+	assert_int_equal(WR_GROW(&m, items, cap, 10), WR_OK);
+	assert_int_equal(cap, 10);
+	assert_int_equal(WR_GROW(&m, items, cap, 1000), WR_OK);
+	assert_int_equal(cap, 1000);
+	assert_int_equal(WR_GROW(&m, items, cap, 1001), WR_OK);
+	assert_int_equal(cap, 2000);
+	assert_true(bytes_of(&m) >= 2000 * (int64_t)sizeof *items);
+	wr_free(&m, items);
+}
+
+static void an_array_that_cannot_grow_stays_as_it_is(void **state)
+{
+	static struct wr_mem m = WR_MEM_INIT("test.stays");
+	uint64_t *items = NULL, *before;
+	uint32_t cap = 0;
+
+	(void)state;
+	assert_int_equal(WR_GROW(&m, items, cap, 1), WR_OK);
+	*items = 42;
+	before = items;
+	wr_mem_fail_at(1);
+	assert_int_equal(WR_GROW(&m, items, cap, 1), WR_EFATAL);
+	assert_string_equal(wr_error_text(), "out of memory (16 bytes for test.stays)");
+	assert_ptr_equal(items, before);
+	assert_int_equal(cap, 1);
+	assert_int_equal(*items, 42);
+
+	wr_error_clear();
+	cap = 1u << 31; /* twice as many cannot be counted any more */
+	assert_int_equal(WR_GROW(&m, items, cap, 1), WR_EFATAL);
+	assert_int_equal(wr_error_code(), WR_EFATAL);
+	assert_ptr_equal(items, before);
+	assert_int_equal(cap, 1u << 31);
+	wr_free(&m, items);
+	assert_int_equal(m.blocks, 0);
+}
+
 static void find_account(const struct wr_mem *m, void *arg)
 {
 	struct {
@@ -287,6 +353,9 @@ int main(void)
 	    cmocka_unit_test(the_nth_allocation_fails_once_and_says_for_whom),
 	    cmocka_unit_test(every_door_can_refuse),
 	    cmocka_unit_test(a_refused_growth_leaves_the_old_block),
+	    cmocka_unit_test(an_array_grows_by_doubling_and_keeps_its_items),
+	    cmocka_unit_test(an_array_has_room_for_as_many_as_are_needed_at_once),
+	    cmocka_unit_test(an_array_that_cannot_grow_stays_as_it_is),
 	    cmocka_unit_test(an_account_is_listed_once_from_its_first_allocation),
 	    cmocka_unit_test(threads_count_together),
 	    cmocka_unit_test(the_process_knows_its_size),
