@@ -178,15 +178,14 @@ static int read_timer(void *arg, struct wr_disk_bytes key, struct wr_disk_bytes 
 	struct reading *r = arg;
 	struct wr_timer_item item = {0};
 	struct packed_key k;
-	int rc;
+	int rc = wr_packed_read_time(key, &item.kind, &item.time_ms);
 
 	(void)value;
-	if (key.len < PACKED_TIME)
-		return wr_error_set(WR_EBUG, "a timer came back from the disk malformed");
-	rc = wr_packed_read_key((struct wr_disk_bytes){key.p + PACKED_TIME, key.len - PACKED_TIME}, &k);
+	if (rc == WR_OK)
+		rc = wr_packed_read_key((struct wr_disk_bytes){key.p + PACKED_TIME, key.len - PACKED_TIME},
+					&k);
 	if (rc != WR_OK || (r->group != WR_ALL_GROUPS && k.group != r->group))
 		return rc;
-	wr_packed_read_time(key.p, &item.kind, &item.time_ms);
 	item.key = k.key;
 	item.key_len = k.key_len;
 	item.ns = k.ns;

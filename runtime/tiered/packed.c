@@ -60,13 +60,16 @@ void wr_packed_put_time(struct wr_bytes *to, uint32_t kind, int64_t time_ms)
 	wr_bytes_put(to, &ordered, sizeof ordered);
 }
 
-void wr_packed_read_time(const uint8_t *from, uint32_t *kind, int64_t *time_ms)
+int wr_packed_read_time(struct wr_disk_bytes from, uint32_t *kind, int64_t *time_ms)
 {
 	uint64_t ordered;
 
-	memcpy(&ordered, from + 1, sizeof ordered);
-	*kind = from[0];
+	if (from.len < PACKED_TIME)
+		return wr_error_set(WR_EBUG, "a timer came back from the disk malformed");
+	memcpy(&ordered, from.p + 1, sizeof ordered);
+	*kind = from.p[0];
 	*time_ms = (int64_t)(__builtin_bswap64(ordered) ^ UINT64_C(1) << 63);
+	return WR_OK;
 }
 
 /* ---- writing ---- */

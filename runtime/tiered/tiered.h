@@ -89,7 +89,8 @@ int wr_packed_read_key(struct wr_disk_bytes from, struct packed_key *to);
 /* A time of a kind in front of a packed key, in the order of times. */
 enum { PACKED_TIME = 9 };
 void wr_packed_put_time(struct wr_bytes *to, uint32_t kind, int64_t time_ms);
-void wr_packed_read_time(const uint8_t *from, uint32_t *kind, int64_t *time_ms);
+/* WR_OK or WR_EBUG: these are no bytes of ours. */
+int wr_packed_read_time(struct wr_disk_bytes from, uint32_t *kind, int64_t *time_ms);
 
 /* Appends all that entry `id` holds. */
 void wr_packed_put_entry(const struct packing *p, const struct memory *s, uint32_t id, struct wr_bytes *to);

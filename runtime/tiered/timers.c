@@ -19,11 +19,11 @@ static int take_row(void *arg, struct wr_disk_bytes key, struct wr_disk_bytes va
 	struct wr_bytes *rows = &d->t->rooms[1];
 	uint32_t kind;
 	int64_t time_ms;
+	int rc = wr_packed_read_time(key, &kind, &time_ms);
 
 	(void)value;
-	if (key.len < PACKED_TIME)
-		return wr_error_set(WR_EBUG, "a timer came back from the disk malformed");
-	wr_packed_read_time(key.p, &kind, &time_ms);
+	if (rc != WR_OK)
+		return rc;
 	if (kind != d->kind)
 		return WR_END;
 	if (time_ms > d->upto_ms || d->rows == ROWS_A_BATCH) {
@@ -122,14 +122,12 @@ static int take_time(void *arg, struct wr_disk_bytes key, struct wr_disk_bytes v
 	struct due *d = arg;
 	uint32_t kind;
 	int64_t time_ms;
+	int rc = wr_packed_read_time(key, &kind, &time_ms);
 
 	(void)value;
-	if (key.len < PACKED_TIME)
-		return wr_error_set(WR_EBUG, "a timer came back from the disk malformed");
-	wr_packed_read_time(key.p, &kind, &time_ms);
-	if (kind == d->kind)
+	if (rc == WR_OK && kind == d->kind)
 		d->next_ms = time_ms;
-	return WR_OK;
+	return rc;
 }
 
 int64_t wr_tiered_timer_latest(const struct wr_store *store, enum wr_timer_kind kind)
