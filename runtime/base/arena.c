@@ -80,6 +80,24 @@ void *wr_arena_alloc(struct wr_arena *a, size_t bytes)
 	return p;
 }
 
+int wr_arena_grow(struct wr_arena *a, void *items, uint32_t *cap, size_t item_bytes, uint32_t least)
+{
+	uint64_t more = 2 * (uint64_t)*cap > least ? 2 * (uint64_t)*cap : least;
+	void *p, *old;
+
+	if (more > UINT32_MAX)
+		return wr_error_nomem(more * item_bytes, a->mem->name);
+	p = wr_arena_alloc(a, more * item_bytes);
+	if (!p)
+		return WR_EFATAL;
+	memcpy(&old, items, sizeof old);
+	if (*cap)
+		memcpy(p, old, *cap * item_bytes);
+	memcpy(items, &p, sizeof p);
+	*cap = (uint32_t)more;
+	return WR_OK;
+}
+
 char *wr_arena_strndup(struct wr_arena *a, const char *s, size_t len)
 {
 	char *p = wr_arena_alloc(a, len + 1);

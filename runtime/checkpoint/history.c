@@ -225,17 +225,8 @@ static int keep_name(void *arg, const char *name)
 	struct named *n = arg;
 	char *copy = wr_arena_strndup(&n->arena, name, strlen(name));
 
-	if (n->count == n->cap) {
-		uint32_t cap = 2 * n->cap + 16;
-		char **ids = wr_arena_alloc(&n->arena, cap * sizeof *ids);
-
-		if (!ids)
-			return WR_EFATAL;
-		if (n->count)
-			memcpy(ids, n->ids, n->count * sizeof *ids);
-		n->ids = ids;
-		n->cap = cap;
-	}
+	if (n->count == n->cap && WR_ARENA_GROW(&n->arena, n->ids, n->cap, 16) != WR_OK)
+		return WR_EFATAL;
 	n->ids[n->count++] = copy;
 	return copy ? WR_OK : WR_EFATAL;
 }

@@ -113,16 +113,9 @@ static int add(struct wr_difference *d, enum wr_change change, const struct plac
 	       const char *what)
 {
 	const struct wr_plan_operator *op = &p->stage->operators[p->number];
-	struct wr_difference_item *items;
 
-	if ((d->count & (d->count + 1)) == 0) { /* full: 0, 1, 3, 7 … */
-		items = wr_arena_alloc(&d->arena, (2 * d->count + 1) * sizeof *items);
-		if (!items)
-			return WR_EFATAL;
-		if (d->count)
-			memcpy(items, d->items, d->count * sizeof *items);
-		d->items = items;
-	}
+	if (d->count == d->cap && WR_ARENA_GROW(&d->arena, d->items, d->cap, 4) != WR_OK)
+		return WR_EFATAL;
 	d->removed += change == WR_STATE_REMOVED;
 	d->items[d->count++] = (struct wr_difference_item){change, op->uid, op->name, state, what};
 	return WR_OK;

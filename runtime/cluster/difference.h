@@ -25,7 +25,7 @@ struct wr_difference {
 	bool rebuilds;	  /* more than functions differ */
 	uint32_t removed; /* states that the new job has no place for */
 	struct wr_difference_item *items;
-	uint32_t count;
+	uint32_t count, cap;
 	struct wr_arena arena;
 };
 

@@ -118,7 +118,8 @@ int wr_inherit_subtask(struct wr_inherit *h, uint32_t subtask, const struct wr_v
 {
 	end_subtask(h);
 	h->same_channels &= channels->count == channel_count(h);
-	if (h->count + channels->count > h->cap && WR_GROW(&mem, h->formers, h->cap, h->count + channels->count) != WR_OK)
+	if (h->count + channels->count > h->cap &&
+	    WR_GROW(&mem, h->formers, h->cap, h->count + channels->count) != WR_OK)
 		return WR_EFATAL;
 	for (uint32_t i = 0; i < channels->count; i++) {
 		int64_t watermark = channels->items[i].items[0].i64;

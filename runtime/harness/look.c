@@ -24,20 +24,18 @@ static const uint8_t *copy(struct look *l, const uint8_t *bytes, uint32_t len)
 	return to && len ? memcpy(to, bytes, len) : to;
 }
 
-static struct wr_harness_item *add(struct look *l)
+/* An item with copies of its address; NULL without memory. */
+static struct wr_harness_item *add(struct look *l, const uint8_t *key, uint32_t key_len, const uint8_t *ns,
+				   uint32_t ns_len)
 {
-	if (l->count == l->cap) {
-		uint32_t cap = l->cap ? 2 * l->cap : ITEMS_MIN;
-		struct wr_harness_item *items = wr_arena_alloc(l->arena, cap * sizeof *items);
+	struct wr_harness_item *to;
 
-		if (!items)
-			return NULL;
-		if (l->count)
-			memcpy(items, l->items, l->count * sizeof *items);
-		l->items = items;
-		l->cap = cap;
-	}
-	return memset(&l->items[l->count++], 0, sizeof *l->items);
+	if (l->count == l->cap && WR_ARENA_GROW(l->arena, l->items, l->cap, ITEMS_MIN) != WR_OK)
+		return NULL;
+	to = &l->items[l->count++];
+	*to = (struct wr_harness_item){
+	    .key = copy(l, key, key_len), .key_len = key_len, .ns = copy(l, ns, ns_len), .ns_len = ns_len};
+	return to->key && to->ns ? to : NULL;
 }
 
 static bool wanted(const struct look *l, const uint8_t *key, uint32_t len)
@@ -59,13 +57,9 @@ static int on_value(const struct wr_state_item *from, void *arg)
 
 	if (!wanted(l, from->key, from->key_len) || expired(l, from))
 		return WR_OK;
-	to = add(l);
+	to = add(l, from->key, from->key_len, from->ns, from->ns_len);
 	if (!to)
 		return WR_EFATAL;
-	to->key = copy(l, from->key, from->key_len);
-	to->key_len = from->key_len;
-	to->ns = copy(l, from->ns, from->ns_len);
-	to->ns_len = from->ns_len;
 	to->map_key = from->map_key ? copy(l, from->map_key, from->map_key_len) : NULL;
 	to->map_key_len = from->map_key_len;
 	to->state = from->state;
@@ -73,7 +67,7 @@ static int on_value(const struct wr_state_item *from, void *arg)
 	to->body = copy(l, from->value->body, from->value->len);
 	to->timer = -1;
 	to->position = from->position;
-	return to->key && to->ns && to->body && (to->map_key || !from->map_key) ? WR_OK : WR_EFATAL;
+	return to->body && (to->map_key || !from->map_key) ? WR_OK : WR_EFATAL;
 }
 
 static int on_timer(const struct wr_timer_item *from, void *arg)
@@ -83,16 +77,12 @@ static int on_timer(const struct wr_timer_item *from, void *arg)
 
 	if (!wanted(l, from->key, from->key_len))
 		return WR_OK;
-	to = add(l);
+	to = add(l, from->key, from->key_len, from->ns, from->ns_len);
 	if (!to)
 		return WR_EFATAL;
-	to->key = copy(l, from->key, from->key_len);
-	to->key_len = from->key_len;
-	to->ns = copy(l, from->ns, from->ns_len);
-	to->ns_len = from->ns_len;
 	to->timer = (int32_t)from->kind;
 	to->time = from->time_ms;
-	return to->key && to->ns ? WR_OK : WR_EFATAL;
+	return WR_OK;
 }
 
 static int look_into(struct look *l, struct wr_store *store, uint32_t first, uint32_t last)

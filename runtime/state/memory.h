@@ -393,13 +393,12 @@ int wr_memory_frozen_timers(struct wr_frozen *f, uint32_t group,
 			    int (*each)(const struct wr_timer_item *item, void *arg), void *arg);
 int wr_memory_load(struct wr_store *store, const struct wr_state_item *item);
 /* The calls of that table that no disk behind memory changes: both backends have them. */
-#define WR_MEMORY_CALLS \
-	.set_key = wr_memory_set_key, .set_short = wr_memory_set_short, \
-	.unset_key = wr_memory_unset_key, .has_key = wr_memory_has_key, .key = wr_memory_key, \
-	.set_namespace = wr_memory_set_namespace, .namespace = wr_memory_namespace, \
-	.update_all = wr_memory_update_all, .get = wr_memory_get, .put = wr_memory_put, \
-	.update = wr_memory_update, .edit = wr_memory_edit, .clear = wr_memory_clear, \
-	.clear_all = wr_memory_clear_all, .peek = wr_memory_peek, .list_add = wr_memory_list_add, \
-	.list_count = wr_memory_list_count, .list_next = wr_memory_list_next, \
-	.map_remove = wr_memory_map_remove, .map_count = wr_memory_map_count, \
+#define WR_MEMORY_CALLS                                                                                      \
+	.set_key = wr_memory_set_key, .set_short = wr_memory_set_short, .unset_key = wr_memory_unset_key,    \
+	.has_key = wr_memory_has_key, .key = wr_memory_key, .set_namespace = wr_memory_set_namespace,        \
+	.namespace = wr_memory_namespace, .update_all = wr_memory_update_all, .get = wr_memory_get,          \
+	.put = wr_memory_put, .update = wr_memory_update, .edit = wr_memory_edit, .clear = wr_memory_clear,  \
+	.clear_all = wr_memory_clear_all, .peek = wr_memory_peek, .list_add = wr_memory_list_add,            \
+	.list_count = wr_memory_list_count, .list_next = wr_memory_list_next,                                \
+	.map_remove = wr_memory_map_remove, .map_count = wr_memory_map_count,                                \
 	.timer_remove = wr_memory_timer_remove, .settle = wr_memory_settle

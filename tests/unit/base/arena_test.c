@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 #include "base/arena.h"
+#include "base/error.h"
 #include "base/rand.h"
 #include "support/failing.h"
 
@@ -97,6 +98,54 @@ static void a_size_beyond_the_machine_is_an_error(void **state)
 	wr_arena_deinit(&a);
 }
 
+static void an_array_in_an_arena_grows_by_doubling_and_keeps_its_items(void **state)
+{
+	struct wr_arena a;
+	uint32_t *items = NULL, cap = 0;
+
+	(void)state;
+	wr_arena_init(&a, &mem);
+	for (uint32_t i = 0; i < 10000; i++) {
+		if (i == cap) {
+			assert_int_equal(WR_ARENA_GROW(&a, items, cap, 3), WR_OK);
+			assert_int_equal(cap, i ? 2 * i : 3);
+		}
+		items[i] = i * 7;
+		wr_arena_strndup(&a, "between", 7);
+	}
+	for (uint32_t i = 0; i < 10000; i++)
+		assert_int_equal(items[i], i * 7);
+	assert_int_equal(WR_ARENA_GROW(&a, items, cap, 100000), WR_OK);
+	assert_int_equal(cap, 100000);
+	assert_int_equal(items[9999], 9999 * 7);
+	wr_arena_deinit(&a);
+	assert_int_equal(mem.bytes, 0);
+}
+
+static void an_array_in_an_arena_that_cannot_grow_stays_as_it_is(void **state)
+{
+	struct wr_arena a;
+	uint64_t *items = NULL, *before;
+	uint32_t cap = 0;
+
+	(void)state;
+	wr_arena_init(&a, &mem);
+	assert_int_equal(WR_ARENA_GROW(&a, items, cap, 1), WR_OK);
+	*items = 42;
+	before = items;
+	wr_mem_fail_at(1);
+	assert_int_equal(WR_ARENA_GROW(&a, items, cap, 100000), WR_EFATAL);
+	assert_ptr_equal(items, before);
+	assert_int_equal(cap, 1);
+	assert_int_equal(*items, 42);
+	cap = 1u << 31; /* twice as many cannot be counted any more */
+	assert_int_equal(WR_ARENA_GROW(&a, items, cap, 1), WR_EFATAL);
+	assert_ptr_equal(items, before);
+	assert_int_equal(cap, 1u << 31);
+	wr_arena_deinit(&a);
+	assert_int_equal(mem.bytes, 0);
+}
+
 static void a_refusal_leaves_the_arena_usable(void **state)
 {
 	(void)state;
@@ -120,6 +169,8 @@ int main(void)
 	    cmocka_unit_test(reset_keeps_one_block_so_that_small_rounds_allocate_nothing),
 	    cmocka_unit_test(a_copy_ends_with_zero),
 	    cmocka_unit_test(a_size_beyond_the_machine_is_an_error),
+	    cmocka_unit_test(an_array_in_an_arena_grows_by_doubling_and_keeps_its_items),
+	    cmocka_unit_test(an_array_in_an_arena_that_cannot_grow_stays_as_it_is),
 	    cmocka_unit_test(a_refusal_leaves_the_arena_usable),
 	};
 
