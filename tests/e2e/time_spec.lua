@@ -378,6 +378,19 @@ describe("event time", function()
       .. "generate → generate_fn → watermarks → key_by %[1/1%] %(slow%.source%)"), err)
   end)
 
+  it("is said to be none where a record without it comes too late, or goes to a side output without a name", function()
+    for _, tag in ipairs { '"late"', '""', "nil" } do
+      local out, code, err = script.try(head .. ([[events { { a = 1 }, { a = 2 } }:process(weir.process_function {
+        element = function(ctx, r) ctx:late(r, %s) end }):name "late":sink(print) return job]]):format(tag))
+      assert.equal(0, code, err)
+      assert.equal("", out)
+      local text = "operator 'late' drops late records, this is the first: time none, watermark none; record: {\"a\":1}"
+      local from = err:find(text, 1, true)
+      assert.is_truthy(from, err)
+      assert.is_nil(err:find("drops late", from + #text, true), err)
+    end
+  end)
+
   it("says so to programs with --json, in a line of its own behind the summary", function()
     local text = spread:format(""):gsub("step } end }%)", "step } end }):uid(name)")
       :gsub('source%("fast", 1%)', 'source("fast", 1, 100000)')

@@ -95,10 +95,73 @@ function M.open_context(stage, _k)
   })
 end
 
+-- A time for messages.
+local function time_text(ms)
+  return ms == border.TS_NONE and "none" or format("%.0f", tonumber(ms))
+end
+
+--- What operator k does with a record that came too late: counts it, and sends it to the side output `tag` if that is
+--- read. The first that is dropped is said in the log.
+---@return fun(rec: any, tag: string?)
+function M.late(stage, k, side)
+  local L = stage.L
+  local read, said = {}, false
+  for _, link in ipairs(stage.links[k]) do
+    if link.tag and link.tag ~= "" then read[link.tag] = true end
+  end
+  return function(rec, tag)
+    local given = tag ~= nil and read[tag] == true
+    C.wr_lua_late(L, k - 1, given and 0 or 1)
+    if given then return side(tag, rec) end
+    if said then return end
+    said = true
+    stage.note(format("operator '%s' drops late records, this is the first: time %s, watermark %s; record: %s",
+      stage.ops[k].name, time_text(L.ts), time_text(L.watermark), failures.show(rec)))
+  end
+end
+
+-- Key, timers and state of a stage's first operator.
+local function keyed(ctx, stage, node)
+  local L, S = stage.L, stage.store
+  local klen = ffi.new "uint32_t[1]"
+  local key_of = require("weir.internal.keys").get
+  function ctx.key() return key_of(C.wr_store_key(S, klen)) end
+  local function add(kind, t)
+    if C.wr_timer_add(S, kind, t) ~= 0 then error(border.error_text(), 3) end
+  end
+  function ctx.event_timer(_, t) add(0, check_time(t)) end
+  function ctx.processing_timer(_, t)
+    t = check_time(t)
+    add(1, t)
+    C.wr_lua_timer_added(L, t)
+  end
+  if not (stage.timer or type(node.fn) == "table" and node.fn.timer) then
+    ctx.event_timer = unheard(node)
+    ctx.processing_timer = ctx.event_timer
+  end
+  function ctx.delete_event_timer(_, t) C.wr_timer_remove(S, 0, check_time(t)) end
+  function ctx.delete_processing_timer(_, t) C.wr_timer_remove(S, 1, check_time(t)) end
+  for name, handle in next, stage.handles or {} do ctx[name] = handle end
+end
+
+-- Says what is missing where there is no key.
+local function unkeyed(ctx, node)
+  local function refuse(what)
+    return function()
+      error(format("%s needs a keyed stream: put :key_by(…) before operator '%s'", what, node.name), 2)
+    end
+  end
+  ctx.key = refuse "ctx:key()"
+  ctx.event_timer = refuse "a timer"
+  ctx.processing_timer, ctx.delete_event_timer = ctx.event_timer, ctx.event_timer
+  ctx.delete_processing_timer = ctx.event_timer
+end
+
+local kinds = { [0] = "insert", "update_before", "update_after", "delete" }
+
 --- The context of operator k in one chunk; `out` and `side` deliver what it emits.
 function M.new(stage, k, out, side, input)
-  local L, S = stage.L, stage.store
-  local node = stage.ops[k]
+  local L, node = stage.L, stage.ops[k]
   local ctx = base_context(stage)
 
   function ctx.emit(_, rec, ts, kind)
@@ -111,57 +174,17 @@ function M.new(stage, k, out, side, input)
     L.ts, L.kind = time_before, kind_before
   end
   function ctx.side(_, tag, rec) side(tag, rec) end
-  local read_tags = {}
-  for _, link in ipairs(stage.links[k]) do read_tags[link.tag or ""] = true end
-  local said_late
-  function ctx.late(_, rec, tag)
-    local read = tag ~= nil and read_tags[tag] == true
-    C.wr_lua_late(L, k - 1, read and 0 or 1)
-    if read then return side(tag, rec) end
-    if not said_late then
-      said_late = true
-      stage.note(format("operator '%s' drops late records, this is the first: time %.0f, watermark %.0f; record: %s",
-        node.name, tonumber(L.ts), tonumber(L.watermark), failures.show(rec)))
-    end
-  end
+  local late = M.late(stage, k, side)
+  function ctx.late(_, rec, tag) return late(rec, tag) end
   function ctx.timestamp()
     local ts = L.ts
     if ts == border.TS_NONE then return nil end
     return tonumber(ts)
   end
-  local kinds = { [0] = "insert", "update_before", "update_after", "delete" }
   function ctx.kind() return kinds[bit.rshift(L.kind, 24)] end
 
-  if S and stage.keyed[input or 0] ~= false and k == 1 then
-    local klen = ffi.new "uint32_t[1]"
-    local key_of = require("weir.internal.keys").get
-    function ctx.key() return key_of(C.wr_store_key(S, klen)) end
-    local function add(kind, t)
-      if C.wr_timer_add(S, kind, t) ~= 0 then error(border.error_text(), 3) end
-    end
-    function ctx.event_timer(_, t) add(0, check_time(t)) end
-    function ctx.processing_timer(_, t)
-      t = check_time(t)
-      add(1, t)
-      C.wr_lua_timer_added(L, t)
-    end
-    if not (stage.timer or type(node.fn) == "table" and node.fn.timer) then
-      ctx.event_timer = unheard(node)
-      ctx.processing_timer = ctx.event_timer
-    end
-    function ctx.delete_event_timer(_, t) C.wr_timer_remove(S, 0, check_time(t)) end
-    function ctx.delete_processing_timer(_, t) C.wr_timer_remove(S, 1, check_time(t)) end
-    for name, handle in next, stage.handles or {} do ctx[name] = handle end
-  else
-    local function unkeyed(what)
-      return function()
-        error(format("%s needs a keyed stream: put :key_by(…) before operator '%s'", what, node.name), 2)
-      end
-    end
-    ctx.key = unkeyed "ctx:key()"
-    ctx.event_timer, ctx.delete_event_timer = unkeyed "a timer", unkeyed "a timer"
-    ctx.processing_timer, ctx.delete_processing_timer = ctx.event_timer, ctx.event_timer
-  end
+  local has_key = stage.store and stage.keyed[input or 0] ~= false and k == 1
+  if has_key then keyed(ctx, stage, node) else unkeyed(ctx, node) end
   for name, handle in next, stage.broadcast_handles and k == 1 and stage.broadcast_handles(input) or {} do
     ctx[name] = handle
   end

@@ -13,6 +13,7 @@
 
 local ffi = require "ffi"
 local border = require "weir.internal.border"
+local context = require "weir.internal.context"
 local keys = require "weir.internal.keys"
 
 border.declare "state"
@@ -463,18 +464,7 @@ function M.new(stage, k, out, side)
     starts[count], stops[count] = s, e
   end
 
-  local said_late
-  local late_read = false
-  for _, link in ipairs(stage.links[k]) do late_read = late_read or link.tag == spec.late end
-  local function late(rec, ts)
-    C.wr_lua_late(L, k - 1, late_read and 0 or 1)
-    if late_read then return side(spec.late, rec) end
-    if not said_late then
-      said_late = true
-      stage.note(format("operator '%s' drops late records, this is the first: time %.0f, watermark %.0f; record: %s",
-        node.name, ts, watermark(), require("weir.internal.failures").show(rec)))
-    end
-  end
+  local late = context.late(stage, k, side)
 
   local function time_of()
     if spec.time == "processing" then return now() end
@@ -532,7 +522,7 @@ function M.new(stage, k, out, side)
         give(rec, ts)
       end
     end
-    if not taken and event and ts + lateness <= watermark() then late(rec, ts) end
+    if not taken and event and ts + lateness <= watermark() then late(rec, spec.late) end
   end
 
   ---------------------------------------------------------------- timers
