@@ -16,7 +16,7 @@ M.here = line_of "pwd"
 M.weir = os.getenv "WEIR" or "build/weir"
 if M.weir:sub(1, 1) ~= "/" then M.weir = M.here .. "/" .. M.weir end
 
---- A temporary folder that `M.clean` removes.
+--- A temporary folder that `M.remove` removes.
 function M.folder() return line_of "mktemp -d" end
 
 function M.remove(path)

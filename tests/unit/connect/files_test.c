@@ -12,9 +12,7 @@ static void test_lines_come_with_offset_and_path(void **state)
 
 	(void)state;
 	file_text("a.txt", "one\r\n\ntwo\r\nthree");
-	c = lines_crew(1, WR_ON_ERROR_FAIL);
-	assert_int_equal(crew_look(c), WR_OK);
-	assert_int_equal(crew_run(c), WR_END);
+	c = crew_read(1, WR_ON_ERROR_FAIL);
 	snprintf(expected, sizeof expected,
 		 "{\"line\":\"one\",\"offset\":0,\"path\":\"%1$s/a.txt\"}\n"
 		 "{\"line\":\"\",\"offset\":5,\"path\":\"%1$s/a.txt\"}\n"
@@ -124,9 +122,7 @@ static void test_splits_of_one_file_have_names_of_their_own(void **state)
 	(void)state;
 	split_size = 4;
 	file_text("a.txt", "1\n2\n3\n4\n5\n");
-	c = lines_crew(1, WR_ON_ERROR_FAIL);
-	assert_int_equal(crew_look(c), WR_OK);
-	assert_int_equal(crew_run(c), WR_END);
+	c = crew_read(1, WR_ON_ERROR_FAIL);
 	assert_string_equal(splits_of(c->stands[0]),
 			    "begin 1 a.txt, byte 0, end 1, begin 2 a.txt, byte 4, end 2, "
 			    "begin 3 a.txt, byte 8, end 3, ");

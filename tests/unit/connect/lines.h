@@ -22,6 +22,16 @@ static inline struct crew *lines_crew(uint32_t count, enum wr_on_error on_error)
 	return crew_new(count, lines_options, on_error);
 }
 
+/* A crew that has read all there is. */
+static inline struct crew *crew_read(uint32_t count, enum wr_on_error on_error)
+{
+	struct crew *c = lines_crew(count, on_error);
+
+	assert_int_equal(crew_look(c), WR_OK);
+	assert_int_equal(crew_run(c), WR_END);
+	return c;
+}
+
 static inline void crew_done(struct crew *c)
 {
 	for (uint32_t i = 0; i < c->count; i++)

@@ -76,9 +76,7 @@ static void damaged(size_t (*pack)(const char *text, uint8_t *to, size_t room), 
 		bytes[len - flip] ^= 0x55;
 	file_write("a.txt", bytes, len - cut);
 	file_text("b.txt", "good\n");
-	c = lines_crew(1, WR_ON_ERROR_SKIP);
-	assert_int_equal(crew_look(c), WR_OK);
-	assert_int_equal(crew_run(c), WR_END);
+	c = crew_read(1, WR_ON_ERROR_SKIP);
 	assert_int_equal(crew_skipped(c), 1);
 	assert_true(c->stands[0]->out.rows > 40000);
 	assert_non_null(strstr(stand_text(c->stands[0]), "\"good\""));
@@ -120,9 +118,7 @@ static void test_garbage_behind_gzip_data_is_told(void **state)
 	(void)state;
 	memcpy(bytes + len, "garbage", 7);
 	file_write("a.txt", bytes, len + 7);
-	c = lines_crew(1, WR_ON_ERROR_SKIP);
-	assert_int_equal(crew_look(c), WR_OK);
-	assert_int_equal(crew_run(c), WR_END);
+	c = crew_read(1, WR_ON_ERROR_SKIP);
 	assert_int_equal(crew_skipped(c), 1);
 	assert_int_equal(c->stands[0]->out.rows, 1);
 	crew_done(c);
@@ -138,9 +134,7 @@ static void test_zeros_behind_gzip_data_are_padding(void **state)
 	file_write("a.txt", bytes, sizeof bytes); /* more than a block of padding */
 	memcpy(bytes + 1000, bytes, len);
 	file_write("b.txt", bytes, 1000 + len);
-	c = lines_crew(1, WR_ON_ERROR_FAIL);
-	assert_int_equal(crew_look(c), WR_OK);
-	assert_int_equal(crew_run(c), WR_END);
+	c = crew_read(1, WR_ON_ERROR_FAIL);
 	assert_int_equal(c->stands[0]->out.rows, 3);
 	crew_done(c);
 }
@@ -154,9 +148,7 @@ static void test_packed_files_are_read_as_they_are_when_asked(void **state)
 	(void)state;
 	file_write("a.txt", bytes, len);
 	compression = "none";
-	c = lines_crew(1, WR_ON_ERROR_FAIL);
-	assert_int_equal(crew_look(c), WR_OK);
-	assert_int_equal(crew_run(c), WR_END);
+	c = crew_read(1, WR_ON_ERROR_FAIL);
 	assert_null(strstr(stand_text(c->stands[0]), "\"one\""));
 	crew_done(c);
 }
@@ -174,9 +166,7 @@ static void test_a_file_that_is_not_packed_as_it_has_to_be_is_told(void **state)
 	for (int i = 0; i < 3; i++) {
 		compression = i == 0 ? "gzip" : i == 1 ? "zstd" : "auto";
 		split_size = 2;
-		c = lines_crew(1, WR_ON_ERROR_SKIP);
-		assert_int_equal(crew_look(c), WR_OK);
-		assert_int_equal(crew_run(c), WR_END);
+		c = crew_read(1, WR_ON_ERROR_SKIP);
 		assert_int_equal(c->stands[0]->out.rows, i < 2 ? 1 : 3);
 		assert_int_equal(crew_skipped(c), i < 2 ? 3 : 0);
 		crew_done(c);
