@@ -292,16 +292,16 @@ static int put_changed(struct wr_block_writer *w, uint32_t stage, const uint32_t
 	return rc;
 }
 
-int wr_saved_put_changes(struct wr_block_writer *w, uint32_t stage, struct wr_frozen *f, uint32_t first,
-			 uint32_t last, const uint32_t *ids, uint32_t count)
+int wr_saved_put_changes(struct wr_block_writer *w, uint32_t stage, struct wr_frozen *f, uint32_t since,
+			 uint32_t first, uint32_t last, const uint32_t *ids, uint32_t count)
 {
 	struct wr_saved_writer *g = wr_saved_writer_new(w, stage, first, last);
-	int rc = g ? wr_frozen_each_of(f, ids, count, wr_saved_put_item, g) : WR_EFATAL;
+	int rc = g ? wr_frozen_each_of(f, since, ids, count, wr_saved_put_item, g) : WR_EFATAL;
 
 	if (rc == WR_OK)
 		rc = wr_saved_end_values(g);
 	if (rc == WR_OK)
-		rc = wr_frozen_timers_of(f, ids, count, wr_saved_put_timer, g);
+		rc = wr_frozen_timers_of(f, since, ids, count, wr_saved_put_timer, g);
 	if (rc == WR_OK)
 		rc = wr_saved_end_timers(g);
 	wr_saved_writer_free(g);

@@ -16,8 +16,8 @@ int wr_saved_put_store(struct wr_block_writer *w, uint32_t stage, struct wr_froz
 		       uint32_t last);
 /* The same of the entries `ids` (wr_frozen_changes), and behind them that older blobs are out of date as to
  * these. */
-int wr_saved_put_changes(struct wr_block_writer *w, uint32_t stage, struct wr_frozen *f, uint32_t first,
-			 uint32_t last, const uint32_t *ids, uint32_t count);
+int wr_saved_put_changes(struct wr_block_writer *w, uint32_t stage, struct wr_frozen *f, uint32_t since,
+			 uint32_t first, uint32_t last, const uint32_t *ids, uint32_t count);
 
 /* The same one by one: values of the key groups first..last, then timers. NULL with the error set. */
 struct wr_saved_writer;

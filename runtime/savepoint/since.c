@@ -86,6 +86,11 @@ static int find_changes(const struct written *base, struct wr_since_plan *p, uin
 		if (!store->epoch)
 			continue;
 		rc = wr_frozen_changes(store->frozen, store->epoch, &store->ids, &all);
+		if (rc == WR_END) { /* all of it */
+			rc = WR_OK;
+			store->epoch = 0;
+			*changed += all;
+		}
 		*changed += store->ids.len / sizeof(uint32_t);
 		*of += all;
 	}

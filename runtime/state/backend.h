@@ -83,9 +83,9 @@ struct wr_backend {
 	/* What has changed between versions; NULL, all four: the backend cannot tell. */
 	uint32_t (*frozen_epoch)(const struct wr_frozen *f);
 	int (*frozen_changes)(const struct wr_frozen *f, uint32_t since, struct wr_bytes *ids, uint32_t *of);
-	int (*frozen_each_of)(struct wr_frozen *f, const uint32_t *ids, uint32_t count,
+	int (*frozen_each_of)(struct wr_frozen *f, uint32_t since, const uint32_t *ids, uint32_t count,
 			      int (*each)(const struct wr_state_item *item, void *arg), void *arg);
-	int (*frozen_timers_of)(struct wr_frozen *f, const uint32_t *ids, uint32_t count,
+	int (*frozen_timers_of)(struct wr_frozen *f, uint32_t since, const uint32_t *ids, uint32_t count,
 				int (*each)(const struct wr_timer_item *item, void *arg), void *arg);
 };
 

@@ -87,7 +87,7 @@ static int64_t block_bytes(const struct block *b)
 
 static int64_t chunk_bytes(const struct memory *s)
 {
-	return (int64_t)(sizeof(struct chunk) + (size_t)CHUNK_ENTRIES * s->entry_size);
+	return (int64_t)(sizeof(struct chunk) + s->chunk_size);
 }
 
 void wr_block_retire(struct memory *s, struct block *b)
@@ -364,6 +364,24 @@ int wr_memory_frozen_timers(struct wr_frozen *frozen, uint32_t group,
 	return rc;
 }
 
+/* ---- one entry ---- */
+
+int wr_memory_frozen_entry(const struct memory_frozen *f, uint32_t id,
+			   int (*each)(const struct wr_state_item *item, void *arg), void *arg)
+{
+	const struct entry *e = frozen_entry(f, id);
+	struct wr_state_item item = {0};
+
+	item_of(f, e, id, &item);
+	return each_state(f, e, true, &item, each, arg);
+}
+
+int wr_memory_frozen_entry_timers(const struct memory_frozen *f, uint32_t id,
+				  int (*each)(const struct wr_timer_item *item, void *arg), void *arg)
+{
+	return each_timer(f, frozen_entry(f, id), id, each, arg);
+}
+
 /* ---- what has changed ---- */
 
 uint32_t wr_memory_frozen_epoch(const struct wr_frozen *frozen)
@@ -390,12 +408,13 @@ int wr_memory_frozen_changes(const struct wr_frozen *frozen, uint32_t since, str
 	return wr_bytes_status(ids);
 }
 
-int wr_memory_frozen_each_of(struct wr_frozen *frozen, const uint32_t *ids, uint32_t count,
+int wr_memory_frozen_each_of(struct wr_frozen *frozen, uint32_t since, const uint32_t *ids, uint32_t count,
 			     int (*each)(const struct wr_state_item *item, void *arg), void *arg)
 {
 	struct memory_frozen *f = memory_frozen_of(frozen);
 	int rc = WR_OK;
 
+	(void)since;
 	for (uint32_t i = 0; i < count && rc == WR_OK; i++) {
 		const struct entry *e = frozen_entry(f, ids[i]);
 		struct wr_state_item item = {0};
@@ -412,12 +431,13 @@ int wr_memory_frozen_each_of(struct wr_frozen *frozen, const uint32_t *ids, uint
 	return rc;
 }
 
-int wr_memory_frozen_timers_of(struct wr_frozen *frozen, const uint32_t *ids, uint32_t count,
+int wr_memory_frozen_timers_of(struct wr_frozen *frozen, uint32_t since, const uint32_t *ids, uint32_t count,
 			       int (*each)(const struct wr_timer_item *item, void *arg), void *arg)
 {
 	struct memory_frozen *f = memory_frozen_of(frozen);
 	int rc = WR_OK;
 
+	(void)since;
 	for (uint32_t i = 0; i < count && rc == WR_OK && f->timers; i++) {
 		const struct entry *e = frozen_entry(f, ids[i]);
 

@@ -50,17 +50,16 @@ void wr_block_drop(struct memory *s, struct block *b)
 static struct chunk *chunk_copy(struct memory *s, uint32_t number)
 {
 	struct chunk *c = atomic_load_explicit(&s->chunks[number], memory_order_relaxed);
-	size_t bytes = (size_t)CHUNK_ENTRIES * s->entry_size;
-	struct chunk *copy = wr_alloc_aligned(s->mem, 64, sizeof *copy + bytes);
+	struct chunk *copy = wr_alloc_aligned(s->mem, 64, sizeof *copy + s->chunk_size);
 
 	if (!copy) {
 		s->failed = true;
 		return NULL;
 	}
-	memcpy(copy->entries, c->entries, bytes);
+	memcpy(copy->entries, c->entries, s->chunk_size);
 	copy->older = c;
 	copy->epoch = s->epoch;
-	wr_frozen_count(s, (int64_t)bytes);
+	wr_frozen_count(s, (int64_t)s->chunk_size);
 	atomic_store_explicit(&s->chunks[number], copy, memory_order_release);
 	wr_chunk_retire(s, c);
 	return copy;
@@ -79,6 +78,8 @@ struct entry *wr_entry_change(struct memory *s, uint32_t id)
 		return NULL;
 	e = entry_in(c, id, s->entry_size);
 	c->changed = e->changed = s->epoch;
+	if (WR_UNLIKELY(s->lower != NULL))
+		s->lower->changed(s, id);
 	return e;
 }
 
@@ -116,13 +117,15 @@ static int chunk_add(struct memory *s)
 
 	if (s->chunk_count == s->chunk_cap && chunk_table_grow(s) != WR_OK)
 		return WR_EFATAL;
-	c = wr_alloc_aligned(s->mem, 64, sizeof *c + (size_t)CHUNK_ENTRIES * s->entry_size);
+	c = wr_alloc_aligned(s->mem, 64, sizeof *c + s->chunk_size);
 	if (!c) {
 		s->failed = true;
 		return WR_EFATAL;
 	}
 	c->older = NULL;
 	c->epoch = c->changed = s->epoch;
+	if (s->lower)
+		memset(number_in(c, 0, s->entry_size), 0, CHUNK_ENTRIES * sizeof(uint32_t));
 	atomic_store_explicit(&s->chunks[s->chunk_count++], c, memory_order_release);
 	return WR_OK;
 }
@@ -213,8 +216,8 @@ void wr_entry_free(struct memory *s, uint32_t id)
 
 	if (!e)
 		return; /* no memory for the copy: the entry stays, empty */
-	if (WR_UNLIKELY(s->lower && e->kind == ENTRY_KEY && s->marks[id].stored))
-		s->lower->forget(s, e);
+	if (WR_UNLIKELY(s->lower && e->kind == ENTRY_KEY))
+		s->lower->ended(s, id);
 	wr_index_remove(&s->index, e->lookup, id);
 	if (e->kind == ENTRY_KEY)
 		s->keys--;
@@ -248,8 +251,10 @@ uint32_t wr_entry_add(struct memory *s, const uint8_t *key, uint32_t key_len, co
 		wr_entry_unmake(s, id);
 		return NONE;
 	}
-	if (s->lower)
+	if (s->lower) {
 		s->marks[id] = (struct mark){.touched = 1};
+		s->lower->added(s, id);
+	}
 	s->keys++;
 	return id;
 }
@@ -304,6 +309,7 @@ int wr_memory_init(struct memory *s, const struct wr_store_options *o)
 
 	s->state_count = o->state_count;
 	s->entry_size = (uint32_t)(sizeof(struct entry) + o->state_count * sizeof(struct cell) + 63) & ~63u;
+	s->chunk_size = CHUNK_ENTRIES * (s->entry_size + (s->lower ? (uint32_t)sizeof(uint32_t) : 0));
 	s->max_parallelism = o->max_parallelism;
 	s->group_first = o->group_first;
 	s->group_last = o->group_last;

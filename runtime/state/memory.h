@@ -99,8 +99,8 @@ struct chunk {
 	struct chunk *older; /* content before it was copied; kept while a version sees it */
 	struct chunk *retired;
 	uint32_t epoch, retired_epoch;
-	uint32_t changed; /* epoch of the last change of one of the entries */
-	_Alignas(64) uint8_t entries[];
+	uint32_t changed;		/* epoch of the last change of one of the entries */
+	_Alignas(64) uint8_t entries[]; /* with a lower store their numbers behind them, uint32_t each */
 };
 
 struct timers;
@@ -112,8 +112,10 @@ struct lower {
 	 * moves; the current key stays what it is. */
 	uint32_t (*fetch)(struct memory *s, const uint8_t *key, uint32_t key_len, const uint8_t *ns,
 			  uint32_t ns_len);
-	/* An entry ends that is marked as stored. */
-	void (*forget)(struct memory *s, const struct entry *e);
+	/* The entry of a key: there is a new one; one changes for the first time in this epoch; one ends. */
+	void (*added)(struct memory *s, uint32_t id);
+	void (*changed)(struct memory *s, uint32_t id);
+	void (*ended)(struct memory *s, uint32_t id);
 };
 
 struct memory {
@@ -122,6 +124,7 @@ struct memory {
 	struct wr_state_desc *states;
 	uint32_t state_count;
 	uint32_t entry_size;
+	uint32_t chunk_size; /* bytes behind the head of a chunk */
 	uint32_t max_parallelism, group_first, group_last;
 	char *uid;
 	int64_t now_ms;
@@ -182,6 +185,16 @@ static inline struct entry *entry_at(const struct memory *s, uint32_t id)
 static inline const uint8_t *entry_key(const struct entry *e)
 {
 	return e->key_len + e->ns_len <= KEY_INLINE ? e->inside : e->address->data;
+}
+/* The number by which the lower store knows the entry of a key, 0 = none; for writing in an owned chunk. */
+static inline uint32_t *number_in(struct chunk *c, uint32_t id, uint32_t size)
+{
+	return (uint32_t *)(c->entries + (size_t)CHUNK_ENTRIES * size) + id % CHUNK_ENTRIES;
+}
+static inline uint32_t *number_at(const struct memory *s, uint32_t id)
+{
+	return number_in(atomic_load_explicit(&s->chunks[id / CHUNK_ENTRIES], memory_order_relaxed), id,
+			 s->entry_size);
 }
 /* The index goes by the high half of the hash: the low bits decide the key group and are alike in one
  * subtask. */
@@ -381,9 +394,9 @@ int wr_memory_settle(struct wr_store *s);
 struct wr_frozen *wr_memory_freeze(struct wr_store *s, bool reader);
 uint32_t wr_memory_frozen_epoch(const struct wr_frozen *f);
 int wr_memory_frozen_changes(const struct wr_frozen *f, uint32_t since, struct wr_bytes *ids, uint32_t *of);
-int wr_memory_frozen_each_of(struct wr_frozen *f, const uint32_t *ids, uint32_t count,
+int wr_memory_frozen_each_of(struct wr_frozen *f, uint32_t since, const uint32_t *ids, uint32_t count,
 			     int (*each)(const struct wr_state_item *item, void *arg), void *arg);
-int wr_memory_frozen_timers_of(struct wr_frozen *f, const uint32_t *ids, uint32_t count,
+int wr_memory_frozen_timers_of(struct wr_frozen *f, uint32_t since, const uint32_t *ids, uint32_t count,
 			       int (*each)(const struct wr_timer_item *item, void *arg), void *arg);
 void wr_memory_frozen_unref(struct wr_frozen *f);
 int64_t wr_memory_frozen_copied(const struct wr_frozen *f);
@@ -391,6 +404,11 @@ int wr_memory_frozen_each(struct wr_frozen *f, uint32_t group,
 			  int (*each)(const struct wr_state_item *item, void *arg), void *arg);
 int wr_memory_frozen_timers(struct wr_frozen *f, uint32_t group,
 			    int (*each)(const struct wr_timer_item *item, void *arg), void *arg);
+/* All items of the key's entry, with those of its maps, and its timers. */
+int wr_memory_frozen_entry(const struct memory_frozen *f, uint32_t id,
+			   int (*each)(const struct wr_state_item *item, void *arg), void *arg);
+int wr_memory_frozen_entry_timers(const struct memory_frozen *f, uint32_t id,
+				  int (*each)(const struct wr_timer_item *item, void *arg), void *arg);
 int wr_memory_load(struct wr_store *store, const struct wr_state_item *item);
 /* The calls of that table that no disk behind memory changes: both backends have them. */
 #define WR_MEMORY_CALLS                                                                                      \

@@ -224,15 +224,15 @@ int wr_frozen_changes(const struct wr_frozen *f, uint32_t since, struct wr_bytes
 {
 	return f->backend->frozen_changes(f, since, ids, of);
 }
-int wr_frozen_each_of(struct wr_frozen *f, const uint32_t *ids, uint32_t count,
+int wr_frozen_each_of(struct wr_frozen *f, uint32_t since, const uint32_t *ids, uint32_t count,
 		      int (*each)(const struct wr_state_item *item, void *arg), void *arg)
 {
-	return f->backend->frozen_each_of(f, ids, count, each, arg);
+	return f->backend->frozen_each_of(f, since, ids, count, each, arg);
 }
-int wr_frozen_timers_of(struct wr_frozen *f, const uint32_t *ids, uint32_t count,
+int wr_frozen_timers_of(struct wr_frozen *f, uint32_t since, const uint32_t *ids, uint32_t count,
 			int (*each)(const struct wr_timer_item *item, void *arg), void *arg)
 {
-	return f->backend->frozen_timers_of(f, ids, count, each, arg);
+	return f->backend->frozen_timers_of(f, since, ids, count, each, arg);
 }
 int wr_store_load(struct wr_store *s, const struct wr_state_item *item)
 {

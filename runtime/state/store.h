@@ -192,10 +192,11 @@ int wr_frozen_each(struct wr_frozen *f, uint32_t group,
 /* Tells versions of a store apart, and rises; 0: the backend cannot tell what has changed. */
 uint32_t wr_frozen_epoch(const struct wr_frozen *f);
 /* Appends the numbers (a uint32_t each, ascending) of all entries that have changed since the version with
- * epoch `since`, those that are gone included; *of: the largest number there is. WR_OK or WR_EFATAL. */
+ * epoch `since`, those that are gone included; *of: the largest number there is. WR_OK, WR_EFATAL, or WR_END:
+ * it is too long ago to be known. */
 int wr_frozen_changes(const struct wr_frozen *f, uint32_t since, struct wr_bytes *ids, uint32_t *of);
-/* As wr_frozen_each, for what belongs to these entries. */
-int wr_frozen_each_of(struct wr_frozen *f, const uint32_t *ids, uint32_t count,
+/* As wr_frozen_each, for what belongs to these entries, which have changed since then. */
+int wr_frozen_each_of(struct wr_frozen *f, uint32_t since, const uint32_t *ids, uint32_t count,
 		      int (*each)(const struct wr_state_item *item, void *arg), void *arg);
 /* The way back: puts one such value into a store whose owner is the caller; elements of a list in their
  * order. The item's key, namespace and state become the store's current ones. WR_OK, WR_EUSER: a list beyond

@@ -39,8 +39,8 @@ struct wr_timer_item {
 };
 int wr_frozen_timers(struct wr_frozen *f, uint32_t group,
 		     int (*each)(const struct wr_timer_item *item, void *arg), void *arg);
-/* Of the entries `ids` (wr_frozen_changes). */
-int wr_frozen_timers_of(struct wr_frozen *f, const uint32_t *ids, uint32_t count,
+/* Of the entries `ids`, which have changed since then (wr_frozen_changes). */
+int wr_frozen_timers_of(struct wr_frozen *f, uint32_t since, const uint32_t *ids, uint32_t count,
 			int (*each)(const struct wr_timer_item *item, void *arg), void *arg);
 #endif
 #endif

@@ -228,8 +228,8 @@ static int put_store(const struct snapshot *s, uint32_t i, const struct wr_since
 	if (!plan->stores[i].frozen)
 		return WR_OK;
 	if (plan->bases && plan->stores[i].epoch)
-		return wr_saved_put_changes(w, stage, plan->stores[i].frozen, first, last,
-					    (const uint32_t *)ids->data,
+		return wr_saved_put_changes(w, stage, plan->stores[i].frozen, plan->stores[i].epoch, first,
+					    last, (const uint32_t *)ids->data,
 					    (uint32_t)(ids->len / sizeof(uint32_t)));
 	return wr_saved_put_store(w, stage, plan->stores[i].frozen, first, last);
 }

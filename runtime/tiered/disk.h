@@ -10,7 +10,7 @@
 #define WR_TIERED_DISK_H
 #include <stdint.h>
 
-enum { WR_DISK_VERSION = 1 }; /* raised whenever a declaration of this file changes */
+enum { WR_DISK_VERSION = 2 }; /* raised whenever a declaration of this file changes */
 enum { WR_DISK_GET_MAX = 64 };
 
 enum wr_disk_table { WR_DISK_ENTRIES, WR_DISK_TIMERS, WR_DISK_TABLES };
@@ -33,7 +33,7 @@ struct wr_disk_functions {
 
 	/* An empty disk in `folder`, which it makes. With `now_ms` (read atomically, by other threads; lives
 	 * longer) each value of the entries begins with 8 bytes, the time in ms from which on it is nothing
-	 * and may be dropped. NULL with the error set. */
+	 * and may be dropped; without, with 4 bytes, its stamp. NULL with the error set. */
 	struct wr_disk *(*open)(struct wr_disk_pool *pool, const char *folder, const int64_t *now_ms);
 	void (*close)(struct wr_disk *d); /* all views are closed */
 
@@ -48,9 +48,10 @@ struct wr_disk_functions {
 		   uint32_t count, void (*found)(void *arg, uint32_t i, struct wr_disk_bytes value),
 		   void *arg);
 	/* Calls `each` for the keys from `from` on, in their order, until it does not give WR_OK; gives that.
-	 * In a view, or with NULL in what is there now. Any thread, with a view. */
+	 * In a view, or with NULL in what is there now. Any thread, with a view. Where all that lies together
+	 * has stamps of at most `since`, it may be left out; 0: nothing is. */
 	int (*scan)(struct wr_disk *d, const struct wr_disk_view *view, enum wr_disk_table table,
-		    struct wr_disk_bytes from,
+		    struct wr_disk_bytes from, uint32_t since,
 		    int (*each)(void *arg, struct wr_disk_bytes key, struct wr_disk_bytes value), void *arg);
 	/* The last key that is before `end`: `each` is called for it, if there is one. */
 	int (*last)(struct wr_disk *d, enum wr_disk_table table, struct wr_disk_bytes end,

@@ -44,10 +44,31 @@ static void pack_key(struct tiered *t, const struct entry *e)
 			  key + e->key_len, e->ns_len);
 }
 
-void wr_tiered_forget(struct memory *s, const struct entry *e)
+/* ---- entries that begin, change and end, wherever they are ---- */
+
+void wr_tiered_added(struct memory *s, uint32_t id)
 {
 	struct tiered *t = (struct tiered *)s;
+	uint32_t number = t->moving || s->has_ttl ? 0 : wr_changes_number(&t->changes);
 
+	*number_at(s, id) = number;
+	if (t->moving || s->has_ttl)
+		return;
+	if (!number || wr_changes_note(&t->changes, number) != WR_OK)
+		wr_tiered_fail(t);
+}
+
+void wr_tiered_changed(struct memory *s, uint32_t id)
+{
+	struct tiered *t = (struct tiered *)s;
+	uint32_t number = *number_at(s, id);
+
+	if (number && !t->moving && wr_changes_note(&t->changes, number) != WR_OK)
+		wr_tiered_fail(t);
+}
+
+static void forget(struct tiered *t, const struct entry *e)
+{
 	t->key.len = 0;
 	pack_key(t, e);
 	if (wr_bytes_status(&t->key) != WR_OK) {
@@ -58,11 +79,26 @@ void wr_tiered_forget(struct memory *s, const struct entry *e)
 	t->pending = true;
 }
 
+void wr_tiered_ended(struct memory *s, uint32_t id)
+{
+	struct tiered *t = (struct tiered *)s;
+	uint32_t *number = number_at(s, id);
+
+	if (!t->moving && s->marks[id].stored)
+		forget(t, entry_at(s, id));
+	if (!t->moving && *number && wr_changes_end(&t->changes, *number) != WR_OK)
+		wr_tiered_fail(t);
+	*number = 0;
+}
+
 /* ---- timers: rows on the disk as long as their entry is there ---- */
 
-/* Either puts or removes all rows of the entry. */
-static void timer_rows(struct tiered *t, const struct entry *e, bool put)
+/* Either puts or removes all rows of the entry. Each holds its number. */
+static void timer_rows(struct tiered *t, uint32_t id, bool put)
 {
+	const struct entry *e = entry_at(&t->m, id);
+	struct wr_disk_bytes number = {(const uint8_t *)number_at(&t->m, id), sizeof(uint32_t)};
+
 	for (uint32_t kind = 0; kind < 2; kind++)
 		for (uint32_t i = 0; i < e->timers[kind]; i++) {
 			int64_t time_ms = timer_at(e, kind, i);
@@ -73,8 +109,7 @@ static void timer_rows(struct tiered *t, const struct entry *e, bool put)
 			if (t->key.failed)
 				return;
 			if (put) {
-				t->fn->put(t->disk, WR_DISK_TIMERS, bytes_of(&t->key),
-					   (struct wr_disk_bytes){NULL, 0});
+				t->fn->put(t->disk, WR_DISK_TIMERS, bytes_of(&t->key), number);
 				t->timers_out[kind]++;
 				if (time_ms < t->first_out[kind])
 					t->first_out[kind] = time_ms;
@@ -115,9 +150,27 @@ static bool stays(const struct tiered *t, uint32_t id)
 	return false;
 }
 
+/* Takes the entry out of memory, where it does not end. */
+static int leave(struct tiered *t, uint32_t id)
+{
+	struct memory *s = &t->m;
+	struct entry *e = wr_entry_own(s, id);
+
+	if (!e || wr_timers_clear(s, id) != WR_OK)
+		return WR_EFATAL;
+	e = entry_at(s, id);
+	for (uint32_t i = 0; i < s->state_count; i++)
+		wr_cell_clear(s, &e->cells[i]);
+	wr_entry_free(s, id);
+	t->out++;
+	return WR_OK;
+}
+
 /* Writes the entry down and takes it out of memory. */
 static int evict(struct tiered *t, uint32_t id)
 {
+	int rc;
+
 	struct memory *s = &t->m;
 	struct entry *e = entry_at(s, id);
 
@@ -130,19 +183,13 @@ static int evict(struct tiered *t, uint32_t id)
 		t->fn->put(t->disk, WR_DISK_ENTRIES, bytes_of(&t->key), bytes_of(&t->value));
 		t->pending = true;
 	}
-	timer_rows(t, e, true);
+	timer_rows(t, id, true);
 	if (t->key.failed)
 		return wr_error_nomem(0, "state on its way to the disk");
-	e = wr_entry_own(s, id);
-	if (!e || wr_timers_clear(s, id) != WR_OK)
-		return WR_EFATAL;
-	e = entry_at(s, id);
-	for (uint32_t i = 0; i < s->state_count; i++)
-		wr_cell_clear(s, &e->cells[i]);
-	s->marks[id].stored = 0; /* it does not end: nothing to forget */
-	wr_entry_free(s, id);
-	t->out++;
-	return WR_OK;
+	t->moving = true;
+	rc = leave(t, id);
+	t->moving = false;
+	return rc;
 }
 
 static uint64_t order_of(const struct tiered *t, const struct entry *e)
@@ -233,9 +280,12 @@ uint32_t wr_tiered_take(struct tiered *t, const struct packed_key *k, struct wr_
 	bool looked_up = s->looked_up, has_key = s->has_key;
 	uint32_t current = s->current;
 	uint64_t hash = wr_key_hash(k->key, k->key_len);
-	uint32_t id = wr_entry_add(s, k->key, k->key_len, k->ns, k->ns_len, hash);
+	uint32_t id;
 	int rc;
 
+	t->moving = true;
+	id = wr_entry_add(s, k->key, k->key_len, k->ns, k->ns_len, hash);
+	t->moving = false;
 	if (!id)
 		return NONE;
 	s->current = id;
@@ -246,7 +296,7 @@ uint32_t wr_tiered_take(struct tiered *t, const struct packed_key *k, struct wr_
 	s->has_key = has_key;
 	s->marks[id].stored = 1;
 	entry_at(s, id)->changed = 0; /* until somebody owns it */
-	timer_rows(t, entry_at(s, id), false);
+	timer_rows(t, id, false);
 	t->out--;
 	if (rc == WR_OK && t->key.failed)
 		rc = wr_error_nomem(0, "state on its way from the disk");

@@ -3,7 +3,8 @@
  * process.
  *
  *   key    group (2 bytes, big-endian), length of the key, key, namespace
- *   entry  [time of expiry, 8 bytes: stores with a time to live] flags [marks of walks] cells, 0 [timers]
+ *   entry  time of expiry, 8 bytes: stores with a time to live; else epoch of the last change, 4 bytes
+ *          flags [marks of walks] number cells, 0 [timers]
  *   cell   1 + state * 4 + form; then a value, or the count and the bytes of a list as they lie in memory, or
  *          the count of a map and each user key with its value
  *   value  stamp, length / 8, shape, body
@@ -175,9 +176,12 @@ void wr_packed_put_entry(const struct packing *p, const struct memory *s, uint32
 
 	if (p->expires)
 		wr_bytes_put_u64(to, (uint64_t)entry_end(s, e));
+	else
+		wr_bytes_put_u32(to, e->changed);
 	wr_bytes_put_u8(to, marks ? HAS_MARKS : 0);
 	if (marks)
 		wr_bytes_put(to, met, WALKS);
+	wr_bytes_put_varint(to, *number_at(s, id));
 	for (uint32_t i = 0; i < s->state_count; i++)
 		put_cell(p, s, i, &e->cells[i], to);
 	wr_bytes_put_u8(to, 0);
@@ -192,25 +196,27 @@ void wr_packed_put_entry(const struct packing *p, const struct memory *s, uint32
 
 /* ---- reading ---- */
 
-static void read_head(const struct packing *p, struct wr_reader *r, uint8_t met[WALKS])
+static struct packed_head read_head(const struct packing *p, struct wr_reader *r)
 {
+	struct packed_head head = {0};
 	const uint8_t *marks;
 
-	memset(met, 0, WALKS);
 	if (p->expires)
 		wr_read_u64(r);
-	if (wr_read_u8(r) != HAS_MARKS)
-		return;
-	marks = wr_read_bytes(r, WALKS);
+	else
+		wr_read_u32(r);
+	marks = wr_read_u8(r) == HAS_MARKS ? wr_read_bytes(r, WALKS) : NULL;
 	if (marks)
-		memcpy(met, marks, WALKS);
+		memcpy(head.met, marks, WALKS);
+	head.number = (uint32_t)wr_read_varint(r);
+	return head;
 }
 
-void wr_packed_met(const struct packing *p, struct wr_disk_bytes from, uint8_t met[WALKS])
+struct packed_head wr_packed_head(const struct packing *p, struct wr_disk_bytes from)
 {
 	struct wr_reader r = wr_reader_of(from.p, from.len);
 
-	read_head(p, &r, met);
+	return read_head(p, &r);
 }
 
 /* The value, aligned in `room`. */
@@ -313,10 +319,45 @@ int wr_packed_each(const struct packing *p, struct wr_disk_bytes from, struct wr
 		   void *arg)
 {
 	struct wr_reader r = wr_reader_of(from.p, from.len);
-	uint8_t met[WALKS];
 
-	read_head(p, &r, met);
+	item->id = read_head(p, &r).number;
 	return each_cell(p, &r, room, item, each, arg);
+}
+
+static int each_time(struct wr_reader *r, struct wr_timer_item *item,
+		     int (*each)(const struct wr_timer_item *item, void *arg), void *arg)
+{
+	int rc = WR_OK;
+
+	for (item->kind = 0; item->kind < 2 && r->p < r->end && rc == WR_OK; item->kind++) {
+		uint64_t count = wr_read_varint(r);
+
+		for (uint64_t i = 0; i < count && rc == WR_OK; i++) {
+			item->time_ms = (int64_t)wr_read_u64(r);
+			rc = r->bad ? malformed() : each(item, arg);
+		}
+	}
+	return rc;
+}
+
+static int pass_over(const struct wr_state_item *item, void *arg)
+{
+	(void)item;
+	(void)arg;
+	return WR_OK;
+}
+
+int wr_packed_timers(const struct packing *p, struct wr_disk_bytes from, struct wr_bytes *room,
+		     struct wr_timer_item *item, int (*each)(const struct wr_timer_item *item, void *arg),
+		     void *arg)
+{
+	struct wr_reader r = wr_reader_of(from.p, from.len);
+	struct wr_state_item before = {0};
+	int rc;
+
+	item->id = read_head(p, &r).number;
+	rc = each_cell(p, &r, room, &before, pass_over, NULL);
+	return rc == WR_OK ? each_time(&r, item, each, arg) : rc;
 }
 
 /* ---- into memory ---- */
@@ -346,25 +387,25 @@ static int load_item(const struct wr_state_item *item, void *arg)
 	return WR_OK;
 }
 
+static int load_timer(const struct wr_timer_item *item, void *arg)
+{
+	struct memory *s = arg;
+
+	return wr_memory_timer_add(&s->base, item->kind, item->time_ms);
+}
+
 int wr_packed_load(const struct packing *p, struct memory *s, struct wr_disk_bytes from,
 		   struct wr_bytes *room)
 {
 	struct wr_reader r = wr_reader_of(from.p, from.len);
+	struct packed_head head = read_head(p, &r);
 	struct wr_state_item item = {0};
+	struct wr_timer_item timer = {0};
 	int64_t now_ms = s->now_ms;
-	int rc;
+	int rc = each_cell(p, &r, room, &item, load_item, s);
 
-	read_head(p, &r, s->marks[s->current].met);
-	rc = each_cell(p, &r, room, &item, load_item, s);
+	memcpy(s->marks[s->current].met, head.met, WALKS);
+	*number_at(s, s->current) = head.number;
 	s->now_ms = now_ms;
-	for (uint32_t kind = 0; kind < 2 && r.p < r.end && rc == WR_OK; kind++) {
-		uint64_t count = wr_read_varint(&r);
-
-		for (uint64_t i = 0; i < count && rc == WR_OK; i++) {
-			int64_t time_ms = (int64_t)wr_read_u64(&r);
-
-			rc = r.bad ? malformed() : wr_memory_timer_add(&s->base, kind, time_ms);
-		}
-	}
-	return rc;
+	return rc == WR_OK ? each_time(&r, &timer, load_timer, s) : rc;
 }

@@ -7,7 +7,10 @@
 
 enum { CALLS_A_LOOK = 256 }; /* that may make memory grow, between two edges */
 
-static const struct lower lower = {.fetch = wr_tiered_fetch, .forget = wr_tiered_forget};
+static const struct lower lower = {.fetch = wr_tiered_fetch,
+				   .added = wr_tiered_added,
+				   .changed = wr_tiered_changed,
+				   .ended = wr_tiered_ended};
 
 /* ---- life ---- */
 
@@ -19,6 +22,7 @@ static void tiered_free(struct wr_store *store)
 	wr_memory_deinit(&t->m);
 	if (t->disk)
 		t->fn->close(t->disk);
+	wr_changes_deinit(&t->changes);
 	wr_bytes_deinit(&t->key);
 	wr_bytes_deinit(&t->value);
 	for (int i = 0; i < 2; i++)
@@ -255,5 +259,9 @@ const struct wr_backend wr_backend_rocksdb = {
     .frozen_copied = wr_tiered_frozen_copied,
     .frozen_each = wr_tiered_frozen_each,
     .frozen_timers = wr_tiered_frozen_timers,
+    .frozen_epoch = wr_tiered_frozen_epoch,
+    .frozen_changes = wr_tiered_frozen_changes,
+    .frozen_each_of = wr_tiered_frozen_each_of,
+    .frozen_timers_of = wr_tiered_frozen_timers_of,
     .load = tiered_load,
 };

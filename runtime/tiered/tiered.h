@@ -15,11 +15,16 @@
  * disk. A version is a version of memory and a view of the disk, both of the same moment; it holds no entry
  * twice, since who reads the disk looks each one up in memory's.
  *
+ * What has changed between two versions is told by numbers that entries have wherever they are (changes.h).
+ * On the disk the epoch of an entry's last change is in front of it, so that what is older than a version is
+ * passed over by the file. A store with a time to live cannot tell: its entries may end on the disk unseen.
+ *
  * All on the task's thread but reading versions.
  */
 #pragma once
 #include "base/bytes.h"
 #include "state/memory.h"
+#include "tiered/changes.h"
 #include "tiered/spill.h"
 
 enum { WALK_AHEAD = 64 };
@@ -28,7 +33,7 @@ enum { WALK_AHEAD = 64 };
 struct packing {
 	const struct wr_state_desc *states;
 	uint32_t state_count;
-	bool expires;	 /* a time of expiry is in front */
+	bool expires;	 /* in front is a time of expiry, else the epoch of the last change */
 	int64_t base_ms; /* stamps are told from here on */
 };
 
@@ -57,6 +62,8 @@ struct tiered {
 	struct leaving *leaving; /* room, as long as there is a disk */
 	uint64_t out;		 /* entries that are on the disk alone; some may have expired there */
 	bool pending;		 /* something waits for the disk's `write` */
+	bool moving;		 /* entries come and go, and neither begin, change nor end */
+	struct changes changes;	 /* not where there is a time to live */
 	int64_t first_out[2];	 /* no timer on the disk is before it */
 	uint64_t timers_out[2];
 	uint32_t calls; /* that may make memory grow, since it was looked at */
@@ -101,8 +108,15 @@ int wr_packed_load(const struct packing *p, struct memory *s, struct wr_disk_byt
 int wr_packed_each(const struct packing *p, struct wr_disk_bytes from, struct wr_bytes *room,
 		   struct wr_state_item *item, int (*each)(const struct wr_state_item *item, void *arg),
 		   void *arg);
-/* By which walks the entry was met. */
-void wr_packed_met(const struct packing *p, struct wr_disk_bytes from, uint8_t met[WALKS]);
+/* As frozen_timers, for one entry. */
+int wr_packed_timers(const struct packing *p, struct wr_disk_bytes from, struct wr_bytes *room,
+		     struct wr_timer_item *item, int (*each)(const struct wr_timer_item *item, void *arg),
+		     void *arg);
+struct packed_head {
+	uint32_t number;    /* of the entry, 0 = none */
+	uint8_t met[WALKS]; /* by which walks it was */
+};
+struct packed_head wr_packed_head(const struct packing *p, struct wr_disk_bytes from);
 
 /* ---- in and out (evict.c) ---- */
 
@@ -116,7 +130,9 @@ void wr_tiered_edge(struct tiered *t);
 /* Of lower. */
 uint32_t wr_tiered_fetch(struct memory *s, const uint8_t *key, uint32_t key_len, const uint8_t *ns,
 			 uint32_t ns_len);
-void wr_tiered_forget(struct memory *s, const struct entry *e);
+void wr_tiered_added(struct memory *s, uint32_t id);
+void wr_tiered_changed(struct memory *s, uint32_t id);
+void wr_tiered_ended(struct memory *s, uint32_t id);
 /* An entry that the disk has comes into memory, which has it not: its id, or NONE: no memory. The current key
  * stays. */
 uint32_t wr_tiered_take(struct tiered *t, const struct packed_key *k, struct wr_disk_bytes value);
@@ -139,4 +155,10 @@ int wr_tiered_frozen_each(struct wr_frozen *f, uint32_t group,
 			  int (*each)(const struct wr_state_item *item, void *arg), void *arg);
 int wr_tiered_frozen_timers(struct wr_frozen *f, uint32_t group,
 			    int (*each)(const struct wr_timer_item *item, void *arg), void *arg);
+uint32_t wr_tiered_frozen_epoch(const struct wr_frozen *f);
+int wr_tiered_frozen_changes(const struct wr_frozen *f, uint32_t since, struct wr_bytes *ids, uint32_t *of);
+int wr_tiered_frozen_each_of(struct wr_frozen *f, uint32_t since, const uint32_t *ids, uint32_t count,
+			     int (*each)(const struct wr_state_item *item, void *arg), void *arg);
+int wr_tiered_frozen_timers_of(struct wr_frozen *f, uint32_t since, const uint32_t *ids, uint32_t count,
+			       int (*each)(const struct wr_timer_item *item, void *arg), void *arg);
 int wr_tiered_next(struct wr_store *s, uint64_t *cursor);

@@ -76,7 +76,7 @@ static int bring_due(struct tiered *t, uint32_t kind, int64_t upto_ms)
 		rc = wr_bytes_status(from);
 	if (rc == WR_OK)
 		rc = t->fn->scan(t->disk, NULL, WR_DISK_TIMERS,
-				 (struct wr_disk_bytes){from->data, (uint32_t)from->len}, take_row, &d);
+				 (struct wr_disk_bytes){from->data, (uint32_t)from->len}, 0, take_row, &d);
 	t->first_out[kind] = d.next_ms;
 	if (rc == WR_OK || rc == WR_END)
 		rc = bring_rows(t);

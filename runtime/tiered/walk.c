@@ -51,7 +51,6 @@ static int look_ahead(void *arg, struct wr_disk_bytes key, struct wr_disk_bytes 
 	struct looking *l = arg;
 	struct wr_bytes *ahead = &l->w->ahead;
 	struct packed_key k;
-	uint8_t met[WALKS];
 	int rc;
 
 	if (l->count == WALK_AHEAD) {
@@ -60,8 +59,7 @@ static int look_ahead(void *arg, struct wr_disk_bytes key, struct wr_disk_bytes 
 		l->w->at_end = false;
 		return WR_END;
 	}
-	wr_packed_met(&l->t->packing, value, met);
-	if (met[l->w - l->t->walks] == l->w->number)
+	if (wr_packed_head(&l->t->packing, value).met[l->w - l->t->walks] == l->w->number)
 		return WR_OK;
 	rc = wr_packed_read_key(key, &k);
 	if (rc != WR_OK)
@@ -93,7 +91,7 @@ static int more_ahead(struct tiered *t, struct walk *w)
 	rc = wr_bytes_status(from);
 	if (rc == WR_OK)
 		rc = t->fn->scan(t->disk, NULL, WR_DISK_ENTRIES,
-				 (struct wr_disk_bytes){from->data, (uint32_t)from->len}, look_ahead, &l);
+				 (struct wr_disk_bytes){from->data, (uint32_t)from->len}, 0, look_ahead, &l);
 	if (rc == WR_END)
 		rc = wr_bytes_status(&w->from);
 	return rc == WR_OK ? WR_OK : wr_tiered_fail(t);

@@ -13,6 +13,7 @@
 #include <rocksdb/file_system.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
+#include <rocksdb/table_properties.h>
 #include <rocksdb/write_buffer_manager.h>
 #include <cstring>
 #include <memory>
@@ -29,7 +30,8 @@ namespace
 constexpr int64_t BUFFER_MIN = 64 << 10, BUFFER_MAX = 64 << 20;
 constexpr int FILTER_BITS = 10, BACKGROUND = 2;
 constexpr int FILES_BEHIND_SLOW = 24, FILES_BEHIND_STOP = 48; /* of the first level: where a writer waits */
-constexpr size_t EXPIRY = 8;
+constexpr size_t EXPIRY = 8, STAMP = 4;
+constexpr char STAMP_MAX[] = "weir.stamp"; /* of a file */
 
 /* The library would write a log file into each folder. */
 struct silent : rocksdb::Logger {
@@ -107,6 +109,56 @@ struct expiry : rocksdb::CompactionFilter {
 		return "weir.expiry";
 	}
 };
+
+/* The largest stamp in a file; one with removals counts as new, since it may hide what others hold. */
+struct stamps : rocksdb::TablePropertiesCollector {
+	uint32_t max = 0;
+
+	rocksdb::Status AddUserKey(const rocksdb::Slice &, const rocksdb::Slice &value,
+				   rocksdb::EntryType type, rocksdb::SequenceNumber, uint64_t) override
+	{
+		uint32_t stamp = UINT32_MAX;
+
+		if (type == rocksdb::kEntryPut && value.size() >= STAMP)
+			memcpy(&stamp, value.data(), STAMP);
+		max = stamp > max ? stamp : max;
+		return rocksdb::Status::OK();
+	}
+	rocksdb::Status Finish(rocksdb::UserCollectedProperties *to) override
+	{
+		to->insert({STAMP_MAX, std::string(reinterpret_cast<const char *>(&max), sizeof max)});
+		return rocksdb::Status::OK();
+	}
+	rocksdb::UserCollectedProperties GetReadableProperties() const override
+	{
+		return {{STAMP_MAX, std::to_string(max)}};
+	}
+	const char *Name() const override
+	{
+		return "weir.stamps";
+	}
+};
+
+struct stamps_factory : rocksdb::TablePropertiesCollectorFactory {
+	rocksdb::TablePropertiesCollector *CreateTablePropertiesCollector(Context) override
+	{
+		return new stamps;
+	}
+	const char *Name() const override
+	{
+		return "weir.stamps";
+	}
+};
+
+bool is_newer(const rocksdb::TableProperties &file, uint32_t since)
+{
+	auto at = file.user_collected_properties.find(STAMP_MAX);
+	uint32_t max = UINT32_MAX;
+
+	if (at != file.user_collected_properties.end() && at->second.size() == sizeof max)
+		memcpy(&max, at->second.data(), sizeof max);
+	return max > since;
+}
 
 rocksdb::Slice slice(struct wr_disk_bytes b)
 {
@@ -213,6 +265,8 @@ struct wr_disk *disk_open(struct wr_disk_pool *pool, const char *folder, const i
 	if (now_ms) {
 		d->filter.now_ms = now_ms;
 		entries.compaction_filter = &d->filter;
+	} else {
+		entries.table_properties_collector_factories.push_back(std::make_shared<stamps_factory>());
 	}
 	status =
 	    rocksdb::DB::Open(o, folder, {{rocksdb::kDefaultColumnFamilyName, entries}, {"timers", timers}},
@@ -281,11 +335,16 @@ int disk_get(struct wr_disk *d, enum wr_disk_table table, const struct wr_disk_b
 }
 
 int disk_scan(struct wr_disk *d, const struct wr_disk_view *view, enum wr_disk_table table,
-	      struct wr_disk_bytes from,
+	      struct wr_disk_bytes from, uint32_t since,
 	      int (*each)(void *arg, struct wr_disk_bytes key, struct wr_disk_bytes value), void *arg)
 {
 	rocksdb::ReadOptions o;
 	int rc = WR_OK;
+
+	if (since)
+		o.table_filter = [since](const rocksdb::TableProperties &file) {
+			return is_newer(file, since);
+		};
 
 	o.snapshot = reinterpret_cast<const rocksdb::Snapshot *>(view);
 	o.fill_cache = false;

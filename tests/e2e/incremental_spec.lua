@@ -14,10 +14,11 @@ end
 -- All keys are there by the first checkpoint; from then on one in a hundred changes.
 local job = [[
 local weir = require "weir"
-local KEYS, LAST = 60000, 600000
 local job = weir.job { name = "counts", max_parallelism = 128 }
+local KEYS = tonumber(job.args.keys or 60000)
+local FEW, LAST = KEYS / 100, KEYS * 10
 job:source(weir.generate { count = LAST, rate = tonumber(job.args.rate), fn = function(i)
-  return { k = i < KEYS and i or i % 600 * 100, last = i >= LAST - 600 }
+  return { k = i < KEYS and i or i % FEW * 100, last = i >= LAST - FEW }
 end }):key_by "k":process(weir.process_function {
   state = { n = weir.state.value(), first = weir.state.list(), seen = weir.state.map() },
   element = function(ctx, rec)
@@ -45,9 +46,9 @@ local function sorted(text)
 end
 
 --- Runs until checkpoint `n` holds, and kills the job there.
-local function kill_at(n, options)
-  local _, code, err = sh(("%s run -q --dir state --checkpoint-every 100ms %s --fault checkpoint.complete:%d=kill job.lua rate=120000")
-    :format(shell.weir, options, n))
+local function kill_at(n, options, arguments)
+  local _, code, err = sh(("%s run -q --dir state --checkpoint-every 100ms %s --fault checkpoint.complete:%d=kill job.lua %s")
+    :format(shell.weir, options, n, arguments or "rate=120000"))
   assert.equal(137, code, err)
 end
 
@@ -77,6 +78,25 @@ describe("a checkpoint of state of which one percent has changed", function()
       kill_at(20, "-p " .. p[1])
       assert.is_true(select(2, info()) > 0)
       out, code, err = sh(("%s run -q --dir state -p %d job.lua"):format(shell.weir, p[2]))
+      assert.equal(0, code, err)
+      assert.equal(expected, (sorted(out)))
+    end)
+  end
+
+  -- A tenth of the keys, of which next to none are in memory.
+  local DISK = "--state-backend=rocksdb --state-memory=300k --checkpoint-incremental=always"
+  for _, p in ipairs { { 1, 1, "" }, { 1, 3, DISK }, { 3, 2, "" } } do
+    it(("is gone on from where state is on a disk, from parallelism %d to %d on %s"):format(p[1], p[2],
+      p[3] == "" and "memory" or "disk"), function()
+      write_job()
+      local out, code, err = sh(shell.weir .. " run -q job.lua keys=6000")
+      assert.equal(0, code, err)
+      local expected = sorted(out)
+      kill_at(20, DISK .. " -p " .. p[1], "keys=6000 rate=12000")
+      local bytes, older, text = info()
+      assert.is_true(older > 1e5, text)
+      assert.is_true(bytes < older / 4, text)
+      out, code, err = sh(("%s run -q --dir state -p %d %s job.lua keys=6000"):format(shell.weir, p[2], p[3]))
       assert.equal(0, code, err)
       assert.equal(expected, (sorted(out)))
     end)
