@@ -60,11 +60,6 @@ void wr_bytes_put_u64(struct wr_bytes *b, uint64_t v)
 	wr_bytes_put(b, &v, 8);
 }
 
-void wr_bytes_put_f64(struct wr_bytes *b, double v)
-{
-	wr_bytes_put(b, &v, 8);
-}
-
 void wr_bytes_put_varint(struct wr_bytes *b, uint64_t v)
 {
 	uint8_t *to = wr_bytes_room(b, 10);

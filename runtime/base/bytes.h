@@ -23,7 +23,6 @@ void wr_bytes_put(struct wr_bytes *b, const void *p, size_t len);
 void wr_bytes_put_u8(struct wr_bytes *b, uint8_t v);
 void wr_bytes_put_u32(struct wr_bytes *b, uint32_t v);
 void wr_bytes_put_u64(struct wr_bytes *b, uint64_t v);
-void wr_bytes_put_f64(struct wr_bytes *b, double v);
 void wr_bytes_put_varint(struct wr_bytes *b, uint64_t v);	      /* LEB128 */
 void wr_bytes_put_str(struct wr_bytes *b, const char *s, size_t len); /* varint length, bytes */
 void wr_bytes_printf(struct wr_bytes *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

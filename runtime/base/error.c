@@ -63,17 +63,3 @@ void wr_error_clear(void)
 	text[0] = 0;
 	last = WR_OK;
 }
-
-const char *wr_error_class(int code)
-{
-	switch (code) {
-	case WR_EUSER:
-		return "user";
-	case WR_ETRANSIENT:
-		return "transient";
-	case WR_EFATAL:
-		return "fatal";
-	default:
-		return "bug";
-	}
-}

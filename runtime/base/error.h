@@ -34,5 +34,3 @@ int wr_error_nomem(size_t bytes, const char *what);
 const char *wr_error_text(void);
 int wr_error_code(void);
 void wr_error_clear(void);
-/* "user", "transient", "fatal" or "bug". */
-const char *wr_error_class(int code);

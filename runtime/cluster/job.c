@@ -591,8 +591,3 @@ bool wr_job_connected(const struct wr_job *j, uint32_t edge, uint32_t from, uint
 
 	return j->edges[edge][from * tos + to] != NULL;
 }
-
-int64_t wr_job_buffer_bytes(const struct wr_job *j)
-{
-	return j->buffer_bytes;
-}

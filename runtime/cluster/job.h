@@ -123,5 +123,3 @@ uint64_t wr_job_source_id(const struct wr_plan_vertex *v);
 const struct wr_task *wr_job_task(const struct wr_job *j, uint32_t vertex, uint32_t subtask);
 /* A channel of the plan's edge leads from one subtask to the other. */
 bool wr_job_connected(const struct wr_job *j, uint32_t edge, uint32_t from, uint32_t to);
-/* Sum of what the pools may hold, in bytes. */
-int64_t wr_job_buffer_bytes(const struct wr_job *j);

@@ -151,14 +151,6 @@ const struct wr_buffer *wr_gate_partial(const struct wr_gate *g, uint32_t channe
 	return g->ports[channel].whole;
 }
 
-bool wr_gate_has_input(struct wr_gate *g)
-{
-	for (uint32_t i = 0; i < g->count; i++)
-		if (port_filled(g, &g->ports[i]))
-			return true;
-	return false;
-}
-
 /* The channel that is behind, or the next filled one behind the last one; count if there is none. */
 static uint32_t round_robin(struct wr_gate *g)
 {

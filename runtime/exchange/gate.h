@@ -53,4 +53,3 @@ void wr_gate_unblock_all(struct wr_gate *g);
 void wr_gate_end(struct wr_gate *g, uint32_t channel);
 /* Buffers that wait in a channel. Any thread. */
 uint32_t wr_gate_queued(const struct wr_gate *g, uint32_t channel);
-bool wr_gate_has_input(struct wr_gate *g); /* an open channel is filled */

@@ -29,8 +29,7 @@ struct wr_pools {
 	uint32_t buffer_size;
 	int64_t bytes_max;
 	pthread_mutex_t mutex; /* of the rest */
-	int64_t bytes;	       /* promised: sum over the list */
-	struct wr_pool *first;
+	int64_t bytes;	       /* promised to pools */
 };
 
 enum { CACHE_LINE = 64, ALIGNED_MIN = 2048 /* size of the buffers that are aligned to it */ };
@@ -38,8 +37,6 @@ enum { NOTHING = 0, WAITING = 1, CLOSED = 2 }; /* no buffer has such an address 
 
 struct wr_pool {
 	struct wr_pools *pools;
-	struct wr_pool *next, **link; /* in pools->first */
-	char *holder;
 	uint32_t limit, reserve;
 	struct wr_notify ready;
 	/* owner's thread */
@@ -71,14 +68,9 @@ void wr_pools_free(struct wr_pools *p)
 {
 	if (!p)
 		return;
-	WR_ASSERT(p->bytes == 0 && !p->first);
+	WR_ASSERT(p->bytes == 0);
 	pthread_mutex_destroy(&p->mutex);
 	wr_free(&mem, p);
-}
-
-uint32_t wr_pools_buffer_size(const struct wr_pools *p)
-{
-	return p->buffer_size;
 }
 
 static int64_t pool_bytes(const struct wr_pool *pool)
@@ -86,16 +78,8 @@ static int64_t pool_bytes(const struct wr_pool *pool)
 	return (int64_t)pool->limit * pool->pools->buffer_size;
 }
 
-void wr_pools_each(struct wr_pools *p, void (*each)(const char *holder, int64_t bytes, void *arg), void *arg)
-{
-	pthread_mutex_lock(&p->mutex);
-	for (struct wr_pool *pool = p->first; pool; pool = pool->next)
-		each(pool->holder, pool_bytes(pool), arg);
-	pthread_mutex_unlock(&p->mutex);
-}
-
-/* Adds a line to the sum unless the bound would be passed. */
-static int pools_enter(struct wr_pools *p, struct wr_pool *pool)
+/* Adds to the sum unless the bound would be passed. */
+static int pools_enter(struct wr_pools *p, const struct wr_pool *pool, const char *holder)
 {
 	int rc = WR_OK;
 
@@ -105,26 +89,18 @@ static int pools_enter(struct wr_pools *p, struct wr_pool *pool)
 		    WR_EUSER,
 		    "buffers of '%s' (%u of %u bytes) do not fit: %lld of %lld bytes are taken; "
 		    "raise --buffer-pool or lower --buffer-size or the parallelism",
-		    pool->holder, pool->limit, p->buffer_size, (long long)p->bytes, (long long)p->bytes_max);
+		    holder, pool->limit, p->buffer_size, (long long)p->bytes, (long long)p->bytes_max);
 	} else {
 		p->bytes += pool_bytes(pool);
-		pool->next = p->first;
-		pool->link = &p->first;
-		if (p->first)
-			p->first->link = &pool->next;
-		p->first = pool;
 	}
 	pthread_mutex_unlock(&p->mutex);
 	return rc;
 }
 
-static void pools_leave(struct wr_pools *p, struct wr_pool *pool)
+static void pools_leave(struct wr_pools *p, const struct wr_pool *pool)
 {
 	pthread_mutex_lock(&p->mutex);
 	p->bytes -= pool_bytes(pool);
-	*pool->link = pool->next;
-	if (pool->next)
-		pool->next->link = pool->link;
 	pthread_mutex_unlock(&p->mutex);
 }
 
@@ -144,10 +120,8 @@ struct wr_pool *wr_pool_new(struct wr_pools *p, const char *holder, uint32_t lim
 	pool->reserve = reserve;
 	if (ready)
 		pool->ready = *ready;
-	pool->holder = wr_strdup(&mem, holder);
-	if (pool->holder && pools_enter(p, pool) == WR_OK)
+	if (pools_enter(p, pool, holder) == WR_OK)
 		return pool;
-	wr_free(&mem, pool->holder);
 	wr_free(&mem, pool);
 	return NULL;
 }
@@ -169,7 +143,6 @@ static void pool_settle(struct wr_pool *pool, int64_t n)
 	if (atomic_fetch_add_explicit(&pool->left, n, memory_order_acq_rel) + n != 0)
 		return;
 	pools_leave(pool->pools, pool);
-	wr_free(&mem, pool->holder);
 	wr_free(&mem, pool);
 }
 

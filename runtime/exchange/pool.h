@@ -12,22 +12,21 @@
 #include "base/notify.h"
 #include "exchange/buffer.h"
 
-/* The memory of all buffers of a process: a bound, with one named line per holder. */
+/* The memory of all buffers of a process: a bound on what pools may promise. `buffer_size`: a multiple of 8,
+ * at least WR_BUFFER_SIZE_MIN. */
 struct wr_pools;
 struct wr_pools *wr_pools_new(uint32_t buffer_size, int64_t bytes_max);
 void wr_pools_free(struct wr_pools *p); /* all pools must be gone, and so all their buffers */
-uint32_t wr_pools_buffer_size(const struct wr_pools *p); /* a multiple of 8, at least WR_BUFFER_SIZE_MIN */
 enum { WR_BUFFER_SIZE_MIN = 64 };
-/* The sum, one line per holder: bytes promised to it. Any thread; `each` must not come back here. */
-void wr_pools_each(struct wr_pools *p, void (*each)(const char *holder, int64_t bytes, void *arg), void *arg);
 
 /* A pool of `limit` buffers, `reserve` of them (fewer) for events only. `ready` fires when a buffer comes
  * back after a wr_pool_wait that said false: once for each such wait, on the thread that gives back. NULL
- * with WR_EUSER when the process' bound would be passed: the text has the sum and which option raises it. */
+ * with WR_EUSER when the process' bound would be passed: the text names the holder, the sum and which option
+ * raises it. */
 struct wr_pool *wr_pool_new(struct wr_pools *p, const char *holder, uint32_t limit, uint32_t reserve,
 			    const struct wr_notify *ready);
 /* The owner leaves: `ready` is not armed any more, though one that another thread is about to fire may still
- * come. Freed for real, with its line in the sum, when the last buffer is back. */
+ * come. Freed for real, and out of the sum, when the last buffer is back. */
 void wr_pool_free(struct wr_pool *pool);
 
 /* true when at least `buffers` could be taken without touching the reserve. */

@@ -49,8 +49,6 @@ const char *wr_lua_error(void);
 int wr_lua_spent(struct wr_lua *l);
 /* An output asks for room once more: nonzero when it has had its share, and the thread is to rest. */
 int wr_lua_full(struct wr_lua *l);
-/* Reads the clock anew: milliseconds of processing time. */
-int64_t wr_lua_now(struct wr_lua *l);
 /* A random number in [0, 1) from the subtask's seed. */
 double wr_lua_random(struct wr_lua *l);
 /* Policy for a row that failed in operator `op` (index in the stage). 0 = go on, else stop with it. */

@@ -582,11 +582,6 @@ const char *wr_lua_error(void)
 	return wr_error_text();
 }
 
-int64_t wr_lua_now(struct wr_lua *l)
-{
-	return l->now_ms = wr_clock_ms(l->stage->env->clock);
-}
-
 double wr_lua_random(struct wr_lua *l)
 {
 	return (double)(wr_rand_next(&mine(l)->rand) >> 11) * 0x1p-53;

@@ -30,13 +30,6 @@ int wr_packing_of(const char *name, enum wr_packing *out)
 	return wr_error_set(WR_EUSER, "there is no compression \"%s\"", name);
 }
 
-const char *wr_packing_suffix(enum wr_packing packing)
-{
-	static const char *const suffixes[] = {"", ".gz", ".zst"};
-
-	return suffixes[packing];
-}
-
 static void *gzip_alloc(void *opaque, unsigned items, unsigned size)
 {
 	(void)opaque;

@@ -7,8 +7,6 @@
 enum wr_packing { WR_PACKING_NONE, WR_PACKING_GZIP, WR_PACKING_ZSTD };
 /* By name: "none", "gzip", "zstd". WR_EUSER for another. */
 int wr_packing_of(const char *name, enum wr_packing *out);
-/* Of a file: "", ".gz", ".zst". */
-const char *wr_packing_suffix(enum wr_packing packing);
 
 struct wr_packer;
 /* `packing` is not NONE; level 0 = the library's default. NULL with the error set. */

@@ -40,11 +40,6 @@ int64_t wr_window_first(const struct wr_slicing *s, struct wr_slice slice)
 	return start <= slice.start ? start + s->size : WR_NO_WINDOW;
 }
 
-int64_t wr_window_next(const struct wr_slicing *s, int64_t end)
-{
-	return end + s->slide;
-}
-
 int64_t wr_window_after(const struct wr_slicing *s, struct wr_slice slice, int64_t ts)
 {
 	int64_t first = wr_window_first(s, slice), last = wr_window_last(s, slice);

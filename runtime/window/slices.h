@@ -35,8 +35,6 @@ struct wr_slice wr_slice_of(const struct wr_slicing *s, int64_t ts);
 /* Ends of the first and the last window that hold the slice; WR_NO_WINDOW if none does. */
 int64_t wr_window_first(const struct wr_slicing *s, struct wr_slice slice);
 int64_t wr_window_last(const struct wr_slicing *s, struct wr_slice slice);
-/* The end of the next window behind the one that ends at `end`. */
-int64_t wr_window_next(const struct wr_slicing *s, int64_t end);
 /* The end of the first window behind time `ts` (end > ts) that holds the slice; WR_NO_WINDOW if none. */
 int64_t wr_window_after(const struct wr_slicing *s, struct wr_slice slice, int64_t ts);
 /* The start of the first window that ends behind `ts`: slices before it are in no window that does. */

@@ -25,9 +25,6 @@ static uint64_t any_number(struct wr_rand *r)
 
 static void put_one(struct wr_bytes *b, const struct put *p, const char *text)
 {
-	double d;
-
-	memcpy(&d, &p->bits, 8);
 	switch (p->kind) {
 	case 0:
 		wr_bytes_put_u8(b, (uint8_t)p->bits);
@@ -36,10 +33,8 @@ static void put_one(struct wr_bytes *b, const struct put *p, const char *text)
 		wr_bytes_put_u32(b, (uint32_t)p->bits);
 		break;
 	case 2:
-		wr_bytes_put_u64(b, p->bits);
-		break;
 	case 3:
-		wr_bytes_put_f64(b, d);
+		wr_bytes_put_u64(b, p->bits);
 		break;
 	case 4:
 		wr_bytes_put_varint(b, p->bits);

@@ -73,15 +73,6 @@ static void memory_says_bytes_and_holder(void **state)
 	assert_string_equal(wr_error_text(), "out of memory (for a library)");
 }
 
-static void every_class_has_a_name(void **state)
-{
-	(void)state;
-	assert_string_equal(wr_error_class(WR_EUSER), "user");
-	assert_string_equal(wr_error_class(WR_ETRANSIENT), "transient");
-	assert_string_equal(wr_error_class(WR_EFATAL), "fatal");
-	assert_string_equal(wr_error_class(WR_EBUG), "bug");
-}
-
 static void *other_thread(void *arg)
 {
 	int *ok = arg;
@@ -114,7 +105,6 @@ int main(void)
 	    cmocka_unit_test(the_old_text_may_be_an_argument),
 	    cmocka_unit_test(a_chain_that_is_too_long_keeps_its_front),
 	    cmocka_unit_test(memory_says_bytes_and_holder),
-	    cmocka_unit_test(every_class_has_a_name),
 	    cmocka_unit_test(threads_do_not_see_each_other),
 	};
 
