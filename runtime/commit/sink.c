@@ -267,7 +267,7 @@ static int log_rows(struct wr_stage *s, struct wr_rows *rows)
 		return WR_OK;
 	if (wr_commits_lag(k->commits) > k->log_max)
 		return pause_task(s);
-	rc = wr_epoch_log_add(k->log, k->newest, rows->p, rows->end);
+	rc = wr_epoch_log_add(k->log, wr_commits_after(k->commits), rows->p, rows->end);
 	if (rc != WR_OK)
 		return rc;
 	rows->p = rows->end;
@@ -319,11 +319,7 @@ static int cut(struct wr_stage *s, uint64_t number)
 	uint64_t rows, bytes;
 	int rc = wr_epoch_log_cut(k->log, number, &rows, &bytes);
 
-	if (rc == WR_OK)
-		rc = wr_commits_barrier(k->commits, number, rows, bytes);
-	if (rc == WR_OK)
-		k->newest = number;
-	return rc;
+	return rc == WR_OK ? wr_commits_barrier(k->commits, number, rows, bytes) : rc;
 }
 
 int wr_sink_save(struct wr_stage *s, struct wr_bytes *out)
@@ -362,7 +358,7 @@ static int commit_all(struct wr_stage *s)
 	int rc = WR_OK;
 
 	if (wr_epoch_log_rows(k->log) && !k->c.busy) {
-		uint64_t number = k->newest + 1;
+		uint64_t number = wr_commits_after(k->commits) + 1;
 
 		rc = cut(s, number);
 		if (rc == WR_OK)
@@ -458,9 +454,8 @@ static int start(struct wr_stage *s)
 		k->blobs = d->blobs;
 	k->log_max = (uint64_t)wr_value_num(s->options, "log_max", WR_SINK_LOG_MAX);
 	k->lineage = o.lineage;
-	k->newest = d ? d->newest : 0;
 	o.blobs = k->blobs;
-	k->commits = wr_commits_new(k->lineage, o.log, k->newest);
+	k->commits = wr_commits_new(k->lineage, o.log, d ? d->newest : 0);
 	k->log = wr_epoch_log_new(&o);
 	k->c.pool = wr_iopool_new(1);
 	k->c.queue = k->c.pool ? wr_ioqueue_new(k->c.pool) : NULL;

@@ -34,7 +34,7 @@ struct wr_sink {
 	struct wr_epoch_log *log;
 	struct wr_committer c;
 	uint64_t log_max;
-	uint64_t lineage, newest, complete;
+	uint64_t lineage, complete;
 	uint64_t skip;	   /* rows to be dropped, which were committed by a job that got further */
 	uint32_t failures; /* of one commit, in a row */
 	bool wanted;	   /* a checkpoint was asked for */
