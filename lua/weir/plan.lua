@@ -9,6 +9,7 @@
 
 local check = require "weir.check"
 local fingerprint = require "weir.fingerprint"
+local merge = require "weir.merge"
 local where = require "weir.where"
 
 local M = {}
@@ -450,6 +451,7 @@ local function describe_edge(graph, link)
     input = link.input,
     partition = link.partition,
     key = link.key and link.key.names,
+    merge = link.partition == "hash" and merge.of(to, link.input, link.key.names) or nil,
     timeout = from.buffer_timeout or graph.job.options.buffer_timeout,
   }
 end

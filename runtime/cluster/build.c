@@ -238,6 +238,7 @@ static int make_writer_in(struct making *m, uint32_t edge, uint32_t stage, uint3
 				      .channels = channels,
 				      .key_names = e->key,
 				      .key_count = e->key_count,
+				      .merge = e->merge,
 				      .max_parallelism = j->o.plan->vertices[e->to].max_parallelism,
 				      .consumer = has_sibling(j->o.plan, edge) ? e->to + 1 : 0,
 				      .timeout_us = e->has_timeout ? e->timeout_us : j->o.timeout_us,

@@ -201,6 +201,37 @@ static int read_vertex(struct wr_plan *p, const struct wr_value *v, struct wr_pl
 	return rc;
 }
 
+static int read_merge(struct wr_plan *p, const struct wr_value *v, struct wr_plan_edge *e)
+{
+	/* in the order of enum wr_merge_fn */
+	static const char *const names[] = {"sum", "min", "max", NULL};
+	uint32_t count = 0;
+	const struct wr_value *fields = v ? wr_value_list(v, "fields", &count) : NULL;
+
+	if (!v)
+		return WR_OK;
+	if (count > WR_MERGE_FIELDS_MAX)
+		return wr_error_set(WR_EUSER, "plan: edge '%s' merges %u fields, at most %d are possible",
+				    e->name, count, WR_MERGE_FIELDS_MAX);
+	e->merge = room(p, 1, sizeof *e->merge);
+	if (!e->merge)
+		return WR_EFATAL;
+	*e->merge = (struct wr_merge){.count = count,
+				      .weighs = wr_value_bool(v, "weighs", false),
+				      .grain = wr_value_int(v, "grain", 0),
+				      .offset = wr_value_int(v, "offset", 0)};
+	for (uint32_t i = 0; i < count; i++) {
+		const char *name = wr_value_str(&fields[i], "field", "");
+		int fn = one_of(wr_value_str(&fields[i], "fn", ""), names);
+
+		if (fn < 0 || e->merge->grain < 0)
+			return wr_error_set(WR_EUSER, "plan: edge '%s': unknown merge", e->name);
+		e->merge->fields[i].name = (struct wr_str){name, (uint32_t)strlen(name)};
+		e->merge->fields[i].fn = (enum wr_merge_fn)fn;
+	}
+	return WR_OK;
+}
+
 static int read_edge(struct wr_plan *p, const struct wr_value *v, struct wr_plan_edge *e)
 {
 	/* in the order of enum wr_partitioning */
@@ -224,6 +255,8 @@ static int read_edge(struct wr_plan *p, const struct wr_value *v, struct wr_plan
 		rc = read_names(p, wr_value_get(v, "key"), &e->key, &e->key_count);
 	if (rc == WR_OK && e->partitioning == WR_HASH && !e->key)
 		rc = wr_error_set(WR_EUSER, "plan: hash edge '%s' has no key", e->name);
+	if (rc == WR_OK)
+		rc = read_merge(p, wr_value_get(v, "merge"), e);
 	return rc;
 }
 

@@ -63,7 +63,8 @@ struct wr_plan_edge {
 	enum wr_partitioning partitioning;
 	struct wr_str *key;
 	uint32_t key_count;
-	bool has_timeout; /* else the job's --buffer-timeout holds */
+	struct wr_merge *merge; /* how rows of a key may become one, or NULL */
+	bool has_timeout;	/* else the job's --buffer-timeout holds */
 	int64_t timeout_us;
 };
 struct wr_plan {

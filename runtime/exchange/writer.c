@@ -13,11 +13,10 @@
 
 static struct wr_mem mem = WR_MEM_INIT("exchange.writers");
 
-enum { COPY_INLINE_MAX = 128 };
-
 struct lane {			  /* that of its number in `channels` */
 	struct wr_buffer *buffer; /* partly filled, or NULL */
 	uint64_t since_ns;	  /* when a flush first saw it partly filled; 0 = not yet */
+	uint64_t serial;	  /* of the buffer, where rows are written; else 0 */
 	bool full;		  /* a buffer was pushed because it was full: others may follow */
 	bool owes;		  /* the last watermark; it has no buffer then */
 };
@@ -32,7 +31,7 @@ struct wr_writer {
 	uint32_t consumer;
 	bool ahead;	   /* a lane is full */
 	bool owing;	   /* a lane owes the watermark */
-	int64_t watermark; /* the last one */
+	int64_t watermark; /* the last one; WR_TS_NONE before the first */
 	uint32_t want;	   /* buffers that must be free before a batch */
 	int64_t timeout_us;
 	int (*on_bad_row)(void *arg, const struct wr_elem *row, int code);
@@ -40,8 +39,10 @@ struct wr_writer {
 	/* hash */
 	struct wr_keyer *keyer;
 	uint32_t max_parallelism;
-	uint32_t group_mask;   /* max_parallelism - 1 if that is a power of two, else 0 */
-	uint16_t *group_lanes; /* by key group */
+	uint32_t group_mask;	  /* max_parallelism - 1 if that is a power of two, else 0 */
+	uint16_t *group_lanes;	  /* by key group */
+	struct wr_merger *merger; /* or NULL */
+	uint64_t serial;	  /* of the buffer that was taken last */
 	/* round robin, random */
 	uint32_t next;
 	struct wr_rand rand;
@@ -70,12 +71,15 @@ static int hash_init(struct wr_writer *w, const struct wr_writer_options *o)
 		return WR_EFATAL;
 	for (uint32_t g = 0; g < groups; g++)
 		w->group_lanes[g] = (uint16_t)wr_key_group_subtask(g, groups, o->channel_count);
-	return WR_OK;
+	if (o->merge)
+		w->merger = wr_merger_new(o->merge, o->key_names, o->key_count);
+	return o->merge && !w->merger ? WR_EFATAL : WR_OK;
 }
 
 static void writer_release(struct wr_writer *w)
 {
 	wr_keyer_free(w->keyer);
+	wr_merger_free(w->merger);
 	wr_free(&mem, w->group_lanes);
 	wr_free(&mem, w->channels);
 	wr_free(&mem, w->lanes);
@@ -105,6 +109,7 @@ struct wr_writer *wr_writer_new(const struct wr_writer_options *o)
 	w->channel_count = o->channel_count;
 	w->lane_count = o->partitioning == WR_BROADCAST ? 1 : o->channel_count;
 	w->want = buffers_wanted(w);
+	w->watermark = WR_TS_NONE;
 	w->timeout_us = o->timeout_us;
 	w->rand.s = o->seed;
 	w->on_bad_row = o->on_bad_row;
@@ -140,6 +145,7 @@ static void lane_push(struct wr_writer *w, struct lane *l)
 	struct wr_buffer *b = l->buffer;
 
 	l->buffer = NULL;
+	l->serial = 0;
 	l->since_ns = 0;
 	wr_metric_add(&w->buffers, 1);
 	wr_metric_add(&w->bytes, b->len);
@@ -188,6 +194,7 @@ static struct wr_buffer *lane_buffer(struct wr_writer *w, struct lane *l, uint32
 		lane_push_rows(w, l);
 		l->full = w->ahead = true;
 	}
+	l->serial = ++w->serial;
 	return l->buffer = wr_pool_take(w->pool, event);
 }
 
@@ -212,21 +219,6 @@ static int lane_fragments(struct wr_writer *w, struct lane *l, const uint8_t *p,
 	return WR_OK;
 }
 
-/* Elements are multiples of 8 and at least 16 long; most are so short that a call costs more than they do. */
-static inline void row_copy(uint8_t *to, const uint8_t *from, uint32_t len)
-{
-	uint32_t i = 0;
-
-	if (WR_UNLIKELY(len > COPY_INLINE_MAX)) {
-		memcpy(to, from, len);
-		return;
-	}
-	do
-		memcpy(to + i, from + i, 16);
-	while ((i += 16) + 16 <= len);
-	memcpy(to + len - 8, from + len - 8, 8);
-}
-
 static __attribute__((noinline)) int lane_row_new(struct wr_writer *w, struct lane *l,
 						  const struct wr_elem *row)
 {
@@ -236,7 +228,7 @@ static __attribute__((noinline)) int lane_row_new(struct wr_writer *w, struct la
 		return WR_EFATAL;
 	if (row->len > b->size)
 		return lane_fragments(w, l, (const uint8_t *)row, row->len);
-	row_copy(b->data + b->len, (const uint8_t *)row, row->len);
+	wr_elem_copy(b->data + b->len, (const uint8_t *)row, row->len);
 	b->len += row->len;
 	b->row_count++;
 	return WR_OK;
@@ -249,7 +241,7 @@ static inline int lane_row(struct wr_writer *w, struct lane *l, const struct wr_
 	if (WR_UNLIKELY(!b || b->size - b->len < row->len))
 		return lane_row_new(w, l, row);
 	__builtin_prefetch(b->data + b->len + 512, 1);
-	row_copy(b->data + b->len, (const uint8_t *)row, row->len);
+	wr_elem_copy(b->data + b->len, (const uint8_t *)row, row->len);
 	b->len += row->len;
 	b->row_count++;
 	return WR_OK;
@@ -334,6 +326,27 @@ rows_by(struct wr_writer *w, const uint8_t *p, const uint8_t *end,
 	return WR_OK;
 }
 
+/* Adds a row to one of its key that waits in the lane, or writes it there. */
+static int merge_row(struct wr_writer *w, struct lane *l, const struct wr_elem *row, uint64_t hash)
+{
+	struct wr_buffer *b = l->buffer;
+	uint32_t need = wr_merger_row(w->merger, row, hash, w->watermark, b ? b->data : NULL, l->serial);
+
+	if (!need)
+		return WR_OK;
+	if (WR_UNLIKELY(!b || b->size - b->len < need)) {
+		b = lane_buffer(w, l, need, false);
+		if (!b)
+			return WR_EFATAL;
+		if (need > b->size)
+			return lane_row(w, l, row);
+	}
+	wr_merger_write(w->merger, row, hash, b->data, b->len, l->serial);
+	b->len += need;
+	b->row_count++;
+	return WR_OK;
+}
+
 /* The keys of a group of rows first, then their copies: a copy waits for a line that another core has, and a
  * hash would wait for the copy behind which its bytes were stored. */
 static int rows_by_hash(struct wr_writer *w, const uint8_t *p, const uint8_t *end)
@@ -342,13 +355,17 @@ static int rows_by_hash(struct wr_writer *w, const uint8_t *p, const uint8_t *en
 
 	while (p < end) {
 		uint32_t n = wr_keyer_keys(w->keyer, p, end, keys);
+		bool merges = w->merger && wr_merger_awake(w->merger, n);
 
 		for (uint32_t i = 0; i < n; i++) {
 			const struct wr_elem *row = (const struct wr_elem *)p;
 			struct wr_key key = {.hash = keys[i].hash};
 			int rc = WR_LIKELY(keys[i].len) ? WR_OK : wr_keyer_key(w->keyer, row, &key);
 
-			rc = row_put(w, row, rc == WR_OK ? lane_of_key(w, key.hash) : 0, rc);
+			if (merges && rc == WR_OK)
+				rc = merge_row(w, &w->lanes[lane_of_key(w, key.hash)], row, key.hash);
+			else
+				rc = row_put(w, row, rc == WR_OK ? lane_of_key(w, key.hash) : 0, rc);
 			if (WR_UNLIKELY(rc != WR_OK))
 				return rc;
 			p += row->len;

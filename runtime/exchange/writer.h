@@ -10,6 +10,7 @@
 #pragma once
 #include "base/clock.h"
 #include "exchange/channel.h"
+#include "exchange/merger.h"
 #include "exchange/pool.h"
 #include "record/key.h"
 
@@ -32,7 +33,8 @@ struct wr_writer_options {
 	struct wr_pool *pool;		/* taken, if the writer comes to be */
 	const struct wr_str *key_names; /* WR_HASH */
 	uint32_t key_count;
-	uint32_t max_parallelism; /* WR_HASH: at least channel_count */
+	uint32_t max_parallelism;     /* WR_HASH: at least channel_count */
+	const struct wr_merge *merge; /* WR_HASH: how rows of a key may become one; NULL: not. Copied */
 	uint32_t consumer; /* writers of one task with the same number, but 0, lead into inputs of one task */
 	int64_t timeout_us; /* buffer timeout: 0 = after every batch, -1 = only when full */
 	uint64_t seed;

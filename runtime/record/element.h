@@ -18,12 +18,14 @@ struct wr_elem {
 #ifndef WR_CDEF
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #define WR_TS_NONE INT64_MIN
 #define WR_TS_MAX INT64_MAX /* the watermark that ends event time */
 /* Bytes behind the end of every buffer and page that holds rows: short copies may go beyond a row. */
 #define WR_ROW_SLACK 32
 enum { WR_ELEM_ALIGN = 8, WR_ELEM_HEADER = sizeof(struct wr_elem), WR_SHAPE_MAX = 0xffffff };
+enum { WR_ELEM_COPY_INLINE = 128 };
 
 /* How a row changes the relation it belongs to. */
 enum wr_kind { WR_INSERT = 0, WR_UPDATE_BEFORE = 1, WR_UPDATE_AFTER = 2, WR_DELETE = 3 };
@@ -67,6 +69,21 @@ static inline uint32_t wr_elem_body_len(const struct wr_elem *e)
 static inline const struct wr_elem *wr_elem_next(const struct wr_elem *e)
 {
 	return (const struct wr_elem *)((const uint8_t *)e + e->len);
+}
+/* Copies `len` bytes of an element, a multiple of 8 and at least 16: most are so short that a call costs more
+ * than they do. */
+static inline void wr_elem_copy(uint8_t *to, const uint8_t *from, uint32_t len)
+{
+	uint32_t i = 0;
+
+	if (len > WR_ELEM_COPY_INLINE) {
+		memcpy(to, from, len);
+		return;
+	}
+	do
+		memcpy(to + i, from + i, 16);
+	while ((i += 16) + 16 <= len);
+	memcpy(to + len - 8, from + len - 8, 8);
 }
 /* Writes an event without payload (16 bytes) to `out`; returns its length. */
 static inline uint32_t wr_event_put(uint8_t *out, enum wr_event_type type, int64_t ts)

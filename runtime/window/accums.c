@@ -4,10 +4,12 @@
 #include <math.h>
 #include "base/assert.h"
 #include "base/error.h"
+#include "exchange/merger.h"
 #include "record/number.h"
 
 static const char *const names[] = {"count", "sum", "avg", "min", "max", "stddev"};
 static const uint8_t slots_of[] = {1, 2, 2, 2, 2, 3};
+#define NO_WEIGHT UINT32_MAX
 
 static double f64_of(uint64_t slot)
 {
@@ -50,11 +52,21 @@ void wr_accums_init(struct wr_accums *a, const struct wr_value *list, uint32_t c
 
 /* ---- reading rows ---- */
 
+static double f64_at(const struct wr_elem *row, uint32_t at)
+{
+	double v;
+
+	memcpy(&v, wr_elem_body(row) + at, sizeof v);
+	return v;
+}
+
 static void learn(struct wr_accums *a, uint32_t line, uint32_t id)
 {
 	const struct wr_shape *s = wr_shape(id);
+	int32_t weight = wr_shape_find(s, WR_WEIGHT_NAME, WR_WEIGHT_LEN);
 
 	a->shapes[line] = id;
+	a->weight_at[line] = weight >= 0 ? s->slots_at + 8 * (uint32_t)weight : NO_WEIGHT;
 	for (uint32_t i = 0; i < a->count; i++) {
 		int32_t at = wr_shape_find(s, a->list[i].field.p, a->list[i].field.len);
 
@@ -83,6 +95,8 @@ int wr_accums_read(struct wr_accums *a, const struct wr_elem *row)
 
 	if (WR_UNLIKELY(a->shapes[line] != id))
 		learn(a, line, id);
+	a->weightless = a->weight_at[line] == NO_WEIGHT ? id : 0;
+	a->weight = a->weightless ? 1 : f64_at(row, a->weight_at[line]);
 	for (uint32_t i = 0; i < a->count; i++) {
 		const struct wr_accum_at *at = &a->at[line][i];
 		struct wr_accum *acc = &a->list[i];
@@ -186,7 +200,7 @@ static void spread_merge(uint64_t *into, const uint64_t *from)
 void wr_accums_add(const struct wr_accums *a, uint64_t *to)
 {
 	if (a->counts_only && a->count == 1) {
-		to[0] = slot_of(f64_of(to[0]) + 1);
+		to[0] = slot_of(f64_of(to[0]) + a->weight);
 		return;
 	}
 	for (uint32_t i = 0; i < a->count; i++) {
@@ -195,14 +209,14 @@ void wr_accums_add(const struct wr_accums *a, uint64_t *to)
 
 		switch (acc->fn) {
 		case WR_ACC_COUNT:
-			into[0] = slot_of(f64_of(into[0]) + 1);
+			into[0] = slot_of(f64_of(into[0]) + a->weight);
 			break;
 		case WR_ACC_SUM:
 			sum(into, acc->value.u64, acc->value.type);
 			break;
 		case WR_ACC_AVG:
 			into[0] = slot_of(f64_of(into[0]) + number(acc->value.u64, acc->value.type));
-			into[1] = slot_of(f64_of(into[1]) + 1);
+			into[1] = slot_of(f64_of(into[1]) + a->weight);
 			break;
 		case WR_ACC_MIN:
 		case WR_ACC_MAX:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* accums: the declared aggregates of a window as a few 8-byte slots, filled from the rows' bytes.
+/* accums: the declared aggregates of a window as a few 8-byte slots, filled from the rows' bytes. A row may
+ * stand for several that were merged on the way (exchange/merger.h): then it has a weight.
  *
  *   count 1 slot · sum, min, max 2 (value, type) · avg 2 (sum, n) · stddev 3 (n, mean, m2)
  *
@@ -34,6 +35,9 @@ struct wr_accums {
 	bool counts_only; /* no aggregate reads a field */
 	uint32_t shapes[WR_ACCUMS_SHAPES];
 	struct wr_accum_at at[WR_ACCUMS_SHAPES][WR_ACCUMS_MAX];
+	uint32_t weight_at[WR_ACCUMS_SHAPES]; /* of the weight in the body */
+	double weight;			      /* of the row that was loaded last */
+	uint32_t weightless;		      /* if that had none its shape, else 0 */
 };
 
 /* From the plan's list [{ fn, field, as }]; borrows its strings. */
@@ -42,7 +46,7 @@ void wr_accums_init(struct wr_accums *a, const struct wr_value *list, uint32_t c
 int wr_accums_read(struct wr_accums *a, const struct wr_elem *row);
 static inline int wr_accums_load(struct wr_accums *a, const struct wr_elem *row)
 {
-	return a->counts_only ? 0 : wr_accums_read(a, row);
+	return a->counts_only && wr_elem_shape(row) == a->weightless ? 0 : wr_accums_read(a, row);
 }
 /* Adds the row that was loaded last. */
 void wr_accums_add(const struct wr_accums *a, uint64_t *into);

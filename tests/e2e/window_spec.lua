@@ -8,10 +8,10 @@ local weir = require "weir"
 local job = weir.job "test"
 local w, t, agg = weir.window, weir.trigger, weir.agg
 local s = job:source(weir.generate { count = 20000, fields = { n = { cycle = 1e6 }, k = { random = 40 }, x = { random = 1000 } } })
-  :map(function(r) return { k = r.k, x = r.x, ts = r.n * 3 + (r.n * 7919) % 400 - 5000 } end)
+  :map(function(r) return { k = r.k, x = r.x, y = (r.x * 7) % 501, z = (r.x * 3) % 499, ts = r.n * 3 + (r.n * 7919) % 400 - 5000 } end)
   :watermarks(weir.watermark.bounded { field = "ts", delay = 400, every = "1ms" })
 local function aggregates()
-  return { n = agg.count(), s = agg.sum "x", lo = agg.min "x", hi = agg.max "x", mean = agg.avg "x" }
+  return { n = agg.count(), s = agg.sum "x", lo = agg.min "y", hi = agg.max "z", mean = agg.avg "x" }
 end
 ]]
 
@@ -40,6 +40,27 @@ describe("the window in C and its twin in Lua agree on", function()
     it(name, function() both(window, true) end)
   end
   it("windows over all records (W16)", function() both("w.sliding { size = 2500, slide = 1100 }", false) end)
+end)
+
+-- Rows of two and more keys that leave a buffer's writer.
+describe("rows on their way to another subtask", function()
+  local function sent(aggregates)
+    local _, _, text = script.try(([[%s
+      s:key_by "k":window(w.tumbling(700)):aggregate { %s }:sink(weir.discard())
+      return job]]):format(head, aggregates), "--json -p 2")
+    local rows = 0
+    for outputs in text:gmatch '"outputs":(%b[])' do
+      for n in outputs:gmatch '"rows":(%d+)' do rows = rows + n end
+    end
+    return rows
+  end
+
+  it("become one where a window of their key only adds them up", function()
+    local apart = sent [[n = agg.count(), s = agg.sum "x", lo = agg.min "x"]]
+    local together = sent [[n = agg.count(), s = agg.sum "x", lo = agg.min "y"]]
+    assert.is_true(apart >= 20000, apart)
+    assert.is_true(together < 18000, together)
+  end)
 end)
 
 -- Early results: the twin in Lua is what a process function behind the aggregates needs.

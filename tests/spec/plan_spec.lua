@@ -87,6 +87,32 @@ describe("a plan", function()
     }, unsigned(plan))
   end)
 
+  it("says which rows of an edge may become one: those that a window only adds up", function()
+    local function merge(window, aggregates)
+      local plan = draw.plan(([[
+        job:source(weir.sequence { to = 9 }):map(print):watermarks(weir.watermark.none()):key_by "k":window(%s)
+          :aggregate { %s }:sink(weir.discard())]]):format(window, aggregates), { parallelism = 2 })
+      assert.same({ "0-hash-1.0" }, partitions(plan))
+      return plan.edges[1].merge
+    end
+    local all = [[n = weir.agg.count(), s = weir.agg.sum "x", mean = weir.agg.avg "x", lo = weir.agg.min "y"]]
+    assert.same({
+      fields = { { field = "y", fn = "min" }, { field = "x", fn = "sum" } }, weighs = true, grain = 700, offset = 33,
+    }, merge("weir.window.tumbling { size = 700, offset = 33 }", all))
+    assert.same({ fields = { { field = "x", fn = "max" } }, weighs = false, grain = 1, offset = 0 },
+      merge("weir.window.session(60)", [[m = weir.agg.max "x"]]))
+    assert.equal(100, merge("weir.window.sliding { size = 700, slide = 300 }", all).grain)
+    assert.equal(0, merge("weir.window.tumbling { size = 700, time = 'processing' }", all).grain)
+    for _, apart in ipairs {
+      [[s = weir.agg.stddev "x"]], [[s = weir.agg.sum "x", m = weir.agg.max "x"]], [[s = weir.agg.sum "k"]],
+      [[f = weir.agg.first "x"]],
+    } do
+      assert.is_nil(merge("weir.window.tumbling(700)", apart), apart)
+    end
+    assert.is_nil(merge("weir.window.tumbling { size = 700, stagger = 'random' }", all))
+    assert.is_nil(merge("weir.window.count(7)", all))
+  end)
+
   it("says a format as its kind, and what else there is to it beside", function()
     local plan = draw.plan([[
       job:source(weir.files { path = "x", format = weir.csv { columns = { "a", "b" }, separator = ";" } })
