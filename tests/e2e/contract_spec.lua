@@ -22,8 +22,7 @@ return job
 --- A savepoint of a job, taken on its way; `text` is the job behind its source.
 local function save(text, uid)
   write("job.lua", SOURCE:format(uid or "numbers", text))
-  local _, code, err = weir "run -q --dir state --checkpoint-every 10ms job.lua rate=2000 --fault checkpoint.complete:3=kill"
-  assert.equal(137, code, err)
+  place.dies(weir, "run -q --dir state --checkpoint-every 10ms job.lua rate=2000 --fault checkpoint.complete:3=kill")
   local _, made, why = weir "savepoint --dir state -o x.weir"
   assert.equal(0, made, why)
 end

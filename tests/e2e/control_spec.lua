@@ -402,7 +402,7 @@ describe("weir.job { checkpoint = … }", function()
     write("job.lua", [[
       local weir = require "weir"
       local job = weir.job { name = "said", checkpoint = weir.checkpoint { dir = "here", every = "10ms", retain = 6 } }
-      job:source(weir.generate { rate = 5000, fn = function(i) return { v = i } end }):sink(weir.print())
+      job:source(weir.generate { rate = 50, fn = function(i) return { v = i } end }):sink(weir.print())
       return job
     ]])
     for _, case in ipairs {

@@ -10,8 +10,7 @@ before_each(function() folder = place.make() end)
 after_each(place.remove)
 
 local function killed(options, args, point)
-  local _, code, err = run(options .. " --fault " .. point .. "=kill", args)
-  assert.equal(137, code, ("the job was not killed at %s\n%s"):format(point, err))
+  place.dies(run, options .. " --fault " .. point .. "=kill", args)
 end
 
 local COUNT = 6000

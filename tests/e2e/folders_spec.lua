@@ -85,11 +85,14 @@ end)
 describe("a file system without hard links, on which names cannot be taken only if they are free", function()
   local often = "$W run -q --dir state --checkpoint-every 20ms job.lua"
 
-  --- Gives what the command printed there, which has to end as it is said.
-  local function poor(status, command)
-    local out, code, err = sh(("cc -shared -fPIC -o poor.so %s/tests/support/poor_folder.c && export LD_PRELOAD=./poor.so && %s")
+  local function poor(command)
+    return sh(("cc -shared -fPIC -o poor.so %s/tests/support/poor_folder.c && export LD_PRELOAD=./poor.so && %s")
       :format(shell.here, command))
-    assert.equal(status, code, err)
+  end
+
+  local function poorly(command)
+    local out, code, err = poor(command)
+    assert.equal(0, code, err)
     return out
   end
 
@@ -100,16 +103,16 @@ describe("a file system without hard links, on which names cannot be taken only 
     it(way[1], function()
       write("job.lua", keys(30000))
       local expected = shell.sorted((run ""))
-      poor(137, often .. " rate=15000 --fault checkpoint.complete:4=kill")
-      assert.equal(expected, shell.sorted(poor(0, way[2])))
+      place.dies(poor, often .. " rate=15000 --fault checkpoint.complete:4=kill")
+      assert.equal(expected, shell.sorted(poorly(way[2])))
     end)
   end
 
   it("has each row of rolling files once", function()
     write("job.lua", finished.job)
     assert.equal(0, select(2, run("", "out=expected")))
-    poor(137, often .. " rate=4000 --fault rolling.rename:8=kill")
-    poor(0, often)
+    place.dies(poor, often .. " rate=4000 --fault rolling.rename:8=kill")
+    poorly(often)
     assert.equal(finished.rows(folder, "expected"), finished.rows(folder, "out"))
   end)
 end)

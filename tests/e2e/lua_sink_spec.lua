@@ -42,9 +42,8 @@ describe("the job that writes to SQLite", function()
     for _, p in ipairs { { 1, 1 }, { 1, 3 }, { 3, 2 } } do
       it(("has each order once when it is killed at %s, from parallelism %d to %d"):format(point, p[1], p[2]), function()
         local args = "db=orders.db count=" .. COUNT
-        local _, code, err = run(("--dir state --checkpoint-every 20ms -p %d --fault %s=kill"):format(p[1], point), args .. " rate=5000")
-        assert.equal(137, code, err)
-        _, code, err = run("--dir state --checkpoint-every 50ms -p " .. p[2], args)
+        place.dies(run, ("--dir state --checkpoint-every 20ms -p %d --fault %s=kill"):format(p[1], point), args .. " rate=5000")
+        local _, code, err = run("--dir state --checkpoint-every 50ms -p " .. p[2], args)
         assert.equal(0, code, err)
         all_once()
       end)

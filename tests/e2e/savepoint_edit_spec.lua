@@ -187,8 +187,7 @@ describe("weir savepoint edit", function()
       job:source(weir.generate { count = 1000, rate = tonumber(job.args.rate), fn = function(i) return i end }):uid "numbers"
         :sink(weir.print())
       return job]])
-    local _, code = weir "run -q --dir state --checkpoint-every 20ms job.lua rate=500 --fault checkpoint.complete:4=kill"
-    assert.equal(137, code)
+    place.dies(weir, "run -q --dir state --checkpoint-every 20ms job.lua rate=500 --fault checkpoint.complete:4=kill")
     done "savepoint --dir state -o x.weir"
     write("fix.lua", [[
       return function(sp)
@@ -211,8 +210,7 @@ describe("weir savepoint edit", function()
       source:watermarks(weir.watermark.ascending { field = "ts" }):key_by "k":window(weir.window.tumbling "1h")
         :aggregate { n = weir.agg.count() }:uid "window":sink(weir.print())
       return job]])
-    local _, code = weir "run -q --dir state --checkpoint-every 20ms job.lua rate=2000 --fault checkpoint.complete:4=kill"
-    assert.equal(137, code)
+    place.dies(weir, "run -q --dir state --checkpoint-every 20ms job.lua rate=2000 --fault checkpoint.complete:4=kill")
     done "savepoint --dir state -o x.weir"
     write("fix.lua", [[return function(sp)
       sp:operator "sum":map("value", function(value, key) return value + 10000 * (key + 1) end) end]])

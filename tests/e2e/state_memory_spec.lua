@@ -1,6 +1,7 @@
 --- State beyond a bound of memory (--state-backend=rocksdb): the same results, within the bound, and from
 --- checkpoints of either backend.
 
+local place = require "support.place"
 local shell = require "support.shell"
 local script = require "support.script"
 
@@ -41,10 +42,7 @@ end)
 
 describe("a job with its state on a disk", function()
   local folder
-
-  local function weir(arguments)
-    return shell.run(("cd %s && %s %s"):format(folder, shell.weir, arguments))
-  end
+  local weir = place.weir
 
   -- Sums of 2000 keys, and for each third record a timer.
   local sums = [[
@@ -73,12 +71,10 @@ describe("a job with its state on a disk", function()
   local DISK = "--state-backend=rocksdb --state-memory=200k"
 
   before_each(function()
-    folder = shell.folder()
-    local file = assert(io.open(folder .. "/job.lua", "w"))
-    file:write(sums)
-    file:close()
+    folder = place.make()
+    place.write("job.lua", sums)
   end)
-  after_each(function() shell.remove(folder) end)
+  after_each(place.remove)
 
   -- The rows of all subtasks, which are gone then.
   local function taken()
@@ -96,9 +92,8 @@ describe("a job with its state on a disk", function()
       assert.equal(0, code, err)
       local expected = taken()
       assert.is_true(#expected > 50000)
-      local _, killed, why = weir("run -q --dir state --checkpoint-every 50ms " .. backends[1]
+      place.dies(weir, "run -q --dir state --checkpoint-every 50ms " .. backends[1]
         .. " --fault checkpoint.complete:4=kill job.lua rate=20000")
-      assert.equal(137, killed, why)
       assert.equal(backends[1] == DISK, scratch() ~= "")
       local _, code2, err2 = weir("run -q -p 2 --dir state " .. backends[2] .. " job.lua")
       assert.equal(0, code2, err2)
