@@ -165,7 +165,7 @@ static void *zeroed(struct decoding *d, uint32_t count, size_t size)
 static const struct wr_value *field(struct decoding *d, const struct wr_value *v, const char *name,
 				    enum wr_tag tag)
 {
-	const struct wr_value *f = v->tag == WR_V_RECORD ? wr_value_get(v, name) : NULL;
+	const struct wr_value *f = wr_value_get(v, name);
 
 	if (f && f->tag == tag)
 		return f;
@@ -235,14 +235,14 @@ static bool is_inside(const char *id)
 
 static void get_task(struct decoding *d, const struct wr_value *v, struct wr_manifest_task *t)
 {
-	const struct wr_value *blob = v->tag == WR_V_RECORD ? wr_value_get(v, "blob") : NULL;
+	const struct wr_value *blob = wr_value_get(v, "blob");
 
 	if (!blob || blob->tag != WR_V_FALSE)
 		t->blob = get_str(d, v, "blob");
 	if (t->blob && !is_inside(t->blob))
 		wrong(d, "blob");
 	t->bytes = get_u64(d, v, "bytes", UINT64_MAX);
-	t->overtook = v->tag == WR_V_RECORD && wr_value_get(v, "in_flight");
+	t->overtook = wr_value_get(v, "in_flight") != NULL;
 	if (t->overtook)
 		t->in_flight = get_u64(d, v, "in_flight", UINT64_MAX);
 }
@@ -289,7 +289,7 @@ static void get_manifest(struct decoding *d, const struct wr_value *v, struct wr
 	m->job = get_str(d, v, "job");
 	m->script = get_str(d, v, "script");
 	m->origin = v->tag == WR_V_RECORD && wr_value_get(v, "origin") ? get_str(d, v, "origin") : "";
-	finished = v->tag == WR_V_RECORD ? wr_value_get(v, "finished") : NULL;
+	finished = wr_value_get(v, "finished");
 	m->finished = finished && finished->tag == WR_V_TRUE;
 	vertices = field(d, v, "vertices", WR_V_LIST);
 	sources = field(d, v, "sources", WR_V_LIST);
@@ -305,8 +305,7 @@ static void get_manifest(struct decoding *d, const struct wr_value *v, struct wr
 		const struct wr_value *item = &sources->items[m->source_count];
 
 		m->sources[m->source_count].uid = get_str(d, item, "uid");
-		m->sources[m->source_count].state =
-		    item->tag == WR_V_RECORD ? wr_value_get(item, "state") : NULL;
+		m->sources[m->source_count].state = wr_value_get(item, "state");
 		if (!m->sources[m->source_count].state)
 			wrong(d, "state");
 	}

@@ -75,7 +75,7 @@ static bool are_numbers(const struct wr_value *list, uint32_t count, uint32_t lo
 /* Older ones do not say what is committed. */
 int wr_sink_saved_read(const struct wr_value *v, struct wr_sink_saved *out)
 {
-	const struct wr_value *epochs = v->tag == WR_V_RECORD ? wr_value_get(v, "epochs") : NULL;
+	const struct wr_value *epochs = wr_value_get(v, "epochs");
 	const struct wr_value *known = epochs ? wr_value_get(v, "committed") : NULL;
 	const struct wr_value *skip = epochs ? wr_value_get(v, "skip") : NULL;
 

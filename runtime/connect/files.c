@@ -409,7 +409,7 @@ static int restore_split(struct files *f, const struct wr_value *saved)
 /* In the order of discovery, 0 where the split is malformed. */
 static int64_t id_of(const struct wr_value *saved)
 {
-	const struct wr_value *split = saved->tag == WR_V_RECORD ? wr_value_get(saved, "split") : NULL;
+	const struct wr_value *split = wr_value_get(saved, "split");
 
 	return split && split->tag == WR_V_RECORD ? wr_value_int(split, "id", 0) : 0;
 }

@@ -232,8 +232,8 @@ static int enumerator_save(const struct wr_enumerator *base, struct wr_bytes *ou
 static int enumerator_restore(struct wr_enumerator *base, const struct wr_value *saved)
 {
 	struct files_enumerator *e = (struct files_enumerator *)base;
-	const struct wr_value *splits = saved->tag == WR_V_RECORD ? wr_value_get(saved, "splits") : NULL;
-	const struct wr_value *taken = saved->tag == WR_V_RECORD ? wr_value_get(saved, "taken") : NULL;
+	const struct wr_value *splits = wr_value_get(saved, "splits");
+	const struct wr_value *taken = wr_value_get(saved, "taken");
 	int rc = WR_OK;
 
 	if (!splits || splits->tag != WR_V_LIST || !taken)

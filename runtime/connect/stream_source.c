@@ -216,7 +216,7 @@ static int stream_restore(struct wr_stage *s, const struct wr_saved_state *saved
 				    "%s had a write-ahead log at the checkpoint, and lines in it would be "
 				    "lost: say wal = true",
 				    t->name);
-	at = v->tag == WR_V_RECORD ? wr_value_get(v, "at") : NULL;
+	at = wr_value_get(v, "at");
 	if (!at)
 		return wr_error_set(WR_EUSER, "the saved position of %s is malformed", t->name);
 	offset = wr_intake_saved_offset(at);

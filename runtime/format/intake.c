@@ -108,7 +108,7 @@ void wr_intake_free(struct wr_intake *in)
 
 uint64_t wr_intake_saved_offset(const struct wr_value *saved)
 {
-	const struct wr_value *at = saved->tag == WR_V_RECORD ? wr_value_get(saved, "offset") : NULL;
+	const struct wr_value *at = wr_value_get(saved, "offset");
 
 	return at && at->tag == WR_V_I64 ? at->u64 : 0;
 }

@@ -53,9 +53,9 @@ struct wr_value {
 int wr_value_parse(struct wr_reader *r, struct wr_arena *arena, struct wr_value *out);
 void wr_value_put(struct wr_bytes *out, const struct wr_value *v);
 
-/* Field `name` of a record, or NULL; a nil counts as missing, and so do all fields of an empty table (an
- * empty list). The typed ones give `fallback` when it is missing; a value of another type is an invariant
- * of ours that broke: the Lua side validated it. */
+/* Field `name` of a record, or NULL; a nil counts as missing, and so do all fields of what is no record (an
+ * empty table is an empty list). The typed ones give `fallback` when it is missing; a value of another type
+ * is an invariant of ours that broke: the Lua side validated it. */
 const struct wr_value *wr_value_get(const struct wr_value *v, const char *name);
 const char *wr_value_str(const struct wr_value *v, const char *name, const char *fallback);
 double wr_value_num(const struct wr_value *v, const char *name, double fallback); /* f64, i64, u64 */

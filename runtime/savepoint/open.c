@@ -224,7 +224,7 @@ static int read_index(struct opened *o, const struct wr_savepoint_tail *t)
 		rc = wr_value_parse(&in, &o->arena, value);
 	}
 	if (rc == WR_OK) {
-		o->index = value->tag == WR_V_RECORD ? wr_value_get(value, "blobs") : NULL;
+		o->index = wr_value_get(value, "blobs");
 		if (!o->index || o->index->tag != WR_V_LIST || !is_index(o->index, t->index_at))
 			rc = wr_error_set(WR_EUSER, "it contradicts itself");
 	}

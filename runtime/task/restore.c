@@ -127,10 +127,10 @@ static int take_times(struct restoring *r, uint32_t vertex, uint32_t subtask, co
 
 	if (rc != WR_OK)
 		return rc;
-	passed = value.tag == WR_V_RECORD ? wr_value_get(&value, "passed") : NULL;
-	watermarks = value.tag == WR_V_RECORD ? wr_value_get(&value, "watermarks") : NULL;
-	channels = value.tag == WR_V_RECORD ? wr_value_get(&value, "channels") : NULL;
-	ended = value.tag == WR_V_RECORD ? wr_value_get(&value, "ended") : NULL;
+	passed = wr_value_get(&value, "passed");
+	watermarks = wr_value_get(&value, "watermarks");
+	channels = wr_value_get(&value, "channels");
+	ended = wr_value_get(&value, "ended");
 	if (!is_list_of(passed, WR_V_I64, v->stage_count) ||
 	    !is_list_of(watermarks, WR_V_I64, v->stage_count) || !are_channels(channels) ||
 	    (ended && (ended->tag != WR_V_LIST || ended->count != v->stage_count)))
@@ -202,7 +202,7 @@ static int take_alive(struct restoring *r, uint32_t vertex, const struct wr_bloc
 
 	if (rc != WR_OK)
 		return rc;
-	ended = value.tag == WR_V_RECORD ? wr_value_get(&value, "ended") : NULL;
+	ended = wr_value_get(&value, "ended");
 	if (ended && (ended->tag != WR_V_LIST || ended->count != stages))
 		return wr_error_set(WR_EUSER, "what it says of the task is malformed");
 	for (uint32_t n = 0; n < stages; n++) {
