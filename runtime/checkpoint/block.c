@@ -248,3 +248,24 @@ int wr_block_next(struct wr_block_reader *r, struct wr_block *out)
 
 	return rc == WR_OK ? wr_block_load(r, out) : rc;
 }
+
+int wr_block_each(struct wr_blobs *blobs, const char *id,
+		  int (*each)(void *arg, struct wr_block_reader *r, struct wr_block *block), void *arg)
+{
+	struct wr_block_reader r;
+	struct wr_blob_view view;
+	struct wr_block block;
+	int rc = blobs->ops->open(blobs, id, &view);
+
+	if (rc != WR_OK)
+		return rc == WR_END ? wr_error_set(WR_EUSER, "%s is missing", id) : rc;
+	wr_block_reader_init(&r, view.data, view.len);
+	while (rc == WR_OK) {
+		rc = wr_block_peek(&r, &block);
+		if (rc == WR_OK)
+			rc = each(arg, &r, &block);
+	}
+	wr_block_reader_deinit(&r);
+	blobs->ops->close(blobs, &view);
+	return rc == WR_END ? WR_OK : wr_error_wrap(rc, "%s", id);
+}

@@ -68,3 +68,9 @@ int wr_block_peek(struct wr_block_reader *r, struct wr_block *out);
 int wr_block_check(struct wr_block_reader *r);
 /* The payload of the block just peeked at. */
 int wr_block_load(struct wr_block_reader *r, struct wr_block *block);
+
+/* Calls `each` with the blocks of a blob, as wr_block_peek gives them, until it gives no WR_OK: WR_END is a
+ * good end, too. WR_EUSER: there is no such blob, or its bytes were not written so. The text of an error
+ * begins with `id`. */
+int wr_block_each(struct wr_blobs *blobs, const char *id,
+		  int (*each)(void *arg, struct wr_block_reader *r, struct wr_block *block), void *arg);

@@ -110,33 +110,35 @@ int wr_history_names_of(const struct wr_block *block, int (*each)(void *arg, con
 	return rc;
 }
 
+struct naming { /* of a blob */
+	unsigned which;
+	int (*each)(void *arg, const char *name);
+	void *arg;
+};
+
 /* They stand in front of all that is large. */
+static int take_names(void *arg, struct wr_block_reader *r, struct wr_block *block)
+{
+	const struct naming *n = arg;
+	unsigned kind = block->kind == WR_BLOCK_NAMES	? WR_HISTORY_NAMED
+			: block->kind == WR_BLOCK_BASES ? WR_HISTORY_BASES
+							: 0;
+	int rc;
+
+	if (!kind)
+		return block->kind == WR_BLOCK_TASK ? WR_OK : WR_END;
+	if (!(n->which & kind))
+		return WR_OK;
+	rc = wr_block_load(r, block);
+	return rc == WR_OK ? wr_history_names_of(block, n->each, n->arg) : rc;
+}
+
 int wr_history_each_name(struct wr_blobs *blobs, const char *id, unsigned which,
 			 int (*each)(void *arg, const char *name), void *arg)
 {
-	struct wr_block block = {0};
-	struct wr_block_reader r;
-	struct wr_blob_view view;
-	int rc = blobs->ops->open(blobs, id, &view);
-	bool names = true;
+	struct naming n = {which, each, arg};
 
-	if (rc != WR_OK)
-		return rc == WR_END ? wr_error_set(WR_EUSER, "%s is missing", id) : rc;
-	wr_block_reader_init(&r, view.data, view.len);
-	while (rc == WR_OK && names) {
-		rc = wr_block_peek(&r, &block);
-		names = block.kind == WR_BLOCK_NAMES || block.kind == WR_BLOCK_BASES;
-		if (rc == WR_OK && names &&
-		    which & (block.kind == WR_BLOCK_NAMES ? WR_HISTORY_NAMED : WR_HISTORY_BASES)) {
-			rc = wr_block_load(&r, &block);
-			if (rc == WR_OK)
-				rc = wr_history_names_of(&block, each, arg);
-		}
-		names |= block.kind == WR_BLOCK_TASK;
-	}
-	wr_block_reader_deinit(&r);
-	blobs->ops->close(blobs, &view);
-	return rc == WR_END ? WR_OK : rc;
+	return wr_block_each(blobs, id, take_names, &n);
 }
 
 static int check_named(void *blobs, const char *id)

@@ -148,28 +148,22 @@ static unsigned lacks(const struct checking *c, const struct wr_manifest_stage *
 	return s->key || s->state_count ? 0 : LACKS_TIMERS;
 }
 
-static int look_through(struct checking *c, const struct wr_manifest_vertex *v, uint32_t subtask,
-			uint8_t *seen)
-{
-	struct wr_block_reader r;
-	struct wr_blob_view view;
-	struct wr_block block;
-	int rc = c->blobs->ops->open(c->blobs, v->tasks[subtask].blob, &view);
+struct looking { /* at the blobs of a vertex */
+	uint32_t stages;
+	uint8_t *seen; /* by stage: what there is of it */
+};
 
-	if (rc != WR_OK)
-		return rc == WR_END ? wr_error_set(WR_EUSER, "%s is missing", v->tasks[subtask].blob) : rc;
-	wr_block_reader_init(&r, view.data, view.len);
-	while ((rc = wr_block_peek(&r, &block)) == WR_OK) {
-		if (block.stage >= v->stage_count)
-			continue;
-		seen[block.stage] |= block.kind == WR_BLOCK_TIMERS	? LACKS_TIMERS
-				     : block.kind == WR_BLOCK_OPERATOR	? LACKS_OWN
-				     : block.kind == WR_BLOCK_IN_FLIGHT ? LACKS_INPUT
-									: 0;
-	}
-	wr_block_reader_deinit(&r);
-	c->blobs->ops->close(c->blobs, &view);
-	return rc == WR_END ? WR_OK : rc;
+static int note_block(void *arg, struct wr_block_reader *r, struct wr_block *block)
+{
+	const struct looking *l = arg;
+
+	(void)r;
+	if (block->stage < l->stages)
+		l->seen[block->stage] |= block->kind == WR_BLOCK_TIMERS	     ? LACKS_TIMERS
+					 : block->kind == WR_BLOCK_OPERATOR  ? LACKS_OWN
+					 : block->kind == WR_BLOCK_IN_FLIGHT ? LACKS_INPUT
+									     : 0;
+	return WR_OK;
 }
 
 static bool gives_out(const struct wr_manifest *m, const char *uid)
@@ -182,7 +176,7 @@ static bool gives_out(const struct wr_manifest *m, const char *uid)
 
 static int check_blobs(struct checking *c, const struct wr_manifest_vertex *v)
 {
-	uint8_t *seen = NULL;
+	struct looking l = {.stages = v->stage_count};
 	unsigned any = 0;
 	int rc = WR_OK;
 
@@ -190,14 +184,14 @@ static int check_blobs(struct checking *c, const struct wr_manifest_vertex *v)
 		any |= lacks(c, &v->stages[i]);
 	if (!any)
 		return WR_OK;
-	seen = wr_zalloc(&mem, v->stage_count);
-	if (!seen)
+	l.seen = wr_zalloc(&mem, v->stage_count);
+	if (!l.seen)
 		return WR_EFATAL;
 	for (uint32_t i = 0; i < v->parallelism && rc == WR_OK; i++)
 		if (v->tasks[i].blob)
-			rc = look_through(c, v, i, seen);
+			rc = wr_block_each(c->blobs, v->tasks[i].blob, note_block, &l);
 	for (uint32_t i = 0; i < v->stage_count && rc == WR_OK; i++) {
-		unsigned missed = seen[i] & lacks(c, &v->stages[i]);
+		unsigned missed = l.seen[i] & lacks(c, &v->stages[i]);
 
 		if (missed & LACKS_TIMERS)
 			drop(c, v->stages[i].uid, "(timers)");
@@ -207,7 +201,7 @@ static int check_blobs(struct checking *c, const struct wr_manifest_vertex *v)
 		    (gives_out(c->manifest, v->stages[i].uid) && lacks(c, &v->stages[i]) & LACKS_OWN))
 			drop(c, v->stages[i].uid, "(its own: positions and the like)");
 	}
-	wr_free(&mem, seen);
+	wr_free(&mem, l.seen);
 	return rc;
 }
 

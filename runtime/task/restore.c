@@ -24,21 +24,22 @@ struct stage {				     /* of ours, and what it inherits */
 	struct wr_saved_newer newer, newer_broadcast; /* of the former subtask that is read */
 };
 
-/* The blobs of a former subtask, newest first. */
-struct reading {
-	uint32_t vertex, subtask;
-	uint32_t blob; /* that is being read */
-	const char *ids[WR_SAVED_BLOBS_MAX];
-	uint32_t count;
-	struct wr_arena *arena;
-};
-
 struct restoring {
 	struct wr_task *task;
 	const struct wr_restore *from;
 	struct wr_arena arena;
 	struct stage *stages;
 	struct wr_inherit *channels; /* of the vertex of the first stage; NULL: not met yet */
+};
+
+/* The blobs of a former subtask, newest first. */
+struct reading {
+	struct restoring *all;
+	uint32_t vertex, subtask;
+	uint32_t blob;	     /* that is being read */
+	struct wr_dict dict; /* of its shapes */
+	const char *ids[WR_SAVED_BLOBS_MAX];
+	uint32_t count;
 };
 
 static struct wr_mem mem = WR_MEM_INIT("task.restore");
@@ -116,44 +117,61 @@ static bool are_channels(const struct wr_value *v)
 	return v && v->tag == WR_V_LIST;
 }
 
+struct times { /* what a block of kind TASK says: of its stages, and of the channels of the first */
+	const struct wr_value *passed, *watermarks, *ended, *channels;
+};
+
+static int read_times(struct restoring *r, uint32_t vertex, struct wr_block_reader *in,
+		      struct wr_block *block, struct times *t)
+{
+	uint32_t stages = r->from->manifest->vertices[vertex].stage_count;
+	int rc = wr_block_load(in, block);
+	struct wr_value value;
+	struct wr_reader said;
+
+	if (rc == WR_OK) {
+		said = wr_reader_of(block->payload, block->len);
+		rc = wr_value_parse(&said, &r->arena, &value);
+	}
+	if (rc != WR_OK)
+		return rc;
+	*t = (struct times){wr_value_get(&value, "passed"), wr_value_get(&value, "watermarks"),
+			    wr_value_get(&value, "ended"), wr_value_get(&value, "channels")};
+	if (!is_list_of(t->passed, WR_V_I64, stages) || !is_list_of(t->watermarks, WR_V_I64, stages) ||
+	    !are_channels(t->channels) ||
+	    (t->ended && (t->ended->tag != WR_V_LIST || t->ended->count != stages)))
+		return wr_error_set(WR_EUSER, "what it says of the task is malformed");
+	return WR_OK;
+}
+
 /* Watermarks: those of the former subtasks that we inherit from, the lowest of each (K24). */
-static int take_times(struct restoring *r, uint32_t vertex, uint32_t subtask, const struct wr_block *block)
+static int take_times(struct restoring *r, uint32_t vertex, uint32_t subtask, struct wr_block_reader *in,
+		      struct wr_block *block)
 {
 	const struct wr_manifest_vertex *v = &r->from->manifest->vertices[vertex];
-	struct wr_reader in = wr_reader_of(block->payload, block->len);
-	const struct wr_value *passed, *watermarks, *channels, *ended;
-	struct wr_value value;
-	int rc = wr_value_parse(&in, &r->arena, &value);
+	struct times t;
+	int rc = read_times(r, vertex, in, block, &t);
 
 	if (rc != WR_OK)
 		return rc;
-	passed = wr_value_get(&value, "passed");
-	watermarks = wr_value_get(&value, "watermarks");
-	channels = wr_value_get(&value, "channels");
-	ended = wr_value_get(&value, "ended");
-	if (!is_list_of(passed, WR_V_I64, v->stage_count) ||
-	    !is_list_of(watermarks, WR_V_I64, v->stage_count) || !are_channels(channels) ||
-	    (ended && (ended->tag != WR_V_LIST || ended->count != v->stage_count)))
-		return wr_error_set(WR_EUSER, "what it says of the task is malformed");
 	for (uint32_t n = 0; n < v->stage_count; n++) {
 		int32_t i = stage_of(r, vertex, n);
 		struct stage *s = i < 0 ? NULL : &r->stages[i];
 
-		if (!s || is_true(ended, n))
+		if (!s || is_true(t.ended, n))
 			continue;
 		s->alive = true;
-		s->passed = s->timed ? lower(s->passed, passed->items[n].i64) : passed->items[n].i64;
-		s->watermark =
-		    s->timed ? lower(s->watermark, watermarks->items[n].i64) : watermarks->items[n].i64;
+		s->passed = lower(s->timed ? s->passed : WR_TS_MAX, t.passed->items[n].i64);
+		s->watermark = lower(s->timed ? s->watermark : WR_TS_MAX, t.watermarks->items[n].i64);
 		s->timed = true;
 	}
-	return stage_of(r, vertex, 0) == 0 ? wr_inherit_subtask(r->channels, subtask, channels) : WR_OK;
+	return stage_of(r, vertex, 0) == 0 ? wr_inherit_subtask(r->channels, subtask, t.channels) : WR_OK;
 }
 
 /* Rows that were on their way to the first stage of the vertex. */
-static int take_in_flight(struct restoring *r, const struct reading *b, struct wr_block_reader *in,
-			  struct wr_block *block, const struct wr_dict *dict)
+static int take_in_flight(const struct reading *b, struct wr_block_reader *in, struct wr_block *block)
 {
+	struct restoring *r = b->all;
 	int32_t i = stage_of(r, b->vertex, 0);
 	const uint8_t *rows;
 	uint64_t input;
@@ -172,7 +190,7 @@ static int take_in_flight(struct restoring *r, const struct reading *b, struct w
 	if (rc != WR_OK)
 		return rc;
 	rows = wr_under_way_rows(block, &input, &len);
-	return rows ? wr_inherit_rows(r->channels, block->group, input, rows, len, dict) : WR_EUSER;
+	return rows ? wr_inherit_rows(r->channels, block->group, input, rows, len, &b->dict) : WR_EUSER;
 }
 
 static int open_channels(struct restoring *r, bool same_parallelism)
@@ -190,30 +208,6 @@ static int open_channels(struct restoring *r, bool same_parallelism)
 	return r->channels ? WR_OK : WR_EFATAL;
 }
 
-/* What is said of subtasks that live on: their stages are not restored as ended here either, for it is not
- * known who feeds us now. */
-static int take_alive(struct restoring *r, uint32_t vertex, const struct wr_block *block)
-{
-	uint32_t stages = r->from->manifest->vertices[vertex].stage_count;
-	struct wr_reader in = wr_reader_of(block->payload, block->len);
-	const struct wr_value *ended;
-	struct wr_value value;
-	int rc = wr_value_parse(&in, &r->arena, &value);
-
-	if (rc != WR_OK)
-		return rc;
-	ended = wr_value_get(&value, "ended");
-	if (ended && (ended->tag != WR_V_LIST || ended->count != stages))
-		return wr_error_set(WR_EUSER, "what it says of the task is malformed");
-	for (uint32_t n = 0; n < stages; n++) {
-		int32_t i = stage_of(r, vertex, n);
-
-		if (i >= 0 && !is_true(ended, n))
-			r->stages[i].alive = true;
-	}
-	return WR_OK;
-}
-
 static int take_operator(struct restoring *r, struct stage *s, uint32_t subtask, const struct wr_block *block)
 {
 	struct wr_reader in = wr_reader_of(block->payload, block->len);
@@ -228,18 +222,18 @@ static int take_operator(struct restoring *r, struct stage *s, uint32_t subtask,
 }
 
 /* State of one of our stages, if the group is ours. */
-static int take_state(struct restoring *r, uint32_t i, uint32_t blob, bool broadcast,
-		      struct wr_block_reader *in, struct wr_block *block, const struct wr_dict *dict)
+static int take_state(const struct reading *b, uint32_t i, bool broadcast, struct wr_block_reader *in,
+		      struct wr_block *block)
 {
-	const struct wr_stage *s = &r->task->chain.stages[i];
-	const struct stage *was = &r->stages[i];
-	struct wr_saved_target to = {.store = broadcast ? s->broadcast : s->store,
-				     .states = broadcast ? was->broadcast : was->keyed,
-				     .state_count =
-					 broadcast ? was->was->broadcast_count : was->was->state_count,
-				     .max_parallelism = broadcast ? 1 : s->env->max_parallelism,
-				     .newer = blob ? broadcast ? &was->newer_broadcast : &was->newer : NULL,
-				     .blob = blob};
+	const struct wr_stage *s = &b->all->task->chain.stages[i];
+	const struct stage *was = &b->all->stages[i];
+	struct wr_saved_target to = {
+	    .store = broadcast ? s->broadcast : s->store,
+	    .states = broadcast ? was->broadcast : was->keyed,
+	    .state_count = broadcast ? was->was->broadcast_count : was->was->state_count,
+	    .max_parallelism = broadcast ? 1 : s->env->max_parallelism,
+	    .newer = b->blob ? broadcast ? &was->newer_broadcast : &was->newer : NULL,
+	    .blob = b->blob};
 	int rc;
 
 	if (!broadcast)
@@ -248,7 +242,7 @@ static int take_state(struct restoring *r, uint32_t i, uint32_t blob, bool broad
 	if (!to.store || block->group < to.group_first || block->group > to.group_last)
 		return WR_OK;
 	rc = wr_block_load(in, block);
-	return rc == WR_OK ? wr_saved_load(block, dict, &to) : rc;
+	return rc == WR_OK ? wr_saved_load(block, &b->dict, &to) : rc;
 }
 
 static int add_base(void *arg, const char *id)
@@ -257,13 +251,14 @@ static int add_base(void *arg, const char *id)
 
 	if (b->count == WR_SAVED_BLOBS_MAX)
 		return wr_error_set(WR_EUSER, "it goes on from more than %d blobs", WR_SAVED_BLOBS_MAX - 1);
-	b->ids[b->count] = wr_arena_strndup(b->arena, id, strlen(id));
+	b->ids[b->count] = wr_arena_strndup(&b->all->arena, id, strlen(id));
 	return b->ids[b->count++] ? WR_OK : WR_EFATAL;
 }
 
-static int take_block(struct restoring *r, struct reading *b, struct wr_block_reader *in,
-		      struct wr_block *block, struct wr_dict *dict)
+static int take_block(void *arg, struct wr_block_reader *in, struct wr_block *block)
 {
+	struct reading *b = arg;
+	struct restoring *r = b->all;
 	bool broadcast = block->stage >= WR_SNAPSHOT_BROADCAST;
 	uint32_t vertex = b->vertex, formerly = r->from->manifest->vertices[vertex].parallelism;
 	int32_t i = stage_of(r, vertex, block->stage - (broadcast ? WR_SNAPSHOT_BROADCAST : 0));
@@ -275,18 +270,17 @@ static int take_block(struct restoring *r, struct reading *b, struct wr_block_re
 		return WR_OK;
 	switch (block->kind) {
 	case WR_BLOCK_TASK:
-		rc = wr_block_load(in, block);
-		return rc == WR_OK ? take_times(r, vertex, b->subtask, block) : rc;
+		return take_times(r, vertex, b->subtask, in, block);
 	case WR_BLOCK_SHAPES:
 		rc = wr_block_load(in, block);
-		return rc == WR_OK ? wr_saved_shapes(block, dict) : rc;
+		return rc == WR_OK ? wr_saved_shapes(block, &b->dict) : rc;
 	case WR_BLOCK_OPERATOR:
 		if (i < 0)
 			return WR_OK;
 		rc = wr_block_load(in, block);
 		return rc == WR_OK ? take_operator(r, &r->stages[i], b->subtask, block) : rc;
 	case WR_BLOCK_IN_FLIGHT:
-		return take_in_flight(r, b, in, block, dict);
+		return take_in_flight(b, in, block);
 	case WR_BLOCK_NAMES: /* the stage knows them by its own state */
 		return WR_OK;
 	case WR_BLOCK_BASES:
@@ -305,50 +299,26 @@ static int take_block(struct restoring *r, struct reading *b, struct wr_block_re
 		/* S15: broadcast state is the same in all; new subtasks take it in turn */
 		if (i < 0 || (broadcast && b->subtask != r->task->env.subtask % formerly))
 			return WR_OK;
-		return take_state(r, (uint32_t)i, b->blob, broadcast, in, block, dict);
+		return take_state(b, (uint32_t)i, broadcast, in, block);
 	default:
 		return wr_error_set(WR_EUSER, "a block of kind %d in a subtask's state", block->kind);
 	}
 }
 
-static int take_blob(struct restoring *r, struct reading *b)
-{
-	const char *id = b->ids[b->blob];
-	struct wr_blobs *blobs = r->from->blobs;
-	struct wr_block_reader in;
-	struct wr_blob_view view;
-	struct wr_block block;
-	struct wr_dict dict;
-	int rc = blobs->ops->open(blobs, id, &view);
-
-	if (rc == WR_END)
-		return wr_error_set(WR_EUSER, "%s of the checkpoint is missing", id);
-	if (rc != WR_OK)
-		return rc;
-	wr_dict_init(&dict);
-	wr_block_reader_init(&in, view.data, view.len);
-	while (rc == WR_OK) {
-		rc = wr_block_peek(&in, &block);
-		if (rc == WR_OK)
-			rc = take_block(r, b, &in, &block, &dict);
-	}
-	wr_block_reader_deinit(&in);
-	wr_dict_deinit(&dict);
-	blobs->ops->close(blobs, &view);
-	return rc == WR_END ? WR_OK : wr_error_wrap(rc, "%s", id);
-}
-
 static int take_subtask(struct restoring *r, uint32_t vertex, uint32_t subtask)
 {
-	struct reading b = {.vertex = vertex,
+	struct reading b = {.all = r,
+			    .vertex = vertex,
 			    .subtask = subtask,
 			    .ids = {r->from->manifest->vertices[vertex].tasks[subtask].blob},
-			    .count = 1,
-			    .arena = &r->arena};
+			    .count = 1};
 	int rc = WR_OK;
 
-	for (; b.blob < b.count && rc == WR_OK; b.blob++)
-		rc = take_blob(r, &b);
+	for (; b.blob < b.count && rc == WR_OK; b.blob++) {
+		wr_dict_init(&b.dict);
+		rc = wr_block_each(r->from->blobs, b.ids[b.blob], take_block, &b);
+		wr_dict_deinit(&b.dict);
+	}
 	for (uint32_t i = 0; i < r->task->chain.stage_count; i++) {
 		wr_saved_newer_deinit(&r->stages[i].newer);
 		wr_saved_newer_deinit(&r->stages[i].newer_broadcast);
@@ -394,29 +364,30 @@ static int restore_ended(struct restoring *r)
 	return rc;
 }
 
-/* Of a subtask whose state is another's: does it show that our vertex had not ended? */
-static int look_alive(struct restoring *r, uint32_t vertex, uint32_t subtask)
-{
-	const char *id = r->from->manifest->vertices[vertex].tasks[subtask].blob;
-	struct wr_blobs *blobs = r->from->blobs;
-	struct wr_block_reader in;
-	struct wr_blob_view view;
-	struct wr_block block;
-	int rc = blobs->ops->open(blobs, id, &view);
+struct looking { /* at a subtask whose state is another's */
+	struct restoring *all;
+	uint32_t vertex;
+};
 
-	if (rc != WR_OK)
-		return rc == WR_END ? wr_error_set(WR_EUSER, "%s of the checkpoint is missing", id) : rc;
-	wr_block_reader_init(&in, view.data, view.len);
-	while (rc == WR_OK) {
-		rc = wr_block_peek(&in, &block);
-		if (rc == WR_OK && block.kind == WR_BLOCK_TASK) {
-			rc = wr_block_load(&in, &block);
-			rc = rc == WR_OK ? take_alive(r, vertex, &block) : rc;
-		}
+/* Does it show that our vertex had not ended? Its stages are not restored as ended here either then, for it
+ * is not known who feeds us now. */
+static int look_alive(void *arg, struct wr_block_reader *in, struct wr_block *block)
+{
+	const struct looking *l = arg;
+	struct restoring *r = l->all;
+	struct times t;
+	int rc;
+
+	if (block->kind != WR_BLOCK_TASK)
+		return WR_OK;
+	rc = read_times(r, l->vertex, in, block, &t);
+	for (uint32_t n = 0; rc == WR_OK && n < t.passed->count; n++) {
+		int32_t i = stage_of(r, l->vertex, n);
+
+		if (i >= 0 && !is_true(t.ended, n))
+			r->stages[i].alive = true;
 	}
-	wr_block_reader_deinit(&in);
-	blobs->ops->close(blobs, &view);
-	return rc == WR_END ? WR_OK : wr_error_wrap(rc, "%s", id);
+	return rc;
 }
 
 static int take_vertex(struct restoring *r, uint32_t vertex)
@@ -424,6 +395,7 @@ static int take_vertex(struct restoring *r, uint32_t vertex)
 	const struct wr_manifest_vertex *v = &r->from->manifest->vertices[vertex];
 	const struct wr_stage_env *env = &r->task->env;
 	bool ours = false, same = v->parallelism == env->parallelism;
+	struct looking l = {r, vertex};
 	int rc = WR_OK;
 
 	for (uint32_t n = 0; n < v->stage_count; n++)
@@ -436,7 +408,7 @@ static int take_vertex(struct restoring *r, uint32_t vertex)
 		if (v->tasks[i].blob && (!same || i == env->subtask))
 			rc = take_subtask(r, vertex, i);
 		else if (v->tasks[i].blob && !r->task->fed_by_ended)
-			rc = look_alive(r, vertex, i);
+			rc = wr_block_each(r->from->blobs, v->tasks[i].blob, look_alive, &l);
 	return rc;
 }
 
