@@ -9,8 +9,6 @@
 #include "base/error.h"
 #include "sim/machine/machine.h"
 
-enum { GROUPS = 12, EDGES = 16 };
-
 /* ---- text to value: JSON whose members are sorted ---- */
 
 static const char *skip(const char *p)
@@ -72,41 +70,6 @@ static const char *put_value(const char *p, struct wr_bytes *out)
 	return end;
 }
 
-/* ---- drawing ---- */
-
-static uint32_t below(struct wr_rand *r, uint32_t n)
-{
-	return wr_rand_below(r, n);
-}
-
-void sim_job_draw(struct sim_job *j, struct wr_rand *r)
-{
-	*j = (struct sim_job){.sources = 1 + below(r, 2),
-			      .rows = 50 + below(r, 250),
-			      .keys = 1 + below(r, 12),
-			      .every = 1 + below(r, 5),
-			      .delay = 500 * below(r, 4),
-			      .mark_every = 1 + below(r, 8),
-			      .passes = below(r, 2),
-			      .raw = below(r, 4) == 0,
-			      .sink = below(r, SIM_SINKS),
-			      .keyed_count = 1 + below(r, SIM_KEYED)};
-	j->rate = 2000 + below(r, 20000);
-	for (uint32_t i = 0; i < j->keyed_count; i++)
-		j->keyed[i] = below(r, SIM_OPERATORS);
-	if (j->keyed[0] == SIM_SUM_AT_END || j->keyed[0] == SIM_COUNTED) /* results at the end have no time */
-		j->keyed[1] = below(r, 2) ? SIM_COUNT : SIM_COUNTED;
-	j->vertex_count = j->sources + j->passes + j->keyed_count + 1 + j->raw;
-}
-
-void sim_layout_draw(struct sim_layout *l, struct wr_rand *r, uint32_t most)
-{
-	for (uint32_t i = 0; i < SIM_VERTICES; i++) {
-		l->parallelism[i] = 1 + below(r, most);
-		l->partition[i] = below(r, 3);
-	}
-}
-
 /* ---- the plan ---- */
 
 struct drawing {
@@ -132,26 +95,38 @@ static uint32_t edge(struct drawing *d, uint32_t from, uint32_t to, bool keyed)
 	return d->edge++;
 }
 
-static void stage(struct drawing *d, const char *kind, const char *uid, bool keyed, const char *options,
-		  const char *targets)
+/* `late`: the targets of its late rows, if it has any. */
+static void stage_of(struct drawing *d, const char *kind, const char *uid, const char *state,
+		     const char *options, const char *targets, const char *late)
 {
 	wr_bytes_printf(
 	    &d->vertices,
 	    "{%s\"kind\":\"%s\",\"name\":\"%s\",\"operators\":[{\"id\":1,\"name\":\"%s\",\"uid\":\"%s\"}],",
-	    keyed ? "\"key\":[\"k\"]," : "", kind, uid, uid, uid);
-	wr_bytes_printf(&d->vertices, "\"options\":{%s},\"outs\":[%s%s%s]", options,
-			*targets ? "{\"tag\":\"\",\"targets\":[" : "", targets, *targets ? "]}" : "");
-	if (keyed)
-		wr_bytes_printf(&d->vertices, ",\"states\":[{\"kind\":\"value\",\"name\":\"value\"}]");
+	    state ? "\"key\":[\"k\"]," : "", kind, uid, uid, uid);
+	wr_bytes_printf(&d->vertices, "\"options\":{%s},\"outs\":[", options);
+	if (*targets)
+		wr_bytes_printf(&d->vertices, "{\"tag\":\"\",\"targets\":[%s]}", targets);
+	if (*late)
+		wr_bytes_printf(&d->vertices, ",{\"tag\":\"late\",\"targets\":[%s]}", late);
+	wr_bytes_printf(&d->vertices, "]");
+	if (state)
+		wr_bytes_printf(&d->vertices, ",\"states\":[{\"kind\":\"%s\",\"name\":\"value\"}]", state);
 	wr_bytes_printf(&d->vertices, "}");
+}
+
+static void stage(struct drawing *d, const char *kind, const char *uid, const char *options,
+		  const char *targets)
+{
+	stage_of(d, kind, uid, NULL, options, targets, "");
 }
 
 static void vertex_begin(struct drawing *d, const char *name, uint32_t inputs)
 {
 	wr_bytes_printf(&d->vertices,
-			"%s{\"inputs\":%u,\"max_parallelism\":%d,\"name\":\"%s\",\"parallelism\":%u,"
+			"%s{\"inputs\":%u,\"max_parallelism\":%u,\"name\":\"%s\",\"parallelism\":%u,"
 			"\"slot_group\":\"default\",\"stages\":[",
-			d->vertex ? "," : "", inputs, GROUPS, name, d->layout->parallelism[d->vertex]);
+			d->vertex ? "," : "", inputs, d->job->groups, name,
+			d->layout->parallelism[d->vertex]);
 }
 
 static void vertex_end(struct drawing *d, const char *name)
@@ -164,6 +139,7 @@ static void source(struct drawing *d, uint32_t number)
 {
 	const struct sim_job *j = d->job;
 	uint32_t next = j->sources, raw = j->vertex_count - 1;
+	bool late = j->shape == SIM_LATE;
 	char name[24], options[512], targets[64], more[32] = "";
 
 	snprintf(name, sizeof name, "source%u", number);
@@ -173,60 +149,85 @@ static void source(struct drawing *d, uint32_t number)
 		 "{\"below\":%u,\"kind\":\"random\",\"name\":\"k\"},"
 		 "{\"below\":1000000,\"every\":%u,\"kind\":\"cycle\",\"name\":\"ts\"},"
 		 "{\"below\":1000000,\"kind\":\"cycle\",\"name\":\"v\"}],\"rate\":%u",
-		 j->rows, j->keys, j->every, j->rate);
-	stage(d, "sequence", name, false, options, "{\"stage\":1}");
+		 j->rows[number], j->keys, j->every[number], j->rate);
+	stage(d, "sequence", name, options, "{\"stage\":1}");
 	wr_bytes_printf(&d->vertices, ",");
+	if (j->shape == SIM_BURST) {
+		snprintf(name, sizeof name, "halts%u", number);
+		stage(d, "halting", name, "", "{\"stage\":2}");
+		wr_bytes_printf(&d->vertices, ",");
+	}
 	snprintf(name, sizeof name, "marks%u", number);
-	snprintf(options, sizeof options, "\"delay\":%u,\"every\":%u,\"field\":\"ts\",\"unit\":\"s\"",
-		 j->delay, j->mark_every);
-	if (j->raw)
+	if (late)
+		snprintf(options, sizeof options, "\"delay\":%u,\"every\":%u,\"mark_every\":%u,\"step\":%u",
+			 j->delay, j->every[number], j->mark_every, j->step);
+	else
+		snprintf(options, sizeof options, "\"delay\":%u,\"every\":%u,\"field\":\"ts\",\"unit\":\"s\"",
+			 j->delay, j->mark_every);
+	if (j->raw && !late)
 		snprintf(more, sizeof more, ",{\"edge\":%u}", edge(d, number, raw, false));
 	snprintf(targets, sizeof targets, "{\"edge\":%u}%s", edge(d, number, next, !j->passes), more);
-	stage(d, "watermarks", name, false, options, targets);
+	stage(d, late ? "paced" : "watermarks", name, options, targets);
 	vertex_end(d, name);
 }
 
-static const char *options_of(enum sim_operator o, bool first)
-{
 #define AGGREGATES                                                                                           \
-	"\"aggregates\":[{\"as\":\"n\",\"fn\":\"count\"},{\"as\":\"v\",\"field\":\"v\",\"fn\":\"sum\"}]"
-#define COUNTS "\"aggregates\":[{\"as\":\"v\",\"fn\":\"count\"}]"
+	"\"aggregates\":[{\"as\":\"n\",\"fn\":\"count\"},{\"as\":\"v\",\"field\":\"v\",\"fn\":\"sum\"}],"
+#define COUNTS "\"aggregates\":[{\"as\":\"v\",\"fn\":\"count\"}],"
 #define KEY "\"key_as\":[\"k\"]"
-	switch (o) {
-	case SIM_COUNT:
-		return "\"as\":\"v\",\"emit\":\"update\",\"fn\":\"count\"," KEY;
-	case SIM_SUM_AT_END:
-		return "\"as\":\"v\",\"emit\":\"final\",\"field\":\"v\",\"fn\":\"sum\"," KEY;
-	case SIM_TUMBLING:
-		return first ? AGGREGATES "," KEY ",\"size\":10000,\"time\":\"event\",\"window\":\"tumbling\""
-			     : COUNTS "," KEY ",\"size\":20000,\"time\":\"event\",\"window\":\"tumbling\"";
-	case SIM_SLIDING:
-		return first ? AGGREGATES
-			   "," KEY ",\"size\":12000,\"slide\":4000,\"time\":\"event\",\"window\":\"sliding\""
-			     : COUNTS
-			   "," KEY
-			   ",\"size\":20000,\"slide\":10000,\"time\":\"event\",\"window\":\"sliding\"";
-	case SIM_SESSION:
-		return first ? AGGREGATES ",\"gap\":2500," KEY ",\"time\":\"event\",\"window\":\"session\""
-			     : COUNTS ",\"gap\":7500," KEY ",\"time\":\"event\",\"window\":\"session\"";
-	default:
-		return COUNTS ",\"at_end\":true,\"every\":7," KEY
-			      ",\"purge\":true,\"time\":\"none\",\"window\":\"count\"";
-	}
-}
+#define EVENT ",\"time\":\"event\",\"window\":"
+static const struct {
+	const char *name, *kind, *state;
+	struct {
+		const char *head, *tail; /* options; what they say of late rows comes between */
+	} of[SIM_KEYED];		 /* the first keyed operator, and the second if it has others */
+} operators[SIM_OPERATORS] = {
+    {"count", "aggregate", "value", {{"\"as\":\"v\",\"emit\":\"update\",\"fn\":\"count\"," KEY, ""}}},
+    {"sum at end",
+     "aggregate",
+     "value",
+     {{"\"as\":\"v\",\"emit\":\"final\",\"field\":\"v\",\"fn\":\"sum\"," KEY, ""}}},
+    {"tumbling",
+     "window",
+     "value",
+     {{AGGREGATES KEY, ",\"size\":10000" EVENT "\"tumbling\""},
+      {COUNTS KEY, ",\"size\":20000" EVENT "\"tumbling\""}}},
+    {"sliding",
+     "window",
+     "value",
+     {{AGGREGATES KEY, ",\"size\":12000,\"slide\":4000" EVENT "\"sliding\""},
+      {COUNTS KEY, ",\"size\":20000,\"slide\":10000" EVENT "\"sliding\""}}},
+    {"session",
+     "window",
+     "value",
+     {{AGGREGATES "\"gap\":2500," KEY, EVENT "\"session\""},
+      {COUNTS "\"gap\":7500," KEY, EVENT "\"session\""}}},
+    {"counted",
+     "window",
+     "value",
+     {{COUNTS "\"at_end\":true,\"every\":7," KEY, ",\"purge\":true,\"time\":\"none\",\"window\":\"count\""}}},
+    {"listed", "listed", "list", {{"", ""}}},
+};
 
 static void keyed(struct drawing *d, uint32_t number)
 {
-	enum sim_operator o = d->job->keyed[number];
-	uint32_t at = d->vertex;
-	bool last = number + 1 == d->job->keyed_count;
-	char name[24], targets[32];
+	const struct sim_job *j = d->job;
+	enum sim_operator o = j->keyed[number];
+	uint32_t at = d->vertex, own = operators[o].of[number].head ? number : 0;
+	bool last = number + 1 == j->keyed_count, late = j->shape == SIM_LATE && number == 0;
+	char name[24], targets[32], late_targets[32] = "", lateness[64] = "", options[512];
 
 	snprintf(name, sizeof name, "keyed%u", number);
 	vertex_begin(d, name, 1);
 	snprintf(targets, sizeof targets, "{\"edge\":%u}", edge(d, at, at + 1, !last));
-	stage(d, o <= SIM_SUM_AT_END ? "aggregate" : "window", name, true, options_of(o, number == 0),
-	      targets);
+	if (late) {
+		snprintf(lateness, sizeof lateness, ",\"late\":\"late\",\"lateness\":%u", j->lateness);
+		snprintf(late_targets, sizeof late_targets, "{\"edge\":%u}",
+			 edge(d, at, j->vertex_count - 1, false));
+	}
+	snprintf(options, sizeof options, "%s%s%s", operators[o].of[own].head, lateness,
+		 operators[o].of[own].tail);
+	stage_of(d, operators[o].kind, name, operators[o].state, options, targets, late_targets);
 	vertex_end(d, name);
 }
 
@@ -240,10 +241,10 @@ static void sink(struct drawing *d, const char *name)
 		snprintf(options, sizeof options,
 			 "%s\"format\":\"json\",\"path\":\"/sim/out/%s\",\"roll\":{\"rows\":%u}",
 			 d->job->keys % 2 ? "\"bucket\":[{\"text\":\"k=\"},{\"field\":\"k\"}]," : "", name,
-			 5 + d->job->rows % 40);
+			 5 + d->job->rows[0] % 40);
 	else
 		snprintf(options, sizeof options, "\"format\":\"json\",\"path\":\"/sim/out/%s\"", name);
-	stage(d, kinds[d->job->sink], name, false, options, "");
+	stage(d, kinds[d->job->sink], name, options, "");
 	vertex_end(d, name);
 }
 
@@ -253,20 +254,20 @@ static void passes(struct drawing *d)
 
 	vertex_begin(d, "passes", 1);
 	snprintf(targets, sizeof targets, "{\"edge\":%u}", edge(d, d->vertex, d->vertex + 1, true));
-	stage(d, "shaky", "passes", false, "", targets);
+	stage(d, "shaky", "passes", "", targets);
 	vertex_end(d, "passes");
 }
 
 void sim_job_tell(const struct sim_job *j, char *text, size_t room)
 {
-	static const char *const names[] = {"count",   "sum at end", "tumbling",
-					    "sliding", "session",    "counted"};
 	static const char *const sinks[] = {"a target", "files", "rolling files"};
-	int n = snprintf(text, room, "%u source%s of %u rows%s", j->sources, j->sources > 1 ? "s" : "",
-			 j->rows, j->passes ? ", a function" : "");
+	static const char *const shapes[SIM_SHAPES] = {
+	    "", "late rows: ", "ends: ", "a source ahead: ", "bursts: ", "trials: ", "cuts: ", "deltas: "};
+	int n = snprintf(text, room, "%s%u source%s of %u rows%s", shapes[j->shape], j->sources,
+			 j->sources > 1 ? "s" : "", j->rows[0], j->passes ? ", a function" : "");
 
 	for (uint32_t i = 0; i < j->keyed_count; i++)
-		n += snprintf(text + n, room - (size_t)n, ", %s", names[j->keyed[i]]);
+		n += snprintf(text + n, room - (size_t)n, ", %s", operators[j->keyed[i]].name);
 	snprintf(text + n, room - (size_t)n, ", %s%s", sinks[j->sink], j->raw ? " for two" : "");
 }
 

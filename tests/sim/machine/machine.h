@@ -33,6 +33,7 @@ enum machine_count {
 	RESTARTS,	  /* in the process */
 	STOPS,		  /* by the user, with a last checkpoint */
 	RELOADS,	  /* other functions, kept */
+	TAKEN_BACK,	  /* those that failed on trial */
 	RESCALES,	  /* of a running job: built anew with another parallelism */
 	CHECKPOINTS,	  /* that hold */
 	UNALIGNED,	  /* of them */
@@ -53,7 +54,8 @@ struct machine_roughness {
 	uint64_t crash_at_call; /* at the n-th call that changes files, 0 = not */
 	uint64_t
 	    crash_at_name; /* as the n-th name has been given, changed or removed, and not synced; 0 = not */
-	bool power;	   /* the crash is one of the machine */
+	uint64_t crash_at_commit; /* as the n-th epoch is in the target, 0 = not */
+	bool power;		  /* the crash is one of the machine */
 };
 
 /* Everything from the beginning: an empty disk, one thread. */
@@ -86,6 +88,8 @@ extern void (*machine_on_failure)(const char *text);
 void machine_call(void);
 /* A name has changed. */
 void machine_named(void);
+/* An epoch is in the target. */
+void machine_committed(void);
 bool machine_fails(void); /* shall a call of a file fail? */
 const struct machine_roughness *machine_rough(void);
 void files_init(void);

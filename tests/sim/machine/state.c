@@ -50,7 +50,7 @@ static void read_positions(struct look *l, uint32_t source, bool left[ROWS])
 			continue;
 		lanes = parse(l, value, len);
 		for (uint32_t k = 0; k < lanes->count; k++)
-			for (int64_t n = lanes->items[k].items[0].i64; n < l->job->rows;
+			for (int64_t n = lanes->items[k].items[0].i64; n < l->job->rows[source];
 			     n += lanes->items[k].items[1].i64) {
 				left[n] = true;
 				l->left++;
@@ -71,7 +71,7 @@ static void replay(struct look *l, uint32_t source)
 	size_t len;
 
 	read_positions(l, source, left);
-	for (uint32_t n = 0; n < l->job->rows; n++) {
+	for (uint32_t n = 0; n < l->job->rows[source]; n++) {
 		if (left[n])
 			continue;
 		wr_pattern_run(p, n, 1, row, sizeof row, &len);
@@ -137,7 +137,7 @@ void sim_job_check_state(const struct sim_job *j, const struct wr_plan *plan)
 {
 	struct look l = {.job = j, .plan = plan};
 
-	if (j->keyed[0] > SIM_SUM_AT_END)
+	if (!j->keyed_count || j->keyed[0] > SIM_SUM_AT_END)
 		return;
 	l.look = wr_look_open("/sim/job");
 	if (!l.look) /* there is none yet, or the run itself will say what is wrong */

@@ -131,6 +131,7 @@ static int store(const struct wr_mark *mark, uint64_t epoch, const struct wr_byt
 	*at = epoch;
 	wr_bytes_put(&t.rows, rows->data, rows->len);
 	machine_counts[COMMITS]++;
+	machine_committed();
 	return WR_OK;
 }
 
