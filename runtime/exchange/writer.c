@@ -351,16 +351,16 @@ static int merge_row(struct wr_writer *w, struct lane *l, const struct wr_elem *
  * hash would wait for the copy behind which its bytes were stored. */
 static int rows_by_hash(struct wr_writer *w, const uint8_t *p, const uint8_t *end)
 {
-	struct wr_short_key keys[WR_KEYS_MAX];
+	uint64_t hashes[WR_KEYS_MAX], unknown;
 
 	while (p < end) {
-		uint32_t n = wr_keyer_keys(w->keyer, p, end, keys);
+		uint32_t n = wr_keyer_hashes(w->keyer, p, end, hashes, &unknown);
 		bool merges = w->merger && wr_merger_awake(w->merger, n);
 
 		for (uint32_t i = 0; i < n; i++) {
 			const struct wr_elem *row = (const struct wr_elem *)p;
-			struct wr_key key = {.hash = keys[i].hash};
-			int rc = WR_LIKELY(keys[i].len) ? WR_OK : wr_keyer_key(w->keyer, row, &key);
+			struct wr_key key = {.hash = hashes[i]};
+			int rc = WR_LIKELY(!(unknown >> i & 1)) ? WR_OK : wr_keyer_key(w->keyer, row, &key);
 
 			if (merges && rc == WR_OK)
 				rc = merge_row(w, &w->lanes[lane_of_key(w, key.hash)], row, key.hash);

@@ -40,6 +40,10 @@ struct wr_short_key {
 };
 /* Keys of the rows from p on, up to `end` and WR_KEYS_MAX; returns how many rows those were. */
 uint32_t wr_keyer_keys(struct wr_keyer *k, const uint8_t *p, const uint8_t *end, struct wr_short_key *keys);
+/* The same for those who send rows on and need no more than their hashes. Bit i of *unknown: not that of row
+ * i, whose key wr_keyer_key tells. */
+uint32_t wr_keyer_hashes(struct wr_keyer *k, const uint8_t *p, const uint8_t *end,
+			 uint64_t hashes[WR_KEYS_MAX], uint64_t *unknown);
 
 /* The key alone, from Lua-made parts or tests: appends canonical bytes of one cell. */
 int wr_key_put_cell(struct wr_bytes *out, const struct wr_cell *cell);

@@ -13,6 +13,7 @@
 #include "record/key.h"
 
 enum { NUMBER_LEN = 9 };
+_Static_assert(WR_KEYS_MAX == 64, "a bit for each key");
 enum { KEYER_LINES = 64, ROUTE_STEPS_MAX = 4, QUICK_LEN_MAX = 127 /* a varint of one byte */ };
 enum {
 	CACHE_LINE = 64,
@@ -282,12 +283,13 @@ int wr_keyer_key(struct wr_keyer *k, const struct wr_elem *row, struct wr_key *o
 	return WR_OK;
 }
 
+/* Says no to some that are: they are rare, and wr_keyer_key knows all. */
 static inline bool is_whole(uint64_t slot, int64_t *whole)
 {
 	double number;
 
 	memcpy(&number, &slot, 8);
-	if (!(number >= -0x1p63 && number < 0x1p63))
+	if (WR_UNLIKELY(!(__builtin_fabs(number) < 0x1p63)))
 		return false;
 	*whole = (int64_t)number;
 	return (double)*whole == number;
@@ -379,6 +381,13 @@ static inline uint32_t short_key(const struct route *routes, uint32_t count, uin
 	return len;
 }
 
+/* What will be asked of a row that lies this far ahead. */
+static inline void fetch_ahead(const struct wr_elem *row)
+{
+	for (uint32_t at = 0; at < row->len; at += CACHE_LINE)
+		__builtin_prefetch((const uint8_t *)row + FETCH_AHEAD + at);
+}
+
 /* Keys of rows from *p on whose key is one number, up to `end` and `max`; how many. */
 static uint32_t number_keys(const struct wr_keyer *k, const uint8_t **p, const uint8_t *end,
 			    struct wr_short_key *keys, uint32_t max)
@@ -392,8 +401,7 @@ static uint32_t number_keys(const struct wr_keyer *k, const uint8_t **p, const u
 
 		memcpy(&slot, wr_elem_body(row) + slot_at, 8);
 		number_key(&keys[n], slot);
-		for (uint32_t at = 0; at < row->len; at += CACHE_LINE)
-			__builtin_prefetch((const uint8_t *)row + FETCH_AHEAD + at);
+		fetch_ahead(row);
 		row = wr_elem_next(row);
 	} while (++n < max && (const uint8_t *)row < end && wr_elem_shape(row) == id);
 	*p = (const uint8_t *)row;
@@ -410,8 +418,7 @@ static uint32_t other_keys(const struct route *routes, uint32_t count, const uin
 	do {
 		memset(keys[n].bytes, 0, 24);
 		keys[n].len = short_key(routes, count, keys[n].bytes, wr_elem_body(row));
-		for (uint32_t at = 0; at < row->len; at += CACHE_LINE)
-			__builtin_prefetch((const uint8_t *)row + FETCH_AHEAD + at);
+		fetch_ahead(row);
 		row = wr_elem_next(row);
 	} while (++n < max && (const uint8_t *)row < end && wr_elem_shape(row) == id);
 	/* in a loop of its own: a load across bytes that were just stored in parts waits for them */
@@ -421,20 +428,85 @@ static uint32_t other_keys(const struct route *routes, uint32_t count, const uin
 	return n;
 }
 
+/* Where the fields of the key lie in rows of this one's shape. */
+static inline const struct route *routes_of(struct wr_keyer *k, const uint8_t *p)
+{
+	uint32_t id = wr_elem_shape((const struct wr_elem *)p), line = id % KEYER_LINES;
+
+	if (WR_UNLIKELY(k->shapes[line] != id))
+		keyer_learn(k, line, id);
+	return &k->routes[line * k->count];
+}
+
 uint32_t wr_keyer_keys(struct wr_keyer *k, const uint8_t *p, const uint8_t *end, struct wr_short_key *keys)
 {
 	uint32_t n = 0;
 
 	while (p < end && n < WR_KEYS_MAX) {
-		uint32_t id = wr_elem_shape((const struct wr_elem *)p), line = id % KEYER_LINES;
-		const struct route *routes = &k->routes[line * k->count];
+		const struct route *routes = routes_of(k, p);
 
-		if (WR_UNLIKELY(k->shapes[line] != id))
-			keyer_learn(k, line, id);
 		if (k->count == 1 && routes->quick == WR_T_F64)
 			n += number_keys(k, &p, end, keys + n, WR_KEYS_MAX - n);
 		else
 			n += other_keys(routes, k->count, &p, end, keys + n, WR_KEYS_MAX - n);
 	}
 	return n;
+}
+
+/* ---- hashes alone ---- */
+
+struct hashes {
+	uint64_t *at;
+	uint64_t unknown;
+	uint32_t n;
+};
+
+static void number_hashes(const struct route *route, const uint8_t **p, const uint8_t *end, struct hashes *to)
+{
+	const struct wr_elem *row = (const struct wr_elem *)*p;
+	uint32_t id = wr_elem_shape(row), slot_at = route->steps[0].slot_at, n = to->n;
+
+	do {
+		int64_t whole = 0;
+		uint64_t slot;
+
+		memcpy(&slot, wr_elem_body(row) + slot_at, 8);
+		if (WR_UNLIKELY(!is_whole(slot, &whole)))
+			to->unknown |= UINT64_C(1) << n;
+		to->at[n++] = number_hash((uint64_t)whole << 8 | 'i', (uint64_t)whole);
+		fetch_ahead(row);
+		row = wr_elem_next(row);
+	} while (n < WR_KEYS_MAX && (const uint8_t *)row < end && wr_elem_shape(row) == id);
+	to->n = n;
+	*p = (const uint8_t *)row;
+}
+
+static void other_hashes(const struct wr_keyer *k, const struct route *routes, const uint8_t **p,
+			 const uint8_t *end, struct hashes *to)
+{
+	struct wr_short_key keys[WR_KEYS_MAX];
+	uint32_t n = other_keys(routes, k->count, p, end, keys, WR_KEYS_MAX - to->n);
+
+	for (uint32_t i = 0; i < n; i++, to->n++) {
+		to->at[to->n] = keys[i].hash;
+		if (WR_UNLIKELY(keys[i].len == 0))
+			to->unknown |= UINT64_C(1) << to->n;
+	}
+}
+
+uint32_t wr_keyer_hashes(struct wr_keyer *k, const uint8_t *p, const uint8_t *end,
+			 uint64_t hashes[WR_KEYS_MAX], uint64_t *unknown)
+{
+	struct hashes to = {.at = hashes};
+
+	while (p < end && to.n < WR_KEYS_MAX) {
+		const struct route *routes = routes_of(k, p);
+
+		if (k->count == 1 && routes->quick == WR_T_F64)
+			number_hashes(routes, &p, end, &to);
+		else
+			other_hashes(k, routes, &p, end, &to);
+	}
+	*unknown = to.unknown;
+	return to.n;
 }

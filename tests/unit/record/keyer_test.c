@@ -379,15 +379,18 @@ static void test_keys_taken_together_are_those_of_each_row(void **state)
 		end = p + rows.len;
 		while (p < end) {
 			struct wr_short_key keys[WR_KEYS_MAX];
+			uint64_t hashes[WR_KEYS_MAX], unknown;
 			uint32_t n = wr_keyer_keys(k, p, end, keys);
 
 			assert_true(n > 0);
+			assert_int_equal(wr_keyer_hashes(k, p, end, hashes, &unknown), n);
 			for (uint32_t i = 0; i < n; i++) {
 				const struct wr_elem *row = (const struct wr_elem *)p;
 				uint8_t padded[24] = {0};
 				struct wr_key key;
 
 				p += row->len;
+				assert_int_equal(unknown >> i & 1, keys[i].len == 0);
 				if (!keys[i].len) {
 					none++;
 					continue;
@@ -396,6 +399,7 @@ static void test_keys_taken_together_are_those_of_each_row(void **state)
 				assert_int_equal(keys[i].len, key.len);
 				assert_memory_equal(keys[i].bytes, key.p, key.len);
 				assert_true(keys[i].hash == wr_key_hash(key.p, key.len));
+				assert_true(hashes[i] == keys[i].hash);
 				memcpy(padded, key.p, key.len < 24 ? key.len : 24);
 				assert_memory_equal(keys[i].bytes, padded, 24);
 			}
