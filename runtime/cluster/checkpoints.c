@@ -68,6 +68,16 @@ struct wr_checkpoints {
 
 static struct wr_mem mem = WR_MEM_INIT("cluster.checkpoints");
 
+static void clear_parts(struct wr_checkpoints *c)
+{
+	for (uint32_t i = 0; i < c->task_count; i++) {
+		struct part *p = &c->parts[i];
+
+		*p = (struct part){.blob = p->blob};
+		p->blob.len = 0;
+	}
+}
+
 /* ---- letters to tasks ---- */
 
 static void send(struct wr_checkpoints *c, enum wr_letter_type type, uint32_t vertex, uint32_t subtask,
@@ -404,11 +414,7 @@ static int begin(struct wr_checkpoints *c, uint64_t checkpoint, uint64_t now_ns)
 	take_wishes(c, checkpoint);
 	if (c->swap_asked && !(c->options & WR_TRIGGER_STOP))
 		begin_swap(c, checkpoint);
-	for (uint32_t i = 0; i < c->task_count; i++) {
-		c->parts[i].blob.len = 0;
-		c->parts[i].bytes = c->parts[i].in_flight = 0;
-		c->parts[i].overtook = false;
-	}
+	clear_parts(c);
 	for (uint32_t i = 0; i < j->source_count && c->o.blobs; i++) {
 		struct wr_enumerator *e = j->sources[i].enumerator;
 
@@ -543,6 +549,25 @@ struct wr_checkpoint_outcome wr_checkpoints_last(const struct wr_checkpoints *c,
 
 /* ---- answers ---- */
 
+static void on_ended(struct wr_checkpoints *c, uint32_t task, uint64_t now_ns)
+{
+	uint64_t pending;
+
+	c->ended[task] = true;
+	pass(c, task, c->swapping);
+	wr_coordinator_ended(c->coordinator, task, now_ns);
+	pending = is_swapping_on(c) ? c->swapping : wr_coordinator_pending(c->coordinator);
+	if (pending && pending <= c->begun) /* else it is told them as it begins */
+		trigger(c, pending);
+}
+
+static void on_wanted(struct wr_checkpoints *c, uint64_t now_ns)
+{
+	if (!c->wanted)
+		ask(c, now_ns);
+	c->wanted = true;
+}
+
 static void on_ack(struct wr_checkpoints *c, uint32_t task, const struct wr_ack *ack, uint64_t now_ns)
 {
 	struct part *p = &c->parts[task];
@@ -562,46 +587,43 @@ static void on_ack(struct wr_checkpoints *c, uint32_t task, const struct wr_ack 
 		wr_coordinator_decline(c->coordinator, task, ack->checkpoint, now_ns);
 }
 
+static void on_decline(struct wr_checkpoints *c, struct wr_address who, const struct wr_ack *ack,
+		       uint64_t now_ns)
+{
+	if (ack->checkpoint == wr_coordinator_pending(c->coordinator))
+		snprintf(c->error, sizeof c->error, "%s [%u]: %.*s",
+			 c->job->o.plan->vertices[who.vertex].name, who.subtask + 1, (int)ack->text.len,
+			 ack->text.p);
+	wr_coordinator_decline(c->coordinator, c->first[who.vertex] + who.subtask, ack->checkpoint, now_ns);
+}
+
 int wr_checkpoints_letter(struct wr_checkpoints *c, const struct wr_letter *l)
 {
 	uint32_t task = c->first[l->who.vertex] + l->who.subtask;
-	uint64_t now_ns = wr_clock_ns(c->job->o.clock), pending;
+	uint64_t now_ns = wr_clock_ns(c->job->o.clock);
 	struct wr_ack ack;
-	int rc = WR_OK;
+	int rc;
 
 	if (l->type == WR_LETTER_ENDED) {
-		c->ended[task] = true;
-		pass(c, task, c->swapping);
-		wr_coordinator_ended(c->coordinator, task, now_ns);
-		pending = is_swapping_on(c) ? c->swapping : wr_coordinator_pending(c->coordinator);
-		if (pending && pending <= c->begun) /* else it is told them as it begins */
-			trigger(c, pending);
+		on_ended(c, task, now_ns);
 		return WR_OK;
 	}
 	if (l->type == WR_LETTER_WANTED) {
-		if (!c->wanted)
-			ask(c, now_ns);
-		c->wanted = true;
+		on_wanted(c, now_ns);
 		return WR_OK;
 	}
 	rc = wr_ack_parse(l->payload, l->len, &ack);
 	if (rc != WR_OK)
 		return rc;
-	if (l->type != WR_LETTER_NOT_YET)
-		pass(c, task, ack.checkpoint);
-	if (l->type == WR_LETTER_ACK) {
-		on_ack(c, task, &ack, now_ns);
-		return WR_OK;
-	}
 	if (l->type == WR_LETTER_NOT_YET) {
 		wr_coordinator_defer(c->coordinator, ack.checkpoint, now_ns);
 		return WR_OK;
 	}
-	if (ack.checkpoint == wr_coordinator_pending(c->coordinator))
-		snprintf(c->error, sizeof c->error, "%s [%u]: %.*s",
-			 c->job->o.plan->vertices[l->who.vertex].name, l->who.subtask + 1, (int)ack.text.len,
-			 ack.text.p);
-	wr_coordinator_decline(c->coordinator, task, ack.checkpoint, now_ns);
+	pass(c, task, ack.checkpoint);
+	if (l->type == WR_LETTER_ACK)
+		on_ack(c, task, &ack, now_ns);
+	else
+		on_decline(c, l->who, &ack, now_ns);
 	return WR_OK;
 }
 
@@ -621,11 +643,7 @@ int wr_checkpoints_finish(struct wr_checkpoints *c)
 	struct publishing *p = &c->finishing;
 	int rc;
 
-	for (uint32_t i = 0; i < c->task_count; i++) {
-		c->parts[i].blob.len = 0;
-		c->parts[i].bytes = c->parts[i].in_flight = 0;
-		c->parts[i].overtook = false;
-	}
+	clear_parts(c);
 	c->triggered_ms = wr_clock_ms(c->job->o.clock);
 	p->checkpoint = wr_coordinator_last(c->coordinator) + 1;
 	rc = manifest_of(c, p->checkpoint, true, &p->manifest);
