@@ -50,6 +50,7 @@ struct wr_merger {
 	uint32_t key_count;
 	int64_t begin, end; /* the grain of time that was looked at last */
 	uint32_t looked, joined, resting;
+	bool was_idle;
 	const struct plan *plan; /* of the last row, NULL: it goes as it is */
 	struct plan plans[SHAPES];
 	struct note notes[NOTES];
@@ -88,6 +89,11 @@ bool wr_merger_awake(struct wr_merger *m, uint32_t rows)
 		m->looked = m->joined = 0;
 	}
 	return true;
+}
+
+void wr_merger_idle(struct wr_merger *m)
+{
+	m->was_idle = true;
 }
 
 /* ---- shapes ---- */
@@ -169,7 +175,8 @@ static inline const struct plan *plan_of(struct wr_merger *m, const struct wr_el
 		plan_learn(m, plan, id);
 	if (WR_UNLIKELY(!plan->merges || wr_elem_kind(row) != WR_INSERT))
 		return NULL;
-	if (m->merge.grain && (watermark == WR_TS_NONE || row->ts <= watermark || row->ts >= TIME_MAX))
+	if (m->merge.grain &&
+	    (m->was_idle || watermark == WR_TS_NONE || row->ts <= watermark || row->ts >= TIME_MAX))
 		return NULL;
 	return plan;
 }

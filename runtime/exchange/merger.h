@@ -11,7 +11,8 @@
  *
  * Results stay what they were. Sums are merged while they are whole numbers that a number holds exactly;
  * rows that are not ahead of the watermark are left alone, since a late row is counted, and may be wanted as
- * it came. Where few rows find another one of their key, it rests for a while. One thread.
+ * it came; so are all of a sender that was idle, for the reader's watermark may have gone past its own. Where
+ * few rows find another one of their key, it rests for a while. One thread.
  */
 #pragma once
 #include "record/row.h"
@@ -42,6 +43,9 @@ void wr_merger_free(struct wr_merger *m);
 
 /* True if the next `rows` are to be looked at; they are counted. */
 bool wr_merger_awake(struct wr_merger *m, uint32_t rows);
+
+/* The sender says that it is idle. */
+void wr_merger_idle(struct wr_merger *m);
 
 /* Adds the row to one of its key and grain that lies in `data`. 0: that is done. Else the bytes that it takes
  * there: the caller makes room, in another buffer if need be, and has it written. `watermark`: the last that

@@ -535,6 +535,8 @@ int wr_writer_event(struct wr_writer *w, enum wr_event_type type, int64_t ts, co
 
 	if (type == WR_EV_WATERMARK)
 		return watermark(w, ts);
+	if (type == WR_EV_IDLE && w->merger)
+		wr_merger_idle(w->merger);
 	rc = w->owing ? settle(w, NULL) : WR_OK;
 	for (uint32_t i = 0; i < w->lane_count; i++)
 		bare += !w->lanes[i].buffer;

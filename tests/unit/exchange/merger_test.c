@@ -224,17 +224,34 @@ static void rows_add_up_to_what_was_sent_between_two_watermarks(void **state)
 	}
 }
 
+static bool was_idle;
+
 /* How many rows of two come through. */
 static uint32_t left_of(struct wr_merge m, struct row a, struct row b)
 {
 	forget();
 	open_with(&m);
 	mark(0);
+	if (was_idle) {
+		assert_int_equal(wr_writer_event(w, WR_EV_IDLE, 0, NULL, 0), WR_OK);
+		assert_int_equal(wr_writer_event(w, WR_EV_ACTIVE, 0, NULL, 0), WR_OK);
+	}
 	put(&a, false);
 	put(&b, false);
 	read_all(&m);
 	close_all();
 	return rows_came;
+}
+
+static void rows_of_a_sender_that_was_idle_stay_apart_in_event_time(void **state)
+{
+	struct row a = {.key = 1, .n = 1, .ts = 5};
+
+	(void)state;
+	was_idle = true;
+	assert_int_equal(left_of(merging(10, 0), a, a), 2);
+	assert_int_equal(left_of(merging(0, 0), a, a), 1);
+	was_idle = false;
 }
 
 static void what_would_not_be_the_same_stays_apart(void **state)
@@ -335,6 +352,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(rows_add_up_to_what_was_sent_between_two_watermarks),
+	    cmocka_unit_test(rows_of_a_sender_that_was_idle_stay_apart_in_event_time),
 	    cmocka_unit_test(what_would_not_be_the_same_stays_apart),
 	    cmocka_unit_test(rows_that_are_not_counted_have_no_weight),
 	    cmocka_unit_test(where_few_rows_find_another_it_rests_and_looks_again),
