@@ -4,6 +4,7 @@
 --- Where a function stands in its file makes no difference.
 
 local host = weir_host -- luacheck: ignore
+local util = require "jit.util"
 local where = require "weir.where"
 
 local M = {}
@@ -67,21 +68,39 @@ function Walk:table(t)
   end
 end
 
+-- The globals that a function, or one that is made in it, may name: strings among its constants.
+function Walk:globals(proto, env)
+  for i = -1, -util.funcinfo(proto).gcconsts, -1 do
+    local constant = util.funck(proto, i)
+    if type(constant) == "proto" then
+      self:globals(constant, env)
+    elseif type(constant) == "string" and rawget(env, constant) ~= nil then
+      self:put(constant)
+      self:value(env[constant])
+    end
+  end
+end
+
+function Walk:closure(fn)
+  local info = debug.getinfo(fn, "S")
+  if info.what == "C" or where.is_ours(info.source) then return end
+  self:put(text_of(fn))
+  for i = 1, ITEMS_MAX do
+    local name, value = debug.getupvalue(fn, i)
+    if not name then break end
+    self:put(name)
+    self:value(value)
+  end
+  self:globals(fn, debug.getfenv(fn))
+end
+
 function Walk:value(v)
   local ty = type(v)
   self.left = self.left - 1
   if self.left < 0 or self.seen[v] then return end
   if ty == "function" then
     self.seen[v] = true
-    local info = debug.getinfo(v, "S")
-    if info.what == "C" or where.is_ours(info.source) then return end
-    self:put(text_of(v))
-    for i = 1, ITEMS_MAX do
-      local name, value = debug.getupvalue(v, i)
-      if not name then break end
-      self:put(name)
-      self:value(value)
-    end
+    self:closure(v)
   elseif ty == "table" then
     self.seen[v] = true
     self:table(v)
