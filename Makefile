@@ -201,7 +201,7 @@ $(eval $(call test_program,fuzz,-fsanitize=fuzzer,))
 # The references of the benchmark stand alone: C as fast as it can be made, on this machine.
 $B/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) $(wildcard runtime/nexmark/*.h) runtime/nexmark/pool.c $B/stamp/flags
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O3 -march=native -g -Iruntime -Itests -o $@ $< -lm -lpthread $(shell pkg-config --cflags --libs libxxhash 2>/dev/null)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O3 -march=native -g -Iruntime -Itests -o $@ $< $(if $(findstring rocksdb,$@),$(LIBS.rocksdb)) -lm -lpthread $(shell pkg-config --cflags --libs libxxhash 2>/dev/null)
 
 # The benchmark of state has both sides in one program.
 $B/bench/state_ops: tests/bench/state_ops.c $(wildcard tests/bench/*.h) $(OBJ) $(LUAJIT_A) $B/stamp/link

@@ -5,9 +5,9 @@
  *   key    group (2 bytes, big-endian), length of the key, key, namespace
  *   entry  time of expiry, 8 bytes: stores with a time to live; else epoch of the last change, 4 bytes
  *          flags [marks of walks] number cells, 0 [timers]
- *   cell   1 + state * 4 + form; then a value, or the count and the bytes of a list as they lie in memory, or
- *          the count of a map and each user key with its value
- *   value  stamp, length / 8, shape, body
+ *   cell   1 + state * 4 + form; then a value with its stamp or without (it is 0), or the count and the bytes
+ *          of a list as they lie in memory, or the count of a map and each user key with stamp and value
+ *   value  length / 8, shape, body
  *   timers of each kind their count and times
  *
  * Numbers are varints unless their size is told.
@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "tiered/tiered.h"
 
-enum { FORM_VALUE, FORM_LIST, FORM_MAP, FORMS = 4 };
+enum { FORM_VALUE, FORM_LIST, FORM_MAP, FORM_TIMELESS, FORMS };
 enum { HAS_MARKS = 1 };
 enum { SHORT_LEN = 255 };
 
@@ -75,12 +75,17 @@ int wr_packed_read_time(struct wr_disk_bytes from, uint32_t *kind, int64_t *time
 
 /* ---- writing ---- */
 
-static void put_value(const struct packing *p, const struct cell *c, struct wr_bytes *to)
+static void put_stamp(const struct packing *p, const struct cell *c, struct wr_bytes *to)
 {
-	const struct wr_sval *v = wr_cell_value(c);
 	int64_t ago = c->stamp_ms - p->base_ms;
 
 	wr_bytes_put_varint(to, (uint64_t)ago << 1 ^ (uint64_t)(ago >> 63));
+}
+
+static void put_value(const struct cell *c, struct wr_bytes *to)
+{
+	const struct wr_sval *v = wr_cell_value(c);
+
 	wr_bytes_put_varint(to, v->len / 8);
 	wr_bytes_put_varint(to, v->shape);
 	wr_bytes_put(to, v->body, v->len);
@@ -94,14 +99,24 @@ static void put_map(const struct packing *p, const struct memory *s, const struc
 		const struct entry *e = entry_at(s, id);
 
 		wr_bytes_put_str(to, (const char *)entry_key(e), e->key_len);
-		put_value(p, &e->cells[0], to);
+		put_stamp(p, &e->cells[0], to);
+		put_value(&e->cells[0], to);
 	}
+}
+
+static uint32_t form_of(const struct cell *c)
+{
+	if (c->kind == CELL_LIST)
+		return FORM_LIST;
+	if (c->kind == CELL_MAP)
+		return FORM_MAP;
+	return c->stamp_ms ? FORM_VALUE : FORM_TIMELESS;
 }
 
 static void put_cell(const struct packing *p, const struct memory *s, uint32_t state, const struct cell *c,
 		     struct wr_bytes *to)
 {
-	uint32_t form = c->kind == CELL_LIST ? FORM_LIST : c->kind == CELL_MAP ? FORM_MAP : FORM_VALUE;
+	uint32_t form = form_of(c);
 
 	if (c->kind == CELL_EMPTY)
 		return;
@@ -114,8 +129,12 @@ static void put_cell(const struct packing *p, const struct memory *s, uint32_t s
 	case FORM_MAP:
 		put_map(p, s, c, to);
 		break;
+	case FORM_VALUE:
+		put_stamp(p, c, to);
+		put_value(c, to);
+		break;
 	default:
-		put_value(p, c, to);
+		put_value(c, to);
 	}
 }
 
@@ -219,15 +238,20 @@ struct packed_head wr_packed_head(const struct packing *p, struct wr_disk_bytes 
 	return read_head(p, &r);
 }
 
-/* The value, aligned in `room`. */
-static const struct wr_sval *read_value(const struct packing *p, struct wr_reader *r, struct wr_bytes *room,
-					int64_t *stamp_ms)
+static int64_t read_stamp(const struct packing *p, struct wr_reader *r)
 {
-	uint64_t ago = wr_read_varint(r), words = wr_read_varint(r), shape = wr_read_varint(r);
+	uint64_t ago = wr_read_varint(r);
+
+	return p->base_ms + (int64_t)(ago >> 1 ^ -(ago & 1));
+}
+
+/* The value, aligned in `room`. */
+static const struct wr_sval *read_value(struct wr_reader *r, struct wr_bytes *room)
+{
+	uint64_t words = wr_read_varint(r), shape = wr_read_varint(r);
 	const uint8_t *body = wr_read_bytes(r, words * 8);
 	struct wr_sval *v;
 
-	*stamp_ms = p->base_ms + (int64_t)(ago >> 1 ^ -(ago & 1));
 	room->len = 0;
 	v = body ? (struct wr_sval *)wr_bytes_room(room, sizeof *v + words * 8) : NULL;
 	if (!v)
@@ -260,11 +284,10 @@ static int each_element(struct wr_reader *r, struct wr_bytes *room, struct wr_st
 	return rc;
 }
 
-static int each_value(const struct packing *p, struct wr_reader *r, struct wr_bytes *room,
-		      struct wr_state_item *item, int (*each)(const struct wr_state_item *item, void *arg),
-		      void *arg)
+static int each_value(struct wr_reader *r, struct wr_bytes *room, struct wr_state_item *item,
+		      int (*each)(const struct wr_state_item *item, void *arg), void *arg)
 {
-	item->value = read_value(p, r, room, &item->stamp_ms);
+	item->value = read_value(r, room);
 	if (item->value)
 		return each(item, arg);
 	return r->bad ? malformed() : WR_EFATAL;
@@ -282,7 +305,8 @@ static int each_user_key(const struct packing *p, struct wr_reader *r, struct wr
 
 		item->map_key = (const uint8_t *)wr_read_str(r, &len);
 		item->map_key_len = (uint32_t)len;
-		rc = r->bad ? malformed() : each_value(p, r, room, item, each, arg);
+		item->stamp_ms = read_stamp(p, r);
+		rc = r->bad ? malformed() : each_value(r, room, item, each, arg);
 	}
 	item->map_key = NULL;
 	item->map_key_len = 0;
@@ -308,7 +332,8 @@ static int each_cell(const struct packing *p, struct wr_reader *r, struct wr_byt
 			rc = each_user_key(p, r, room, item, each, arg);
 			break;
 		default:
-			rc = each_value(p, r, room, item, each, arg);
+			item->stamp_ms = (tag - 1) % FORMS == FORM_VALUE ? read_stamp(p, r) : 0;
+			rc = each_value(r, room, item, each, arg);
 		}
 	}
 	return rc == WR_OK && r->bad ? malformed() : rc;

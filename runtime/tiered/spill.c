@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "module/module.h"
 
-enum { LIBRARY_MIN = 1 << 20, BESIDE_MAX = 64 << 20, BESIDE_PART = 4, LIBRARY_PART = 3 };
+enum { LIBRARY_MIN = 1 << 20, BESIDE_MAX = 64 << 20, BESIDE_PART = 4, LIBRARY_PART = 2 };
 
 #define PREFIX "weir-spill-"
 #define FRESH "weir-fresh-" /* not locked yet: nobody takes it for one that was left behind */

@@ -3,7 +3,7 @@
  * the bound that they share.
  *
  * A quarter of the bound, 64 MiB at most, is left for what the library needs beside cache and write buffers
- * and for the seams of the heap. Of the rest a third is the library's, and two are divided evenly among the
+ * and for the seams of the heap. Of the rest one half is the library's, and one is divided evenly among the
  * stores, whose share is for entries. What is kept for versions has a bound of its own (state/store.h).
  *
  * The folder holds nothing that a checkpoint does not: it is made when the job is built, removed with it, and

@@ -28,7 +28,9 @@ namespace
 {
 
 constexpr int64_t BUFFER_MIN = 64 << 10, BUFFER_MAX = 64 << 20;
-constexpr int FILTER_BITS = 10, BACKGROUND = 2;
+constexpr int FILTER_BITS = 10, BACKGROUND = 2, BUFFERS = 4;
+constexpr int64_t SHARD_MIN = 8 << 20; /* of the cache: filters of files are to fit in */
+constexpr int SHARD_BITS_MAX = 4;
 constexpr int FILES_BEHIND_SLOW = 24, FILES_BEHIND_STOP = 48; /* of the first level: where a writer waits */
 constexpr size_t EXPIRY = 8, STAMP = 4;
 constexpr char STAMP_MAX[] = "weir.stamp"; /* of a file */
@@ -199,9 +201,12 @@ namespace
 struct wr_disk_pool *pool_new(int64_t size)
 {
 	auto *pool = new wr_disk_pool;
+	int shard_bits = 0;
 
 	pool->bytes = size;
-	pool->cache = rocksdb::NewLRUCache(static_cast<size_t>(size), 4);
+	while (shard_bits < SHARD_BITS_MAX && size >> (shard_bits + 1) >= SHARD_MIN)
+		shard_bits++;
+	pool->cache = rocksdb::NewLRUCache(static_cast<size_t>(size), shard_bits);
 	/* buffers count as cache: one bound for both */
 	pool->buffers =
 	    std::make_shared<rocksdb::WriteBufferManager>(static_cast<size_t>(size / 2), pool->cache);
@@ -222,7 +227,7 @@ rocksdb::ColumnFamilyOptions table_options(const struct wr_disk_pool *pool)
 {
 	rocksdb::ColumnFamilyOptions o;
 	rocksdb::BlockBasedTableOptions t;
-	int64_t buffer = pool->bytes / 8;
+	int64_t buffer = pool->bytes / BUFFERS;
 
 	t.block_cache = pool->cache;
 	t.cache_index_and_filter_blocks = true;
@@ -234,8 +239,9 @@ rocksdb::ColumnFamilyOptions table_options(const struct wr_disk_pool *pool)
 	o.write_buffer_size = static_cast<size_t>(buffer < BUFFER_MIN	? BUFFER_MIN
 						  : buffer > BUFFER_MAX ? BUFFER_MAX
 									: buffer);
-	o.max_write_buffer_number = 4;
+	o.max_write_buffer_number = BUFFERS;
 	o.target_file_size_base = o.write_buffer_size;
+	o.max_bytes_for_level_base = BUFFERS * o.write_buffer_size;
 	o.memtable_whole_key_filtering = true;
 	o.memtable_prefix_bloom_size_ratio = 0.05;
 	o.level_compaction_dynamic_level_bytes = true;

@@ -81,7 +81,7 @@ static void table_grow(struct table *t)
 	t->mask = mask;
 }
 
-static struct table *table_new(uint64_t keys_max)
+static inline struct table *table_new(uint64_t keys_max)
 {
 	struct table *t = need(sizeof *t);
 

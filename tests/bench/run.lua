@@ -445,6 +445,7 @@ local bench = {
 for _, name in ipairs { "checkpoint", "checkpoint_cost", "nexmark_checkpoints" } do
   figure(name, function() of_checkpoints[name](bench) end)
 end
+figure("rocksdb", function() require "disk_figures".rocksdb(bench) end)
 
 ---------------------------------------------------------------- main
 
