@@ -110,18 +110,26 @@ static int not_yet(struct wr_task *t, uint64_t checkpoint)
 	return rc;
 }
 
+/* What is still under way of a checkpoint that was given up says nothing of the one that is awaited. */
+static void take_options(struct wr_task *t, uint64_t checkpoint, uint64_t options)
+{
+	if (checkpoint > wr_barriers_passed(t->barriers) && checkpoint >= wr_barriers_pending(t->barriers))
+		t->barrier_payload = options;
+}
+
 static int on_barrier(struct wr_task *t, uint32_t channel, const struct wr_elem *e)
 {
+	uint64_t options = 0;
 	unsigned actions;
 
 	if (t->second_left)
 		return not_yet(t, (uint64_t)e->ts);
-	t->barrier_payload = 0;
-	if (wr_elem_body_len(e) >= sizeof t->barrier_payload)
-		memcpy(&t->barrier_payload, wr_elem_body(e), sizeof t->barrier_payload);
+	if (wr_elem_body_len(e) >= sizeof options)
+		memcpy(&options, wr_elem_body(e), sizeof options);
+	take_options(t, (uint64_t)e->ts, options);
 	actions = wr_barriers_on_barrier(t->barriers, channel, (uint64_t)e->ts);
 	/* at least once, too: what new functions made must not come to those before */
-	if (t->barrier_payload & WR_TRIGGER_SWAP && !(actions & WR_BARRIER_PASS) &&
+	if (options & WR_TRIGGER_SWAP && !(actions & WR_BARRIER_PASS) &&
 	    wr_barriers_pending(t->barriers) == (uint64_t)e->ts)
 		actions |= WR_BARRIER_BLOCK;
 	return on_barriers(t, channel, actions);
@@ -265,11 +273,13 @@ static int trigger(struct wr_task *t, const struct wr_letter *l)
 		t->bid = trigger.checkpoint;
 	if (rc != WR_OK || t->input_ended)
 		return rc;
-	t->barrier_payload = trigger.options;
-	if (t->gate)
+	if (t->gate) {
+		take_options(t, trigger.checkpoint, trigger.options);
 		return on_barriers(t, 0, wr_barriers_on_trigger(t->barriers, trigger.checkpoint));
+	}
 	if (trigger.checkpoint <= t->triggered_last)
 		return WR_OK;
+	t->barrier_payload = trigger.options;
 	t->triggered = t->triggered_last = trigger.checkpoint;
 	return add_barrier(t, trigger.checkpoint);
 }

@@ -159,6 +159,24 @@ static void C27_a_channel_that_is_drained_holds_event_time_back_until_all_are(vo
 	kit_free(k);
 }
 
+static void a_stop_that_was_given_up_and_is_still_under_way_stops_nothing(void **state)
+{
+	struct kit *k = kit_new(2);
+
+	(void)state;
+	kit_start(k, 1, false, WR_ON_ERROR_FAIL);
+	kit_event(k, 0, WR_EV_BARRIER, 2);
+	kit_run(k);
+	k->barrier_options = WR_TRIGGER_STOP;
+	kit_event(k, 1, WR_EV_BARRIER, 1);
+	kit_event(k, 1, WR_EV_END, 0);
+	kit_run(k);
+	kit_send(k, 0, 3, 3);
+	kit_run(k);
+	kit_expect_log(k, "a:3 ");
+	kit_free(k);
+}
+
 static void an_ordinary_barrier_neither_flushes_nor_ends_anything(void **state)
 {
 	struct kit *k = stopped(0);
@@ -182,6 +200,7 @@ int main(void)
 	    cmocka_unit_test(C27_a_sink_has_flushed_before_the_barrier_passes_it),
 	    cmocka_unit_test(C27_with_drain_timers_fire_and_stages_end_before_the_barrier),
 	    cmocka_unit_test(C27_a_channel_that_is_drained_holds_event_time_back_until_all_are),
+	    cmocka_unit_test(a_stop_that_was_given_up_and_is_still_under_way_stops_nothing),
 	    cmocka_unit_test(an_ordinary_barrier_neither_flushes_nor_ends_anything),
 	};
 
