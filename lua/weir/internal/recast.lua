@@ -33,8 +33,8 @@ end
 --- Integers as numbers where those hold them exactly.
 function M.numbers(v)
   if type(v) == "cdata" then
-    local n = tonumber(v)
-    return math.abs(n) <= 2 ^ 53 and n or v
+    local n = tonumber(v) -- of two integers beyond 2^53 the nearest number is 2^53
+    return math.abs(n) <= 2 ^ 53 and ffi.typeof(v)(n) == v and n or v
   end
   if type(v) ~= "table" or v == codec.null then return v end
   local out = {}
