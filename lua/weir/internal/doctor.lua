@@ -15,7 +15,7 @@ local M = {}
 
 local HOOK_EVERY = 1000 -- instructions between two looks at the interpreter
 local INTERPRETED_NS = 1.2 -- of one simple instruction; what it calls comes on top
-local REASONS_MAX = 8 -- said of one stage
+local REASONS_MAX, PLACES_MAX = 8, 3 -- said of one stage
 local WARM_ROWS = 10000 -- the compiler is still busy with its first traces before
 local BUSY = 1e5 -- instructions in the interpreter that are worth a word
 
@@ -57,13 +57,15 @@ local function function_text(func)
   return info.loc or "a C function"
 end
 
+local function opcode_name(number)
+  return vmdef.bcnames:sub(number * 6 + 1, number * 6 + 6):match "%S+"
+end
+
 local function reason_text(err, info)
   if type(err) ~= "number" then return tostring(err) end
   if type(info) == "function" then info = function_text(info) end
   local text = format(vmdef.traceerr[err], info)
-  return (text:gsub("bytecode (%d+)", function(n)
-    return "bytecode " .. vmdef.bcnames:sub(n * 6 + 1, n * 6 + 6):gsub(" ", "")
-  end))
+  return (text:gsub("bytecode (%d+)", function(n) return "bytecode " .. opcode_name(tonumber(n)) end))
 end
 
 -- Is a loop of this function, or the function itself, given up for good?
@@ -73,7 +75,7 @@ local function given_up(func)
   while true do
     local ins = util.funcbc(func, pc)
     if not ins then return false end
-    local op = vmdef.bcnames:sub(bit.band(ins, 0xff) * 6 + 1, bit.band(ins, 0xff) * 6 + 6):gsub(" ", "")
+    local op = opcode_name(bit.band(ins, 0xff))
     if op == "ILOOP" or op == "IFORL" or op == "IITERL" or op == "IFUNCF" then return true end
     pc = pc + 1
   end
@@ -173,6 +175,44 @@ local function late_aborts(patient, stage)
   return out
 end
 
+-- Most first; of equal ones that of the lower place.
+local function by(field)
+  return function(a, b)
+    if a[field] ~= b[field] then return a[field] > b[field] end
+    return a.place < b.place
+  end
+end
+
+-- Adds why the compiler gave up, and what to write instead; gives the number of reasons.
+local function say_reasons(out, patient, stage)
+  local said = 0
+  for _, entry in ipairs(sorted(patient.aborted, by "count")) do
+    local hint, lost = hint_for(entry.reason), given_up(entry.func)
+    if (hint or hint == nil or lost) and said < REASONS_MAX then
+      said = said + 1
+      out[#out + 1] = format("  %s%s: %s (%d times%s)", entry.place, operator_at(stage.ops, entry.place),
+        entry.reason, entry.count, lost and "; a loop was given up" or "")
+      if hint then out[#out + 1] = "    " .. hint end
+    end
+  end
+  return said
+end
+
+-- Adds where the interpreter was most; gives the number of places.
+local function say_places(out, patient, stage)
+  local places, said = {}, 0
+  for place, n in pairs(patient.looks) do places[#places + 1] = { place = place, n = n * HOOK_EVERY } end
+  table.sort(places, by "n")
+  for i = 1, math.min(PLACES_MAX, #places) do
+    if places[i].n >= BUSY then
+      said = said + 1
+      out[#out + 1] = format("  interpreted most: %s%s, %s instructions", places[i].place,
+        operator_at(stage.ops, places[i].place), count_text(places[i].n))
+    end
+  end
+  return said
+end
+
 --- What was found in a stage, as text.
 ---@param patient weir.internal.Patient
 ---@param stage table { name, ops, subtask, parallelism, rows, lua_ns, collect_ns }
@@ -190,28 +230,7 @@ function M.report(patient, stage)
     format("  %d traces compiled; %s instructions interpreted%s", patient.compiled, count_text(interpreted),
       stage.rows > 0 and format(", %.1f a row", interpreted / stage.rows) or ""),
   }
-  local said = 0
-  for _, entry in ipairs(sorted(patient.aborted, function(a, b)
-    return a.count ~= b.count and a.count > b.count or a.count == b.count and a.place < b.place
-  end)) do
-    local hint, lost = hint_for(entry.reason), given_up(entry.func)
-    if (hint or hint == nil or lost) and said < REASONS_MAX then
-      said = said + 1
-      out[#out + 1] = format("  %s%s: %s (%d times%s)", entry.place, operator_at(stage.ops, entry.place),
-        entry.reason, entry.count, lost and "; a loop was given up" or "")
-      if hint then out[#out + 1] = "    " .. hint end
-    end
-  end
-  local places = {}
-  for place, n in pairs(patient.looks) do places[#places + 1] = { place = place, n = n * HOOK_EVERY } end
-  table.sort(places, function(a, b) return a.n ~= b.n and a.n > b.n or a.n == b.n and a.place < b.place end)
-  for i = 1, math.min(3, #places) do
-    if places[i].n >= BUSY then
-      said = said + 1
-      out[#out + 1] = format("  interpreted most: %s%s, %s instructions", places[i].place,
-        operator_at(stage.ops, places[i].place), count_text(places[i].n))
-    end
-  end
+  local said = say_reasons(out, patient, stage) + say_places(out, patient, stage)
   if said == 0 then out[#out + 1] = "  all of it runs compiled; nothing to advise" end
   for _, line in ipairs(late_aborts(patient, stage)) do out[#out + 1] = line end
   return concat(out, "\n") .. "\n"
