@@ -358,8 +358,11 @@ static int make_spill(struct wr_job *j)
 	for (uint32_t v = 0; v < p->vertex_count; v++)
 		for (uint32_t i = 0; i < p->vertices[v].stage_count; i++)
 			o.stores += has_store(&p->vertices[v].stages[i]) ? p->vertices[v].parallelism : 0;
-	if (!o.bytes || !o.stores)
+	if (!o.bytes || !o.stores) {
+		if (o.folder)
+			wr_spill_clean(o.folder);
 		return WR_OK;
+	}
 	j->spill = wr_spill_new(&o);
 	return j->spill ? WR_OK : wr_error_code();
 }

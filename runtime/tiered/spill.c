@@ -70,8 +70,7 @@ static int lock_in(const char *folder, int flags)
 	return fd;
 }
 
-/* What processes that are gone left behind. */
-static void clean(const char *parent)
+void wr_spill_clean(const char *parent)
 {
 	DIR *dir = opendir(parent);
 	struct dirent *e;
@@ -141,7 +140,7 @@ struct wr_spill *wr_spill_new(const struct wr_spill_options *o)
 	s->share = (o->bytes - beside - library) / (o->stores ? o->stores : 1);
 	s->disks = o->disks ? o->disks : wr_module_load("rocksdb", WR_DISK_VERSION);
 	if (s->disks) {
-		clean(parent);
+		wr_spill_clean(parent);
 		if (make_folder(s, parent) == WR_OK)
 			s->pool = s->disks->pool_new(library > LIBRARY_MIN ? library : LIBRARY_MIN);
 	}

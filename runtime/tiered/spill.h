@@ -7,8 +7,8 @@
  * stores, whose share is for entries. What is kept for versions has a bound of its own (state/store.h).
  *
  * The folder holds nothing that a checkpoint does not: it is made when the job is built, removed with it, and
- * one that a crash left behind is removed by the next who makes one in the same place. It holds a locked file
- * as long as its process lives.
+ * one that a crash left behind is removed by the next who makes one in the same place, or would have. It
+ * holds a locked file as long as its process lives.
  */
 #pragma once
 #include <stdint.h>
@@ -24,6 +24,8 @@ struct wr_spill_options {
 struct wr_spill;
 /* Loads the module. NULL with the error set: no module, no folder. */
 struct wr_spill *wr_spill_new(const struct wr_spill_options *o);
+/* Removes what processes that are gone left in `folder`. */
+void wr_spill_clean(const char *folder);
 /* Behind all stores. NULL is fine. */
 void wr_spill_free(struct wr_spill *s);
 

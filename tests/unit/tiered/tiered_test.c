@@ -269,6 +269,8 @@ static void a_folder_goes_with_its_job_or_with_the_next_one(void **state)
 	one = wr_spill_new(&o);
 	assert_non_null(one);
 	assert_int_equal(folders_in(parent), 1); /* what was left behind is gone */
+	wr_spill_clean(parent);
+	assert_int_equal(folders_in(parent), 1);
 	two = wr_spill_new(&o);
 	assert_non_null(two);
 	assert_int_equal(folders_in(parent), 2); /* what is in use is not */
