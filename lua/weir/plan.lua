@@ -443,6 +443,15 @@ local function describe_vertex(graph, vertex)
   }
 end
 
+-- Rows of a key may become one, unless somebody wants those that are late as they came.
+local function merge_of(graph, link)
+  local node = graph.job.nodes[link.to]
+  for _, out in ipairs(graph.out[link.to]) do
+    if out.tag ~= "" and out.tag == node.options.late then return nil end
+  end
+  return link.partition == "hash" and merge.of(node, link.input, link.key.names) or nil
+end
+
 local function describe_edge(graph, link)
   local from, to = graph.job.nodes[link.from], graph.job.nodes[link.to]
   return {
@@ -451,7 +460,7 @@ local function describe_edge(graph, link)
     input = link.input,
     partition = link.partition,
     key = link.key and link.key.names,
-    merge = link.partition == "hash" and merge.of(to, link.input, link.key.names) or nil,
+    merge = merge_of(graph, link),
     timeout = from.buffer_timeout or graph.job.options.buffer_timeout,
   }
 end

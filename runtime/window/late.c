@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include "base/error.h"
 #include "base/log.h"
+#include "exchange/merger.h"
 
 void wr_late_init(struct wr_late *l, struct wr_stage *s)
 {
@@ -32,13 +33,22 @@ static void say(struct wr_late *l, struct wr_stage *s, const struct wr_elem *row
 	wr_bytes_deinit(&text);
 }
 
+/* How many rows it stands for. */
+static int64_t weight_of(const struct wr_elem *row)
+{
+	struct wr_cell weight = wr_row_lookup(row, WR_WEIGHT_NAME, WR_WEIGHT_LEN);
+
+	return weight.type == WR_T_F64 ? (int64_t)weight.f64 : 1;
+}
+
 int wr_late_row(struct wr_late *l, struct wr_stage *s, const struct wr_elem *row)
 {
 	struct wr_out *out = l->out;
+	int64_t rows = weight_of(row);
 
-	wr_metric_add(&s->ops_stats[0].late, 1);
+	wr_metric_add(&s->ops_stats[0].late, rows);
 	if (!out) {
-		wr_metric_add(&s->ops_stats[0].late_dropped, 1);
+		wr_metric_add(&s->ops_stats[0].late_dropped, rows);
 		if (!l->said)
 			say(l, s, row);
 		return WR_OK;

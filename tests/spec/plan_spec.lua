@@ -88,10 +88,12 @@ describe("a plan", function()
   end)
 
   it("says which rows of an edge may become one: those that a window only adds up", function()
-    local function merge(window, aggregates)
+    local function merge(window, aggregates, late)
       local plan = draw.plan(([[
-        job:source(weir.sequence { to = 9 }):map(print):watermarks(weir.watermark.none()):key_by "k":window(%s)
-          :aggregate { %s }:sink(weir.discard())]]):format(window, aggregates), { parallelism = 2 })
+        local s = job:source(weir.sequence { to = 9 }):map(print):watermarks(weir.watermark.none()):key_by "k"
+          :window(%s):aggregate { %s }
+        s:sink(weir.discard())
+        %s]]):format(window, aggregates, late or ""), { parallelism = 2 })
       assert.same({ "0-hash-1.0" }, partitions(plan))
       return plan.edges[1].merge
     end
@@ -111,6 +113,7 @@ describe("a plan", function()
     end
     assert.is_nil(merge("weir.window.tumbling { size = 700, stagger = 'random' }", all))
     assert.is_nil(merge("weir.window.count(7)", all))
+    assert.is_nil(merge("weir.window.tumbling(700)", all, "s:side_output('late'):sink(weir.discard())"))
   end)
 
   it("says a format as its kind, and what else there is to it beside", function()

@@ -2,6 +2,7 @@
 /* timed: windows against a model that lists every window of every record. */
 #include "support/window_rig.h"
 #include <math.h>
+#include "exchange/merger.h"
 
 enum { KEYS = 4, RECORDS = 600, WINDOWS = 200000 };
 
@@ -367,6 +368,53 @@ static void w4_stagger_moves_the_windows_of_a_subtask_once(void **state)
 	assert_true(starts[1] != starts[2]);
 }
 
+/* A row that stands for `rows`, of which v is the sum. */
+static void weighted_row(struct rig *r, double rows_in_it, double v, int64_t ts)
+{
+	struct wr_field_spec f[] = {
+	    {WR_WEIGHT_NAME, WR_WEIGHT_LEN, WR_T_F64, 0}, {"k", 1, WR_T_F64, 0}, {"v", 1, WR_T_F64, 0}};
+	struct wr_cell cells[] = {{.type = WR_T_F64, .f64 = rows_in_it},
+				  {.type = WR_T_F64, .f64 = 1},
+				  {.type = WR_T_F64, .f64 = v}};
+	struct wr_bytes bytes = WR_BYTES_EMPTY;
+	struct wr_rows rows;
+
+	wr_row_put(&bytes, wr_shape_intern(f, 3, 0, 0), WR_INSERT, ts, cells);
+	rows = (struct wr_rows){bytes.data, bytes.data + bytes.len, 0, 0};
+	assert_int_equal(r->stage.ops->rows(&r->stage, &rows), WR_OK);
+	wr_bytes_deinit(&bytes);
+}
+
+static void rows_that_were_merged_on_the_way_count_as_many_late_ones_too(void **state)
+{
+	(void)state;
+	for (int counts_only = 0; counts_only < 2; counts_only++) {
+		struct rig *r = rig_new(false);
+
+		if (counts_only)
+			r->items[0].count = 1; /* of the aggregates */
+		rig_option(r, "window", rig_text("tumbling"));
+		rig_option(r, "size", rig_number(100));
+		rig_open(r);
+		assert_int_equal(rig_row(r, 1, 2, 10), WR_OK);
+		weighted_row(r, 5, 8, 20);
+		assert_int_equal(rig_row(r, 1, 2, 30), WR_OK);
+		weighted_row(r, 3, 6, 40);
+		rig_watermark(r, 99);
+		assert_int_equal(r->outs[0].rows, 1);
+		assert_true(rig_field(rig_result(r, 0), "count") == 10);
+		if (!counts_only) {
+			assert_true(rig_field(rig_result(r, 0), "sum") == 18);
+			assert_true(rig_field(rig_result(r, 0), "avg") == 1.8);
+		}
+		weighted_row(r, 4, 1, 50);
+		assert_int_equal(rig_row(r, 1, 2, 60), WR_OK);
+		assert_int_equal(wr_metric_get(&r->stats.late), 5);
+		assert_int_equal(wr_metric_get(&r->stats.late_dropped), 5);
+		rig_free(r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -379,6 +427,7 @@ int main(void)
 	    cmocka_unit_test(f_w5_rows_without_a_time_or_with_none_in_any_calendar_are_bad_rows),
 	    cmocka_unit_test(i6_f_a_clock_that_jumps_back_and_ahead_fires_windows_when_it_gets_there),
 	    cmocka_unit_test(w4_stagger_moves_the_windows_of_a_subtask_once),
+	    cmocka_unit_test(rows_that_were_merged_on_the_way_count_as_many_late_ones_too),
 	    cmocka_unit_test(w12_i7_windows_of_processing_time_are_the_clocks),
 	};
 
