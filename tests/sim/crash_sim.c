@@ -195,8 +195,9 @@ struct pace { /* of the process, and of its checkpoints */
 static struct pace pace_draw(bool faults)
 {
 	static const int64_t timeouts[] = {3000, 20000, 1000000};
-	bool deltas = sim.job.shape == SIM_DELTAS,
-	     hurries = deltas || sim.job.shape == SIM_TRIALS || sim.job.shape == SIM_BURST;
+	enum sim_shape shape = sim.job.shape;
+	bool deltas = shape == SIM_DELTAS;
+	bool hurries = deltas || shape == SIM_TRIALS || shape == SIM_BURST || shape == SIM_CUTS;
 
 	return (struct pace){
 	    .workers = 1 + below(3),
@@ -205,7 +206,8 @@ static struct pace pace_draw(bool faults)
 	    .parallelism_max = faults || below(2) ? SIM_PARALLELISM : 1,
 	    .checkpoints = {.folder = "/sim/job",
 			    .every_us = 500 + below(hurries ? 1500 : 8000),
-			    .timeout_us = faults ? timeouts[deltas ? 0 : below(3)] : 60000000,
+			    .timeout_us =
+				faults ? timeouts[deltas || shape == SIM_CUTS ? 0 : below(3)] : 60000000,
 			    .unaligned_after_us = sim.overtakes ? 1 + below(3000) : 0,
 			    .tolerable = below(4),
 			    .retain = 1 + below(3),
@@ -339,6 +341,12 @@ static struct machine_roughness draw_roughness(void)
 		break;
 	default:
 		r.crash_at = 1 + below(1u << (6 + below(POINTS_LOG2 - 5)));
+	}
+	if (sim.job.shape == SIM_CUTS && below(3)) {
+		r.crash_at = r.crash_at_name = 0;
+		r.crash_at_call = CALLS + below(4 * CALLS);
+		r.crash_at_cut = 1 + below(2);
+		r.power = false;
 	}
 	return r;
 }

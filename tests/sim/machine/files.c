@@ -396,6 +396,7 @@ int __wrap_fsync(int fd)
 int __wrap_ftruncate(int fd, off_t len)
 {
 	struct open_file *f = file_of(fd);
+	bool is_cut;
 
 	if (!f)
 		return __real_ftruncate(fd, len);
@@ -404,7 +405,10 @@ int __wrap_ftruncate(int fd, off_t len)
 		return no(EIO);
 	if ((size_t)len > f->inode->data.len)
 		bytes_set(&f->inode->data, (size_t)len, NULL, 0);
+	is_cut = len > 0 && (size_t)len < f->inode->data.len;
 	truncate_to(f->inode, (size_t)len);
+	if (is_cut)
+		machine_cut();
 	return 0;
 }
 

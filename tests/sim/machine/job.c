@@ -9,6 +9,8 @@
 #include "base/error.h"
 #include "sim/machine/machine.h"
 
+enum { WIDE_FIELDS = 12 };
+
 /* ---- text to value: JSON whose members are sorted ---- */
 
 static const char *skip(const char *p)
@@ -135,21 +137,34 @@ static void vertex_end(struct drawing *d, const char *name)
 	d->vertex++;
 }
 
+/* With these fields few rows fill a page, and a source that catches up pauses on the way. */
+static void put_wide(char *text, size_t room)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < WIDE_FIELDS; i++)
+		n += (size_t)snprintf(
+		    text + n, room - n,
+		    ",{\"below\":2,\"kind\":\"cycle\",\"name\":\"w%u\",\"prefix\":\"%060u\"}", i, i);
+}
+
 static void source(struct drawing *d, uint32_t number)
 {
 	const struct sim_job *j = d->job;
 	uint32_t next = j->sources, raw = j->vertex_count - 1;
 	bool late = j->shape == SIM_LATE;
-	char name[24], options[512], targets[64], more[32] = "";
+	char name[24], options[2048], targets[64], more[32] = "", wide[1536] = "";
 
+	if (j->shape == SIM_BURST)
+		put_wide(wide, sizeof wide);
 	snprintf(name, sizeof name, "source%u", number);
 	vertex_begin(d, name, 0);
 	snprintf(options, sizeof options,
 		 "\"count\":%u,\"fields\":["
 		 "{\"below\":%u,\"kind\":\"random\",\"name\":\"k\"},"
 		 "{\"below\":1000000,\"every\":%u,\"kind\":\"cycle\",\"name\":\"ts\"},"
-		 "{\"below\":1000000,\"kind\":\"cycle\",\"name\":\"v\"}],\"rate\":%u",
-		 j->rows[number], j->keys, j->every[number], j->rate);
+		 "{\"below\":1000000,\"kind\":\"cycle\",\"name\":\"v\"}%s],\"rate\":%u",
+		 j->rows[number], j->keys, j->every[number], wide, j->rate);
 	stage(d, "sequence", name, options, "{\"stage\":1}");
 	wr_bytes_printf(&d->vertices, ",");
 	if (j->shape == SIM_BURST) {

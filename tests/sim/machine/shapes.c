@@ -80,6 +80,8 @@ static void draw_shape(struct sim_job *j, struct wr_rand *r)
 		j->rate = 10000 + below(r, 40000);
 		j->every[0] = j->every[1] = 1;
 		j->delay = 0;
+		j->mark_every = 1;
+		j->raw = false;
 		j->keyed[0] = draw_window(r);
 		break;
 	case SIM_TRIALS:
@@ -90,7 +92,8 @@ static void draw_shape(struct sim_job *j, struct wr_rand *r)
 		break;
 	case SIM_CUTS:
 		j->sink = SIM_ROLLING;
-		j->keys = 11;
+		j->keys = 5;
+		j->raw = true;
 		break;
 	case SIM_DELTAS:
 		j->keys = 30 + below(r, 30);

@@ -44,7 +44,7 @@ static struct {
 	struct wr_rand rand;
 	struct wr_clock clock;
 	struct machine_roughness rough;
-	uint64_t points, calls, names, commits;
+	uint64_t points, calls, names, cuts, commits;
 	bool crashed;
 	void (*on_crash)(void *arg);
 	void *arg;
@@ -175,6 +175,12 @@ void machine_call(void)
 void machine_named(void)
 {
 	if (++m.names == m.rough.crash_at_name && !m.crashed)
+		crash();
+}
+
+void machine_cut(void)
+{
+	if (++m.cuts == m.rough.crash_at_cut && !m.crashed)
 		crash();
 }
 
@@ -432,7 +438,7 @@ void machine_init(uint64_t seed)
 void machine_begin(const struct machine_roughness *r, void (*crashed)(void *arg), void *arg)
 {
 	m.rough = *r;
-	m.points = m.calls = m.names = m.commits = 0;
+	m.points = m.calls = m.names = m.cuts = m.commits = 0;
 	m.crashed = false;
 	m.on_crash = crashed;
 	m.arg = arg;
