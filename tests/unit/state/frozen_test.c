@@ -374,7 +374,7 @@ static void a_version_is_the_one_before_but_for_the_entries_that_changed(void **
 	struct wr_store *s = new_store();
 
 	(void)state;
-	for (int round = 0; round < 300; round++) {
+	for (int round = 0; round < (spilled ? 40 : 300); round++) {
 		uint32_t keys = 1 + wr_rand_below(&r, 3000), writes = wr_rand_below(&r, 400), of;
 		struct wr_frozen *before = wr_store_freeze(s), *between = NULL, *after;
 		struct wr_bytes ids = WR_BYTES_EMPTY;
