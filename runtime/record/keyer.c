@@ -409,8 +409,9 @@ static uint32_t number_keys(const struct wr_keyer *k, const uint8_t **p, const u
 }
 
 /* The same of rows with other keys, whose shape has these routes. */
-static uint32_t other_keys(const struct route *routes, uint32_t count, const uint8_t **p, const uint8_t *end,
-			   struct wr_short_key *keys, uint32_t max)
+static inline __attribute__((always_inline)) uint32_t other_keys(const struct route *routes, uint32_t count,
+								 const uint8_t **p, const uint8_t *end,
+								 struct wr_short_key *keys, uint32_t max)
 {
 	const struct wr_elem *row = (const struct wr_elem *)*p;
 	uint32_t id = wr_elem_shape(row), n = 0;
