@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/rand.h"
 #include "state/store.h"
@@ -235,6 +236,64 @@ static void a_version_goes_into_a_store_of_either_backend(void **state)
 	assert_int_equal(mem.bytes, 0);
 }
 
+enum { MANY = 20000, EVERY = 7, LARGE = 200 };
+
+static void put_large(struct wr_store *s, uint32_t k, uint64_t v)
+{
+	uint8_t *body;
+
+	select_key(s, k);
+	body = wr_state_put(s, VALUE, 1, LARGE);
+	assert_non_null(body);
+	for (uint32_t i = 0; i < LARGE; i += 8) {
+		uint64_t mixed = wr_key_hash((const uint8_t *)&v, 8) * (i + 1);
+
+		memcpy(body + i, &mixed, 8); /* nothing that packs well */
+	}
+	memcpy(body, &v, 8);
+	if (k % 50 == 0)
+		wr_store_set_now(s, 1);
+}
+
+static int count_new(const struct wr_state_item *item, void *arg)
+{
+	uint64_t v;
+
+	memcpy(&v, item->value->body, 8);
+	assert_true(v >= MANY);
+	++*(uint32_t *)arg;
+	return WR_OK;
+}
+
+/* So much that the library writes files, before and after the version. */
+static void what_has_changed_is_found_in_the_files_that_were_written_since(void **state)
+{
+	struct wr_store *s = new_store(true);
+	struct wr_bytes ids = WR_BYTES_EMPTY;
+	uint32_t changed = 0, found = 0, of;
+	struct wr_frozen *before, *after;
+
+	(void)state;
+	for (uint32_t k = 0; k < MANY; k++)
+		put_large(s, k, k);
+	before = wr_store_freeze(s);
+	for (uint32_t k = 0; k < MANY; k += EVERY, changed++)
+		put_large(s, k, k + MANY);
+	wr_store_set_now(s, 1);
+	after = wr_store_freeze(s);
+	assert_int_equal(wr_frozen_changes(after, wr_frozen_epoch(before), &ids, &of), WR_OK);
+	assert_int_equal(ids.len, changed * sizeof(uint32_t));
+	assert_int_equal(wr_frozen_each_of(after, wr_frozen_epoch(before), (const uint32_t *)ids.data,
+					   changed, count_new, &found),
+			 WR_OK);
+	assert_int_equal(found, changed);
+	wr_frozen_unref(before);
+	wr_frozen_unref(after);
+	wr_bytes_deinit(&ids);
+	wr_store_free(s);
+	assert_int_equal(mem.bytes, 0);
+}
+
 static uint32_t folders_in(const char *parent)
 {
 	DIR *dir = opendir(parent);
@@ -300,6 +359,7 @@ int main(void)
 	    ON_ROCKSDB(timers_at_the_ends_of_time_fire_in_their_turn, NOTHING),
 	    ON_ROCKSDB(a_version_goes_into_a_store_of_either_backend, NOTHING),
 	    ON_ROCKSDB(a_version_goes_into_a_store_of_either_backend, A_PART),
+	    ON_ROCKSDB(what_has_changed_is_found_in_the_files_that_were_written_since, NOTHING),
 	    cmocka_unit_test(a_folder_goes_with_its_job_or_with_the_next_one),
 	    cmocka_unit_test(a_folder_that_cannot_be_made_is_an_error_that_names_the_place),
 	};
