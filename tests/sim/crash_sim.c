@@ -37,7 +37,7 @@
 #include "sim/machine/stages.h"
 #include "sim/machine/target.h"
 
-enum { RUNS_MAX = 12, POINTS_LOG2 = 13, CALLS = 200, NAMES = 80, PLANS = 8 };
+enum { RUNS_MAX = 12, POINTS_LOG2 = 13, CALLS = 200, NAMES = 80, RENAMES = 8, PLANS = 8 };
 
 static struct sim {
 	uint64_t seed;
@@ -328,7 +328,7 @@ static struct machine_roughness draw_roughness(void)
 		r.io = 8 + below(30);
 	else if (below(3) == 0)
 		r.io = 15 + below(250);
-	switch (below(7)) {
+	switch (below(8)) {
 	case 0:
 		break;
 	case 1:
@@ -339,11 +339,15 @@ static struct machine_roughness draw_roughness(void)
 		r.crash_at_name = 1 + below(NAMES);
 		r.power = below(3) == 0;
 		break;
+	case 4:
+		r.crash_at_rename = 1 + below(RENAMES);
+		r.power = below(3) == 0;
+		break;
 	default:
 		r.crash_at = 1 + below(1u << (6 + below(POINTS_LOG2 - 5)));
 	}
 	if (sim.job.shape == SIM_CUTS && below(3)) {
-		r.crash_at = r.crash_at_name = 0;
+		r.crash_at = r.crash_at_name = r.crash_at_rename = 0;
 		r.crash_at_call = CALLS + below(4 * CALLS);
 		r.crash_at_cut = 1 + below(2);
 		r.power = false;
@@ -463,7 +467,7 @@ static void with_faults(struct wr_bytes *out)
 
 		if (faults)
 			r = killed && below(4) ? soon_behind_a_kill() : draw_roughness();
-		killed = r.crash_at_name && !r.power;
+		killed = (r.crash_at_name || r.crash_at_rename) && !r.power;
 		stages_rough(draw_fault(faults));
 		draw_user(faults);
 		target_rough(faults && refusing);

@@ -133,7 +133,7 @@ void change(struct inode *inode, struct inode *to, const char *to_name, struct i
 		note(from, c);
 	if (inode && to != from)
 		note(to, c);
-	machine_named();
+	machine_named(inode && from);
 }
 
 /* In the names that are on the disk, on the side of one folder. */

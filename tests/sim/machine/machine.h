@@ -55,6 +55,7 @@ struct machine_roughness {
 	uint64_t
 	    crash_at_name; /* as the n-th name has been given, changed or removed, and not synced; 0 = not */
 	uint64_t crash_at_commit; /* as the n-th epoch is in the target, 0 = not */
+	uint64_t crash_at_rename; /* as the n-th name has been changed, and not synced, 0 = not */
 	uint64_t crash_at_cut;	  /* as the n-th file has been cut, and not synced, 0 = not */
 	bool power;		  /* the crash is one of the machine */
 };
@@ -87,8 +88,8 @@ extern void (*machine_on_failure)(const char *text);
 
 /* As machine_point, of a call that changes files. */
 void machine_call(void);
-/* A name has changed. */
-void machine_named(void);
+/* A name was given, changed (`renamed`) or removed. */
+void machine_named(bool renamed);
 /* A file has been cut, and has something left. */
 void machine_cut(void);
 /* An epoch is in the target. */

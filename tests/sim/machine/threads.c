@@ -44,7 +44,7 @@ static struct {
 	struct wr_rand rand;
 	struct wr_clock clock;
 	struct machine_roughness rough;
-	uint64_t points, calls, names, cuts, commits;
+	uint64_t points, calls, names, renames, cuts, commits;
 	bool crashed;
 	void (*on_crash)(void *arg);
 	void *arg;
@@ -172,9 +172,11 @@ void machine_call(void)
 	machine_point();
 }
 
-void machine_named(void)
+void machine_named(bool renamed)
 {
-	if (++m.names == m.rough.crash_at_name && !m.crashed)
+	m.renames += renamed;
+	if ((++m.names == m.rough.crash_at_name || (renamed && m.renames == m.rough.crash_at_rename)) &&
+	    !m.crashed)
 		crash();
 }
 
@@ -438,7 +440,7 @@ void machine_init(uint64_t seed)
 void machine_begin(const struct machine_roughness *r, void (*crashed)(void *arg), void *arg)
 {
 	m.rough = *r;
-	m.points = m.calls = m.names = m.cuts = m.commits = 0;
+	m.points = m.calls = m.names = m.renames = m.cuts = m.commits = 0;
 	m.crashed = false;
 	m.on_crash = crashed;
 	m.arg = arg;
