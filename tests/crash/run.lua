@@ -83,9 +83,9 @@ local function count(steps)
   elsewhere[where] = elsewhere[where] + 1
 end
 
---- Waits a moment until a thread is at a step that no kill has met.
+--- Waits a moment until a thread is at a step that no kill has met: from the beginning, where some are only.
 local function aim()
-  for _ = 1, 3000 do
+  for _ = 1, 10000 do
     for name, step in pairs(process.steps(shown)) do
       if met[name] == 0 and step.at > 0 then
         aimed = aimed + 1
@@ -110,9 +110,11 @@ for i = 1, kills do
   os.remove(shown)
   parallelisms[p] = parallelisms[p] + 1
   local pid = start(LOOPS, p)
-  -- a quarter of them while it begins
-  process.pass(math.random(4) == 1 and math.random(60000) or math.random(500000))
-  if i > kills / 2 and not all_met() then aim() end
+  if i > kills / 2 and not all_met() then
+    aim()
+  else -- a quarter of them while it begins
+    process.pass(math.random(4) == 1 and math.random(60000) or math.random(500000))
+  end
   local killed, code = process.kill(pid)
   if not killed then leave(("kill %d: the job had ended with %d:\n%s"):format(i, code, read(log))) end
   count(process.steps(shown))
