@@ -220,11 +220,14 @@ static int read_merge(struct wr_plan *p, const struct wr_value *v, struct wr_pla
 				      .weighs = wr_value_bool(v, "weighs", false),
 				      .grain = wr_value_int(v, "grain", 0),
 				      .offset = wr_value_int(v, "offset", 0)};
+	if (e->merge->grain < 0)
+		return wr_error_set(WR_EUSER, "plan: edge '%s' merges by a grain of %lld", e->name,
+				    (long long)e->merge->grain);
 	for (uint32_t i = 0; i < count; i++) {
 		const char *name = wr_value_str(&fields[i], "field", "");
 		int fn = one_of(wr_value_str(&fields[i], "fn", ""), names);
 
-		if (fn < 0 || e->merge->grain < 0)
+		if (fn < 0)
 			return wr_error_set(WR_EUSER, "plan: edge '%s': unknown merge", e->name);
 		e->merge->fields[i].name = (struct wr_str){name, (uint32_t)strlen(name)};
 		e->merge->fields[i].fn = (enum wr_merge_fn)fn;

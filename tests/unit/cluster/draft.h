@@ -30,6 +30,8 @@ struct draft_vertex {
 struct draft_edge {
 	uint32_t from, to, input;
 	const char *partition;
+	const char *merge; /* function by which its rows may become one, or NULL */
+	int64_t grain;
 };
 struct draft {
 	struct draft_vertex v[DRAFT_VERTICES];
@@ -114,11 +116,30 @@ static inline void draft_put_vertex(const struct draft *d, uint32_t at, struct w
 	wr_value_put_str(b, v->kind);
 }
 
+/* An empty function merges no field: rows are only counted. */
+static inline void draft_put_merge(const struct draft_edge *e, struct wr_bytes *b)
+{
+	wr_value_put_record(b, 3);
+	wr_value_put_name(b, "fields");
+	wr_value_put_list(b, *e->merge != 0);
+	if (*e->merge) {
+		wr_value_put_record(b, 2);
+		wr_value_put_name(b, "field");
+		wr_value_put_str(b, "v");
+		wr_value_put_name(b, "fn");
+		wr_value_put_str(b, e->merge);
+	}
+	wr_value_put_name(b, "grain");
+	wr_value_put_i64(b, e->grain);
+	wr_value_put_name(b, "weighs");
+	wr_value_put_bool(b, true);
+}
+
 static inline void draft_put_edge(const struct draft_edge *e, struct wr_bytes *b)
 {
 	bool hash = !strcmp(e->partition, "hash");
 
-	wr_value_put_record(b, hash ? 6 : 5);
+	wr_value_put_record(b, 5 + hash + !!e->merge);
 	wr_value_put_name(b, "from");
 	wr_value_put_i64(b, e->from);
 	wr_value_put_name(b, "input");
@@ -127,6 +148,10 @@ static inline void draft_put_edge(const struct draft_edge *e, struct wr_bytes *b
 		wr_value_put_name(b, "key");
 		wr_value_put_list(b, 1);
 		wr_value_put_str(b, "n");
+	}
+	if (e->merge) {
+		wr_value_put_name(b, "merge");
+		draft_put_merge(e, b);
 	}
 	wr_value_put_name(b, "name");
 	wr_value_put_str(b, "edge");

@@ -71,12 +71,34 @@ static void what_contradicts_itself_is_refused(void **state)
 	refused(&d, "inputs 9 is not below 3");
 }
 
+static void how_rows_of_an_edge_become_one_is_read_or_refused(void **state)
+{
+	struct draft d = good();
+	struct wr_plan *p;
+
+	(void)state;
+	d.e[0].merge = "max", d.e[0].grain = 60;
+	p = draft_plan(&d);
+	assert_non_null(p);
+	assert_int_equal(p->edges[0].merge->grain, 60);
+	assert_int_equal(p->edges[0].merge->count, 1);
+	assert_int_equal(p->edges[0].merge->fields[0].fn, WR_MERGE_MAX);
+	assert_memory_equal(p->edges[0].merge->fields[0].name.p, "v", 1);
+	assert_true(p->edges[0].merge->weighs);
+	wr_plan_free(p);
+	d.e[0].merge = "median";
+	refused(&d, "unknown merge");
+	d.e[0].merge = "", d.e[0].grain = -60;
+	refused(&d, "grain of -60");
+}
+
 static void bytes_that_are_no_plan_are_refused(void **state)
 {
 	struct draft d = good();
 	struct wr_bytes b = WR_BYTES_EMPTY;
 
 	(void)state;
+	d.e[0].merge = "sum", d.e[0].grain = 60;
 	draft_encode(&d, &b);
 	for (size_t cut = 0; cut < b.len; cut++) {
 		struct wr_plan *p = wr_plan_decode(b.data, cut);
@@ -148,6 +170,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_plan_is_the_same_behind_the_wire),
 	    cmocka_unit_test(what_contradicts_itself_is_refused),
+	    cmocka_unit_test(how_rows_of_an_edge_become_one_is_read_or_refused),
 	    cmocka_unit_test(bytes_that_are_no_plan_are_refused),
 	    cmocka_unit_test(P7_key_groups_that_nobody_asked_for_are_those_of_the_state),
 	    cmocka_unit_test(a_plan_without_memory_is_an_error_and_leaks_nothing),
