@@ -47,8 +47,8 @@ FUZZ    := $(patsubst tests/%.c,$B/%,$(wildcard tests/fuzz/*_fuzz.c))
 REF     := $(patsubst tests/%.c,$B/%,$(wildcard tests/bench/*.c))
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test unit spec e2e rocksdb crash sim fuzz bench bench-nexmark tidy format lint rows docs mutants install clean help \
-	deps demo-run unit-build spec-build e2e-build crash-build sim-build fuzz-build bench-build FORCE
+.PHONY: all demo test unit spec e2e rocksdb crash kafka sim fuzz bench bench-nexmark tidy format lint rows docs mutants install clean help \
+	deps demo-run unit-build spec-build e2e-build crash-build kafka-build sim-build fuzz-build bench-build FORCE
 .DELETE_ON_ERROR:
 
 all: $B/weir $(MODULES)			## build the program: build/weir, and its modules
@@ -67,6 +67,10 @@ SUITES   ?= tidy lint rows unit spec e2e rocksdb crash sim mutants fuzz $(foreac
 test:					## run everything that CI runs; ends with "N passed, N failed" (SUITES=, SANITIZE=)
 	@tests/support/deps test
 	+@tests/support/run $(foreach s,$(SUITES),$(if $(findstring @,$s),$s,$s@$(BUILD)))
+
+kafka:					## specs with a real Kafka broker, started for them on the loopback: tests/kafka (FILTER=)
+	@tests/support/deps kafka
+	+@python3 tests/support/broker/broker.py with 1 tests/support/run kafka@$(BUILD)
 
 # ---- suites: each builds what it needs; FILTER=text picks the files whose path contains text ----
 
@@ -213,6 +217,6 @@ unit-build: $(UNIT)
 sim-build: $(SIM)
 fuzz-build: $(FUZZ)
 bench-build: $(REF) $B/weir
-spec-build e2e-build rocksdb-build crash-build: $B/weir $(MODULES)
+spec-build e2e-build rocksdb-build crash-build kafka-build: $B/weir $(MODULES)
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
