@@ -36,11 +36,11 @@ CXXFLAGS := -std=c++17 $(WARN) $(OPT) $(MARCH) -Iruntime
 LDFLAGS  := $(OPT) -rdynamic
 LDLIBS   := $(LUAJIT_A) $(PC_LIBS) -lm -ldl -lpthread
 
-C_SRC   := $(filter-out runtime/main.c runtime/vendor/%,$(wildcard runtime/*/*.c))
+C_SRC   := $(filter-out runtime/main.c runtime/vendor/% runtime/kafka/%,$(wildcard runtime/*/*.c))
 CC_SRC  := $(filter-out runtime/vendor/%,$(wildcard runtime/*/*.cc))
 OBJ     := $(C_SRC:%.c=$B/obj/%.o) $(CC_SRC:%.cc=$B/obj/%.o) $B/obj/embed.o
 LUA_SRC := $(sort $(shell find lua stdlib -name '*.lua' 2>/dev/null))
-MODULES := $(patsubst runtime/vendor/%,$B/weir-%.so,$(basename $(wildcard runtime/vendor/*.c runtime/vendor/*.cc)))
+MODULES := $(patsubst runtime/vendor/%,$B/weir-%.so,$(basename $(wildcard runtime/vendor/*.c runtime/vendor/*.cc))) $B/weir-kafka.so
 UNIT    := $(patsubst tests/%.c,$B/%,$(wildcard tests/unit/*/*_test.c))
 SIM     := $(patsubst tests/%.c,$B/%,$(wildcard tests/sim/*_sim.c))
 FUZZ    := $(patsubst tests/%.c,$B/%,$(wildcard tests/fuzz/*_fuzz.c))
@@ -132,7 +132,7 @@ endef
 $B/stamp/flags: FORCE
 	$(call stamp,$(CC) $(CXX) $(CFLAGS) $(CXXFLAGS))
 $B/stamp/link: FORCE
-	$(call stamp,$(CXX) $(LDFLAGS) $(LDLIBS) $(OBJ))
+	$(call stamp,$(CXX) $(LDFLAGS) $(LDLIBS) $(OBJ) $(KAFKA))
 $B/stamp/lua: FORCE
 	$(call stamp,$(LUA_SRC))
 
@@ -154,7 +154,8 @@ $B/gen/embed.c: $(LUA_SRC) runtime/script/embed.lua $(wildcard runtime/*/*.h) $B
 	$(CDEF) runtime/record/words.h > $B/gen/words.cdef
 	$(CDEF) runtime/harness/harness.h > $B/gen/harness.cdef
 	$(CDEF) runtime/savepoint/tools.h > $B/gen/savepoint.cdef
-	luajit runtime/script/embed.lua $@ $B/gen/api.cdef $(LUA_SRC) $(addprefix $B/gen/,state.cdef async.cdef words.cdef harness.cdef savepoint.cdef)
+	$(CDEF) runtime/module/kafka.h > $B/gen/kafka.cdef
+	luajit runtime/script/embed.lua $@ $B/gen/api.cdef $(LUA_SRC) $(addprefix $B/gen/,state.cdef async.cdef words.cdef harness.cdef savepoint.cdef kafka.cdef)
 $B/obj/embed.o: $B/gen/embed.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -Iruntime -c $< -o $@
@@ -175,6 +176,12 @@ $B/obj/runtime/vendor/%.o: CFLAGS += -fPIC
 $B/obj/runtime/vendor/%.o: CXXFLAGS += -fPIC
 $B/weir-%.so: $B/obj/runtime/vendor/%.o $B/stamp/link
 	$(CXX) $(OPT) -shared -o $@ $< $(LIBS.$*)
+# Topics of Kafka are a module of several files.
+KAFKA = $(patsubst %.c,$B/obj/%.o,$(wildcard runtime/kafka/*.c))
+LIBS.kafka = $(shell pkg-config --libs rdkafka 2>/dev/null)
+$B/obj/runtime/kafka/%.o: CFLAGS += -fPIC
+$B/weir-kafka.so: $(KAFKA) $B/stamp/link
+	$(CXX) $(OPT) -shared -o $@ $(KAFKA) $(LIBS.kafka)
 
 # Test programs are linked with everything but main, so that FFI finds every exported symbol.
 define test_program
@@ -188,6 +195,9 @@ $(eval $(call test_program,unit,,-lcmocka))
 ON_ROCKSDB = $(addprefix $B/unit/,state/store_test state/frozen_test tiered/tiered_test)
 $(ON_ROCKSDB): $B/obj/runtime/vendor/rocksdb.o
 $(ON_ROCKSDB): LDLIBS += $(LIBS.rocksdb)
+ON_KAFKA = $(filter $B/unit/kafka/%,$(UNIT))
+$(ON_KAFKA): $(KAFKA)
+$(ON_KAFKA): LDLIBS += $(LIBS.kafka)
 # Sources, sinks, formats and watermarks are tested alone: what a task gives its stages comes from the test, which is linked first.
 $B/unit/commit/% $B/unit/connect/% $B/unit/time/% $B/unit/nexmark/% $B/unit/format/% $B/fuzz/csv_fuzz $B/fuzz/json_fuzz: LDFLAGS += -Wl,-z,muldefs
 $(eval $(call test_program,sim,,))

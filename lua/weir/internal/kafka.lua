@@ -1,0 +1,36 @@
+-- SPDX-License-Identifier: Apache-2.0
+--- What librdkafka knows of its properties (runtime/module/kafka.h).
+
+local ffi = require "ffi"
+local border = require "weir.internal.border"
+
+ffi.cdef(require "weir.internal.kafka_cdef")
+
+local C = ffi.C
+local NAMES_MAX = 65536 -- bytes
+
+local M = { CONSUMER = 0, PRODUCER = 1 }
+
+--- Why a client cannot have this property with this value; nil if it can.
+---@param role integer
+---@param name string
+---@param value string
+---@return string? reason
+function M.wrong(role, name, value)
+  local reason = C.wr_kafka_property_wrong(role, name, value)
+  return reason ~= nil and ffi.string(reason) or nil
+end
+
+--- The names of all properties of such a client that a script may set.
+---@param role integer
+---@return string[]
+function M.names(role)
+  local to = ffi.new("char[?]", NAMES_MAX)
+  local len = C.wr_kafka_property_list(role, to, NAMES_MAX)
+  if len == 0 then error(border.error_text(), 0) end
+  local names = {}
+  for name in ffi.string(to, len):gmatch "[^\n]+" do names[#names + 1] = name end
+  return names
+end
+
+return M

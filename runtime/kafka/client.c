@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* client: the life of one handle of librdkafka, and what it says; see client.h. */
+#include "kafka/client.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <syslog.h>
+#include "base/error.h"
+#include "base/log.h"
+
+enum { REASON_MAX = 512 };
+
+/* ---- what the library calls ---- */
+
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+	const struct wr_kafka_client *c = rd_kafka_opaque(rk);
+
+	if (level <= LOG_CRIT)
+		wr_err("kafka", "%s: %s: %s", c->name, facility, text);
+	else if (level <= LOG_WARNING)
+		wr_warn("kafka", "%s: %s: %s", c->name, facility, text);
+	else if (level <= LOG_INFO)
+		wr_info("kafka", "%s: %s: %s", c->name, facility, text);
+	else
+		wr_debug("kafka", "%s: %s: %s", c->name, facility, text);
+}
+
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+	struct wr_kafka_client *c = opaque;
+	char fatal[sizeof c->error];
+
+	if (code == RD_KAFKA_RESP_ERR__FATAL && rd_kafka_fatal_error(rk, fatal, sizeof fatal))
+		reason = fatal;
+	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+		if (!c->down)
+			wr_warn("kafka", "%s: no broker can be reached; %s", c->name,
+				c->error[0] ? c->error : "trying again");
+		c->down = true;
+		return;
+	}
+	if (strncmp(c->error, reason, sizeof c->error - 1) != 0)
+		wr_warn("kafka", "%s: %s", c->name, reason);
+	snprintf(c->error, sizeof c->error, "%s", reason);
+}
+
+/* ---- life ---- */
+
+int wr_kafka_client_open(struct wr_kafka_client *c, enum wr_kafka_role role, struct rd_kafka_conf_s *conf,
+			 const char *name, void *owner)
+{
+	char reason[REASON_MAX] = "";
+
+	*c = (struct wr_kafka_client){.owner = owner};
+	snprintf(c->name, sizeof c->name, "%s", name);
+	rd_kafka_conf_set_opaque(conf, c);
+	rd_kafka_conf_set_log_cb(conf, on_log);
+	rd_kafka_conf_set_error_cb(conf, on_error);
+	c->rk = rd_kafka_new(role == WR_KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, reason,
+			     sizeof reason);
+	if (c->rk)
+		return WR_OK;
+	rd_kafka_conf_destroy(conf);
+	return wr_error_set(WR_EUSER, "no client of Kafka can be made: %s", reason);
+}
+
+void wr_kafka_client_close(struct wr_kafka_client *c)
+{
+	if (c->rk)
+		rd_kafka_destroy(c->rk);
+	c->rk = NULL;
+}
+
+void wr_kafka_client_up(struct wr_kafka_client *c)
+{
+	if (!c->down)
+		return;
+	c->down = false;
+	c->error[0] = 0;
+	wr_info("kafka", "%s: a broker is reached again", c->name);
+}
+
+/* ---- errors ---- */
+
+static bool is_transient(rd_kafka_resp_err_t code)
+{
+	switch (code) {
+	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+	case RD_KAFKA_RESP_ERR__TIMED_OUT:
+	case RD_KAFKA_RESP_ERR__TRANSPORT:
+	case RD_KAFKA_RESP_ERR__RESOLVE:
+	case RD_KAFKA_RESP_ERR__WAIT_COORD:
+	case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
+	case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+	case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+	case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+	case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
+	case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
+	case RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION:
+	case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+	case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+	case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+	case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS:
+	case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
+	case RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS:
+	case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR:
+	case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
+	case RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int failed(rd_kafka_resp_err_t code, bool transient, const char *words, const char *fmt, va_list ap)
+{
+	char what[REASON_MAX];
+
+	vsnprintf(what, sizeof what, fmt, ap);
+	return wr_error_set(transient || is_transient(code) ? WR_ETRANSIENT : WR_EUSER, "%s: %s", what,
+			    words);
+}
+
+int wr_kafka_error(struct rd_kafka_error_s *error, const char *fmt, ...)
+{
+	va_list ap;
+	int rc;
+
+	va_start(ap, fmt);
+	rc = failed(rd_kafka_error_code(error), rd_kafka_error_is_retriable(error),
+		    rd_kafka_error_string(error), fmt, ap);
+	va_end(ap);
+	rd_kafka_error_destroy(error);
+	return rc;
+}
+
+int wr_kafka_failed(int code, const char *fmt, ...)
+{
+	va_list ap;
+	int rc;
+
+	va_start(ap, fmt);
+	rc = failed(code, false, rd_kafka_err2str(code), fmt, ap);
+	va_end(ap);
+	return rc;
+}
