@@ -38,7 +38,7 @@ local weir = {
   watermark = require "weir.watermark",
   window = require "weir.window",
   agg = require "weir.agg",
-  trigger = require "weir.trigger",
+  trigger = require "weir.trigger", triggers = require "weir.trigger",
   evictor = require "weir.evictor",
   text = require "weir.text",
   async = { sleep = async.sleep },

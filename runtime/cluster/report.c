@@ -45,7 +45,7 @@ struct wr_report {
 };
 
 struct totals {
-	int64_t in, out, skipped, late, late_dropped, blocked_ns, bytes;
+	int64_t in, out, skipped, late, late_dropped, no_window, blocked_ns, bytes;
 	int64_t watermark; /* the lowest; WR_TS_MAX: there is none */
 };
 
@@ -180,6 +180,7 @@ static struct totals add_up(struct wr_report *r)
 		t.skipped += o->values[WR_OP_SKIPPED];
 		t.late += o->values[WR_OP_LATE];
 		t.late_dropped += o->values[WR_OP_LATE_DROPPED];
+		t.no_window += o->values[WR_OP_NO_WINDOW];
 	}
 	return t;
 }
@@ -320,6 +321,8 @@ static void op_text(const struct op_sum *s)
 	if (v[WR_OP_LATE])
 		fprintf(stderr, " %9lld late, %lld dropped", (long long)v[WR_OP_LATE],
 			(long long)v[WR_OP_LATE_DROPPED]);
+	if (v[WR_OP_NO_WINDOW])
+		fprintf(stderr, " %9lld in no window", (long long)v[WR_OP_NO_WINDOW]);
 	if (v[WR_OP_IN_FLIGHT_MAX])
 		fprintf(stderr, " %9lld in flight at most", (long long)v[WR_OP_IN_FLIGHT_MAX]);
 	fputc('\n', stderr);
@@ -331,10 +334,12 @@ static void op_json(const struct op_sum *s, bool first, struct wr_bytes *out)
 
 	wr_bytes_printf(out, "%s{\"name\":", first ? "" : ",");
 	wr_json_string(out, s->name, strlen(s->name));
-	wr_bytes_printf(out, ",\"in\":%lld,\"out\":%lld,\"skipped\":%lld,\"late\":%lld,\"late_dropped\":%lld",
+	wr_bytes_printf(out,
+			",\"in\":%lld,\"out\":%lld,\"skipped\":%lld,\"late\":%lld,\"late_dropped\":%lld,\"no_"
+			"window\":%lld",
 			(long long)v[WR_OP_ROWS_IN], (long long)v[WR_OP_ROWS_OUT],
 			(long long)v[WR_OP_SKIPPED], (long long)v[WR_OP_LATE],
-			(long long)v[WR_OP_LATE_DROPPED]);
+			(long long)v[WR_OP_LATE_DROPPED], (long long)v[WR_OP_NO_WINDOW]);
 	if (v[WR_OP_IN_FLIGHT_MAX])
 		wr_bytes_printf(out, ",\"in_flight\":%lld,\"in_flight_max\":%lld",
 				(long long)v[WR_OP_IN_FLIGHT], (long long)v[WR_OP_IN_FLIGHT_MAX]);
@@ -348,11 +353,11 @@ static void summary_json(struct wr_report *r, const struct totals *t, const char
 	wr_bytes_printf(
 	    &out,
 	    "{\"status\":\"%s\",\"seconds\":%.3f,\"records_in\":%lld,\"records_out\":%lld,"
-	    "\"skipped\":%lld,\"late\":%lld,\"late_dropped\":%lld,\"bytes\":%lld,"
+	    "\"skipped\":%lld,\"late\":%lld,\"late_dropped\":%lld,\"no_window\":%lld,\"bytes\":%lld,"
 	    "\"restarts\":%u,\"back_pressured_seconds\":%.3f,\"resident_bytes_max\":%lld,\"operators\":[",
 	    status, seconds, (long long)t->in, (long long)t->out, (long long)t->skipped, (long long)t->late,
-	    (long long)t->late_dropped, (long long)t->bytes, r->restarts, (double)t->blocked_ns / 1e9,
-	    (long long)wr_mem_resident_max());
+	    (long long)t->late_dropped, (long long)t->no_window, (long long)t->bytes, r->restarts,
+	    (double)t->blocked_ns / 1e9, (long long)wr_mem_resident_max());
 	for (uint32_t i = 0; i < r->op_count; i++)
 		op_json(&r->ops[i], i == 0, &out);
 	wr_bytes_printf(&out, "],\"latencies\":[");
@@ -383,6 +388,8 @@ static void summary_text(const struct wr_report *r, const struct totals *t, cons
 		fprintf(stderr, ", %lld skipped", (long long)t->skipped);
 	if (t->late)
 		fprintf(stderr, ", %lld late (%lld dropped)", (long long)t->late, (long long)t->late_dropped);
+	if (t->no_window)
+		fprintf(stderr, ", %lld in no window", (long long)t->no_window);
 	if (r->restarts)
 		fprintf(stderr, ", since the last of %u restart%s", r->restarts, r->restarts == 1 ? "" : "s");
 	if (t->blocked_ns)

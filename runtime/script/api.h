@@ -56,6 +56,8 @@ int wr_lua_bad_row(struct wr_lua *l, uint32_t op, const uint8_t *record, uint32_
 		   const char *error, uint32_t error_len);
 /* A record came too late for operator `op`; `dropped`: nobody reads it. */
 void wr_lua_late(struct wr_lua *l, uint32_t op, uint32_t dropped);
+/* No window takes a record of operator `op`, though it is not late. */
+void wr_lua_no_window(struct wr_lua *l, uint32_t op);
 /* One line in the log, with the operator's task. */
 void wr_lua_note(struct wr_lua *l, const char *text);
 /* Watermark strategies: takes the time of the row at hand; 0 with `ts` set, 1: the row was refused and that

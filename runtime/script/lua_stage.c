@@ -606,6 +606,11 @@ void wr_lua_late(struct wr_lua *l, uint32_t op, uint32_t dropped)
 	wr_metric_add(&l->stage->ops_stats[op].late_dropped, dropped);
 }
 
+void wr_lua_no_window(struct wr_lua *l, uint32_t op)
+{
+	wr_metric_add(&l->stage->ops_stats[op].no_window, 1);
+}
+
 void wr_lua_note(struct wr_lua *l, const char *text)
 {
 	wr_warn(l->stage->env->task, "%s", text);

@@ -44,6 +44,8 @@ const struct wr_metric_def wr_op_metrics[WR_OP_METRICS] = {
     [WR_OP_SKIPPED] = {"skipped", WR_COUNTER, "rows", "Rows that failed and were skipped or put aside."},
     [WR_OP_LATE] = {"late", WR_COUNTER, "rows", "Rows that came too late for their window."},
     [WR_OP_LATE_DROPPED] = {"late_dropped", WR_COUNTER, "rows", "Late rows that nobody reads."},
+    [WR_OP_NO_WINDOW] = {"no_window", WR_COUNTER, "rows",
+			 "Rows that no window takes, though they are not late."},
     [WR_OP_IN_FLIGHT] =
 	{"in_flight", WR_GAUGE, "rows",
 	 "Rows that an async operator is with, those included whose results wait for their turn."},
@@ -162,6 +164,7 @@ static void tell_operator(const struct wr_op_stats *o, uint64_t id, struct wr_me
 	    [WR_OP_SKIPPED] = &o->skipped,
 	    [WR_OP_LATE] = &o->late,
 	    [WR_OP_LATE_DROPPED] = &o->late_dropped,
+	    [WR_OP_NO_WINDOW] = &o->no_window,
 	    [WR_OP_IN_FLIGHT] = &o->in_flight,
 	    [WR_OP_IN_FLIGHT_MAX] = &o->in_flight_max,
 	    [WR_OP_LOGGED] = &o->logged,

@@ -165,6 +165,7 @@ struct wr_op_stats {
 	wr_metric rows_in, rows_out, bytes_in, bytes_out, skipped;
 	wr_metric late;			    /* rows that came too late */
 	wr_metric late_dropped;		    /* those of them that nobody reads */
+	wr_metric no_window;		    /* rows that no window takes, though they are not late */
 	wr_metric in_flight, in_flight_max; /* rows that an async function is with, now and at most */
 	wr_metric logged;		    /* bytes logged that are not in the target yet */
 	wr_metric commit_lag;		    /* those of them that may be there */

@@ -60,3 +60,8 @@ int wr_late_row(struct wr_late *l, struct wr_stage *s, const struct wr_elem *row
 	out->rows++;
 	return WR_OK;
 }
+
+void wr_late_between(struct wr_stage *s, const struct wr_elem *row)
+{
+	wr_metric_add(&s->ops_stats[0].no_window, weight_of(row));
+}

@@ -160,6 +160,8 @@ static int place(struct wr_window *w, struct timed *t, const struct wr_elem *row
 	if (WR_UNLIKELY(t->slice_last == WR_NO_WINDOW)) { /* W8 */
 		if (w->event && ts + w->lateness <= w->stage->watermark)
 			*rc = wr_late_row(&w->late, w->stage, row);
+		else
+			wr_late_between(w->stage, row);
 		return SKIP;
 	}
 	if (WR_UNLIKELY(w->event && t->slice_last - 1 + w->lateness <= w->stage->watermark)) { /* L1, L3 */

@@ -178,3 +178,25 @@ describe("a window", function()
         :key_by(function() return "x", 7 end, "a", "b"):window(weir.window.tumbling(10)):count():sink(weir.print())]])))
   end)
 end)
+
+describe("records between two windows are counted, with the default operator and in Lua:", function()
+  for name, rest in pairs {
+    count = "w.sliding { size = 5, slide = 10 }):count()",
+    ["a process function"] = "w.sliding { size = 5, slide = 10 }):process(function(ctx, list) ctx:emit { n = #list } end)",
+    ["an assigner that gives none"] = [[w.new { assign = function(r, ts, add)
+      if ts < 5 then add(0, 5) end
+    end }):process(function(ctx, list) ctx:emit { n = #list } end)]],
+  } do
+    it(name, function()
+      local out, code, log = script.try(([[local weir = require "weir" local w = weir.window
+        local job = weir.job { name = "gaps" }
+        job:source(weir.from { { k = 1, ts = 4 }, { k = 1, ts = 7 }, { k = 1, ts = 9 } })
+          :watermarks(weir.watermark.ascending { field = "ts" })
+          :key_by "k":window(%s:sink(weir.discard()) return job]]):format(rest))
+      assert.equal(0, code, log)
+      assert.equal("", out)
+      assert.is_truthy(log:find ", 2 in no window", log)
+      assert.is_truthy(log:find "1 out +2 in no window", log)
+    end)
+  end
+end)

@@ -94,3 +94,7 @@ describe("a window", function()
     assert.equal(1, found.parallelism)
   end)
 end)
+
+describe("weir.triggers", function()
+  it("is weir.trigger by another name", function() assert.equal(require("weir").trigger, require("weir").triggers) end)
+end)

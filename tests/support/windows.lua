@@ -5,7 +5,8 @@
 ---
 --- Steps: `a@5` a record with id "a" and time 5 · `x/a@5` of key "x" · `a` without a time · `wm9` a watermark ·
 --- `pt9` the clock. Results: what `ids` emits, "[start,end)ids", with @ the timestamp, for keys other than "k"
---- behind "key:"; "late:a" for late records, which are "dropped:a" if nobody reads them.
+--- behind "key:"; "late:a" for late records, which are "dropped:a" if nobody reads them; "none:a" for those that no
+--- window takes though they are not late.
 
 local ffi = require "ffi"
 local border = require "weir.internal.border"
@@ -32,10 +33,11 @@ declare("runtime/record/key.h", { "uint64_t wr_key_hash(" })
 local M = {}
 
 -- What reaches out of the operator: the stage's deadline and counters.
-local late_dropped
+local late_dropped, no_window
 border.C = setmetatable({
   wr_lua_timer_added = function() end,
   wr_lua_late = function(_, _, dropped) late_dropped = dropped == 1 end,
+  wr_lua_no_window = function() no_window = true end,
 }, { __index = ffi.C })
 local C = ffi.C
 local keys = require "weir.internal.keys"
@@ -129,9 +131,10 @@ function Bench:put(key, record, ts)
   local p, n = keys.put(key)
   C.wr_store_set_key(self.store, p, n, C.wr_key_hash(p, n))
   self.L.ts = ts or border.TS_NONE
-  late_dropped = false
+  late_dropped, no_window = false, false
   self.window.take(record)
   if late_dropped then self.out[#self.out + 1] = "dropped:" .. record.id end
+  if no_window then self.out[#self.out + 1] = "none:" .. record.id end
 end
 
 function Bench:fire(kind, upto)

@@ -273,7 +273,8 @@ function M.new(stage, k, out, side)
         give(rec, ts)
       end
     end
-    if not taken and event and ts + lateness <= at.watermark() then late(rec, spec.late) end
+    if taken then return end
+    if event and ts + lateness <= at.watermark() then late(rec, spec.late) else C.wr_lua_no_window(stage.L, k - 1) end
   end
 
   local function clear_all()
