@@ -72,23 +72,26 @@ end
 
 ---------------------------------------------------------------- nodes
 
-function Cluster:tell(verb, i)
+-- Nodes by their numbers, from 1.
+function Cluster:tell(verb, ...)
   assert(self.commands, "this cluster belongs to others, too")
-  self.commands:write(verb, " ", i, "\n")
+  local line = verb .. " " .. table.concat({ ... }, " ")
+  self.commands:write(line, "\n")
   self.commands:flush()
   local answer = self.answers:read "*l"
-  if answer ~= "ok" then error(("%s %d: %s"):format(verb, i, answer or "the cluster is gone"), 2) end
-  self.running[i] = verb == "start"
+  if answer ~= "ok" then error(("%s: %s"):format(line, answer or "the cluster is gone"), 3) end
+  for _, i in ipairs { ... } do self.running[i] = verb == "start" end
 end
 
---- Ends node i, from 1, as kill -9 does.
-function Cluster:kill(i) self:tell("kill", i) end
+--- Ends nodes as kill -9 does.
+---@param ... integer from 1
+function Cluster:kill(...) self:tell("kill", ...) end
 
---- Ends node i in good order.
-function Cluster:stop(i) self:tell("stop", i) end
+--- Ends nodes in good order.
+function Cluster:stop(...) self:tell("stop", ...) end
 
---- Starts node i again with its data; it is a member again then.
-function Cluster:up(i) self:tell("start", i) end
+--- Starts nodes again with their data, and waits until they are members: with a majority of the nodes.
+function Cluster:up(...) self:tell("start", ...) end
 
 ---------------------------------------------------------------- topics
 
@@ -215,7 +218,8 @@ end
 
 local RECORD = "^(%d+) (%d+) (%-?%d+) (%-?%d+) (%-?%d+) ([^\n]*)\n()"
 
---- All that is in a topic now, read by kcat, sorted by partition and offset. `headers`: "name=value,…".
+--- All that is in a topic now, read by kcat, sorted by partition and offset. `headers`: "name=value,…". A leader that
+--- has just become one may know for a moment of fewer records than there are: after a kill `await` their number.
 ---@param topic string
 ---@param level? "read_committed"|"read_uncommitted" the first unless told
 ---@return { partition: integer, offset: integer, timestamp: integer, headers: string, key?: string, value?: string }[]

@@ -2,7 +2,7 @@
 
 usage: broker.py with NODES COMMAND [ARG]...   runs COMMAND, which finds the addresses in $WEIR_KAFKA; its exit status
        broker.py serve NODES FIFO [KEY=VALUE]...   writes the addresses to FIFO, then obeys lines on standard input,
-           "kill N", "stop N", "start N" (N from 1), and answers each in FIFO by "ok" or by what went wrong
+           "kill N…", "stop N…", "start N…" (N from 1), and answers each in FIFO by "ok" or by what went wrong
        broker.py fetch   only fetches the jars
 
 Nodes are brokers and controllers in one (KRaft); KEY=VALUE are lines for their server.properties. The jars that
@@ -64,6 +64,7 @@ def classpath():
         if maven.returncode:
             raise Failure("Maven cannot fetch the broker's jars; does ~/.m2/settings.xml name a repository that this "
                           "machine reaches?\n" + maven.stdout[-2000:])
+        os.utime(CLASSPATH)  # which Maven leaves alone where it is right
         with open(CLASSPATH) as file:
             return file.read()
 
@@ -200,9 +201,7 @@ class Cluster:
         self.nodes = [Node(self, i) for i in range(1, count + 1)]
         for node in self.nodes:
             node.configure()
-            node.launch()
-        for node in self.nodes:
-            node.await_start()
+        self.start(self.nodes)
 
     def broker(self, i):
         return "%s:%d" % (self.address, self.ports[2 * i - 2])
@@ -213,13 +212,18 @@ class Cluster:
     def brokers(self):
         return ",".join(self.broker(i) for i in range(1, self.count + 1))
 
-    def obey(self, line):
-        verb, number = line.split()
-        node = self.nodes[int(number) - 1]
-        if verb == "start":
+    def start(self, nodes):
+        for node in nodes:
             node.launch()
+        for node in nodes:
             node.await_start()
-        else:
+
+    def obey(self, line):
+        verb, *numbers = line.split()
+        nodes = [self.nodes[int(i) - 1] for i in numbers]
+        if verb == "start":
+            return self.start(nodes)
+        for node in nodes:
             node.end({"kill": signal.SIGKILL, "stop": signal.SIGTERM}[verb])
 
     def close(self, keep):
