@@ -26,6 +26,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(HERE))), "build", "kafka")
 CLASSPATH, ARCHIVE = os.path.join(BUILD, "classpath"), os.path.join(BUILD, "classes.jsa")
 CLUSTER_ID = "d2Vpci10ZXN0cy1rYWZrYQ"  # any 16 bytes
+GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0:build-classpath"
 STARTED = "Kafka Server started"
 PATIENCE_S = 60
 libc = ctypes.CDLL(None)
@@ -57,13 +58,13 @@ def classpath():
             if all(map(os.path.exists, jars.split(":"))):
                 return jars
         need("mvn", "maven")
-        print("+ mvn dependency:build-classpath (the broker's jars, once)", file=sys.stderr)
-        maven = subprocess.run(["mvn", "-q", "-B", "-f", HERE + "/pom.xml", "dependency:build-classpath",
-                                "-Dmdep.outputFile=" + CLASSPATH], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               stdin=subprocess.DEVNULL, text=True)
+        print("+ mvn %s (the broker's jars, once)" % GOAL, file=sys.stderr)
+        maven = subprocess.run(["mvn", "-q", "-B", "-Dstyle.color=never", "-f", HERE + "/pom.xml", GOAL,
+                                "-DincludeScope=runtime", "-Dmdep.outputFile=" + CLASSPATH], text=True,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if maven.returncode:
-            raise Failure("Maven cannot fetch the broker's jars; does ~/.m2/settings.xml name a repository that this "
-                          "machine reaches?\n" + maven.stdout[-2000:])
+            raise Failure("Maven cannot fetch the broker's jars; does it know, by ~/.m2/settings.xml, a repository that "
+                          "this machine reaches and trusts?\n" + maven.stdout[:2000])
         os.utime(CLASSPATH)  # which Maven leaves alone where it is right
         with open(CLASSPATH) as file:
             return file.read()
