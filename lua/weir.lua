@@ -22,13 +22,14 @@ local weir = {
   job = require("weir.job").new, checkpoint = require("weir.checkpoint").new,
 
   files = sources.files, stdin = sources.stdin, tcp_lines = sources.tcp_lines,
+  kafka = require("weir.kafka").kafka,
   from = sources.from, sequence = sources.sequence, generate = sources.generate, nexmark = sources.nexmark,
 
   print = sinks.print, stdout = sinks.stdout, file_sink = sinks.file_sink, rolling_files = sinks.rolling_files,
   tcp_sink = sinks.tcp_sink, sink = sinks.sink, discard = sinks.discard, collect = sinks.collect,
   checksum = sinks.checksum,
 
-  lines = formats.lines, json = formats.json, csv = formats.csv,
+  lines = formats.lines, json = formats.json, csv = formats.csv, bytes = formats.bytes,
 
   process_function = functions.process_function,
   co_process_function = functions.co_process_function,

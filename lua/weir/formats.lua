@@ -8,7 +8,7 @@ local where = require "weir.where"
 local M = {}
 
 ---@class weir.Format
----@field kind "lines"|"json"|"csv"
+---@field kind "lines"|"json"|"csv"|"text"|"bytes"
 local Format = {}
 Format.__index = Format
 
@@ -28,6 +28,18 @@ end
 ---@return weir.Format
 function M.json(opts)
   return format("json", options.check("weir.json", opts, {}))
+end
+
+--- The whole message is a string, which has to be UTF-8: of messages (weir.kafka), not of streams of bytes.
+---@return weir.Format
+function M.text(opts)
+  return format("text", options.check("weir.text", opts, {}))
+end
+
+--- The whole message is a string of any bytes: of messages (weir.kafka), not of streams of bytes.
+---@return weir.Format
+function M.bytes(opts)
+  return format("bytes", options.check("weir.bytes", opts, {}))
 end
 
 ---@class weir.CsvOptions
@@ -83,9 +95,16 @@ function M.csv(opts)
   return format("csv", o)
 end
 
---- The type of the option `format`.
-M.type = options.type("a format such as weir.json()", function(v)
-  return getmetatable(v) == Format, v
-end)
+local function type_of(kinds, instead)
+  return options.type("a format such as weir.json()", function(v)
+    if getmetatable(v) ~= Format then return false end
+    return kinds[v.kind] == true, v, instead:format(v.kind)
+  end)
+end
+
+--- The type of the option `format` of what reads and writes streams of bytes.
+M.type = type_of({ lines = true, json = true, csv = true }, "weir.%s is of messages")
+--- The same of what comes and goes in messages.
+M.message = type_of({ json = true, csv = true, text = true, bytes = true }, "weir.%s is of streams")
 
 return M

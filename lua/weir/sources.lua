@@ -240,6 +240,11 @@ function M.nexmark(opts)
   return source { kind = "nexmark", name = "nexmark", bounded = o.count ~= nil, options = o, projects = true }
 end
 
+--- A source that another module declares.
+---@param fields { kind: string, name: string, bounded: boolean, options: table, fn?: function }
+---@return weir.Source
+function M.declared(fields) return source(fields) end
+
 --- Is `v` a source?
 function M.is(v) return getmetatable(v) == Source end
 

@@ -34,4 +34,5 @@ function M.each_word(text, fn)
   for word in internal.words(text) do fn(word) end
 end
 
-return M
+--- As a function the format of messages that are text: `weir.kafka { format = weir.text(), … }`.
+return setmetatable(M, { __call = function(_, opts) return require("weir.formats").text(opts) end })

@@ -285,9 +285,12 @@ static int make_writer(struct making *m, uint32_t edge, uint32_t stage, uint32_t
 static const struct wr_stage_ops *kind_of(struct wr_job *j, const char *kind)
 {
 	for (unsigned l = 0; l < j->o.kind_lists; l++)
-		for (unsigned i = 0; i < j->o.kinds[l].count; i++)
-			if (!strcmp(j->o.kinds[l].kinds[i].kind, kind))
-				return j->o.kinds[l].kinds[i].ops;
+		for (unsigned i = 0; i < j->o.kinds[l].count; i++) {
+			const struct wr_stage_kind *k = &j->o.kinds[l].kinds[i];
+
+			if (!strcmp(k->kind, kind))
+				return k->ops->load ? k->ops->load() : k->ops;
+		}
 	wr_error_set(WR_EUSER, "there is no operator of kind '%s' in this program", kind);
 	return NULL;
 }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include "base/arena.h"
 #include "base/assert.h"
+#include "format/csv.h"
 #include "format/format.h"
 
 struct csv {
@@ -451,6 +452,29 @@ static int csv_resume(void *format, const struct wr_value *saved)
 		rc = make_columns(f);
 	f->header = header;
 	return rc;
+}
+
+int wr_csv_record(void *format, const uint8_t *p, size_t len, const struct wr_shape **shape,
+		  const struct wr_cell **cells, const char **wrong)
+{
+	struct csv *f = format;
+	const uint8_t *next;
+	int rc = take_record(f, p, p + len, true, &next);
+
+	WR_ASSERT(f->columns);
+	if (rc == WR_OK && !f->shape)
+		rc = make_columns(f);
+	if (rc != WR_OK)
+		return rc;
+	if (!f->wrong && next != p + len)
+		f->wrong = "more than one line";
+	if (!make_cells(f)) {
+		*wrong = f->wrong;
+		return WR_EUSER;
+	}
+	*shape = f->shape;
+	*cells = f->cells;
+	return WR_OK;
 }
 
 const struct wr_format wr_csv_format = {.name = "csv",

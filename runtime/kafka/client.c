@@ -52,7 +52,7 @@ int wr_kafka_client_open(struct wr_kafka_client *c, enum wr_kafka_role role, str
 {
 	char reason[REASON_MAX] = "";
 
-	*c = (struct wr_kafka_client){.owner = owner};
+	*c = (struct wr_kafka_client){.role = role, .owner = owner};
 	snprintf(c->name, sizeof c->name, "%s", name);
 	rd_kafka_conf_set_opaque(conf, c);
 	rd_kafka_conf_set_log_cb(conf, on_log);
@@ -67,8 +67,9 @@ int wr_kafka_client_open(struct wr_kafka_client *c, enum wr_kafka_role role, str
 
 void wr_kafka_client_close(struct wr_kafka_client *c)
 {
-	if (c->rk)
-		rd_kafka_destroy(c->rk);
+	if (c->rk) /* a consumer is a member of no group: there is nothing to leave */
+		rd_kafka_destroy_flags(
+		    c->rk, c->role == WR_KAFKA_CONSUMER ? RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE : 0);
 	c->rk = NULL;
 }
 

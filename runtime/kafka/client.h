@@ -15,10 +15,11 @@ struct rd_kafka_error_s;
 
 struct wr_kafka_client {
 	struct rd_kafka_s *rk; /* NULL: closed */
-	void *owner;	       /* whom callbacks are for: rd_kafka_opaque gives the client */
-	char name[128];	       /* "orders[0]" */
-	bool down;	       /* no broker was reached since wr_kafka_client_up */
-	char error[256];       /* what was wrong last, "" = nothing yet */
+	enum wr_kafka_role role;
+	void *owner;	 /* whom callbacks are for: rd_kafka_opaque gives the client */
+	char name[128];	 /* "orders[0]" */
+	bool down;	 /* no broker was reached since wr_kafka_client_up */
+	char error[256]; /* what was wrong last, "" = nothing yet */
 };
 
 /* `name` for messages, copied. `conf` is taken, also when this fails; callbacks of the stage's own may be set

@@ -282,3 +282,10 @@ void wr_kafka_conf_free(struct rd_kafka_conf_s *conf)
 	if (conf)
 		rd_kafka_conf_destroy(conf);
 }
+
+int wr_kafka_conf_default(struct rd_kafka_conf_s *conf, const struct wr_value *options, const char *name,
+			  const char *value)
+{
+	return wr_value_get(wr_value_get(options, "properties"), name) ? WR_OK
+								       : wr_kafka_conf_set(conf, name, value);
+}

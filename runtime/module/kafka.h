@@ -17,7 +17,10 @@ uint32_t wr_kafka_property_list(uint32_t role, char *to, uint32_t size);
 #ifndef WR_CDEF
 #include "base/bytes.h"
 
-enum { WR_KAFKA_VERSION = 1 }; /* raised whenever a declaration of this file changes */
+enum { WR_KAFKA_VERSION = 2 }; /* raised whenever a declaration of this file changes */
+
+struct wr_stage_ops;
+struct wr_enumerator_ops;
 
 struct wr_kafka_functions {
 	/* Is this a property of librdkafka for such a client, and the value one that it takes? WR_OK, or
@@ -25,6 +28,9 @@ struct wr_kafka_functions {
 	int (*property_check)(enum wr_kafka_role role, const char *name, const char *value);
 	/* Appends the names of those that a script may set, each with '\n' behind it. */
 	int (*property_names)(enum wr_kafka_role role, struct wr_bytes *out);
+
+	const struct wr_stage_ops *source;	    /* the reader of a subtask */
+	const struct wr_enumerator_ops *enumerator; /* of the source */
 };
 
 /* NULL with the error set, as of wr_module_load. */

@@ -154,6 +154,9 @@ struct wr_stage_ops {
 	bool (*replays)(void);
 	/* The stage counts the rows that enter its operators; else the task does, for operator 0. */
 	bool counts;
+	/* This table only stands for another, which is loaded when a job first has such a stage. NULL with
+	 * the error set. */
+	const struct wr_stage_ops *(*load)(void);
 };
 
 enum wr_on_error { WR_ON_ERROR_FAIL, WR_ON_ERROR_SKIP, WR_ON_ERROR_DEAD_LETTER };

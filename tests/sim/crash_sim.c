@@ -10,7 +10,6 @@
  *
  *   exactly once   what the sinks hold at the end is what they hold without faults, row by row
  *   state          that of a checkpoint is what the rows before its positions come to
- *   reload         rows in front of its barrier have the version before, those behind it the next one
  *   recovery       whatever a crash left, the job begins again, and comes to its end
  *   the end holds  a job that has finished stays finished after a loss of power
  *   no deadlock, nothing left open
@@ -33,7 +32,6 @@
 #include "cluster/swap.h"
 #include "connect/connect.h"
 #include "recovery/attempts.h"
-#include "sim/machine/functions.h"
 #include "sim/machine/job.h"
 #include "sim/machine/machine.h"
 #include "sim/machine/stages.h"
@@ -48,12 +46,11 @@ static struct sim {
 	struct wr_attempts *attempts;
 	bool overtakes; /* barriers do, so a part of what was read is in the channels of a checkpoint */
 	/* when the user does it, 0 = not */
-	uint64_t stop_at_ns, reload_at_ns, rescale_at_ns, ask_at_ns;
+	uint64_t stop_at_ns, reload_at_ns, rescale_at_ns;
 	bool stopped;
 	struct wr_plan *plans[PLANS]; /* of this process; the last is in use */
 	uint32_t plan_count;
-	struct wr_checkpoint_wish leave, ask;
-	bool asking;
+	struct wr_checkpoint_wish leave;
 	uint32_t run;
 	bool trace;
 	const char *shape; /* only jobs of this one; NULL: all */
@@ -156,31 +153,10 @@ static void reload(struct wr_job *j)
 	struct wr_swap_options o = {
 	    .plan = sim.plans[sim.plan_count - 1], .probation_ns = below(20000000), .tell = on_swap};
 
-	functions_next();
-	if (wr_swap_begin(wr_job_swap(j), &o) != WR_OK) { /* the job is only beginning */
-		functions_not_next();
+	if (wr_swap_begin(wr_job_swap(j), &o) != WR_OK) /* the job is only beginning */
 		sim.reload_at_ns = machine_clock()->manual_ns + 1000000;
-	} else if (sim.job.shape == SIM_TRIALS) {
+	else if (sim.job.shape == SIM_TRIALS)
 		sim.reload_at_ns = machine_clock()->manual_ns + 1 + below(3000000);
-	}
-}
-
-/* Where functions are on trial all the time, somebody asks all the time. */
-static void on_answer(struct wr_checkpoint_wish *w, const struct wr_checkpoint_outcome *o)
-{
-	(void)w, (void)o;
-	sim.asking = false;
-	if (sim.job.shape == SIM_TRIALS)
-		sim.ask_at_ns = machine_clock()->manual_ns + 1 + below(3000000);
-}
-
-static void ask(struct wr_job *j)
-{
-	sim.ask.done = on_answer;
-	sim.asking = true;
-	machine_counts[ASKED]++;
-	if (wr_job_checkpoint(j, &sim.ask, below(2)) != WR_OK)
-		sim.asking = false;
 }
 
 /* As recovery/reload.c has it: what functions on trial did is undone. */
@@ -208,8 +184,6 @@ static void on_work(void *arg, struct wr_job *j)
 	}
 	if (is_due(&sim.reload_at_ns))
 		reload(j);
-	if (!sim.asking && is_due(&sim.ask_at_ns))
-		ask(j);
 }
 
 struct pace { /* of the process, and of its checkpoints */
@@ -225,21 +199,20 @@ static struct pace pace_draw(bool faults)
 	bool deltas = shape == SIM_DELTAS;
 	bool hurries = deltas || shape == SIM_TRIALS || shape == SIM_BURST || shape == SIM_CUTS;
 
-	return (struct pace){.workers = 1 + below(3),
-			     .buffer_size = 256u << below(5),
-			     .attempts = faults ? 30 : 1,
-			     .parallelism_max = faults || below(2) ? SIM_PARALLELISM : 1,
-			     .checkpoints = {.folder = "/sim/job",
-					     .every_us = 500 + below(hurries ? 1500 : 8000),
-					     .timeout_us = faults ? timeouts[deltas || shape == SIM_CUTS ? 0
-									     : shape == SIM_TRIALS ? below(2)
-												   : below(3)]
-								  : 60000000,
-					     .unaligned_after_us = sim.overtakes ? 1 + below(3000) : 0,
-					     .tolerable = below(4),
-					     .retain = 1 + below(3),
-					     .incremental = deltas || sim.seed % 2,
-					     .at_least_once = sim_may_double(&sim.job)}};
+	return (struct pace){
+	    .workers = 1 + below(3),
+	    .buffer_size = 256u << below(5),
+	    .attempts = faults ? 30 : 1,
+	    .parallelism_max = faults || below(2) ? SIM_PARALLELISM : 1,
+	    .checkpoints = {.folder = "/sim/job",
+			    .every_us = 500 + below(hurries ? 1500 : 8000),
+			    .timeout_us =
+				faults ? timeouts[deltas || shape == SIM_CUTS ? 0 : below(3)] : 60000000,
+			    .unaligned_after_us = sim.overtakes ? 1 + below(3000) : 0,
+			    .tolerable = below(4),
+			    .retain = 1 + below(3),
+			    .incremental = deltas || sim.seed % 2,
+			    .at_least_once = sim_may_double(&sim.job)}};
 }
 
 static struct wr_attempts *make_attempts(const struct wr_plan *plan, const struct pace *pace,
@@ -347,7 +320,7 @@ static struct machine_roughness draw_roughness(void)
 {
 	struct machine_roughness r = {.give_way = 1 + below(8), .power = below(3) > 0};
 
-	if (sim.job.shape == SIM_ENDS || (sim.job.shape == SIM_TRIALS && below(2)))
+	if (sim.job.shape == SIM_ENDS)
 		r.stall = 20 + below(200);
 	else if (below(2))
 		r.stall = 40 + below(800);
@@ -395,16 +368,15 @@ static void draw_user(bool faults)
 	sim.stop_at_ns = some_time(faults, 5);
 	sim.rescale_at_ns = some_time(faults, grows ? 1 : 4);
 	sim.reload_at_ns = some_time(faults, trials ? 1 : 4);
-	sim.ask_at_ns = some_time(faults, trials ? 1 : 4);
 }
 
-static enum functions_fault draw_fault(bool faults)
+static enum stages_fault draw_fault(bool faults)
 {
 	if (!faults)
-		return FUNCTIONS_SOUND;
+		return STAGES_SOUND;
 	if (sim.job.shape == SIM_TRIALS)
-		return FUNCTIONS_FRESH_SHAKY;
-	return below(3) == 0 ? FUNCTIONS_SHAKY : FUNCTIONS_SOUND;
+		return STAGES_FRESH_SHAKY;
+	return below(3) == 0 ? STAGES_SHAKY : STAGES_SOUND;
 }
 
 static void begin_world(uint64_t seed)
@@ -476,7 +448,7 @@ static void without_faults(struct wr_bytes *out)
 
 	begin_world(sim.seed);
 	sim.run = 0;
-	functions_rough(FUNCTIONS_SOUND);
+	stages_rough(STAGES_SOUND);
 	draw_user(false);
 	if (run(&calm, false) != WR_OK)
 		machine_failed("the job does not come to its end");
@@ -496,7 +468,7 @@ static void with_faults(struct wr_bytes *out)
 		if (faults)
 			r = killed && below(4) ? soon_behind_a_kill() : draw_roughness();
 		killed = (r.crash_at_name || r.crash_at_rename) && !r.power;
-		functions_rough(draw_fault(faults));
+		stages_rough(draw_fault(faults));
 		draw_user(faults);
 		target_rough(faults && refusing);
 		if (run(&r, faults) == WR_OK)
@@ -508,7 +480,7 @@ static void with_faults(struct wr_bytes *out)
 	}
 	sim.run++;
 	machine_power_off();
-	functions_rough(FUNCTIONS_SOUND);
+	stages_rough(STAGES_SOUND);
 	draw_user(false);
 	target_rough(false);
 	if (run(&(struct machine_roughness){.give_way = 4}, false) != WR_OK)
@@ -561,7 +533,6 @@ static void report(uint64_t seeds, uint64_t failed)
 						  "functions failed",
 						  "restarts in the process",
 						  "stops by the user",
-						  "checkpoints asked for",
 						  "reloads",
 						  "reloads taken back",
 						  "rescales of a running job",

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* commits: positions that a consumer group is told of when the checkpoint that has them holds: a courtesy to
+ * those who look at the group, which nothing here reads. On the task's thread. */
+#pragma once
+#include <stdint.h>
+
+struct rd_kafka_s;
+struct rd_kafka_topic_partition_list_s;
+struct wr_kafka_part;
+
+struct wr_kafka_commits { /* zeroed: empty */
+	struct wr_kafka_commit {
+		uint64_t checkpoint;
+		struct rd_kafka_topic_partition_list_s *positions;
+	} * waiting; /* in the order of checkpoints */
+	uint32_t count, size;
+};
+/* One more position of a checkpoint, the newest. Where the heap refuses the group is told less. */
+void wr_kafka_commits_add(struct wr_kafka_commits *c, uint64_t checkpoint, const struct wr_kafka_part *part);
+/* The checkpoint holds: tells the group, and waits for nothing. Older ones are forgotten. */
+void wr_kafka_commits_complete(struct wr_kafka_commits *c, struct rd_kafka_s *rk, uint64_t checkpoint);
+/* Before the handle is closed. */
+void wr_kafka_commits_deinit(struct wr_kafka_commits *c);

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lookup: asks brokers for partitions and offsets; see lookup.h. */
+#include "kafka/lookup.h"
+
+#include <inttypes.h>
+#include <librdkafka/rdkafka.h>
+#include <regex.h>
+#include <stdlib.h>
+#include "base/error.h"
+#include "base/log.h"
+#include "kafka/client.h"
+#include "kafka/properties.h"
+
+struct wr_kafka_lookup {
+	struct wr_kafka_client client;
+	const struct wr_value *start, *stop; /* stop NULL: no end */
+	const struct wr_value *topics;	     /* NULL: by pattern */
+	rd_kafka_topic_t **handles;	     /* of them, by which the library asks for them all at once */
+	uint32_t topic_count;
+	regex_t pattern;
+	bool has_pattern, internal; /* internal: also topics of the brokers' own */
+};
+
+static struct wr_mem mem = WR_MEM_INIT("kafka.lookup");
+
+void wr_kafka_parts_init(struct wr_kafka_parts *p)
+{
+	*p = (struct wr_kafka_parts){0};
+	wr_arena_init(&p->names, &mem);
+}
+
+void wr_kafka_parts_deinit(struct wr_kafka_parts *p)
+{
+	wr_free(&mem, p->items);
+	wr_arena_deinit(&p->names);
+}
+
+int wr_kafka_parts_add(struct wr_kafka_parts *p, const struct wr_kafka_part *part)
+{
+	const struct wr_kafka_part *last = p->count ? &p->items[p->count - 1] : NULL;
+	const char *topic = last && !strcmp(last->topic, part->topic)
+				? last->topic
+				: wr_arena_strndup(&p->names, part->topic, strlen(part->topic));
+
+	if (!topic || (p->count == p->size && WR_GROW(&mem, p->items, p->size, 16) != WR_OK))
+		return WR_EFATAL;
+	p->items[p->count] = *part;
+	p->items[p->count++].topic = topic;
+	return WR_OK;
+}
+
+/* ---- life ---- */
+
+static int open_client(struct wr_kafka_lookup *l, const struct wr_value *options)
+{
+	rd_kafka_conf_t *conf = wr_kafka_conf_new(WR_KAFKA_CONSUMER, options, "weir");
+	int rc;
+
+	if (!conf)
+		return wr_error_code();
+	rc = wr_kafka_conf_set(conf, "group.id", wr_value_str(options, "group", "weir"));
+	if (rc == WR_OK)
+		rc = wr_kafka_conf_set(conf, "isolation.level",
+				       wr_value_str(options, "isolation", "read_committed"));
+	if (rc == WR_OK)
+		return wr_kafka_client_open(&l->client, WR_KAFKA_CONSUMER, conf, "partitions", l);
+	wr_kafka_conf_free(conf);
+	return rc;
+}
+
+static int compile(struct wr_kafka_lookup *l, const char *pattern)
+{
+	struct wr_bytes whole = WR_BYTES_EMPTY;
+	int rc;
+
+	wr_bytes_printf(&whole, "^(%s)$", pattern);
+	wr_bytes_put_u8(&whole, 0);
+	rc = wr_bytes_status(&whole);
+	if (rc == WR_OK && regcomp(&l->pattern, (const char *)whole.data, REG_EXTENDED | REG_NOSUB) != 0)
+		rc = wr_error_set(WR_EUSER, "\"%s\" is no pattern of topics", pattern);
+	l->has_pattern = rc == WR_OK;
+	l->internal = !strncmp(pattern, "__", 2);
+	wr_bytes_deinit(&whole);
+	return rc;
+}
+
+static int open_topics(struct wr_kafka_lookup *l, const struct wr_value *options)
+{
+	uint32_t count;
+
+	l->topics = wr_value_list(options, "topics", &count);
+	if (!l->topics)
+		return compile(l, wr_value_str(options, "pattern", ""));
+	l->handles = wr_zalloc(&mem, (count + 1) * sizeof(void *));
+	if (!l->handles)
+		return WR_EFATAL;
+	for (; l->topic_count < count; l->topic_count++) {
+		const char *name = l->topics[l->topic_count].str.p;
+
+		l->handles[l->topic_count] = rd_kafka_topic_new(l->client.rk, name, NULL);
+		if (!l->handles[l->topic_count])
+			return wr_error_set(WR_EUSER, "\"%s\" is no name of a topic: %s", name,
+					    rd_kafka_err2str(rd_kafka_last_error()));
+	}
+	return WR_OK;
+}
+
+struct wr_kafka_lookup *wr_kafka_lookup_new(const struct wr_value *options)
+{
+	struct wr_kafka_lookup *l = wr_zalloc(&mem, sizeof *l);
+
+	if (!l)
+		return NULL;
+	l->start = wr_value_get(options, "start");
+	l->stop = wr_value_get(options, "stop");
+	if (open_client(l, options) == WR_OK && open_topics(l, options) == WR_OK)
+		return l;
+	wr_kafka_lookup_free(l);
+	return NULL;
+}
+
+void wr_kafka_lookup_free(struct wr_kafka_lookup *l)
+{
+	if (!l)
+		return;
+	for (uint32_t i = 0; i < l->topic_count; i++)
+		rd_kafka_topic_destroy(l->handles[i]);
+	wr_kafka_client_close(&l->client);
+	if (l->has_pattern)
+		regfree(&l->pattern);
+	wr_free(&mem, l->handles);
+	wr_free(&mem, l);
+}
+
+const char *wr_kafka_lookup_trouble(const struct wr_kafka_lookup *l)
+{
+	return l->client.error;
+}
+
+/* ---- partitions ---- */
+
+static bool is_wanted(const struct wr_kafka_lookup *l, const char *topic)
+{
+	if (l->has_pattern)
+		return (l->internal || strncmp(topic, "__", 2) != 0) &&
+		       regexec(&l->pattern, topic, 0, NULL, 0) == 0;
+	for (uint32_t i = 0; i < l->topic_count; i++)
+		if (!strcmp(l->topics[i].str.p, topic))
+			return true;
+	return false;
+}
+
+static int add_topic(const rd_kafka_metadata_topic_t *t, bool all, struct wr_kafka_parts *out)
+{
+	int rc = WR_OK;
+
+	if (t->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+		return all ? wr_error_set(WR_ETRANSIENT, "the topic \"%s\" does not exist", t->topic) : WR_OK;
+	if (t->err && t->partition_cnt == 0)
+		return wr_kafka_failed(t->err, "topic \"%s\"", t->topic);
+	for (int i = 0; i < t->partition_cnt && rc == WR_OK; i++)
+		rc = wr_kafka_parts_add(out, &(struct wr_kafka_part){t->topic, t->partitions[i].id,
+								     WR_KAFKA_BEGINNING, INT64_MAX});
+	return rc;
+}
+
+int wr_kafka_lookup_parts(struct wr_kafka_lookup *l, bool all, int timeout_ms, struct wr_kafka_parts *out)
+{
+	const struct rd_kafka_metadata *m;
+	rd_kafka_resp_err_t error;
+	int rc = WR_OK;
+
+	rd_kafka_poll(l->client.rk, 0);
+	error = rd_kafka_metadata(l->client.rk, l->has_pattern, NULL, &m, timeout_ms);
+	rd_kafka_poll(l->client.rk, 0);
+	if (error)
+		return wr_kafka_failed(error, "no list of topics");
+	wr_kafka_client_up(&l->client);
+	for (int i = 0; i < m->topic_cnt && rc == WR_OK; i++)
+		if (is_wanted(l, m->topics[i].topic))
+			rc = add_topic(&m->topics[i], all, out);
+	rd_kafka_metadata_destroy(m);
+	if (out->count)
+		qsort(out->items, out->count, sizeof *out->items, wr_kafka_part_compare);
+	return rc;
+}
+
+/* ---- offsets ---- */
+
+enum { LATEST = -1 }; /* as a time: behind the last */
+
+static int64_t *bound_of(struct wr_kafka_part *p, bool start)
+{
+	return start ? &p->from : &p->to;
+}
+
+/* Each with an error, which an answer takes away: a partition whose leader is not known is passed over in
+ * silence. */
+static rd_kafka_topic_partition_list_t *list_of(const struct wr_kafka_parts *parts, int64_t time)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)parts->count);
+
+	for (uint32_t i = 0; i < parts->count; i++) {
+		const struct wr_kafka_part *p = &parts->items[i];
+		rd_kafka_topic_partition_t *to =
+		    rd_kafka_topic_partition_list_add(list, p->topic, p->partition);
+
+		to->offset = time;
+		to->err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+	}
+	return list;
+}
+
+static int check_list(const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t error,
+		      const char *what)
+{
+	if (error)
+		return wr_kafka_failed(error, "%s", what);
+	for (int i = 0; i < list->cnt; i++)
+		if (list->elems[i].err)
+			return wr_kafka_failed(list->elems[i].err, "%s of %s[%" PRId32 "]", what,
+					       list->elems[i].topic, list->elems[i].partition);
+	return WR_OK;
+}
+
+/* The first offsets at a time or behind it; `LATEST` where there are none. */
+static int by_time(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, bool start, int64_t time,
+		   int timeout_ms)
+{
+	rd_kafka_topic_partition_list_t *list = list_of(parts, time);
+	int rc = check_list(list, rd_kafka_offsets_for_times(l->client.rk, list, timeout_ms), "the offset");
+
+	for (uint32_t i = 0; i < parts->count && rc == WR_OK; i++)
+		*bound_of(&parts->items[i], start) = list->elems[i].offset;
+	rd_kafka_topic_partition_list_destroy(list);
+	return rc;
+}
+
+/* Where nothing is at the time or behind it, the end. */
+static int by_time_or_end(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, bool start, int64_t time,
+			  int timeout_ms)
+{
+	struct wr_kafka_parts ends;
+	int rc = by_time(l, parts, start, time, timeout_ms);
+	bool any = false;
+
+	for (uint32_t i = 0; i < parts->count; i++)
+		any |= *bound_of(&parts->items[i], start) == LATEST;
+	if (rc != WR_OK || !any)
+		return rc;
+	wr_kafka_parts_init(&ends);
+	for (uint32_t i = 0; i < parts->count && rc == WR_OK; i++)
+		rc = wr_kafka_parts_add(&ends, &parts->items[i]);
+	if (rc == WR_OK)
+		rc = by_time(l, &ends, start, LATEST, timeout_ms);
+	for (uint32_t i = 0; i < parts->count && rc == WR_OK; i++)
+		if (*bound_of(&parts->items[i], start) == LATEST)
+			*bound_of(&parts->items[i], start) = *bound_of(&ends.items[i], start);
+	wr_kafka_parts_deinit(&ends);
+	return rc;
+}
+
+static int by_group(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, int timeout_ms)
+{
+	rd_kafka_topic_partition_list_t *list = list_of(parts, RD_KAFKA_OFFSET_INVALID);
+	int rc = check_list(list, rd_kafka_committed(l->client.rk, list, timeout_ms), "the group's position");
+	uint32_t none = 0;
+
+	for (uint32_t i = 0; i < parts->count && rc == WR_OK; i++) {
+		bool known = list->elems[i].offset >= 0;
+
+		parts->items[i].from = known ? list->elems[i].offset : WR_KAFKA_BEGINNING;
+		none += !known;
+	}
+	if (rc == WR_OK && none)
+		wr_warn(
+		    "kafka",
+		    "the group has no position in %u of %u partitions: they are read from their beginning",
+		    none, parts->count);
+	rd_kafka_topic_partition_list_destroy(list);
+	return rc;
+}
+
+static int by_offsets(const struct wr_value *how, struct wr_kafka_parts *parts, bool start)
+{
+	uint32_t count;
+	const struct wr_value *offsets = wr_value_list(how, "offsets", &count);
+
+	for (uint32_t i = 0; i < parts->count; i++) {
+		struct wr_kafka_part *p = &parts->items[i];
+		uint32_t k = 0;
+
+		while (k < count && (strcmp(wr_value_str(&offsets[k], "topic", ""), p->topic) != 0 ||
+				     wr_value_int(&offsets[k], "partition", -1) != p->partition))
+			k++;
+		if (k == count)
+			return wr_error_set(WR_EUSER,
+					    "the option \"%s\" has no offset for partition %" PRId32
+					    " of topic \"%s\"",
+					    start ? "start" : "stop", p->partition, p->topic);
+		*bound_of(p, start) = wr_value_int(&offsets[k], "offset", 0);
+	}
+	return WR_OK;
+}
+
+static int bounds(struct wr_kafka_lookup *l, const struct wr_value *how, struct wr_kafka_parts *parts,
+		  bool start, int timeout_ms)
+{
+	const char *at = wr_value_str(how, "at", "earliest");
+
+	if (!strcmp(at, "latest"))
+		return by_time(l, parts, start, LATEST, timeout_ms);
+	if (!strcmp(at, "timestamp"))
+		return by_time_or_end(l, parts, start, wr_value_int(how, "ms", 0), timeout_ms);
+	if (!strcmp(at, "offsets"))
+		return by_offsets(how, parts, start);
+	return !strcmp(at, "committed") ? by_group(l, parts, timeout_ms) : WR_OK;
+}
+
+int wr_kafka_lookup_bounds(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, int timeout_ms)
+{
+	int rc = parts->count ? bounds(l, l->start, parts, true, timeout_ms) : WR_OK;
+
+	return rc == WR_OK && parts->count && l->stop ? bounds(l, l->stop, parts, false, timeout_ms) : rc;
+}

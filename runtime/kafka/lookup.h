@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lookup: asks brokers which partitions the topics of a source have, and at which offsets they are to be
+ * read. Its functions wait for answers, `timeout_ms` at most each: the enumerator's thread (enumerator.c)
+ * calls them.
+ *
+ * Options of the source: topics = list of names, or pattern = POSIX extended regular expression that a whole
+ * name matches (names that begin with "__" only where it does, too); start, stop = { at = "earliest" |
+ * "latest" | "committed" | "timestamp" (ms) | "offsets" (offsets: list of { topic=, partition=, offset= }) }.
+ */
+#pragma once
+#include "base/arena.h"
+#include "kafka/part.h"
+
+struct wr_kafka_parts {
+	struct wr_kafka_part *items; /* in the order of topics and partitions */
+	uint32_t count, size;
+	struct wr_arena names;
+};
+void wr_kafka_parts_init(struct wr_kafka_parts *p);
+void wr_kafka_parts_deinit(struct wr_kafka_parts *p);
+/* One more at the end; its topic is copied. WR_OK or WR_EFATAL. */
+int wr_kafka_parts_add(struct wr_kafka_parts *p, const struct wr_kafka_part *part);
+
+struct wr_kafka_lookup;
+/* NULL with the error set. */
+struct wr_kafka_lookup *wr_kafka_lookup_new(const struct wr_value *options);
+void wr_kafka_lookup_free(struct wr_kafka_lookup *l);
+/* Appends all partitions that there are to an empty list, read from the beginning, without an end. WR_OK;
+ * WR_ETRANSIENT: no answer, or a topic that is named does not exist, where `all` have to; WR_EUSER;
+ * WR_EFATAL. */
+int wr_kafka_lookup_parts(struct wr_kafka_lookup *l, bool all, int timeout_ms, struct wr_kafka_parts *out);
+/* Sets where partitions begin, by `start`, and end, by `stop`. Errors likewise. */
+int wr_kafka_lookup_bounds(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, int timeout_ms);
+/* What was wrong with the connection last; "" = nothing. */
+const char *wr_kafka_lookup_trouble(const struct wr_kafka_lookup *l);

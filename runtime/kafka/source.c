@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* source: the reader of a source of Kafka, one a subtask, on the task's thread. One consumer serves all
+ * partitions that the enumerator (enumerator.c) gives it; their messages come on one queue, whose first
+ * message wakes the task.
+ *
+ * Positions are ours: the consumer is a member of no group, and begins each partition at an exact offset. A
+ * partition is held back by taking it from the consumer, and goes on where its last row was. What the
+ * consumer has fetched and nobody has taken is bounded (`queue_memory`); while the task is held up by its
+ * outputs nothing is taken.
+ *
+ * Options of the source, beside those of rows.h and properties.h: isolation; group, to which positions are
+ * told when a checkpoint holds (`commit`); out_of_range = "fail" | "earliest" | "latest"; bounded: all
+ * partitions have an end.
+ *
+ *   partition:  fresh ──begun──▶ read (or held) ──its end──▶ gone
+ */
+#include "kafka/source.h"
+
+#include <inttypes.h>
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/assert.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "kafka/client.h"
+#include "kafka/commits.h"
+#include "kafka/part.h"
+#include "kafka/properties.h"
+#include "kafka/rows.h"
+#include "task/letter.h"
+
+enum {
+	BATCH = 1024,	       /* messages taken at once */
+	ROWS_BYTES = 32 << 10, /* of messages handled in one poll: about a buffer */
+	NAME_MAX_LEN = 320,    /* a topic has 249 characters at most */
+};
+
+struct part {
+	struct wr_kafka_part split; /* `from`: the next offset; its topic is ours */
+	uint32_t number;	    /* for those behind; 0: fresh */
+	bool held;
+	bool complained; /* of its topic */
+	uint64_t
+	    not_before; /* batch: messages of earlier ones are void, it was taken from the consumer since */
+};
+
+struct source {
+	struct wr_kafka_client client;
+	rd_kafka_queue_t *queue;
+	struct wr_kafka_rows *rows;
+	struct wr_kafka_commits commits;
+	bool bounded, no_more, commit, idle;
+
+	struct part *parts; /* in the order of topics and partitions */
+	uint32_t count, size;
+	uint32_t fresh;	  /* of them not begun */
+	uint32_t numbers; /* given so far */
+	uint32_t said;	  /* number of the one whose rows follow, 0 = none */
+
+	/* the messages at hand */
+	rd_kafka_message_t *batch[BATCH];
+	uint32_t at, taken;
+	uint64_t batches;
+	/* where the last one was found */
+	const rd_kafka_topic_t *last_topic;
+	int32_t last_partition;
+	struct part *last;
+};
+
+static struct wr_mem mem = WR_MEM_INIT("kafka.source");
+
+static void part_name(const struct part *p, char name[NAME_MAX_LEN])
+{
+	snprintf(name, NAME_MAX_LEN, "%s[%" PRId32 "]", p->split.topic, p->split.partition);
+}
+
+/* ---- opening ---- */
+
+static void on_messages(rd_kafka_t *rk, void *arg)
+{
+	(void)rk;
+	wr_notify_fire(arg);
+}
+
+static void on_committed(rd_kafka_t *rk, rd_kafka_resp_err_t error,
+			 rd_kafka_topic_partition_list_t *positions, void *opaque)
+{
+	const struct wr_kafka_client *c = opaque;
+
+	(void)rk;
+	(void)positions;
+	if (error)
+		wr_warn("kafka", "%s: the group was not told of positions: %s", c->name,
+			rd_kafka_err2str(error));
+}
+
+static int configure(const struct wr_stage *s, struct source *k, rd_kafka_conf_t *conf)
+{
+	const struct wr_value *o = s->options;
+	int64_t half = wr_value_int(o, "queue_memory", 32 << 20) / 2;
+	char text[32];
+	int rc = wr_kafka_conf_set(conf, "group.id", wr_value_str(o, "group", "weir"));
+
+	if (rc == WR_OK)
+		rc = wr_kafka_conf_set(conf, "isolation.level",
+				       wr_value_str(o, "isolation", "read_committed"));
+	if (rc == WR_OK)
+		rc = wr_kafka_conf_set(conf, "enable.auto.commit", "false");
+	if (rc == WR_OK)
+		rc = wr_kafka_conf_set(conf, "enable.auto.offset.store", "false");
+	if (rc == WR_OK)
+		rc = wr_kafka_conf_set(conf, "auto.offset.reset", "error");
+	if (rc == WR_OK)
+		rc = wr_kafka_conf_set(conf, "enable.partition.eof", k->bounded ? "true" : "false");
+	snprintf(text, sizeof text, "%" PRId64, half / 1024 ? half / 1024 : 1);
+	if (rc == WR_OK)
+		rc = wr_kafka_conf_default(conf, o, "queued.max.messages.kbytes", text);
+	snprintf(text, sizeof text, "%" PRId64, half < INT32_MAX / 4 ? half : INT32_MAX / 4);
+	if (rc == WR_OK)
+		rc = wr_kafka_conf_default(conf, o, "fetch.max.bytes", text);
+	rd_kafka_conf_set_offset_commit_cb(conf, on_committed);
+	return rc;
+}
+
+static int open_client(struct wr_stage *s, struct source *k)
+{
+	rd_kafka_conf_t *conf = wr_kafka_conf_new(WR_KAFKA_CONSUMER, s->options, "weir");
+	char name[128];
+	int rc;
+
+	if (!conf)
+		return wr_error_code();
+	rc = configure(s, k, conf);
+	if (rc != WR_OK) {
+		wr_kafka_conf_free(conf);
+		return rc;
+	}
+	snprintf(name, sizeof name, "%s[%u]", s->ops_stats[0].name, s->env->subtask);
+	return wr_kafka_client_open(&k->client, WR_KAFKA_CONSUMER, conf, name, s);
+}
+
+static int source_open(struct wr_stage *s)
+{
+	struct source *k = s->state = wr_zalloc(&mem, sizeof *k);
+	int rc;
+
+	if (!k)
+		return WR_EFATAL;
+	k->bounded = wr_value_bool(s->options, "bounded", false);
+	k->commit = wr_value_bool(s->options, "commit", false);
+	k->rows = wr_kafka_rows_new(s);
+	if (!k->rows)
+		return wr_error_code();
+	rc = open_client(s, k);
+	if (rc != WR_OK)
+		return rc;
+	rd_kafka_poll_set_consumer(k->client.rk);
+	k->queue = rd_kafka_queue_get_consumer(k->client.rk);
+	rd_kafka_queue_cb_event_enable(k->queue, on_messages, (void *)&s->env->wake);
+	return WR_OK;
+}
+
+/* ---- partitions ---- */
+
+/* The place of a partition in the list, or where it would be. */
+static uint32_t place_of(const struct source *k, const struct wr_kafka_part *split)
+{
+	uint32_t from = 0, to = k->count;
+
+	while (from < to) {
+		uint32_t mid = from + (to - from) / 2;
+
+		if (wr_kafka_part_order(&k->parts[mid].split, split) < 0)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return from;
+}
+
+static struct part *find(struct source *k, const char *topic, int32_t partition)
+{
+	struct wr_kafka_part key = {.topic = topic, .partition = partition};
+	uint32_t i = place_of(k, &key);
+
+	return i < k->count && wr_kafka_part_order(&k->parts[i].split, &key) == 0 ? &k->parts[i] : NULL;
+}
+
+/* The topic is copied. One that is there already stays as it is. */
+static int add_part(struct source *k, const struct wr_kafka_part *split)
+{
+	uint32_t i = place_of(k, split);
+	char *topic;
+
+	if (i < k->count && wr_kafka_part_order(&k->parts[i].split, split) == 0)
+		return WR_OK;
+	if (k->count == k->size && WR_GROW(&mem, k->parts, k->size, 16) != WR_OK)
+		return WR_EFATAL;
+	topic = wr_strdup(&mem, split->topic);
+	if (!topic)
+		return WR_EFATAL;
+	memmove(&k->parts[i + 1], &k->parts[i], (k->count - i) * sizeof *k->parts);
+	k->parts[i] = (struct part){.split = *split};
+	k->parts[i].split.topic = topic;
+	k->count++;
+	k->fresh++;
+	k->last_topic = NULL;
+	return WR_OK;
+}
+
+static void remove_part(struct source *k, struct part *p)
+{
+	uint32_t i = (uint32_t)(p - k->parts);
+
+	wr_free(&mem, (char *)p->split.topic);
+	memmove(p, p + 1, (k->count - i - 1) * sizeof *p);
+	k->count--;
+	k->last_topic = NULL;
+}
+
+/* Gives a partition to the consumer, from its position on, or takes it away. */
+static int assign(struct source *k, struct part *p, bool on)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_error_t *error;
+
+	rd_kafka_topic_partition_list_add(list, p->split.topic, p->split.partition)->offset = p->split.from;
+	error = on ? rd_kafka_incremental_assign(k->client.rk, list)
+		   : rd_kafka_incremental_unassign(k->client.rk, list);
+	rd_kafka_topic_partition_list_destroy(list);
+	p->not_before = k->batches + 1;
+	return error ? wr_kafka_error(error, "%s partition %" PRId32 " of topic %s",
+				      on ? "reading" : "leaving", p->split.partition, p->split.topic)
+		     : WR_OK;
+}
+
+static bool is_complete(const struct part *p)
+{
+	return p->split.from >= p->split.to;
+}
+
+static int end_part(struct wr_stage *s, struct part *p, bool assigned)
+{
+	struct source *k = s->state;
+	int rc = wr_stage_emit_split(s, WR_SPLIT_END, p->number, NULL);
+
+	if (k->said == p->number)
+		k->said = 0;
+	if (rc == WR_OK && assigned)
+		rc = assign(k, p, false);
+	remove_part(k, p);
+	return rc;
+}
+
+/* Begins what came since: in their order, so that a watermark finds each again. */
+static int begin_fresh(struct wr_stage *s)
+{
+	struct source *k = s->state;
+	char name[NAME_MAX_LEN];
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < k->count && k->fresh && rc == WR_OK; i++) {
+		struct part *p = &k->parts[i];
+
+		if (p->number)
+			continue;
+		p->number = ++k->numbers;
+		k->said = p->number;
+		k->fresh--;
+		part_name(p, name);
+		rc = wr_stage_emit_split(s, WR_SPLIT_BEGIN, p->number, name);
+		if (rc != WR_OK)
+			break;
+		if (is_complete(p)) {
+			rc = end_part(s, p, false);
+			i--;
+		} else {
+			rc = assign(k, p, true);
+		}
+	}
+	return rc;
+}
+
+static int source_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, uint32_t len)
+{
+	struct source *k = s->state;
+	struct wr_kafka_part split;
+	struct wr_arena arena;
+	int rc = WR_OK;
+
+	if (type == WR_LETTER_NO_MORE)
+		k->no_more = true;
+	if (type == WR_LETTER_COMPLETE && k->commit)
+		wr_kafka_commits_complete(&k->commits, k->client.rk, wr_letter_checkpoint(payload, len));
+	if (type != WR_LETTER_SPLIT)
+		return WR_OK;
+	wr_arena_init(&arena, &mem);
+	rc = wr_kafka_part_parse(payload, len, &arena, &split);
+	if (rc == WR_OK)
+		rc = add_part(k, &split);
+	wr_arena_deinit(&arena);
+	return rc;
+}
+
+static void source_hold(struct wr_stage *s, uint32_t number, bool held)
+{
+	struct source *k = s->state;
+
+	for (uint32_t i = 0; i < k->count; i++) {
+		struct part *p = &k->parts[i];
+
+		if (p->number != number || p->held == held)
+			continue;
+		p->held = held;
+		if (assign(k, p, !held) != WR_OK)
+			wr_warn("kafka", "%s: %s", k->client.name, wr_error_text());
+	}
+}
+
+/* ---- messages ---- */
+
+static struct part *part_of(struct source *k, const rd_kafka_message_t *m)
+{
+	if (!m->rkt)
+		return NULL;
+	if (m->rkt != k->last_topic || m->partition != k->last_partition) {
+		k->last = find(k, rd_kafka_topic_name(m->rkt), m->partition);
+		k->last_topic = m->rkt;
+		k->last_partition = m->partition;
+	}
+	return k->last;
+}
+
+/* The offset is not in the topic any more, or not yet again. */
+static int out_of_range(struct wr_stage *s, struct part *p, const rd_kafka_message_t *m)
+{
+	struct source *k = s->state;
+	const char *policy = wr_value_str(s->options, "out_of_range", "fail");
+	char name[NAME_MAX_LEN];
+	int rc;
+
+	part_name(p, name);
+	if (!strcmp(policy, "fail"))
+		return wr_error_set(
+		    WR_EUSER,
+		    "%s: offset %" PRId64 " is not there (%s): its records were removed, or the topic was "
+		    "made anew; out_of_range = \"earliest\" or \"latest\" goes on without them",
+		    name, p->split.from, rd_kafka_message_errstr(m));
+	wr_warn("kafka", "%s: %s: offset %" PRId64 " is not there, goes on with the %s record",
+		k->client.name, name, p->split.from, policy);
+	rc = assign(k, p, false);
+	p->split.from = !strcmp(policy, "earliest") ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
+	return rc == WR_OK ? assign(k, p, true) : rc;
+}
+
+static int no_such(struct source *k, struct part *p, const rd_kafka_message_t *m)
+{
+	char name[NAME_MAX_LEN];
+
+	part_name(p, name);
+	if (k->bounded)
+		return wr_kafka_failed(m->err, "%s", name);
+	if (!p->complained)
+		wr_warn("kafka", "%s: %s: %s", k->client.name, name, rd_kafka_message_errstr(m));
+	p->complained = true;
+	return WR_OK;
+}
+
+static int handle_error(struct wr_stage *s, struct part *p, const rd_kafka_message_t *m)
+{
+	struct source *k = s->state;
+	int rc;
+
+	switch (m->err) {
+	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+		wr_kafka_client_up(&k->client);
+		return p && m->offset >= p->split.to ? end_part(s, p, true) : WR_OK;
+	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+	case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+		return p ? out_of_range(s, p, m) : WR_OK;
+	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+		return p ? no_such(k, p, m) : WR_OK;
+	case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED: /* only of what is told to it */
+		wr_warn("kafka", "%s: %s", k->client.name, rd_kafka_message_errstr(m));
+		return WR_OK;
+	default:
+		rc = wr_kafka_failed(m->err, "%s", m->rkt ? rd_kafka_topic_name(m->rkt) : "consumer");
+		if (rc != WR_ETRANSIENT)
+			return rc;
+		wr_warn("kafka", "%s: %s", k->client.name, wr_error_text());
+		return WR_OK;
+	}
+}
+
+static int handle(struct wr_stage *s, const rd_kafka_message_t *m)
+{
+	struct source *k = s->state;
+	struct part *p = part_of(k, m);
+	int rc = WR_OK;
+
+	if (p && k->batches < p->not_before)
+		return WR_OK;
+	if (m->err)
+		return handle_error(s, p, m);
+	if (!p || p->held || m->offset < p->split.from)
+		return WR_OK;
+	if (m->offset >= p->split.to)
+		return end_part(s, p, true);
+	if (p->number != k->said)
+		rc = wr_stage_emit_split(s, WR_SPLIT_AT, p->number, NULL);
+	k->said = p->number;
+	if (rc == WR_OK)
+		rc = wr_kafka_rows_put(k->rows, p->split.topic, m);
+	if (rc != WR_OK)
+		return rc;
+	p->complained = false;
+	p->split.from = m->offset + 1;
+	return is_complete(p) ? end_part(s, p, true) : WR_OK;
+}
+
+/* The next messages; false: there are none now. */
+static bool take(struct source *k)
+{
+	ssize_t n = rd_kafka_consume_batch_queue(k->queue, 0, k->batch, BATCH);
+
+	k->at = 0;
+	k->taken = n > 0 ? (uint32_t)n : 0;
+	k->batches++;
+	if (k->taken && !k->batch[0]->err)
+		wr_kafka_client_up(&k->client);
+	return k->taken > 0;
+}
+
+/* A subtask without partitions holds nobody back. */
+static int say_idle(struct wr_stage *s)
+{
+	struct source *k = s->state;
+	bool idle = k->count == 0;
+
+	if (idle == k->idle)
+		return WR_OK;
+	k->idle = idle;
+	return wr_stage_emit_idle(s, idle);
+}
+
+static int source_poll(struct wr_stage *s)
+{
+	struct source *k = s->state;
+	int64_t room = ROWS_BYTES;
+	int rc = k->fresh ? begin_fresh(s) : WR_OK;
+
+	if (rc == WR_OK)
+		rc = say_idle(s);
+	while (rc == WR_OK && room > 0) {
+		if (k->at == k->taken && !take(k))
+			rc = k->no_more && k->count == 0 ? WR_END : WR_AGAIN;
+		while (rc == WR_OK && k->at < k->taken && room > 0) {
+			rd_kafka_message_t *m = k->batch[k->at++];
+
+			room -= (int64_t)m->len + (int64_t)sizeof *m;
+			rc = handle(s, m);
+			rd_kafka_message_destroy(m);
+		}
+		if (rc == WR_OK && wr_stage_spent(s))
+			break;
+	}
+	return rc;
+}
+
+/* ---- snapshots ---- */
+
+static int source_save(struct wr_stage *s, struct wr_bytes *out)
+{
+	struct source *k = s->state;
+
+	wr_value_put_list(out, k->count);
+	for (uint32_t i = 0; i < k->count; i++) {
+		wr_kafka_part_put(out, &k->parts[i].split);
+		if (k->commit && k->parts[i].split.from >= 0)
+			wr_kafka_commits_add(&k->commits, s->checkpoint, &k->parts[i].split);
+	}
+	return wr_bytes_status(out);
+}
+
+static int source_restore(struct wr_stage *s, const struct wr_saved_state *saved)
+{
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < saved->count && rc == WR_OK; i++) {
+		const struct wr_value *list = saved->parts[i].value;
+
+		if (list->tag != WR_V_LIST)
+			return wr_error_set(WR_EUSER, "the saved positions are malformed");
+		for (uint32_t n = 0; n < list->count && rc == WR_OK; n++) {
+			struct wr_kafka_part split;
+
+			rc = wr_kafka_part_of(&list->items[n], &split);
+			if (rc == WR_OK &&
+			    wr_kafka_part_owner(&split, s->env->parallelism) == s->env->subtask)
+				rc = add_part(s->state, &split);
+		}
+	}
+	return rc;
+}
+
+static void source_free(struct wr_stage *s)
+{
+	struct source *k = s->state;
+
+	if (!k)
+		return;
+	while (k->at < k->taken)
+		rd_kafka_message_destroy(k->batch[k->at++]);
+	wr_kafka_commits_deinit(&k->commits);
+	if (k->queue) {
+		rd_kafka_queue_cb_event_enable(k->queue, NULL, NULL);
+		rd_kafka_queue_destroy(k->queue);
+	}
+	wr_kafka_client_close(&k->client);
+	wr_kafka_rows_free(k->rows);
+	while (k->count)
+		remove_part(k, &k->parts[k->count - 1]);
+	wr_free(&mem, k->parts);
+	wr_free(&mem, k);
+	s->state = NULL;
+}
+
+const struct wr_stage_ops wr_kafka_source_ops = {
+    .kind = "kafka",
+    .open = source_open,
+    .poll = source_poll,
+    .letter = source_letter,
+    .hold = source_hold,
+    .save = source_save,
+    .restore = source_restore,
+    .free = source_free,
+};
