@@ -252,7 +252,7 @@ uint32_t wr_entry_add(struct memory *s, const uint8_t *key, uint32_t key_len, co
 		return NONE;
 	}
 	if (s->lower) {
-		s->marks[id] = (struct mark){.touched = 1};
+		s->marks[id] = (struct mark){.touched = IN_USE};
 		s->lower->added(s, id);
 	}
 	s->keys++;
@@ -270,7 +270,7 @@ uint32_t wr_entry_at(struct memory *s, const uint8_t *ns, uint32_t ns_len)
 		return id;
 	if (!id)
 		return s->lower->fetch(s, s->key, s->key_len, ns, ns_len);
-	s->marks[id].touched = 1;
+	s->marks[id].touched = IN_USE;
 	return id;
 }
 

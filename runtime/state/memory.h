@@ -61,8 +61,9 @@ enum { ENTRY_FREE = 0, ENTRY_KEY = 1, ENTRY_MAP = 2 };
 
 /* Of an entry of a store with a lower one (tiered/tiered.h). */
 enum { WALKS = 2 };
+enum { UNTOUCHED, IN_USE, CHOSEN };
 struct mark {
-	uint8_t touched;    /* used lately */
+	uint8_t touched;    /* used lately, or not and chosen to leave memory */
 	uint8_t stored;	    /* something of it is there */
 	uint8_t met[WALKS]; /* by which walks through all keys */
 };

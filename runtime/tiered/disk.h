@@ -26,9 +26,10 @@ struct wr_disk_view; /* the content at one moment */
 
 /* Answers are WR_OK, or WR_EFATAL with the error set. */
 struct wr_disk_functions {
-	/* Cache and write buffers of all disks together stay within `bytes`. NULL with the error set. */
+	/* Write buffers of all disks together stay within half of `bytes`. NULL with the error set. */
 	struct wr_disk_pool *(*pool_new)(int64_t bytes);
 	void (*pool_free)(struct wr_disk_pool *pool); /* behind its disks */
+	/* What is held now, with filters and indexes of the files, which have no bound. */
 	int64_t (*pool_bytes)(struct wr_disk_pool *pool);
 
 	/* An empty disk in `folder`, which it makes. With `now_ms` (read atomically, by other threads; lives

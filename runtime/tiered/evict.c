@@ -6,12 +6,15 @@
 #include "base/error.h"
 
 enum {
-	LEAVING_MAX = 4096,	/* entries at a time */
-	SLACK_PART = 32,	/* of the share, below which eviction stops */
-	SLACK_MAX = 1 << 20,	/* bytes */
-	MAP_PART = 8,		/* of the share: an entry with a map larger than that stays */
-	MAP_ANYWAY = 64 << 10,	/* bytes of a map that never stay for that */
-	ACCOUNT_EVERY = 1 << 10 /* entries */
+	LEAVING_MIN = 4096, /* entries that are chosen at a time: .. */
+	LEAVING_MAX = 1 << 16,
+	LEAVING_SHARE = 32,    /* .. what they take of the share, */
+	LEAVING_PART = 4,      /* .. and how many they are of those in memory */
+	SLACK_PART = 32,       /* of the share, below which eviction stops */
+	SLACK_MAX = 1 << 20,   /* bytes */
+	MAP_PART = 8,	       /* of the share: an entry with a map larger than that stays */
+	MAP_ANYWAY = 64 << 10, /* bytes of a map that never stay for that */
+	NEAR = 4	       /* entries that come near before they leave */
 };
 
 int wr_tiered_fail(struct tiered *t)
@@ -208,50 +211,89 @@ static int by_order(const void *a, const void *b)
 	return (x->order > y->order) - (x->order < y->order);
 }
 
-/* Chooses entries of about so many bytes, from the hand on: those touched lately go when it comes by again.
- */
-static uint32_t choose(struct tiered *t, int64_t bytes)
+/* Chooses entries from the hand on, and sorts them about in the order of the disk's keys: what goes there in
+ * that order is sorted in at a fraction of the cost, the more so the more they are. Those touched lately are
+ * chosen when the hand comes by again. */
+static void choose(struct tiered *t)
 {
 	struct memory *s = &t->m;
-	uint32_t count = 0;
+	uint64_t most = s->keys / LEAVING_PART + 1;
 
-	for (uint64_t n = 0; n < 2 * (uint64_t)s->used && bytes > 0 && count < LEAVING_MAX; n++) {
+	t->leaving_count = t->left = 0;
+	most = most < t->leaving_max ? most : t->leaving_max;
+	for (uint64_t n = 0; n < 2 * (uint64_t)s->used && t->leaving_count < most; n++) {
+		struct mark *mark;
+
 		t->hand = t->hand >= s->used ? 1 : t->hand + 1;
-		if (stays(t, t->hand))
-			continue;
-		if (s->marks[t->hand].touched) {
-			s->marks[t->hand].touched = 0;
-			continue;
+		mark = &s->marks[t->hand];
+		if (mark->touched == IN_USE)
+			mark->touched = UNTOUCHED;
+		else if (mark->touched == UNTOUCHED && !stays(t, t->hand)) {
+			mark->touched = CHOSEN;
+			t->leaving[t->leaving_count++] =
+			    (struct leaving){order_of(t, entry_at(s, t->hand)), t->hand};
 		}
-		s->marks[t->hand].touched = 1; /* not twice in one round */
-		t->leaving[count++] = (struct leaving){order_of(t, entry_at(s, t->hand)), t->hand};
-		bytes -= s->entry_size;
 	}
-	return count;
+	qsort(t->leaving, t->leaving_count, sizeof *t->leaving, by_order);
 }
 
-/* About in the order of the disk's keys, in which they are sorted in at a fraction of the cost. */
-static int evict_until(struct tiered *t, int64_t bytes)
+static void bring_near(const struct tiered *t, uint32_t at)
 {
-	uint32_t count = 1;
+	const struct memory *s = &t->m;
+
+	if (at + 2 * NEAR < t->leaving_count) {
+		const char *e = (const char *)entry_at(s, t->leaving[at + 2 * NEAR].id);
+
+		__builtin_prefetch(e);
+		__builtin_prefetch(e + 64);
+	}
+	if (at + NEAR < t->leaving_count)
+		wr_index_prefetch(&s->index, entry_at(s, t->leaving[at + NEAR].id)->lookup);
+}
+
+/* Of those that were chosen and not touched since, as many as take so many bytes; at least one, if there is
+ * one. */
+static int evict_chosen(struct tiered *t, int64_t bytes)
+{
 	int rc = WR_OK;
 
-	while (rc == WR_OK && count && in_use(t) > bytes) {
-		count = choose(t, in_use(t) - bytes);
-		qsort(t->leaving, count, sizeof *t->leaving, by_order);
-		for (uint32_t i = 0; i < count && rc == WR_OK; i++)
-			rc = evict(t, t->leaving[i].id);
-		if (rc == WR_OK)
-			rc = wr_tiered_write(t);
+	while (rc == WR_OK && bytes > 0 && t->left < t->leaving_count) {
+		uint32_t id = t->leaving[t->left].id;
+
+		bring_near(t, t->left++);
+		if (t->m.marks[id].touched != CHOSEN)
+			continue;
+		t->m.marks[id].touched = IN_USE;
+		if (stays(t, id))
+			continue;
+		rc = evict(t, id);
+		bytes -= t->m.entry_size;
+	}
+	return rc == WR_OK ? wr_tiered_write(t) : rc;
+}
+
+static int evict_until(struct tiered *t, int64_t bytes)
+{
+	int rc = WR_OK;
+
+	while (rc == WR_OK && in_use(t) > bytes) {
+		if (t->left == t->leaving_count)
+			choose(t);
+		if (!t->leaving_count)
+			break;
+		rc = evict_chosen(t, in_use(t) - bytes);
 	}
 	return rc;
 }
 
 static int open_disk(struct tiered *t)
 {
+	int64_t most = t->share / LEAVING_SHARE / (int64_t)sizeof *t->leaving;
+
 	if (t->disk)
 		return WR_OK;
-	t->leaving = wr_alloc(t->m.mem, LEAVING_MAX * sizeof *t->leaving);
+	t->leaving_max = most < LEAVING_MIN ? LEAVING_MIN : most > LEAVING_MAX ? LEAVING_MAX : (uint32_t)most;
+	t->leaving = wr_alloc(t->m.mem, t->leaving_max * sizeof *t->leaving);
 	if (!t->leaving)
 		return WR_EFATAL;
 	t->disk = wr_spill_open(t->spill, t->m.has_ttl ? &t->now_ms : NULL);
@@ -270,6 +312,7 @@ void wr_tiered_edge(struct tiered *t)
 	if (open_disk(t) != WR_OK || evict_until(t, t->share - slack) != WR_OK)
 		wr_tiered_fail(t);
 	wr_spill_account(t->spill);
+	t->share = wr_spill_share(t->spill);
 }
 
 /* ---- in ---- */

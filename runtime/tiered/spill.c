@@ -18,7 +18,8 @@
 #include "base/mem.h"
 #include "module/module.h"
 
-enum { LIBRARY_MIN = 1 << 20, BESIDE_MAX = 64 << 20, BESIDE_PART = 4, LIBRARY_PART = 2 };
+enum { LIBRARY_MIN = 1 << 20, BESIDE_MAX = 64 << 20, BESIDE_PART = 4 };
+enum { LIBRARY_PART = 2, BUFFERS_PART = 4, SHARE_MIN_PART = 4 }; /* of what is not beside */
 
 #define PREFIX "weir-spill-"
 #define FRESH "weir-fresh-" /* not locked yet: nobody takes it for one that was left behind */
@@ -28,7 +29,8 @@ struct wr_spill {
 	struct wr_disk_pool *pool;
 	char *folder;
 	int lock;
-	int64_t share;
+	int64_t bytes; /* of the library and all entries */
+	uint32_t stores;
 	_Atomic uint32_t opened;
 	_Atomic int64_t told; /* bytes of the library */
 };
@@ -126,23 +128,28 @@ static int make_folder(struct wr_spill *s, const char *parent)
 
 /* ---- life ---- */
 
+static int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 struct wr_spill *wr_spill_new(const struct wr_spill_options *o)
 {
 	const char *temporary = getenv("TMPDIR");
 	const char *parent = o->folder ? o->folder : temporary && *temporary ? temporary : "/tmp";
 	struct wr_spill *s = wr_zalloc(&mem, sizeof *s);
 	int64_t beside = o->bytes / BESIDE_PART < BESIDE_MAX ? o->bytes / BESIDE_PART : BESIDE_MAX;
-	int64_t library = (o->bytes - beside) / LIBRARY_PART;
 
 	if (!s)
 		return NULL;
 	s->lock = -1;
-	s->share = (o->bytes - beside - library) / (o->stores ? o->stores : 1);
+	s->bytes = o->bytes - beside;
+	s->stores = o->stores ? o->stores : 1;
 	s->disks = o->disks ? o->disks : wr_module_load("rocksdb", WR_DISK_VERSION);
 	if (s->disks) {
 		wr_spill_clean(parent);
 		if (make_folder(s, parent) == WR_OK)
-			s->pool = s->disks->pool_new(library > LIBRARY_MIN ? library : LIBRARY_MIN);
+			s->pool = s->disks->pool_new(larger(s->bytes / LIBRARY_PART, LIBRARY_MIN));
 	}
 	if (s->pool)
 		return s;
@@ -172,7 +179,9 @@ const struct wr_disk_functions *wr_spill_disks(const struct wr_spill *s)
 
 int64_t wr_spill_share(const struct wr_spill *s)
 {
-	return s->share;
+	int64_t library = larger(s->bytes / BUFFERS_PART, atomic_load(&s->told));
+
+	return larger(s->bytes - library, s->bytes / SHARE_MIN_PART) / s->stores;
 }
 
 struct wr_disk *wr_spill_open(struct wr_spill *s, const int64_t *now_ms)

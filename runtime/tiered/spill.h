@@ -3,8 +3,10 @@
  * the bound that they share.
  *
  * A quarter of the bound, 64 MiB at most, is left for what the library needs beside cache and write buffers
- * and for the seams of the heap. Of the rest one half is the library's, and one is divided evenly among the
- * stores, whose share is for entries. What is kept for versions has a bound of its own (state/store.h).
+ * and for the seams of the heap. A quarter of the rest is for write buffers; filters and indexes of the files
+ * stay in memory, about 2 bytes a key; and what is left is divided evenly among the stores, whose share is
+ * for entries: it becomes smaller as there are more keys on the disk, down to a quarter of the rest. What is
+ * kept for versions has a bound of its own (state/store.h).
  *
  * The folder holds nothing that a checkpoint does not: it is made when the job is built, removed with it, and
  * one that a crash left behind is removed by the next who makes one in the same place, or would have. It
@@ -30,9 +32,9 @@ void wr_spill_clean(const char *folder);
 void wr_spill_free(struct wr_spill *s);
 
 const struct wr_disk_functions *wr_spill_disks(const struct wr_spill *s);
-/* Bytes that the entries of one store may take. */
+/* Bytes that the entries of one store may take, beside what the library held when it was last asked. */
 int64_t wr_spill_share(const struct wr_spill *s);
 /* A disk of its own for a store. NULL with the error set. */
 struct wr_disk *wr_spill_open(struct wr_spill *s, const int64_t *now_ms);
-/* Tells the account "state.rocksdb" what the library holds; any thread. */
+/* Asks the library what it holds, and tells the account "state.rocksdb"; any thread. */
 void wr_spill_account(struct wr_spill *s);

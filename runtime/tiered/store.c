@@ -153,7 +153,7 @@ static void tiered_prefetch(struct wr_store *store, const struct wr_short_key *k
 			at = (at + 1) & table.mask;
 		id = (uint32_t)table.slots[at];
 		if (id) { /* or one with the same tag: then the key itself is fetched when it is current */
-			s->marks[id].touched = 1;
+			s->marks[id].touched = IN_USE;
 			e = (const char *)entry_at(s, id);
 			__builtin_prefetch(e);
 			__builtin_prefetch(e + 64);

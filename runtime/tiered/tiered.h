@@ -4,7 +4,7 @@
  *
  *   access ─▶ memory (memory.h) ──absent──▶ disk: the entry comes into memory
  *                │ over its share, at the edge of a batch
- *                └─ entries not touched since the hand came by ─▶ disk, in one write
+ *                └─ entries not touched since the hand came by ─▶ disk, many in one write
  *
  * The unit is an entry: a key in a namespace with all its values, lists, maps and timers. What is in memory
  * counts; the disk may hold an older form of it (struct mark), so that an entry that is only read leaves
@@ -27,7 +27,8 @@
 #include "tiered/changes.h"
 #include "tiered/spill.h"
 
-enum { WALK_AHEAD = 64 };
+enum { WALK_AHEAD = 1024 };    /* keys, */
+enum { WALK_AHEAD_PART = 16 }; /* and entries of so much of the share */
 
 /* What the bytes of all entries of a store have in common. */
 struct packing {
@@ -46,7 +47,7 @@ struct walk {
 	size_t taken;	       /* bytes of them */
 };
 
-/* An entry that is about to leave memory, and its place among the disk's keys, about. */
+/* An entry that is chosen to leave memory, and its place among the disk's keys, about. */
 struct leaving {
 	uint64_t order;
 	uint32_t id;
@@ -59,12 +60,13 @@ struct tiered {
 	struct wr_disk *disk;	 /* NULL until something is evicted */
 	int64_t share;		 /* bytes that memory may take */
 	uint32_t hand;		 /* where eviction goes on */
-	struct leaving *leaving; /* room, as long as there is a disk */
-	uint64_t out;		 /* entries that are on the disk alone; some may have expired there */
-	bool pending;		 /* something waits for the disk's `write` */
-	bool moving;		 /* entries come and go, and neither begin, change nor end */
-	struct changes changes;	 /* not where there is a time to live */
-	int64_t first_out[2];	 /* no timer on the disk is before it */
+	struct leaving *leaving; /* chosen, in the order in which they leave; as long as there is a disk */
+	uint32_t leaving_count, leaving_max, left; /* `left`: have left, or have stayed */
+	uint64_t out;		/* entries that are on the disk alone; some may have expired there */
+	bool pending;		/* something waits for the disk's `write` */
+	bool moving;		/* entries come and go, and neither begin, change nor end */
+	struct changes changes; /* not where there is a time to live */
+	int64_t first_out[2];	/* no timer on the disk is before it */
 	uint64_t timers_out[2];
 	uint32_t calls; /* that may make memory grow, since it was looked at */
 	int64_t now_ms; /* what had expired by then may be dropped; read by the disk's threads */

@@ -43,6 +43,7 @@ struct looking {
 	struct tiered *t;
 	struct walk *w;
 	uint32_t count;
+	int64_t bytes; /* that they may still take in memory */
 };
 
 /* Keys whose entries were not met, as far as the disk knows; they come into memory. */
@@ -53,7 +54,7 @@ static int look_ahead(void *arg, struct wr_disk_bytes key, struct wr_disk_bytes 
 	struct packed_key k;
 	int rc;
 
-	if (l->count == WALK_AHEAD) {
+	if (l->count == WALK_AHEAD || l->bytes < 0) {
 		l->w->from.len = 0;
 		wr_bytes_put(&l->w->from, key.p, key.len);
 		l->w->at_end = false;
@@ -69,12 +70,13 @@ static int look_ahead(void *arg, struct wr_disk_bytes key, struct wr_disk_bytes 
 	wr_bytes_put_u32(ahead, key.len);
 	wr_bytes_put(ahead, key.p, key.len);
 	l->count++;
+	l->bytes -= (int64_t)l->t->m.entry_size + key.len + value.len;
 	return wr_bytes_status(ahead);
 }
 
 static int more_ahead(struct tiered *t, struct walk *w)
 {
-	struct looking l = {t, w, 0};
+	struct looking l = {t, w, 0, t->share / WALK_AHEAD_PART};
 	struct wr_bytes *from = &t->rooms[0];
 	int rc;
 
@@ -143,7 +145,7 @@ int wr_tiered_next(struct wr_store *store, uint64_t *cursor)
 	while (t->disk) {
 		id = next_ahead(t, w);
 		if (id) {
-			s->marks[id].touched = 0; /* the first to leave again */
+			s->marks[id].touched = UNTOUCHED; /* the first to leave again */
 			return meet(t, id);
 		}
 		if (s->failed)

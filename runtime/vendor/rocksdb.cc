@@ -12,6 +12,8 @@
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/perf_level.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/table_properties.h>
 #include <rocksdb/write_buffer_manager.h>
@@ -28,6 +30,7 @@ namespace
 {
 
 constexpr int64_t BUFFER_MIN = 64 << 10, BUFFER_MAX = 64 << 20;
+constexpr size_t BLOCK = 2 << 10; /* of which one key is wanted as a rule */
 constexpr int FILTER_BITS = 10, BACKGROUND = 2, BUFFERS = 4;
 constexpr int64_t SHARD_MIN = 8 << 20; /* of the cache: filters of files are to fit in */
 constexpr int SHARD_BITS_MAX = 4;
@@ -231,9 +234,10 @@ rocksdb::ColumnFamilyOptions table_options(const struct wr_disk_pool *pool)
 
 	t.block_cache = pool->cache;
 	t.cache_index_and_filter_blocks = true;
-	t.pin_l0_filter_and_index_blocks_in_cache = true;
+	t.metadata_cache_options.unpartitioned_pinning = rocksdb::PinningTier::kAll;
 	t.filter_policy.reset(rocksdb::NewBloomFilterPolicy(FILTER_BITS));
 	t.format_version = 5;
+	t.block_size = BLOCK;
 	t.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
 	o.table_factory.reset(rocksdb::NewBlockBasedTableFactory(t));
 	o.write_buffer_size = static_cast<size_t>(buffer < BUFFER_MIN	? BUFFER_MIN
@@ -260,6 +264,9 @@ struct wr_disk *disk_open(struct wr_disk_pool *pool, const char *folder, const i
 	rocksdb::Status status;
 	auto entries = table_options(pool), timers = entries;
 
+	/* they come many at a time in the order of their keys: where the last one went is near the next one's
+	 * place */
+	entries.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(0));
 	o.create_if_missing = o.create_missing_column_families = o.error_if_exists = true;
 	o.info_log = std::make_shared<silent>();
 	o.env = pool->env.get();
@@ -322,14 +329,18 @@ int disk_get(struct wr_disk *d, enum wr_disk_table table, const struct wr_disk_b
 {
 	rocksdb::Slice names[WR_DISK_GET_MAX];
 	rocksdb::Status status[WR_DISK_GET_MAX];
+	rocksdb::ReadOptions o;
 	int rc = WR_OK;
 
+	/* what is asked for comes into memory; of its neighbours in a block the system has a copy */
+	o.fill_cache = false;
+	rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable);
 	for (uint32_t i = 0; i < count; i++)
 		names[i] = slice(keys[i]);
 	if (count == 1)
-		status[0] = d->db->Get({}, d->tables[table], names[0], &d->values[0]);
+		status[0] = d->db->Get(o, d->tables[table], names[0], &d->values[0]);
 	else
-		d->db->MultiGet({}, d->tables[table], count, names, d->values, status);
+		d->db->MultiGet(o, d->tables[table], count, names, d->values, status);
 	for (uint32_t i = 0; i < count; i++) {
 		if (status[i].ok())
 			found(arg, i, bytes(d->values[i]));

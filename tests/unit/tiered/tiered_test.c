@@ -350,6 +350,40 @@ static void a_folder_that_cannot_be_made_is_an_error_that_names_the_place(void *
 	assert_non_null(strstr(wr_error_text(), "/proc/nothing/here"));
 }
 
+static int64_t held;
+
+static int64_t bytes_held(struct wr_disk_pool *pool)
+{
+	(void)pool;
+	return held;
+}
+
+static int64_t share_beside(struct wr_spill *s, int64_t bytes)
+{
+	held = bytes;
+	wr_spill_account(s);
+	return wr_spill_share(s);
+}
+
+static void entries_have_what_the_library_leaves_but_never_less_than_a_quarter(void **state)
+{
+	enum { MIB = 1 << 20, REST = 400 * MIB, STORES = 2 };
+	struct wr_disk_functions disks = *(const struct wr_disk_functions *)wr_module.functions;
+	struct wr_spill_options o = {.stores = STORES, .bytes = REST + 64 * MIB, .disks = &disks};
+	struct wr_spill *s;
+
+	(void)state;
+	disks.pool_bytes = bytes_held;
+	s = wr_spill_new(&o);
+	assert_non_null(s);
+	assert_int_equal(wr_spill_share(s), 300 * MIB / STORES); /* beside the write buffers */
+	assert_int_equal(share_beside(s, 20 * MIB), 300 * MIB / STORES);
+	assert_int_equal(share_beside(s, 160 * MIB), 240 * MIB / STORES);
+	assert_int_equal(share_beside(s, 3000LL * MIB), 100 * MIB / STORES);
+	assert_int_equal(share_beside(s, 120 * MIB), 280 * MIB / STORES);
+	wr_spill_free(s);
+}
+
 int main(void)
 {
 	enum { NOTHING = 0, A_PART = 120 << 10 };
@@ -360,6 +394,7 @@ int main(void)
 	    ON_ROCKSDB(a_version_goes_into_a_store_of_either_backend, NOTHING),
 	    ON_ROCKSDB(a_version_goes_into_a_store_of_either_backend, A_PART),
 	    ON_ROCKSDB(what_has_changed_is_found_in_the_files_that_were_written_since, NOTHING),
+	    cmocka_unit_test(entries_have_what_the_library_leaves_but_never_less_than_a_quarter),
 	    cmocka_unit_test(a_folder_goes_with_its_job_or_with_the_next_one),
 	    cmocka_unit_test(a_folder_that_cannot_be_made_is_an_error_that_names_the_place),
 	};
