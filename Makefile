@@ -82,8 +82,8 @@ e2e:					## real processes: tests/e2e (FILTER=records SEEDS=n: random records)
 	+@tests/support/run e2e@$(BUILD)
 crash: $B/weir $(MODULES)			## kill -9 a job at random times, N=200 in a row: its output is exact, and the steps met are counted
 	@luajit tests/crash/run.lua $B $(or $(N),200)
-rocksdb:				## specs of state once more, with next to nothing of it in memory
-	+@tests/support/run rocksdb@$(BUILD)
+rocksdb:				## specs of state once more, with next to nothing of it in memory (BIG=1: 4 GB of state in 1 GB)
+	+@$(if $(BIG),TIMEOUT=0) tests/support/run rocksdb@$(BUILD)
 sim:					## seeded simulation: tests/sim (SEEDS=1000, SEED=n replays one)
 	+@TIMEOUT=0 tests/support/run sim@$(BUILD)
 fuzz:					## fuzz every decoder: tests/fuzz (TIME=5 seconds each)

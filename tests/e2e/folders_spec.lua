@@ -24,6 +24,17 @@ return job
 ]]):format(count)
 end
 
+--- Where state is, and how a job is told; both have all of this to deal with.
+local WAYS = {
+  { "in memory", "" },
+  { "on a disk", "--state-backend=rocksdb --state-memory=200k --checkpoint-incremental=always " },
+}
+local function each_way(name, test)
+  for _, way in ipairs(WAYS) do
+    it(("%s, with state %s"):format(name, way[1]), function() test(way[2]) end)
+  end
+end
+
 --- Runs the lines in namespaces of their own, in which it may mount; nil where this machine lets nobody do that.
 local function with_mounts(lines)
   if os.execute "unshare -r -m true 2>/dev/null" ~= 0 then return nil end
@@ -32,14 +43,15 @@ local function with_mounts(lines)
 end
 
 describe("checkpoints on a disk that becomes full", function()
-  it("fail the job, which goes on with all of its state when there is room", function()
+  each_way("fail the job, which goes on with all of its state when there is room", function(options)
     write("job.lua", keys(60000))
     local expected = shell.sorted((run ""))
+    local often = "$W run -q --dir state --restart none --checkpoint-every 20ms --log-level error " .. options
     local out, _, err = with_mounts {
       "mkdir state && mount -t tmpfs -o size=600k none state || exit 9",
-      "$W run -q --dir state --restart none --checkpoint-every 20ms --log-level error job.lua rate=100000 >first; echo exit $?",
+      often .. "job.lua rate=100000 >first; echo exit $?",
       "mount -o remount,size=64m state; ls state/chk-*/manifest | wc -l",
-      "$W run -q --dir state --checkpoint-every 1h job.lua >second; echo exit $?",
+      ("$W run -q --dir state --checkpoint-every 1h %s job.lua >second; echo exit $?"):format(options),
     }
     if not out then return end
     assert.truthy(out:find "^exit 1\n[1-9]%d*\nexit 0\n$", out .. err)
@@ -49,29 +61,30 @@ describe("checkpoints on a disk that becomes full", function()
 end)
 
 describe("a folder for checkpoints into which nothing can be written", function()
-  it("is one error before anything runs, on a file system that is read-only", function()
+  each_way("is one error before anything runs, on a file system that is read-only", function(options)
     write("job.lua", keys(10))
     local out, _, err = with_mounts {
-      "mkdir state && mount -t tmpfs -o ro none state || exit 9", "$W run -q --dir state job.lua; echo exit $?",
+      "mkdir state && mount -t tmpfs -o ro none state || exit 9",
+      ("$W run -q --dir state %s job.lua; echo exit $?"):format(options),
     }
     if not out then return end
     assert.equal("exit 2\n", out)
     assert.truthy(err:find "^weir: cannot keep checkpoints in state: Read%-only file system\n$", err)
   end)
 
-  it("is one error before anything runs, where we may not", function()
+  each_way("is one error before anything runs, where we may not", function(options)
     write("job.lua", keys(10))
     local as = tonumber((shell.run "id -u")) == 0 and "setpriv --reuid=65534 --regid=65534 --clear-groups " or ""
-    local out, _, err = sh(("chmod 755 . && mkdir state && chmod 555 state && cp $W weir && { %s./weir run -q --dir %s job.lua; echo exit $?; }")
-      :format(as, "state"))
+    local out, _, err = sh(("chmod 755 . && mkdir state && chmod 555 state && cp $W $(dirname $W)/*.so . && "
+      .. "{ %s./weir run -q --dir state %s job.lua; echo exit $?; }"):format(as, options))
     assert.equal("exit 2\n", out)
     assert.truthy(err:find "^weir: cannot keep checkpoints in state: Permission denied\n$", err)
   end)
 
-  it("from some moment on fails the job, or checkpoints that may fail", function()
+  each_way("from some moment on fails the job, or checkpoints that may fail", function(options)
     write("job.lua", keys(20000))
     local expected = shell.sorted((run ""))
-    local refused = "--checkpoint-every 20ms --log-level warn --fault blob.open:3=13 "
+    local refused = options .. "--checkpoint-every 20ms --log-level warn --fault blob.open:3=13 "
     local _, code, err = run(refused .. "--dir state --restart none", "rate=100000")
     assert.equal(1, code, err)
     assert.truthy(err:find "cannot write state/chk%-%d+/.-: Permission denied", err)
@@ -83,7 +96,7 @@ describe("a folder for checkpoints into which nothing can be written", function(
 end)
 
 describe("a file system without hard links, on which names cannot be taken only if they are free", function()
-  local often = "$W run -q --dir state --checkpoint-every 20ms job.lua"
+  local function often(options) return ("$W run -q --dir state --checkpoint-every 20ms %s job.lua"):format(options) end
 
   local function poor(command)
     return sh(("cc -shared -fPIC -o poor.so %s/tests/support/poor_folder.c && export LD_PRELOAD=./poor.so && %s")
@@ -98,21 +111,23 @@ describe("a file system without hard links, on which names cannot be taken only 
 
   for _, way in ipairs {
     { "keeps checkpoints, and a job that is killed goes on from them", often },
-    { "keeps savepoints", "$W savepoint --dir state -o it.weir >/dev/null && $W run -q --from it.weir job.lua" },
+    { "keeps savepoints", function(options)
+      return ("$W savepoint --dir state -o it.weir >/dev/null && $W run -q %s --from it.weir job.lua"):format(options)
+    end },
   } do
-    it(way[1], function()
+    each_way(way[1], function(options)
       write("job.lua", keys(30000))
       local expected = shell.sorted((run ""))
-      place.dies(poor, often .. " rate=15000 --fault checkpoint.complete:4=kill")
-      assert.equal(expected, shell.sorted(poorly(way[2])))
+      place.dies(poor, often(options) .. " rate=15000 --fault checkpoint.complete:4=kill")
+      assert.equal(expected, shell.sorted(poorly(way[2](options))))
     end)
   end
 
   it("has each row of rolling files once", function()
     write("job.lua", finished.job)
     assert.equal(0, select(2, run("", "out=expected")))
-    place.dies(poor, often .. " rate=4000 --fault rolling.rename:8=kill")
-    poorly(often)
+    place.dies(poor, often "" .. " rate=4000 --fault rolling.rename:8=kill")
+    poorly(often "")
     assert.equal(finished.rows(folder, "expected"), finished.rows(folder, "out"))
   end)
 end)
@@ -134,10 +149,10 @@ describe("the last checkpoint of a job", function()
     return text:sub(1, at) .. string.char(bit.bxor(text:byte(at + 1), 0x10)) .. text:sub(at + 2)
   end
 
-  it("is passed over when a byte of any block is another, in its header or behind it, and the user is told", function()
+  each_way("is passed over when a byte of any block is another, in its header or behind it, and the user is told", function(options)
     write("job.lua", keys(3000))
     local expected = shell.sorted((run ""))
-    place.killed("-p 2 --dir state --checkpoint-every 20ms", "rate=1500", "checkpoint.complete", 4)
+    place.killed(options .. "-p 2 --dir state --checkpoint-every 20ms", "rate=1500", "checkpoint.complete", 4)
     local last = (sh "ls -d state/chk-*/manifest | sort -t- -k2 -n | tail -1"):match "state/(chk%-%d+)/"
     local tried = 0
     for name in (sh("ls state/" .. last)):gmatch "%S+" do
@@ -147,7 +162,7 @@ describe("the last checkpoint of a job", function()
         for _, at in ipairs { block.at + 8, block.at + 32 + math.floor(block.len / 2) } do
           write(path, flipped(text, at))
           sh "rm -rf tried && cp -r state tried"
-          local out, code2, err2 = run "--dir tried --checkpoint-every 1h --log-level warn"
+          local out, code2, err2 = run(options .. "--dir tried --checkpoint-every 1h --log-level warn")
           assert.equal(0, code2, err2)
           assert.truthy(err2:find(("checkpoint %s is damaged, the one before is taken"):format(last:match "%d+"), 1, true), err2)
           assert.equal(expected, shell.sorted(out))
@@ -157,6 +172,6 @@ describe("the last checkpoint of a job", function()
       write(path, text)
     end
     assert.truthy(tried > 40, tried)
-    assert.equal("", select(3, run "--dir state --checkpoint-every 1h --log-level warn"))
+    assert.equal("", select(3, run(options .. "--dir state --checkpoint-every 1h --log-level warn")))
   end)
 end)
