@@ -32,9 +32,7 @@ local declared = {
   unaligned_after = time(0, "a duration"),
   failures = number(0, 1000000),
   retain = number(1, 1000),
-  incremental = options.type("true or false", function(v)
-    return type(v) == "boolean", v and "on" or "off"
-  end):optional(),
+  incremental = options.one_of("on", "off", "always"):optional(),
 }
 local flags = { dir = "dir", unaligned_after = "unaligned-after" }
 for name in pairs(declared) do flags[name] = flags[name] or "checkpoint-" .. name:gsub("_", "-") end
@@ -48,7 +46,7 @@ for name in pairs(declared) do flags[name] = flags[name] or "checkpoint-" .. nam
 ---@field unaligned_after? weir.Duration one that takes longer saves records in front of its barriers, too
 ---@field failures? integer how many may fail in a row before the job does, default 0
 ---@field retain? integer complete ones that are kept, default 2
----@field incremental? boolean one of large state has only what has changed since the last, default true
+---@field incremental? "on"|"off"|"always" only what has changed since the last; on: where state is large, the default
 
 --- How a job takes checkpoints. Each option is one of the program, too (`--dir`, `--checkpoint-every`, …), and
 --- holds where neither a flag, nor the environment, nor weir.toml says otherwise.

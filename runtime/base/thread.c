@@ -73,8 +73,10 @@ void wr_thread_join(struct wr_thread *t)
 void wr_thread_yield_to_others(void)
 {
 	enum { NICE = 10 };
+	struct sched_param none = {.sched_priority = 0};
 
-	/* on Linux a priority is a thread's; that it cannot be lowered is no harm */
+	/* on Linux both are a thread's; that they cannot be lowered is no harm */
+	pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
 }
 

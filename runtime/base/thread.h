@@ -15,7 +15,8 @@ struct wr_thread {
  * refuses is as −1). SIGINT, SIGTERM and SIGHUP stay with the threads that had them. */
 int wr_thread_start(struct wr_thread *t, const char *name, int cpu, void *(*run)(void *), void *arg);
 void wr_thread_join(struct wr_thread *t);
-/* The calling thread gives way to all others from now on: what it does may take its time. */
+/* The calling thread gives way to all others from now on: what it does may take its time. It does not have
+ * the real-time priority of who started it. */
 void wr_thread_yield_to_others(void);
 /* How many cpus this thread may run on, by its affinity mask (taskset, cpusets): at least 1. */
 uint32_t wr_thread_cpus(void);

@@ -350,7 +350,7 @@ int wr_cli_stop(const struct wr_config *c, int argc, char **argv)
 
 	if (rc != WR_OK)
 		return rc;
-	if (save)
+	if (save && (rc = wr_saving_check(wr_config_str(c, "savepoint"))) == WR_OK)
 		rc = wr_saving_folder(s.to.client, s.to.id, folder);
 	if (rc == WR_OK)
 		rc = await(&s, wr_config_bool(c, "drain") ? "{\"verb\":\"stop\",\"drain\":true}"

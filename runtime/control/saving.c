@@ -22,6 +22,11 @@ int wr_saving_folder(struct wr_client *client, const char *id, char folder[WR_SA
 	return WR_OK;
 }
 
+int wr_saving_check(const char *path)
+{
+	return path && *path ? wr_savepoint_check_path(path) : WR_OK;
+}
+
 int wr_saving_make(const char *folder, const char *path, struct wr_savepoint_made *made)
 {
 	return wr_savepoint_make_newest(folder, path && *path ? path : NULL, made);
@@ -31,8 +36,10 @@ int wr_saving_take(struct wr_client *client, const char *folder, const char *pat
 		   struct wr_savepoint_made *made)
 {
 	struct wr_said said;
-	int rc = wr_client_ask(client, "{\"verb\":\"checkpoint\",\"aligned\":true}", &said);
+	int rc = wr_saving_check(path);
 
+	if (rc == WR_OK)
+		rc = wr_client_ask(client, "{\"verb\":\"checkpoint\",\"aligned\":true}", &said);
 	return rc == WR_OK ? wr_saving_make(folder, path, made) : rc;
 }
 

@@ -7,6 +7,8 @@
 
 /* The folder of the checkpoints of job `id`. WR_EUSER if it takes none, or another error. */
 int wr_saving_folder(struct wr_client *client, const char *id, char folder[WR_SAVEPOINT_PATH]);
+/* Can a savepoint be written at `path`? NULL and "" name none. WR_EUSER: why not. */
+int wr_saving_check(const char *path);
 /* Has a checkpoint taken and makes a savepoint of it at `path`, NULL or "": one that is named after the job.
  * `folder`: that of the job. */
 int wr_saving_take(struct wr_client *client, const char *folder, const char *path,

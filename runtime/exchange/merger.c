@@ -24,9 +24,10 @@ enum {
 struct plan {
 	uint32_t shape; /* of the rows; 0: not looked at yet */
 	bool merges;
-	uint32_t tag;	/* of the rows as they are written */
-	uint32_t more;	/* bytes of their weight, or 0 */
-	uint64_t texts; /* bit i: slot i is an offset and a length */
+	uint32_t tag;	 /* of the rows as they are written */
+	uint32_t more;	 /* bytes of their weight, or 0 */
+	uint64_t texts;	 /* bit i: slot i is an offset and a length */
+	bool one_number; /* is the key */
 	uint32_t field_count;
 	struct {
 		uint32_t at; /* of the slot, in the row as it comes */
@@ -48,10 +49,13 @@ struct wr_merger {
 	struct wr_merge merge;
 	const struct wr_str *keys;
 	uint32_t key_count;
-	int64_t begin, end; /* the grain of time that was looked at last */
+	int64_t from, until; /* times of rows that may be merged, in this group */
+	int64_t begin, end;  /* the grain of time that was looked at last */
 	uint32_t looked, joined, resting;
 	bool was_idle;
 	const struct plan *plan; /* of the last row, NULL: it goes as it is */
+	uint32_t tag;		 /* that was looked for last */
+	const struct plan *found;
 	struct plan plans[SHAPES];
 	struct note notes[NOTES];
 };
@@ -76,7 +80,7 @@ void wr_merger_free(struct wr_merger *m)
 	wr_free(&mem, m);
 }
 
-bool wr_merger_awake(struct wr_merger *m, uint32_t rows)
+static bool decide(struct wr_merger *m, uint32_t rows)
 {
 	if (WR_UNLIKELY(m->resting)) {
 		m->resting -= rows < m->resting ? rows : m->resting;
@@ -87,6 +91,19 @@ bool wr_merger_awake(struct wr_merger *m, uint32_t rows)
 		if (m->joined < m->looked / LOOK_SHARE)
 			m->resting = REST_ROWS;
 		m->looked = m->joined = 0;
+	}
+	return true;
+}
+
+bool wr_merger_awake(struct wr_merger *m, uint32_t rows, int64_t watermark)
+{
+	if (!decide(m, rows))
+		return false;
+	m->from = INT64_MIN;
+	m->until = INT64_MAX;
+	if (m->merge.grain) {
+		m->from = watermark + 1;
+		m->until = m->was_idle || watermark == WR_TS_NONE ? INT64_MIN : TIME_MAX;
 	}
 	return true;
 }
@@ -161,24 +178,29 @@ static void plan_learn(const struct wr_merger *m, struct plan *plan, uint32_t id
 		plan->more = 8;
 		written = weighted_shape(s);
 	}
+	plan->one_number = m->key_count == 1 && !plan->keys[0].text;
 	plan->tag = written | (uint32_t)WR_INSERT << 24;
 	plan->merges = written != 0;
 }
 
-/* What is known of the row's shape; NULL: the row goes as it is. */
-static inline const struct plan *plan_of(struct wr_merger *m, const struct wr_elem *row, int64_t watermark)
+/* What is known of rows with this tag; NULL: they go as they are. */
+static __attribute__((noinline)) const struct plan *find_plan(struct wr_merger *m, uint32_t tag)
 {
-	uint32_t id = wr_elem_shape(row);
+	uint32_t id = tag & WR_SHAPE_MAX;
 	struct plan *plan = &m->plans[id % SHAPES];
 
-	if (WR_UNLIKELY(plan->shape != id))
+	if (plan->shape != id)
 		plan_learn(m, plan, id);
-	if (WR_UNLIKELY(!plan->merges || wr_elem_kind(row) != WR_INSERT))
-		return NULL;
-	if (m->merge.grain &&
-	    (m->was_idle || watermark == WR_TS_NONE || row->ts <= watermark || row->ts >= TIME_MAX))
-		return NULL;
-	return plan;
+	m->tag = tag;
+	m->found = plan->merges && tag >> 24 == WR_INSERT ? plan : NULL;
+	return m->found;
+}
+
+static inline const struct plan *plan_of(struct wr_merger *m, const struct wr_elem *row)
+{
+	const struct plan *plan = WR_LIKELY(row->tag == m->tag) ? m->found : find_plan(m, row->tag);
+
+	return row->ts >= m->from && row->ts < m->until ? plan : NULL;
 }
 
 /* ---- merging ---- */
@@ -207,13 +229,13 @@ static bool same_text(const struct wr_elem *x, uint32_t a, const struct wr_elem 
 						   wr_elem_body(y) + (uint32_t)other, (uint32_t)(one >> 32));
 }
 
-static inline bool same_key(const struct wr_merger *m, const struct plan *plan, const struct wr_elem *into,
-			    const struct wr_elem *row)
+static __attribute__((noinline)) bool same_parts(const struct wr_merger *m, const struct plan *plan,
+						 const struct wr_elem *into, const struct wr_elem *row)
 {
 	for (uint32_t i = 0; i < m->key_count; i++) {
 		uint32_t at = plan->keys[i].at;
 
-		if (WR_UNLIKELY(plan->keys[i].text)) {
+		if (plan->keys[i].text) {
 			if (!same_text(into, at + plan->more, row, at))
 				return false;
 		} else if (number_at(into, at + plan->more) != number_at(row, at)) {
@@ -223,25 +245,38 @@ static inline bool same_key(const struct wr_merger *m, const struct plan *plan, 
 	return true;
 }
 
+static inline bool same_key(const struct wr_merger *m, const struct plan *plan, const struct wr_elem *into,
+			    const struct wr_elem *row)
+{
+	uint64_t one, other;
+
+	if (WR_UNLIKELY(!plan->one_number))
+		return same_parts(m, plan, into, row);
+	memcpy(&one, (const uint8_t *)into + plan->keys[0].at + plan->more, sizeof one);
+	memcpy(&other, (const uint8_t *)row + plan->keys[0].at, sizeof other);
+	return one == other;
+}
+
 static bool in_grain(const struct wr_merger *m, int64_t ts)
 {
 	return ts >= m->begin && ts < m->end;
 }
 
-static bool same_grain(struct wr_merger *m, int64_t a, int64_t b)
+static __attribute__((noinline)) bool both_in_grain(struct wr_merger *m, int64_t a, int64_t b)
 {
 	int64_t rest;
 
-	if (a == b || !m->merge.grain)
-		return true;
-	if (m->merge.grain == 1)
-		return false;
 	if (!in_grain(m, b)) {
 		rest = (b - m->merge.offset) % m->merge.grain;
 		m->begin = b - (rest < 0 ? rest + m->merge.grain : rest);
 		m->end = m->begin + m->merge.grain;
 	}
 	return in_grain(m, a);
+}
+
+static inline bool same_grain(struct wr_merger *m, int64_t a, int64_t b)
+{
+	return a == b || m->merge.grain == 0 || (m->merge.grain > 1 && both_in_grain(m, a, b));
 }
 
 /* A number that stays exact when others of its kind are added. */
@@ -266,7 +301,8 @@ static inline bool merged(enum wr_merge_fn fn, double x, double y, double *z)
 	return x == x && y == y;
 }
 
-static bool add(const struct plan *plan, struct wr_elem *into, const struct wr_elem *row)
+static __attribute__((noinline)) bool add_fields(const struct plan *plan, struct wr_elem *into,
+						 const struct wr_elem *row)
 {
 	double sums[WR_MERGE_FIELDS_MAX];
 
@@ -279,20 +315,27 @@ static bool add(const struct plan *plan, struct wr_elem *into, const struct wr_e
 	}
 	for (uint32_t i = 0; i < plan->field_count; i++)
 		number_put(into, plan->fields[i].at + plan->more, sums[i]);
+	return true;
+}
+
+static inline bool add(const struct plan *plan, struct wr_elem *into, const struct wr_elem *row)
+{
+	if (plan->field_count && !add_fields(plan, into, row))
+		return false;
 	if (plan->more)
 		number_put(into, sizeof *into, number_at(into, sizeof *into) + 1);
 	return true;
 }
 
-static struct note *note_of(struct wr_merger *m, uint64_t hash)
+static inline struct note *note_of(struct wr_merger *m, uint64_t hash)
 {
 	return &m->notes[hash >> (64 - NOTES_LOG2)];
 }
 
-uint32_t wr_merger_row(struct wr_merger *m, const struct wr_elem *row, uint64_t hash, int64_t watermark,
-		       uint8_t *data, uint64_t serial)
+uint32_t wr_merger_row(struct wr_merger *m, const struct wr_elem *row, uint64_t hash, uint8_t *data,
+		       uint64_t serial)
 {
-	const struct plan *plan = m->plan = plan_of(m, row, watermark);
+	const struct plan *plan = m->plan = plan_of(m, row);
 	const struct note *note = note_of(m, hash);
 	struct wr_elem *into;
 

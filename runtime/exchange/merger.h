@@ -41,17 +41,18 @@ struct wr_merger;
 struct wr_merger *wr_merger_new(const struct wr_merge *merge, const struct wr_str *keys, uint32_t key_count);
 void wr_merger_free(struct wr_merger *m);
 
-/* True if the next `rows` are to be looked at; they are counted. */
-bool wr_merger_awake(struct wr_merger *m, uint32_t rows);
+/* True if the next `rows` are to be looked at, one by one; they are counted. `watermark`: the last that was
+ * said to those who get them. */
+bool wr_merger_awake(struct wr_merger *m, uint32_t rows, int64_t watermark);
 
 /* The sender says that it is idle. */
 void wr_merger_idle(struct wr_merger *m);
 
 /* Adds the row to one of its key and grain that lies in `data`. 0: that is done. Else the bytes that it takes
- * there: the caller makes room, in another buffer if need be, and has it written. `watermark`: the last that
- * was said to those who get the row. `serial`: of the buffer that has `data`, never 0 and no other's. */
-uint32_t wr_merger_row(struct wr_merger *m, const struct wr_elem *row, uint64_t hash, int64_t watermark,
-		       uint8_t *data, uint64_t serial);
+ * there: the caller makes room, in another buffer if need be, and has it written. `serial`: of the buffer
+ * that has `data`, never 0 and no other's. */
+uint32_t wr_merger_row(struct wr_merger *m, const struct wr_elem *row, uint64_t hash, uint8_t *data,
+		       uint64_t serial);
 /* Writes that row at data + at. */
 void wr_merger_write(struct wr_merger *m, const struct wr_elem *row, uint64_t hash, uint8_t *data,
 		     uint32_t at, uint64_t serial);

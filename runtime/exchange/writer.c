@@ -330,7 +330,7 @@ rows_by(struct wr_writer *w, const uint8_t *p, const uint8_t *end,
 static int merge_row(struct wr_writer *w, struct lane *l, const struct wr_elem *row, uint64_t hash)
 {
 	struct wr_buffer *b = l->buffer;
-	uint32_t need = wr_merger_row(w->merger, row, hash, w->watermark, b ? b->data : NULL, l->serial);
+	uint32_t need = wr_merger_row(w->merger, row, hash, b ? b->data : NULL, l->serial);
 
 	if (!need)
 		return WR_OK;
@@ -355,7 +355,7 @@ static int rows_by_hash(struct wr_writer *w, const uint8_t *p, const uint8_t *en
 
 	while (p < end) {
 		uint32_t n = wr_keyer_hashes(w->keyer, p, end, hashes, &unknown);
-		bool merges = w->merger && wr_merger_awake(w->merger, n);
+		bool merges = w->merger && wr_merger_awake(w->merger, n, w->watermark);
 
 		for (uint32_t i = 0; i < n; i++) {
 			const struct wr_elem *row = (const struct wr_elem *)p;

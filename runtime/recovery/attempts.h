@@ -38,9 +38,9 @@ int wr_attempts_run(struct wr_attempts *a);
 /* Attempts from the next one on run this plan; all borrowed until then and as long as they run. */
 void wr_attempts_use(struct wr_attempts *a, struct wr_plan *plan, void *bundle, const char *script,
 		     bool allow_dropped);
-/* The job is leaving (wr_job_leave): it is run again at once. The thread that runs. */
 /* The next attempt begins at this checkpoint, if it holds, and what holds behind it is dropped. */
 void wr_attempts_go_back(struct wr_attempts *a, uint64_t checkpoint);
+/* The job is leaving (wr_job_leave): it is run again at once. The thread that runs. */
 void wr_attempts_again(struct wr_attempts *a);
 /* As wr_job_stop; between two attempts it ends at once. Signal handlers on the thread that runs. */
 void wr_attempts_stop(struct wr_attempts *a);

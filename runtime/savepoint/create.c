@@ -168,11 +168,17 @@ static int put_end(struct creating *c)
 	return rc == WR_OK ? flush(c) : rc;
 }
 
+/* That of a file; the caller's. */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return wr_strndup(&mem, slash ? path : ".", !slash || slash == path ? 1 : (size_t)(slash - path));
+}
+
 static int sync_folder(const struct creating *c)
 {
-	const char *slash = strrchr(c->path, '/');
-	size_t len = !slash ? 1 : slash == c->path ? 1 : (size_t)(slash - c->path);
-	char *folder = wr_strndup(&mem, slash ? c->path : ".", len);
+	char *folder = folder_of(c->path);
 	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	int err = fd < 0 || fsync(fd) != 0 ? errno : 0;
 
@@ -263,12 +269,37 @@ static const struct wr_blobs_ops create_ops = {.begin = create_begin,
 					       .remove = create_remove,
 					       .free = create_free};
 
+static int check_folder(const char *path)
+{
+	char *folder = folder_of(path);
+	int err = folder && access(folder, W_OK | X_OK) != 0 ? errno : 0;
+
+	if (!folder)
+		return WR_EFATAL;
+	wr_free(&mem, folder);
+	return err ? wr_error_set(WR_EUSER, "cannot write %s.part: %s", path, strerror(err)) : WR_OK;
+}
+
+int wr_savepoint_check_path(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	struct stat st;
+
+	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
+		return wr_error_set(WR_EUSER, "'%s' names no file", path);
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return wr_error_set(WR_EUSER, "%s is no file that a savepoint could take the place of", path);
+	return check_folder(path);
+}
+
 static int begin_file(struct creating *c, const char *path)
 {
 	struct wr_savepoint_head head = {.magic = WR_SAVEPOINT_BEGIN, .version = WR_SAVEPOINT_VERSION};
 	struct wr_bytes part = WR_BYTES_EMPTY;
-	struct stat st;
+	int rc = wr_savepoint_check_path(path);
 
+	if (rc != WR_OK)
+		return rc;
 	wr_bytes_printf(&part, "%s.part", path);
 	wr_bytes_put_u8(&part, 0);
 	c->path = wr_strdup(&mem, path);
@@ -276,8 +307,6 @@ static int begin_file(struct creating *c, const char *path)
 	wr_bytes_deinit(&part);
 	if (!c->path || !c->part)
 		return WR_EFATAL;
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-		return wr_error_set(WR_EUSER, "%s is no file that a savepoint could take the place of", path);
 	c->fd = open(c->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (c->fd < 0)
 		return wr_error_set(WR_EUSER, "cannot write %s: %s", c->part, strerror(errno));

@@ -9,6 +9,8 @@
 #include "checkpoint/blobs.h"
 #include "checkpoint/manifest.h"
 
+/* Can a savepoint be written at `path`? WR_EUSER: why not. */
+int wr_savepoint_check_path(const char *path);
 /* A new file at `path`. One blob is written at a time; `publish` of the manifest, which comes last, completes
  * the file and gives it its name, in place of one that has it. Freed before that it leaves nothing behind.
  * NULL with the error set. */

@@ -67,6 +67,9 @@ int wr_lua_stamp(struct wr_lua *l);
 int wr_lua_pass(struct wr_lua *l);
 /* A watermark of the split goes behind it. 0, or an error code. */
 int wr_lua_mark(struct wr_lua *l, double watermark);
+/* A place of the generated code meets values of a shape (lua/weir/internal/rows.lua): for those who may come
+ * after it. */
+void wr_lua_learned(struct wr_lua *l, double place, double shape);
 /* A processing-time timer was added. */
 void wr_lua_timer_added(struct wr_lua *l, int64_t time_ms);
 #endif

@@ -18,14 +18,20 @@
 #include "script/vm.h"
 
 /* Stack slots of the entry functions, and of the thread that runs them. */
-enum { ROWS = 1, TIMERS, OPEN, CLOSE, PERIODIC, MIGRATE, DESCRIBE, THREAD, LAST = THREAD };
+enum { ROWS = 1, TIMERS, OPEN, CLOSE, READY, PERIODIC, MIGRATE, DESCRIBE, THREAD, LAST = THREAD };
 enum { BROADCAST_MAX = 32 /* states; lua/weir/functions.lua refuses more */ };
 
 static struct wr_mem mem = WR_MEM_INIT("script.stage");
-static const char *const entry_names[] = {NULL,	   "rows",     "timers",  "open",
-					  "close", "periodic", "migrate", "describe"};
+static const char *const entry_names[] = {NULL,	   "rows",     "timers",  "open",    "close",
+					  "ready", "periodic", "migrate", "describe"};
 
 enum { OPS_MAX = sizeof((struct wr_lua *)NULL)->counts / sizeof(double) };
+enum { LEARNED_MAX = 48 }; /* what is learned later is learned again by those who come after */
+
+/* A shape that a place of the generated code has met, as wr_lua_learned was told. */
+struct learned {
+	double place, shape;
+};
 
 struct lua_stage {
 	struct wr_lua shared; /* read and written by the generated code */
@@ -46,6 +52,9 @@ struct lua_stage {
 	const uint8_t *key_row;
 	uint32_t key_at, key_count;
 	struct wr_short_key keys[WR_KEYS_MAX];
+	/* read by the thread that makes other functions for the stage */
+	struct learned learned[LEARNED_MAX];
+	_Atomic uint32_t learned_count;
 };
 
 static struct lua_stage *of(struct wr_stage *s)
@@ -53,9 +62,11 @@ static struct lua_stage *of(struct wr_stage *s)
 	return s->state;
 }
 
-/* Builds the chain: weir.internal.boot.stage(shared, plan bytes) → table of entry functions. */
-static int stage_boot(struct lua_stage *ls, const struct wr_value *plan)
+/* Builds the chain: weir.internal.boot.stage(shared, plan bytes, what was learned) → table of entry
+ * functions. */
+static int stage_boot(struct lua_stage *ls, const struct wr_value *plan, struct lua_stage *before)
 {
+	uint32_t learned = before ? atomic_load_explicit(&before->learned_count, memory_order_acquire) : 0;
 	struct wr_bytes bytes = WR_BYTES_EMPTY;
 	lua_State *L;
 	int rc;
@@ -72,7 +83,8 @@ static int stage_boot(struct lua_stage *ls, const struct wr_value *plan)
 	lua_pushlightuserdata(L, &ls->shared);
 	lua_pushlstring(L, (const char *)bytes.data, bytes.len);
 	wr_bytes_deinit(&bytes);
-	rc = wr_vm_call(ls->vm, 2, 1, 0);
+	lua_pushlstring(L, before ? (const char *)before->learned : "", learned * sizeof *before->learned);
+	rc = wr_vm_call(ls->vm, 3, 1, 0);
 	if (rc != WR_OK)
 		return rc;
 	wr_vm_trim(ls->vm);
@@ -190,10 +202,11 @@ static int stage_enter(struct lua_stage *ls, int args, int results)
 	return stage_resume(ls, args, results);
 }
 
-/* A Lua state with the functions that the script of `bundle` has for the stage. Reads nothing of the stage
- * that changes while it runs, so that any thread may make another one. */
+/* A Lua state with the functions that the script of `bundle` has for the stage, ready for what those `before`
+ * (NULL: none) have met. Reads nothing of the stage that changes while it runs, so that any thread may make
+ * another one. */
 static int load(struct lua_stage *ls, struct wr_stage *s, const struct wr_value *plan,
-		struct wr_bundle *bundle)
+		struct wr_bundle *bundle, struct lua_stage *before)
 {
 	int rc;
 
@@ -212,10 +225,14 @@ static int load(struct lua_stage *ls, struct wr_stage *s, const struct wr_value 
 	ls->shared.may_rest = 1;
 	find_emitters(s, ls);
 	ls->vm = wr_vm_new(bundle, false, wr_bundle_lua_memory(bundle));
-	rc = ls->vm ? stage_boot(ls, plan) : WR_EFATAL;
+	rc = ls->vm ? stage_boot(ls, plan, before) : WR_EFATAL;
 	if (rc != WR_OK)
 		return rc;
 	lua_pushvalue(ls->vm->L, OPEN);
+	rc = stage_enter(ls, 0, 0);
+	if (rc != WR_OK || !before)
+		return rc;
+	lua_pushvalue(ls->vm->L, READY);
 	return stage_enter(ls, 0, 0);
 }
 
@@ -231,7 +248,7 @@ static int stage_open(struct wr_stage *s)
 	if (rc == WR_OK)
 		rc = open_broadcast(s);
 	if (rc == WR_OK)
-		rc = load(ls, s, s->plan, s->env->bundle);
+		rc = load(ls, s, s->plan, s->env->bundle, NULL);
 	if (rc == WR_OK && ls->shared.migrating)
 		s->deadline_ms = ls->shared.now_ms;
 	return rc;
@@ -456,7 +473,7 @@ void *wr_lua_stage_prepare(struct wr_stage *s, const struct wr_value *plan, void
 {
 	struct lua_stage *ls = wr_zalloc(&mem, sizeof *ls);
 
-	if (ls && load(ls, s, plan, bundle) == WR_OK)
+	if (ls && load(ls, s, plan, bundle, of(s)) == WR_OK)
 		return ls;
 	wr_lua_stage_discard(ls);
 	return NULL;
@@ -614,6 +631,17 @@ void wr_lua_no_window(struct wr_lua *l, uint32_t op)
 void wr_lua_note(struct wr_lua *l, const char *text)
 {
 	wr_warn(l->stage->env->task, "%s", text);
+}
+
+void wr_lua_learned(struct wr_lua *l, double place, double shape)
+{
+	struct lua_stage *ls = mine(l);
+	uint32_t n = atomic_load_explicit(&ls->learned_count, memory_order_relaxed);
+
+	if (n == LEARNED_MAX)
+		return;
+	ls->learned[n] = (struct learned){place, shape};
+	atomic_store_explicit(&ls->learned_count, n + 1, memory_order_release);
 }
 
 void wr_lua_timer_added(struct wr_lua *l, int64_t time_ms)

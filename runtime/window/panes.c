@@ -6,7 +6,7 @@
 
 static struct wr_mem mem = WR_MEM_INIT("window.panes");
 
-enum { STATE = 0, ROW_HEAD = 8 /* the slot that says where the bytes are */, PANES_MIN = 4 };
+enum { STATE = 0, ROW_HEAD = 8 /* the slot that says where the bytes are */, ROOM_MIN = 4 };
 
 /* Which of the places of a value are taken. */
 struct room {
@@ -30,7 +30,8 @@ struct pane {
 struct view {
 	uint8_t *data;
 	struct room *room;   /* NULL: a pane alone */
-	struct head *head;   /* NULL: tumbling */
+	struct head *head;   /* NULL: tumbling, or a pane alone */
+	int64_t *next;	     /* shared slices: end of the next window to fire */
 	uint8_t *panes;	     /* of the first one */
 	uint32_t count, len; /* panes; bytes of the value */
 };
@@ -43,7 +44,9 @@ int wr_panes_init(struct wr_panes *p, struct wr_store *store, const struct wr_ac
 	*p = (struct wr_panes){.store = store, .accums = accums, .slicing = slicing};
 	p->shared = slicing->kind != WR_TUMBLING;
 	p->head_len = (uint32_t)(p->shared ? sizeof(struct head) + 8 * accums->slots : sizeof(struct room));
-	p->pane_len = 8 + 8 * accums->slots * (p->shared ? 2 : 1);
+	p->bare_len = 8 + 8 * accums->slots;
+	p->pane_len = p->bare_len + (p->shared ? 8 * accums->slots : 0);
+	p->alone_len = p->bare_len + (p->shared ? 8 : 0);
 	p->shape = wr_shape_intern(&f, 1, 0, 1);
 	p->sum = wr_zalloc(&mem, 8 * ((size_t)accums->slots + 1));
 	return p->shape && p->sum ? WR_OK : WR_EFATAL;
@@ -61,13 +64,15 @@ static struct view view_of(const struct wr_panes *p, uint8_t *body, uint32_t len
 {
 	struct view v = {.data = body + ROW_HEAD, .len = len};
 
-	if (!p->shared && len == ROW_HEAD + p->pane_len) {
-		v.panes = v.data;
+	if (len == ROW_HEAD + p->alone_len) {
+		v.next = p->shared ? (int64_t *)v.data : NULL;
+		v.panes = v.data + (p->shared ? 8 : 0);
 		v.count = 1;
 		return v;
 	}
 	v.room = (struct room *)v.data;
 	v.head = p->shared ? (struct head *)v.data : NULL;
+	v.next = p->shared ? &v.head->next : NULL;
 	v.count = v.room->count;
 	v.panes = v.data + p->head_len + (size_t)v.room->first * p->pane_len;
 	return v;
@@ -99,37 +104,45 @@ static bool own(struct wr_panes *p, struct view *v)
 	return true;
 }
 
+/* What a value held (nothing: all zero) into a new one. */
+static void carry(const struct wr_panes *p, const struct view *from, struct view *to)
+{
+	static const struct head empty = {.flip = WR_NO_WINDOW, .back_end = WR_NO_WINDOW};
+	uint32_t pane_len = from->room && to->room ? p->pane_len : p->bare_len;
+
+	to->count = from->count;
+	if (to->head)
+		memcpy(to->head, from->head ? from->head : &empty, from->head ? p->head_len : sizeof empty);
+	if (to->next)
+		*to->next = from->next ? *from->next : WR_NO_WINDOW;
+	if (to->room)
+		*to->room = (struct room){0, from->count};
+	if (from->count)
+		memcpy(to->panes, from->panes, (size_t)from->count * pane_len);
+}
+
 /* The value with room for `cap` panes, holding what it held. */
 static bool resize(struct wr_panes *p, const struct view *old, uint32_t cap, struct view *v)
 {
-	bool alone = !p->shared && cap == 1;
-	uint32_t head_len = alone ? 0 : p->head_len, count = old ? old->count : 0;
-	uint32_t data_len = head_len + cap * p->pane_len, panes_len = count * p->pane_len;
+	uint32_t data_len = cap == 1 ? p->alone_len : p->head_len + cap * p->pane_len;
 	uint64_t slot = ROW_HEAD | (uint64_t)data_len << 32;
-	struct head empty = {.next = WR_NO_WINDOW, .flip = WR_NO_WINDOW, .back_end = WR_NO_WINDOW};
+	struct view from = {0};
 	uint8_t *body;
 
-	p->scratch.len = 0;
-	if (old && p->shared)
-		wr_bytes_put(&p->scratch, old->data, head_len);
-	if (old)
-		wr_bytes_put(&p->scratch, old->panes, panes_len);
-	if (wr_bytes_status(&p->scratch) != WR_OK)
-		return false;
+	if (old) {
+		p->scratch.len = 0;
+		wr_bytes_put(&p->scratch, old->data - ROW_HEAD, old->len);
+		if (wr_bytes_status(&p->scratch) != WR_OK)
+			return false;
+		from = view_of(p, p->scratch.data, old->len);
+	}
 	body = wr_state_put(p->store, STATE, p->shape, ROW_HEAD + data_len);
 	if (!body)
 		return false;
 	memcpy(body, &slot, sizeof slot);
-	body += ROW_HEAD;
-	memset(body, 0, data_len);
-	if (p->shared)
-		memcpy(body, old ? p->scratch.data : (const uint8_t *)&empty, old ? head_len : sizeof empty);
-	if (panes_len)
-		memcpy(body + head_len, p->scratch.data + (p->shared ? head_len : 0), panes_len);
-	if (!alone)
-		*(struct room *)body = (struct room){0, count};
-	*v = view_of(p, body - ROW_HEAD, ROW_HEAD + data_len);
-	v->count = count;
+	memset(body + ROW_HEAD, 0, data_len);
+	*v = view_of(p, body, ROW_HEAD + data_len);
+	carry(p, &from, v);
 	return true;
 }
 
@@ -155,13 +168,12 @@ static uint32_t lower_bound(const struct wr_panes *p, const struct view *v, int6
 /* Room behind the panes that are there. */
 static bool reserve(struct wr_panes *p, bool there, struct view *v)
 {
-	uint32_t cap = 1;
+	uint32_t cap;
 
-	if (!there)
-		return resize(p, NULL, p->shared ? PANES_MIN : 1, v);
-	if (v->room)
-		cap = (v->len - ROW_HEAD - p->head_len) / p->pane_len;
-	if (v->room && v->room->first + v->count < cap)
+	if (!there || !v->room)
+		return resize(p, there ? v : NULL, there ? ROOM_MIN : 1, v);
+	cap = (v->len - ROW_HEAD - p->head_len) / p->pane_len;
+	if (v->room->first + v->count < cap)
 		return true;
 	return resize(p, v, v->count * 2 < cap ? cap : cap * 2, v);
 }
@@ -172,7 +184,7 @@ static struct pane *insert(const struct wr_panes *p, struct view *v, uint32_t at
 	struct pane *pane = pane_at(p, v, at);
 
 	memmove((uint8_t *)pane + p->pane_len, pane, (size_t)(v->count - at) * p->pane_len);
-	memset(pane, 0, p->pane_len);
+	memset(pane, 0, v->room ? p->pane_len : p->bare_len);
 	pane->start = start;
 	v->count++;
 	if (v->room)
@@ -193,13 +205,12 @@ uint64_t *wr_panes_at(struct wr_panes *p, int64_t start, int64_t due, bool *fres
 			return NULL;
 		pane = insert(p, &v, at, start);
 		*fresh = true;
-		*sooner = !p->shared
-			      ? at == 0
-			      : due != WR_NO_WINDOW && (v.head->next == WR_NO_WINDOW || due < v.head->next);
+		*sooner =
+		    !p->shared ? at == 0 : due != WR_NO_WINDOW && (*v.next == WR_NO_WINDOW || due < *v.next);
 		if (p->shared && *sooner)
-			v.head->next = due;
+			*v.next = due;
 	}
-	if (p->shared && start < v.head->back_end)
+	if (v.head && start < v.head->back_end)
 		v.head->flip = INT64_MIN;
 	return pane->acc;
 }
@@ -341,8 +352,11 @@ int wr_panes_fire(struct wr_panes *p, int64_t start, int64_t end, int64_t keep, 
 	*next = WR_NO_WINDOW;
 	if (!own(p, &v))
 		return look(p, &v) ? WR_EFATAL : WR_OK;
-	if (v.head->next == end) {
-		sum_window(p, &v, start, end);
+	if (*v.next == end) {
+		if (v.head)
+			sum_window(p, &v, start, end);
+		else
+			memcpy(p->sum, pane_at(p, &v, 0)->acc, 8 * (size_t)p->accums->slots);
 		*sum = p->sum;
 	}
 	while (gone < v.count && pane_at(p, &v, gone)->start < keep)
@@ -351,12 +365,14 @@ int wr_panes_fire(struct wr_panes *p, int64_t start, int64_t end, int64_t keep, 
 		wr_state_clear(p->store, STATE);
 		return WR_OK;
 	}
-	v.room->first += gone;
-	v.room->count -= gone;
-	v.panes += (size_t)gone * p->pane_len;
-	v.count -= gone;
+	if (gone) {
+		v.room->first += gone;
+		v.room->count -= gone;
+		v.panes += (size_t)gone * p->pane_len;
+		v.count -= gone;
+	}
 	if (*sum)
-		v.head->next = *next = next_window(p, &v, end);
+		*v.next = *next = next_window(p, &v, end);
 	return WR_OK;
 }
 

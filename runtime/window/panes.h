@@ -7,7 +7,10 @@
  *
  *   tumbling   pane                           pane: start, accumulator
  *              room, pane*                    where a key has had two or more at a time
- *   shared     head, pane*                    pane: start, accumulator, suffix
+ *   shared     next, pane                     pane: start, accumulator
+ *              head, pane*                    where a key has had two or more; with a suffix each
+ *
+ * A count alone is so 32 bytes, which lie in the entry of the key.
  *
  * Sliding and cumulative windows share slices. What their windows add up to is kept by the two
  * stacks of a sliding sum, which need no inverse: in front of `flip` each pane has the sum of the
@@ -29,7 +32,8 @@ struct wr_panes {
 	const struct wr_slicing *slicing;
 	uint32_t shape;
 	bool shared;
-	uint32_t head_len, pane_len;
+	uint32_t head_len, pane_len;  /* pane_len: of one that has others */
+	uint32_t bare_len, alone_len; /* of a pane without suffix; of a value with one pane alone */
 	struct wr_bytes scratch;
 	uint64_t *sum; /* result of wr_panes_sum and wr_panes_fire */
 };

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reload_gaps: reads the rows "key,count,version" of tests/bench/reload.lua as they come, checks each, and
  * says how long nothing came: for every version the longest time between two reads, or without versions for
- * every slice of time. usage: reload_gaps KEYS [SLICE_MS] */
+ * every slice of time. usage: reload_gaps KEYS [SLICE_MS]. From the first SIGUSR1 on, which makes the clock
+ * stand still, each starts or stops it. */
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,7 @@ static int32_t *versions;
 static long keys, rows;
 static double longest[VERSIONS]; /* ms */
 static long current;
+static volatile sig_atomic_t stopped;
 
 static double now_ms(void)
 {
@@ -23,6 +26,12 @@ static double now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static void start_or_stop(int number)
+{
+	(void)number;
+	stopped = !stopped;
 }
 
 static void die(const char *what, long k, long n, long v)
@@ -86,13 +95,14 @@ int main(int argc, char **argv)
 	static char buffer[BUFFER];
 	size_t kept = 0;
 	ssize_t got;
-	double last = now_ms(), begin = 0, slice = argc > 2 ? atof(argv[2]) : 0;
+	double last = 0, begin = 0, slice = argc > 2 ? atof(argv[2]) : 0;
 
 	keys = argc > 1 ? atol(argv[1]) : 1000000;
 	counts = calloc((size_t)keys, sizeof *counts);
 	versions = calloc((size_t)keys, sizeof *versions);
 	if (!counts || !versions)
 		return 1;
+	sigaction(SIGUSR1, &(struct sigaction){.sa_handler = start_or_stop, .sa_flags = SA_RESTART}, NULL);
 	while ((got = read(STDIN_FILENO, buffer + kept, BUFFER - kept)) > 0) {
 		double at = now_ms();
 
@@ -106,9 +116,9 @@ int main(int argc, char **argv)
 			row(p);
 			p = line + 1;
 		}
-		if (at - last > longest[current])
+		if (last > 0 && at - last > longest[current])
 			longest[current] = at - last;
-		last = at;
+		last = stopped ? 0 : at;
 		kept = (size_t)(end - p);
 		memmove(buffer, p, kept);
 	}

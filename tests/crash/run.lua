@@ -9,6 +9,7 @@
 
 package.path = "tests/crash/?.lua;" .. package.path
 local process = require "process"
+local steps_of = require "steps"
 
 local build, kills, tap = arg[1] or "build", tonumber(arg[2]) or 200, arg[3] == "--tap"
 local seed = tonumber(os.getenv "SEED") or os.time()
@@ -59,65 +60,27 @@ local function start(loops, parallelism)
   }, log)
 end
 
----------------------------------------------------------------- counting
-
-local met, passed = {}, {}
-for _, name in ipairs(STEPS) do met[name], passed[name] = 0, 0 end
-local elsewhere = { starting = 0, between = 0, idle = 0 }
-local again, aimed, parallelisms = 0, 0, { 0, 0, 0 }
-
-local function count(steps)
-  local any = false
-  for name, step in pairs(steps) do
-    if met[name] then
-      met[name] = met[name] + (step.at > 0 and 1 or 0)
-      passed[name] = passed[name] + step.passed
-      any = any or step.at > 0
-    end
-  end
-  local function of(name) return steps[name] and steps[name].passed or 0 end
-  if of "rolling.truncate" + of "rolling.remove" > 0 then again = again + 1 end
-  if any then return end
-  local where = of "checkpoint.trigger" == 0 and "starting"
-    or of "checkpoint.trigger" > of "checkpoint.complete" and "between" or "idle"
-  elsewhere[where] = elsewhere[where] + 1
-end
-
---- Waits a moment until a thread is at a step that no kill has met: from the beginning, where some are only.
-local function aim()
-  for _ = 1, 10000 do
-    for name, step in pairs(process.steps(shown)) do
-      if met[name] == 0 and step.at > 0 then
-        aimed = aimed + 1
-        return
-      end
-    end
-    process.pass(50)
-  end
-end
-
-local function all_met()
-  for _, name in ipairs(STEPS) do if met[name] == 0 then return false end end
-  return true
-end
-
 ---------------------------------------------------------------- main
+
+local steps = steps_of.new(STEPS, shown)
+local again, parallelisms = 0, { 0, 0, 0 }
 
 local began = os.time()
 shell(("luajit tests/crash/input.lua %d %s/input %s/expected"):format(kills * RECORDS_PER_KILL, folder, folder))
 for i = 1, kills do
   local p = math.random(3)
-  os.remove(shown)
+  steps:begin()
   parallelisms[p] = parallelisms[p] + 1
   local pid = start(LOOPS, p)
-  if i > kills / 2 and not all_met() then
-    aim()
+  if i > kills / 2 and steps:unmet() then
+    steps:aim()
   else -- a quarter of them while it begins
     process.pass(math.random(4) == 1 and math.random(60000) or math.random(500000))
   end
   local killed, code = process.kill(pid)
   if not killed then leave(("kill %d: the job had ended with %d:\n%s"):format(i, code, read(log))) end
-  count(process.steps(shown))
+  local passed = steps:count()
+  if passed "rolling.truncate" + passed "rolling.remove" > 0 then again = again + 1 end
   if process.is_terminal(2) then io.stderr:write(("\r%d of %d kills"):format(i, kills)) end
 end
 if process.is_terminal(2) then io.stderr:write "\r\27[K" end
@@ -132,19 +95,16 @@ local hidden = shell(("find %s -type f -path '*/.weir*' ! -path '*/marks/*'"):fo
 local rows = tonumber((shell(("wc -l <%s/rows"):format(folder))))
 
 local mark = tap and "# " or ""
-print(("%s%d kills in %d s, %d records; runs at parallelism 1, 2, 3: %s; %d kills waited for their step; seed %d")
-  :format(mark, kills, os.time() - began, kills * RECORDS_PER_KILL, table.concat(parallelisms, ", "), aimed, seed))
-print(("%s%-34s %6s %10s"):format(mark, "step (several threads, several steps)", "kills", "passed"))
-for _, name in ipairs(STEPS) do print(("%s  %-35s %6d %10d"):format(mark, name, met[name], passed[name])) end
-print(("%s  %-35s %6d"):format(mark, "before the first checkpoint", elsewhere.starting))
-print(("%s  %-35s %6d"):format(mark, "in a checkpoint, between two steps", elsewhere.between))
-print(("%s  %-35s %6d"):format(mark, "idle: no checkpoint under way", elsewhere.idle))
+print(("%s%d kills in %d s, %d records; runs at parallelism 1, 2, 3: %s; %d kills waited for a step; seed %d")
+  :format(mark, kills, os.time() - began, kills * RECORDS_PER_KILL, table.concat(parallelisms, ", "), steps.aimed,
+  seed))
+steps:print(mark)
 print(("%sepochs written again: %d"):format(mark, again))
 print(("%srows: %d, each as expected"):format(mark, rows))
 
 local bad = hidden ~= "" and "files are left:\n" .. hidden
   or kills >= ALL_FROM and again == 0 and "no epoch was written again"
-  or kills >= ALL_FROM and not all_met() and "a step was not met"
+  or kills >= ALL_FROM and steps:unmet() and "a step was not met: " .. steps:unmet()
 if bad then leave(bad) end
 shell("rm -rf " .. folder)
 print "ok - a job that is killed at any time writes each row once"

@@ -106,10 +106,7 @@ describe("a job with --dir that is killed", function()
 end)
 
 describe("a job that is killed at any step of a checkpoint", function()
-  for _, point in ipairs {
-    "checkpoint.trigger", "blob.open", "blob.write", "blob.sync", "blob.sync_folder", "checkpoint.ack", "blob.rename",
-    "checkpoint.published", "checkpoint.complete", "blob.remove", "checkpoint.removed",
-  } do
+  for _, point in ipairs(place.CHECKPOINT_STEPS) do
     it(("goes on from the last one that holds: %s"):format(point), function()
       write("job.lua", sum)
       local expected = run ""

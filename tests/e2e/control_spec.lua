@@ -152,6 +152,21 @@ describe("a job is meant by", function()
   end)
 end)
 
+describe("what is no name of a job", function()
+  it("is one error that says so: a path, and nothing at all, which would be what each id begins with", function()
+    write("job.lua", endless)
+    start("-q --dir state job.lua"):await_line()
+    for _, verb in ipairs { "savepoint", "stop", "cancel", "info", "checkpoint" } do
+      for _, path in ipairs { "../state", "./endless", "/tmp" } do
+        refused(2, ("'%s' is a path; a job is meant by its id, its process or its name"):format(path), verb .. " " .. path)
+      end
+      refused(2, "the name of the job is empty", verb .. " ''")
+    end
+    refused(2, "'state' is running; these are: endless-", "savepoint state")
+    done "cancel endless"
+  end)
+end)
+
 describe("weir info and weir top", function()
   it("tell of each operator, with its counters and rates", function()
     write("job.lua", endless)
@@ -282,6 +297,21 @@ describe("weir stop", function()
     assert.truthy(done("stop --savepoint=x.weir windows"):find "\nx.weir: savepoint, [%d.]+ kB\n$")
     local out = first .. job:await_end() .. done "run -q --from x.weir -p 3 job.lua"
     assert.same(expected, (results(out)))
+  end)
+
+  it("with --savepoint where no file can be is refused, and the job goes on", function()
+    write("job.lua", endless)
+    local job = start "-q --dir state --checkpoint-every 1h job.lua"
+    job:await_line()
+    for name, why in pairs {
+      ["no/x.weir"] = "cannot write no/x.weir.part: No such file or directory", ["state"] = "state is no file that",
+      ["state/"] = "'state/' names no file", [".."] = "'..' names no file",
+    } do
+      refused(2, why, "stop --savepoint=" .. name .. " endless")
+      refused(2, why, "savepoint endless -o " .. name)
+    end
+    for _ = 1, 100 do job:await_line() end
+    assert.truthy(done("checkpoint endless"):find("checkpoint 1 holds", 1, true)) -- none was taken for nothing
   end)
 
   it("without checkpoints needs --drain, which ends the input", function()

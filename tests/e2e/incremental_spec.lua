@@ -95,6 +95,27 @@ describe("a checkpoint of state of which one percent has changed", function()
     end)
   end
 
+  -- Steps of tasks and files come several times a checkpoint; by then all keys are there, of which 18 change: so many
+  -- that all records of one come from one subtask of the source at any parallelism up to 3.
+  for i, point in ipairs(place.CHECKPOINT_STEPS) do
+    local n = (point:find "^blob" or point == "checkpoint.ack") and 40 or 10
+    local to = i % 2 == 0 and DISK or ""
+    it(("is gone on from where state is on a disk, killed at %s:%d, on %s"):format(point, n, to == "" and "memory" or "disk"),
+      function()
+        write_job()
+        local out, code, err = sh(shell.weir .. " run -q job.lua keys=1800")
+        assert.equal(0, code, err)
+        local expected = sorted(out)
+        place.dies(sh, ("%s run -q --dir state --checkpoint-every 20ms %s -p %d --fault %s:%d=kill job.lua keys=1800 rate=36000")
+          :format(shell.weir, DISK, 1 + i % 2, point, n))
+        local _, older, text = info()
+        assert.is_true(older > 1e4, text)
+        out, code, err = sh(("%s run -q --dir state -p %d %s job.lua keys=1800"):format(shell.weir, 1 + i % 3, to))
+        assert.equal(0, code, err)
+        assert.equal(expected, (sorted(out)))
+      end)
+  end
+
   it("is looked into, made a savepoint of and edited like a whole one", function()
     write_job()
     kill_at(20, "")

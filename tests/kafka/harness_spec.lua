@@ -38,7 +38,7 @@ describe("one broker", function()
 
   it("shows to those that read what is committed no rows of a transaction that is aborted or open", function()
     local topic = cluster:topic()
-    local client = require("support.rdkafka").new(cluster.brokers, { ["transactional.id"] = topic })
+    local client = cluster:connect(nil, { ["transactional.id"] = topic })
     cluster:produce(topic, "k:plain\n")
     cluster:produce(topic, "k:by kcat\n", { id = topic .. "-kcat" })
     cluster:send(topic, { { value = "no" } }, topic .. "-2", "abort")
@@ -80,7 +80,7 @@ end)
 
 describe("three brokers", function()
   local cluster
-  setup(function() cluster = kafka.start(3, "num.partitions=7") end)
+  setup(function() cluster = kafka.start(3) end)
   teardown(function() cluster:close() end)
 
   it("lose nothing while the leader of a partition is killed, and it comes back in sync", function()
@@ -107,6 +107,37 @@ describe("three brokers", function()
   end)
 end)
 
+describe("a broker with TLS and passwords", function()
+  it("is read and written by clients that have them, and by no others", function()
+    local folder = shell.folder()
+    local function login(of)
+      return ('%s=org.apache.kafka.common.security.plain.PlainLoginModule required username="u" password="p w" user_u="p w";')
+        :format(of)
+    end
+    local _, code, err = shell.run(("cd %s && openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=test -days 2 "
+      .. "-keyout key.pem -out cert.pem && cat key.pem cert.pem >both.pem"):format(folder))
+    assert.equal(0, code, err)
+    local clients = {
+      ["security.protocol"] = "SASL_SSL", ["ssl.ca.location"] = folder .. "/cert.pem",
+      ["ssl.endpoint.identification.algorithm"] = "none",
+      ["sasl.mechanisms"] = "PLAIN", ["sasl.username"] = "u", ["sasl.password"] = "p w",
+    }
+    local cluster = kafka.start(1, {
+      "listener.security.protocol.map=PLAINTEXT:SASL_SSL,CONTROLLER:PLAINTEXT", "sasl.enabled.mechanisms=PLAIN",
+      "sasl.mechanism.inter.broker.protocol=PLAIN", login "listener.name.plaintext.plain.sasl.jaas.config",
+      "ssl.keystore.type=PEM", "ssl.keystore.location=" .. folder .. "/both.pem", "ssl.truststore.type=PEM",
+      "ssl.truststore.location=" .. folder .. "/cert.pem", "ssl.endpoint.identification.algorithm=",
+    }, clients)
+    local topic = cluster:topic()
+    cluster:produce(topic, "k:v\n")
+    assert.equal("v\n", cluster:values(topic))
+    clients["sasl.password"] = "wrong"
+    assert.has_error(function() cluster:kcat("-L -m 5") end)
+    cluster:close()
+    shell.remove(folder)
+  end)
+end)
+
 describe("a cluster", function()
   local folder
   before_each(function() folder = shell.folder() end)
@@ -125,6 +156,11 @@ describe("a cluster", function()
     out, code, err = shell.run(("python3 %s with 1 sh -c 'cat /proc/$PPID/task/$PPID/children; exit 7'"):format(broker))
     assert.equal(7, code, err)
     assert.is_not_equal(0, select(2, shell.run("kill -0 " .. out:match "%d+")))
+    _, code, err = shell.run(([[cd %s; rm nodes
+      python3 %s with 1 sh -c "cat /proc/\$PPID/task/\$PPID/children >all; mv all nodes; sleep 1000" & broker=$!
+      %s; set -- $(cat nodes); kill -INT $broker; wait $broker; s=$?; kill -0 $1 2>/dev/null && exit 3; exit $s]])
+      :format(folder, broker, shell.await("[ -s nodes ]", "$broker")))
+    assert.equal(130, code, err)
   end)
 
   it("says what its nodes said where they do not start, and what is missing on the machine", function()

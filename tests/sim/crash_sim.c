@@ -10,6 +10,7 @@
  *
  *   exactly once   what the sinks hold at the end is what they hold without faults, row by row
  *   state          that of a checkpoint is what the rows before its positions come to
+ *   reload         rows in front of its barrier have the version before, those behind it the next one
  *   recovery       whatever a crash left, the job begins again, and comes to its end
  *   the end holds  a job that has finished stays finished after a loss of power
  *   no deadlock, nothing left open
@@ -32,6 +33,7 @@
 #include "cluster/swap.h"
 #include "connect/connect.h"
 #include "recovery/attempts.h"
+#include "sim/machine/functions.h"
 #include "sim/machine/job.h"
 #include "sim/machine/machine.h"
 #include "sim/machine/stages.h"
@@ -46,11 +48,12 @@ static struct sim {
 	struct wr_attempts *attempts;
 	bool overtakes; /* barriers do, so a part of what was read is in the channels of a checkpoint */
 	/* when the user does it, 0 = not */
-	uint64_t stop_at_ns, reload_at_ns, rescale_at_ns;
+	uint64_t stop_at_ns, reload_at_ns, rescale_at_ns, ask_at_ns;
 	bool stopped;
 	struct wr_plan *plans[PLANS]; /* of this process; the last is in use */
 	uint32_t plan_count;
-	struct wr_checkpoint_wish leave;
+	struct wr_checkpoint_wish leave, ask;
+	bool asking;
 	uint32_t run;
 	bool trace;
 	const char *shape; /* only jobs of this one; NULL: all */
@@ -153,10 +156,31 @@ static void reload(struct wr_job *j)
 	struct wr_swap_options o = {
 	    .plan = sim.plans[sim.plan_count - 1], .probation_ns = below(20000000), .tell = on_swap};
 
-	if (wr_swap_begin(wr_job_swap(j), &o) != WR_OK) /* the job is only beginning */
+	functions_next();
+	if (wr_swap_begin(wr_job_swap(j), &o) != WR_OK) { /* the job is only beginning */
+		functions_not_next();
 		sim.reload_at_ns = machine_clock()->manual_ns + 1000000;
-	else if (sim.job.shape == SIM_TRIALS)
+	} else if (sim.job.shape == SIM_TRIALS) {
 		sim.reload_at_ns = machine_clock()->manual_ns + 1 + below(3000000);
+	}
+}
+
+/* Where functions are on trial all the time, somebody asks all the time. */
+static void on_answer(struct wr_checkpoint_wish *w, const struct wr_checkpoint_outcome *o)
+{
+	(void)w, (void)o;
+	sim.asking = false;
+	if (sim.job.shape == SIM_TRIALS)
+		sim.ask_at_ns = machine_clock()->manual_ns + 1 + below(3000000);
+}
+
+static void ask(struct wr_job *j)
+{
+	sim.ask.done = on_answer;
+	sim.asking = true;
+	machine_counts[ASKED]++;
+	if (wr_job_checkpoint(j, &sim.ask, below(2)) != WR_OK)
+		sim.asking = false;
 }
 
 /* As recovery/reload.c has it: what functions on trial did is undone. */
@@ -184,6 +208,8 @@ static void on_work(void *arg, struct wr_job *j)
 	}
 	if (is_due(&sim.reload_at_ns))
 		reload(j);
+	if (!sim.asking && is_due(&sim.ask_at_ns))
+		ask(j);
 }
 
 struct pace { /* of the process, and of its checkpoints */
@@ -199,20 +225,21 @@ static struct pace pace_draw(bool faults)
 	bool deltas = shape == SIM_DELTAS;
 	bool hurries = deltas || shape == SIM_TRIALS || shape == SIM_BURST || shape == SIM_CUTS;
 
-	return (struct pace){
-	    .workers = 1 + below(3),
-	    .buffer_size = 256u << below(5),
-	    .attempts = faults ? 30 : 1,
-	    .parallelism_max = faults || below(2) ? SIM_PARALLELISM : 1,
-	    .checkpoints = {.folder = "/sim/job",
-			    .every_us = 500 + below(hurries ? 1500 : 8000),
-			    .timeout_us =
-				faults ? timeouts[deltas || shape == SIM_CUTS ? 0 : below(3)] : 60000000,
-			    .unaligned_after_us = sim.overtakes ? 1 + below(3000) : 0,
-			    .tolerable = below(4),
-			    .retain = 1 + below(3),
-			    .incremental = deltas || sim.seed % 2,
-			    .at_least_once = sim_may_double(&sim.job)}};
+	return (struct pace){.workers = 1 + below(3),
+			     .buffer_size = 256u << below(5),
+			     .attempts = faults ? 30 : 1,
+			     .parallelism_max = faults || below(2) ? SIM_PARALLELISM : 1,
+			     .checkpoints = {.folder = "/sim/job",
+					     .every_us = 500 + below(hurries ? 1500 : 8000),
+					     .timeout_us = faults ? timeouts[deltas || shape == SIM_CUTS ? 0
+									     : shape == SIM_TRIALS ? below(2)
+												   : below(3)]
+								  : 60000000,
+					     .unaligned_after_us = sim.overtakes ? 1 + below(3000) : 0,
+					     .tolerable = below(4),
+					     .retain = 1 + below(3),
+					     .incremental = deltas || sim.seed % 2,
+					     .at_least_once = sim_may_double(&sim.job)}};
 }
 
 static struct wr_attempts *make_attempts(const struct wr_plan *plan, const struct pace *pace,
@@ -320,7 +347,7 @@ static struct machine_roughness draw_roughness(void)
 {
 	struct machine_roughness r = {.give_way = 1 + below(8), .power = below(3) > 0};
 
-	if (sim.job.shape == SIM_ENDS)
+	if (sim.job.shape == SIM_ENDS || (sim.job.shape == SIM_TRIALS && below(2)))
 		r.stall = 20 + below(200);
 	else if (below(2))
 		r.stall = 40 + below(800);
@@ -368,15 +395,16 @@ static void draw_user(bool faults)
 	sim.stop_at_ns = some_time(faults, 5);
 	sim.rescale_at_ns = some_time(faults, grows ? 1 : 4);
 	sim.reload_at_ns = some_time(faults, trials ? 1 : 4);
+	sim.ask_at_ns = some_time(faults, trials ? 1 : 4);
 }
 
-static enum stages_fault draw_fault(bool faults)
+static enum functions_fault draw_fault(bool faults)
 {
 	if (!faults)
-		return STAGES_SOUND;
+		return FUNCTIONS_SOUND;
 	if (sim.job.shape == SIM_TRIALS)
-		return STAGES_FRESH_SHAKY;
-	return below(3) == 0 ? STAGES_SHAKY : STAGES_SOUND;
+		return FUNCTIONS_FRESH_SHAKY;
+	return below(3) == 0 ? FUNCTIONS_SHAKY : FUNCTIONS_SOUND;
 }
 
 static void begin_world(uint64_t seed)
@@ -448,7 +476,7 @@ static void without_faults(struct wr_bytes *out)
 
 	begin_world(sim.seed);
 	sim.run = 0;
-	stages_rough(STAGES_SOUND);
+	functions_rough(FUNCTIONS_SOUND);
 	draw_user(false);
 	if (run(&calm, false) != WR_OK)
 		machine_failed("the job does not come to its end");
@@ -468,7 +496,7 @@ static void with_faults(struct wr_bytes *out)
 		if (faults)
 			r = killed && below(4) ? soon_behind_a_kill() : draw_roughness();
 		killed = (r.crash_at_name || r.crash_at_rename) && !r.power;
-		stages_rough(draw_fault(faults));
+		functions_rough(draw_fault(faults));
 		draw_user(faults);
 		target_rough(faults && refusing);
 		if (run(&r, faults) == WR_OK)
@@ -480,7 +508,7 @@ static void with_faults(struct wr_bytes *out)
 	}
 	sim.run++;
 	machine_power_off();
-	stages_rough(STAGES_SOUND);
+	functions_rough(FUNCTIONS_SOUND);
 	draw_user(false);
 	target_rough(false);
 	if (run(&(struct machine_roughness){.give_way = 4}, false) != WR_OK)
@@ -533,6 +561,7 @@ static void report(uint64_t seeds, uint64_t failed)
 						  "functions failed",
 						  "restarts in the process",
 						  "stops by the user",
+						  "checkpoints asked for",
 						  "reloads",
 						  "reloads taken back",
 						  "rescales of a running job",

@@ -11,12 +11,12 @@ describe("weir.checkpoint", function()
   it("gives the program's options, each of which exists", function()
     local set = checkpoint.flags(weir.checkpoint {
       every = "1m", mode = "at_least_once", dir = "state", min_pause = 0, timeout = 250, failures = 3, retain = 5,
-      incremental = false,
+      incremental = "always",
     })
     assert.same({
       ["checkpoint-every"] = "60000000us", ["checkpoint-mode"] = "at_least_once", dir = "state",
       ["checkpoint-min-pause"] = "0us", ["checkpoint-timeout"] = "250000us", ["checkpoint-failures"] = "3",
-      ["checkpoint-retain"] = "5", ["checkpoint-incremental"] = "off",
+      ["checkpoint-retain"] = "5", ["checkpoint-incremental"] = "always",
     }, set)
     assert.same({}, checkpoint.flags(weir.checkpoint {}))
   end)
@@ -27,6 +27,8 @@ describe("weir.checkpoint", function()
     assert.truthy(message({ every = -1 }):find('option "every" must be a duration', 1, true))
     assert.truthy(message({ timeout = "10us" }):find('option "timeout" must be a duration from a millisecond', 1, true))
     assert.truthy(message({ mode = "twice" }):find("exactly_once", 1, true))
+    assert.truthy(message({ incremental = false }):find('option "incremental" must be one of "on", "off", "always", not false', 1, true),
+      message { incremental = false })
     assert.truthy(message({ retain = 0 }):find('option "retain" must be a whole number from 1 to 1000', 1, true))
     assert.truthy(message({ failures = 1.5 }):find('option "failures" must be a whole number', 1, true))
   end)

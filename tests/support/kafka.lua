@@ -28,6 +28,8 @@ function M.unique(base)
   return ("%s-%d-%d"):format(base, ffi.C.getpid(), names)
 end
 
+local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
 local function cluster_of(brokers, fields)
   fields.brokers, fields.nodes, fields.running = brokers, {}, {}
   for node in brokers:gmatch "[^,]+" do
@@ -39,17 +41,19 @@ end
 
 --- A cluster of one's own.
 ---@param count integer of nodes
----@param properties? string lines of their server.properties, between spaces
-function M.start(count, properties)
-  local folder = shell.folder()
+---@param properties? string[] lines of their server.properties
+---@param clients? table<string, string> properties that each client needs
+function M.start(count, properties, clients)
+  local folder, lines = shell.folder(), {}
+  for i, line in ipairs(properties or {}) do lines[i] = quoted(line) end
   shell.run("mkfifo " .. folder .. "/answers")
   local commands = assert(io.popen(("exec python3 tests/support/broker/broker.py serve %d %s/answers %s")
-    :format(count, folder, properties or ""), "w"))
+    :format(count, folder, table.concat(lines, " ")), "w"))
   local answers = assert(io.open(folder .. "/answers"))
   local brokers = answers:read "*l"
   shell.remove(folder)
   if not brokers then error("the cluster does not start", 0) end
-  return cluster_of(brokers, { commands = commands, answers = answers })
+  return cluster_of(brokers, { commands = commands, answers = answers, clients = clients })
 end
 
 local shared
@@ -95,9 +99,19 @@ function Cluster:up(...) self:tell("start", ...) end
 
 ---------------------------------------------------------------- topics
 
---- librdkafka, for what kcat cannot do (support/rdkafka.lua).
+--- A client by librdkafka, to be closed.
+---@param brokers? string all unless told
+---@param properties? table<string, string>
+function Cluster:connect(brokers, properties)
+  local all = {}
+  for name, value in pairs(self.clients or {}) do all[name] = value end
+  for name, value in pairs(properties or {}) do all[name] = value end
+  return rdkafka.new(brokers or self.brokers, all)
+end
+
+--- The cluster's own, for what kcat cannot do (support/rdkafka.lua).
 function Cluster:client()
-  self.own = self.own or rdkafka.new(self.brokers)
+  self.own = self.own or self:connect()
   return self.own
 end
 
@@ -122,7 +136,7 @@ function Cluster:ready(topic, partitions, in_sync)
   for i, node in ipairs(self.nodes) do
     if self.running[i] then
       M.await(("topic %s at node %d"):format(topic, i), function()
-        local client = rdkafka.new(node)
+        local client = self:connect(node)
         local list = client:partitions(topic)
         client:close()
         for p = 0, partitions - 1 do
@@ -168,8 +182,6 @@ end
 
 ---------------------------------------------------------------- records
 
-local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
-
 --- Runs kcat, which must end well; gives what it writes.
 ---@param arguments string
 ---@param input? string
@@ -179,7 +191,9 @@ function Cluster:kcat(arguments, input)
   local file = assert(io.open(folder .. "/input", "wb"))
   file:write(input or "")
   file:close()
-  local out, code, err = shell.run(("timeout 120 kcat -b %s -q %s <%s/input"):format(self.brokers, arguments, folder))
+  local words = { "timeout 120 kcat -q -b " .. self.brokers }
+  for name, value in pairs(self.clients or {}) do words[#words + 1] = "-X " .. quoted(name .. "=" .. value) end
+  local out, code, err = shell.run(("%s %s <%s/input"):format(table.concat(words, " "), arguments, folder))
   shell.remove(folder)
   if code ~= 0 then error(("kcat %s: exit code %d\n%s"):format(arguments, code, err), 0) end
   return out
@@ -209,7 +223,7 @@ function Cluster:send(topic, records, id, fate)
     self:client():send(topic, records)
     return
   end
-  local client = rdkafka.new(self.brokers, { ["transactional.id"] = id })
+  local client = self:connect(nil, { ["transactional.id"] = id })
   client:begin()
   client:send(topic, records)
   if fate == "abort" then client:abort() else client:commit_transaction() end

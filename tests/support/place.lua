@@ -11,6 +11,12 @@ local shell = require "support.shell"
 
 local M = {}
 
+--- Fault points on the way of a checkpoint, in the order in which one is met first.
+M.CHECKPOINT_STEPS = {
+  "checkpoint.trigger", "blob.open", "blob.write", "blob.sync", "blob.sync_folder", "checkpoint.ack", "blob.rename",
+  "checkpoint.published", "checkpoint.complete", "blob.remove", "checkpoint.removed",
+}
+
 local folder
 
 --- Makes the folder of a test; gives its path.

@@ -236,7 +236,7 @@ function M.new(L_ptr, plan, nodes)
   local function nothing() end
   return {
     rows = new_driver(stage, stage.ops[1].fn), timers = nothing, open = nothing, close = nothing,
-    periodic = nothing,
+    periodic = nothing, ready = nothing,
     describe = function(thread, err) return context.describe(stage, thread, err) end,
     stage = stage,
   }

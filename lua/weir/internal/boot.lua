@@ -185,13 +185,14 @@ end
 --- Builds the stage of a subtask: the entry functions that C calls.
 ---@param shared userdata `struct wr_lua *`
 ---@param plan_bytes string the stage's part of the plan
-function M.stage(shared, plan_bytes)
+---@param known string what the functions before had learned, empty if there were none
+function M.stage(shared, plan_bytes, known)
   jit.off()
   local plan = codec.decode_value(plan_bytes)
   connect(shared)
   local waits = plan.kind == "lua_async"
   local nodes = draw_again(plan.operators, waits)
-  local entry = require(waits and "weir.internal.async" or "weir.internal.chain").new(shared, plan, nodes)
+  local entry = require(waits and "weir.internal.async" or "weir.internal.chain").new(shared, plan, nodes, known)
   if settings().doctor then watched(entry) end
   package.loaded["weir.internal.boot"] = nil -- a subtask is built once
   jit.on()

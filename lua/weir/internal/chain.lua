@@ -29,15 +29,19 @@ end
 -- Keys whose values of older versions are brought up behind a batch of rows, and each millisecond.
 local MIGRATED_A_BATCH, MIGRATED_A_STEP = 32, 512
 
+local LOOPS_BEFORE = 8 -- so many of those that the functions before had are made beforehand
+
 local luap = ffi.typeof "struct wr_lua *"
 
 --- Builds the stage and gives the functions that C calls.
 ---@param L_ptr userdata `struct wr_lua *`
 ---@param plan table the stage's part of the plan
 ---@param nodes table operators by id, as the script drew them
+---@param known string what the functions before had learned (`rows.remember`)
 ---@return table entry {rows, timers, open}
-function M.new(L_ptr, plan, nodes)
+function M.new(L_ptr, plan, nodes, known)
   local L = ffi.cast(luap, L_ptr)
+  rows.remember(function(place, id) C.wr_lua_learned(L, place, id) end, known)
   local stage = { L = L, plan = plan, name = plan.name, ops = {}, links = {}, roots = {}, pushes = {},
     keyed = {}, policies = {},
     steps = { [0] = {}, {} }, seen = { [0] = {}, {} } } -- by input and shape
@@ -110,9 +114,25 @@ function M.new(L_ptr, plan, nodes)
     settle()
   end
 
+  local function has_timers()
+    return stage.timer or type(stage.ops[1].fn) == "table" and stage.ops[1].fn.timer
+  end
+
+  -- What would otherwise be done while the first rows wait.
+  local function make_ready()
+    rows.hinted_loops(LOOPS_BEFORE, function(at, id)
+      if at == rows.AT_TIMERS then
+        if has_timers() then timers = loops_of().timers(stage) end
+      else
+        loops[at][id] = loops_of().rows(stage, at, id)
+      end
+    end)
+    settle()
+  end
+
   local function on_timers(kind, upto)
     if not timers then
-      if not (stage.timer or type(stage.ops[1].fn) == "table" and stage.ops[1].fn.timer) then return 0 end
+      if not has_timers() then return 0 end
       timers = loops_of().timers(stage)
     end
     settle()
@@ -138,7 +158,7 @@ function M.new(L_ptr, plan, nodes)
   rows.drop_builders() -- preparing the state loaded some
 
   return {
-    rows = on_rows, timers = on_timers, open = each_operator "open", close = each_operator "close",
+    rows = on_rows, timers = on_timers, open = each_operator "open", close = each_operator "close", ready = make_ready,
     periodic = marks.periodic or function() end, migrate = on_migrate,
     describe = function(thread, err) return context.describe(stage, thread, err) end,
     stage = stage,

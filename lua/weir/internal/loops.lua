@@ -129,6 +129,7 @@ end
 local function new_chunk(stage, shape, input)
   local self = setmetatable({
     stage = stage, shape = shape, input = input, sites = {}, lines = {}, setters = {},
+    at = shape and input or rows.AT_TIMERS,
     E = rows.environment(stage.L, stage.store, stage.broadcast),
   }, Chunk)
   self.functions = {}
@@ -150,6 +151,7 @@ function Chunk:port_site(k, port, hidden, parameters)
   local moved, setters = self.moves.out[k], self.setters -- not the chunk, which is dropped
   local site = rows.site {
     E = E, O = out,
+    at = rows.place(self.at, self.shape and self.shape.id or 0, number),
     known = self.known[k],
     hidden = hidden,
     params = parameters ~= "" and ", " .. parameters or nil,
@@ -404,6 +406,7 @@ function M.rows(stage, input, id)
   chunk:loop(shape, wanted)
   local loop = chunk:load(format("weir:%s#%d", stage.name, id))
   stage.seen[input][id] = { partial = partial, tokens = chunk.moves.into }
+  rows.learned(rows.place(input, id, 0), id)
   return loop
 end
 
@@ -424,6 +427,7 @@ function M.timers(stage)
   -- the context is made while the chunk runs
   local loop = chunk:load(format("weir:%s#timers", stage.name))
   E.timer_ctx = E.ctx1
+  rows.learned(rows.place(rows.AT_TIMERS, 0, 0), 0)
   return loop
 end
 

@@ -407,4 +407,20 @@ function M.add(site, shape)
   return true
 end
 
+--- Makes room for a shape that passed the same site of the functions before, if what this one is given can be of it.
+---@return boolean? known
+function M.expect(site, shape)
+  local hidden = site.hidden and site.hidden.names or NOTHING
+  if shape.nullable or shape.hidden ~= (site.hidden and site.hidden.count or 0) then return end
+  for i = 1, shape.scalar and 0 or shape.count do
+    local f = shape.fields[i]
+    if i <= shape.hidden then
+      if not hidden[f.name] then return end
+    elseif site.tokens[f.name] and f.type ~= T.STR or site.known and not site.known[f.name] then
+      return
+    end
+  end
+  return M.add(site, shape)
+end
+
 return M

@@ -191,6 +191,53 @@ function M.decoder(id)
   return known
 end
 
+---------------------------------------------------------------- what the functions before knew
+
+-- Functions that come into a running stage are made for what passed it before, so that its first rows need not wait
+-- until they have learned it. A place is a number: where it is, and the how-manieth there.
+local PLACES, IDS = 2 ^ 16, 2 ^ 24
+local hints, hinted = {}, {}
+
+--- Where loops for rows of an input are (0, 1), where timers, and where the values of keyed and broadcast state.
+M.AT_TIMERS, M.AT_STATE, M.AT_BROADCAST = 2, 3, 4
+
+---@param at integer
+---@param id integer of the shape that the loop is for, or the number of the state
+---@param number integer 0 is the loop itself
+---@return integer place
+function M.place(at, id, number) return (at * IDS + id) * PLACES + number end
+
+local function untold() end
+
+--- Told of each shape that a place meets for the first time.
+M.learned = untold
+
+--- From here on `tell` hears what is learned; `known` is what it was told by the functions before, pairs of doubles.
+---@param tell fun(place: integer, id: integer)
+---@param known string
+function M.remember(tell, known)
+  M.learned = tell
+  local pairs_of = ffi.cast("const double *", known)
+  for i = 0, #known / 16 - 1 do
+    local place, id = pairs_of[2 * i], pairs_of[2 * i + 1]
+    if hints[place] == nil then hinted[#hinted + 1] = place end
+    hints[place] = hints[place] == nil and id
+  end
+end
+
+--- The shape that passed a place before; nil where there were several, whose order is not known.
+---@return integer?
+function M.hint(place) return hints[place] or nil end
+
+--- The loops that the functions before had, the last `most` of them: calls `each` with where, and shape.
+function M.hinted_loops(most, each)
+  local list = {}
+  for _, place in ipairs(hinted) do
+    if place % PLACES == 0 then list[#list + 1] = place / PLACES end
+  end
+  for i = math.max(1, #list - most + 1), #list do each(math.floor(list[i] / IDS), list[i] % IDS) end
+end
+
 ---------------------------------------------------------------- sites
 
 ---@class weir.internal.Site
@@ -198,9 +245,9 @@ end
 ---@field on_change fun(put: function) told of every replacement
 
 --- A place that writes records.
----@param options table E (environment), place(out, shape) and finish(out) (text that makes room for `n`
---- body bytes as `b`, and completes), write(shape, body, …) (the general path), params (text of further
---- parameters, ", a, b"), known (set of all names its records can have, or nil), tokens (names that hold
+---@param options table E (environment), at (its number: `rows.place`), place(out, shape) and finish(out) (text
+--- that makes room for `n` body bytes as `b`, and completes), write(shape, body, …) (the general path), params (text of
+--- further parameters, ", a, b"), known (set of all names its records can have, or nil), tokens (names that hold
 --- tokens, `weir.internal.moves`), from (the input's shape) and whole(rec) (the record without tokens),
 --- hidden (fields that the engine adds: names (name → parameter), count, and fields(…), which gives the fields
 --- of the parameters' values or nil and why not), on_change(put),
@@ -237,6 +284,7 @@ function M.site(options)
     elseif not site.seen[id] then
       site.seen[id] = true
       site.seen_count = site.seen_count + 1
+      M.learned(options.at, id)
       if site.seen_count > SHAPES_SEEN_MAX then
         site.tagged = true
         if options.on_tagged then options.on_tagged(SHAPES_SEEN_MAX) end
@@ -247,6 +295,11 @@ function M.site(options)
     return options.write(id, body, a, b)
   end
 
+  local hint = M.hint(options.at)
+  if hint and row_text().expect(site, M.shape(hint)) then
+    site.seen[hint], site.seen_count = true, 1
+    M.learned(options.at, hint)
+  end
   rebuild()
   return site
 end

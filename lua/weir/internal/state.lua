@@ -43,10 +43,12 @@ local function key_text(S)
   return " at key " .. (#parts > 1 and "[" .. concat(parts, ",") .. "]" or parts[1])
 end
 
--- What tells the values of older declarations from those of this one, and brings them up.
-local function versions_of(S, name, descriptor)
+-- What tells the values of older declarations from those of this one, and brings them up; state i at `at`
+-- (`rows.place`).
+local function versions_of(S, name, descriptor, at, i)
   local version = descriptor.version or 1
   local V = { index = version - 1, tag = (version - 1) * TAG }
+  V.places = { read = rows.place(at, i, 1), write = rows.place(at, i, 2) }
 
   --- Is it a value of another version?
   function V.is_other(p)
@@ -74,42 +76,48 @@ end
 
 local SHAPES_PER_READER = 6
 
--- A function from a value in state to a record, specialised to the shapes it has met; `old` makes the record of
--- a value of another version.
-local function reader(on_change, V, old)
+-- A function from a value in state to a record, specialised to the shapes it has met; `at` is its place
+-- (`rows.place`), `old` makes the record of a value of another version.
+local function reader(at, on_change, V, old)
   local known, ids = {}, {}
   local E = rows.environment()
   E.decode = rows.decode
 
+  local function learn(id)
+    known[id] = true
+    ids[#ids + 1] = id
+    rows.learned(at, id)
+    local row_text = require "weir.internal.row_text"
+    local text = { row_text.PRELUDE, "local general = E.general", "return function(p)", "local id = p.shape" }
+    for _, shape_id in ipairs(ids) do
+      local out = {}
+      local value = row_text.decode_text(rows.shape(bit.band(shape_id, SHAPE)), "b", out, nil)
+      text[#text + 1] = format("if id == %d then local b = cast(u8p, p.body) %s return %s end",
+        shape_id, concat(out, "\n"), value)
+    end
+    text[#text + 1] = "return general(p)\nend"
+    on_change(rows.generate(concat(text, "\n"), "=state", E))
+  end
+
   local function general(p)
     local id = p.shape
     if V.is_other(p) then return old(p) end
-    if not known[id] and #ids < SHAPES_PER_READER then
-      known[id] = true
-      ids[#ids + 1] = id
-      local row_text = require "weir.internal.row_text"
-      local text = { row_text.PRELUDE, "local general = E.general", "return function(p)", "local id = p.shape" }
-      for _, shape_id in ipairs(ids) do
-        local out = {}
-        local value = row_text.decode_text(rows.shape(bit.band(shape_id, SHAPE)), "b", out, nil)
-        text[#text + 1] = format("if id == %d then local b = cast(u8p, p.body) %s return %s end",
-          shape_id, concat(out, "\n"), value)
-      end
-      text[#text + 1] = "return general(p)\nend"
-      on_change(rows.generate(concat(text, "\n"), "=state", E))
-    end
+    if not known[id] and #ids < SHAPES_PER_READER then learn(id) end
     return rows.decoder(bit.band(id, SHAPE))(ffi.cast(border.u8p, p.body))
   end
   E.general = general
   on_change(general)
+  local hint = rows.hint(at)
+  if hint and math.floor(hint / TAG) == V.index then learn(hint) end
 end
 
--- A site that writes into state; `room` is the text of the C call that gives the body's place.
-local function writer(S, room, params, general, on_change, known)
+-- A site that writes into state, at its place; `room` is the text of the C call that gives the body's place.
+local function writer(at, S, room, params, general, on_change, known)
   local E = rows.environment(nil, S, S)
   E.keys_put = keys.put
   rows.site {
     E = E,
+    at = at,
     known = known,
     params = params,
     place = function(text, shape)
@@ -138,12 +146,12 @@ local function value_access(S, i, known, V)
   local function set(v)
     if v == nil then C.wr_state_clear(S, i) else write(v) end
   end
-  reader(setter(function(fn) read = fn end), V, function(p)
+  reader(V.places.read, setter(function(fn) read = fn end), V, function(p)
     local new = V.upgrade(p)
     set(new)
     return new
   end)
-  writer(S, function(shape) return format("C.wr_state_put(S, %d, %d, n)", i, shape + V.tag) end, "",
+  writer(V.places.write, S, function(shape) return format("C.wr_state_put(S, %d, %d, n)", i, shape + V.tag) end, "",
     function(id, body) put_body(C.wr_state_put(S, i, id + V.tag, #body), body) end,
     setter(function(fn) write = fn end), known)
   local function get()
@@ -208,8 +216,8 @@ end
 
 function kinds.list(S, i, _, known, V)
   local read, write
-  reader(setter(function(fn) read = fn end), V, V.upgrade)
-  writer(S, function(shape) return format("C.wr_list_add(S, %d, %d, n)", i, shape + V.tag) end, "",
+  reader(V.places.read, setter(function(fn) read = fn end), V, V.upgrade)
+  writer(V.places.write, S, function(shape) return format("C.wr_list_add(S, %d, %d, n)", i, shape + V.tag) end, "",
     function(id, body) put_body(C.wr_list_add(S, i, id + V.tag, #body), body) end,
     setter(function(fn) write = fn end), known)
 
@@ -282,8 +290,9 @@ end
 
 function kinds.map(S, i, _, known, V)
   local read, write
-  reader(setter(function(fn) read = fn end), V, V.upgrade)
-  writer(S, function(shape) return format("C.wr_map_put(S, %d, k, klen, %d, n)", i, shape + V.tag) end, ", k, klen",
+  reader(V.places.read, setter(function(fn) read = fn end), V, V.upgrade)
+  local function room(shape) return format("C.wr_map_put(S, %d, k, klen, %d, n)", i, shape + V.tag) end
+  writer(V.places.write, S, room, ", k, klen",
     function(id, body, k, klen) put_body(C.wr_map_put(S, i, k, klen, id + V.tag, #body), body) end,
     setter(function(fn) write = fn end), known)
   local put_key = keys.put
@@ -386,10 +395,10 @@ local function bring_up_before(handle, kind, bring_up, L)
   end
 end
 
-local function make(S, i, name, descriptor, known, stage)
+local function make(S, i, name, descriptor, known, stage, at)
   local kind = kinds[descriptor.kind]
   if not kind then error("unknown kind of state: " .. tostring(descriptor.kind)) end
-  local V = versions_of(S, name, descriptor)
+  local V = versions_of(S, name, descriptor, at, i)
   -- what migrate makes may have other names than what the script's functions write
   local ok, handle, bring_up = pcall(kind, S, i, descriptor, V.index == 0 and known or nil, V)
   if not ok then error(format("state '%s': %s", name, handle)) end
@@ -435,7 +444,8 @@ function M.prepare(stage)
       for i, entry in ipairs(plan.states or {}) do
         local descriptor = type(fn) == "table" and fn.state and fn.state[entry.name]
         if descriptor then
-          stage.handles[entry.name] = make(stage.store, i - 1, entry.name, descriptor, known[entry.name], stage)
+          stage.handles[entry.name] = make(stage.store, i - 1, entry.name, descriptor, known[entry.name], stage,
+            rows.AT_STATE)
         end
       end
       if stage.bring_up then stage.migrate = migrating(stage) end
@@ -447,7 +457,7 @@ function M.prepare(stage)
     table.sort(declared)
     local full, view = {}, {}
     for i, name in ipairs(declared) do
-      full[name] = make(stage.broadcast, i - 1, name, fn.broadcast_state[name], nil, stage)
+      full[name] = make(stage.broadcast, i - 1, name, fn.broadcast_state[name], nil, stage, rows.AT_BROADCAST)
       view[name] = read_only(full[name], name)
     end
     stage.broadcast_handles = function(input) return input == 1 and full or view end
@@ -463,7 +473,7 @@ end
 --- Reduce: the running value is state 0. With `emit = "final"` the store is walked at the end of event time.
 function M.prepare_reduce(stage, node)
   local S = stage.store
-  local get, set = value_access(S, 0, nil, versions_of(S, "value", {}))
+  local get, set = value_access(S, 0, nil, versions_of(S, "value", {}, rows.AT_STATE, 0))
   if (node.options or {}).emit == "final" then
     stage.L.walks_at_end = 1
     stage.reducer = function(fn, rec)

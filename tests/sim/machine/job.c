@@ -161,6 +161,7 @@ static void source(struct drawing *d, uint32_t number)
 	vertex_begin(d, name, 0);
 	snprintf(options, sizeof options,
 		 "\"count\":%u,\"fields\":["
+		 "{\"below\":1,\"kind\":\"cycle\",\"name\":\"by\"},"
 		 "{\"below\":%u,\"kind\":\"random\",\"name\":\"k\"},"
 		 "{\"below\":1000000,\"every\":%u,\"kind\":\"cycle\",\"name\":\"ts\"},"
 		 "{\"below\":1000000,\"kind\":\"cycle\",\"name\":\"v\"}%s],\"rate\":%u",
@@ -230,10 +231,15 @@ static void keyed(struct drawing *d, uint32_t number)
 	enum sim_operator o = j->keyed[number];
 	uint32_t at = d->vertex, own = operators[o].of[number].head ? number : 0;
 	bool last = number + 1 == j->keyed_count, late = j->shape == SIM_LATE && number == 0;
+	bool agrees = j->passes && number == 0;
 	char name[24], targets[32], late_targets[32] = "", lateness[64] = "", options[512];
 
 	snprintf(name, sizeof name, "keyed%u", number);
 	vertex_begin(d, name, 1);
+	if (agrees) {
+		stage(d, "agrees", "agrees", "", "{\"stage\":1}");
+		wr_bytes_printf(&d->vertices, ",");
+	}
 	snprintf(targets, sizeof targets, "{\"edge\":%u}", edge(d, at, at + 1, !last));
 	if (late) {
 		snprintf(lateness, sizeof lateness, ",\"late\":\"late\",\"lateness\":%u", j->lateness);
@@ -269,7 +275,7 @@ static void passes(struct drawing *d)
 
 	vertex_begin(d, "passes", 1);
 	snprintf(targets, sizeof targets, "{\"edge\":%u}", edge(d, d->vertex, d->vertex + 1, true));
-	stage(d, "shaky", "passes", "", targets);
+	stage(d, "stamps", "passes", d->job->keyed_count ? "\"stamps\":true" : "", targets);
 	vertex_end(d, "passes");
 }
 

@@ -32,6 +32,7 @@ enum machine_count {
 	FUNCTIONS_FAILED,
 	RESTARTS,	  /* in the process */
 	STOPS,		  /* by the user, with a last checkpoint */
+	ASKED,		  /* for a checkpoint, by the user */
 	RELOADS,	  /* other functions, kept */
 	TAKEN_BACK,	  /* those that failed on trial */
 	RESCALES,	  /* of a running job: built anew with another parallelism */

@@ -107,8 +107,8 @@ static void draw_shape(struct sim_job *j, struct wr_rand *r)
 
 void sim_job_draw(struct sim_job *j, struct wr_rand *r)
 {
-	static const enum sim_shape shapes[] = {SIM_LATE,  SIM_LATE,   SIM_ENDS, SIM_AHEAD,
-						SIM_BURST, SIM_TRIALS, SIM_CUTS, SIM_DELTAS};
+	static const enum sim_shape shapes[] = {SIM_LATE,   SIM_LATE,	SIM_ENDS, SIM_AHEAD, SIM_BURST,
+						SIM_TRIALS, SIM_TRIALS, SIM_CUTS, SIM_DELTAS};
 
 	draw_any(j, r);
 	if (below(r, ONE_IN_SHAPED) == 0)

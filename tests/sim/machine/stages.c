@@ -6,21 +6,14 @@
 #include <string.h>
 #include "base/error.h"
 #include "record/row.h"
+#include "sim/machine/functions.h"
 #include "sim/machine/machine.h"
 #include "sim/machine/target.h"
 
-enum { SHAKY_ONE_IN = 400, FRESH_SHAKY_ONE_IN = 3 };
 enum { LATE_ONE_IN = 2, LATE_STEPS = 40, LATE_STEP_MS = 500 };
 enum { HALT_ONE_IN = 8, HALT_NS = 20000000 };
 
-static enum stages_fault faults;
-
-void stages_rough(enum stages_fault fault)
-{
-	faults = fault;
-}
-
-static struct wr_elem *copy_row(struct wr_stage *s, const struct wr_elem *row)
+struct wr_elem *stages_copy_row(struct wr_stage *s, const struct wr_elem *row)
 {
 	struct wr_out *out = s->outs[0];
 	struct wr_elem *copy;
@@ -33,72 +26,9 @@ static struct wr_elem *copy_row(struct wr_stage *s, const struct wr_elem *row)
 	return copy;
 }
 
-/* ---- shaky: a function is whether it fails at once ---- */
-
-static bool fails(const bool *function)
-{
-	return !machine_has_crashed() &&
-	       (*function || (faults == STAGES_SHAKY && machine_one_in(SHAKY_ONE_IN)));
-}
-
-static int shaky_rows(struct wr_stage *s, struct wr_rows *rows)
-{
-	for (; rows->p < rows->end; rows->p += ((const struct wr_elem *)rows->p)->len) {
-		if (fails(s->state)) {
-			machine_counts[FUNCTIONS_FAILED]++;
-			return wr_error_set(WR_EUSER, "the function fails");
-		}
-		if (!copy_row(s, (const struct wr_elem *)rows->p))
-			return WR_EFATAL;
-	}
-	return WR_OK;
-}
-
-static void *function(bool is_shaky)
-{
-	bool *f = malloc(sizeof *f);
-
-	*f = is_shaky;
-	return f;
-}
-
-static void *shaky_prepare(struct wr_stage *s, const struct wr_value *plan, void *bundle)
-{
-	(void)s, (void)plan, (void)bundle;
-	machine_point();
-	return function(faults == STAGES_FRESH_SHAKY && machine_one_in(FRESH_SHAKY_ONE_IN));
-}
-
-static void *shaky_swap(struct wr_stage *s, void *functions)
-{
-	void *before = s->state;
-
-	s->state = functions;
-	return before;
-}
-
-static int shaky_open(struct wr_stage *s)
-{
-	s->state = function(false);
-	return WR_OK;
-}
-
-static void free_state(struct wr_stage *s)
-{
-	free(s->state);
-}
-
-static const struct wr_stage_ops shaky_ops = {.kind = "shaky",
-					      .open = shaky_open,
-					      .rows = shaky_rows,
-					      .prepare = shaky_prepare,
-					      .swap = shaky_swap,
-					      .discard = free,
-					      .free = free_state};
-
 /* ---- paced ---- */
 
-static double number_in(const struct wr_elem *row, const char *field)
+double stages_number(const struct wr_elem *row, const char *field)
 {
 	return wr_row_lookup(row, field, (uint32_t)strlen(field)).f64;
 }
@@ -112,10 +42,10 @@ static int64_t lateness_of(uint32_t number)
 
 static int paced_row(struct wr_stage *s, const struct wr_elem *row)
 {
-	uint32_t number = (uint32_t)number_in(row, "v");
+	uint32_t number = (uint32_t)stages_number(row, "v");
 	int64_t now = number / wr_value_int(s->options, "every", 1) * wr_value_int(s->options, "step", 0);
 	int64_t ts = now - lateness_of(number);
-	struct wr_elem *copy = copy_row(s, row);
+	struct wr_elem *copy = stages_copy_row(s, row);
 
 	if (!copy)
 		return WR_EFATAL;
@@ -151,7 +81,7 @@ static int halting_open(struct wr_stage *s)
 static int halting_rows(struct wr_stage *s, struct wr_rows *rows)
 {
 	for (; rows->p < rows->end; rows->p += ((const struct wr_elem *)rows->p)->len)
-		if (!copy_row(s, (const struct wr_elem *)rows->p))
+		if (!stages_copy_row(s, (const struct wr_elem *)rows->p))
 			return WR_EFATAL;
 	if (s->tick_ns == UINT64_MAX && machine_one_in(HALT_ONE_IN)) {
 		wr_stage_hold(s, 0, true);
@@ -170,6 +100,11 @@ static int halting_tick(struct wr_stage *s, uint64_t now_ns)
 
 static const struct wr_stage_ops halting_ops = {
     .kind = "halting", .open = halting_open, .rows = halting_rows, .tick = halting_tick};
+
+static void free_state(struct wr_stage *s)
+{
+	free(s->state);
+}
 
 /* ---- listed ---- */
 
@@ -215,13 +150,13 @@ static int listed_add(struct wr_stage *s, double value)
 
 static int listed_row(struct wr_stage *s, const struct wr_elem *row)
 {
-	double k = number_in(row, "k");
+	double k = stages_number(row, "k");
 	int rc = wr_store_set_row(s->store, s->keyer, row);
 
 	if (rc == WR_OK && !wr_list_count(s->store, 0))
 		rc = listed_add(s, k);
 	if (rc == WR_OK)
-		rc = listed_add(s, number_in(row, "v"));
+		rc = listed_add(s, stages_number(row, "v"));
 	return rc == WR_OK ? give(s, k, wr_list_count(s->store, 0)) : rc;
 }
 
@@ -270,8 +205,6 @@ static int listed_end(struct wr_stage *s)
 static const struct wr_stage_ops listed_ops = {
     .kind = "listed", .open = listed_open, .rows = listed_rows, .end = listed_end, .free = free_state};
 
-const struct wr_stage_kind stages_kinds[STAGES] = {{"target", &target_stage_ops},
-						   {"shaky", &shaky_ops},
-						   {"paced", &paced_ops},
-						   {"halting", &halting_ops},
-						   {"listed", &listed_ops}};
+const struct wr_stage_kind stages_kinds[STAGES] = {
+    {"target", &target_stage_ops}, {"stamps", &stamps_stage_ops}, {"agrees", &agrees_stage_ops},
+    {"paced", &paced_ops},	   {"halting", &halting_ops},	  {"listed", &listed_ops}};

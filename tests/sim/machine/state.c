@@ -91,11 +91,13 @@ static double number_of(const char *json, uint32_t len)
 
 static void read_state(struct look *l, uint32_t vertex)
 {
+	uint32_t stage = l->job->passes; /* behind the one that agrees with the functions */
+
 	for (uint32_t g = 0; g < l->manifest.vertices[vertex].max_parallelism; g++) {
 		const struct wr_look_item *items;
 		uint32_t count, len;
 
-		if (wr_look_group(l->look, vertex, 0, g, &items, &count) != WR_OK)
+		if (wr_look_group(l->look, vertex, stage, g, &items, &count) != WR_OK)
 			machine_failed("the state of a checkpoint cannot be read");
 		for (uint32_t i = 0; i < count; i++) {
 			const char *key = wr_look_key_json(l->look, items[i].key, items[i].key_len, &len);

@@ -268,12 +268,12 @@ end)
 
 describe("a site", function()
   -- A site whose room is one buffer of this spec.
-  local function site_of(known)
+  local function site_of(known, at)
     local last = { hold = ffi.new("uint64_t[?]", 4096) }
     last.body = ffi.cast("uint8_t *", last.hold)
     local E = rows.environment()
     local site = rows.site {
-      E = E, known = known,
+      E = E, known = known, at = at,
       O = { room = function(n, id) last.id, last.len, last.inline = id, n, true return last.body end },
       place = function(out, id) out[#out + 1] = ("local b = O.room(n, %d)"):format(id) end,
       finish = function() end,
@@ -321,6 +321,26 @@ describe("a site", function()
       assert.is_true(inline > (stable and 400 or 50))
       assert.is_true(nullable or not stable)
     end
+  end)
+
+  it("writes at once what it was told that the functions before had met, unless there were several shapes", function()
+    local _, id = pcall(rows.encode, { user = "u", amount = 1 })
+    local _, other = pcall(rows.encode, { user = "u" })
+    local told = {}
+    local one, several, elsewhere = rows.place(0, 1, 1), rows.place(0, 1, 2), rows.place(0, 1, 3)
+    local known = ffi.new("double[6]", one, id, several, id, several, other)
+    rows.remember(function(place, shape) told[#told + 1] = { place, shape } end, ffi.string(known, 48))
+    for place, inline in pairs { [one] = true, [several] = false, [elsewhere] = false } do
+      local site, last = site_of({ user = true, amount = true }, place)
+      site.put { user = "x", amount = 2 }
+      assert.equal(inline, last.inline)
+      assert.equal(id, last.id)
+      site.put { user = "y", amount = 3 }
+      assert.is_true(last.inline)
+    end
+    table.sort(told, function(a, b) return a[1] < b[1] end)
+    assert.same({ { one, id }, { several, id }, { elsewhere, id } }, told)
+    rows.remember(function() end, "")
   end)
 
   it("writes records whose field names are data in the tagged encoding after a bound", function()

@@ -14,6 +14,7 @@ and it ends with its caller: at the end of its input, at a signal, or because th
 """
 import ctypes
 import fcntl
+import hashlib
 import os
 import shutil
 import signal
@@ -24,8 +25,11 @@ import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(HERE))), "build", "kafka")
-CLASSPATH, ARCHIVE = os.path.join(BUILD, "classpath"), os.path.join(BUILD, "classes.jsa")
+with open(os.path.join(HERE, "pom.xml"), "rb") as pom:
+    VERSION = hashlib.sha256(pom.read()).hexdigest()[:12]
+CLASSPATH, ARCHIVE = (os.path.join(BUILD, name + VERSION) for name in ("jars-", "classes-"))
 CLUSTER_ID = "d2Vpci10ZXN0cy1rYWZrYQ"  # any 16 bytes
+GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0:build-classpath"
 STARTED = "Kafka Server started"
 PATIENCE_S = 60
 libc = ctypes.CDLL(None)
@@ -51,20 +55,19 @@ def classpath():
     os.makedirs(BUILD, exist_ok=True)
     with open(os.path.join(BUILD, "lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.path.exists(CLASSPATH) and os.path.getmtime(CLASSPATH) >= os.path.getmtime(HERE + "/pom.xml"):
+        if os.path.exists(CLASSPATH):
             with open(CLASSPATH) as file:
                 jars = file.read()
             if all(map(os.path.exists, jars.split(":"))):
                 return jars
         need("mvn", "maven")
-        print("+ mvn dependency:build-classpath (the broker's jars, once)", file=sys.stderr)
-        maven = subprocess.run(["mvn", "-q", "-B", "-f", HERE + "/pom.xml", "dependency:build-classpath",
-                                "-Dmdep.outputFile=" + CLASSPATH], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               stdin=subprocess.DEVNULL, text=True)
+        print("+ mvn %s (the broker's jars, once)" % GOAL, file=sys.stderr)
+        maven = subprocess.run(["mvn", "-q", "-B", "-Dstyle.color=never", "-f", HERE + "/pom.xml", GOAL,
+                                "-DincludeScope=runtime", "-Dmdep.outputFile=" + CLASSPATH], text=True,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if maven.returncode:
-            raise Failure("Maven cannot fetch the broker's jars; does ~/.m2/settings.xml name a repository that this "
-                          "machine reaches?\n" + maven.stdout[-2000:])
-        os.utime(CLASSPATH)  # which Maven leaves alone where it is right
+            raise Failure("Maven cannot fetch the broker's jars; does it know, by ~/.m2/settings.xml, a repository that "
+                          "this machine reaches and trusts?\n" + maven.stdout[:2000])
         with open(CLASSPATH) as file:
             return file.read()
 
@@ -148,7 +151,7 @@ class Node:
         if os.path.exists(ARCHIVE):
             java += ["-XX:SharedArchiveFile=" + ARCHIVE, "-Xshare:auto", "-Xlog:cds=off", "-Xlog:class+path=off"]
         elif self.number == 1:
-            self.archiving = os.path.join(self.cluster.folder, "classes.jsa")
+            self.archiving = os.path.join(self.cluster.folder, "classes")
             java += ["-XX:ArchiveClassesAtExit=" + self.archiving, "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]
         self.started = threading.Event()
         self.process = subprocess.Popen(
