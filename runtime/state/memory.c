@@ -555,11 +555,26 @@ int wr_entry_select(struct memory *s, uint32_t id)
 	return rc;
 }
 
+/* What the first state of entries has outside of them; those are on their way. */
+static void prefetch_blocks(const struct memory *s, const uint32_t *ids, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const struct cell *c = &entry_at(s, ids[i])->cells[0];
+
+		if (c->kind != CELL_BLOCK)
+			continue;
+		__builtin_prefetch(c->block);
+		__builtin_prefetch((const char *)c->block + 64);
+	}
+}
+
 void wr_memory_prefetch(struct wr_store *store, const struct wr_short_key *keys, uint32_t count)
 {
 	struct memory *s = memory_of(store);
 	enum { NEAR_ANYWAY = 2048 }; /* so few entries stay in the cache by themselves */
+	uint32_t ids[WR_KEYS_MAX], found = 0;
 
+	WR_ASSERT(count <= WR_KEYS_MAX);
 	if (s->index.live < NEAR_ANYWAY)
 		return;
 	for (uint32_t i = 0; i < count; i++)
@@ -574,10 +589,13 @@ void wr_memory_prefetch(struct wr_store *store, const struct wr_short_key *keys,
 			at = (at + 1) & t.mask;
 		if (!t.slots[at])
 			continue;
-		e = (const char *)entry_at(s, (uint32_t)t.slots[at]);
+		ids[found] = (uint32_t)t.slots[at];
+		e = (const char *)entry_at(s, ids[found++]);
 		__builtin_prefetch(e);
 		__builtin_prefetch(e + 64);
 	}
+	if (s->outside && s->state_count)
+		prefetch_blocks(s, ids, found);
 }
 
 int wr_memory_next(struct wr_store *store, uint64_t *cursor)
