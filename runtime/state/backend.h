@@ -92,6 +92,7 @@ struct wr_backend {
 /* The first member of every backend's own struct. */
 struct wr_store {
 	const struct wr_backend *backend;
+	uint32_t edges; /* see wr_store_edges */
 };
 struct wr_frozen {
 	const struct wr_backend *backend;

@@ -68,6 +68,11 @@ void wr_store_prefetch(struct wr_store *s, const struct wr_short_key *keys, uint
 	s->backend->prefetch(s, keys, count);
 }
 
+uint32_t wr_store_edges(const struct wr_store *s)
+{
+	return s->edges;
+}
+
 int wr_state_update_all(struct wr_store *s, uint32_t state, const struct wr_short_key *keys, uint32_t count,
 			uint32_t shape, uint32_t len, struct wr_update *out)
 {

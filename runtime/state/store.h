@@ -138,6 +138,10 @@ int wr_store_status(const struct wr_store *s);
 void wr_store_set_now(struct wr_store *s, int64_t now_ms);
 /* Starts to fetch the cache lines of keys that will be set soon, so that their misses overlap. */
 void wr_store_prefetch(struct wr_store *s, const struct wr_short_key *keys, uint32_t count);
+/* How often entries have left memory to make room for others. Between two wr_store_set_now, a value that
+ * wr_state_edit gave stays where it is, for reading and writing, as long as this number does, its key gets no
+ * other value of that state, no timer is taken and no version frozen. */
+uint32_t wr_store_edges(const struct wr_store *s);
 /* wr_state_update for each of `count` keys, in their order: bodies of `len` (at most 32) bytes that all stay
  * valid until the next call that can change anything. A key that comes twice is fresh once: the bodies are
  * to be filled in order. Any key may be the current one afterwards. WR_OK or WR_EFATAL. */

@@ -308,6 +308,7 @@ void wr_tiered_edge(struct tiered *t)
 	if (WR_LIKELY(in_use(t) <= t->share) || t->m.failed)
 		return;
 	t->absent_count = 0;
+	t->m.base.edges++;
 	slack = slack < SLACK_MAX ? slack : SLACK_MAX;
 	if (open_disk(t) != WR_OK || evict_until(t, t->share - slack) != WR_OK)
 		wr_tiered_fail(t);

@@ -16,6 +16,9 @@ struct wr_window;
 
 struct wr_window_ops {
 	int (*open)(struct wr_window *w);
+	/* The keys of `count` rows ahead are in w->keys: what they need of the store is fetched. NULL:
+	 * wr_store_prefetch. */
+	void (*ahead)(struct wr_window *w, uint32_t count);
 	/* A row of time `ts`. The kind decides whether it is late, reads it (wr_accums_load) and sets its key
 	 * (wr_window_key). WR_EUSER: a bad row, and nothing has changed. */
 	int (*take)(struct wr_window *w, const struct wr_elem *row, const struct wr_short_key *key,
@@ -40,6 +43,7 @@ struct wr_window {
 	struct wr_accums accums;
 	struct wr_result result;
 	struct wr_late late;
+	uint64_t batch;			       /* its number, from 1 */
 	int64_t now_ms;			       /* of the batch */
 	bool look;			       /* a row cost as much as many: look at the clock behind it */
 	struct wr_short_key keys[WR_KEYS_MAX]; /* of the rows ahead */

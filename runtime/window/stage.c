@@ -94,13 +94,17 @@ static int rows(struct wr_stage *s, struct wr_rows *rows)
 
 	w->now_ms = wr_clock_ms(s->env->clock);
 	w->look = false;
+	w->batch++;
 	wr_store_set_now(s->store, w->now_ms);
 	while (rows->p < rows->end) {
 		uint32_t n = WR_KEYS_MAX;
 
 		if (s->keyer) {
 			n = wr_keyer_keys(s->keyer, rows->p, rows->end, w->keys);
-			wr_store_prefetch(s->store, w->keys, n);
+			if (w->ops->ahead)
+				w->ops->ahead(w, n);
+			else
+				wr_store_prefetch(s->store, w->keys, n);
 		}
 		for (uint32_t i = 0; i < n && rows->p < rows->end && !w->look; i++) {
 			const struct wr_elem *row = (const struct wr_elem *)rows->p;

@@ -14,6 +14,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "window/early.h"
+#include "window/recent.h"
 
 static struct wr_mem mem = WR_MEM_INIT("window.timed");
 
@@ -27,6 +28,9 @@ struct timed {
 	int64_t due, due_slice, due_watermark; /* see due_of: what it gave, and for what */
 	int64_t fire_at, fire_start,
 	    keep; /* the timers that fire now, their window's start, slices to keep */
+	uint64_t batch;
+	uint32_t edges; /* of the store; what `recent` has is of this batch, and since this edge */
+	struct wr_recent recent;
 };
 
 static int timed_open(struct wr_window *w)
@@ -49,6 +53,7 @@ static int timed_open(struct wr_window *w)
 	WR_ASSERT(t->slicing.size > 0 && t->slicing.slide > 0);
 	t->slice = (struct wr_slice){INT64_MAX, INT64_MIN};
 	t->due_slice = t->fire_at = INT64_MIN;
+	t->recent.serial = 1;
 	wr_early_init(&t->early, w);
 	WR_ASSERT(!t->early.every || t->slicing.kind == WR_TUMBLING);
 	return wr_panes_init(&t->panes, s->store, &w->accums, &t->slicing);
@@ -108,7 +113,19 @@ static int new_pane(struct wr_window *w, struct timed *t, bool sooner, int64_t e
 	return rc;
 }
 
-static int add(struct wr_window *w, struct timed *t, int64_t ts)
+/* The store has made no room, so that accumulators are where they were; else they are forgotten. */
+static bool stays(struct wr_window *w, struct timed *t)
+{
+	uint32_t edges = wr_store_edges(w->stage->store);
+
+	if (WR_LIKELY(edges == t->edges))
+		return true;
+	t->edges = edges;
+	wr_recent_forget(&t->recent);
+	return false;
+}
+
+static int add(struct wr_window *w, struct timed *t, const struct wr_short_key *key, int64_t ts)
 {
 	bool fresh, sooner;
 	int64_t early = WR_NO_WINDOW;
@@ -126,6 +143,8 @@ static int add(struct wr_window *w, struct timed *t, int64_t ts)
 		}
 		rc = new_pane(w, t, sooner, early);
 	}
+	if (!t->recent.resting && !w->lateness && stays(w, t))
+		wr_recent_add(&t->recent, key, acc);
 	if (WR_UNLIKELY(w->lateness) && rc == WR_OK &&
 	    wr_window_first(&t->slicing, t->slice) - 1 <= w->stage->watermark)
 		rc = fire_again(w, t, wr_panes_find(&t->panes, t->slice.start));
@@ -154,6 +173,7 @@ static int place(struct wr_window *w, struct timed *t, const struct wr_elem *row
 	if (ts < t->slice.start || ts >= t->slice.end) {
 		if (WR_UNLIKELY(t->stagger))
 			settle_offset(w, t);
+		wr_recent_forget(&t->recent);
 		t->slice = wr_slice_of(&t->slicing, ts);
 		t->slice_last = wr_window_last(&t->slicing, t->slice);
 	}
@@ -175,14 +195,38 @@ static int timed_take(struct wr_window *w, const struct wr_elem *row, const stru
 		      int64_t ts)
 {
 	struct timed *t = w->state;
+	uint64_t *acc;
 	int rc = WR_OK;
 
 	if (place(w, t, row, ts, &rc) == SKIP)
 		return rc;
 	rc = wr_accums_load(&w->accums, row);
+	acc = wr_recent_acc(&t->recent, (uint32_t)(key - w->keys));
+	if (acc && rc == WR_OK) {
+		wr_accums_add(&w->accums, acc);
+		return WR_OK;
+	}
 	if (rc == WR_OK)
 		rc = wr_window_key(w, row, key);
-	return rc == WR_OK ? add(w, t, ts) : rc;
+	return rc == WR_OK ? add(w, t, key, ts) : rc;
+}
+
+static void timed_ahead(struct wr_window *w, uint32_t count)
+{
+	struct timed *t = w->state;
+	struct wr_short_key missing[WR_KEYS_MAX];
+
+	if (t->batch != w->batch)
+		wr_recent_forget(&t->recent);
+	t->batch = w->batch;
+	stays(w, t);
+	if (w->lateness || !wr_recent_awake(&t->recent, count)) {
+		wr_store_prefetch(w->stage->store, w->keys, count);
+		return;
+	}
+	count = wr_recent_look(&t->recent, w->keys, count, missing);
+	wr_store_prefetch(w->stage->store, missing, count);
+	stays(w, t);
 }
 
 /* ---- firing ---- */
@@ -246,5 +290,9 @@ static void timed_free(struct wr_window *w)
 	wr_free(&mem, t);
 }
 
-const struct wr_window_ops wr_timed_ops = {
-    .open = timed_open, .take = timed_take, .fire = timed_fire, .early = timed_early, .free = timed_free};
+const struct wr_window_ops wr_timed_ops = {.open = timed_open,
+					   .ahead = timed_ahead,
+					   .take = timed_take,
+					   .fire = timed_fire,
+					   .early = timed_early,
+					   .free = timed_free};

@@ -144,16 +144,31 @@ static inline void rig_clear(struct rig *r)
 	}
 }
 
-static inline int rig_row(struct rig *r, double key, double v, int64_t ts)
+/* A row for rig_rows. */
+static inline void rig_put(const struct rig *r, double key, double v, int64_t ts, struct wr_bytes *rows)
 {
 	struct wr_cell cells[] = {{.type = WR_T_F64, .f64 = key}, {.type = WR_T_F64, .f64 = v}};
+
+	wr_row_put(rows, r->shape, WR_INSERT, ts, cells);
+}
+
+/* Feeds these rows as one batch, and empties `bytes`. */
+static inline int rig_rows(struct rig *r, struct wr_bytes *bytes)
+{
+	struct wr_rows rows = {bytes->data, bytes->data + bytes->len, 0, 0};
+	int rc = r->stage.ops->rows(&r->stage, &rows);
+
+	bytes->len = 0;
+	return rc;
+}
+
+static inline int rig_row(struct rig *r, double key, double v, int64_t ts)
+{
 	struct wr_bytes bytes = WR_BYTES_EMPTY;
-	struct wr_rows rows;
 	int rc;
 
-	wr_row_put(&bytes, r->shape, WR_INSERT, ts, cells);
-	rows = (struct wr_rows){bytes.data, bytes.data + bytes.len, 0, 0};
-	rc = r->stage.ops->rows(&r->stage, &rows);
+	rig_put(r, key, v, ts, &bytes);
+	rc = rig_rows(r, &bytes);
 	wr_bytes_deinit(&bytes);
 	return rc;
 }

@@ -465,7 +465,7 @@ static void keep(struct wr_store *store)
 static int rows_with_a_full_store(struct wr_stage *s, struct wr_rows *rows)
 {
 	static const struct wr_backend backend = {.name = "full", .free = keep, .status = refused};
-	static struct wr_store full = {&backend};
+	static struct wr_store full = {.backend = &backend};
 
 	s->store = &full;
 	return kit_rows(s, rows);

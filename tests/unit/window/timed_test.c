@@ -236,6 +236,63 @@ static void q6_cumulative_windows_fire_all_their_steps_once_begun(void **state)
 	}
 }
 
+/* Rows of a few keys in batches of some hundreds, which lie in several slices each; one key is no whole
+ * number, and so is not among those that come first. */
+static void run_batches(int kind, int64_t size, int64_t slide, uint64_t seed)
+{
+	static const char *const kinds[] = {"tumbling", "sliding", "cumulative"};
+	struct wr_rand rand = {seed};
+	struct rig *r = rig_new(false);
+	struct model m = {.kind = kind, .size = size, .slide = slide, .watermark = WR_TS_NONE};
+	struct wr_bytes rows = WR_BYTES_EMPTY;
+	int64_t now = 0;
+
+	m.windows = calloc(WINDOWS, sizeof *m.windows);
+	m.expected = calloc(WINDOWS, sizeof *m.expected);
+	rig_option(r, "window", rig_text(kinds[kind]));
+	rig_option(r, "size", rig_number((double)size));
+	rig_option(r, "slide", rig_number((double)slide));
+	rig_open(r);
+	for (int batch = 0; batch < 40; batch++) {
+		int keys = batch % 4 ? 8 : 60, count = (int)wr_rand_below(&rand, 400);
+
+		for (int i = 0; i < count; i++) {
+			int key = (int)wr_rand_below(&rand, (uint32_t)keys);
+			int64_t ts = now + (int64_t)wr_rand_below(&rand, 30);
+			double v = (double)wr_rand_below(&rand, 1000) - 500;
+
+			now += wr_rand_below(&rand, 4) == 0;
+			model_row(&m, key, v, ts);
+			rig_put(r, key == 3 ? 3.5 : key, v, ts, &rows);
+		}
+		assert_int_equal(rig_rows(r, &rows), WR_OK);
+		if (wr_rand_below(&rand, 3) == 0)
+			continue;
+		model_watermark(&m, now - 1);
+		rig_watermark(r, now - 1);
+		check(r, &m, true);
+	}
+	model_watermark(&m, INT64_MAX);
+	rig_watermark(r, INT64_MAX);
+	check(r, &m, true);
+	assert_int_equal(wr_metric_get(&r->stats.late), 0);
+	free(m.windows);
+	free(m.expected);
+	wr_bytes_deinit(&rows);
+	rig_free(r);
+}
+
+static void rows_of_few_keys_in_large_batches_are_added_where_they_belong(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		run_batches(0, 50, 50, seed);
+		run_batches(1, 100, 50, seed);
+		run_batches(1, 90, 40, seed);
+		run_batches(2, 120, 40, seed);
+	}
+}
+
 /* F: a million keys that fire at one watermark must not hold up other tasks. */
 static void f_many_keys_that_fire_at_once_yield_between_groups(void **state)
 {
@@ -423,6 +480,7 @@ int main(void)
 		w6_l4_sliding_windows_agree_with_the_model_also_where_size_is_no_multiple_of_slide),
 	    cmocka_unit_test(w8_l3_records_between_two_sliding_windows_are_skipped_and_late_only_if_old),
 	    cmocka_unit_test(q6_cumulative_windows_fire_all_their_steps_once_begun),
+	    cmocka_unit_test(rows_of_few_keys_in_large_batches_are_added_where_they_belong),
 	    cmocka_unit_test(f_many_keys_that_fire_at_once_yield_between_groups),
 	    cmocka_unit_test(f_w5_rows_without_a_time_or_with_none_in_any_calendar_are_bad_rows),
 	    cmocka_unit_test(i6_f_a_clock_that_jumps_back_and_ahead_fires_windows_when_it_gets_there),
