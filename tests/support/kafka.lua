@@ -11,7 +11,7 @@ local ffi = require "ffi"
 local rdkafka = require "support.rdkafka"
 local shell = require "support.shell"
 
-ffi.cdef [[int getpid(void); int poll(void *fds, unsigned long count, int timeout_ms);]]
+ffi.cdef [[int getpid(void);]]
 
 local M = {}
 
@@ -191,7 +191,7 @@ function Cluster:kcat(arguments, input)
   local file = assert(io.open(folder .. "/input", "wb"))
   file:write(input or "")
   file:close()
-  local words = { "timeout 120 kcat -q -b " .. self.brokers }
+  local words = { "timeout 120 kcat -q -m 60 -b " .. self.brokers }
   for name, value in pairs(self.clients or {}) do words[#words + 1] = "-X " .. quoted(name .. "=" .. value) end
   local out, code, err = shell.run(("%s %s <%s/input"):format(table.concat(words, " "), arguments, folder))
   shell.remove(folder)

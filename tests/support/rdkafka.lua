@@ -16,6 +16,8 @@ typedef struct { int vtype; union { const char *cstr; int i; int32_t i32; int64_
   char pad[64]; } u; } rd_test_argument;
 typedef struct { int err; void *topic; int32_t partition; } rd_test_message;
 
+int poll(void *fds, unsigned long count, int timeout_ms);
+
 void *rd_kafka_conf_new(void);
 int rd_kafka_conf_set(void *conf, const char *name, const char *value, char *text, size_t size);
 void rd_kafka_conf_set_events(void *conf, int events);
@@ -85,8 +87,9 @@ void *rd_kafka_abort_transaction(void *rk, int timeout_ms);
 ]]
 local rd = ffi.load "rdkafka"
 
-local PATIENCE_MS = 60000
-local PRODUCER, EVENT_DELIVERY = 0, 1
+local PATIENCE_MS, PAUSE_MS = 60000, 10
+local PRODUCER, CONSUMER, EVENT_DELIVERY = 0, 1, 1
+local COORDINATOR_LOADS, NO_COORDINATOR, NOT_COORDINATOR = 14, 15, 16
 local TOPIC, PARTITION, VALUE, KEY, FLAGS, TIMESTAMP, HEADER = 1, 3, 4, 5, 7, 8, 9 -- of rd_kafka_vtype_t
 local FLAG_COPY = 2
 
@@ -98,21 +101,35 @@ Client.__index = Client
 
 local M = {}
 
+-- A handle of librdkafka.
+local function handle(kind, properties)
+  local conf = rd.rd_kafka_conf_new()
+  for name, value in pairs(properties) do
+    local err = rd.rd_kafka_conf_set(conf, name, tostring(value), text, ffi.sizeof(text))
+    if err ~= 0 then error(ffi.string(text), 2) end
+  end
+  if kind == PRODUCER then rd.rd_kafka_conf_set_events(conf, EVENT_DELIVERY) end
+  local rk = rd.rd_kafka_new(kind, conf, text, ffi.sizeof(text))
+  if rk == nil then error(ffi.string(text), 2) end
+  return rk
+end
+
+local function joined(...)
+  local all = {}
+  for _, properties in ipairs { ... } do
+    for name, value in pairs(properties) do all[name] = value end
+  end
+  return all
+end
+
 --- A client of these brokers.
 ---@param brokers string
 ---@param properties? table<string, string>
 function M.new(brokers, properties)
-  local conf = rd.rd_kafka_conf_new()
-  local all = { ["bootstrap.servers"] = brokers, log_level = "0", ["linger.ms"] = "0" }
-  for name, value in pairs(properties or {}) do all[name] = value end
-  for name, value in pairs(all) do
-    local err = rd.rd_kafka_conf_set(conf, name, tostring(value), text, ffi.sizeof(text))
-    if err ~= 0 then error(ffi.string(text), 2) end
-  end
-  rd.rd_kafka_conf_set_events(conf, EVENT_DELIVERY)
-  local rk = rd.rd_kafka_new(PRODUCER, conf, text, ffi.sizeof(text))
-  if rk == nil then error(ffi.string(text), 2) end
-  local client = setmetatable({ rk = rk }, Client)
+  local given = joined(properties or {}, { ["bootstrap.servers"] = brokers, log_level = "0" })
+  local all = joined({ ["linger.ms"] = "0" }, given)
+  local rk = handle(PRODUCER, all)
+  local client = setmetatable({ rk = rk, properties = given }, Client)
   if all["transactional.id"] then client:transactional(rd.rd_kafka_init_transactions(rk, PATIENCE_MS)) end
   return client
 end
@@ -198,23 +215,39 @@ function Client:truncate(offsets)
   end)
 end
 
--- Asks for one group; gives its places: { [topic] = { [partition] = { offset =, metadata = } } }.
-function Client:ask_of_group(name, request)
-  return self:ask(name, request, function(event)
-    local group = rd["rd_kafka_" .. name .. "_result_groups"](event, count)[0]
-    local failure = rd.rd_kafka_group_result_error(group)
-    if failure ~= nil then refused(name, 0, rd.rd_kafka_error_string(failure)) end
-    local places, out = rd.rd_kafka_group_result_partitions(group), {}
-    for i = 0, places.count - 1 do
+-- Asks for one group; gives its places: { [topic] = { [partition] = { offset =, metadata = } } }. A handle of its own
+-- asks, of a consumer of the group: with any other librdkafka 2.0.2 reaches through a null pointer when a broker says
+-- that it does not coordinate the group (rd_kafka_handle_OffsetFetch), as one that has just begun does.
+function Client:ask_of_group(group, name, request)
+  local consumer = setmetatable({
+    rk = handle(CONSUMER, joined(self.properties, { ["group.id"] = group })),
+  }, Client)
+  local function answer(event)
+    local result = rd["rd_kafka_" .. name .. "_result_groups"](event, count)[0]
+    local failure = rd.rd_kafka_group_result_error(result)
+    local err = failure ~= nil and rd.rd_kafka_error_code(failure) or 0
+    local places, out = rd.rd_kafka_group_result_partitions(result), {}
+    for i = 0, (err == 0 and places.count or 0) - 1 do
       local place = places.list[i]
-      if place.err ~= 0 then refused(name, place.err) end
+      if place.err ~= 0 then err = place.err end
       local topic = ffi.string(place.topic)
       out[topic] = out[topic] or {}
       out[topic][place.partition] = { offset = tonumber(place.offset),
         metadata = place.metadata ~= nil and ffi.string(place.metadata, place.metadata_size) or "" }
     end
-    return out
-  end)
+    return { err = err, out = out }
+  end
+  local ok, result
+  for _ = 1, PATIENCE_MS / PAUSE_MS do
+    ok, result = pcall(consumer.ask, consumer, name, request, answer)
+    local err = ok and result.err
+    if err ~= COORDINATOR_LOADS and err ~= NO_COORDINATOR and err ~= NOT_COORDINATOR then break end
+    ffi.C.poll(nil, 0, PAUSE_MS)
+  end
+  consumer:close()
+  if not ok then error(result, 0) end
+  if result.err ~= 0 then refused(name, result.err) end
+  return result.out
 end
 
 --- What a group has committed.
@@ -222,7 +255,8 @@ end
 ---@return table<string, table<integer, { offset: integer, metadata: string }>> by topic and partition
 function Client:committed(group)
   local request = rd.rd_kafka_ListConsumerGroupOffsets_new(group, nil)
-  return self:ask_of_group("ListConsumerGroupOffsets", ffi.gc(request, rd.rd_kafka_ListConsumerGroupOffsets_destroy))
+  return self:ask_of_group(group, "ListConsumerGroupOffsets",
+    ffi.gc(request, rd.rd_kafka_ListConsumerGroupOffsets_destroy))
 end
 
 --- Commits for a group.
@@ -230,7 +264,8 @@ end
 ---@param offsets table<string, table<integer, integer>> by topic and partition
 function Client:commit(group, offsets)
   local request = rd.rd_kafka_AlterConsumerGroupOffsets_new(group, places_of(offsets))
-  self:ask_of_group("AlterConsumerGroupOffsets", ffi.gc(request, rd.rd_kafka_AlterConsumerGroupOffsets_destroy))
+  self:ask_of_group(group, "AlterConsumerGroupOffsets",
+    ffi.gc(request, rd.rd_kafka_AlterConsumerGroupOffsets_destroy))
 end
 
 --- The partitions of a topic as the broker that answers knows them, from 0, or nil where it does not know it.
