@@ -50,7 +50,7 @@ void wr_block_drop(struct memory *s, struct block *b)
 static struct chunk *chunk_copy(struct memory *s, uint32_t number)
 {
 	struct chunk *c = atomic_load_explicit(&s->chunks[number], memory_order_relaxed);
-	struct chunk *copy = wr_alloc_aligned(s->mem, 64, sizeof *copy + s->chunk_size);
+	struct chunk *copy = wr_chunk_room(s);
 
 	if (!copy) {
 		s->failed = true;
@@ -388,8 +388,7 @@ void wr_memory_deinit(struct memory *s)
 	wr_timers_free(s->timers[0]);
 	wr_timers_free(s->timers[1]);
 	wr_index_deinit(&s->index);
-	for (uint32_t i = 0; i < s->chunk_count; i++)
-		wr_free(s->mem, s->chunks[i]);
+	wr_chunks_free(s);
 	wr_free(s->mem, s->chunk_table);
 	wr_free(s->mem, s->states);
 	wr_free(s->mem, s->key_room);

@@ -23,7 +23,7 @@
 #include "state/index.h"
 
 enum {
-	CHUNK_ENTRIES = 64, /* copied at the first change of one of them while a version is open */
+	CHUNK_ENTRIES = 16, /* copied at the first change of one of them while a version is open */
 	KEY_INLINE = 24,
 	CELL_INLINE = 32,
 	NONE = 0, /* entry id 0 is none */
@@ -158,7 +158,8 @@ struct memory {
 	struct {
 		struct chunk *first, **last;
 	} retired_chunks;
-	bool outside; /* an entry may hold blocks */
+	struct chunk *spare; /* for the next copies, by `older`: their pages are there already */
+	bool outside;	     /* an entry may hold blocks */
 	bool has_ttl;
 	bool failed;	    /* memory was refused */
 	uint32_t expire_at; /* cursor of the background cleanup */
@@ -291,6 +292,9 @@ void wr_frozen_count(struct memory *s, int64_t bytes);
 /* What only versions see still moves to the account of those, until it is freed. */
 void wr_block_retire(struct memory *s, struct block *b);
 void wr_chunk_retire(struct memory *s, struct chunk *c);
+/* Room for a copy: the content is undefined. NULL when memory is gone. */
+struct chunk *wr_chunk_room(struct memory *s);
+void wr_chunks_free(struct memory *s);
 /* Gives back about `most` bytes of what closed versions held; false: there is more. Owner's thread, at a
  * batch edge. */
 enum { GIVEN_A_BATCH = 1 << 20 };

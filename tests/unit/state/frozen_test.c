@@ -198,20 +198,30 @@ static void a_failing_allocation_is_said_and_hurts_no_version(void **state)
 
 /* ---- what versions cost ---- */
 
-static int64_t frozen_bytes;
+struct account {
+	const char *name;
+	int64_t bytes;
+};
 
 static void find_account(const struct wr_mem *m, void *arg)
 {
-	(void)arg;
-	if (!strcmp(m->name, "state.frozen"))
-		frozen_bytes = m->bytes;
+	struct account *a = arg;
+
+	if (!strcmp(m->name, a->name))
+		a->bytes = m->bytes;
+}
+
+static int64_t bytes_of(const char *name)
+{
+	struct account a = {name, 0};
+
+	wr_mem_each(find_account, &a);
+	return a.bytes;
 }
 
 static int64_t kept_for_versions(void)
 {
-	frozen_bytes = 0;
-	wr_mem_each(find_account, NULL);
-	return frozen_bytes;
+	return bytes_of("state.frozen");
 }
 
 static void what_is_kept_for_versions_alone_is_a_line_of_the_memory_sum(void **state)
@@ -238,6 +248,41 @@ static void what_is_kept_for_versions_alone_is_a_line_of_the_memory_sum(void **s
 	assert_int_equal(kept_for_versions(), 0);
 	wr_store_free(s);
 	assert_int_equal(mem.bytes, 0);
+}
+
+static void write_all(struct wr_store *s, uint32_t keys)
+{
+	for (uint32_t k = 0; k < keys; k++) {
+		assert_int_equal(select_key(s, k), WR_OK);
+		put(wr_state_put(s, VALUE, 1, 8), 1, k);
+	}
+}
+
+static void the_copies_of_a_version_take_the_room_of_those_before(void **state)
+{
+	struct wr_store *s = new_store();
+	int64_t all = 0;
+
+	(void)state;
+	write_all(s, 20000);
+	for (int version = 0; version < 4; version++) {
+		struct wr_frozen *f = wr_store_freeze(s);
+		int64_t spare = bytes_of("state.spare"), now;
+
+		write_all(s, 20000);
+		now = mem.bytes + kept_for_versions() + bytes_of("state.spare");
+		if (version > 0) {
+			assert_true(spare >= wr_frozen_copied(f));
+			assert_in_range(now, all - 10000, all + 10000);
+		}
+		all = now;
+		assert_true(bytes_of("state.spare") == 0);
+		wr_frozen_unref(f);
+		while (!wr_store_settle(s))
+			;
+	}
+	wr_store_free(s);
+	assert_int_equal(mem.bytes + bytes_of("state.spare"), 0);
 }
 
 static void what_a_large_version_kept_goes_a_part_at_a_time(void **state)
@@ -458,6 +503,7 @@ int main(void)
 	    cmocka_unit_test(another_thread_reads_a_version_while_the_owner_writes),
 	    cmocka_unit_test(a_failing_allocation_is_said_and_hurts_no_version),
 	    cmocka_unit_test(what_a_large_version_kept_goes_a_part_at_a_time),
+	    cmocka_unit_test(the_copies_of_a_version_take_the_room_of_those_before),
 	    cmocka_unit_test(what_is_kept_for_versions_alone_is_a_line_of_the_memory_sum),
 	    cmocka_unit_test(at_the_bound_the_youngest_reader_is_cancelled_and_never_a_checkpoint),
 	    cmocka_unit_test(a_version_is_the_one_before_but_for_the_entries_that_changed),
