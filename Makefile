@@ -204,8 +204,8 @@ $(eval $(call test_program,sim,,))
 # The simulation of crashes puts itself between the program and the system (tests/sim/machine/machine.h).
 MACHINE = $(patsubst %.c,$B/obj/%.o,$(wildcard tests/sim/machine/*.c))
 WRAPPED = pthread_create pthread_join pthread_setname_np pthread_mutex_lock pthread_mutex_unlock pthread_cond_wait \
-	pthread_cond_signal pthread_cond_broadcast setpriority wr_loop_new wr_loop_free wr_loop_wake wr_loop_wait wr_log_write \
-	open openat close read pread write dprintf lseek fsync ftruncate fstat stat mkdir mkdirat rmdir unlink unlinkat \
+	pthread_cond_signal pthread_cond_broadcast pthread_setschedparam setpriority wr_loop_new wr_loop_free wr_loop_wake \
+	wr_loop_wait wr_log_write open openat close read pread write dprintf lseek fsync ftruncate fstat stat mkdir mkdirat rmdir unlink unlinkat \
 	rename renameat renameat2 linkat faccessat access flock mmap munmap opendir fdopendir readdir closedir dirfd getrandom
 $B/sim/crash_sim: $(MACHINE)
 $B/sim/crash_sim: private LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(WRAPPED))

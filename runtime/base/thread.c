@@ -80,6 +80,26 @@ void wr_thread_yield_to_others(void)
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
 }
 
+/* As the system has it (sched_setattr(2)), for which the C library has no name. */
+struct attributes {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime_ns, deadline_ns, period_ns;
+};
+
+void wr_thread_take_turns_soon(void)
+{
+	enum { TURN_NS = 500000 };
+	struct attributes a = {.size = sizeof a};
+
+	if (syscall(SYS_sched_getattr, 0, &a, sizeof a, 0) || a.policy != SCHED_OTHER)
+		return;
+	a.runtime_ns = TURN_NS;
+	syscall(SYS_sched_setattr, 0, &a, 0); /* systems that do not know of turns pass over it */
+}
+
 uint32_t wr_thread_cpus(void)
 {
 	cpu_set_t set;
@@ -113,12 +133,14 @@ struct wr_iopool {
 	pthread_cond_t work;
 	struct wr_ioqueue *ready_first, *ready_last;
 	struct wr_thread *threads;
+	const char *name;
+	void (*manner)(void); /* wr_thread_yield_to_others or wr_thread_take_turns_soon */
 	int started, idle, max;
 	int ready; /* queues in the list; never more than `idle` while a thread can still be started */
 	bool stop;
 };
 
-struct wr_iopool *wr_iopool_new(int threads_max)
+struct wr_iopool *wr_iopool_new(int threads_max, enum wr_iopool_kind kind)
 {
 	struct wr_iopool *p = wr_zalloc(&mem, sizeof *p);
 
@@ -130,6 +152,8 @@ struct wr_iopool *wr_iopool_new(int threads_max)
 		return NULL;
 	}
 	p->max = threads_max;
+	p->name = kind == WR_IOPOOL_PATIENT ? "weir-save" : "weir-io";
+	p->manner = kind == WR_IOPOOL_PATIENT ? wr_thread_yield_to_others : wr_thread_take_turns_soon;
 	pthread_mutex_init(&p->mutex, NULL);
 	pthread_cond_init(&p->work, NULL);
 	return p;
@@ -180,6 +204,7 @@ static void *serve(void *arg)
 {
 	struct wr_iopool *p = arg;
 
+	p->manner();
 	pthread_mutex_lock(&p->mutex);
 	while (p->ready_first || !p->stop) {
 		if (p->ready_first) {
@@ -217,7 +242,7 @@ static int pool_grow(struct wr_iopool *p)
 
 	if (p->started == p->max)
 		return WR_OK;
-	rc = wr_thread_start(&p->threads[p->started], "weir-io", -1, serve, p);
+	rc = wr_thread_start(&p->threads[p->started], p->name, -1, serve, p);
 	p->started += rc == WR_OK;
 	return p->started ? WR_OK : rc;
 }

@@ -18,6 +18,9 @@ void wr_thread_join(struct wr_thread *t);
 /* The calling thread gives way to all others from now on: what it does may take its time. It does not have
  * the real-time priority of who started it. */
 void wr_thread_yield_to_others(void);
+/* The calling thread runs often and never long: where others want its core, too, it asks the system for turns
+ * that are shorter than theirs, so that it gets one as it wakes, and not when theirs is over. */
+void wr_thread_take_turns_soon(void);
 /* How many cpus this thread may run on, by its affinity mask (taskset, cpusets): at least 1. */
 uint32_t wr_thread_cpus(void);
 /* The n-th of them, beginning again behind the last; -1 when the system does not say. */
@@ -33,7 +36,11 @@ struct wr_iojob {
 	struct wr_iojob *next;
 };
 /* The first thread starts with the first queue, others when jobs would wait for one. */
-struct wr_iopool *wr_iopool_new(int threads_max);
+enum wr_iopool_kind {
+	WR_IOPOOL_PROMPT,  /* rows wait for it */
+	WR_IOPOOL_PATIENT, /* rows flow meanwhile, and come first */
+};
+struct wr_iopool *wr_iopool_new(int threads_max, enum wr_iopool_kind kind);
 void wr_iopool_free(struct wr_iopool *p); /* waits for all jobs; queues may be freed before or after */
 struct wr_ioqueue *wr_ioqueue_new(struct wr_iopool *p); /* NULL with the error set: memory, no thread */
 void wr_ioqueue_free(struct wr_ioqueue *q);		/* all its jobs must be done */

@@ -540,6 +540,7 @@ static void making_env(struct making *m)
 					   .rand = {seed_of(j->o.plan, v->uid, m->subtask)},
 					   .wake = m->wake,
 					   .io = j->io,
+					   .saving = j->saving,
 					   .post = wr_job_post,
 					   .post_arg = j,
 					   .vertex = m->vertex,

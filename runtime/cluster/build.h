@@ -19,7 +19,7 @@ struct wr_job {
 	struct wr_arena arena;
 	struct wr_sched *sched;
 	struct wr_loop *loop;
-	struct wr_iopool *io;
+	struct wr_iopool *io, *saving;
 	bool **had_ended;	    /* by vertex and subtask, at the checkpoint; NULL: it begins anew */
 	bool *same_senders;	    /* by vertex (struct wr_task_def); likewise */
 	struct wr_runner **runners; /* by vertex, then by subtask */

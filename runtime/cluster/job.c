@@ -475,9 +475,10 @@ static int job_init(struct wr_job *j)
 						 .holds = j->o.checkpoints->incremental ? &j->holds : NULL,
 						 .chain_bytes_min = j->o.checkpoints->chain_bytes_min};
 	j->loop = wr_loop_new(j->o.clock);
-	j->io = wr_iopool_new(IO_THREADS_MAX);
+	j->io = wr_iopool_new(IO_THREADS_MAX, WR_IOPOOL_PROMPT);
+	j->saving = wr_iopool_new(IO_THREADS_MAX, WR_IOPOOL_PATIENT);
 	j->sched = wr_sched_new(&so);
-	if (!j->loop || !j->io || !j->sched)
+	if (!j->loop || !j->io || !j->saving || !j->sched)
 		return WR_EFATAL;
 	rc = wr_job_build(j);
 	j->alignment = rc == WR_OK ? wr_alignment_new(j->o.plan, to_marker, j) : NULL;
@@ -549,8 +550,8 @@ void wr_job_free(struct wr_job *j)
 	free_channels(j);
 	for (uint32_t i = 0; i < j->source_count; i++)
 		j->sources[i].enumerator->ops->free(j->sources[i].enumerator);
-	if (j->io)
-		wr_iopool_free(j->io);
+	wr_iopool_free(j->io);
+	wr_iopool_free(j->saving);
 	wr_checkpoints_free(j->checkpoints);
 	wr_mailbox_deinit(&j->mailbox);
 	wr_alignment_free(j->alignment);

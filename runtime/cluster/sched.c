@@ -248,6 +248,7 @@ static void *worker_main(void *arg)
 	uint64_t now;
 
 	current = w;
+	wr_thread_take_turns_soon();
 	while (!stopped(w)) {
 		struct wr_runner *r;
 

@@ -457,7 +457,7 @@ static int start(struct wr_stage *s)
 	o.blobs = k->blobs;
 	k->commits = wr_commits_new(k->lineage, o.log, d ? d->newest : 0);
 	k->log = wr_epoch_log_new(&o);
-	k->c.pool = wr_iopool_new(1);
+	k->c.pool = wr_iopool_new(1, WR_IOPOOL_PROMPT);
 	k->c.queue = k->c.pool ? wr_ioqueue_new(k->c.pool) : NULL;
 	if (!k->commits || !k->log || !k->c.queue)
 		return wr_error_code();

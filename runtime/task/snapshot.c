@@ -65,7 +65,7 @@ struct wr_snapshots *wr_snapshots_new(struct wr_task *t, struct wr_blobs *blobs)
 	if (!s)
 		return NULL;
 	s->since = incremental ? wr_since_new(d->holds, d->chain_bytes_min) : NULL;
-	s->queue = wr_ioqueue_new(t->env.io);
+	s->queue = wr_ioqueue_new(t->env.saving);
 	if (!s->queue || (incremental && !s->since)) {
 		if (s->queue)
 			wr_ioqueue_free(s->queue);

@@ -196,9 +196,10 @@ struct wr_stage_env {
 	const char *job, *task; /* names, for messages */
 	uint32_t subtask, parallelism, max_parallelism;
 	struct wr_clock *clock;
-	struct wr_rand rand;   /* seeded per subtask */
-	struct wr_notify wake; /* lets the task be stepped again; any thread */
-	struct wr_iopool *io;  /* for work that blocks */
+	struct wr_rand rand;	  /* seeded per subtask */
+	struct wr_notify wake;	  /* lets the task be stepped again; any thread */
+	struct wr_iopool *io;	  /* for work that blocks */
+	struct wr_iopool *saving; /* for what a checkpoint writes */
 	/* Letter to the job's coordinator (splits wanted, progress). Copies payload. */
 	void (*post)(void *job, uint32_t vertex, uint32_t subtask, uint32_t stage, uint32_t type,
 		     const void *payload, uint32_t len);

@@ -464,6 +464,7 @@ static void make_task(struct sim *s, struct node *n)
 					.parallelism = v->parallelism,
 					.wake = {wake, n},
 					.io = s->io,
+					.saving = s->io,
 					.vertex = n->vertex,
 					.post = heard,
 					.post_arg = n};
@@ -750,7 +751,7 @@ static bool simulate(uint64_t seed, bool trace)
 	s.keeps = seed % 4 == 0;
 	if (s.overtakes) {
 		s.blobs = wr_blobs_memory();
-		s.io = wr_iopool_new(1);
+		s.io = wr_iopool_new(1, WR_IOPOOL_PROMPT);
 	}
 	s.pools = wr_pools_new(s.buffer_size, INT64_MAX);
 	graph_draw(&s.graph, &s.rand);

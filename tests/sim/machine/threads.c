@@ -305,6 +305,7 @@ int __wrap_pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *mutex);
 int __wrap_pthread_cond_signal(pthread_cond_t *c);
 int __wrap_pthread_cond_broadcast(pthread_cond_t *c);
 int __wrap_setpriority(int which, unsigned who, int priority);
+int __wrap_pthread_setschedparam(pthread_t id, int policy, const struct sched_param *param);
 int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
 
 int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
@@ -346,6 +347,12 @@ int __wrap_pthread_setname_np(pthread_t id, const char *name)
 int __wrap_setpriority(int which, unsigned who, int priority)
 {
 	(void)which, (void)who, (void)priority;
+	return 0;
+}
+
+int __wrap_pthread_setschedparam(pthread_t id, int policy, const struct sched_param *param)
+{
+	(void)id, (void)policy, (void)param;
 	return 0;
 }
 

@@ -177,7 +177,7 @@ static void nothing(struct wr_iojob *j)
 static void post_and_check(int threads, bool held)
 {
 	static struct job jobs[QUEUES][JOBS];
-	struct wr_iopool *p = wr_iopool_new(threads);
+	struct wr_iopool *p = wr_iopool_new(threads, WR_IOPOOL_PROMPT);
 	struct wr_ioqueue *q[QUEUES], *holding[QUEUES];
 	struct gate g = GATE_CLOSED;
 	struct gated holds[QUEUES];
@@ -238,7 +238,7 @@ static void different_queues_run_side_by_side(void **state)
 {
 	enum { ROUNDS = 50 };
 	static struct meeting m[ROUNDS][4];
-	struct wr_iopool *p = wr_iopool_new(4);
+	struct wr_iopool *p = wr_iopool_new(4, WR_IOPOOL_PROMPT);
 	struct wr_ioqueue *q[4];
 	pthread_barrier_t barrier;
 
@@ -270,7 +270,7 @@ static void an_idle_thread_is_counted_on_once(void **state)
 {
 	(void)state;
 	for (int round = 0; round < 100; round++) {
-		struct wr_iopool *p = wr_iopool_new(2);
+		struct wr_iopool *p = wr_iopool_new(2, WR_IOPOOL_PROMPT);
 		struct wr_ioqueue *q[2] = {wr_ioqueue_new(p), wr_ioqueue_new(p)};
 		struct gate g = GATE_CLOSED;
 		struct gated opens = {{nothing, open_gate, NULL}, &g};
@@ -309,7 +309,7 @@ static void once_more(struct wr_iojob *j)
 
 static void a_job_may_post_itself_again_when_it_is_done(void **state)
 {
-	struct wr_iopool *p = wr_iopool_new(2);
+	struct wr_iopool *p = wr_iopool_new(2, WR_IOPOOL_PROMPT);
 	struct again a = {{nothing, once_more, NULL}, wr_ioqueue_new(p), 1000};
 
 	(void)state;
@@ -322,7 +322,7 @@ static void a_job_may_post_itself_again_when_it_is_done(void **state)
 static void a_pool_without_queues_has_no_threads_to_wait_for(void **state)
 {
 	(void)state;
-	wr_iopool_free(wr_iopool_new(8));
+	wr_iopool_free(wr_iopool_new(8, WR_IOPOOL_PROMPT));
 	wr_iopool_free(NULL);
 	wr_ioqueue_free(NULL);
 }
@@ -331,7 +331,7 @@ static void a_refusal_leaves_nothing_behind(void **state)
 {
 	(void)state;
 	for (struct failing f = failing_begin(); failing_next(&f);) {
-		struct wr_iopool *p = wr_iopool_new(2);
+		struct wr_iopool *p = wr_iopool_new(2, WR_IOPOOL_PROMPT);
 		struct wr_ioqueue *q = p ? wr_ioqueue_new(p) : NULL;
 
 		bool all = q != NULL;

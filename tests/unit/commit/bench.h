@@ -310,7 +310,7 @@ static inline int bench_setup(void **state)
 {
 	(void)state;
 	memset(&target, 0, sizeof target);
-	io = wr_iopool_new(2);
+	io = wr_iopool_new(2, WR_IOPOOL_PROMPT);
 	blobs = wr_blobs_memory();
 	return 0;
 }

@@ -26,7 +26,7 @@ static inline void wait_woken(void)
 
 static inline int outside_setup(void **state)
 {
-	io = wr_iopool_new(4);
+	io = wr_iopool_new(4, WR_IOPOOL_PROMPT);
 	woken = eventfd(0, EFD_CLOEXEC);
 	return folder_make(state);
 }

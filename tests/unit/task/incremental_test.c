@@ -129,7 +129,7 @@ static struct rig *rig_new(struct wr_blobs *blobs, uint32_t subtask, uint32_t pa
 
 	wr_key_group_range(MAX_P, parallelism, subtask, &first, &last);
 	wr_arena_init(&r->task.arena, &mem);
-	r->io = wr_iopool_new(1);
+	r->io = wr_iopool_new(1, WR_IOPOOL_PROMPT);
 	r->durable = (struct wr_durable){.blobs = blobs, .holds = holds, .chain_bytes_min = 100000};
 	r->task.env = (struct wr_stage_env){.job = "job",
 					    .task = "task",
@@ -137,6 +137,7 @@ static struct rig *rig_new(struct wr_blobs *blobs, uint32_t subtask, uint32_t pa
 					    .parallelism = parallelism,
 					    .max_parallelism = MAX_P,
 					    .io = r->io,
+					    .saving = r->io,
 					    .post = on_letter,
 					    .post_arg = r,
 					    .wake = {nobody_wakes, r},

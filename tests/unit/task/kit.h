@@ -247,6 +247,7 @@ static inline void kit_start(struct kit *k, uint32_t count, bool out, enum wr_on
 					  .clock = &k->clock,
 					  .wake = wake,
 					  .io = k->io,
+					  .saving = k->io,
 					  .post = kit_post,
 					  .post_arg = k},
 				  .stages = stages,

@@ -325,7 +325,7 @@ static void c28_a_sink_that_waits_for_it_has_a_checkpoint_behind_its_last_row(vo
 	(void)state;
 	holds = false;
 	k->blobs = wr_blobs_memory();
-	k->io = wr_iopool_new(1);
+	k->io = wr_iopool_new(1, WR_IOPOOL_PROMPT);
 	k->ops[0].save = k->ops[1].save = save_number;
 	k->ops[1].settle = settle_number;
 	k->ops[1].end = end_behind_a_checkpoint;
@@ -371,7 +371,7 @@ static void c9_no_barrier_overtakes_the_end_of_a_task_whose_snapshot_is_being_wr
 	(void)state;
 	sem_init(&may_write, 0, 0);
 	k->blobs = blobs = wr_blobs_memory();
-	k->io = wr_iopool_new(1);
+	k->io = wr_iopool_new(1, WR_IOPOOL_PROMPT);
 	k->may_overtake = true;
 	kit_start(k, 1, true, WR_ON_ERROR_FAIL);
 	queue = wr_ioqueue_new(k->io);
