@@ -201,6 +201,8 @@ static int take_found(struct enumerator *e)
 	int rc = take_new(e);
 
 	tell_vanished(e);
+	if (rc == WR_OK && !e->begun && e->known.count)
+		wr_info("kafka", "%u partitions are read", e->known.count);
 	if (rc == WR_OK && !e->begun && !e->known.count)
 		wr_warn("kafka", "no topic has a name as the pattern says; it is looked for on and on");
 	e->begun = true;
@@ -322,17 +324,15 @@ static struct wr_enumerator *enumerator_make(const struct wr_value *options, uin
 	return &e->base;
 }
 
-/* ---- snapshots: { complete=, known=[[topic, partition], …] }, nothing before the first look ---- */
+/* ---- snapshots: { begun=, complete=, known=[[topic, partition], …] } ---- */
 
 static int enumerator_save(const struct wr_enumerator *base, struct wr_bytes *out)
 {
 	const struct enumerator *e = (const struct enumerator *)base;
 
-	if (!e->begun) {
-		wr_value_put_nil(out);
-		return wr_bytes_status(out);
-	}
-	wr_value_put_record(out, 2);
+	wr_value_put_record(out, 3);
+	wr_value_put_name(out, "begun");
+	wr_value_put_bool(out, e->begun);
 	wr_value_put_name(out, "complete");
 	wr_value_put_bool(out, e->complete);
 	wr_value_put_name(out, "known");
@@ -361,15 +361,13 @@ static int enumerator_restore(struct wr_enumerator *base, const struct wr_value 
 	int rc = WR_OK;
 
 	e->restored = true;
-	if (!known)
-		return WR_OK;
-	if (known->tag != WR_V_LIST)
+	if (!known || known->tag != WR_V_LIST)
 		return wr_error_set(WR_EUSER, "the saved list of partitions is malformed");
 	for (uint32_t i = 0; i < known->count && rc == WR_OK; i++)
 		rc = restore_part(e, &known->items[i]);
 	if (e->known.count)
 		qsort(e->known.items, e->known.count, sizeof *e->known.items, wr_kafka_part_compare);
-	e->begun = true;
+	e->begun = wr_value_bool(saved, "begun", false);
 	e->complete = wr_value_bool(saved, "complete", false);
 	return rc;
 }

@@ -40,7 +40,7 @@ int wr_kafka_part_of(const struct wr_value *v, struct wr_kafka_part *out)
 
 	if (!topic || topic->tag != WR_V_STR || !whole(v, "partition", &partition) ||
 	    !whole(v, "from", &out->from) || !whole(v, "to", &out->to) || partition < 0 ||
-	    partition > INT32_MAX || out->from < WR_KAFKA_BEGINNING || out->from == -1)
+	    partition > INT32_MAX || out->from < WR_KAFKA_BEGINNING)
 		return wr_error_set(WR_EUSER, "a saved position of a partition is malformed");
 	out->topic = topic->str.p;
 	out->partition = (int32_t)partition;

@@ -5,12 +5,15 @@
 #pragma once
 #include "record/value.h"
 
-enum { WR_KAFKA_BEGINNING = -2 }; /* in place of an offset: the first there is, whichever that is then */
+enum {				/* in place of an offset */
+       WR_KAFKA_END = -1,	/* behind the last there is, whichever that is then */
+       WR_KAFKA_BEGINNING = -2, /* the first likewise */
+};
 
 struct wr_kafka_part {
 	const char *topic;
 	int32_t partition;
-	int64_t from; /* next offset, or WR_KAFKA_BEGINNING */
+	int64_t from; /* next offset, or WR_KAFKA_BEGINNING or _END */
 	int64_t to;   /* offset in front of which it ends; INT64_MAX: it has no end */
 };
 void wr_kafka_part_put(struct wr_bytes *out, const struct wr_kafka_part *part);

@@ -41,6 +41,7 @@ struct part {
 	uint32_t number;	    /* for those behind; 0: fresh */
 	bool held;
 	bool complained; /* of its topic */
+	bool doubted;	 /* its position was not there, and is asked for once more */
 	uint64_t
 	    not_before; /* batch: messages of earlier ones are void, it was taken from the consumer since */
 };
@@ -332,14 +333,21 @@ static struct part *part_of(struct source *k, const rd_kafka_message_t *m)
 	return k->last;
 }
 
-/* The offset is not in the topic any more, or not yet again. */
+/* The offset is not in the topic any more, or not yet again. The answer may be to what was asked before the
+ * partition was taken from the consumer and given back: it counts when it comes again. */
 static int out_of_range(struct wr_stage *s, struct part *p, const rd_kafka_message_t *m)
 {
 	struct source *k = s->state;
 	const char *policy = wr_value_str(s->options, "out_of_range", "fail");
 	char name[NAME_MAX_LEN];
-	int rc;
+	int rc = assign(k, p, false);
 
+	if (rc != WR_OK)
+		return rc;
+	if (!p->doubted) {
+		p->doubted = true;
+		return assign(k, p, true);
+	}
 	part_name(p, name);
 	if (!strcmp(policy, "fail"))
 		return wr_error_set(
@@ -349,9 +357,8 @@ static int out_of_range(struct wr_stage *s, struct part *p, const rd_kafka_messa
 		    name, p->split.from, rd_kafka_message_errstr(m));
 	wr_warn("kafka", "%s: %s: offset %" PRId64 " is not there, goes on with the %s record",
 		k->client.name, name, p->split.from, policy);
-	rc = assign(k, p, false);
-	p->split.from = !strcmp(policy, "earliest") ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
-	return rc == WR_OK ? assign(k, p, true) : rc;
+	p->split.from = !strcmp(policy, "earliest") ? WR_KAFKA_BEGINNING : WR_KAFKA_END;
+	return assign(k, p, true);
 }
 
 static int no_such(struct source *k, struct part *p, const rd_kafka_message_t *m)
@@ -378,7 +385,7 @@ static int handle_error(struct wr_stage *s, struct part *p, const rd_kafka_messa
 		return p && m->offset >= p->split.to ? end_part(s, p, true) : WR_OK;
 	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
 	case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-		return p ? out_of_range(s, p, m) : WR_OK;
+		return p && !p->held ? out_of_range(s, p, m) : WR_OK;
 	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
 	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
 	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
@@ -416,7 +423,7 @@ static int handle(struct wr_stage *s, const rd_kafka_message_t *m)
 		rc = wr_kafka_rows_put(k->rows, p->split.topic, m);
 	if (rc != WR_OK)
 		return rc;
-	p->complained = false;
+	p->complained = p->doubted = false;
 	p->split.from = m->offset + 1;
 	return is_complete(p) ? end_part(s, p, true) : WR_OK;
 }
