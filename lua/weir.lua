@@ -28,6 +28,7 @@ local weir = {
   print = sinks.print, stdout = sinks.stdout, file_sink = sinks.file_sink, rolling_files = sinks.rolling_files,
   tcp_sink = sinks.tcp_sink, sink = sinks.sink, discard = sinks.discard, collect = sinks.collect,
   checksum = sinks.checksum,
+  kafka_sink = require("weir.kafka_sink").kafka_sink,
 
   lines = formats.lines, json = formats.json, csv = formats.csv, bytes = formats.bytes,
 

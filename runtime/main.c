@@ -145,6 +145,8 @@ static int open_resume(struct wr_config *c, struct wr_plan *plan, struct wr_resu
 
 	if (wr_config_bool(c, "allow-duplicates") && wr_config_bool(c, "skip-committed"))
 		return wr_error_set(WR_EUSER, "--allow-duplicates and --skip-committed exclude each other");
+	if (wr_config_bool(c, "assume-lost") && wr_config_bool(c, "assume-committed"))
+		return wr_error_set(WR_EUSER, "--assume-lost and --assume-committed exclude each other");
 	if (!o.dir && strcmp(o.resume, "auto") && strcmp(o.resume, "never"))
 		return wr_error_set(WR_EUSER, "--resume=%s needs --dir: where the job's own checkpoints go",
 				    o.resume);
@@ -172,7 +174,8 @@ static struct wr_checkpoint_options checkpoint_options(const struct wr_config *c
 	    .retain = (uint32_t)wr_config_int(c, "checkpoint-retain"),
 	    .folder = wr_config_str(c, "dir"),
 	    .at_least_once = !strcmp(wr_config_str(c, "checkpoint-mode"), "at_least_once"),
-	    .skip_committed = wr_config_bool(c, "skip-committed"),
+	    .skip_committed = wr_config_bool(c, "skip-committed") || wr_config_bool(c, "assume-committed"),
+	    .assume_lost = wr_config_bool(c, "allow-duplicates") || wr_config_bool(c, "assume-lost"),
 	    .incremental = strcmp(incremental, "off") != 0,
 	    .chain_bytes_min = strcmp(incremental, "always") ? WR_CHAIN_BYTES_MIN : 0,
 	};

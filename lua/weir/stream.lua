@@ -561,7 +561,9 @@ function methods:sink(sink)
     })
     last.node.key = nil
   end
-  if sink.by then last = view(last, with_helper(last, "key_select", sink.name .. "_by", sink.by, { parts = 1 })) end
+  if sink.by then
+    last = view(last, with_helper(last, "key_select", sink.name .. "_by", sink.by, { parts = sink.by_parts or 1 }))
+  end
   local s = operator(last, sink.kind, sink.name, {
     options = sink.options, native = true, role = "sink", parallelism = sink.parallelism,
     guarantee = sink.guarantee, logged = sink.logged, fn = sink.fn,

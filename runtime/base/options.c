@@ -158,6 +158,15 @@ const struct wr_option wr_options[] = {
      .help =
 	 "Begin at a checkpoint although exactly-once sinks have committed what came behind it: as many rows "
 	 "as were committed are dropped."},
+    {.name = "assume-committed",
+     .kind = WR_OPT_FLAG,
+     .verbs = "run",
+     .help = "Where an exactly-once sink's target no longer knows what is in it: what is logged is in it."},
+    {.name = "assume-lost",
+     .kind = WR_OPT_FLAG,
+     .verbs = "run",
+     .help =
+	 "Where an exactly-once sink's target no longer knows what is in it: what is logged is not in it."},
     {.name = "restart",
      .kind = WR_OPT_CHOICE,
      .choices = "none|fixed|exponential|rate",

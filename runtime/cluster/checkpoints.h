@@ -27,12 +27,12 @@ struct wr_checkpoint_options {
 	uint64_t chain_bytes_min;
 	const char *script;		    /* hash of the bundle */
 	const struct wr_manifest *restored; /* where the job begins, NULL = anew; borrowed */
-	const char *origin;  /* the savepoint with which a lineage begins, NULL: that of `restored` goes on */
-	uint64_t newest;     /* highest number that was ever begun in `blobs` */
-	const char *folder;  /* of `blobs`, NULL = none: in memory */
-	uint64_t folder_id;  /* of `blobs` (checkpoint/folder_id.h) */
-	uint64_t lineage;    /* of the job (wr_lineage) */
-	bool skip_committed; /* as in struct wr_durable */
+	const char *origin; /* the savepoint with which a lineage begins, NULL: that of `restored` goes on */
+	uint64_t newest;    /* highest number that was ever begun in `blobs` */
+	const char *folder; /* of `blobs`, NULL = none: in memory */
+	uint64_t folder_id; /* of `blobs` (checkpoint/folder_id.h) */
+	uint64_t lineage;   /* of the job (wr_lineage) */
+	bool skip_committed, assume_lost; /* as in struct wr_durable */
 };
 
 /* The lineage of a job that begins at `restored` (NULL = anew); a new one is drawn where it begins anew, or

@@ -472,6 +472,7 @@ static int job_init(struct wr_job *j)
 						 .newest = j->o.checkpoints->newest,
 						 .restore = j->o.restore,
 						 .skip_committed = j->o.checkpoints->skip_committed,
+						 .assume_lost = j->o.checkpoints->assume_lost,
 						 .holds = j->o.checkpoints->incremental ? &j->holds : NULL,
 						 .chain_bytes_min = j->o.checkpoints->chain_bytes_min};
 	j->loop = wr_loop_new(j->o.clock);

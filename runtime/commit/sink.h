@@ -51,6 +51,8 @@ struct wr_target_ops {
 };
 struct wr_target {
 	const struct wr_target_ops *ops;
+	int64_t
+	    keeps_ms; /* a mark is forgotten when nobody wrote it for so long; 0 = never. `open` may set it */
 };
 
 /* ---- for kinds of stages: their `open` makes a target and calls wr_sink_open; the rest is WR_SINK_OPS ----

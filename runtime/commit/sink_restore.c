@@ -101,6 +101,49 @@ static int lost_its_mark(struct wr_stage *s, uint32_t log, uint64_t mark)
 	return WR_OK;
 }
 
+static bool has_epochs(const struct wr_commits *c, uint64_t lineage, uint32_t log)
+{
+	struct wr_epoch e;
+
+	for (uint32_t i = 0; wr_commits_named(c, i, &e); i++)
+		if (e.lineage == lineage && e.log == log)
+			return true;
+	return false;
+}
+
+/* The target may have had a mark, and forgotten it: nobody knows whether what the checkpoint has logged is in
+ * it. */
+static bool may_be_forgotten(const struct wr_stage *s, uint64_t lineage, uint32_t log)
+{
+	const struct wr_sink *k = wr_sink_of(s);
+	int64_t age_ms = wr_clock_ms(s->env->clock) - s->env->durable->restore->manifest->time_ms;
+
+	return k->target->keeps_ms && age_ms >= k->target->keeps_ms && has_epochs(k->commits, lineage, log);
+}
+
+static int forgotten(struct wr_stage *s, uint64_t lineage, uint32_t log)
+{
+	const struct wr_durable *d = s->env->durable;
+	const struct wr_manifest *m = d->restore->manifest;
+	struct wr_sink *k = wr_sink_of(s);
+	char taken[WR_CLOCK_TEXT];
+
+	wr_clock_text(m->time_ms, taken);
+	if (!d->assume_lost && !d->skip_committed)
+		return wr_error_set(
+		    WR_EUSER,
+		    "checkpoint %" PRIu64 " is of %s, and the target keeps marks for %" PRId64
+		    " s: it has none, and so nobody knows whether it has the rows that the checkpoint has "
+		    "logged. Look, and say --assume-committed, which takes them for committed, or "
+		    "--assume-lost, which commits them",
+		    m->checkpoint, taken, k->target->keeps_ms / 1000);
+	wr_warn(s->env->task,
+		"the target has no mark: what checkpoint %" PRIu64 " has logged is taken for %s",
+		m->checkpoint, d->assume_lost ? "lost, and is committed" : "committed");
+	wr_commits_answer(k->commits, lineage, log, d->assume_lost ? 0 : m->checkpoint);
+	return WR_OK;
+}
+
 /* Asks for the mark of a log of the restored job. */
 static int check_mark(struct wr_stage *s, uint32_t log, bool same_parallelism)
 {
@@ -111,6 +154,8 @@ static int check_mark(struct wr_stage *s, uint32_t log, bool same_parallelism)
 
 	if (rc == WR_OK && mark < wr_commits_newest(k->commits, log))
 		return lost_its_mark(s, log, mark);
+	if (rc == WR_OK && mark == 0 && may_be_forgotten(s, m->lineage, log))
+		return forgotten(s, m->lineage, log);
 	if (rc == WR_OK && mark > m->checkpoint)
 		rc = restored_below(s, log, mark, same_parallelism);
 	if (rc == WR_OK)
@@ -155,7 +200,9 @@ static int ask_for_marks(struct wr_stage *s, uint32_t parallelism)
 			continue;
 		}
 		rc = wr_sink_ask(k, lineage, log, &mark);
-		if (rc == WR_OK)
+		if (rc == WR_OK && mark == 0 && may_be_forgotten(s, lineage, log))
+			rc = forgotten(s, lineage, log);
+		else if (rc == WR_OK)
 			wr_commits_answer(k->commits, lineage, log, mark);
 	}
 	return rc;

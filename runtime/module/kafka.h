@@ -17,7 +17,7 @@ uint32_t wr_kafka_property_list(uint32_t role, char *to, uint32_t size);
 #ifndef WR_CDEF
 #include "base/bytes.h"
 
-enum { WR_KAFKA_VERSION = 2 }; /* raised whenever a declaration of this file changes */
+enum { WR_KAFKA_VERSION = 3 }; /* raised whenever a declaration of this file changes */
 
 struct wr_stage_ops;
 struct wr_enumerator_ops;
@@ -31,6 +31,8 @@ struct wr_kafka_functions {
 
 	const struct wr_stage_ops *source;	    /* the reader of a subtask */
 	const struct wr_enumerator_ops *enumerator; /* of the source */
+	/* The stages of the sinks (kafka/sink.h). */
+	const struct wr_stage_ops *sink, *once;
 };
 
 /* NULL with the error set, as of wr_module_load. */

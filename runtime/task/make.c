@@ -204,6 +204,9 @@ void wr_task_free(struct wr_task *t)
 
 	if (t->world && t->world->close)
 		t->world->close(t->world);
+	for (uint32_t i = 0; i < t->opened; i++)
+		if (c->stages[i].ops->abandon)
+			c->stages[i].ops->abandon(&c->stages[i]);
 	wr_snapshots_free(t->snapshots);
 	wr_in_flight_free(t->in_flight);
 	for (uint32_t i = 0; i < c->stage_count; i++) {

@@ -120,6 +120,9 @@ struct wr_stage_ops {
 	 * it, and may append its state if `save` gave none. On an I/O thread, once at most for a `save`, in
 	 * their order; the task's part of the checkpoint holds only behind it. */
 	int (*settle)(struct wr_stage *s, uint64_t checkpoint, struct wr_bytes *out);
+	/* The task ends, whatever `settle` waits for: it is to come back. The task's thread or its owner's.
+	 */
+	void (*abandon)(struct wr_stage *s);
 	/* Behind `save`: ids of further blobs that what it gave needs, each with a NUL behind it. They belong
 	 * to the checkpoint, and to savepoints that are made of it; durable behind `settle`. */
 	int (*names)(struct wr_stage *s, struct wr_bytes *out);
@@ -185,6 +188,7 @@ struct wr_durable {
 	uint64_t newest;	/* highest number of a checkpoint that was ever begun, before this job */
 	const struct wr_restore *restore; /* where the job begins, NULL = anew */
 	bool skip_committed; /* restored below what was committed: so much of what comes is dropped */
+	bool assume_lost;    /* what may or may not be committed is committed again */
 	/* The newest checkpoint that holds and was taken by this job; it stays until a newer one does. NULL:
 	 * what is written does not go on from it. */
 	const _Atomic uint64_t *holds;

@@ -103,7 +103,7 @@ static inline void target_free(struct wr_target *t)
 
 static const struct wr_target_ops target_ops = {
     .open = target_open, .last = target_last, .commit = target_commit, .free = target_free};
-static struct wr_target the_target = {&target_ops};
+static struct wr_target the_target = {.ops = &target_ops};
 
 /* ---- a subtask ---- */
 
@@ -119,6 +119,7 @@ struct bench {
 	pthread_mutex_t mutex;
 	pthread_cond_t came;
 	uint32_t mail, wanted;
+	int64_t age_ms; /* of the checkpoint that it begins at */
 };
 static struct wr_iopool *io;
 static struct wr_blobs *blobs;
@@ -286,7 +287,8 @@ static inline int restored(struct bench *b, uint64_t checkpoint, const struct wr
 	struct wr_saved_state saved = {count, count, parts};
 	int rc;
 
-	b->manifest = (struct wr_manifest){.checkpoint = checkpoint, .lineage = LINEAGE};
+	b->manifest = (struct wr_manifest){
+	    .checkpoint = checkpoint, .lineage = LINEAGE, .time_ms = wr_clock_ms(&b->clock) - b->age_ms};
 	b->restore = (struct wr_restore){blobs, &b->manifest};
 	b->durable.restore = &b->restore;
 	assert_int_equal(bench_open(b), WR_OK);

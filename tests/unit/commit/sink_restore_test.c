@@ -159,6 +159,62 @@ static void a_target_that_lost_its_mark_is_told_from_a_new_one(void **state)
 	wr_bytes_deinit(&later);
 }
 
+/* A sink at a checkpoint of this age, which has an epoch that was not known to be committed. */
+static struct bench *begun_at(int64_t age_ms, int64_t keeps_ms, struct wr_bytes *saved)
+{
+	struct bench *b = begun();
+
+	memset(&target, 0, sizeof target);
+	give(b, 1, 3);
+	saved->len = 0;
+	barrier(b, 1, saved);
+	bench_free(b);
+	b = bench_new(0, 1, 1);
+	b->age_ms = age_ms;
+	the_target.keeps_ms = keeps_ms;
+	return b;
+}
+
+static void no_mark_means_not_committed_only_as_long_as_marks_are_kept(void **state)
+{
+	struct wr_bytes saved = WR_BYTES_EMPTY;
+	struct bench *b;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) { /* young enough, or kept for ever */
+		b = begun_at(i ? INT64_C(1) << 40 : 9999, i ? 0 : 10000, &saved);
+		assert_int_equal(restored(b, 1, &saved, 1), WR_OK);
+		assert_int_equal(hear(b, 1), WR_OK);
+		bench_free(b);
+		target_has(3, 6);
+	}
+	b = begun_at(10000, 10000, &saved);
+	assert_int_equal(restored(b, 1, &saved, 1), WR_EUSER);
+	assert_non_null(strstr(wr_error_text(), "keeps marks for 10 s"));
+	assert_non_null(strstr(wr_error_text(), "--assume-committed"));
+	assert_non_null(strstr(wr_error_text(), "--assume-lost"));
+	bench_free(b);
+	target_has(0, 0);
+	b = begun_at(10000, 10000, &saved);
+	b->durable.assume_lost = true;
+	assert_int_equal(restored(b, 1, &saved, 1), WR_OK);
+	assert_int_equal(hear(b, 1), WR_OK);
+	bench_free(b);
+	target_has(3, 6);
+	b = begun_at(10000, 10000, &saved);
+	b->durable.skip_committed = true;
+	assert_int_equal(restored(b, 1, &saved, 1), WR_OK);
+	bench_free(b);
+	target_has(0, 0);
+	b = begun_at(10000, 10000, &saved); /* a mark that is there is younger than it seems */
+	*mark_of(&(struct wr_mark){"sink", LINEAGE, 0}) = 1;
+	assert_int_equal(restored(b, 1, &saved, 1), WR_OK);
+	bench_free(b);
+	target_has(0, 0);
+	the_target.keeps_ms = 0;
+	wr_bytes_deinit(&saved);
+}
+
 static void a_lost_mark_is_noticed_by_whoever_inherits_its_log(void **state)
 {
 	struct wr_bytes saved[2] = {WR_BYTES_EMPTY, WR_BYTES_EMPTY}, one = WR_BYTES_EMPTY;
@@ -227,6 +283,7 @@ int main(void)
 	    BENCH_TEST(what_is_left_of_a_subtask_that_is_no_more_is_committed_under_its_name),
 	    BENCH_TEST(a_checkpoint_below_the_mark_is_refused_or_its_rows_are_skipped),
 	    BENCH_TEST(a_target_that_lost_its_mark_is_told_from_a_new_one),
+	    BENCH_TEST(no_mark_means_not_committed_only_as_long_as_marks_are_kept),
 	    BENCH_TEST(a_lost_mark_is_noticed_by_whoever_inherits_its_log),
 	    BENCH_TEST(a_checkpoint_below_the_mark_of_a_subtask_that_is_no_more_is_refused),
 	};

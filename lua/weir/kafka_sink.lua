@@ -1,0 +1,228 @@
+-- SPDX-License-Identifier: Apache-2.0
+--- Topics of Kafka as a sink. What differs by the record is read in C from fields of its row; what functions of the
+--- script give for it travels there, too, in hidden fields, made by one function beside the sink (kafka/message.h).
+
+local duration = require "weir.duration"
+local formats = require "weir.formats"
+local kafka_options = require "weir.kafka_options"
+local options = require "weir.options"
+local sinks = require "weir.sinks"
+local where = require "weir.where"
+
+local M = {}
+
+---@class weir.KafkaSinkOptions
+---@field brokers string|string[] "host:port", some of the cluster
+---@field topic string|fun(record: any): string
+---@field key? string|fun(record: any): weir.Scalar? a field, or what a function gives; nil and null: no key. Records
+--- of one key stay in order
+---@field value? string the field that is the value, in place of the whole record; nil and null: a tombstone
+---@field format? weir.Format|fun(record: any): string? of the value: weir.json(), the default, weir.lines(), or a
+--- function that gives the bytes, nil for a tombstone
+---@field upsert? boolean the topic holds the last value of each key: a change is sent as its new value alone, a
+--- delete as a tombstone; needs `key`; default false
+---@field partitioner? "murmur2"|"crc32"|"random"|fun(record: any): integer murmur2 of the key is that of the Java
+--- client, crc32 that of librdkafka ("consistent"); without key at random; a function gives a number, of which the
+--- remainder by the number of partitions is taken; default "murmur2"
+---@field headers? table<string, string>|fun(record: any): table<string, string>?
+---@field timestamp? string|false|fun(record: any): integer? a field or a function, in ms; false: when it is sent;
+--- default: the record's time, if it has one
+---@field guarantee? "none"|"at_least_once"|"exactly_once" default "at_least_once"
+---@field transactional_id_prefix? string exactly once: what is this job's alone on the cluster; default "weir-JOB"
+---@field marker_topic? string exactly once: the topic on whose first partition the number of the last epoch is kept,
+--- needed where `topic` is a function; default `topic`
+---@field marker_retention? weir.Duration exactly once: for how long the cluster remembers groups without members;
+--- default: what a broker says of its offsets.retention.minutes
+---@field log_max? integer|string exactly once: bytes that may be logged and not sent although they could be, before
+--- the job is held back; default "256MiB"
+---@field properties? table<string, string|number|boolean> of librdkafka, such as TLS and SASL
+
+local function is_topic(name)
+  return #name <= 249 and name:match "^[%w._-]+$" ~= nil and name ~= "." and name ~= ".."
+end
+
+local topic_type = options.type('the name of a topic or a function', function(v)
+  if type(v) == "function" then return true, v end
+  if type(v) ~= "string" or v == "" then return false end
+  return is_topic(v), v, "a topic has 1 to 249 letters, digits, '.', '_' and '-'"
+end)
+local of_record = options.type("the name of a field or a function", function(v)
+  return type(v) == "function" or type(v) == "string" and v ~= "", v
+end)
+local partitioners = options.one_of("murmur2", "crc32", "random")
+local partitioner_type = options.type(partitioners.expect .. ", or a function", function(v)
+  if type(v) == "function" then return true, v end
+  return partitioners.test(v)
+end)
+local format_type = options.type("a format such as weir.json(), or a function", function(v)
+  if type(v) == "function" then return true, v end
+  return formats.type.test(v)
+end)
+local timestamp_type = options.type("the name of a field, a function or false", function(v)
+  return v == false or type(v) == "function" or type(v) == "string" and v ~= "", v
+end)
+
+-- (name NUL length NUL bytes)*, by name.
+local function packed(headers)
+  local parts = {}
+  for name, value in require("weir.pairs").pairs(headers) do
+    local text = type(value) == "string" and value or type(value) == "number" and tostring(value)
+    if type(name) ~= "string" or name == "" or name:find "%z" or not text then
+      error(("headers are names and strings, not %s = %s"):format(options.shown(name), options.shown(value)), 0)
+    end
+    parts[#parts + 1] = name .. "\0" .. #text .. "\0" .. text
+  end
+  return table.concat(parts)
+end
+
+local headers_type = options.type("a table of strings by name, or a function", function(v)
+  if type(v) == "function" then return true, v end
+  if type(v) ~= "table" then return false end
+  local ok, text = pcall(packed, v)
+  return ok, text, not ok and text or nil
+end)
+
+-- A hidden field is never nil: false says that there is none.
+local function or_false(fn)
+  return function(record)
+    local v = fn(record)
+    if v == nil then return false end
+    return v
+  end
+end
+
+local function packed_or_false(fn)
+  return function(record)
+    local headers = fn(record)
+    if headers == nil then return false end
+    if type(headers) ~= "table" then
+      error(("the function of headers gives a table, not %s"):format(options.shown(headers)), 0)
+    end
+    return packed(headers)
+  end
+end
+
+-- One function that gives what each of up to six gives.
+local function together(fns)
+  local a, b, c, d, e, f = unpack(fns)
+  local by_count = {
+    a,
+    function(r) return a(r), b(r) end,
+    function(r) return a(r), b(r), c(r) end,
+    function(r) return a(r), b(r), c(r), d(r) end,
+    function(r) return a(r), b(r), c(r), d(r), e(r) end,
+    function(r) return a(r), b(r), c(r), d(r), e(r), f(r) end,
+  }
+  return by_count[#fns]
+end
+
+local function check_guarantee(o)
+  local once = o.guarantee == "exactly_once"
+  for _, name in ipairs { "transactional_id_prefix", "marker_topic", "marker_retention", "log_max" } do
+    if o[name] and not once then
+      where.fail('weir.kafka_sink: option "%s" is of guarantee = "exactly_once"', name)
+    end
+  end
+  if once and type(o.topic) == "function" and not o.marker_topic then
+    where.fail('weir.kafka_sink: guarantee = "exactly_once" needs option "marker_topic" where the topic differs by '
+      .. "record: on its first partition the number of the last epoch is kept")
+  end
+end
+
+local function check_value(o)
+  if type(o.format) ~= "function" then
+    if o.format.kind == "csv" then
+      where.fail 'weir.kafka_sink: a message is no CSV, which has lines and a header: take weir.json() or a function'
+    end
+  elseif o.value then
+    where.fail 'weir.kafka_sink: option "value" has no meaning where "format" is a function'
+  end
+  if o.upsert and not o.key then where.fail 'weir.kafka_sink: option "upsert" needs "key"' end
+end
+
+-- The options as the plan has them: names of fields, and hidden ones for functions.
+local function planned(o)
+  local fns = {}
+  local function field(name, given, wrap)
+    if type(given) == "function" then
+      fns[#fns + 1] = (wrap or or_false)(given)
+      given = "\1" .. #fns
+    end
+    o[name] = given
+  end
+  if type(o.topic) == "function" then
+    field("topic_field", o.topic)
+    o.topic = nil
+  end
+  field("key_field", o.key)
+  if type(o.format) == "function" then
+    field("value_field", o.format)
+    o.format = formats.lines()
+  else
+    field("value_field", o.value)
+  end
+  if type(o.partitioner) == "function" then
+    field("number_field", o.partitioner)
+    o.partitioner = "number"
+  end
+  if type(o.headers) == "function" then
+    field("headers_field", o.headers, packed_or_false)
+    o.headers = nil
+  end
+  if o.timestamp == false then
+    o.timestamp = "now"
+  else
+    field("timestamp_field", o.timestamp)
+    o.timestamp = nil
+  end
+  o.key, o.value = nil, nil
+  return fns
+end
+
+--- A topic of Kafka, or several: one message a record.
+---
+---   alerts:sink(weir.kafka_sink { brokers = "localhost:9092", topic = "alerts", key = "account" })
+---
+--- **At least once**, the default: a checkpoint is complete when all messages before it are acknowledged; what was sent
+--- behind it comes again after a crash. **None**: messages that are given up are counted as skipped, and the job goes
+--- on. **Exactly once**, with checkpoints (`--dir`) and sources that can be read again: records go to a log, and when a
+--- checkpoint is complete they are sent in one short transaction with its number; after any crash and at any
+--- parallelism each is in the topics once, for readers with isolation.level=read_committed. No transaction is open
+--- between two checkpoints. A second process of the same job makes the first stop, which writes nothing more.
+---
+--- As the target of records that failed:
+---
+---   job:source(weir.stdin(weir.json())):map(parse):on_error("dead_letter"):side_output("dead_letter")
+---     :sink(weir.kafka_sink { brokers = "localhost:9092", topic = "failed" })
+---@param opts weir.KafkaSinkOptions
+---@return weir.Sink
+function M.kafka_sink(opts)
+  local o = options.check("weir.kafka_sink", opts, {
+    brokers = kafka_options.brokers,
+    topic = topic_type,
+    key = of_record:optional(),
+    value = options.string:optional(),
+    format = format_type:default(formats.json()),
+    upsert = options.boolean:default(false),
+    partitioner = partitioner_type:default "murmur2",
+    headers = headers_type:optional(),
+    timestamp = timestamp_type:optional(),
+    guarantee = options.one_of("none", "at_least_once", "exactly_once"):default "at_least_once",
+    transactional_id_prefix = options.string:optional(),
+    marker_topic = options.string:optional(),
+    marker_retention = duration.positive:optional(),
+    log_max = options.bytes:optional(),
+    properties = kafka_options.properties:optional(),
+  })
+  check_guarantee(o)
+  check_value(o)
+  o.properties = kafka_options.checked("weir.kafka_sink", kafka_options.PRODUCER, o.properties)
+  local once = o.guarantee == "exactly_once"
+  local fns = planned(o)
+  local s = sinks.make(once and "kafka_once" or "kafka_sink", "kafka_sink", o, o.guarantee)
+  if #fns > 0 then s.by, s.by_parts = together(fns), #fns end
+  s.logged = once or nil
+  return s
+end
+
+return M

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* marker: see marker.h. What is asked of brokers are requests of librdkafka's admin, one at a time, on the
+ * caller's thread. */
+#include "kafka/marker.h"
+
+#include <inttypes.h>
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/error.h"
+#include "kafka/client.h"
+#include "record/key.h"
+
+enum { PREFIX_MAX = 200, UID_MAX = 200 };
+enum { ANSWER_MS = 10000, PAUSE_MS = 20, PATIENCE_S = 60, DAYS = 7, MS_PER_MINUTE = 60000 };
+
+/* Long names are cut, and have their hash behind them. */
+static void put_name(const char *name, size_t max, char out[UID_MAX + 32])
+{
+	size_t len = strlen(name);
+
+	if (len <= max)
+		snprintf(out, UID_MAX + 32, "%s", name);
+	else
+		snprintf(out, UID_MAX + 32, "%.*s~%016" PRIx64, (int)max - 17, name,
+			 wr_key_hash((const uint8_t *)name, (uint32_t)len));
+}
+
+void wr_kafka_id(const char *prefix, const struct wr_mark *m, char id[WR_KAFKA_GROUP])
+{
+	char first[UID_MAX + 32], uid[UID_MAX + 32];
+
+	put_name(prefix, PREFIX_MAX, first);
+	put_name(m->uid, UID_MAX, uid);
+	snprintf(id, WR_KAFKA_GROUP, "%s-%s-%" PRIu32, first, uid, m->log);
+}
+
+void wr_kafka_marker(const char *prefix, const struct wr_mark *m, char group[WR_KAFKA_GROUP])
+{
+	size_t len;
+
+	wr_kafka_id(prefix, m, group);
+	len = strlen(group);
+	snprintf(group + len, WR_KAFKA_GROUP - len, "-%016" PRIx64, m->lineage);
+}
+
+static const char *word_of(char kind)
+{
+	return kind == WR_KAFKA_CLAIM ? "claim" : "lineage";
+}
+
+void wr_kafka_note(char kind, uint64_t number, char note[WR_KAFKA_NOTE])
+{
+	snprintf(note, WR_KAFKA_NOTE, "weir 1 %s %016" PRIx64, word_of(kind), number);
+}
+
+bool wr_kafka_note_read(char kind, const char *note, uint64_t *number)
+{
+	char again[WR_KAFKA_NOTE], word[16];
+
+	if (sscanf(note, "weir 1 %15s %16" SCNx64, word, number) != 2)
+		return false;
+	wr_kafka_note(kind, *number, again);
+	return strcmp(note, again) == 0;
+}
+
+int wr_kafka_judge_claim(const struct wr_kafka_found *found, uint64_t own, bool did,
+			 enum wr_kafka_claimed *out)
+{
+	uint64_t claim;
+
+	*out = did ? WR_KAFKA_OURS : WR_KAFKA_FREE;
+	if (found->offset < 0)
+		return WR_OK;
+	if (!wr_kafka_note_read(WR_KAFKA_CLAIM, found->note, &claim))
+		return wr_error_set(WR_EUSER, "its offset says '%.40s', and is no claim of a sink's",
+				    found->note);
+	if (did && claim != own)
+		*out = WR_KAFKA_THEIRS;
+	return WR_OK;
+}
+
+int wr_kafka_judge_marker(const struct wr_kafka_found *found, uint64_t lineage, uint64_t *epoch)
+{
+	uint64_t of;
+
+	*epoch = 0;
+	if (found->offset < 0)
+		return WR_OK;
+	if (!wr_kafka_note_read(WR_KAFKA_MARKER, found->note, &of) || of != lineage)
+		return wr_error_set(WR_EUSER,
+				    "its offset says '%.40s', and is no marker of lineage %016" PRIx64,
+				    found->note, lineage);
+	*epoch = (uint64_t)found->offset;
+	return WR_OK;
+}
+
+/* ---- offsets ---- */
+
+/* What a broker answered for the one partition: a code of librdkafka's. */
+static rd_kafka_resp_err_t read_answer(rd_kafka_event_t *event, struct wr_kafka_found *found)
+{
+	const rd_kafka_ListConsumerGroupOffsets_result_t *result =
+	    rd_kafka_event_ListConsumerGroupOffsets_result(event);
+	const rd_kafka_topic_partition_list_t *list;
+	const rd_kafka_group_result_t **groups;
+	const rd_kafka_topic_partition_t *p;
+	size_t count = 0;
+
+	if (rd_kafka_event_error(event) || !result)
+		return rd_kafka_event_error(event);
+	groups = rd_kafka_ListConsumerGroupOffsets_result_groups(result, &count);
+	if (count != 1)
+		return RD_KAFKA_RESP_ERR__BAD_MSG;
+	if (rd_kafka_group_result_error(groups[0]))
+		return rd_kafka_error_code(rd_kafka_group_result_error(groups[0]));
+	list = rd_kafka_group_result_partitions(groups[0]);
+	if (!list || list->cnt != 1)
+		return RD_KAFKA_RESP_ERR__BAD_MSG;
+	p = &list->elems[0];
+	found->offset = p->offset;
+	snprintf(found->note, sizeof found->note, "%.*s", (int)p->metadata_size,
+		 p->metadata ? (const char *)p->metadata : "");
+	return p->err;
+}
+
+static rd_kafka_AdminOptions_t *stable_options(rd_kafka_t *rk)
+{
+	rd_kafka_AdminOptions_t *o =
+	    rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
+	char text[128];
+
+	rd_kafka_error_destroy(rd_kafka_AdminOptions_set_require_stable_offsets(o, 1));
+	rd_kafka_AdminOptions_set_request_timeout(o, ANSWER_MS, text, sizeof text);
+	return o;
+}
+
+static rd_kafka_resp_err_t ask(rd_kafka_t *rk, const char *group, const char *topic, int32_t partition,
+			       struct wr_kafka_found *found)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_ListConsumerGroupOffsets_t *request;
+	rd_kafka_AdminOptions_t *options = stable_options(rk);
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+	rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	rd_kafka_event_t *event;
+
+	rd_kafka_topic_partition_list_add(list, topic, partition);
+	request = rd_kafka_ListConsumerGroupOffsets_new(group, list);
+	rd_kafka_ListConsumerGroupOffsets(rk, &request, 1, options, queue);
+	event = rd_kafka_queue_poll(queue, 2 * ANSWER_MS);
+	if (event) {
+		code = read_answer(event, found);
+		rd_kafka_event_destroy(event);
+	}
+	rd_kafka_ListConsumerGroupOffsets_destroy(request);
+	rd_kafka_AdminOptions_destroy(options);
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_topic_partition_list_destroy(list);
+	return code;
+}
+
+int wr_kafka_group_read(rd_kafka_t *rk, const char *group, const char *topic, int32_t partition,
+			struct wr_kafka_found *found)
+{
+	struct wr_clock *clock = wr_clock_system();
+	uint64_t until_ns = wr_clock_ns(clock) + PATIENCE_S * UINT64_C(1000000000);
+	int rc;
+
+	for (;;) {
+		rd_kafka_resp_err_t code = ask(rk, group, topic, partition, found);
+
+		if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+			return WR_OK;
+		rc = wr_kafka_failed(code, "the offset of group %s", group);
+		if (rc != WR_ETRANSIENT || wr_clock_ns(clock) > until_ns)
+			return rc;
+		rd_kafka_poll(rk, PAUSE_MS);
+	}
+}
+
+/* ---- retention ---- */
+
+static int64_t minutes_of(rd_kafka_event_t *event)
+{
+	const rd_kafka_DescribeConfigs_result_t *result = rd_kafka_event_DescribeConfigs_result(event);
+	const rd_kafka_ConfigResource_t **resources;
+	const rd_kafka_ConfigEntry_t **entries;
+	size_t count = 0;
+
+	if (!result)
+		return 0;
+	resources = rd_kafka_DescribeConfigs_result_resources(result, &count);
+	if (count != 1 || rd_kafka_ConfigResource_error(resources[0]))
+		return 0;
+	entries = rd_kafka_ConfigResource_configs(resources[0], &count);
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(rd_kafka_ConfigEntry_name(entries[i]), "offsets.retention.minutes"))
+			return strtoll(rd_kafka_ConfigEntry_value(entries[i]), NULL, 10);
+	return 0;
+}
+
+static int64_t ask_minutes(rd_kafka_t *rk, int32_t broker)
+{
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+	rd_kafka_ConfigResource_t *resource;
+	rd_kafka_event_t *event;
+	int64_t minutes = 0;
+	char name[16];
+
+	snprintf(name, sizeof name, "%d", broker);
+	resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_BROKER, name);
+	rd_kafka_DescribeConfigs(rk, &resource, 1, NULL, queue);
+	event = rd_kafka_queue_poll(queue, ANSWER_MS);
+	if (event) {
+		minutes = minutes_of(event);
+		rd_kafka_event_destroy(event);
+	}
+	rd_kafka_ConfigResource_destroy(resource);
+	rd_kafka_queue_destroy(queue);
+	return minutes;
+}
+
+int64_t wr_kafka_group_retention_ms(rd_kafka_t *rk)
+{
+	int32_t broker = rd_kafka_controllerid(rk, ANSWER_MS);
+	int64_t minutes = broker >= 0 ? ask_minutes(rk, broker) : 0;
+
+	return (minutes > 0 ? minutes : DAYS * 24 * 60) * MS_PER_MINUTE;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* marker: what the exactly-once sink keeps in Kafka, and what it concludes from what it finds there.
+ *
+ * Kafka stores an offset and a text for each (group, topic, partition), and can do so in a transaction. For
+ * each log of a sink there is a transactional id, PREFIX-UID-LOG, and of it
+ *
+ *   a claim   in the group of that name: who opened it last, drawn anew by each run. Whoever finds another
+ *             claim than its own was overtaken by a newer process, and must write nothing more. It says the
+ *             same to both sides however often they take the id from each other, which the errors of Kafka
+ *             do not: an id that was taken and a transaction that ran out of time look alike.
+ *   a marker  in the group PREFIX-UID-LOG-LINEAGE: the number of the last epoch that is in the topics. Each
+ *             lineage has its own, so that none drops rows of another.
+ *
+ * Groups without members are forgotten after a time (offsets.retention.minutes of the broker).
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "commit/sink.h"
+
+struct rd_kafka_s;
+
+enum { WR_KAFKA_GROUP = 512, WR_KAFKA_NOTE = 64 };
+
+/* Transactional id of a log, and the group of its claim. */
+void wr_kafka_id(const char *prefix, const struct wr_mark *m, char id[WR_KAFKA_GROUP]);
+/* The group of the marker. */
+void wr_kafka_marker(const char *prefix, const struct wr_mark *m, char group[WR_KAFKA_GROUP]);
+
+/* What stands beside an offset; `number`: of the claim, or the lineage of the marker. */
+void wr_kafka_note(char kind, uint64_t number, char note[WR_KAFKA_NOTE]);
+/* What was found: false where it is no such note. */
+bool wr_kafka_note_read(char kind, const char *note, uint64_t *number);
+enum { WR_KAFKA_CLAIM = 'c', WR_KAFKA_MARKER = 'm' };
+
+/* What is found in a group: `offset` is below zero where nothing is. */
+struct wr_kafka_found {
+	int64_t offset;
+	char note[WR_KAFKA_NOTE];
+};
+
+enum wr_kafka_claimed {
+	WR_KAFKA_FREE,	 /* nobody's, or that of a run before: it is to be claimed */
+	WR_KAFKA_OURS,	 /* or forgotten since */
+	WR_KAFKA_THEIRS, /* a newer process has it */
+};
+/* `own`: the number that this run claims with; `did`: it has claimed this id before. WR_EUSER: what is there
+ * is no claim. */
+int wr_kafka_judge_claim(const struct wr_kafka_found *found, uint64_t own, bool did,
+			 enum wr_kafka_claimed *out);
+/* The epoch that the marker says, 0 = there is none. WR_EUSER: it is no marker of this lineage. */
+int wr_kafka_judge_marker(const struct wr_kafka_found *found, uint64_t lineage, uint64_t *epoch);
+
+/* ---- reading, through any client; blocks ---- */
+
+/* The offset of a group, and the text beside it, once no transaction is under way that could change it: what
+ * is pending is waited for. found->offset is below zero where there is none. WR_OK; WR_ETRANSIENT: not within
+ * a minute; WR_EUSER: it may not be read. */
+int wr_kafka_group_read(struct rd_kafka_s *rk, const char *group, const char *topic, int32_t partition,
+			struct wr_kafka_found *found);
+
+/* For how long brokers remember groups without members, in ms; 7 days, as they have it, where they do not
+ * say.
+ */
+int64_t wr_kafka_group_retention_ms(struct rd_kafka_s *rk);

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* message: see message.h. The place of a field is remembered for the last shape of rows; paths into nested
+ * records are looked up each time. */
+#include "kafka/message.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+#include "base/error.h"
+#include "format/row_text.h"
+
+enum { TOPIC_MAX = 249, RECORD_OVERHEAD = 128, HEADER_OVERHEAD = 16, NOT_AT_THE_TOP = -1 };
+/* A byte of text has this many in JSON at most; a number, with what stands around it. */
+enum { JSON_BYTE_MAX = 6, JSON_FIELD_MAX = 40 };
+
+struct field {
+	struct wr_str name; /* no pointer: the option is not given */
+	uint32_t shape;	    /* that `at` is of; 0 = none yet */
+	int32_t at;
+};
+
+struct wr_kafka_maker {
+	struct wr_str topic, constant_headers;
+	struct field topic_field, key, value, headers, timestamp, number;
+	enum wr_text_format format;
+	bool upsert, stamp_now;
+	bool checks;	      /* not every row can be a message */
+	uint32_t names_shape; /* that names_len is of; 0 = none yet */
+	size_t names_len;     /* of the names of its fields; SIZE_MAX: they are in nested records, too */
+	struct wr_bytes topic_text, key_text, value_text; /* room */
+};
+
+static struct wr_mem mem = WR_MEM_INIT("kafka.message");
+
+static struct wr_str str_option(const struct wr_value *options, const char *name)
+{
+	const struct wr_value *v = wr_value_get(options, name);
+
+	return v ? (struct wr_str){v->str.p, v->str.len} : (struct wr_str){NULL, 0};
+}
+
+static struct field field_option(const struct wr_value *options, const char *name)
+{
+	return (struct field){.name = str_option(options, name)};
+}
+
+struct wr_kafka_maker *wr_kafka_maker_new(const struct wr_value *options)
+{
+	struct wr_kafka_maker *m = wr_zalloc(&mem, sizeof *m);
+
+	if (!m)
+		return NULL;
+	m->topic = str_option(options, "topic");
+	m->topic_field = field_option(options, "topic_field");
+	m->key = field_option(options, "key_field");
+	m->value = field_option(options, "value_field");
+	m->constant_headers = str_option(options, "headers");
+	m->headers = field_option(options, "headers_field");
+	m->timestamp = field_option(options, "timestamp_field");
+	m->number = field_option(options, "number_field");
+	m->stamp_now = wr_value_get(options, "timestamp") != NULL;
+	m->upsert = wr_value_bool(options, "upsert", false);
+	m->checks = m->topic_field.name.p || m->headers.name.p || m->timestamp.name.p || m->number.name.p ||
+		    m->upsert;
+	if (wr_text_format(wr_value_str(options, "format", "json"), &m->format) == WR_OK &&
+	    (m->format == WR_TEXT_JSON || m->format == WR_TEXT_RAW))
+		return m;
+	wr_error_set(WR_EUSER, "messages are json or lines, not %s", wr_value_str(options, "format", ""));
+	wr_kafka_maker_free(m);
+	return NULL;
+}
+
+void wr_kafka_maker_free(struct wr_kafka_maker *m)
+{
+	if (!m)
+		return;
+	wr_bytes_deinit(&m->topic_text);
+	wr_bytes_deinit(&m->key_text);
+	wr_bytes_deinit(&m->value_text);
+	wr_free(&mem, m);
+}
+
+/* ---- fields ---- */
+
+static bool is_hidden(const struct field *f)
+{
+	return f->name.len && *f->name.p == '\1';
+}
+
+/* Type 0: the row has none, or it is null; what a function gave as nil is false in its hidden field. */
+static struct wr_cell cell_of(struct field *f, const struct wr_elem *row)
+{
+	const struct wr_shape *s = wr_shape(wr_elem_shape(row));
+	struct wr_cell cell;
+
+	if (f->shape != s->id) {
+		f->shape = s->id;
+		f->at = s->id == WR_SHAPE_ANY ? NOT_AT_THE_TOP : wr_shape_find(s, f->name.p, f->name.len);
+	}
+	cell = f->at >= 0 && s->fields[f->at].type != WR_T_ANY
+		   ? wr_row_get(s, wr_elem_body(row), (uint32_t)f->at)
+		   : wr_row_lookup(row, f->name.p, f->name.len);
+	if (cell.type == WR_T_NULL || (is_hidden(f) && cell.type == WR_T_BOOL && !cell.u64))
+		cell.type = 0;
+	return cell;
+}
+
+static bool is_text(const struct wr_cell *cell)
+{
+	return cell->type == WR_T_STR || cell->type == WR_T_BYTES;
+}
+
+/* As it is, or made in `room`. A text that is empty is there nevertheless. */
+static int text_of(const struct wr_cell *cell, struct wr_bytes *room, struct wr_str *out)
+{
+	if (is_text(cell)) {
+		*out = (struct wr_str){cell->str.p ? cell->str.p : "", cell->str.len};
+		return WR_OK;
+	}
+	room->len = 0;
+	wr_cell_text(cell, room);
+	*out = (struct wr_str){(const char *)room->data, (uint32_t)room->len};
+	return wr_bytes_status(room);
+}
+
+static int bad(const char *what, const struct field *f, const char *why)
+{
+	if (is_hidden(f))
+		return wr_error_set(WR_EUSER, "what the function of %s gives %s", what, why);
+	return wr_error_set(WR_EUSER, "the field '%.*s', of %s, %s", (int)f->name.len, f->name.p, what, why);
+}
+
+/* ---- parts of a message ---- */
+
+static bool is_topic(struct wr_str name)
+{
+	for (uint32_t i = 0; i < name.len; i++) {
+		char c = name.p[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		      c == '.' || c == '_' || c == '-'))
+			return false;
+	}
+	return name.len > 0 && name.len <= TOPIC_MAX && !(name.len <= 2 && name.p[0] == '.');
+}
+
+static int put_topic(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
+{
+	struct wr_cell cell;
+
+	out->topic = m->topic;
+	if (m->topic.p)
+		return WR_OK;
+	cell = cell_of(&m->topic_field, row);
+	if (!is_text(&cell))
+		return bad("topic", &m->topic_field, "is no text");
+	if (!is_topic(cell.str))
+		return bad("topic", &m->topic_field,
+			   "is no name of a topic: 1 to 249 letters, digits, '.', '_' and '-'");
+	if (m->topic_text.len != cell.str.len + 1u ||
+	    memcmp(m->topic_text.data, cell.str.p, cell.str.len) != 0) {
+		m->topic_text.len = 0;
+		wr_bytes_put(&m->topic_text, cell.str.p, cell.str.len);
+		wr_bytes_put_u8(&m->topic_text, 0);
+	}
+	out->topic = (struct wr_str){(const char *)m->topic_text.data, cell.str.len};
+	return wr_bytes_status(&m->topic_text);
+}
+
+static int put_key(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
+{
+	struct wr_cell cell;
+
+	if (!m->key.name.p)
+		return WR_OK;
+	cell = cell_of(&m->key, row);
+	return cell.type ? text_of(&cell, &m->key_text, &out->key) : WR_OK;
+}
+
+static int put_field(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
+{
+	struct wr_cell cell = cell_of(&m->value, row);
+
+	if (!cell.type)
+		return WR_OK;
+	if (m->format == WR_TEXT_JSON && is_text(&cell) && !is_hidden(&m->value)) {
+		m->value_text.len = 0;
+		wr_json_string(&m->value_text, cell.str.p, cell.str.len);
+		out->value = (struct wr_str){(const char *)m->value_text.data, (uint32_t)m->value_text.len};
+		return wr_bytes_status(&m->value_text);
+	}
+	return text_of(&cell, &m->value_text, &out->value);
+}
+
+static bool is_null(const struct wr_elem *row)
+{
+	return wr_shape(wr_elem_shape(row))->scalar && wr_row_lookup(row, "", 0).type == WR_T_NULL;
+}
+
+static int put_row(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
+{
+	if (is_null(row))
+		return WR_OK;
+	m->value_text.len = 0;
+	if (m->upsert && m->format == WR_TEXT_JSON) {
+		wr_row_json(row, &m->value_text);
+	} else {
+		wr_row_text(row, m->format, &m->value_text);
+		m->value_text.len -= m->value_text.len > 0;
+	}
+	out->value = (struct wr_str){(const char *)m->value_text.data, (uint32_t)m->value_text.len};
+	return wr_bytes_status(&m->value_text);
+}
+
+static int put_value(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
+{
+	if (m->upsert && wr_elem_kind(row) == WR_DELETE)
+		return WR_OK;
+	return m->value.name.p ? put_field(m, row, out) : put_row(m, row, out);
+}
+
+/* Walks over all headers, which no reader has to check again. */
+static bool are_headers(struct wr_str packed)
+{
+	struct wr_str name, value;
+
+	while (wr_kafka_header_next(&packed, &name, &value))
+		if (name.len == 0)
+			return false;
+	return packed.len == 0;
+}
+
+static int put_headers(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
+{
+	struct wr_cell cell;
+
+	out->headers = m->constant_headers;
+	if (!m->headers.name.p)
+		return WR_OK;
+	cell = cell_of(&m->headers, row);
+	if (!cell.type)
+		return WR_OK;
+	if (!is_text(&cell) || !are_headers(cell.str))
+		return bad("headers", &m->headers, "are no headers");
+	out->headers = cell.str;
+	return WR_OK;
+}
+
+/* A number, rounded down to a whole one within WR_KAFKA_NUMBER_MAX; false: it is none. */
+static bool whole(const struct wr_cell *cell, int64_t *out)
+{
+	if (cell->type == WR_T_I64 || (cell->type == WR_T_U64 && cell->u64 <= INT64_MAX))
+		*out = cell->i64;
+	else if (cell->type == WR_T_F64 && fabs(cell->f64) <= (double)WR_KAFKA_NUMBER_MAX)
+		*out = (int64_t)floor(cell->f64);
+	else
+		return false;
+	return *out <= WR_KAFKA_NUMBER_MAX && *out >= -WR_KAFKA_NUMBER_MAX;
+}
+
+static int put_timestamp(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
+{
+	struct wr_cell cell;
+
+	if (!m->timestamp.name.p) {
+		out->timestamp = m->stamp_now || row->ts < 0 ? 0 : row->ts;
+		return WR_OK;
+	}
+	cell = cell_of(&m->timestamp, row);
+	if (!cell.type)
+		return WR_OK;
+	if (!whole(&cell, &out->timestamp) || out->timestamp < 0)
+		return bad("timestamp", &m->timestamp, "is no time: milliseconds since 1970");
+	return WR_OK;
+}
+
+static int put_number(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
+{
+	struct wr_cell cell;
+
+	if (!m->number.name.p)
+		return WR_OK;
+	cell = cell_of(&m->number, row);
+	if (!whole(&cell, &out->number))
+		return bad("partitioner", &m->number, "is no number within 2^53");
+	return WR_OK;
+}
+
+int wr_kafka_message_of(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
+{
+	int rc;
+
+	*out = (struct wr_kafka_message){.number = 0};
+	if (m->upsert && wr_elem_kind(row) == WR_UPDATE_BEFORE)
+		return WR_END;
+	rc = put_topic(m, row, out);
+	if (rc == WR_OK)
+		rc = put_key(m, row, out);
+	if (rc == WR_OK && m->upsert && !out->key.p)
+		rc = bad("key", &m->key, "is missing, and a change needs one");
+	if (rc == WR_OK)
+		rc = put_value(m, row, out);
+	if (rc == WR_OK)
+		rc = put_headers(m, row, out);
+	if (rc == WR_OK)
+		rc = put_timestamp(m, row, out);
+	return rc == WR_OK ? put_number(m, row, out) : rc;
+}
+
+/* ---- sizes ---- */
+
+static size_t names_of(const struct wr_shape *s)
+{
+	size_t len = 0;
+
+	if (s->depth > 1)
+		return SIZE_MAX;
+	for (uint32_t i = 0; i < s->count; i++)
+		len += (size_t)JSON_BYTE_MAX * s->fields[i].name_len + JSON_FIELD_MAX;
+	return len;
+}
+
+bool wr_kafka_message_surely(struct wr_kafka_maker *m, const struct wr_elem *row, size_t max)
+{
+	uint32_t shape = wr_elem_shape(row);
+
+	if (m->checks)
+		return false;
+	if (m->names_shape != shape) {
+		m->names_shape = shape;
+		m->names_len = names_of(wr_shape(shape));
+	}
+	return m->names_len < max && /* once as the value, once as the key */
+	       RECORD_OVERHEAD + m->constant_headers.len + m->names_len +
+		       2 * (size_t)JSON_BYTE_MAX * row->len <=
+		   max;
+}
+
+/* ---- headers ---- */
+
+bool wr_kafka_header_next(struct wr_str *at, struct wr_str *name, struct wr_str *value)
+{
+	const char *end = at->p + at->len, *p, *digits;
+	uint64_t len = 0;
+
+	p = at->len ? memchr(at->p, 0, at->len) : NULL;
+	if (!p)
+		return false;
+	*name = (struct wr_str){at->p, (uint32_t)(p - at->p)};
+	for (digits = ++p; p < end && *p >= '0' && *p <= '9' && len < UINT32_MAX; p++)
+		len = len * 10 + (uint64_t)(*p - '0');
+	if (p == digits || p == end || *p != 0 || len > (uint64_t)(end - p - 1))
+		return false;
+	*value = (struct wr_str){p + 1, (uint32_t)len};
+	p += 1 + len;
+	*at = (struct wr_str){p, (uint32_t)(end - p)};
+	return true;
+}
+
+size_t wr_kafka_message_size(const struct wr_kafka_message *m)
+{
+	struct wr_str at = m->headers, name, value;
+	size_t size = RECORD_OVERHEAD + (size_t)m->key.len + m->value.len;
+
+	while (wr_kafka_header_next(&at, &name, &value))
+		size += HEADER_OVERHEAD + (size_t)name.len + value.len;
+	return size;
+}
+
+/* ---- partitions ---- */
+
+int wr_kafka_partitioner(const char *name, enum wr_kafka_partitioner *out)
+{
+	static const char *const names[] = {
+	    [WR_KAFKA_MURMUR2] = "murmur2",
+	    [WR_KAFKA_CRC32] = "crc32",
+	    [WR_KAFKA_RANDOM] = "random",
+	    [WR_KAFKA_NUMBER] = "number",
+	};
+
+	for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+		if (strcmp(names[i], name) == 0) {
+			*out = (enum wr_kafka_partitioner)i;
+			return WR_OK;
+		}
+	}
+	return wr_error_set(WR_EUSER, "there is no partitioner '%s'", name);
+}
+
+int32_t wr_kafka_murmur2(const void *key, size_t len)
+{
+	const uint32_t m = 0x5bd1e995;
+	const uint8_t *p = key;
+	uint32_t h = 0x9747b28cu ^ (uint32_t)len, k;
+
+	for (; len >= 4; len -= 4, p += 4) {
+		memcpy(&k, p, 4);
+		k *= m;
+		k ^= k >> 24;
+		k *= m;
+		h = h * m ^ k;
+	}
+	if (len == 3)
+		h ^= (uint32_t)p[2] << 16;
+	if (len >= 2)
+		h ^= (uint32_t)p[1] << 8;
+	if (len >= 1)
+		h = (h ^ p[0]) * m;
+	h ^= h >> 13;
+	h *= m;
+	h ^= h >> 15;
+	return (int32_t)h;
+}
+
+static int32_t at_random(struct wr_rand *rand, int32_t count)
+{
+	return (int32_t)wr_rand_below(rand, (uint32_t)count);
+}
+
+int32_t wr_kafka_partition(enum wr_kafka_partitioner how, struct wr_str key, int64_t number, int32_t count,
+			   struct wr_rand *rand)
+{
+	if (how == WR_KAFKA_NUMBER)
+		return (int32_t)((number % count + count) % count);
+	if (how == WR_KAFKA_RANDOM || !key.p)
+		return at_random(rand, count);
+	if (how == WR_KAFKA_CRC32)
+		return (int32_t)(crc32(0, (const uint8_t *)key.p, key.len) % (uint32_t)count);
+	return (wr_kafka_murmur2(key.p, key.len) & 0x7fffffff) % count;
+}

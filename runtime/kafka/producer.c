@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* producer: see producer.h. What the library keeps beside each message, a pointer for it, is a number here:
+ * the mark in the lowest byte, and above it the number by which the partition is chosen. */
+#include "kafka/producer.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include "base/error.h"
+#include "kafka/properties.h"
+#include "record/key.h"
+
+enum { TOPICS_MAX = 4096, PARTS_MAX = 512, NUMBER_SHIFT = 8 };
+
+struct wr_kafka_topics {
+	uint32_t count, last;
+	struct topic {
+		uint64_t hash;
+		rd_kafka_topic_t *handle;
+	} topics[TOPICS_MAX];
+	rd_kafka_vu_t parts[PARTS_MAX]; /* of the message that is being produced */
+};
+
+static struct wr_mem mem = WR_MEM_INIT("kafka.producer");
+
+/* ---- what the library calls ---- */
+
+static int64_t number_of(const void *opaque)
+{
+	return (int64_t)(intptr_t)opaque >> NUMBER_SHIFT;
+}
+
+static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
+{
+	struct wr_kafka_client *c = opaque;
+	struct wr_kafka_producer *p = c->owner;
+
+	(void)rk;
+	p->delivered(p->arg, (uint8_t)(uintptr_t)m->_private, m->err);
+}
+
+static int32_t choose(const rd_kafka_topic_t *topic, const void *key, size_t len, int32_t count, void *opaque,
+		      void *message)
+{
+	struct wr_kafka_producer *p = opaque;
+	struct wr_rand rand = {atomic_fetch_add_explicit(&p->draws, 1, memory_order_relaxed) *
+			       UINT64_C(0x9e3779b97f4a7c15)};
+
+	(void)topic;
+	return wr_kafka_partition(p->how, (struct wr_str){key, (uint32_t)len}, number_of(message), count,
+				  &rand);
+}
+
+/* ---- life ---- */
+
+int wr_kafka_producer_init(struct wr_kafka_producer *p, const struct wr_value *options, const char *name)
+{
+	p->options = options;
+	p->name = name;
+	p->maker = wr_kafka_maker_new(options);
+	p->topics = wr_zalloc(&mem, sizeof *p->topics);
+	if (!p->maker || !p->topics)
+		return wr_error_code();
+	return wr_kafka_partitioner(wr_value_str(options, "partitioner", "murmur2"), &p->how);
+}
+
+static int set_all(rd_kafka_conf_t *conf, const char *const *presets)
+{
+	int rc = WR_OK;
+
+	for (; *presets && rc == WR_OK; presets += 2)
+		rc = wr_kafka_conf_set(conf, presets[0], presets[1]);
+	return rc;
+}
+
+/* Properties of topics that were set have made a default for them already. */
+static void set_partitioner(struct wr_kafka_producer *p, rd_kafka_conf_t *conf)
+{
+	rd_kafka_topic_conf_t *topics = rd_kafka_conf_get_default_topic_conf(conf);
+
+	if (!topics) {
+		topics = rd_kafka_topic_conf_new();
+		rd_kafka_conf_set_default_topic_conf(conf, topics);
+	}
+	rd_kafka_topic_conf_set_partitioner_cb(topics, choose);
+	rd_kafka_topic_conf_set_opaque(topics, p);
+}
+
+int wr_kafka_producer_open(struct wr_kafka_producer *p, const char *const *presets)
+{
+	rd_kafka_conf_t *conf = wr_kafka_conf_new(WR_KAFKA_PRODUCER, p->options, p->name);
+	int rc = conf ? set_all(conf, presets) : WR_EUSER;
+
+	if (rc == WR_OK && p->how == WR_KAFKA_NUMBER) /* else messages without key stay for a while at one */
+		rc = wr_kafka_conf_set(conf, "sticky.partitioning.linger.ms", "0");
+	if (rc != WR_OK) {
+		wr_kafka_conf_free(conf);
+		return rc;
+	}
+	set_partitioner(p, conf);
+	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+	return wr_kafka_client_open(&p->client, WR_KAFKA_PRODUCER, conf, p->name, p);
+}
+
+void wr_kafka_producer_close(struct wr_kafka_producer *p)
+{
+	if (!p->client.rk)
+		return;
+	rd_kafka_purge(p->client.rk,
+		       RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+	for (uint32_t i = 0; i < p->topics->count; i++)
+		rd_kafka_topic_destroy(p->topics->topics[i].handle);
+	p->topics->count = p->topics->last = 0;
+	wr_kafka_client_close(&p->client);
+}
+
+void wr_kafka_producer_deinit(struct wr_kafka_producer *p)
+{
+	wr_kafka_producer_close(p);
+	wr_kafka_maker_free(p->maker);
+	wr_free(&mem, p->topics);
+}
+
+/* ---- messages ---- */
+
+static int topic_of(struct wr_kafka_producer *p, struct wr_str name, rd_kafka_topic_t **out)
+{
+	struct wr_kafka_topics *t = p->topics;
+	uint64_t hash = wr_key_hash((const uint8_t *)name.p, name.len);
+	struct topic *at = &t->topics[t->last];
+
+	if (t->last >= t->count || at->hash != hash || strcmp(rd_kafka_topic_name(at->handle), name.p)) {
+		for (at = t->topics; at < t->topics + t->count; at++)
+			if (at->hash == hash && !strcmp(rd_kafka_topic_name(at->handle), name.p))
+				break;
+	}
+	if (at == t->topics + TOPICS_MAX)
+		return wr_error_set(WR_EUSER, "a sink writes to %d topics at most: '%s' is one more",
+				    TOPICS_MAX, name.p);
+	if (at == t->topics + t->count) {
+		*at = (struct topic){hash, rd_kafka_topic_new(p->client.rk, name.p, NULL)};
+		if (!at->handle)
+			return wr_kafka_failed(rd_kafka_last_error(), "topic %s", name.p);
+		t->count++;
+	}
+	t->last = (uint32_t)(at - t->topics);
+	*out = at->handle;
+	return WR_OK;
+}
+
+static int refused(struct wr_kafka_producer *p, rd_kafka_resp_err_t code, const struct wr_kafka_message *m)
+{
+	char fatal[256];
+
+	if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+		return WR_AGAIN;
+	if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+		return wr_error_set(WR_EUSER,
+				    "a message of %zu bytes is larger than the property "
+				    "\"message.max.bytes\" allows",
+				    wr_kafka_message_size(m));
+	if (rd_kafka_fatal_error(p->client.rk, fatal, sizeof fatal))
+		return wr_error_set(WR_ETRANSIENT, "topic %s: %s", m->topic.p, fatal);
+	if (code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+		return wr_error_set(WR_EUSER, "there is no topic %s", m->topic.p);
+	return wr_kafka_failed(code, "topic %s", m->topic.p);
+}
+
+/* Topic, mark, key, value, time; then headers. */
+static int put_parts(const struct wr_kafka_message *m, rd_kafka_topic_t *topic, void *mark,
+		     rd_kafka_vu_t *parts, size_t *count)
+{
+	struct wr_str at = m->headers, name, value;
+	size_t n = 0;
+
+	parts[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic};
+	parts[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = mark};
+	parts[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY};
+	parts[n++] =
+	    (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)(uintptr_t)m->key.p, m->key.len}};
+	parts[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_VALUE,
+				     .u.mem = {(void *)(uintptr_t)m->value.p, m->value.len}};
+	parts[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = m->timestamp};
+	while (wr_kafka_header_next(&at, &name, &value)) {
+		if (n == PARTS_MAX)
+			return wr_error_set(WR_EUSER, "a message has %zu headers at most",
+					    (size_t)(PARTS_MAX - 6));
+		parts[n++] =
+		    (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {name.p, value.p, value.len}};
+	}
+	*count = n;
+	return WR_OK;
+}
+
+static int send_with_parts(struct wr_kafka_producer *p, const struct wr_kafka_message *m,
+			   rd_kafka_topic_t *topic, void *mark)
+{
+	rd_kafka_error_t *error;
+	rd_kafka_resp_err_t code;
+	size_t count = 0;
+
+	if (put_parts(m, topic, mark, p->topics->parts, &count) != WR_OK)
+		return WR_EUSER;
+	error = rd_kafka_produceva(p->client.rk, p->topics->parts, count);
+	if (!error)
+		return WR_OK;
+	code = rd_kafka_error_code(error);
+	rd_kafka_error_destroy(error);
+	return refused(p, code, m);
+}
+
+static int send_plain(struct wr_kafka_producer *p, const struct wr_kafka_message *m, rd_kafka_topic_t *topic,
+		      void *mark)
+{
+	if (rd_kafka_produce(topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)m->value.p,
+			     m->value.len, m->key.p, m->key.len, mark) == 0)
+		return WR_OK;
+	return refused(p, rd_kafka_last_error(), m);
+}
+
+int wr_kafka_produce(struct wr_kafka_producer *p, const struct wr_elem *row, uint8_t mark)
+{
+	struct wr_kafka_message m;
+	rd_kafka_topic_t *topic = NULL;
+	void *opaque;
+	int rc = wr_kafka_message_of(p->maker, row, &m);
+
+	if (rc == WR_OK)
+		rc = topic_of(p, m.topic, &topic);
+	if (rc != WR_OK)
+		return rc;
+	opaque = (void *)((uintptr_t)m.number << NUMBER_SHIFT | mark);
+	return m.timestamp || m.headers.p ? send_with_parts(p, &m, topic, opaque)
+					  : send_plain(p, &m, topic, opaque);
+}

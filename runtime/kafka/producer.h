@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* producer: rows into a client of librdkafka, by the options of a sink (message.h). The client
+ * may be closed and opened again, the rest stays. One thread, but for `delivered` and the partitioner, which
+ * are called on whichever thread polls or produces, and on threads of the library.
+ */
+#pragma once
+#include "kafka/client.h"
+#include "kafka/message.h"
+#include "task/stage.h"
+
+struct wr_kafka_producer {
+	const struct wr_value *options;
+	const char *name; /* for messages; borrowed */
+	struct wr_kafka_client client;
+	struct wr_kafka_maker *maker;
+	struct wr_kafka_topics *topics; /* handles of those that were met */
+	enum wr_kafka_partitioner how;
+	_Atomic uint64_t draws;
+	/* A message with this mark is acknowledged, or was given up with an error (rd_kafka_resp_err_t). */
+	void (*delivered)(void *arg, uint8_t mark, int code);
+	void *arg;
+};
+
+/* `options` and `name` outlive it. WR_OK; or an error, `deinit` is to be called all the same. */
+int wr_kafka_producer_init(struct wr_kafka_producer *p, const struct wr_value *options, const char *name);
+/* Opens the client; `presets`: pairs of property and value that are the sink's own, NULL behind the last. */
+int wr_kafka_producer_open(struct wr_kafka_producer *p, const char *const *presets);
+/* Messages that are not delivered are given up without being heard of. Nothing if it is closed. */
+void wr_kafka_producer_close(struct wr_kafka_producer *p);
+void wr_kafka_producer_deinit(struct wr_kafka_producer *p);
+
+/* Hands a row over. WR_OK; WR_END: there is nothing to be sent for it; WR_AGAIN: the queue is full, and
+ * nothing was taken; WR_EUSER: the row cannot be sent; other errors are of the client. */
+int wr_kafka_produce(struct wr_kafka_producer *p, const struct wr_elem *row, uint8_t mark);

@@ -1,0 +1,113 @@
+--- weir.kafka_sink, exactly once: killed at each step of its protocol, fenced, restored on purpose elsewhere; what is
+--- committed, read by kcat, is each record once.
+
+local kafka = require "support.kafka"
+local place = require "support.place"
+local shell = require "support.shell"
+
+local cluster = kafka.shared()
+local COUNT = 3000
+
+local topic
+before_each(function()
+  place.make()
+  topic = cluster:topic { name = "once", partitions = 2 }
+end)
+after_each(place.remove)
+
+local function write(options)
+  place.write("job.lua", ([[
+    local weir = require "weir"
+    local job = weir.job { name = "numbers", max_parallelism = 16 }
+    job:source(weir.generate { rate = tonumber(job.args.rate), count = tonumber(job.args.count) or %d,
+      fn = function(i) return { k = "k" .. i %% 7, v = i } end })
+      :key_by "k":map(function(rec) return rec end)
+      :sink(weir.kafka_sink { brokers = "%s", topic = "%s", key = "k", format = function(r) return ("%%d"):format(r.v) end,
+        guarantee = "exactly_once", transactional_id_prefix = "%s", %s }):uid "out"
+    return job]]):format(COUNT, cluster.brokers, topic, topic, options or ""))
+end
+
+-- Each number is committed once; where one subtask wrote them, those of a key are in order.
+local function all_once(one_subtask)
+  local seen, last, total = {}, {}, 0
+  for _, record in ipairs(cluster:consume(topic)) do
+    local v = tonumber(record.value)
+    assert.is_nil(seen[v], ("%d is there twice"):format(v))
+    seen[v], total = true, total + 1
+    local at = record.partition .. record.key
+    if one_subtask then assert.is_true(v > (last[at] or -1), "out of order: " .. record.key) end
+    last[at] = v
+  end
+  assert.equal(COUNT, total)
+end
+
+-- A command that succeeds when something is committed.
+local function visible()
+  return ("kcat -b %s -q -C -e -t %s -X isolation.level=read_committed 2>/dev/null | grep -q ."):format(cluster.brokers, topic)
+end
+
+local function killed(options, args, point)
+  place.dies(place.run, options .. " --fault " .. point .. "=kill", args)
+end
+
+describe("an exactly-once sink of Kafka", function()
+  it("sends all in one transaction at the end of its input when there are no checkpoints", function()
+    write()
+    place.ran "-p 2"
+    all_once()
+  end)
+
+  for _, point in ipairs { "kafka.claim:2", "commit.begin:3", "kafka.begin:3", "kafka.send:3", "kafka.marker:3",
+    "kafka.commit:3", "commit.done:3", "checkpoint.complete:3", "log.sealed:3" } do
+    it("has each record once when it is killed at " .. point, function()
+      write()
+      killed("--dir state --checkpoint-every 30ms -p 2", "rate=4000", point)
+      place.ran("--dir state --checkpoint-every 200ms -p 2", "")
+      all_once()
+    end)
+  end
+
+  it("shows nothing of a transaction that was not committed, and goes on at another parallelism", function()
+    write()
+    killed("--dir state --checkpoint-every 30ms -p 3", "rate=4000", "kafka.marker:4")
+    killed("--dir state --checkpoint-every 30ms -p 1", "rate=4000", "kafka.send:2")
+    killed("--dir state --checkpoint-every 30ms -p 3", "rate=4000", "kafka.commit:2")
+    place.ran("--dir state --checkpoint-every 200ms -p 2", "")
+    all_once()
+  end)
+
+  it("needs no transaction that stays open: its id may be taken from it, and it mends that", function()
+    write()
+    local steals = ("{ echo k:x | kcat -b %s -q -P -K: -t %s -X transactional.id=%s-out-0; grep -q 'tried again' err; }")
+      :format(cluster.brokers, cluster:topic(), topic)
+    local out, code, err = place.sh(([[$W run --dir state --checkpoint-every 50ms job.lua rate=400 2>err & pid=$!
+      %s; %s; wait $pid; code=$?; cat err >&2; exit $code]]):format(shell.await(visible(), "$pid"),
+      shell.await(steals, "$pid")))
+    assert.equal(0, code, out .. err)
+    assert.truthy(err:find("it is tried again", 1, true), err)
+    all_once(true)
+  end)
+
+  it("stops when a newer process of its job has begun, and writes nothing more", function()
+    write()
+    place.sh "mkdir old new; cp job.lua old; cp job.lua new"
+    local _, code, err = place.sh(([[cd old; $W run -q --dir state --checkpoint-every 20ms job.lua rate=500 count=100000000 2>err & pid=$!
+      %s; cd ../new
+      $W run -q --dir state --checkpoint-every 50ms job.lua count=100 rate=500 >out 2>&1 || { cat out >&2; kill -9 $pid; exit 3; }
+      cd ../old; wait $pid; code=$?; cat err >&2; exit $code]]):format(shell.await(
+      visible(), "$pid")))
+    assert.equal(1, code, err)
+    assert.truthy(err:find("another process of this job began after this one", 1, true), err)
+    local before = #cluster:consume(topic)
+    assert.equal(before, #cluster:consume(topic))
+  end)
+
+  it("says what topic is missing", function()
+    write()
+    local name = topic
+    place.write("job.lua", (place.read("job.lua"):gsub('topic = "[^"]*"', 'topic = "not-there-' .. name .. '"', 1)))
+    local _, code, err = place.run()
+    assert.equal(1, code, err)
+    assert.truthy(err:find("there is no topic not-there-" .. name, 1, true), err)
+  end)
+end)

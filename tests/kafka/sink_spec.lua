@@ -1,0 +1,159 @@
+--- weir.kafka_sink, none and at least once: what it writes, read by kcat.
+
+local kafka = require "support.kafka"
+local place = require "support.place"
+
+local cluster = kafka.shared()
+local head = 'local weir = require "weir" local job = weir.job "test"\n'
+
+before_each(place.make)
+after_each(place.remove)
+
+-- Runs a job whose source is an expression; `options` of the sink, brokers are added.
+local function run(source, options, flags)
+  place.write("job.lua", ('%sjob:source(%s):sink(weir.kafka_sink { brokers = "%s", %s })\nreturn job\n')
+    :format(head, source, cluster.brokers, options))
+  return place.run(flags)
+end
+
+local function ran(source, options, flags)
+  local _, code, err = run(source, options, flags)
+  assert.equal(0, code, err)
+  return err
+end
+
+local function refused(options, why)
+  local _, code, err = run("weir.sequence { to = 1 }", options)
+  assert.equal(2, code, err)
+  assert.truthy(err:find(why, 1, true), err)
+end
+
+describe("a sink of Kafka", function()
+  it("writes records as JSON, with their keys, in order, each once", function()
+    local topic = cluster:topic { partitions = 3 }
+    ran("weir.generate { count = 3000, fn = function(i) return { k = i % 7, v = i } end }",
+      ('topic = "%s", key = "k"'):format(topic))
+    local last, count = {}, 0
+    for _, record in ipairs(cluster:consume(topic)) do
+      local k, v = record.value:match '^{"k":(%d+),"v":(%d+)}$'
+      assert.equal(k, record.key)
+      assert.is_true(tonumber(v) > (last[k] or -1))
+      last[k], count = tonumber(v), count + 1
+    end
+    assert.equal(3000, count)
+  end)
+
+  it("chooses the partitions that librdkafka chooses for the same keys", function()
+    for ours, theirs in pairs { murmur2 = "murmur2_random", crc32 = "consistent_random" } do
+      local topic, other = cluster:topic { partitions = 5 }, cluster:topic { partitions = 5 }
+      ran("weir.generate { count = 200, fn = function(i) return { k = 'key ' .. i } end }",
+        ('topic = "%s", key = "k", partitioner = "%s"'):format(topic, ours))
+      local lines, partition = {}, {}
+      for i = 0, 199 do lines[#lines + 1] = ("key %d:x\n"):format(i) end
+      cluster:kcat(("-P -K: -t %s -X topic.partitioner=%s"):format(other, theirs), table.concat(lines))
+      for _, record in ipairs(cluster:consume(other)) do partition[record.key] = record.partition end
+      for _, record in ipairs(cluster:consume(topic)) do
+        assert.equal(partition[record.key], record.partition, record.key)
+        partition[record.key] = nil
+      end
+      assert.is_nil(next(partition))
+    end
+  end)
+
+  it("takes topic, key, partition, headers, time and value from functions", function()
+    local a, b = cluster:topic { partitions = 4 }, cluster:topic { partitions = 4 }
+    ran([[weir.from { { n = 1 }, { n = 2 }, { n = 7 } }]], ([[
+      topic = function(r) return r.n == 2 and "%s" or "%s" end,
+      key = function(r) if r.n < 7 then return "k" .. r.n end end,
+      partitioner = function(r) return r.n end,
+      headers = function(r) if r.n > 1 then return { n = r.n, a = "x" } end end,
+      timestamp = function(r) return 1700000000000 + r.n end,
+      format = function(r) if r.n ~= 1 then return "v" .. r.n end end]]):format(b, a))
+    assert.same({
+      { partition = 1, offset = 0, timestamp = 1700000000001, headers = "", key = "k1" },
+      { partition = 3, offset = 0, timestamp = 1700000000007, headers = "a=x,n=7", value = "v7" },
+    }, cluster:consume(a))
+    assert.same({
+      { partition = 2, offset = 0, timestamp = 1700000000002, headers = "a=x,n=2", key = "k2", value = "v2" },
+    }, cluster:consume(b))
+  end)
+
+  it("writes tombstones, headers that are always the same, lines, and the time of the record", function()
+    local topic = cluster:topic()
+    ran([[weir.from { { k = "a", v = "1", at = 1700000000001 }, { k = "b", at = 1700000000002 } }]],
+      ('topic = "%s", key = "k", value = "v", format = weir.lines(), timestamp = "at", headers = { by = "weir" }')
+      :format(topic))
+    assert.same({
+      { partition = 0, offset = 0, timestamp = 1700000000001, headers = "by=weir", key = "a", value = "1" },
+      { partition = 0, offset = 1, timestamp = 1700000000002, headers = "by=weir", key = "b" },
+    }, cluster:consume(topic))
+  end)
+
+  it("takes what failed elsewhere, in a line", function()
+    local topic = cluster:topic()
+    place.write("job.lua", head .. ([[
+      local parsed = job:source(weir.from { "1", "x", "3" }):map(function(s) return { n = s + 0 } end):on_error "dead_letter"
+      parsed:sink(weir.discard())
+      parsed:side_output("dead_letter"):sink(weir.kafka_sink { brokers = "%s", topic = "%s" })
+      return job]]):format(cluster.brokers, topic))
+    local _, code, err = place.run()
+    assert.equal(0, code, err)
+    local records = cluster:consume(topic)
+    assert.equal(1, #records)
+    assert.truthy(records[1].value:find('"operator":"map","origin":"","record":"x"', 1, true), records[1].value)
+  end)
+
+  it("holds the job back when its queue is full, and loses nothing", function()
+    local topic = cluster:topic { partitions = 2 }
+    ran("weir.generate { count = 20000, fn = function(i) return { v = i } end }",
+      ('topic = "%s", properties = { ["queue.buffering.max.messages"] = 50 }'):format(topic), "-p 2")
+    assert.equal(20000, select(2, cluster:values(topic):gsub("\n", "")))
+  end)
+
+  it("leaves what is too large to the policy for failed records", function()
+    local topic = cluster:topic()
+    local source = 'weir.from { { v = ("x"):rep(9000) }, { v = "y" } }'
+    local options = ('topic = "%s", properties = { ["message.max.bytes"] = 5000 }'):format(topic)
+    local _, code, err = run(source, options)
+    assert.equal(1, code, err)
+    assert.truthy(err:find('larger than the property "message.max.bytes" allows', 1, true), err)
+    ran(source, options, "--on-error skip")
+    assert.equal('{"v":"y"}\n', cluster:values(topic))
+  end)
+
+  it("fails, or goes on where nothing is guaranteed, when a message is not delivered", function()
+    local options = 'topic = "t", properties = { ["message.timeout.ms"] = 300 }'
+    local brokers = cluster.brokers
+    cluster.brokers = "127.0.0.1:1"
+    local _, code, err = run("weir.sequence { to = 10 }", options)
+    local _, code_none, err_none = run("weir.sequence { to = 10 }", options .. ', guarantee = "none"')
+    cluster.brokers = brokers
+    assert.equal(1, code, err)
+    assert.truthy(err:find("a message was not delivered: Local: Message timed out", 1, true), err)
+    assert.equal(0, code_none, err_none)
+    assert.truthy(err_none:find("messages are given up and counted as skipped", 1, true), err_none)
+  end)
+
+  it("has everything acknowledged before a checkpoint is complete", function()
+    local topic, count = cluster:topic(), 3000
+    local source = ("weir.generate { count = %d, rate = 3000, fn = function(i) return { v = i } end }"):format(count)
+    local options = ('topic = "%s", properties = { ["linger.ms"] = 50 }'):format(topic)
+    local _, code, err = run(source, options, "--dir state --checkpoint-every 20ms --fault checkpoint.complete:3=kill")
+    assert.equal(137, code, err)
+    ran(source, options, "--dir state --checkpoint-every 20ms")
+    local seen = {}
+    for v in cluster:values(topic):gmatch "(%d+)" do seen[tonumber(v)] = true end
+    for i = 0, count - 1 do assert.truthy(seen[i], i .. " is missing") end
+  end)
+
+  it("says at the script's line what is wrong with its options", function()
+    refused('topic = "a b"', "job.lua:2: weir.kafka_sink: option \"topic\"")
+    refused('topic = "t", format = weir.csv()', "a message is no CSV")
+    refused('topic = "t", upsert = true', 'option "upsert" needs "key"')
+    refused('topic = "t", marker_topic = "m"', 'option "marker_topic" is of guarantee = "exactly_once"')
+    refused('topic = function() return "t" end, guarantee = "exactly_once"', 'needs option "marker_topic"')
+    refused('topic = "t", partitioner = "murmur"', 'did you mean "murmur2"?')
+    refused('topic = "t", headers = { a = {} }', "headers are names and strings")
+    refused('topic = "t", properties = { ["linger.m"] = 1 }', 'did you mean "linger.ms"?')
+  end)
+end)
