@@ -10,7 +10,9 @@
 --- For each query: C is the reference, one thread, with the same lite generator; Weir runs with one worker and
 --- parallelism 1, then with two and two, "times" as fast. What two workers could reach at most on this machine,
 --- whose cores share caches and memory, is told by two runs with one worker each, side by side: "of" is what they
---- do together as a multiple of one alone, for generated events.
+--- do together as a multiple of one alone, for generated events. It changes from minute to minute; what does not
+--- is "fair": two workers as a multiple of one while the other core has as much to do, 2 * times / of. The goal
+--- of 1.6 is for "times"; where that is missed, "fair" says whether by Weir or by the machine.
 ---
 --- "generated" makes the events as they are taken; "memory" replays events made before, and their making is not
 --- counted. Reference and job take turns, and each figure is the median of its rounds. A checksum that differs
@@ -33,6 +35,9 @@ local goals = {
   [5] = { share = 0.3, rate = 10 }, [7] = { share = 0.3 }, [8] = { share = 0.3 },
   [11] = { share = 0.3, rate = 10 }, [12] = { share = 0.3, rate = 10 },
 }
+
+-- Two workers against one.
+local times_goal = 1.6
 
 local capture, median = measured.capture, measured.median
 
@@ -96,9 +101,15 @@ local function agree(query, a, b)
   return a == b
 end
 
+--- What is said of the goal of two workers, for generated events.
+local function verdict_of_two(from, times, fair)
+  if from == "memory" or times >= times_goal then return "" end
+  return ("  %.1f times MISSED%s"):format(times_goal, fair >= times_goal and " by the machine" or "")
+end
+
 local function verdict(query, from, c, one)
   local goal = goals[query]
-  if not c then return "", nil end
+  if not c then return "     ", nil end
   local share = one.cpu / c.cpu
   if from == "memory" then return ("%5.2f"):format(share), share end
   local met = share >= goal.share and one.cpu >= (goal.rate or 0)
@@ -117,18 +128,21 @@ local function measure(query, from)
     if from ~= "memory" then sides[i] = pair(query, from) end
   end
   local c, one, two = goals[query] and rates(runs.c), rates(runs.one), rates(runs.two)
+  local times = two.wall / one.wall
   local ceiling = sides[1] and 2 * million_a_second(median(sides)) / one.wall
+  local fair = ceiling and 2 * times / ceiling
   local note, share = verdict(query, from, c, one)
+  note = note .. verdict_of_two(from, times, fair)
   if c and not agree(query, c.result, one.result) or not agree(query, one.result, two.result) then
     failed = true
     note = ("RESULTS DIFFER: C %s, one %s, two %s"):format(c and c.result, one.result, two.result)
   end
-  print(("q%-3d %-9s %7s | %7.2f %7.2f | %7.2f %7.2f %6.2f %5s | %s"):format(query, from,
-    c and ("%.2f"):format(c.cpu) or "", one.cpu, one.wall, two.cpu, two.wall, two.wall / one.wall,
-    ceiling and ("%.2f"):format(ceiling) or "", note))
+  print(("q%-3d %-9s %7s | %7.2f %7.2f | %7.2f %7.2f %6.2f %5s %5s | %s"):format(query, from,
+    c and ("%.2f"):format(c.cpu) or "", one.cpu, one.wall, two.cpu, two.wall, times,
+    ceiling and ("%.2f"):format(ceiling) or "", fair and ("%.2f"):format(fair) or "", note))
   json:write(('{"query":%d,"from":"%s","c":%.3f,"cpu_1":%.3f,"wall_1":%.3f,"cpu_2":%.3f,"wall_2":%.3f,'
-    .. '"of":%.3f,"share":%.3f}\n'):format(query, from, c and c.cpu or 0, one.cpu, one.wall, two.cpu, two.wall,
-    ceiling or 0, share or 0))
+    .. '"of":%.3f,"fair":%.3f,"share":%.3f}\n'):format(query, from, c and c.cpu or 0, one.cpu, one.wall, two.cpu,
+    two.wall, ceiling or 0, fair or 0, share or 0))
 end
 
 local queries = {}
@@ -144,8 +158,8 @@ if #queries == 0 then
 end
 
 print(("%d events, %d a second of event time, lite; million events a second"):format(events, rate))
-print "                        C |  one worker     |  two workers                  | C's share"
-print "query               CPU s |   CPU s  wall s |   CPU s  wall s  times    of |"
+print "                        C |  one worker     |  two workers                        | C's share"
+print "query               CPU s |   CPU s  wall s |   CPU s  wall s  times    of  fair |"
 json = assert(io.open(out .. "/nexmark.json", "w"))
 for _, query in ipairs(queries) do
   for from in origins:gmatch "%a+" do measure(query, from) end
