@@ -36,11 +36,13 @@ CXXFLAGS := -std=c++17 $(WARN) $(OPT) $(MARCH) -Iruntime
 LDFLAGS  := $(OPT) -rdynamic
 LDLIBS   := $(LUAJIT_A) $(PC_LIBS) -lm -ldl -lpthread
 
-C_SRC   := $(filter-out runtime/main.c runtime/vendor/% runtime/kafka/%,$(wildcard runtime/*/*.c))
+# Modules of several files each: runtime/NAME/ is build/weir-NAME.so.
+PARTS   := kafka avro msgpack
+C_SRC   := $(filter-out runtime/main.c runtime/vendor/% $(foreach p,$(PARTS),runtime/$p/%),$(wildcard runtime/*/*.c))
 CC_SRC  := $(filter-out runtime/vendor/%,$(wildcard runtime/*/*.cc))
 OBJ     := $(C_SRC:%.c=$B/obj/%.o) $(CC_SRC:%.cc=$B/obj/%.o) $B/obj/embed.o
 LUA_SRC := $(sort $(shell find lua stdlib -name '*.lua' 2>/dev/null))
-MODULES := $(patsubst runtime/vendor/%,$B/weir-%.so,$(basename $(wildcard runtime/vendor/*.c runtime/vendor/*.cc))) $B/weir-kafka.so
+MODULES := $(patsubst runtime/vendor/%,$B/weir-%.so,$(basename $(wildcard runtime/vendor/*.c runtime/vendor/*.cc))) $(PARTS:%=$B/weir-%.so)
 UNIT    := $(patsubst tests/%.c,$B/%,$(wildcard tests/unit/*/*_test.c))
 SIM     := $(patsubst tests/%.c,$B/%,$(wildcard tests/sim/*_sim.c))
 FUZZ    := $(patsubst tests/%.c,$B/%,$(wildcard tests/fuzz/*_fuzz.c))
@@ -132,7 +134,7 @@ endef
 $B/stamp/flags: FORCE
 	$(call stamp,$(CC) $(CXX) $(CFLAGS) $(CXXFLAGS))
 $B/stamp/link: FORCE
-	$(call stamp,$(CXX) $(LDFLAGS) $(LDLIBS) $(OBJ) $(KAFKA))
+	$(call stamp,$(CXX) $(LDFLAGS) $(LDLIBS) $(OBJ) $(foreach p,$(PARTS),$(OBJ.$p)))
 $B/stamp/lua: FORCE
 	$(call stamp,$(LUA_SRC))
 
@@ -155,7 +157,8 @@ $B/gen/embed.c: $(LUA_SRC) runtime/script/embed.lua $(wildcard runtime/*/*.h) $B
 	$(CDEF) runtime/harness/harness.h > $B/gen/harness.cdef
 	$(CDEF) runtime/savepoint/tools.h > $B/gen/savepoint.cdef
 	$(CDEF) runtime/module/kafka.h > $B/gen/kafka.cdef
-	luajit runtime/script/embed.lua $@ $B/gen/api.cdef $(LUA_SRC) $(addprefix $B/gen/,state.cdef async.cdef words.cdef harness.cdef savepoint.cdef kafka.cdef)
+	$(CDEF) runtime/module/codec.h > $B/gen/codec.cdef
+	luajit runtime/script/embed.lua $@ $B/gen/api.cdef $(LUA_SRC) $(addprefix $B/gen/,state.cdef async.cdef words.cdef harness.cdef savepoint.cdef kafka.cdef codec.cdef)
 $B/obj/embed.o: $B/gen/embed.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -Iruntime -c $< -o $@
@@ -176,12 +179,17 @@ $B/obj/runtime/vendor/%.o: CFLAGS += -fPIC
 $B/obj/runtime/vendor/%.o: CXXFLAGS += -fPIC
 $B/weir-%.so: $B/obj/runtime/vendor/%.o $B/stamp/link
 	$(CXX) $(OPT) -shared -o $@ $< $(LIBS.$*)
-# Topics of Kafka are a module of several files.
-KAFKA = $(patsubst %.c,$B/obj/%.o,$(wildcard runtime/kafka/*.c))
 LIBS.kafka = $(shell pkg-config --libs rdkafka 2>/dev/null)
-$B/obj/runtime/kafka/%.o: CFLAGS += -fPIC
-$B/weir-kafka.so: $(KAFKA) $B/stamp/link
-	$(CXX) $(OPT) -shared -o $@ $(KAFKA) $(LIBS.kafka)
+LIBS.msgpack = $(shell pkg-config --libs msgpack 2>/dev/null)
+define part
+OBJ.$(1) := $$(patsubst %.c,$B/obj/%.o,$$(wildcard runtime/$(1)/*.c))
+$B/obj/runtime/$(1)/%.o: CFLAGS += -fPIC
+$B/weir-$(1).so: $$(OBJ.$(1)) $B/stamp/link
+	$$(CXX) $$(OPT) -shared -o $$@ $$(OBJ.$(1)) $$(LIBS.$(1))
+$$(filter $B/unit/$(1)/%,$$(UNIT)): $$(OBJ.$(1))
+$$(filter $B/unit/$(1)/%,$$(UNIT)): LDLIBS += $$(LIBS.$(1))
+endef
+$(foreach p,$(PARTS),$(eval $(call part,$p)))
 
 # Test programs are linked with everything but main, so that FFI finds every exported symbol.
 define test_program
@@ -195,11 +203,8 @@ $(eval $(call test_program,unit,,-lcmocka))
 ON_ROCKSDB = $(addprefix $B/unit/,state/store_test state/frozen_test tiered/tiered_test)
 $(ON_ROCKSDB): $B/obj/runtime/vendor/rocksdb.o
 $(ON_ROCKSDB): LDLIBS += $(LIBS.rocksdb)
-ON_KAFKA = $(filter $B/unit/kafka/%,$(UNIT))
-$(ON_KAFKA): $(KAFKA)
-$(ON_KAFKA): LDLIBS += $(LIBS.kafka)
 # Sources, sinks, formats and watermarks are tested alone: what a task gives its stages comes from the test, which is linked first.
-$B/unit/commit/% $B/unit/connect/% $B/unit/time/% $B/unit/nexmark/% $B/unit/format/% $B/fuzz/csv_fuzz $B/fuzz/json_fuzz: LDFLAGS += -Wl,-z,muldefs
+$B/unit/commit/% $B/unit/connect/% $B/unit/time/% $B/unit/nexmark/% $B/unit/format/% $B/unit/avro/% $B/unit/msgpack/% $B/fuzz/csv_fuzz $B/fuzz/json_fuzz: LDFLAGS += -Wl,-z,muldefs
 $(eval $(call test_program,sim,,))
 # The simulation of crashes puts itself between the program and the system (tests/sim/machine/machine.h).
 MACHINE = $(patsubst %.c,$B/obj/%.o,$(wildcard tests/sim/machine/*.c))

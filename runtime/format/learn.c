@@ -80,98 +80,6 @@ void wr_learner_free(struct wr_learner *l)
 	wr_free(&learn_mem, l);
 }
 
-/* ---- tagged values: lists, and what the fallback shape carries ---- */
-
-static const struct wr_node *skip(const struct wr_node *n)
-{
-	uint64_t left = 1;
-
-	for (; left > 0; n++)
-		left += n->type == WR_T_LIST || n->type == WR_T_ROW ? n->len - 1ull : -1ull;
-	return n;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	const struct wr_node *x = *(const struct wr_node *const *)a, *y = *(const struct wr_node *const *)b;
-	uint32_t shared = x->key_len < y->key_len ? x->key_len : y->key_len;
-	int order = shared ? memcmp(x->key, y->key, shared) : 0;
-
-	if (order == 0)
-		order = (x->key_len > y->key_len) - (x->key_len < y->key_len);
-	return order ? order : (x > y) - (x < y);
-}
-
-static bool same_name(const struct wr_node *x, const struct wr_node *y)
-{
-	return x->key_len == y->key_len && (x->key_len == 0 || memcmp(x->key, y->key, x->key_len) == 0);
-}
-
-static int put_tagged(struct wr_learner *l, const struct wr_node *n);
-
-static int put_record(struct wr_learner *l, const struct wr_node *n)
-{
-	const struct wr_node **members = wr_arena_alloc(&l->row, (n->len + 1ull) * sizeof *members);
-	const struct wr_node *m = n + 1;
-	uint32_t unique = 0;
-	int rc = WR_OK;
-
-	if (!members)
-		return WR_EFATAL;
-	for (uint32_t i = 0; i < n->len; i++, m = skip(m))
-		members[i] = m;
-	qsort(members, n->len, sizeof *members, by_name);
-	for (uint32_t i = 0; i < n->len; i++)
-		if (i + 1 == n->len || !same_name(members[i], members[i + 1]))
-			members[unique++] = members[i];
-	wr_bytes_put_u8(&l->tagged, WR_V_RECORD);
-	wr_bytes_put_varint(&l->tagged, unique);
-	for (uint32_t i = 0; i < unique && rc == WR_OK; i++) {
-		wr_bytes_put_str(&l->tagged, members[i]->key, members[i]->key_len);
-		rc = put_tagged(l, members[i]);
-	}
-	return rc;
-}
-
-static int put_list(struct wr_learner *l, const struct wr_node *n)
-{
-	const struct wr_node *m = n + 1;
-	int rc = WR_OK;
-
-	wr_bytes_put_u8(&l->tagged, WR_V_LIST);
-	wr_bytes_put_varint(&l->tagged, n->len);
-	for (uint32_t i = 0; i < n->len && rc == WR_OK; i++, m = skip(m))
-		rc = put_tagged(l, m);
-	return rc;
-}
-
-static int put_tagged(struct wr_learner *l, const struct wr_node *n)
-{
-	static const uint8_t tags[TYPES] = {
-	    [WR_T_NULL] = WR_V_NULL, [WR_T_F64] = WR_V_F64, [WR_T_I64] = WR_V_I64,
-	    [WR_T_U64] = WR_V_U64,   [WR_T_STR] = WR_V_STR, [WR_T_BYTES] = WR_V_BYTES,
-	};
-
-	switch (n->type) {
-	case WR_T_ROW:
-		return put_record(l, n);
-	case WR_T_LIST:
-		return put_list(l, n);
-	case WR_T_MAP:
-		wr_bytes_put(&l->tagged, n->str, n->len);
-		return WR_OK;
-	case WR_T_BOOL:
-		wr_bytes_put_u8(&l->tagged, n->u64 ? WR_V_TRUE : WR_V_FALSE);
-		return WR_OK;
-	}
-	wr_bytes_put_u8(&l->tagged, tags[n->type]);
-	if (n->type == WR_T_STR || n->type == WR_T_BYTES)
-		wr_bytes_put_str(&l->tagged, n->str, n->len);
-	else if (n->type != WR_T_NULL)
-		wr_bytes_put_u64(&l->tagged, n->u64);
-	return WR_OK;
-}
-
 /* A cell of `type` that holds `n` as one tagged value, kept in the row's arena. */
 static int tagged_cell(struct wr_learner *l, const struct wr_node *n, uint32_t type, struct wr_cell *cell)
 {
@@ -179,7 +87,7 @@ static int tagged_cell(struct wr_learner *l, const struct wr_node *n, uint32_t t
 	char *copy;
 
 	l->tagged.len = 0;
-	rc = put_tagged(l, n);
+	rc = wr_node_put(n, &l->row, &l->tagged);
 	if (rc == WR_OK)
 		rc = wr_bytes_status(&l->tagged);
 	if (rc != WR_OK)
@@ -233,7 +141,7 @@ static int by_part_name(const void *a, const void *b)
 {
 	const struct part *x = *(const struct part *const *)a, *y = *(const struct part *const *)b;
 
-	return by_name(&x->node, &y->node);
+	return wr_node_order(x->node, y->node);
 }
 
 /* Interns the shape of the parts, of equal names the last; 0 with the error set. */
@@ -251,7 +159,7 @@ static uint32_t layout_intern(struct wr_learner *l, struct part *parts, uint32_t
 	for (uint32_t i = 0; i < count; i++) {
 		const struct wr_node *n = sorted[i]->node;
 
-		sorted[i]->last = i + 1 == count || !same_name(n, sorted[i + 1]->node);
+		sorted[i]->last = i + 1 == count || !wr_node_same_name(n, sorted[i + 1]->node);
 		if (sorted[i]->last)
 			specs[unique++] = (struct wr_field_spec){n->key, n->key_len, sorted[i]->cell.type,
 								 sorted[i]->cell.child};
@@ -406,7 +314,7 @@ static int make_parts(struct wr_learner *l, const struct wr_node *n, struct layo
 		parts[i].node = m;
 		rc = make_cell(l, m, guess && i < guess->count ? &guess->members[i].place : &none,
 			       &parts[i].cell);
-		m = m->type == WR_T_ROW || m->type == WR_T_LIST ? skip(m) : m + 1;
+		m = m->type == WR_T_ROW || m->type == WR_T_LIST ? wr_node_skip(m) : m + 1;
 	}
 	return rc;
 }
@@ -478,7 +386,7 @@ static int family_record(struct wr_learner *l, const struct wr_node *n, struct w
 			rc = check_name(m);
 			if (rc == WR_OK)
 				rc = family_cell(l, f, m, &before, out->cells);
-			m = m->type == WR_T_ROW || m->type == WR_T_LIST ? skip(m) : m + 1;
+			m = m->type == WR_T_ROW || m->type == WR_T_LIST ? wr_node_skip(m) : m + 1;
 		}
 		if (rc == WR_OK && f->changed && !wr_family_settle(f, n->len))
 			rc = WR_END;

@@ -5,6 +5,13 @@
 #ifndef WR_FORMAT_NODE_H
 #define WR_FORMAT_NODE_H
 #include <stdint.h>
+#ifndef __cplusplus
+#include <stdbool.h>
+#include <string.h>
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "record/shape.h"
+#endif
 
 struct wr_node {
 	uint32_t type; /* enum wr_type: NULL BOOL F64 I64 U64 STR BYTES, LIST, ROW; MAP is one tagged value */
@@ -18,4 +25,26 @@ struct wr_node {
 		const char *str;
 	};
 };
+
+#ifndef __cplusplus
+/* The node behind `n` and what hangs under it. */
+static inline const struct wr_node *wr_node_skip(const struct wr_node *n)
+{
+	uint64_t left = 1;
+
+	for (; left > 0; n++)
+		left += n->type == WR_T_LIST || n->type == WR_T_ROW ? n->len - 1ull : -1ull;
+	return n;
+}
+static inline bool wr_node_same_name(const struct wr_node *x, const struct wr_node *y)
+{
+	return x->key_len == y->key_len && (x->key_len == 0 || memcmp(x->key, y->key, x->key_len) == 0);
+}
+/* Members of one record by name, of equal names by their place in the run: below, at or above 0. */
+int wr_node_order(const struct wr_node *x, const struct wr_node *y);
+
+/* Appends `n` and what hangs under it as one tagged value; of a name that stands twice the last wins. WR_OK,
+ * or WR_EFATAL; a put that failed shows by wr_bytes_status. `scratch` may be reset then. */
+int wr_node_put(const struct wr_node *n, struct wr_arena *scratch, struct wr_bytes *out);
+#endif
 #endif

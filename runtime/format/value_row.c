@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* value_row: a tagged value becomes the nodes that a parser would have made of it, and they a row. */
+/* value_row: a tagged value becomes the nodes that a parser would have made of it, and they a row; and a row
+ * becomes the value that it holds. */
 #include "format/value_row.h"
 
 #include <string.h>
@@ -91,4 +92,75 @@ int wr_value_rows_emit(struct wr_value_rows *r, const struct wr_value *value, in
 		return WR_EFATAL;
 	rc = put_nodes(r, value, &end);
 	return rc == WR_OK ? wr_learner_row(r->learner, nodes, ts, out) : rc;
+}
+
+/* ---- back ---- */
+
+static int value_of_cell(const struct wr_cell *cell, struct wr_arena *arena, struct wr_value *out);
+
+static int value_of_body(const struct wr_shape *s, const uint8_t *body, struct wr_arena *arena,
+			 struct wr_value *out)
+{
+	size_t room = s->count - s->hidden + 1;
+	int rc = WR_OK;
+
+	*out = (struct wr_value){.tag = WR_V_RECORD};
+	out->keys = wr_arena_alloc(arena, room * sizeof *out->keys);
+	out->items = wr_arena_alloc(arena, room * sizeof *out->items);
+	if (!out->keys || !out->items)
+		return WR_EFATAL;
+	for (uint32_t i = s->hidden; i < s->count && rc == WR_OK; i++) {
+		struct wr_cell cell = wr_row_get(s, body, i);
+
+		if (!cell.type)
+			continue;
+		out->keys[out->count] =
+		    (struct wr_value){.tag = WR_V_STR, .str = {s->fields[i].name, s->fields[i].name_len}};
+		rc = value_of_cell(&cell, arena, &out->items[out->count++]);
+	}
+	return rc;
+}
+
+static int value_of_cell(const struct wr_cell *cell, struct wr_arena *arena, struct wr_value *out)
+{
+	static const uint8_t tags[] = {
+	    [WR_T_NULL] = WR_V_NULL, [WR_T_F64] = WR_V_F64, [WR_T_I64] = WR_V_I64,
+	    [WR_T_U64] = WR_V_U64,   [WR_T_STR] = WR_V_STR, [WR_T_BYTES] = WR_V_BYTES,
+	};
+	struct wr_reader tagged;
+
+	switch (cell->type) {
+	case WR_T_ROW:
+		return value_of_body(wr_shape(cell->child), (const uint8_t *)cell->str.p, arena, out);
+	case WR_T_LIST:
+	case WR_T_MAP:
+	case WR_T_ANY:
+		tagged = wr_reader_of(cell->str.p, cell->str.len);
+		return wr_value_parse(&tagged, arena, out);
+	case WR_T_BOOL:
+		*out = (struct wr_value){.tag = cell->u64 ? WR_V_TRUE : WR_V_FALSE};
+		return WR_OK;
+	case WR_T_STR:
+	case WR_T_BYTES:
+		*out = (struct wr_value){.tag = (enum wr_tag)tags[cell->type],
+					 .str = {cell->str.p, cell->str.len}};
+		return WR_OK;
+	default:
+		*out = (struct wr_value){.tag = (enum wr_tag)tags[cell->type], .u64 = cell->u64};
+		return WR_OK;
+	}
+}
+
+int wr_value_of_row(const struct wr_elem *row, struct wr_arena *arena, struct wr_value *out)
+{
+	const struct wr_shape *s = wr_shape(wr_elem_shape(row));
+	const uint8_t *body = wr_elem_body(row);
+	struct wr_cell cell;
+
+	if (!s->scalar)
+		return value_of_body(s, body, arena, out);
+	cell = wr_row_get(s, body, s->hidden);
+	if (!cell.type)
+		*out = (struct wr_value){.tag = WR_V_NIL};
+	return cell.type ? value_of_cell(&cell, arena, out) : WR_OK;
 }

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WR_HTTP_VERSION = 1 }; /* raised whenever a declaration of this file changes */
+enum { WR_HTTP_VERSION = 2 }; /* raised whenever a declaration of this file changes */
 
 struct wr_http_request {
 	uint64_t id; /* the caller's, unique among those under way */
@@ -18,6 +18,8 @@ struct wr_http_request {
 	int64_t timeout_ms;  /* of the whole request, redirects included */
 	uint32_t redirects_max;
 	uint64_t body_max; /* bytes; a longer body is an error */
+	const void *post;  /* NULL: a GET; else the body of a POST */
+	size_t post_len;
 };
 
 /* What came of a request; borrowed while `done` runs. */

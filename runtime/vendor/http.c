@@ -169,6 +169,10 @@ static int request_set(struct request *r, const struct wr_http_request *from)
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, r);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, r);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, r->lines);
+	if (from->post) {
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)from->post_len);
+		curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, from->post);
+	}
 	return WR_OK;
 }
 

@@ -9,7 +9,7 @@
 local rows = {
   { "base" }, { "record", "module", "heap" }, { "exchange", "state", "checkpoint", "stream" }, { "savepoint", "tiered" }, { "task" },
   { "time", "format" }, { "commit" },
-  { "script", "connect", "operator", "window", "nexmark", "rolling", "wal", "vendor", "kafka" },
+  { "script", "connect", "operator", "window", "nexmark", "rolling", "wal", "vendor", "kafka", "avro", "msgpack" },
   { "cluster" }, { "harness", "recovery" }, { "control" }, { "main.c" },
 }
 local row_of = {}
