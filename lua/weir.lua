@@ -31,6 +31,7 @@ local weir = {
   kafka_sink = require("weir.kafka_sink").kafka_sink,
 
   lines = formats.lines, json = formats.json, csv = formats.csv, bytes = formats.bytes,
+  avro = formats.avro, msgpack = formats.msgpack,
 
   process_function = functions.process_function,
   co_process_function = functions.co_process_function,

@@ -153,7 +153,7 @@ function M.kafka(opts)
     kind = "kafka", name = "kafka", bounded = stop ~= nil, fn = fn and by_function(fn, o.meta) or nil,
     options = {
       brokers = o.brokers, topics = topics, pattern = o.pattern, start = start, stop = stop, bounded = stop ~= nil,
-      format = format, key = { format = key.kind, csv = key.kind == "csv" and key or nil },
+      format = format, key = { format = key.kind, [key.kind] = key },
       meta = o.meta or fn and true or false, isolation = o.isolation,
       group = o.group, commit = o.group ~= nil and o.commit ~= false, out_of_range = o.out_of_range,
       discover = o.discover, wait = o.wait, timeout = o.timeout,

@@ -7,12 +7,15 @@
 #include "format/format.h"
 #include "format/json_reader.h"
 #include "format/json_text.h"
+#include "module/codec.h"
 
 struct wr_decoder {
 	int (*decode)(struct wr_decoder *d, const void *p, size_t len, const struct wr_node **nodes,
 		      size_t *count);
 	struct wr_json_text *json;
 	void *csv;
+	const struct wr_codec *codec; /* of a format that is a module, and its reader */
+	void *reader;
 	struct wr_bytes text;  /* a copy with padding */
 	struct wr_node *nodes; /* of csv: the record and its fields */
 	uint32_t nodes_size;
@@ -117,8 +120,24 @@ static int decode_text(struct wr_decoder *d, const void *p, size_t len, const st
 	return decode_bytes(d, p, len, nodes, count);
 }
 
+static int decode_by_codec(struct wr_decoder *d, const void *p, size_t len, const struct wr_node **nodes,
+			   size_t *count)
+{
+	return d->codec->nodes(d->reader, p, len, nodes, count);
+}
+
+static int make_codec(struct wr_decoder *d, const char *name, const struct wr_value *options)
+{
+	d->decode = decode_by_codec;
+	d->codec = wr_codec_load(name);
+	d->reader = d->codec ? d->codec->reader_new(wr_value_get(options, name)) : NULL;
+	return d->reader ? WR_OK : WR_EFATAL;
+}
+
 static int make(struct wr_decoder *d, const char *name, const struct wr_value *options)
 {
+	if (!strcmp(name, "avro") || !strcmp(name, "msgpack"))
+		return make_codec(d, name, options);
 	if (!strcmp(name, "json")) {
 		d->decode = decode_json;
 		d->json = wr_json_text_new();
@@ -152,6 +171,8 @@ void wr_decoder_free(struct wr_decoder *d)
 	wr_json_text_free(d->json);
 	if (d->csv)
 		wr_csv_format.free(d->csv);
+	if (d->reader)
+		d->codec->reader_free(d->reader);
 	wr_bytes_deinit(&d->text);
 	wr_free(&decoder_mem, d->nodes);
 	wr_free(&decoder_mem, d);

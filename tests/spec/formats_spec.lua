@@ -1,0 +1,56 @@
+--- Formats of messages: what their options may be.
+
+local shell = require "support.shell"
+local weir = require "weir"
+
+local function message(fn, ...)
+  local ok, err = pcall(fn, ...)
+  assert.is_false(ok)
+  return (err:gsub("^.-:%d+: ", ""))
+end
+
+describe("weir.avro", function()
+  it("takes a schema, from a file, too", function()
+    local folder = shell.folder()
+    local path = folder .. "/order.avsc"
+    local file = assert(io.open(path, "w"))
+    file:write '{"type":"record","name":"order","fields":[{"name":"id","type":"long"}]}'
+    file:close()
+    local format = weir.avro { schema_file = path }
+    assert.equal("avro", format.kind)
+    assert.equal(weir.avro({ schema = format.schema }).schema, format.schema)
+    assert.is_nil(format.schema_file)
+    shell.remove(folder)
+    assert.matches('weir.avro: option "schema_file": .*No such file', message(weir.avro, { schema_file = path }))
+  end)
+
+  it("says what is wrong with a schema, at the script's line", function()
+    local ok, err = pcall(function() return weir.avro { schema = '"strng"' } end)
+    assert.is_false(ok)
+    assert.matches("formats_spec.lua:%d+: weir.avro: option \"schema\": there is no type 'strng'", err)
+    assert.equal('weir.avro: option "writer_schema": a union has no type',
+      message(weir.avro, { schema = '"int"', writer_schema = "[]" }))
+  end)
+
+  it("is told where messages have their schemas from", function()
+    assert.equal("http://localhost:8081", weir.avro({ registry = "http://localhost:8081" }).registry)
+    assert.equal('weir.avro: give a "schema", a "schema_file" or a "registry"', message(weir.avro, {}))
+    assert.equal('weir.avro: option "subject" is of a "registry"', message(weir.avro, { schema = '"int"', subject = "s" }))
+    assert.equal('weir.avro: with a "registry" messages say which schema wrote them: no "writer_schema"',
+      message(weir.avro, { registry = "http://x", writer_schema = '"int"' }))
+    assert.matches('option "registry" must be an address such as', message(weir.avro, { registry = "x:1" }))
+    assert.matches('did you mean "schema"', message(weir.avro, { shema = '"int"' }))
+  end)
+
+  it("is a format of messages, not of streams of bytes", function()
+    assert.matches("weir.avro is of messages", message(weir.files, { path = "x", format = weir.avro { schema = '"int"' } }))
+    assert.matches("weir.msgpack is of messages", message(weir.files, { path = "x", format = weir.msgpack() }))
+  end)
+end)
+
+describe("weir.msgpack", function()
+  it("has no options", function()
+    assert.equal("msgpack", weir.msgpack().kind)
+    assert.matches("unknown option", message(weir.msgpack, { x = 1 }))
+  end)
+end)
