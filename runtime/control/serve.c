@@ -47,6 +47,8 @@ int wr_serving_begin(struct wr_serving *s, const struct wr_config *c, const stru
 	o->job.work_arg = s->reload;
 	o->failed = wr_reload_failed;
 	o->failed_arg = s->reload;
+	o->between = wr_reload_between;
+	o->between_arg = s->reload;
 	o->waits = waits_in;
 	o->waits_arg = s;
 	open_socket(s, c);

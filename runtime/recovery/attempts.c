@@ -167,8 +167,12 @@ static int prepare(struct wr_attempts *a, uint64_t at_ns)
 	wr_report_forget(a->o.report);
 	wait_in(a, a->loop);
 	wr_job_free(j);
-	while (!atomic_load(&a->stopped) && wr_clock_ns(a->o.job.clock) < at_ns)
+	while (!atomic_load(&a->stopped) && !a->again && wr_clock_ns(a->o.job.clock) < at_ns) {
 		wr_loop_wait(a->loop, at_ns);
+		if (a->o.between)
+			a->o.between(a->o.between_arg);
+	}
+	a->again = false;
 	if (atomic_load(&a->stopped))
 		return WR_END;
 	if (!a->o.resume)

@@ -26,6 +26,9 @@ struct wr_attempts_options {
 	/* Told in which loop the thread waits from now on, before the one of before is freed. May be NULL. */
 	void (*waits)(void *arg, struct wr_loop *loop);
 	void *waits_arg;
+	/* Between two attempts, whenever the loop has woken. May be NULL. */
+	void (*between)(void *arg);
+	void *between_arg;
 };
 
 struct wr_attempts;
@@ -40,7 +43,8 @@ void wr_attempts_use(struct wr_attempts *a, struct wr_plan *plan, void *bundle, 
 		     bool allow_dropped);
 /* The next attempt begins at this checkpoint, if it holds, and what holds behind it is dropped. */
 void wr_attempts_go_back(struct wr_attempts *a, uint64_t checkpoint);
-/* The job is leaving (wr_job_leave): it is run again at once. The thread that runs. */
+/* The job is leaving (wr_job_leave), or waits for its next attempt: it is run again at once. The thread that
+ * runs. */
 void wr_attempts_again(struct wr_attempts *a);
 /* As wr_job_stop; between two attempts it ends at once. Signal handlers on the thread that runs. */
 void wr_attempts_stop(struct wr_attempts *a);

@@ -453,6 +453,15 @@ static void begin_rebuild(struct wr_reload *r)
 		give_up(r, wr_error_text());
 }
 
+/* The job has failed and waits: it need not, with another version. */
+static void begin_attempt(struct wr_reload *r)
+{
+	r->trial_checkpoint = 0;
+	r->state = BUILDING;
+	use_next(r);
+	wr_attempts_again(r->attempts);
+}
+
 /* The version in use is no longer on probation: it passed, or another is to take its place. */
 static void keep(struct wr_reload *r, struct wr_job *j)
 {
@@ -468,8 +477,6 @@ void wr_reload_apply(struct wr_reload *r, const struct wr_reload_way *way, struc
 
 	if (r->state != DRAWN || r->next->number != w->version)
 		why = "that version is not the one that was drawn last: begin again";
-	else if (!j)
-		why = "the job has failed and is about to be run again: try again then";
 	else if (r->difference.removed && !way->allow_dropped)
 		why = "state would be dropped: give the operators their former uid, or leave it behind with "
 		      "--allow-dropped-state";
@@ -480,6 +487,10 @@ void wr_reload_apply(struct wr_reload *r, const struct wr_reload_way *way, struc
 	r->wish = w;
 	r->way = *way;
 	r->asked_ns = now_ns(r);
+	if (!j) {
+		begin_attempt(r);
+		return;
+	}
 	if (r->trial)
 		keep(r, j);
 	if (r->difference.rebuilds) {
@@ -492,6 +503,14 @@ void wr_reload_apply(struct wr_reload *r, const struct wr_reload_way *way, struc
 }
 
 /* ---- hooks ---- */
+
+void wr_reload_between(void *reload)
+{
+	struct wr_reload *r = reload;
+
+	if (r->state == DRAWING && atomic_load(&r->drawn))
+		on_drawn(r);
+}
 
 void wr_reload_work(void *reload, struct wr_job *j)
 {

@@ -10,7 +10,8 @@
  * after that: until a checkpoint holds that was begun when each subtask had been given a record, or a time,
  * or the next version is applied, to which the one in use then counts as good. A failure during probation
  * brings the version before back, from the checkpoint at which the new one came in, without waiting; where
- * there are no checkpoints the tasks go back by themselves.
+ * there are no checkpoints the tasks go back by themselves. A job that has failed and waits for its next
+ * attempt is in BUILDING at once, and need not wait.
  */
 #pragma once
 #include "cluster/difference.h"
@@ -32,9 +33,11 @@ void wr_reload_free(struct wr_reload *r);
 /* Which attempts to run the job in; once, before they do. */
 void wr_reload_attach(struct wr_reload *r, struct wr_attempts *a);
 
-/* Hooks: of wr_job_options.work, of wr_attempts_options.failed, and of the loop in which the thread waits. */
+/* Hooks: of wr_job_options.work, of wr_attempts_options.failed and .between, and of the loop in which the
+ * thread waits. */
 void wr_reload_work(void *reload, struct wr_job *j);
 bool wr_reload_failed(void *reload, struct wr_job *j);
+void wr_reload_between(void *reload);
 void wr_reload_waits(struct wr_reload *r, struct wr_loop *loop);
 
 /* Somebody who waits for a draw or an apply; told once, on the same thread, perhaps before the call returns.

@@ -340,3 +340,69 @@ describe("a job with checkpoints", function()
     end)
   end
 end)
+
+describe("a job that failed and waits to be run again", function()
+  local COUNT = 3000
+
+  -- Sums by key; `check` is what the function does to a record first.
+  local function sums(check)
+    return ([[
+local weir = require "weir"
+local job = weir.job "job"
+job:source(weir.generate { rate = 3000, count = %d, fn = function(i) return { k = i %% 3, v = i } end })
+  :map(function(rec)
+    %s
+    return rec
+  end)
+  :key_by "k":sum("v", { emit = "final" })
+  :sink(weir.stdout { format = weir.json() })
+return job
+]]):format(COUNT, check)
+  end
+
+  local function begin(steps, options)
+    return sh(("$W run -q --restart-delay 1h --checkpoint-every 20ms %s job.lua & job=$!; %s; %s; wait $job"):format(options,
+      reachable, table.concat(steps, "; ")))
+  end
+
+  local function right(out)
+    local expected = {}
+    for k = 0, 2 do
+      local sum = 0
+      for i = k, COUNT - 1, 3 do sum = sum + i end
+      expected[k + 1] = ('{"k":%d,"v":%d}\n'):format(k, sum)
+    end
+    assert.equal(table.concat(expected), shell.sorted(out))
+  end
+
+  local restarting = await "$W info --json job 2>/dev/null | grep -q restarting"
+
+  for _, way in ipairs { { "from its last checkpoint", "--dir state" }, { "from the beginning", "--restart exponential" } } do
+    it("is run again at once with a version that is brought in then, " .. way[1], function()
+      write("job.lua", sums "if rec.v >= 1000 then error 'no' end")
+      write("good.lua", sums "")
+      local out, code, err = begin({ restarting, "$W reload --yes job good.lua >said" }, way[2])
+      assert.equal(0, code, err)
+      right(out)
+      assert.truthy(read "said":find "version 2 is in use, [%d.]+ m?s after it was asked for", read "said")
+    end)
+  end
+
+  it("goes back to the version before", function()
+    write("job.lua", sums "")
+    write("bad.lua", sums "if rec.v >= 1500 then error 'no' end")
+    local out, code, err = begin({ "$W reload --yes --probation 1ms job bad.lua >said", restarting, "$W rollback --yes job >said" },
+      "--dir state")
+    assert.equal(0, code, err)
+    right(out)
+    assert.truthy(read "said":find("version 1 is in use", 1, true), read "said")
+  end)
+
+  it("waits on where the version that is brought in has no place for its state", function()
+    write("job.lua", sums "if rec.v >= 1000 then error 'no' end")
+    write("other.lua", (sums "":gsub('emit = "final" }%)', '%0:uid "others"')))
+    local _, code, err = begin({ restarting, "$W reload --yes job other.lua || $W cancel job" }, "--dir state")
+    assert.equal(130, code, err)
+    assert.truthy(err:find("state would be dropped", 1, true), err)
+  end)
+end)
