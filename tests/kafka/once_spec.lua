@@ -102,6 +102,46 @@ describe("an exactly-once sink of Kafka", function()
     assert.equal(before, #cluster:consume(topic))
   end)
 
+  -- Its first epoch is, or is not, in the topic when it is killed, and the number of it is forgotten.
+  local function forgotten(point)
+    local markers = cluster:topic()
+    write(('marker_topic = "%s", marker_retention = "1ms"'):format(markers))
+    killed("--dir state --checkpoint-every 50ms", "rate=4000", point)
+    cluster:delete(markers)
+    cluster:create(markers)
+    local _, code, err = place.run "--dir state"
+    assert.equal(1, code, err)
+    assert.truthy(err:find("the target keeps marks for 0 s: it has none, and so nobody knows", 1, true), err)
+  end
+
+  it("is refused where what it had committed is forgotten, until it is said that it is there", function()
+    forgotten "kafka.commit:1"
+    place.ran "--dir state --assume-committed"
+    all_once(true)
+  end)
+
+  it("is refused where what it had committed is forgotten, until it is said that it is lost", function()
+    forgotten "kafka.begin:1"
+    place.ran "--dir state --assume-lost"
+    all_once(true)
+  end)
+
+  it("drops no row of a job that begins on purpose at an older checkpoint, and says what is there already", function()
+    write()
+    killed("--dir state --checkpoint-every 30ms --checkpoint-retain 9", "rate=4000", "commit.done:4")
+    local first = place.sh("cd state && ls -d chk-* | sort -t- -k2 -n | head -1"):gsub("%s", "")
+    local _, code, err = place.weir("run --dir other --resume=state/" .. first .. " job.lua")
+    assert.equal(0, code, err)
+    assert.truthy(err:find "rows up to epoch %d+ are committed: those in between come again", err)
+    local seen, twice = {}, 0
+    for v in cluster:values(topic):gmatch "%d+" do
+      twice = twice + (seen[v] and 1 or 0)
+      seen[v] = true
+    end
+    for v = 0, COUNT - 1 do assert.truthy(seen[tostring(v)], v .. " is missing") end
+    assert.is_true(twice > 0)
+  end)
+
   it("says what topic is missing", function()
     write()
     local name = topic
