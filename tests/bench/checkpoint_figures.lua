@@ -13,6 +13,7 @@ local M = {}
 ---@field report fun(figure: string, fields: table)
 
 local SECONDS = 6 -- of each stretch
+local MOMENTS = 5 -- with real-time priority, of each kind
 
 --- Megabytes a second of the disk below `folder`, written as a checkpoint is: in blocks, then synced.
 local function raw_speed(b, folder, megabytes)
@@ -71,6 +72,38 @@ local function checkpoints(text)
   return list
 end
 
+-- Moments with real-time priority for all through which rows go, and first for the shell that times them: the system
+-- takes a core away from who has it for most of a second. Beside each with a checkpoint there is one without.
+local moments = [[
+first() {
+  for t in /proc/$(cat FOLDER/pid)/task/*; do
+    case $(cat $t/comm) in weir-worker*|weir-io*) chrt $1 -p $2 ${t##*/} ;; esac
+  done
+  chrt $1 -p $2 $READER
+}
+moment() {
+  chrt -f -p 20 $$; first -f 10; sleep 0.02; kill -USR1 $READER
+  if [ $1 = with ]; then PROGRAM checkpoint --json checkpoint_bench & fi
+  C=$!; sleep 0.4; kill -USR1 $READER; first -o 0; chrt -o -p 0 $$
+  if [ $1 = with ]; then wait $C; fi
+  sleep 0.4
+}
+for i in $(seq COUNT); do moment without; moment with; done
+]]
+
+-- The longest gaps of the moments, which begin behind stretch `at`, with a checkpoint and without.
+local function of_moments(s, at)
+  local with, without = {}, {}
+  for i = at + 1, at + 4 * MOMENTS, 4 do
+    without[#without + 1], with[#with + 1] = s[i].longest_ms, s[i + 2].longest_ms
+  end
+  return with, without
+end
+
+local function longest_gap(b, rate)
+  return tonumber(b.capture(("%s/ref_gaps %d 3000"):format(b.out, rate)):match '"longest_us":([%d.]+)') / 1e3
+end
+
 --- From the start of the process to its first row.
 local function recovery(b, values)
   values.ROWS = 1
@@ -88,8 +121,12 @@ function M.checkpoint(b)
   local values = { FOLDER = folder, KEYS = keys, RATE = rate, ROWS = keys + 2 * rate }
   local stretch = ("; sleep %d; kill -USR1 $READER\n"):format(SECONDS)
   b.capture(("rm -rf %s && mkdir -p -m 700 %s/run"):format(folder, folder))
+  local first = os.execute "chrt -f 20 true 2>/dev/null" == 0
+  values.COUNT = MOMENTS
+  local before = longest_gap(b, rate)
   local text = drive(b, values, "kill -USR1 $READER" .. stretch
-    .. ("PROGRAM checkpoint --json checkpoint_bench" .. stretch):rep(2))
+    .. ("PROGRAM checkpoint --json checkpoint_bench" .. stretch):rep(2) .. (first and moments or ""))
+  local behind = longest_gap(b, rate)
   local s, c = stretches(text), checkpoints(text)
   local raw = raw_speed(b, folder, c[1].mb)
   b.report("checkpoint, longest gap", {
@@ -98,6 +135,20 @@ function M.checkpoint(b)
     note = ("without %.1f, with a second one %.1f ms; latency p99.9 with %.1f and %.1f, without %.1f ms; goal: 10 ms")
       :format(s[1].longest_ms, s[3].longest_ms, s[2].p999_ms, s[3].p999_ms, s[1].p999_ms),
   })
+  b.report("checkpoint, the machine", {
+    longest_ms = math.max(before, behind),
+    note = ("two threads that only read the clock, before and behind: a core was gone for up to %.1f and %.1f ms")
+      :format(before, behind),
+  })
+  if first then
+    local with, without = of_moments(s, 3)
+    b.report("checkpoint, real time", {
+      weir = ("%.1f ms"):format(b.median(with)), median_ms = b.median(with), max_ms = math.max(unpack(with)),
+      without_median_ms = b.median(without), without_max_ms = math.max(unpack(without)),
+      note = ("longest gap, median of %d; max %.1f; without %.1f, max %.1f, where no core is taken from rows "
+        .. "(SCHED_FIFO)"):format(MOMENTS, math.max(unpack(with)), b.median(without), math.max(unpack(without))),
+    })
+  end
   for i, name in ipairs { "full", "second" } do
     b.report("checkpoint, " .. name, {
       weir = ("%.2f s"):format(c[i].seconds), seconds = c[i].seconds, mb = c[i].mb, raw_mb_s = raw,
