@@ -186,8 +186,8 @@ OBJ.$(1) := $$(patsubst %.c,$B/obj/%.o,$$(wildcard runtime/$(1)/*.c))
 $B/obj/runtime/$(1)/%.o: CFLAGS += -fPIC
 $B/weir-$(1).so: $$(OBJ.$(1)) $B/stamp/link
 	$$(CXX) $$(OPT) -shared -o $$@ $$(OBJ.$(1)) $$(LIBS.$(1))
-$$(filter $B/unit/$(1)/%,$$(UNIT)): $$(OBJ.$(1))
-$$(filter $B/unit/$(1)/%,$$(UNIT)): LDLIBS += $$(LIBS.$(1))
+$$(filter $B/unit/$(1)/% $B/fuzz/$(1)_fuzz,$$(UNIT) $$(FUZZ)): $$(OBJ.$(1))
+$$(filter $B/unit/$(1)/% $B/fuzz/$(1)_fuzz,$$(UNIT) $$(FUZZ)): LDLIBS += $$(LIBS.$(1))
 endef
 $(foreach p,$(PARTS),$(eval $(call part,$p)))
 
@@ -204,7 +204,7 @@ ON_ROCKSDB = $(addprefix $B/unit/,state/store_test state/frozen_test tiered/tier
 $(ON_ROCKSDB): $B/obj/runtime/vendor/rocksdb.o
 $(ON_ROCKSDB): LDLIBS += $(LIBS.rocksdb)
 # Sources, sinks, formats and watermarks are tested alone: what a task gives its stages comes from the test, which is linked first.
-$B/unit/commit/% $B/unit/connect/% $B/unit/time/% $B/unit/nexmark/% $B/unit/format/% $B/unit/avro/% $B/unit/msgpack/% $B/fuzz/csv_fuzz $B/fuzz/json_fuzz: LDFLAGS += -Wl,-z,muldefs
+$B/unit/commit/% $B/unit/connect/% $B/unit/time/% $B/unit/nexmark/% $B/unit/format/% $B/unit/avro/% $B/unit/msgpack/% $B/fuzz/csv_fuzz $B/fuzz/json_fuzz $B/fuzz/avro_fuzz $B/fuzz/msgpack_fuzz: LDFLAGS += -Wl,-z,muldefs
 $(eval $(call test_program,sim,,))
 # The simulation of crashes puts itself between the program and the system (tests/sim/machine/machine.h).
 MACHINE = $(patsubst %.c,$B/obj/%.o,$(wildcard tests/sim/machine/*.c))

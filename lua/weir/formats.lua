@@ -181,5 +181,8 @@ M.type = type_of({ lines = true, json = true, csv = true }, "weir.%s is of messa
 --- The same of what comes and goes in messages.
 M.message = type_of({ json = true, csv = true, text = true, bytes = true, avro = true, msgpack = true },
   "weir.%s is of streams")
+--- The same of messages that a sink writes.
+M.written = type_of({ lines = true, json = true, csv = true, avro = true, msgpack = true },
+  "weir.%s is none of a sink; weir.lines() writes a string as it is")
 
 return M

@@ -17,8 +17,8 @@ local M = {}
 ---@field key? string|fun(record: any): weir.Scalar? a field, or what a function gives; nil and null: no key. Records
 --- of one key stay in order
 ---@field value? string the field that is the value, in place of the whole record; nil and null: a tombstone
----@field format? weir.Format|fun(record: any): string? of the value: weir.json(), the default, weir.lines(), or a
---- function that gives the bytes, nil for a tombstone
+---@field format? weir.Format|fun(record: any): string? of the value: weir.json(), the default, weir.lines(),
+--- weir.avro, weir.msgpack(), or a function that gives the bytes, nil for a tombstone
 ---@field upsert? boolean the topic holds the last value of each key: a change is sent as its new value alone, a
 --- delete as a tombstone; needs `key`; default false
 ---@field partitioner? "murmur2"|"crc32"|"random"|fun(record: any): integer murmur2 of the key is that of the Java
@@ -56,7 +56,7 @@ local partitioner_type = options.type(partitioners.expect .. ", or a function", 
 end)
 local format_type = options.type("a format such as weir.json(), or a function", function(v)
   if type(v) == "function" then return true, v end
-  return formats.type.test(v)
+  return formats.written.test(v)
 end)
 local timestamp_type = options.type("the name of a field, a function or false", function(v)
   return v == false or type(v) == "function" or type(v) == "string" and v ~= "", v
@@ -133,6 +133,8 @@ local function check_value(o)
   if type(o.format) ~= "function" then
     if o.format.kind == "csv" then
       where.fail 'weir.kafka_sink: a message is no CSV, which has lines and a header: take weir.json() or a function'
+    elseif o.value and (o.format.kind == "avro" or o.format.kind == "msgpack") then
+      where.fail('weir.kafka_sink: option "value" has no meaning with weir.%s: the record is the value', o.format.kind)
     end
   elseif o.value then
     where.fail 'weir.kafka_sink: option "value" has no meaning where "format" is a function'

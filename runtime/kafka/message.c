@@ -9,6 +9,7 @@
 #include <zlib.h>
 #include "base/error.h"
 #include "format/row_text.h"
+#include "module/codec.h"
 
 enum { TOPIC_MAX = 249, RECORD_OVERHEAD = 128, HEADER_OVERHEAD = 16, NOT_AT_THE_TOP = -1 };
 /* A byte of text has this many in JSON at most; a number, with what stands around it. */
@@ -24,6 +25,8 @@ struct wr_kafka_maker {
 	struct wr_str topic, constant_headers;
 	struct field topic_field, key, value, headers, timestamp, number;
 	enum wr_text_format format;
+	const struct wr_codec *codec; /* of a format that is a module, and its writer */
+	void *writer;
 	bool upsert, stamp_now;
 	bool checks;	      /* not every row can be a message */
 	uint32_t names_shape; /* that names_len is of; 0 = none yet */
@@ -45,6 +48,20 @@ static struct field field_option(const struct wr_value *options, const char *nam
 	return (struct field){.name = str_option(options, name)};
 }
 
+static int set_format(struct wr_kafka_maker *m, const char *name, const struct wr_value *options)
+{
+	if (!strcmp(name, "avro") || !strcmp(name, "msgpack")) {
+		m->checks = true;
+		m->codec = wr_codec_load(name);
+		m->writer = m->codec ? m->codec->writer_new(wr_value_get(options, name)) : NULL;
+		return m->writer ? WR_OK : wr_error_code();
+	}
+	if (wr_text_format(name, &m->format) == WR_OK &&
+	    (m->format == WR_TEXT_JSON || m->format == WR_TEXT_RAW))
+		return WR_OK;
+	return wr_error_set(WR_EUSER, "messages are json, lines, avro or msgpack, not %s", name);
+}
+
 struct wr_kafka_maker *wr_kafka_maker_new(const struct wr_value *options)
 {
 	struct wr_kafka_maker *m = wr_zalloc(&mem, sizeof *m);
@@ -63,10 +80,8 @@ struct wr_kafka_maker *wr_kafka_maker_new(const struct wr_value *options)
 	m->upsert = wr_value_bool(options, "upsert", false);
 	m->checks = m->topic_field.name.p || m->headers.name.p || m->timestamp.name.p || m->number.name.p ||
 		    m->upsert;
-	if (wr_text_format(wr_value_str(options, "format", "json"), &m->format) == WR_OK &&
-	    (m->format == WR_TEXT_JSON || m->format == WR_TEXT_RAW))
+	if (set_format(m, wr_value_str(options, "format", "json"), options) == WR_OK)
 		return m;
-	wr_error_set(WR_EUSER, "messages are json or lines, not %s", wr_value_str(options, "format", ""));
 	wr_kafka_maker_free(m);
 	return NULL;
 }
@@ -75,6 +90,8 @@ void wr_kafka_maker_free(struct wr_kafka_maker *m)
 {
 	if (!m)
 		return;
+	if (m->writer)
+		m->codec->writer_free(m->writer);
 	wr_bytes_deinit(&m->topic_text);
 	wr_bytes_deinit(&m->key_text);
 	wr_bytes_deinit(&m->value_text);
@@ -198,12 +215,27 @@ static bool is_null(const struct wr_elem *row)
 	return wr_shape(wr_elem_shape(row))->scalar && wr_row_lookup(row, "", 0).type == WR_T_NULL;
 }
 
+static int put_coded(struct wr_kafka_maker *m, const struct wr_elem *row)
+{
+	if (wr_elem_kind(row) != WR_INSERT && !m->upsert)
+		return wr_error_set(
+		    WR_EUSER, "a change is no message of this format: upsert = true sends its new value");
+	if (!wr_bytes_room(&m->value_text, 1)) /* a value of no bytes is one nevertheless */
+		return wr_bytes_status(&m->value_text);
+	return m->codec->write(m->writer, row, &m->value_text);
+}
+
 static int put_row(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
 {
 	if (is_null(row))
 		return WR_OK;
 	m->value_text.len = 0;
-	if (m->upsert && m->format == WR_TEXT_JSON) {
+	if (m->codec) {
+		int rc = put_coded(m, row);
+
+		if (rc != WR_OK)
+			return rc;
+	} else if (m->upsert && m->format == WR_TEXT_JSON) {
 		wr_row_json(row, &m->value_text);
 	} else {
 		wr_row_text(row, m->format, &m->value_text);

@@ -5,14 +5,17 @@
   /redirect/N    N redirects, then "arrived"   /loop         redirects without end
   /close         ends without an answer        /hang         no answer as long as the server runs
   /after/KEY     answers once /release/KEY was asked for; neither takes time, so tests need no clock
+  /subjects/S/versions (POST), /subjects/S/versions/latest, /schemas/ids/N: as a schema registry; the first is 1
   /flaky/N/KEY   ends without an answer the first N times, then 200, "N"
 """
 import http.server
+import json
 import sys
 import threading
 
 lock = threading.Lock()
 gates, counts = {}, {}
+schemas, subjects = [], {}  # a schema's number is its place, from 1
 
 
 def gate(key):
@@ -35,6 +38,28 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         what, *rest = self.path.strip("/").split("/")
         getattr(self, "on_" + what, self.on_unknown)(*rest)
+
+    def do_POST(self):
+        what, subject, *rest = self.path.strip("/").split("/")
+        schema = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["schema"]
+        if what != "subjects" or rest != ["versions"]:
+            return self.on_unknown()
+        with lock:
+            if schema not in schemas:
+                schemas.append(schema)
+            subjects[subject] = schemas.index(schema) + 1
+            self.answer(json.dumps({"id": subjects[subject]}))
+
+    def on_subjects(self, subject, *rest):
+        n = subjects.get(subject)
+        if not n:
+            return self.answer(json.dumps({"error_code": 40401, "message": "Subject not found"}), 404)
+        self.answer(json.dumps({"subject": subject, "version": 1, "id": n, "schema": schemas[n - 1]}))
+
+    def on_schemas(self, ids, n):
+        if not 0 < int(n) <= len(schemas):
+            return self.answer(json.dumps({"error_code": 40403, "message": "Schema not found"}), 404)
+        self.answer(json.dumps({"schema": schemas[int(n) - 1]}))
 
     def on_unknown(self, *rest):
         self.answer("404", 404)
