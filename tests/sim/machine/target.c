@@ -178,7 +178,7 @@ static const struct wr_target_ops ops = {
 
 static int stage_open(struct wr_stage *s)
 {
-	static struct wr_target target = {&ops};
+	static struct wr_target target = {.ops = &ops};
 
 	return wr_sink_open(s, &target);
 }
