@@ -47,6 +47,7 @@ static void region_unlink(struct wr_region *r)
 		r->next->prev = r->prev;
 }
 
+/* Touched from end to end, so that nobody waits for the system while the mutex is held. */
 static struct wr_region *region_new(void)
 {
 	struct wr_region *r = wr_alloc(&mem_regions, sizeof *r);
@@ -61,8 +62,8 @@ static struct wr_region *region_new(void)
 		return NULL;
 	}
 	*r = (struct wr_region){.base = base, .free = ALL_FREE};
-	empty++;
-	region_link(r);
+	for (size_t i = 0; i < PAGES; i++)
+		((struct wr_page *)(r->base + i * WR_PAGE))->home = r;
 	return r;
 }
 
@@ -74,20 +75,36 @@ static void region_free(struct wr_region *r)
 	wr_free(&mem_regions, r);
 }
 
+/* The mutex is held, but for the time in which the system is asked: it may put this thread aside, and others
+ * come first. False when the system refuses. */
+static bool grow(void)
+{
+	struct wr_region *r;
+
+	pthread_mutex_unlock(&mutex);
+	r = region_new();
+	pthread_mutex_lock(&mutex);
+	if (!r)
+		return first != NULL;
+	empty++;
+	region_link(r);
+	return true;
+}
+
 /* The mutex is held. NULL when the system refuses. */
 static struct wr_page *take(void)
 {
-	struct wr_region *r = first ? first : region_new();
+	struct wr_region *r;
 	struct wr_page *page;
 
-	if (WR_UNLIKELY(!r))
+	if (WR_UNLIKELY(!first) && !grow())
 		return NULL;
+	r = first;
 	page = (struct wr_page *)(r->base + (size_t)__builtin_ctzll(r->free) * WR_PAGE);
 	empty -= r->free == ALL_FREE;
 	r->free &= r->free - 1;
 	if (!r->free)
 		region_unlink(r);
-	page->home = r;
 	return page;
 }
 
