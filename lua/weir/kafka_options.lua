@@ -32,6 +32,13 @@ M.properties = options.type('a table such as { ["fetch.wait.max.ms"] = 100 }', f
   return type(v) == "table", v
 end)
 
+--- The type of the option `pattern`.
+M.pattern = options.type('a pattern of topics such as "orders-.*"', function(v)
+  if type(v) ~= "string" or v == "" or v:find "%z" then return false end
+  local reason = kafka.no_pattern(v)
+  return reason == nil, v, reason
+end)
+
 local function text_of(v)
   if type(v) == "boolean" then return tostring(v) end
   if type(v) == "number" then return v % 1 == 0 and ("%.0f"):format(v) or ("%.14g"):format(v) end

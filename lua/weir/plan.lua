@@ -21,6 +21,7 @@ local M = {}
 ---@field seed? integer
 ---@field checkpoints? boolean does the job that is run take checkpoints
 ---@field format? string of print sinks that say none
+---@field kafka_queue_memory? integer bytes that a subtask of a source of Kafka may have fetched
 
 local lua_kinds = {
   map = true, filter = true, flat_map = true, process = true, reduce = true, co_map = true, co_flat_map = true,
@@ -416,6 +417,7 @@ local function describe_stage(graph, stage)
     if node.projects then described.options.reads = reads_of(graph, node.id) end
     -- a sink's functions are no others in a running job: it is built anew
     if node.kind == "lua_sink" then described.options.functions = require("weir.internal.code").of(node) end
+    if node.kind == "kafka" then described.options.queue_memory = graph.kafka_queue_memory end
     if node.kind == "print" then described.options.format = described.options.format or graph.format end
   end
   describe_key(described, node)
@@ -490,7 +492,7 @@ function M.make(job, given)
   local links = links_of(job, settled)
   local graph = place(job, settled, links)
   check_alignment(graph)
-  graph.format = given.format
+  graph.format, graph.kafka_queue_memory = given.format, given.kafka_queue_memory
   local edges, bounded = {}, true
   for _, link in ipairs(links) do
     if not link.chained then

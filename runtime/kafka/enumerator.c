@@ -219,6 +219,7 @@ static int take_failure(struct enumerator *e)
 
 	if (e->rc != WR_ETRANSIENT)
 		return wr_error_set(e->rc, "%s", e->reason);
+	wr_debug("kafka", "no answer yet: %s", e->reason);
 	if (e->begun || e->wait) {
 		if (!e->troubled)
 			wr_warn("kafka", "%s: %s",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kafka: the module "kafka": what it offers to the program (module/kafka.h). */
+#include "kafka/lookup.h"
 #include "kafka/properties.h"
 #include "kafka/sink.h"
 #include "kafka/source.h"
@@ -8,6 +9,7 @@
 static const struct wr_kafka_functions functions = {
     .property_check = wr_kafka_property_check,
     .property_names = wr_kafka_property_names,
+    .pattern_check = wr_kafka_lookup_check,
     .source = &wr_kafka_source_ops,
     .enumerator = &wr_kafka_enumerator_ops,
     .sink = &wr_kafka_sink_ops,

@@ -68,19 +68,39 @@ static int open_client(struct wr_kafka_lookup *l, const struct wr_value *options
 	return rc;
 }
 
-static int compile(struct wr_kafka_lookup *l, const char *pattern)
+static int compile(const char *pattern, regex_t *to)
 {
 	struct wr_bytes whole = WR_BYTES_EMPTY;
-	int rc;
+	char why[128];
+	int rc, error;
 
 	wr_bytes_printf(&whole, "^(%s)$", pattern);
 	wr_bytes_put_u8(&whole, 0);
 	rc = wr_bytes_status(&whole);
-	if (rc == WR_OK && regcomp(&l->pattern, (const char *)whole.data, REG_EXTENDED | REG_NOSUB) != 0)
-		rc = wr_error_set(WR_EUSER, "\"%s\" is no pattern of topics", pattern);
+	error = rc == WR_OK ? regcomp(to, (const char *)whole.data, REG_EXTENDED | REG_NOSUB) : 0;
+	wr_bytes_deinit(&whole);
+	if (!error)
+		return rc;
+	regerror(error, to, why, sizeof why);
+	return wr_error_set(WR_EUSER, "\"%s\" is no pattern of topics: %s", pattern, why);
+}
+
+int wr_kafka_lookup_check(const char *pattern)
+{
+	regex_t compiled;
+	int rc = compile(pattern, &compiled);
+
+	if (rc == WR_OK)
+		regfree(&compiled);
+	return rc;
+}
+
+static int open_pattern(struct wr_kafka_lookup *l, const char *pattern)
+{
+	int rc = compile(pattern, &l->pattern);
+
 	l->has_pattern = rc == WR_OK;
 	l->internal = !strncmp(pattern, "__", 2);
-	wr_bytes_deinit(&whole);
 	return rc;
 }
 
@@ -90,7 +110,7 @@ static int open_topics(struct wr_kafka_lookup *l, const struct wr_value *options
 
 	l->topics = wr_value_list(options, "topics", &count);
 	if (!l->topics)
-		return compile(l, wr_value_str(options, "pattern", ""));
+		return open_pattern(l, wr_value_str(options, "pattern", ""));
 	l->handles = wr_zalloc(&mem, (count + 1) * sizeof(void *));
 	if (!l->handles)
 		return WR_EFATAL;
@@ -223,40 +243,48 @@ static int check_list(const rd_kafka_topic_partition_list_t *list, rd_kafka_resp
 	return WR_OK;
 }
 
-/* The first offsets at a time or behind it; `LATEST` where there are none. */
-static int by_time(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, bool start, int64_t time,
-		   int timeout_ms)
+/* An answer is an offset up to `end`, or that there is none: a partition whose leader was not known is passed
+ * over in silence, and has the time that was asked for in place of an offset. */
+static int check_offset(const rd_kafka_topic_partition_t *p, int64_t end, bool none)
 {
-	rd_kafka_topic_partition_list_t *list = list_of(parts, time);
-	int rc = check_list(list, rd_kafka_offsets_for_times(l->client.rk, list, timeout_ms), "the offset");
+	if ((p->offset >= 0 && p->offset <= end) || (none && p->offset == LATEST))
+		return WR_OK;
+	return wr_error_set(WR_ETRANSIENT, "the offset of %s[%" PRId32 "] was not told", p->topic,
+			    p->partition);
+}
 
-	for (uint32_t i = 0; i < parts->count && rc == WR_OK; i++)
+/* What is behind the last records. */
+static int by_end(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, bool start, int timeout_ms)
+{
+	rd_kafka_topic_partition_list_t *list = list_of(parts, LATEST);
+	int rc = check_list(list, rd_kafka_offsets_for_times(l->client.rk, list, timeout_ms), "the end");
+
+	for (uint32_t i = 0; i < parts->count && rc == WR_OK; i++) {
+		rc = check_offset(&list->elems[i], INT64_MAX, false);
 		*bound_of(&parts->items[i], start) = list->elems[i].offset;
+	}
 	rd_kafka_topic_partition_list_destroy(list);
 	return rc;
 }
 
-/* Where nothing is at the time or behind it, the end. */
-static int by_time_or_end(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, bool start, int64_t time,
-			  int timeout_ms)
+/* The first records at a time or behind it; where there are none, the end. */
+static int by_time(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, bool start, int64_t time,
+		   int timeout_ms)
 {
-	struct wr_kafka_parts ends;
-	int rc = by_time(l, parts, start, time, timeout_ms);
-	bool any = false;
+	rd_kafka_topic_partition_list_t *list = list_of(parts, time);
+	int rc = by_end(l, parts, start, timeout_ms);
 
-	for (uint32_t i = 0; i < parts->count; i++)
-		any |= *bound_of(&parts->items[i], start) == LATEST;
-	if (rc != WR_OK || !any)
-		return rc;
-	wr_kafka_parts_init(&ends);
-	for (uint32_t i = 0; i < parts->count && rc == WR_OK; i++)
-		rc = wr_kafka_parts_add(&ends, &parts->items[i]);
 	if (rc == WR_OK)
-		rc = by_time(l, &ends, start, LATEST, timeout_ms);
-	for (uint32_t i = 0; i < parts->count && rc == WR_OK; i++)
-		if (*bound_of(&parts->items[i], start) == LATEST)
-			*bound_of(&parts->items[i], start) = *bound_of(&ends.items[i], start);
-	wr_kafka_parts_deinit(&ends);
+		rc = check_list(list, rd_kafka_offsets_for_times(l->client.rk, list, timeout_ms),
+				"the offset");
+	for (uint32_t i = 0; i < parts->count && rc == WR_OK; i++) {
+		int64_t *bound = bound_of(&parts->items[i], start);
+
+		rc = check_offset(&list->elems[i], *bound, true);
+		if (list->elems[i].offset != LATEST)
+			*bound = list->elems[i].offset;
+	}
+	rd_kafka_topic_partition_list_destroy(list);
 	return rc;
 }
 
@@ -309,9 +337,9 @@ static int bounds(struct wr_kafka_lookup *l, const struct wr_value *how, struct 
 	const char *at = wr_value_str(how, "at", "earliest");
 
 	if (!strcmp(at, "latest"))
-		return by_time(l, parts, start, LATEST, timeout_ms);
+		return by_end(l, parts, start, timeout_ms);
 	if (!strcmp(at, "timestamp"))
-		return by_time_or_end(l, parts, start, wr_value_int(how, "ms", 0), timeout_ms);
+		return by_time(l, parts, start, wr_value_int(how, "ms", 0), timeout_ms);
 	if (!strcmp(at, "offsets"))
 		return by_offsets(how, parts, start);
 	return !strcmp(at, "committed") ? by_group(l, parts, timeout_ms) : WR_OK;

@@ -21,6 +21,9 @@ void wr_kafka_parts_deinit(struct wr_kafka_parts *p);
 /* One more at the end; its topic is copied. WR_OK or WR_EFATAL. */
 int wr_kafka_parts_add(struct wr_kafka_parts *p, const struct wr_kafka_part *part);
 
+/* WR_OK, or WR_EUSER: this is no pattern of topics. Any thread. */
+int wr_kafka_lookup_check(const char *pattern);
+
 struct wr_kafka_lookup;
 /* NULL with the error set. */
 struct wr_kafka_lookup *wr_kafka_lookup_new(const struct wr_value *options);

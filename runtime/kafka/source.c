@@ -39,6 +39,7 @@ enum {
 struct part {
 	struct wr_kafka_part split; /* `from`: the next offset; its topic is ours */
 	uint32_t number;	    /* for those behind; 0: fresh */
+	rd_kafka_topic_t *handle;   /* NULL before it is begun */
 	bool held;
 	bool complained; /* of its topic */
 	bool doubted;	 /* its position was not there, and is asked for once more */
@@ -48,7 +49,8 @@ struct part {
 
 struct source {
 	struct wr_kafka_client client;
-	rd_kafka_queue_t *queue;
+	rd_kafka_queue_t *queue; /* messages of all partitions */
+	rd_kafka_queue_t *main;	 /* what the library has to say besides */
 	struct wr_kafka_rows *rows;
 	struct wr_kafka_commits commits;
 	bool bounded, no_more, commit, idle;
@@ -156,9 +158,10 @@ static int source_open(struct wr_stage *s)
 	rc = open_client(s, k);
 	if (rc != WR_OK)
 		return rc;
-	rd_kafka_poll_set_consumer(k->client.rk);
-	k->queue = rd_kafka_queue_get_consumer(k->client.rk);
+	k->queue = rd_kafka_queue_new(k->client.rk);
+	k->main = rd_kafka_queue_get_main(k->client.rk);
 	rd_kafka_queue_cb_event_enable(k->queue, on_messages, (void *)&s->env->wake);
+	rd_kafka_queue_cb_event_enable(k->main, on_messages, (void *)&s->env->wake);
 	return WR_OK;
 }
 
@@ -214,6 +217,8 @@ static void remove_part(struct source *k, struct part *p)
 {
 	uint32_t i = (uint32_t)(p - k->parts);
 
+	if (p->handle)
+		rd_kafka_topic_destroy(p->handle);
 	wr_free(&mem, (char *)p->split.topic);
 	memmove(p, p + 1, (k->count - i - 1) * sizeof *p);
 	k->count--;
@@ -223,17 +228,17 @@ static void remove_part(struct source *k, struct part *p)
 /* Gives a partition to the consumer, from its position on, or takes it away. */
 static int assign(struct source *k, struct part *p, bool on)
 {
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_error_t *error;
+	int rc;
 
-	rd_kafka_topic_partition_list_add(list, p->split.topic, p->split.partition)->offset = p->split.from;
-	error = on ? rd_kafka_incremental_assign(k->client.rk, list)
-		   : rd_kafka_incremental_unassign(k->client.rk, list);
-	rd_kafka_topic_partition_list_destroy(list);
+	if (!p->handle)
+		p->handle = rd_kafka_topic_new(k->client.rk, p->split.topic, NULL);
 	p->not_before = k->batches + 1;
-	return error ? wr_kafka_error(error, "%s partition %" PRId32 " of topic %s",
-				      on ? "reading" : "leaving", p->split.partition, p->split.topic)
-		     : WR_OK;
+	rc = !p->handle ? -1
+	     : on	? rd_kafka_consume_start_queue(p->handle, p->split.partition, p->split.from, k->queue)
+			: rd_kafka_consume_stop(p->handle, p->split.partition);
+	return rc == 0 ? WR_OK
+		       : wr_kafka_failed(rd_kafka_last_error(), "%s partition %" PRId32 " of topic %s",
+					 on ? "reading" : "leaving", p->split.partition, p->split.topic);
 }
 
 static bool is_complete(const struct part *p)
@@ -433,6 +438,7 @@ static bool take(struct source *k)
 {
 	ssize_t n = rd_kafka_consume_batch_queue(k->queue, 0, k->batch, BATCH);
 
+	rd_kafka_poll(k->client.rk, 0);
 	k->at = 0;
 	k->taken = n > 0 ? (uint32_t)n : 0;
 	k->batches++;
@@ -522,14 +528,21 @@ static void source_free(struct wr_stage *s)
 	while (k->at < k->taken)
 		rd_kafka_message_destroy(k->batch[k->at++]);
 	wr_kafka_commits_deinit(&k->commits);
+	while (k->count) {
+		struct part *p = &k->parts[k->count - 1];
+
+		if (p->number && !p->held)
+			rd_kafka_consume_stop(p->handle, p->split.partition);
+		remove_part(k, p);
+	}
 	if (k->queue) {
 		rd_kafka_queue_cb_event_enable(k->queue, NULL, NULL);
+		rd_kafka_queue_cb_event_enable(k->main, NULL, NULL);
 		rd_kafka_queue_destroy(k->queue);
+		rd_kafka_queue_destroy(k->main);
 	}
 	wr_kafka_client_close(&k->client);
 	wr_kafka_rows_free(k->rows);
-	while (k->count)
-		remove_part(k, &k->parts[k->count - 1]);
 	wr_free(&mem, k->parts);
 	wr_free(&mem, k);
 	s->state = NULL;

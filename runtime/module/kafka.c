@@ -30,3 +30,10 @@ uint32_t wr_kafka_property_list(uint32_t role, char *to, uint32_t size)
 	wr_bytes_deinit(&names);
 	return len;
 }
+
+const char *wr_kafka_pattern_wrong(const char *pattern)
+{
+	const struct wr_kafka_functions *m = wr_kafka_module();
+
+	return m && m->pattern_check(pattern) == WR_OK ? NULL : wr_error_text();
+}

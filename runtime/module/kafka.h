@@ -13,6 +13,8 @@ const char *wr_kafka_property_wrong(uint32_t role, const char *name, const char 
 /* Writes the names of all properties of such a client to `to`, each with '\n' behind it. Gives their length,
  * at most `size`; 0: this thread's error says why. */
 uint32_t wr_kafka_property_list(uint32_t role, char *to, uint32_t size);
+/* NULL: a pattern of topics; else why it is none, borrowed likewise. */
+const char *wr_kafka_pattern_wrong(const char *pattern);
 
 #ifndef WR_CDEF
 #include "base/bytes.h"
@@ -28,6 +30,8 @@ struct wr_kafka_functions {
 	int (*property_check)(enum wr_kafka_role role, const char *name, const char *value);
 	/* Appends the names of those that a script may set, each with '\n' behind it. */
 	int (*property_names)(enum wr_kafka_role role, struct wr_bytes *out);
+	/* Is this a pattern of topics? WR_OK, or WR_EUSER with the error set. */
+	int (*pattern_check)(const char *pattern);
 
 	const struct wr_stage_ops *source;	    /* the reader of a subtask */
 	const struct wr_enumerator_ops *enumerator; /* of the source */

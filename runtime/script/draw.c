@@ -89,7 +89,7 @@ static void put_settings(const struct wr_draw_options *o, struct wr_bytes *out)
 	const struct wr_config *c = o->config;
 	bool max = wr_config_is_set(c, "max-parallelism");
 
-	wr_value_put_record(out, 5 + max + o->runs);
+	wr_value_put_record(out, 6 + max + o->runs);
 	if (o->runs) {
 		wr_value_put_name(out, "checkpoints");
 		wr_value_put_bool(out, wr_config_is_set(c, "dir"));
@@ -98,6 +98,8 @@ static void put_settings(const struct wr_draw_options *o, struct wr_bytes *out)
 	wr_value_put_bool(out, o->doctor);
 	wr_value_put_name(out, "format");
 	wr_value_put_str(out, wr_config_str(c, "format"));
+	wr_value_put_name(out, "kafka_queue_memory");
+	wr_value_put_num(out, (double)wr_config_int(c, "kafka-queue-memory"));
 	if (max) {
 		wr_value_put_name(out, "max_parallelism");
 		wr_value_put_num(out, (double)wr_config_int(c, "max-parallelism"));

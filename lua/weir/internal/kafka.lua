@@ -21,6 +21,14 @@ function M.wrong(role, name, value)
   return reason ~= nil and ffi.string(reason) or nil
 end
 
+--- Why this is no pattern of topics; nil if it is one.
+---@param pattern string
+---@return string? reason
+function M.no_pattern(pattern)
+  local reason = C.wr_kafka_pattern_wrong(pattern)
+  return reason ~= nil and ffi.string(reason) or nil
+end
+
 --- The names of all properties of such a client that a script may set.
 ---@param role integer
 ---@return string[]
