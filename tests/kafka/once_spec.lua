@@ -8,9 +8,9 @@ local shell = require "support.shell"
 local cluster = kafka.shared()
 local COUNT = 3000
 
-local topic
+local topic, folder
 before_each(function()
-  place.make()
+  folder = place.make()
   topic = cluster:topic { name = "once", partitions = 2 }
 end)
 after_each(place.remove)
@@ -149,5 +149,48 @@ describe("an exactly-once sink of Kafka", function()
     local _, code, err = place.run()
     assert.equal(1, code, err)
     assert.truthy(err:find("there is no topic not-there-" .. name, 1, true), err)
+  end)
+end)
+
+describe("sinks of Kafka whose broker is killed and comes again", function()
+  local own
+  setup(function() own = kafka.start(1) end)
+  teardown(function()
+    own:close()
+    cluster = kafka.shared()
+  end)
+
+  -- Runs job.lua while the node goes and comes; gives the exit code and standard error.
+  local function through_a_kill(options)
+    local job = assert(io.popen(("cd %s && WEIR_RUNTIME_DIR=run %s run %s job.lua rate=500 2>err; echo $?")
+      :format(folder, shell.weir, options)))
+    kafka.await("the first rows", function() return #own:consume(topic) > 0 end)
+    own:kill(1)
+    own:up(1)
+    local code = tonumber(job:read "*l")
+    job:close()
+    return code, place.read "err"
+  end
+
+  before_each(function()
+    cluster = own
+    topic = own:topic { partitions = 2 }
+  end)
+
+  it("lose and double nothing where they are exactly once", function()
+    write()
+    local code, err = through_a_kill "--dir state --checkpoint-every 50ms"
+    assert.equal(0, code, err)
+    all_once(true)
+  end)
+
+  it("lose nothing where they are at least once", function()
+    write()
+    place.write("job.lua", (place.read("job.lua"):gsub('guarantee = "exactly_once", transactional_id_prefix = "[^"]*",', "")))
+    local code, err = through_a_kill "--dir state --checkpoint-every 50ms"
+    assert.equal(0, code, err)
+    local seen = {}
+    for v in own:values(topic):gmatch "%d+" do seen[tonumber(v)] = true end
+    for v = 0, COUNT - 1 do assert.truthy(seen[v], v .. " is missing") end
   end)
 end)
