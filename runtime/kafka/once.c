@@ -131,11 +131,15 @@ static bool is_lasting(int code)
 
 static int failed(const struct kafka_once *k, int code, const char *what, const char *words)
 {
+	char fatal[256];
+
 	if (k->code && is_lasting(k->code))
 		return wr_error_set(WR_EUSER, "%s: a message was not delivered: %s", k->name,
 				    rd_kafka_err2str(k->code));
 	if (k->code)
 		words = rd_kafka_err2str(k->code);
+	if (k->producer.client.rk && rd_kafka_fatal_error(k->producer.client.rk, fatal, sizeof fatal))
+		words = fatal;
 	return wr_error_set(is_lasting(code) ? WR_EUSER : WR_ETRANSIENT, "%s: %s: %s", k->name, what, words);
 }
 

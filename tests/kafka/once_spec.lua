@@ -27,8 +27,9 @@ local function write(options)
     return job]]):format(COUNT, cluster.brokers, topic, topic, options or ""))
 end
 
--- Each number is committed once; where one subtask wrote them, those of a key are in order.
-local function all_once(one_subtask)
+-- Each number is committed once, of `count` or of as many as there are (0); where one subtask wrote them, those of a
+-- key are in order.
+local function all_once(one_subtask, count)
   local seen, last, total = {}, {}, 0
   for _, record in ipairs(cluster:consume(topic)) do
     local v = tonumber(record.value)
@@ -38,7 +39,9 @@ local function all_once(one_subtask)
     if one_subtask then assert.is_true(v > (last[at] or -1), "out of order: " .. record.key) end
     last[at] = v
   end
-  assert.equal(COUNT, total)
+  if count == 0 then count = total end
+  for v = 0, (count or COUNT) - 1 do assert.truthy(seen[v], v .. " is missing") end
+  assert.equal(count or COUNT, total)
 end
 
 -- A command that succeeds when something is committed.
@@ -80,12 +83,12 @@ describe("an exactly-once sink of Kafka", function()
     write()
     local steals = ("{ echo k:x | kcat -b %s -q -P -K: -t %s -X transactional.id=%s-out-0; grep -q 'tried again' err; }")
       :format(cluster.brokers, cluster:topic(), topic)
-    local out, code, err = place.sh(([[$W run --dir state --checkpoint-every 50ms job.lua rate=400 2>err & pid=$!
-      %s; %s; wait $pid; code=$?; cat err >&2; exit $code]]):format(shell.await(visible(), "$pid"),
+    local out, code, err = place.sh(([[$W run --dir state --checkpoint-every 50ms job.lua rate=400 count=1000000 2>err & pid=$!
+      %s; %s; kill -INT $pid; wait $pid; code=$?; cat err >&2; exit $code]]):format(shell.await(visible(), "$pid"),
       shell.await(steals, "$pid")))
-    assert.equal(0, code, out .. err)
-    assert.truthy(err:find("it is tried again", 1, true), err)
-    all_once(true)
+    assert.equal(130, code, out .. err)
+    assert.truthy(err:find("fenced by a newer instance; it is tried again", 1, true), err)
+    all_once(true, 0)
   end)
 
   it("stops when a newer process of its job has begun, and writes nothing more", function()
