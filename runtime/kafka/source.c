@@ -3,9 +3,10 @@
  * partitions that the enumerator (enumerator.c) gives it; their messages come on one queue, whose first
  * message wakes the task.
  *
- * Positions are ours: the consumer is a member of no group, and begins each partition at an exact offset. A
- * partition is held back by taking it from the consumer, and goes on where its last row was. What the
- * consumer has fetched and nobody has taken is bounded (`queue_memory`); while the task is held up by its
+ * Positions are ours: the consumer is a member of no group, and each partition is begun by itself at an exact
+ * offset. With incremental assignments of librdkafka 2.0.2 the first messages of a partition were missing now
+ * and then. A partition is held back by taking it from the consumer, and goes on where its last row was. What
+ * the consumer has fetched and nobody has taken is bounded (`queue_memory`); while the task is held up by its
  * outputs nothing is taken.
  *
  * Options of the source, beside those of rows.h and properties.h: isolation; group, to which positions are
