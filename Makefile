@@ -203,6 +203,8 @@ $(eval $(call test_program,unit,,-lcmocka))
 ON_ROCKSDB = $(addprefix $B/unit/,state/store_test state/frozen_test tiered/tiered_test)
 $(ON_ROCKSDB): $B/obj/runtime/vendor/rocksdb.o
 $(ON_ROCKSDB): LDLIBS += $(LIBS.rocksdb)
+# Avro is held against its own library.
+$B/unit/avro/library_test: LDLIBS += -lavro
 # Sources, sinks, formats and watermarks are tested alone: what a task gives its stages comes from the test, which is linked first.
 $B/unit/commit/% $B/unit/connect/% $B/unit/time/% $B/unit/nexmark/% $B/unit/format/% $B/unit/avro/% $B/unit/msgpack/% $B/fuzz/csv_fuzz $B/fuzz/json_fuzz $B/fuzz/avro_fuzz $B/fuzz/msgpack_fuzz: LDFLAGS += -Wl,-z,muldefs
 $(eval $(call test_program,sim,,))

@@ -3,7 +3,7 @@
  * pair of types that meet. What cannot be read shows here, or, where it depends on the value (types of a
  * union), at the step that is reached then. Pure. */
 #pragma once
-#include "avro/schema.h"
+#include "avro/types.h"
 
 enum wr_avro_op {
 	WR_AVRO_READ,  /* as its kind says */

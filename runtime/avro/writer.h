@@ -6,7 +6,7 @@
  * value is written.
  */
 #pragma once
-#include "avro/schema.h"
+#include "avro/types.h"
 
 struct wr_avro_writer;
 /* NULL with the error set. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* schema: from the JSON text of an Avro schema to its types; see schema.h. Pure.
+/* types: from the JSON text of an Avro schema to its types; see types.h. Pure.
  *
  * The parser of JSON stays with the schema, for the strings of its nodes are names and symbols. Avro's own
  * library for C is none of ours: it knows neither defaults nor logical types, and takes fields that stand
  * twice and sizes below zero.
  */
-#include "avro/schema.h"
+#include "avro/types.h"
 
 #include "avro/fallback.h"
 #include "base/error.h"

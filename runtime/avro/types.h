@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* schema: an Avro schema (specification 1.11) as a graph of types: what its JSON text says, checked whole.
+/* types: an Avro schema (specification 1.11) as a graph of types: what its JSON text says, checked whole.
  * References are resolved, so that types that contain themselves are cycles. Immutable once made. */
 #pragma once
 #include "format/node.h"
