@@ -22,6 +22,7 @@ struct wr_registry {
 	uint64_t asked; /* questions so far */
 	struct wr_bytes path;
 	struct wr_json *json;
+	int64_t charged; /* of the parser's own memory */
 
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t came;
@@ -31,6 +32,13 @@ struct wr_registry {
 };
 
 static struct wr_mem mem = WR_MEM_INIT("avro.registry");
+static struct wr_mem json_mem = WR_MEM_INIT("avro.simdjson");
+
+static void charge(struct wr_registry *r, int64_t bytes)
+{
+	wr_mem_charge(&json_mem, bytes - r->charged);
+	r->charged = bytes;
+}
 
 static void done(void *arg, const struct wr_http_reply *reply)
 {
@@ -81,6 +89,7 @@ void wr_registry_free(struct wr_registry *r)
 		r->http->close(r->client);
 	if (r->json)
 		wr_json_free(r->json);
+	charge(r, 0);
 	pthread_cond_destroy(&r->came);
 	pthread_mutex_destroy(&r->lock);
 	wr_bytes_deinit(&r->path);
@@ -176,6 +185,7 @@ static const struct wr_node *answer_nodes(struct wr_registry *r, struct wr_arena
 	}
 	memset(r->body.data + r->body.len, 0, WR_JSON_PADDING);
 	wrong = wr_json_parse(r->json, r->body.data, r->body.len);
+	charge(r, (int64_t)wr_json_bytes(r->json));
 	count = wrong ? 0 : wr_json_nodes(r->json, NULL, 0);
 	if (!count) {
 		bad_answer(r, "the answer is no JSON");

@@ -18,12 +18,14 @@ enum {
 
 struct wr_avro_schema {
 	struct wr_json *json;
+	int64_t charged; /* of the parser's own memory */
 	struct wr_arena arena;
 	const struct wr_avro_type *type;
 	struct wr_avro_type *named; /* newest first */
 };
 
 static struct wr_mem mem = WR_MEM_INIT("avro.schema");
+static struct wr_mem json_mem = WR_MEM_INIT("avro.simdjson");
 
 static const char *const kind_names[WR_AVRO_KINDS] = {
     "null",   "boolean", "int",	 "long",  "float", "double", "bytes",
@@ -450,6 +452,8 @@ static int parse(struct wr_avro_schema *s, const char *text, size_t len)
 	if (len)
 		memcpy(padded, text, len);
 	wrong = wr_json_parse(s->json, padded, len);
+	s->charged = (int64_t)wr_json_bytes(s->json);
+	wr_mem_charge(&json_mem, s->charged);
 	if (wrong)
 		return wr_error_set(WR_EUSER, "it is no JSON: %s", wrong);
 	count = wr_json_nodes(s->json, NULL, 0);
@@ -485,6 +489,7 @@ void wr_avro_schema_free(struct wr_avro_schema *s)
 		return;
 	if (s->json)
 		wr_json_free(s->json);
+	wr_mem_charge(&json_mem, -s->charged);
 	wr_arena_deinit(&s->arena);
 	wr_free(&mem, s);
 }
