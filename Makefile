@@ -49,7 +49,7 @@ FUZZ    := $(patsubst tests/%.c,$B/%,$(wildcard tests/fuzz/*_fuzz.c))
 REF     := $(patsubst tests/%.c,$B/%,$(wildcard tests/bench/*.c))
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test unit spec e2e rocksdb crash kafka sim fuzz bench bench-nexmark tidy format lint rows docs mutants install clean help \
+.PHONY: all demo test unit spec e2e rocksdb crash kafka crash-kafka sim fuzz bench bench-nexmark tidy format lint rows docs mutants install clean help \
 	deps demo-run unit-build spec-build e2e-build crash-build kafka-build sim-build fuzz-build bench-build FORCE
 .DELETE_ON_ERROR:
 
@@ -73,6 +73,10 @@ test:					## run everything that CI runs; ends with "N passed, N failed" (SUITES
 kafka:					## specs with a real Kafka broker, started for them on the loopback: tests/kafka (FILTER=)
 	@tests/support/deps kafka
 	+@python3 tests/support/broker/broker.py with 1 tests/support/run kafka@$(BUILD)
+crash-kafka:				## kill -9 a job between two topics, and brokers under it, N=100 in a row: each row is there once
+	@tests/support/deps kafka
+	+@$(MAKE) --no-print-directory -s -j$$(nproc) all
+	@luajit tests/crash/kafka.lua $B $(or $(N),100)
 
 # ---- suites: each builds what it needs; FILTER=text picks the files whose path contains text ----
 

@@ -2,6 +2,8 @@
 
 local process = require "process"
 
+local AIM_S = 3
+
 local Steps = {}
 Steps.__index = Steps
 
@@ -22,7 +24,8 @@ function Steps:begin() os.remove(self.shown) end
 
 --- Waits a moment until a thread is at a step that no kill has met: from the beginning, where some are only.
 function Steps:aim()
-  for _ = 1, 10000 do
+  local began = os.time()
+  while os.time() - began < AIM_S do
     for name, step in pairs(process.steps(self.shown)) do
       if self.met[name] == 0 and step.at > 0 then
         self.aimed = self.aimed + 1
