@@ -16,6 +16,8 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 {
 	const struct wr_kafka_client *c = rd_kafka_opaque(rk);
 
+	if (!strcmp(facility, "FAIL")) /* on_error is told it, too */
+		level = LOG_DEBUG;
 	if (level <= LOG_CRIT)
 		wr_err("kafka", "%s: %s: %s", c->name, facility, text);
 	else if (level <= LOG_WARNING)
@@ -24,6 +26,15 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 		wr_info("kafka", "%s: %s: %s", c->name, facility, text);
 	else
 		wr_debug("kafka", "%s: %s: %s", c->name, facility, text);
+}
+
+/* Is it the trouble that was told last? The library adds how long it took, and how often it was met. */
+static bool is_told(const struct wr_kafka_client *c, const char *reason)
+{
+	const char *rest = strstr(reason, " (after ");
+	size_t len = rest ? (size_t)(rest - reason) : strlen(reason);
+
+	return c->error[0] && !strncmp(c->error, reason, len < sizeof c->error ? len : sizeof c->error - 1);
 }
 
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
@@ -35,13 +46,13 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 		reason = fatal;
 	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
 		if (!c->down)
-			wr_warn("kafka", "%s: no broker can be reached; %s", c->name,
-				c->error[0] ? c->error : "trying again");
+			wr_warn("kafka", "%s: no broker can be reached; trying again", c->name);
 		c->down = true;
 		return;
 	}
-	if (strncmp(c->error, reason, sizeof c->error - 1) != 0)
-		wr_warn("kafka", "%s: %s", c->name, reason);
+	if (is_told(c, reason))
+		return;
+	wr_warn("kafka", "%s: %s", c->name, reason);
 	snprintf(c->error, sizeof c->error, "%s", reason);
 }
 
