@@ -291,12 +291,15 @@ static int open_log(struct kafka_once *k, const struct wr_mark *mark)
 {
 	char id[WR_KAFKA_GROUP];
 	const char *const presets[] = {"transactional.id", id, NULL};
+	uint64_t own;
 	int rc;
 
 	wr_kafka_id(k->prefix, mark, id);
 	wr_kafka_producer_close(&k->producer);
 	k->code = 0;
 	rc = wr_kafka_producer_open(&k->producer, presets);
+	if (rc == WR_OK && has_claimed(id, &own)) /* who was overtaken takes it from nobody again */
+		rc = claim(k, id);
 	if (rc == WR_OK)
 		rc = init(k);
 	if (rc == WR_OK)
