@@ -162,23 +162,45 @@ static rd_kafka_resp_err_t ask(rd_kafka_t *rk, const char *group, const char *to
 	return code;
 }
 
+/* librdkafka 2.0.2 reaches through a null pointer when a handle without a group hears that a broker does not
+ * coordinate the one it asks for (rd_kafka_handle_OffsetFetch), as when brokers go: a handle of a consumer
+ * that is never subscribed asks, with the properties of `rk`; of those of a producer it would warn. */
+static rd_kafka_t *reader_of(rd_kafka_t *rk, const char *group)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_dup(rd_kafka_conf(rk));
+	rd_kafka_t *reader = NULL;
+	char text[256];
+
+	if (rd_kafka_conf_set(conf, "group.id", group, text, sizeof text) == RD_KAFKA_CONF_OK &&
+	    rd_kafka_conf_set(conf, "log_level", "3", text, sizeof text) == RD_KAFKA_CONF_OK)
+		reader = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+	if (!reader) {
+		rd_kafka_conf_destroy(conf);
+		wr_error_set(WR_EUSER, "the offset of group %s: %s", group, text);
+	}
+	return reader;
+}
+
 int wr_kafka_group_read(rd_kafka_t *rk, const char *group, const char *topic, int32_t partition,
 			struct wr_kafka_found *found)
 {
 	struct wr_clock *clock = wr_clock_system();
 	uint64_t until_ns = wr_clock_ns(clock) + PATIENCE_S * UINT64_C(1000000000);
-	int rc;
+	rd_kafka_t *reader = reader_of(rk, group);
+	int rc = WR_OK;
 
+	if (!reader)
+		return WR_EUSER;
 	for (;;) {
-		rd_kafka_resp_err_t code = ask(rk, group, topic, partition, found);
+		rd_kafka_resp_err_t code = ask(reader, group, topic, partition, found);
 
-		if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-			return WR_OK;
-		rc = wr_kafka_failed(code, "the offset of group %s", group);
+		rc = code ? wr_kafka_failed(code, "the offset of group %s", group) : WR_OK;
 		if (rc != WR_ETRANSIENT || wr_clock_ns(clock) > until_ns)
-			return rc;
+			break;
 		rd_kafka_poll(rk, PAUSE_MS);
 	}
+	rd_kafka_destroy(reader);
+	return rc;
 }
 
 /* ---- retention ---- */
