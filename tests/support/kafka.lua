@@ -61,7 +61,7 @@ local shared
 --- One node for all specs of a run (`make kafka`); of this process where it runs alone. Nodes of it may not be killed.
 function M.shared()
   if not shared then
-    local brokers = os.getenv "WEIR_KAFKA"
+    local brokers = os.getenv "KAFKA_BROKERS"
     shared = brokers and cluster_of(brokers, {}) or M.start(1)
   end
   return shared

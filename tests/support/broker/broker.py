@@ -1,6 +1,6 @@
 """A Kafka cluster on the loopback, as long as the caller lives.
 
-usage: broker.py with NODES COMMAND [ARG]...   runs COMMAND, which finds the addresses in $WEIR_KAFKA; its exit status
+usage: broker.py with NODES COMMAND [ARG]...   runs COMMAND, which finds the addresses in $KAFKA_BROKERS; its exit status
        broker.py serve NODES FIFO [KEY=VALUE]...   writes the addresses to FIFO, then obeys lines on standard input,
            "kill N…", "stop N…", "start N…" (N from 1), and answers each in FIFO by "ok" or by what went wrong
        broker.py fetch   only fetches the jars
@@ -249,7 +249,7 @@ def serve(cluster, answers):
 
 
 def run(cluster, command):
-    environment = dict(os.environ, WEIR_KAFKA=cluster.brokers())
+    environment = dict(os.environ, KAFKA_BROKERS=cluster.brokers())
     child = subprocess.Popen(command, env=environment, close_fds=False, preexec_fn=lambda: end_with_parent(signal.SIGTERM))
     try:
         return child.wait()
