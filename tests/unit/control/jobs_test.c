@@ -47,7 +47,10 @@ static void what_is_ambiguous_or_unknown_is_an_error_with_the_list(void **state)
 	refuses("count", "'count' may mean several jobs: count-77, count-78");
 	refuses("count-7", "'count-7' may mean several jobs: count-77, count-78");
 	refuses("vis", "'vis' may mean several jobs: visits-790, visits_of_ann-5");
-	refuses("", "no job '' is running; these are: count-77, count-78, visits-790, visits_of_ann-5, 77-6");
+	refuses("", "the name of the job is empty");
+	refuses("jobs/count",
+		"'jobs/count' is a path; a job is meant by its id, its process or its name: `weir list` "
+		"shows them");
 	refuses("x",
 		"no job 'x' is running; these are: count-77, count-78, visits-790, visits_of_ann-5, 77-6");
 	assert_null(wr_jobs_find(&(struct wr_jobs){.count = 0}, "x"));
