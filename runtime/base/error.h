@@ -14,10 +14,11 @@ enum {
 	WR_AGAIN = 1, /* nothing now; call again after a notification */
 	WR_END = 2,   /* nothing any more */
 
-	WR_EUSER = -1,	    /* the script, its input or its options are at fault */
-	WR_ETRANSIENT = -2, /* the outside world failed; trying again may help */
-	WR_EFATAL = -3,	    /* a resource is gone (memory, disk): the job cannot go on */
-	WR_EBUG = -4,	    /* an invariant of ours broke */
+	WR_EUSER = -1,	     /* the script, its input or its options are at fault */
+	WR_ETRANSIENT = -2,  /* the outside world failed; trying again may help */
+	WR_EFATAL = -3,	     /* a resource is gone (memory, disk): the job cannot go on */
+	WR_EBUG = -4,	     /* an invariant of ours broke */
+	WR_ESUPERSEDED = -5, /* a newer process has taken the place of this one, which must end */
 };
 
 /* Sets this thread's error to the formatted text, dropping an older one. Returns `code`. */

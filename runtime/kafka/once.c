@@ -279,7 +279,7 @@ static int claim(struct kafka_once *k, const char *id)
 		return wr_error_wrap(rc, "%s: group %s", k->name, id);
 	if (is == WR_KAFKA_THEIRS)
 		return wr_error_set(
-		    WR_EUSER,
+		    WR_ESUPERSEDED,
 		    "%s: another process of this job began after this one and has taken the "
 		    "transactional id %s: this one writes nothing more. Two jobs that shall run "
 		    "at the same time need different values of transactional_id_prefix",

@@ -131,7 +131,7 @@ static bool may_help(const struct wr_attempts *a, int rc)
 {
 	struct wr_job *j = atomic_load(&a->job);
 
-	if (rc == WR_EBUG)
+	if (rc == WR_EBUG || rc == WR_ESUPERSEDED)
 		return false;
 	if (wr_restarts_count(a->restarts))
 		return j || rc != WR_EUSER;

@@ -94,13 +94,14 @@ describe("an exactly-once sink of Kafka", function()
   it("stops when a newer process of its job has begun, and writes nothing more", function()
     write()
     place.sh "mkdir old new; cp job.lua old; cp job.lua new"
-    local _, code, err = place.sh(([[cd old; $W run -q --restart none --dir state --checkpoint-every 20ms job.lua rate=500 count=100000000 2>err & pid=$!
+    local _, code, err = place.sh(([[cd old; $W run -q --dir state --checkpoint-every 20ms job.lua rate=500 count=100000000 2>err & pid=$!
       %s; cd ../new
       $W run -q --dir state --checkpoint-every 50ms job.lua count=100 rate=500 >out 2>&1 || { cat out >&2; kill -9 $pid; exit 3; }
       cd ../old; wait $pid; code=$?; cat err >&2; exit $code]]):format(shell.await(
       visible(), "$pid")))
     assert.equal(1, code, err)
     assert.truthy(err:find("another process of this job began after this one", 1, true), err)
+    assert.is_nil(err:find("is run again", 1, true), err)
     local before = #cluster:consume(topic)
     assert.equal(before, #cluster:consume(topic))
   end)
