@@ -37,11 +37,11 @@ local luap = ffi.typeof "struct wr_lua *"
 ---@param L_ptr userdata `struct wr_lua *`
 ---@param plan table the stage's part of the plan
 ---@param nodes table operators by id, as the script drew them
----@param known string what the functions before had learned (`rows.remember`)
+---@param known? string what the functions before had learned (`rows.remember`); nil: only the text is wanted
 ---@return table entry {rows, timers, open}
 function M.new(L_ptr, plan, nodes, known)
   local L = ffi.cast(luap, L_ptr)
-  rows.remember(function(place, id) C.wr_lua_learned(L, place, id) end, known)
+  if known then rows.remember(function(place, id) C.wr_lua_learned(L, place, id) end, known) end
   local stage = { L = L, plan = plan, name = plan.name, ops = {}, links = {}, roots = {}, pushes = {},
     keyed = {}, policies = {},
     steps = { [0] = {}, {} }, seen = { [0] = {}, {} } } -- by input and shape
