@@ -46,7 +46,7 @@ describe("tests/support/deps", function()
   after_each(function() shell.remove(fake) end)
 
   local build = "gcc g++ pkg-config luajit libluajit-5.1-dev libev-dev libxxhash-dev libsimdjson-dev "
-    .. "libzstd-dev zlib1g-dev libcurl4-openssl-dev librocksdb-dev librdkafka-dev"
+    .. "libzstd-dev zlib1g-dev libcurl4-openssl-dev librocksdb-dev librdkafka-dev libmsgpack-dev"
 
   it("shows the apt-get line and installs what is missing", function()
     machine(build:gsub("luajit ", "", 1):gsub("libev%-dev ", ""))
@@ -188,8 +188,8 @@ describe("make install", function()
     local page = shell.read(to .. "/usr/share/man/man1/weir.1")
     local unit = shell.read(to .. "/usr/lib/systemd/system/weir@.service")
     shell.remove(to)
-    assert.equal("./usr/bin/weir\n./usr/lib/systemd/system/weir@.service\n./usr/lib/weir/weir-http.so\n"
-      .. "./usr/lib/weir/weir-kafka.so\n./usr/lib/weir/weir-rocksdb.so\n"
+    assert.equal("./usr/bin/weir\n./usr/lib/systemd/system/weir@.service\n./usr/lib/weir/weir-avro.so\n./usr/lib/weir/weir-http.so\n"
+      .. "./usr/lib/weir/weir-kafka.so\n./usr/lib/weir/weir-msgpack.so\n./usr/lib/weir/weir-rocksdb.so\n"
       .. "./usr/share/bash-completion/completions/weir\n./usr/share/man/man1/weir.1\n"
       .. "./usr/share/zsh/site-functions/_weir\n", files)
     assert.is_truthy(version:match "^weir %d+%.%d+%.%d+\n$")
