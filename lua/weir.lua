@@ -17,18 +17,26 @@ local sinks = require "weir.sinks"
 local sources = require "weir.sources"
 local suggest = require "weir.suggest"
 
+-- Each Lua state of a job has what is loaded here: a module that few jobs use is loaded when one of its functions
+-- is called.
+local function when_called(module)
+  return setmetatable({}, { __index = function(_, name)
+    return function(...) return require(module)[name](...) end
+  end })
+end
+
 local weir = {
   version = "0.1.0",
   job = require("weir.job").new, checkpoint = require("weir.checkpoint").new,
 
   files = sources.files, stdin = sources.stdin, tcp_lines = sources.tcp_lines,
-  kafka = require("weir.kafka").kafka,
+  kafka = when_called("weir.kafka").kafka,
   from = sources.from, sequence = sources.sequence, generate = sources.generate, nexmark = sources.nexmark,
 
   print = sinks.print, stdout = sinks.stdout, file_sink = sinks.file_sink, rolling_files = sinks.rolling_files,
   tcp_sink = sinks.tcp_sink, sink = sinks.sink, discard = sinks.discard, collect = sinks.collect,
   checksum = sinks.checksum,
-  kafka_sink = require("weir.kafka_sink").kafka_sink,
+  kafka_sink = when_called("weir.kafka_sink").kafka_sink,
 
   lines = formats.lines, json = formats.json, csv = formats.csv, bytes = formats.bytes,
   avro = formats.avro, msgpack = formats.msgpack,

@@ -143,6 +143,7 @@ local function public_entries(path)
   local body = table.concat(text, "\n"):match "\nlocal weir = (%b{})"
   for name, value in body:gmatch "([%w_]+) = ([^,\n]+)" do
     local module, member = value:match "^require%(\"([%w_.]+)\"%)%.([%w_]+)$"
+    if not module then module, member = value:match "^when_called%(\"([%w_.]+)\"%)%.([%w_]+)$" end
     if not module then module = value:match "^require%s*%(?\"([%w_.]+)\"%)?$" end
     if not module then
       local variable, field = value:match "^([%w_]+)%.([%w_]+)$"
