@@ -6,10 +6,6 @@
  * the one its version knew. A version is closed by its readers' last unref; the owner notices at
  * its next batch and gives back what no open version sees, so all of that is touched by the owner alone.
  *
- * The chunks that a version kept are for the copies of the next one: fresh memory costs several times the
- * copy, and a hundred thousand small pieces that are freed at once stop the heap for tens of milliseconds.
- * Stores with a lower one give them back, since those have a bound to keep.
- *
  * What is kept for versions alone, old chunks and old blocks, is an account of its own with a bound. Beyond
  * it the youngest reader of a store is cancelled at the store's next batch; a checkpoint never is, and tasks
  * wait for theirs (task/task.c). Each store sees to its own readers: one without changes adds nothing.
@@ -29,7 +25,6 @@ static struct memory_frozen *memory_frozen_of(const struct wr_frozen *frozen)
 }
 
 static struct wr_mem frozen_mem = WR_MEM_INIT("state.frozen");
-static struct wr_mem spare_mem = WR_MEM_INIT("state.spare");
 static _Atomic int64_t bytes_max = INT64_MAX;
 
 void wr_frozen_bound(int64_t bytes)
@@ -90,11 +85,6 @@ static int64_t block_bytes(const struct block *b)
 	return (int64_t)(sizeof *b + b->cap);
 }
 
-static int64_t chunk_bytes(const struct memory *s)
-{
-	return (int64_t)(sizeof(struct chunk) + s->chunk_size);
-}
-
 void wr_block_retire(struct memory *s, struct block *b)
 {
 	b->retired_epoch = s->epoch;
@@ -110,35 +100,7 @@ void wr_chunk_retire(struct memory *s, struct chunk *c)
 	c->retired = NULL;
 	*s->retired_chunks.last = c;
 	s->retired_chunks.last = &c->retired;
-	hold(s, chunk_bytes(s));
-}
-
-static void spare(struct memory *s, struct chunk *c)
-{
-	c->older = s->spare;
-	s->spare = c;
-	wr_mem_charge(s->mem, -chunk_bytes(s));
-	wr_mem_charge(&spare_mem, chunk_bytes(s));
-}
-
-struct chunk *wr_chunk_room(struct memory *s)
-{
-	struct chunk *c = s->spare;
-
-	if (!c)
-		return wr_alloc_aligned(s->mem, 64, sizeof *c + s->chunk_size);
-	s->spare = c->older;
-	wr_mem_charge(&spare_mem, -chunk_bytes(s));
-	wr_mem_charge(s->mem, chunk_bytes(s));
-	return c;
-}
-
-void wr_chunks_free(struct memory *s)
-{
-	while (s->spare)
-		wr_free(s->mem, wr_chunk_room(s));
-	for (uint32_t i = 0; i < s->chunk_count; i++)
-		wr_free(s->mem, s->chunks[i]);
+	hold(s, wr_chunk_bytes(s));
 }
 
 /* What was retired in epoch e is seen by versions older than e. About `most` bytes at a time: what a large
@@ -159,12 +121,9 @@ static bool sweep_retired(struct memory *s, uint32_t oldest, int64_t most)
 		struct chunk *c = s->retired_chunks.first;
 
 		s->retired_chunks.first = c->retired;
-		most -= chunk_bytes(s);
-		hold(s, -chunk_bytes(s));
-		if (s->lower)
-			wr_free(s->mem, c);
-		else
-			spare(s, c);
+		most -= wr_chunk_bytes(s);
+		hold(s, -wr_chunk_bytes(s));
+		wr_chunk_give(s, c);
 	}
 	if (!s->retired_chunks.first)
 		s->retired_chunks.last = &s->retired_chunks.first;

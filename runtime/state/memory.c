@@ -117,7 +117,7 @@ static int chunk_add(struct memory *s)
 
 	if (s->chunk_count == s->chunk_cap && chunk_table_grow(s) != WR_OK)
 		return WR_EFATAL;
-	c = wr_alloc_aligned(s->mem, 64, sizeof *c + s->chunk_size);
+	c = wr_chunk_room(s);
 	if (!c) {
 		s->failed = true;
 		return WR_EFATAL;

@@ -159,6 +159,7 @@ struct memory {
 		struct chunk *first, **last;
 	} retired_chunks;
 	struct chunk *spare; /* for the next copies, by `older`: their pages are there already */
+	struct slab *slabs;  /* the newest first; none in stores with a lower one */
 	bool outside;	     /* an entry may hold blocks */
 	bool has_ttl;
 	bool failed;	    /* memory was refused */
@@ -292,9 +293,16 @@ void wr_frozen_count(struct memory *s, int64_t bytes);
 /* What only versions see still moves to the account of those, until it is freed. */
 void wr_block_retire(struct memory *s, struct block *b);
 void wr_chunk_retire(struct memory *s, struct chunk *c);
-/* Room for a copy: the content is undefined. NULL when memory is gone. */
+/* Room for a new chunk or a copy: the content is undefined. NULL when memory is gone. */
 struct chunk *wr_chunk_room(struct memory *s);
+/* Takes back what `wr_chunk_room` gave. */
+void wr_chunk_give(struct memory *s, struct chunk *c);
+/* All of them, those in use as well. */
 void wr_chunks_free(struct memory *s);
+static inline int64_t wr_chunk_bytes(const struct memory *s)
+{
+	return (int64_t)(sizeof(struct chunk) + s->chunk_size);
+}
 /* Gives back about `most` bytes of what closed versions held; false: there is more. Owner's thread, at a
  * batch edge. */
 enum { GIVEN_A_BATCH = 1 << 20 };
