@@ -2,23 +2,13 @@
 /* reader: Avro's binary encoding to nodes; see reader.h. */
 #include "avro/reader.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include "avro/binary.h"
 #include "avro/decimal.h"
+#include "record/field_path.h"
 #include "record/number.h"
 
-enum {
-	VALUES_MAX = 1 << 22, /* of one message: values of null take no bytes, so bytes do not bound them */
-	PATH_MAX_SHOWN = 300, /* bytes */
-};
+enum { VALUES_MAX = 1 << 22 }; /* of one message: values of null take no bytes, so bytes do not bound them */
 #define EXACT_MAX ((int64_t)1 << 53)
-
-/* Where a value stands: in a field, or an item of a list or map. */
-struct place {
-	struct wr_str name; /* p NULL: an item */
-	int64_t item;
-};
 
 struct wr_avro_reader {
 	struct wr_reader in;
@@ -26,8 +16,7 @@ struct wr_avro_reader {
 	struct wr_node *nodes;
 	uint32_t nodes_size, count;
 	uint32_t values_left;
-	unsigned depth;
-	struct place places[WR_DEPTH_MAX];
+	struct wr_field_path at;
 	struct wr_arena arena;
 	struct wr_bytes text;
 };
@@ -57,21 +46,12 @@ void wr_avro_reader_free(struct wr_avro_reader *d)
 
 static int wrong(struct wr_avro_reader *d, const char *why)
 {
-	char path[PATH_MAX_SHOWN] = "";
-	size_t len = 0;
+	size_t byte = (size_t)(d->in.p - d->start) + 1;
+	char path[WR_FIELD_PATH_TEXT];
 
-	for (unsigned i = 0; i < d->depth && len < sizeof path - 1; i++) {
-		const struct place *p = &d->places[i];
-		int n = p->name.p ? snprintf(path + len, sizeof path - len, "%s%.*s", len ? "." : "",
-					     (int)p->name.len, p->name.p)
-				  : snprintf(path + len, sizeof path - len, "[%" PRId64 "]", p->item);
-
-		len += n > 0 ? (size_t)n : 0;
-	}
-	if (!path[0])
-		return wr_error_set(WR_EUSER, "at byte %zu: %s", (size_t)(d->in.p - d->start) + 1, why);
-	return wr_error_set(WR_EUSER, "field '%s', at byte %zu: %s", path, (size_t)(d->in.p - d->start) + 1,
-			    why);
+	if (!wr_field_path_text(&d->at, path)[0])
+		return wr_error_set(WR_EUSER, "at byte %zu: %s", byte, why);
+	return wr_error_set(WR_EUSER, "field '%s', at byte %zu: %s", path, byte, why);
 }
 
 /* ---- values ---- */
@@ -222,10 +202,7 @@ static int read_union(struct wr_avro_reader *d, const struct wr_avro_step *s)
 
 static int enter(struct wr_avro_reader *d)
 {
-	if (d->depth == WR_DEPTH_MAX)
-		return wrong(d, "the message is nested too deep");
-	d->places[d->depth++] = (struct place){{NULL, 0}, 0};
-	return WR_OK;
+	return wr_field_path_enter(&d->at) ? WR_OK : wrong(d, "the message is nested too deep");
 }
 
 static int read_key(struct wr_avro_reader *d, struct wr_node *key)
@@ -263,7 +240,7 @@ static int read_block(struct wr_avro_reader *d, const struct wr_avro_step *s, in
 			return rc;
 		d->nodes[at].key = key.key;
 		d->nodes[at].key_len = key.key_len;
-		d->places[d->depth - 1].item++;
+		wr_field_path_last(&d->at)->item++;
 	}
 	return rc;
 }
@@ -302,10 +279,10 @@ static int read_items(struct wr_avro_reader *d, const struct wr_avro_step *s)
 		if (rc != WR_OK)
 			return rc;
 	}
-	d->nodes[at].len = (uint32_t)d->places[d->depth - 1].item;
+	d->nodes[at].len = (uint32_t)wr_field_path_last(&d->at)->item;
 	if (rc == WR_OK && map)
 		rc = seal_map(d, at);
-	d->depth -= rc == WR_OK;
+	d->at.depth -= rc == WR_OK;
 	return rc;
 }
 
@@ -315,7 +292,7 @@ static int read_member(struct wr_avro_reader *d, const struct wr_avro_member *m,
 	uint32_t at = d->count;
 	int rc;
 
-	d->places[d->depth - 1].name = m->name.p ? m->name : (struct wr_str){"(dropped)", 9};
+	wr_field_path_last(&d->at)->name = m->name.p ? m->name : (struct wr_str){"(dropped)", 9};
 	rc = read_value(d, m->step);
 	if (rc != WR_OK)
 		return rc;
@@ -354,7 +331,7 @@ static int read_record(struct wr_avro_reader *d, const struct wr_avro_step *s)
 		rc = read_member(d, &s->members[i], at);
 	for (uint32_t i = 0; i < s->fallback_count && rc == WR_OK; i++)
 		rc = read_fallback(d, &s->members[s->count + i], at);
-	d->depth -= rc == WR_OK;
+	d->at.depth -= rc == WR_OK;
 	return rc;
 }
 
@@ -396,7 +373,7 @@ int wr_avro_read(struct wr_avro_reader *d, const struct wr_avro_step *step, cons
 
 	d->in = wr_reader_of(len ? p : "", len);
 	d->start = d->in.p;
-	d->count = d->depth = 0;
+	d->count = d->at.depth = 0;
 	d->values_left = VALUES_MAX;
 	wr_arena_reset(&d->arena);
 	rc = read_value(d, step);

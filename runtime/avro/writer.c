@@ -2,25 +2,19 @@
 /* writer: rows to Avro's binary encoding; see writer.h. */
 #include "avro/writer.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include "avro/binary.h"
 #include "avro/decimal.h"
+#include "record/field_path.h"
 #include "format/value_row.h"
 
-enum { PATH_MAX_SHOWN = 300, SHOWN_MAX = 40 }; /* bytes */
-
-struct place {
-	struct wr_str name; /* p NULL: an item */
-	uint32_t item;
-};
+enum { SHOWN_MAX = 40 }; /* bytes */
 
 struct wr_avro_writer {
 	struct wr_bytes *out;
 	struct wr_arena arena;
 	struct wr_bytes text;
-	unsigned depth;
-	struct place places[WR_DEPTH_MAX + 1];
+	struct wr_field_path at;
 };
 
 static struct wr_mem mem = WR_MEM_INIT("avro.writer");
@@ -47,18 +41,9 @@ void wr_avro_writer_free(struct wr_avro_writer *w)
 
 static int wrong(struct wr_avro_writer *w, const char *why, struct wr_str what)
 {
-	char path[PATH_MAX_SHOWN] = "";
-	size_t len = 0;
+	char path[WR_FIELD_PATH_TEXT];
 
-	for (unsigned i = 0; i < w->depth && len < sizeof path - 1; i++) {
-		const struct place *p = &w->places[i];
-		int n = p->name.p ? snprintf(path + len, sizeof path - len, "%s%.*s", len ? "." : "",
-					     (int)p->name.len, p->name.p)
-				  : snprintf(path + len, sizeof path - len, "[%" PRIu32 "]", p->item);
-
-		len += n > 0 ? (size_t)n : 0;
-	}
-	if (!path[0])
+	if (!wr_field_path_text(&w->at, path)[0])
 		return wr_error_set(WR_EUSER, "%s%.*s", why, (int)what.len, what.p ? what.p : "");
 	return wr_error_set(WR_EUSER, "field '%s': %s%.*s", path, why, (int)what.len, what.p ? what.p : "");
 }
@@ -321,10 +306,7 @@ static int put_union(struct wr_avro_writer *w, const struct wr_avro_type *t, con
 
 static int enter(struct wr_avro_writer *w)
 {
-	if (w->depth == WR_DEPTH_MAX)
-		return wrong(w, "nested too deep", (struct wr_str){NULL, 0});
-	w->places[w->depth++] = (struct place){{NULL, 0}, 0};
-	return WR_OK;
+	return wr_field_path_enter(&w->at) ? WR_OK : wrong(w, "nested too deep", (struct wr_str){NULL, 0});
 }
 
 static int put_items(struct wr_avro_writer *w, const struct wr_avro_type *t, const struct wr_value *v)
@@ -340,15 +322,16 @@ static int put_items(struct wr_avro_writer *w, const struct wr_avro_type *t, con
 	if (v->count)
 		wr_avro_put_long(w->out, v->count);
 	for (uint32_t i = 0; i < v->count && rc == WR_OK; i++) {
-		w->places[w->depth - 1].item = i;
+		wr_field_path_last(&w->at)->item = i;
 		if (map) {
-			w->places[w->depth - 1].name = (struct wr_str){v->keys[i].str.p, v->keys[i].str.len};
+			wr_field_path_last(&w->at)->name =
+			    (struct wr_str){v->keys[i].str.p, v->keys[i].str.len};
 			put_text(w, v->keys[i].str.p, v->keys[i].str.len);
 		}
 		rc = put(w, t->items[0], &v->items[i]);
 	}
 	wr_avro_put_long(w->out, 0);
-	w->depth -= rc == WR_OK;
+	w->at.depth -= rc == WR_OK;
 	return rc;
 }
 
@@ -376,7 +359,7 @@ static int unknown_field(struct wr_avro_writer *w, const struct wr_avro_type *t,
 			known = wr_avro_same(t->fields[k].name,
 					     (struct wr_str){v->keys[i].str.p, v->keys[i].str.len});
 		if (!known) {
-			w->depth--;
+			w->at.depth--;
 			return wrong(w, "the schema has no field ",
 				     (struct wr_str){v->keys[i].str.p, v->keys[i].str.len});
 		}
@@ -393,12 +376,12 @@ static int put_record(struct wr_avro_writer *w, const struct wr_avro_type *t, co
 		const struct wr_value *item = member(v, t->fields[i].name);
 
 		found += item != NULL;
-		w->places[w->depth - 1].name = t->fields[i].name;
+		wr_field_path_last(&w->at)->name = t->fields[i].name;
 		rc = put_field(w, &t->fields[i], item);
 	}
 	if (rc == WR_OK && v->tag == WR_V_RECORD && found < v->count)
 		rc = unknown_field(w, t, v);
-	w->depth -= rc == WR_OK;
+	w->at.depth -= rc == WR_OK;
 	return rc;
 }
 
@@ -444,7 +427,7 @@ int wr_avro_write(struct wr_avro_writer *w, const struct wr_avro_type *t, const 
 
 	wr_arena_reset(&w->arena);
 	w->out = out;
-	w->depth = 0;
+	w->at.depth = 0;
 	rc = wr_value_of_row(row, &w->arena, &value);
 	if (rc == WR_OK)
 		rc = put(w, t, &value);

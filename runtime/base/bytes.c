@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include "base/error.h"
+#include "base/utf8.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are copied as they lie in memory");
 static struct wr_mem mem = WR_MEM_INIT("bytes");
@@ -101,30 +102,10 @@ void wr_bytes_printf(struct wr_bytes *b, const char *fmt, ...)
 	b->len += (size_t)n;
 }
 
-/* Bytes of the UTF-8 character at s[0 … len), 0 if there is none (RFC 3629, table 3-7 of Unicode). */
-static size_t utf8_len(const uint8_t *s, size_t len)
-{
-	uint8_t second_min = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
-	uint8_t second_max = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
-	size_t n = s[0] < 0x80	 ? 1
-		   : s[0] < 0xc2 ? 0
-		   : s[0] < 0xe0 ? 2
-		   : s[0] < 0xf0 ? 3
-		   : s[0] < 0xf5 ? 4
-				 : 0;
-
-	if (n > len || (n > 1 && (s[1] < second_min || s[1] > second_max)))
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
-
 size_t wr_json_char(const char *s, size_t len, char out[WR_JSON_CHAR], size_t *out_len)
 {
 	static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
-	size_t n = utf8_len((const uint8_t *)s, len);
+	size_t n = wr_utf8_len((const uint8_t *)s, len);
 	const char *at = *s ? strchr(from, *s) : NULL;
 
 	if (at)

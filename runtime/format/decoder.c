@@ -3,6 +3,7 @@
 #include "format/decoder.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "format/csv.h"
 #include "format/format.h"
 #include "format/json_reader.h"
@@ -87,33 +88,13 @@ static int decode_bytes(struct wr_decoder *d, const void *p, size_t len, const s
 	return WR_OK;
 }
 
-/* Length of the character at p, 0 = that is none. */
-static size_t utf8(const uint8_t *p, size_t len)
-{
-	size_t n = *p < 0x80		     ? 1
-		   : *p >= 0xc2 && *p < 0xe0 ? 2
-		   : *p >= 0xe0 && *p < 0xf0 ? 3
-		   : *p >= 0xf0 && *p < 0xf5 ? 4
-					     : 0;
-
-	if (!n || n > len)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) || (*p == 0xf0 && p[1] < 0x90) ||
-	    (*p == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 static int decode_text(struct wr_decoder *d, const void *p, size_t len, const struct wr_node **nodes,
 		       size_t *count)
 {
 	const uint8_t *text = p;
 
 	for (size_t at = 0, n; at < len; at += n) {
-		n = utf8(text + at, len - at);
+		n = wr_utf8_len(text + at, len - at);
 		if (!n)
 			return wr_error_set(WR_EUSER, "byte %zu is not UTF-8", at + 1);
 	}

@@ -3,27 +3,18 @@
  * as a message says that it has, before it looks for them. */
 #include "msgpack/reader.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include "base/error.h"
+#include "record/field_path.h"
 #include "record/number.h"
 #include "record/row.h"
 
-enum { PATH_MAX_SHOWN = 300 /* bytes */ };
 #define EXACT_MAX ((int64_t)1 << 53)
-
-/* Where a value stands: in a field, or an item of a list. */
-struct place {
-	struct wr_str name; /* p NULL: an item */
-	uint32_t item;
-};
 
 struct wr_msgpack_reader {
 	const uint8_t *p, *end, *start;
 	struct wr_node *nodes;
 	uint32_t nodes_size, count;
-	unsigned depth;
-	struct place places[WR_DEPTH_MAX];
+	struct wr_field_path at;
 };
 
 static struct wr_mem mem = WR_MEM_INIT("msgpack.reader");
@@ -43,18 +34,10 @@ void wr_msgpack_reader_free(struct wr_msgpack_reader *d)
 
 static int wrong(struct wr_msgpack_reader *d, const char *why)
 {
-	char path[PATH_MAX_SHOWN] = "";
-	size_t len = 0, byte = (size_t)(d->p - d->start) + 1;
+	size_t byte = (size_t)(d->p - d->start) + 1;
+	char path[WR_FIELD_PATH_TEXT];
 
-	for (unsigned i = 0; i < d->depth && len < sizeof path - 1; i++) {
-		const struct place *p = &d->places[i];
-		int n = p->name.p ? snprintf(path + len, sizeof path - len, "%s%.*s", len ? "." : "",
-					     (int)p->name.len, p->name.p)
-				  : snprintf(path + len, sizeof path - len, "[%" PRIu32 "]", p->item);
-
-		len += n > 0 ? (size_t)n : 0;
-	}
-	if (!path[0])
+	if (!wr_field_path_text(&d->at, path)[0])
 		return wr_error_set(WR_EUSER, "MessagePack: at byte %zu: %s", byte, why);
 	return wr_error_set(WR_EUSER, "MessagePack: field '%s', at byte %zu: %s", path, byte, why);
 }
@@ -168,11 +151,10 @@ static int read_sized(struct wr_msgpack_reader *d, uint32_t type, unsigned bytes
 
 static int enter(struct wr_msgpack_reader *d, uint32_t type, uint64_t count, unsigned least)
 {
-	if (d->depth == WR_DEPTH_MAX)
-		return wrong(d, "the message is nested too deep");
 	if (count > (uint64_t)(d->end - d->p) / least)
 		return wrong(d, "the message has more members than bytes");
-	d->places[d->depth++] = (struct place){{NULL, 0}, 0};
+	if (!wr_field_path_enter(&d->at))
+		return wrong(d, "the message is nested too deep");
 	return put(d, (struct wr_node){.type = type, .len = (uint32_t)count});
 }
 
@@ -181,10 +163,10 @@ static int read_list(struct wr_msgpack_reader *d, uint64_t count)
 	int rc = enter(d, WR_T_LIST, count, 1);
 
 	for (uint64_t i = 0; i < count && rc == WR_OK; i++) {
-		d->places[d->depth - 1].item = (uint32_t)i;
+		wr_field_path_last(&d->at)->item = (uint32_t)i;
 		rc = read_value(d);
 	}
-	d->depth -= rc == WR_OK;
+	d->at.depth -= rc == WR_OK;
 	return rc;
 }
 
@@ -215,7 +197,7 @@ static int read_map(struct wr_msgpack_reader *d, uint64_t count)
 
 		rc = d->p < d->end ? read_key(d, &key) : wrong(d, "the message ends inside a map");
 		if (rc == WR_OK) {
-			d->places[d->depth - 1].name = key;
+			wr_field_path_last(&d->at)->name = key;
 			rc = read_value(d);
 		}
 		if (rc == WR_OK) {
@@ -223,7 +205,7 @@ static int read_map(struct wr_msgpack_reader *d, uint64_t count)
 			d->nodes[at].key_len = key.len;
 		}
 	}
-	d->depth -= rc == WR_OK;
+	d->at.depth -= rc == WR_OK;
 	return rc;
 }
 
@@ -302,7 +284,7 @@ int wr_msgpack_read(struct wr_msgpack_reader *d, const void *p, size_t len, cons
 
 	d->start = d->p = len ? p : (const void *)"";
 	d->end = d->p + len;
-	d->count = d->depth = 0;
+	d->count = d->at.depth = 0;
 	rc = read_value(d);
 	if (rc == WR_OK && d->p < d->end)
 		rc = wrong(d, "more bytes than one value has");

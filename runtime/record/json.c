@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/assert.h"
+#include "base/utf8.h"
 #include "record/row.h"
 #include "record/value.h"
 
@@ -99,29 +100,6 @@ static void put_i64(struct wr_bytes *out, int64_t v)
 
 /* ---- strings ---- */
 
-/* Bytes of the valid UTF-8 character at p, 0 if there is none (RFC 3629: no surrogates, nothing overlong). */
-static size_t utf8_len(const uint8_t *p, size_t left)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t n = p[0] < 0x80	 ? 1
-		   : p[0] < 0xc2 ? 0
-		   : p[0] < 0xe0 ? 2
-		   : p[0] < 0xf0 ? 3
-		   : p[0] < 0xf5 ? 4
-				 : 0;
-	uint32_t c;
-
-	if (n <= 1 || n > left)
-		return n > left ? 0 : n;
-	c = p[0] & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	return c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : n;
-}
-
 static void put_escaped(struct wr_bytes *out, uint8_t c)
 {
 	static const char *const with[] = {
@@ -154,7 +132,7 @@ void wr_json_string(struct wr_bytes *out, const char *s, size_t len)
 		wr_bytes_put(out, run, (size_t)(p - run));
 		if (p == end)
 			break;
-		n = utf8_len(p, (size_t)(end - p));
+		n = wr_utf8_len(p, (size_t)(end - p));
 		if (n > 1)
 			wr_bytes_put(out, p, n);
 		else if (n == 1)
