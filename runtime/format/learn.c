@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "format/family.h"
 #include "format/learn.h"
+#include "record/value.h"
 
 enum {
 	LAYOUTS_MAX = 512, /* of 16384 shapes of the process: leaves room for others */
@@ -451,6 +452,26 @@ static int emit_scalar(struct wr_learner *l, const struct wr_cell *cell, int64_t
 	return *id ? emit(out, wr_shape(*id), cell, ts) : wr_error_code();
 }
 
+/* The record as a tagged value, whatever its shape. Shapes bound the nesting of other rows. */
+static int emit_tagged(struct wr_learner *l, const struct wr_node *n, int64_t ts, struct wr_out *out)
+{
+	struct wr_cell cell;
+	struct wr_reader r;
+	int rc = tagged_cell(l, n, WR_T_ANY, &cell);
+
+	if (rc != WR_OK)
+		return rc;
+	r = wr_reader_of(cell.str.p, cell.str.len);
+	if (wr_value_verify(&r) != WR_OK)
+		return wr_error_set(WR_EUSER, "the record is nested too deep");
+	if (!l->told)
+		wr_warn("source",
+			"records have too many different field names: from now on some travel as tagged "
+			"values, which is slower");
+	l->told = true;
+	return emit_scalar(l, &cell, ts, out);
+}
+
 int wr_learner_row(struct wr_learner *l, const struct wr_node *nodes, int64_t ts, struct wr_out *out)
 {
 	struct shaped r = {0};
@@ -465,13 +486,5 @@ int wr_learner_row(struct wr_learner *l, const struct wr_node *nodes, int64_t ts
 	rc = shape_record(l, nodes, &l->top, &r);
 	if (rc != WR_OK)
 		return rc;
-	if (r.shape)
-		return emit(out, r.shape, r.cells, ts);
-	if (!l->told)
-		wr_warn("source",
-			"records have too many different field names: from now on some travel as tagged "
-			"values, which is slower");
-	l->told = true;
-	rc = tagged_cell(l, nodes, WR_T_ANY, &cell);
-	return rc == WR_OK ? emit_scalar(l, &cell, ts, out) : rc;
+	return r.shape ? emit(out, r.shape, r.cells, ts) : emit_tagged(l, nodes, ts, out);
 }
