@@ -114,13 +114,14 @@ local function check_places(o, topics)
   return start, stop
 end
 
--- A csv record comes by itself.
+-- A CSV record comes by itself.
 local function format_of(option, format)
   if format.kind ~= "csv" then return format end
   if not format.columns then
     where.fail('weir.kafka: option "%s": no message is a header line: weir.csv needs the option "columns"', option)
+  elseif format.header then
+    where.fail('weir.kafka: option "%s": no message is a header line: weir.csv with header = true is of files', option)
   end
-  format.header = false
   return format
 end
 

@@ -133,6 +133,8 @@ local function check_value(o)
   if type(o.format) ~= "function" then
     if o.format.kind == "csv" then
       where.fail 'weir.kafka_sink: a message is no CSV, which has lines and a header: take weir.json() or a function'
+    elseif o.format.registry and not o.format.subject then
+      where.fail 'weir.kafka_sink: weir.avro with a "registry" needs the option "subject": what its schema is under'
     elseif o.value and (o.format.kind == "avro" or o.format.kind == "msgpack") then
       where.fail('weir.kafka_sink: option "value" has no meaning with weir.%s: the record is the value', o.format.kind)
     end

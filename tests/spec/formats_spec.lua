@@ -48,6 +48,25 @@ describe("weir.avro", function()
   end)
 end)
 
+describe("weir.csv of messages", function()
+  local function source(format) return weir.kafka { brokers = "b", topic = "t", format = format } end
+
+  it("has columns, no header, and stays as it is for others", function()
+    local format = weir.csv { columns = { "a" }, header = true }
+    assert.matches('option "format": no message is a header line: weir.csv with header = true', message(source, format))
+    assert.is_true(format.header)
+    assert.matches('option "format": no message is a header line: weir.csv needs', message(source, weir.csv()))
+    assert.equal("kafka", source(weir.csv { columns = { "a" } }).kind)
+  end)
+end)
+
+describe("weir.avro of a sink", function()
+  it("with a registry needs the subject", function()
+    assert.equal('weir.kafka_sink: weir.avro with a "registry" needs the option "subject": what its schema is under',
+      message(weir.kafka_sink, { brokers = "b", topic = "t", format = weir.avro { registry = "http://x" } }))
+  end)
+end)
+
 describe("weir.msgpack", function()
   it("has no options", function()
     assert.equal("msgpack", weir.msgpack().kind)
