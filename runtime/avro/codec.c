@@ -289,7 +289,7 @@ static int writer_number(struct writer *w, const struct wr_value *options, struc
 	rc = wr_registry_latest(registry, subject, &w->id, &schema);
 	if (rc == WR_OK) {
 		w->schema = wr_avro_schema_new((const char *)schema.data, schema.len);
-		rc = w->schema ? WR_OK : wr_error_code();
+		rc = w->schema ? WR_OK : wr_error_wrap(wr_error_code(), "schema %u of the registry", w->id);
 	}
 	wr_bytes_deinit(&schema);
 	return rc;

@@ -4,9 +4,19 @@
 
 #include "avro/binary.h"
 
-enum { FALLBACK_MAX = 1 << 20 }; /* bytes */
+enum {
+	BYTES_MAX = 1 << 20,
+	VALUES_MAX =
+	    1 << 16, /* with defaults in defaults they may double with each level, and have no bytes */
+};
 
-static int put(struct wr_bytes *out, const struct wr_avro_type *t, const struct wr_node *n, unsigned depth);
+/* A default that is being written. */
+struct draft {
+	struct wr_bytes out;
+	uint32_t values, depth;
+};
+
+static int put(struct draft *d, const struct wr_avro_type *t, const struct wr_node *n);
 
 static bool whole(const struct wr_node *n, int64_t *out)
 {
@@ -97,8 +107,7 @@ static int put_text(struct wr_bytes *out, const struct wr_avro_type *t, const st
 	return wr_error_set(WR_EUSER, "the default is none of the symbols");
 }
 
-static int put_items(struct wr_bytes *out, const struct wr_avro_type *t, const struct wr_node *n,
-		     unsigned depth)
+static int put_items(struct draft *d, const struct wr_avro_type *t, const struct wr_node *n)
 {
 	const struct wr_node *m = n + 1;
 	int rc = WR_OK;
@@ -106,35 +115,33 @@ static int put_items(struct wr_bytes *out, const struct wr_avro_type *t, const s
 	if (n->type != (t->kind == WR_AVRO_ARRAY ? WR_T_LIST : WR_T_ROW))
 		return no_such(t);
 	if (n->len)
-		wr_avro_put_long(out, n->len);
+		wr_avro_put_long(&d->out, n->len);
 	for (uint32_t i = 0; i < n->len && rc == WR_OK; i++, m = wr_node_skip(m)) {
 		if (t->kind == WR_AVRO_MAP) {
-			wr_avro_put_long(out, m->key_len);
-			wr_bytes_put(out, m->key, m->key_len);
+			wr_avro_put_long(&d->out, m->key_len);
+			wr_bytes_put(&d->out, m->key, m->key_len);
 		}
-		rc = put(out, t->items[0], m, depth + 1);
+		rc = put(d, t->items[0], m);
 	}
-	wr_avro_put_long(out, 0);
+	wr_avro_put_long(&d->out, 0);
 	return rc;
 }
 
 /* The first type that takes it, as the specification has it since 1.12; before, it was the first of all. */
-static int put_union(struct wr_bytes *out, const struct wr_avro_type *t, const struct wr_node *n,
-		     unsigned depth)
+static int put_union(struct draft *d, const struct wr_avro_type *t, const struct wr_node *n)
 {
-	size_t before = out->len;
+	size_t before = d->out.len;
 	int rc = WR_EUSER;
 
 	for (uint32_t i = 0; i < t->count && rc == WR_EUSER; i++) {
-		out->len = before;
-		wr_avro_put_long(out, i);
-		rc = put(out, t->items[i], n, depth + 1);
+		d->out.len = before;
+		wr_avro_put_long(&d->out, i);
+		rc = put(d, t->items[i], n);
 	}
 	return rc == WR_EUSER ? wr_error_set(WR_EUSER, "the default is of none of the union's types") : rc;
 }
 
-static int put_record(struct wr_bytes *out, const struct wr_avro_type *t, const struct wr_node *n,
-		      unsigned depth)
+static int put_record(struct draft *d, const struct wr_avro_type *t, const struct wr_node *n)
 {
 	int rc = n->type == WR_T_ROW ? WR_OK : no_such(t);
 
@@ -145,17 +152,17 @@ static int put_record(struct wr_bytes *out, const struct wr_avro_type *t, const 
 		for (uint32_t k = 0; k < n->len; k++, m = wr_node_skip(m))
 			if (wr_avro_same((struct wr_str){m->key, m->key_len}, f->name))
 				value = m;
-		rc = value ? put(out, f->type, value, depth + 1)
+		rc = value ? put(d, f->type, value)
 			   : wr_error_set(WR_EUSER, "the default lacks the field '%.*s'", (int)f->name.len,
 					  f->name.p);
 	}
 	return rc;
 }
 
-static int put(struct wr_bytes *out, const struct wr_avro_type *t, const struct wr_node *n, unsigned depth)
+static int put_kind(struct draft *d, const struct wr_avro_type *t, const struct wr_node *n)
 {
-	if (depth > WR_DEPTH_MAX || out->len > FALLBACK_MAX)
-		return wr_error_set(WR_EUSER, "the default is nested too deep or too large");
+	struct wr_bytes *out = &d->out;
+
 	switch (t->kind) {
 	case WR_AVRO_NULL:
 		return n->type == WR_T_NULL ? WR_OK : no_such(t);
@@ -176,28 +183,41 @@ static int put(struct wr_bytes *out, const struct wr_avro_type *t, const struct 
 		return put_text(out, t, n);
 	case WR_AVRO_ARRAY:
 	case WR_AVRO_MAP:
-		return put_items(out, t, n, depth);
+		return put_items(d, t, n);
 	case WR_AVRO_UNION:
-		return put_union(out, t, n, depth);
+		return put_union(d, t, n);
 	default:
-		return put_record(out, t, n, depth);
+		return put_record(d, t, n);
 	}
+}
+
+static int put(struct draft *d, const struct wr_avro_type *t, const struct wr_node *n)
+{
+	int rc;
+
+	if (d->depth > WR_DEPTH_MAX || d->out.len > BYTES_MAX || d->values == VALUES_MAX)
+		return wr_error_set(WR_EUSER, "the default is nested too deep or too large");
+	d->values++;
+	d->depth++;
+	rc = put_kind(d, t, n);
+	d->depth--;
+	return rc;
 }
 
 int wr_avro_fallback(struct wr_avro_field *field, struct wr_arena *arena)
 {
-	struct wr_bytes out = WR_BYTES_EMPTY;
-	int rc = put(&out, field->type, field->fallback_json, 0);
+	struct draft d = {.out = WR_BYTES_EMPTY};
+	int rc = put(&d, field->type, field->fallback_json);
 	char *copy = NULL;
 
 	if (rc == WR_OK)
-		rc = wr_bytes_status(&out);
+		rc = wr_bytes_status(&d.out);
 	if (rc == WR_OK) {
-		copy = wr_arena_strndup(arena, out.len ? (const char *)out.data : "", out.len);
+		copy = wr_arena_strndup(arena, d.out.len ? (const char *)d.out.data : "", d.out.len);
 		rc = copy ? WR_OK : WR_EFATAL;
 	}
 	if (rc == WR_OK)
-		field->fallback = (struct wr_str){copy, (uint32_t)out.len};
-	wr_bytes_deinit(&out);
+		field->fallback = (struct wr_str){copy, (uint32_t)d.out.len};
+	wr_bytes_deinit(&d.out);
 	return rc == WR_EUSER ? wr_error_wrap(rc, "field '%.*s'", (int)field->name.len, field->name.p) : rc;
 }

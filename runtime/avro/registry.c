@@ -12,7 +12,8 @@
 #include "record/shape.h"
 #include "stream/http.h"
 
-enum { ANSWER_MAX = 4 << 20 /* bytes */, REDIRECTS_MAX = 5, SHOWN_MAX = 200, NOT_FOUND = 404 };
+enum { ANSWER_MAX = 4 << 20 /* bytes */, REDIRECTS_MAX = 5, SHOWN_MAX = 200 };
+enum { NOT_FOUND = 404, TIME_OVER = 408, TOO_MANY = 429 }; /* of HTTP */
 
 struct wr_registry {
 	const struct wr_http_functions *http;
@@ -144,6 +145,15 @@ static int send(struct wr_registry *r, const struct wr_bytes *post)
 	return rc;
 }
 
+/* What an answer that is none of success says of trying again. */
+static int code_of(int status)
+{
+	if (status == NOT_FOUND)
+		return WR_EUSER;
+	return status >= 400 && status < 500 && status != TIME_OVER && status != TOO_MANY ? WR_EFATAL
+											  : WR_ETRANSIENT;
+}
+
 /* Asks for r->path and waits; WR_OK: r->body is the answer. */
 static int ask(struct wr_registry *r, const struct wr_bytes *post)
 {
@@ -163,11 +173,7 @@ static int ask(struct wr_registry *r, const struct wr_bytes *post)
 		return WR_EFATAL;
 	if (r->status >= 200 && r->status < 300)
 		return WR_OK;
-	return failed(r,
-		      r->status == NOT_FOUND		    ? WR_EUSER
-		      : r->status >= 400 && r->status < 500 ? WR_EFATAL
-							    : WR_ETRANSIENT,
-		      (const char *)r->body.data, r->body.len);
+	return failed(r, code_of(r->status), (const char *)r->body.data, r->body.len);
 }
 
 /* ---- answers ---- */

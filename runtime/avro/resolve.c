@@ -8,7 +8,11 @@
 
 #include "base/error.h"
 
-enum { NESTED_MAX = 512 }; /* pairs under way: bounds the recursion */
+enum {
+	NESTED_MAX = 512,    /* pairs under way: bounds the recursion */
+	PAIRS_MAX = 1 << 17, /* more than any schema has types; two could meet in as many as their product */
+	BUCKETS = 1 << 12,
+};
 
 struct pair {
 	const struct wr_avro_type *writer, *reader;
@@ -17,7 +21,8 @@ struct pair {
 };
 struct resolver {
 	struct wr_arena *arena;
-	struct pair *pairs; /* newest first */
+	struct pair *buckets[BUCKETS]; /* by both types; newest first */
+	uint32_t pairs;
 	unsigned nested;
 };
 
@@ -201,10 +206,13 @@ static int resolve_items(struct resolver *r, const struct wr_avro_type *w, const
 
 /* ---- pairs ---- */
 
-/* The reader's type for values of `w`, where the reader has a union: the first that is alike, by name if it
- * has one, else the first that it can be promoted to. */
+/* The reader's type for values of `w`, where the reader has a union: the one of its whole name, else the
+ * first that is alike, by name if it has one, else the first that it can be promoted to. */
 static const struct wr_avro_type *pick(const struct wr_avro_type *w, const struct wr_avro_type *to)
 {
+	for (uint32_t i = 0; i < to->count; i++)
+		if (is_alike(w, to->items[i]) && wr_avro_same(w->name, to->items[i]->name))
+			return to->items[i];
 	for (uint32_t i = 0; i < to->count; i++)
 		if (is_alike(w, to->items[i]) && (!w->name.p || names_match(w, to->items[i])))
 			return to->items[i];
@@ -242,16 +250,24 @@ static int fill(struct resolver *r, const struct wr_avro_type *w, const struct w
 	}
 }
 
+static struct pair **bucket_of(struct resolver *r, const struct wr_avro_type *w,
+			       const struct wr_avro_type *to)
+{
+	return &r->buckets[((uintptr_t)w / sizeof *w * 31 + (uintptr_t)to / sizeof *to) % BUCKETS];
+}
+
 static struct pair *pair_new(struct resolver *r, const struct wr_avro_type *w, const struct wr_avro_type *to)
 {
 	struct pair *p = wr_arena_alloc(r->arena, sizeof *p);
 	struct wr_avro_step *s = p ? wr_arena_alloc(r->arena, sizeof *s) : NULL;
+	struct pair **bucket = bucket_of(r, w, to);
 
 	if (!s)
 		return NULL;
 	*s = (struct wr_avro_step){.kind = w->kind};
-	*p = (struct pair){w, to, s, r->pairs};
-	r->pairs = p;
+	*p = (struct pair){w, to, s, *bucket};
+	*bucket = p;
+	r->pairs++;
 	return p;
 }
 
@@ -280,7 +296,7 @@ static const struct wr_avro_step *resolve(struct resolver *r, const struct wr_av
 		mismatch(w, to);
 		return NULL;
 	}
-	for (const struct pair *p = r->pairs; p; p = p->next) {
+	for (const struct pair *p = *bucket_of(r, w, one); p; p = p->next) {
 		if (p->writer != w || p->reader != one)
 			continue;
 		if (p->step->op == WR_AVRO_READ)
@@ -288,8 +304,8 @@ static const struct wr_avro_step *resolve(struct resolver *r, const struct wr_av
 		wr_error_set(WR_EUSER, "%s", p->step->why);
 		return NULL;
 	}
-	if (r->nested == NESTED_MAX) {
-		wr_error_set(WR_EUSER, "the schemas are nested too deep");
+	if (r->nested == NESTED_MAX || r->pairs == PAIRS_MAX) {
+		wr_error_set(WR_EUSER, "the schemas are nested too deep or too large");
 		return NULL;
 	}
 	r->nested++;

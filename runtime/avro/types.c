@@ -14,6 +14,8 @@
 enum {
 	DECIMAL_PRECISION_MAX = 1000, /* digits */
 	FIXED_SIZE_MAX = 1 << 24,     /* bytes */
+	NODES_MAX = 1 << 17,	      /* of the schema: names are compared each with each */
+	SYMBOLS_MAX = 1 << 14,	      /* of an enum, likewise */
 };
 
 struct wr_avro_schema {
@@ -205,6 +207,8 @@ static int read_enum(struct wr_avro_schema *s, const struct wr_node *n, struct w
 
 	if (!list || list->type != WR_T_LIST)
 		return wr_error_set(WR_EUSER, "an enum needs a list of \"symbols\"");
+	if (list->len > SYMBOLS_MAX)
+		return wr_error_set(WR_EUSER, "an enum has more than %d symbols", SYMBOLS_MAX);
 	to = wr_arena_alloc(&s->arena, (list->len + 1ull) * sizeof *to);
 	if (!to)
 		return WR_EFATAL;
@@ -228,7 +232,7 @@ static int read_enum(struct wr_avro_schema *s, const struct wr_node *n, struct w
 					: WR_OK;
 }
 
-/* A logical type that does not fit is passed over, as the specification has it. */
+/* A logical type that does not fit is passed over, as the specification has it; a number has bytes. */
 static void read_decimal(const struct wr_node *n, struct wr_avro_type *t)
 {
 	int64_t precision = count_of(member(n, "precision"), DECIMAL_PRECISION_MAX);
@@ -248,7 +252,8 @@ static int read_fixed(const struct wr_node *n, struct wr_avro_type *t)
 	if (size < 0)
 		return wr_error_set(WR_EUSER, "\"size\" is a whole number from 0 to %d", FIXED_SIZE_MAX);
 	t->size = (uint32_t)size;
-	read_decimal(n, t);
+	if (size)
+		read_decimal(n, t);
 	return WR_OK;
 }
 
@@ -459,6 +464,8 @@ static int parse(struct wr_avro_schema *s, const char *text, size_t len)
 	count = wr_json_nodes(s->json, NULL, 0);
 	if (!count)
 		return wr_error_set(WR_EUSER, "it is nested too deep");
+	if (count > NODES_MAX)
+		return wr_error_set(WR_EUSER, "it has more than %d values", NODES_MAX);
 	nodes = wr_arena_alloc(&s->arena, count * sizeof *nodes);
 	if (!nodes)
 		return WR_EFATAL;

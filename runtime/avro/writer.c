@@ -2,6 +2,8 @@
 /* writer: rows to Avro's binary encoding; see writer.h. */
 #include "avro/writer.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include "avro/binary.h"
 #include "avro/decimal.h"
@@ -59,7 +61,7 @@ static int no_such(struct wr_avro_writer *w, const struct wr_avro_type *t, const
 	};
 	char text[SHOWN_MAX + 40];
 
-	if (v->tag == WR_V_F64 && (t->kind == WR_AVRO_INT || t->kind == WR_AVRO_LONG))
+	if (v->tag == WR_V_F64 && t->kind >= WR_AVRO_INT && t->kind <= WR_AVRO_FLOAT)
 		snprintf(text, sizeof text, "%.17g is no %s", v->f64, wr_avro_kind_name(t->kind));
 	else
 		snprintf(text, sizeof text, "%s is no %s", what[v->tag], wr_avro_kind_name(t->kind));
@@ -100,6 +102,14 @@ static bool takes_whole(const struct wr_avro_type *t, const struct wr_value *v)
 	int64_t n;
 
 	return whole(v, &n) && (t->kind == WR_AVRO_LONG || (n >= INT32_MIN && n <= INT32_MAX));
+}
+
+/* A float holds any number but those beyond its range; what it cannot say exactly is rounded, as by a double.
+ */
+static bool takes_number(const struct wr_avro_type *t, const struct wr_value *v)
+{
+	return is_number(v) && (t->kind == WR_AVRO_DOUBLE || v->tag != WR_V_F64 || !isfinite(v->f64) ||
+				fabs(v->f64) <= FLT_MAX);
 }
 
 static int32_t symbol_of(const struct wr_avro_type *t, const struct wr_value *v)
@@ -168,7 +178,7 @@ static bool takes(const struct wr_avro_type *t, const struct wr_value *v)
 		return takes_whole(t, v);
 	case WR_AVRO_FLOAT:
 	case WR_AVRO_DOUBLE:
-		return is_number(v);
+		return takes_number(t, v);
 	case WR_AVRO_BYTES:
 		return is_text(v) || (t->decimal && is_number(v));
 	case WR_AVRO_STRING:
@@ -204,7 +214,7 @@ static int put_number(struct wr_avro_writer *w, const struct wr_avro_type *t, co
 {
 	double n = v->tag == WR_V_F64 ? v->f64 : v->tag == WR_V_I64 ? (double)v->i64 : (double)v->u64;
 
-	if (!is_number(v))
+	if (!takes_number(t, v))
 		return no_such(w, t, v);
 	if (t->kind == WR_AVRO_FLOAT)
 		wr_avro_put_float(w->out, n);

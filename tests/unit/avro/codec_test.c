@@ -264,6 +264,8 @@ static void test_what_a_schema_does_not_take_is_told_with_its_field(void **state
 			    "! Avro: field 'b[1]': a boolean is no string");
 	assert_string_equal(written(schema, "{\"a\":1,\"c\":1}"), "! Avro: the schema has no field c");
 	assert_string_equal(written(schema, "[1]"), "! Avro: a list is no record");
+	assert_has(written("\"float\"", "1e39"), "is no float");
+	assert_string_equal(written("[\"float\",\"double\"]", "1e39"), "021d4a9cf487820748");
 	assert_has(written("{\"type\":\"enum\",\"name\":\"e\",\"symbols\":[\"A\"]}", "\"B\""), "no symbol B");
 	assert_has(written("{\"type\":\"fixed\",\"name\":\"f\",\"size\":2}", "\"B\""), "1 bytes");
 }
@@ -308,6 +310,91 @@ static void test_decimals_are_exact_in_both_directions(void **state)
 		"{\"type\":\"fixed\",\"name\":\"f\",\"size\":1,\"logicalType\":\"decimal\",\"precision\":3}",
 		"128"),
 	    "more bytes");
+	/* No decimal has no bytes, so that it is none. */
+	assert_string_equal(
+	    written(
+		"{\"type\":\"fixed\",\"name\":\"f\",\"size\":0,\"logicalType\":\"decimal\",\"precision\":1}",
+		"\"\""),
+	    "");
+}
+
+/* A schema of `count` parts, each by `part` with its number as often as it asks for it. */
+static char *many(const char *before, const char *part, const char *between, const char *after, int count)
+{
+	size_t room =
+	    strlen(before) + strlen(after) + (size_t)count * (strlen(part) + strlen(between) + 30) + 1;
+	char *text = test_malloc(room);
+	size_t n = (size_t)snprintf(text, room, "%s", before);
+
+	for (int i = 0; i < count; i++) {
+		n += (size_t)snprintf(text + n, room - n, "%s", i ? between : "");
+		n += (size_t)snprintf(text + n, room - n, part, i, i + 1, i + 2);
+	}
+	snprintf(text + n, room - n, "%s", after);
+	return text;
+}
+
+static void test_a_default_that_doubles_with_each_level_is_bounded(void **state)
+{
+	/* Each record has two fields of the one before, with the default {}: 2^40 values without a byte. */
+	char *schema = many("[{\"type\":\"record\",\"name\":\"R0\",\"fields\":[]},",
+			    "{\"type\":\"record\",\"name\":\"R%2$d\",\"fields\":["
+			    "{\"name\":\"a\",\"type\":\"R%1$d\",\"default\":{}},"
+			    "{\"name\":\"b\",\"type\":\"R%1$d\",\"default\":{}}]}",
+			    ",", "]", 40);
+
+	(void)state;
+	assert_has(schema_wrong(schema), "the default is nested too deep or too large");
+	test_free(schema);
+}
+
+static void test_schemas_that_would_take_hours_are_refused(void **state)
+{
+	char *nodes =
+	    many("{\"type\":\"enum\",\"name\":\"e\",\"symbols\":[", "\"s%1$06d\"", ",", "]}", 400000);
+	char *symbols =
+	    many("{\"type\":\"enum\",\"name\":\"e\",\"symbols\":[", "\"s%1$06d\"", ",", "]}", 20000);
+
+	(void)state;
+	assert_has(schema_wrong(nodes), "it has more than");
+	assert_has(schema_wrong(symbols), "an enum has more than");
+	test_free(nodes);
+	test_free(symbols);
+}
+
+/* Records that refer to the one and the two before meet others that do so in turn: as many pairs as the
+ * product of their numbers. */
+static void test_schemas_that_meet_in_too_many_pairs_are_refused(void **state)
+{
+	static const char before[] = "[{\"type\":\"record\",\"name\":\"n0.R\",\"fields\":[]},"
+				     "{\"type\":\"record\",\"name\":\"n1.R\",\"fields\":[]},";
+#define PART(a, b)                                                                                           \
+	"{\"type\":\"record\",\"name\":\"n%3$d.R\",\"fields\":[" FIELD(                                      \
+	    "a", "[\"null\",\"n%" a "$d.R\"]") "," FIELD("b", "[\"null\",\"n%" b "$d.R\"]") "]}"
+	char *writer = many(before, PART("1", "2"), ",", "]", 1000);
+	char *reader = many(before, PART("2", "1"), ",", "]", 1000);
+	char hex[600] = "d20f"; /* 1001, and then the next field "a" each time */
+
+	(void)state;
+	for (size_t i = 4; i < 504; i++)
+		hex[i] = i % 2 ? '2' : '0';
+	assert_has(evolved(writer, reader, hex), "the schemas are nested too deep or too large");
+	test_free(writer);
+	test_free(reader);
+}
+
+static void test_a_union_s_records_of_one_last_name_are_told_apart(void **state)
+{
+	const char *a = "{\"type\":\"record\",\"name\":\"a.R\",\"fields\":[{\"name\":\"x\",\"type\":\"int\","
+			"\"default\":0}]}";
+	const char *b = "{\"type\":\"record\",\"name\":\"b.R\",\"fields\":[{\"name\":\"y\",\"type\":\"int\","
+			"\"default\":0}]}";
+	char schema[500];
+
+	(void)state;
+	snprintf(schema, sizeof schema, "[%s,%s]", a, b);
+	assert_string_equal(read_as(schema, "02 0a"), "{\"y\":5}");
+	assert_string_equal(evolved(b, schema, "0a"), "{\"y\":5}");
 }
 
 int main(void)
@@ -327,6 +414,10 @@ int main(void)
 	    cmocka_unit_test(test_what_a_schema_does_not_take_is_told_with_its_field),
 	    cmocka_unit_test(test_what_is_missing_is_null_or_the_default),
 	    cmocka_unit_test(test_decimals_are_exact_in_both_directions),
+	    cmocka_unit_test(test_a_default_that_doubles_with_each_level_is_bounded),
+	    cmocka_unit_test(test_schemas_that_would_take_hours_are_refused),
+	    cmocka_unit_test(test_schemas_that_meet_in_too_many_pairs_are_refused),
+	    cmocka_unit_test(test_a_union_s_records_of_one_last_name_are_told_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
