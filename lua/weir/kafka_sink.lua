@@ -26,7 +26,9 @@ local M = {}
 --- remainder by the number of partitions is taken; default "murmur2"
 ---@field headers? table<string, string>|fun(record: any): table<string, string>?
 ---@field timestamp? string|false|fun(record: any): integer? a field or a function, in ms; false: when it is sent;
---- default: the record's time, if it has one
+--- default: the record's time, if it has one. A topic whose records go by age, as they do by default after a week, goes
+--- by these times: its brokers remove old ones at once, unless its retention.ms is -1 or its message.timestamp.type is
+--- LogAppendTime
 ---@field guarantee? "none"|"at_least_once"|"exactly_once" default "at_least_once"
 ---@field transactional_id_prefix? string exactly once: what is this job's alone on the cluster; default "weir-JOB"
 ---@field marker_topic? string exactly once: the topic on whose first partition the number of the last epoch is kept,

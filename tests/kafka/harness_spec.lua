@@ -67,6 +67,17 @@ describe("one broker", function()
     assert.has_error(function() client:delete "nothing" end)
   end)
 
+  it("keeps records of long ago, but where a topic says for how long", function()
+    local function old(config)
+      local topic = cluster:topic { config = config }
+      cluster:send(topic, { { value = "old", timestamp = 5 } })
+      return topic
+    end
+    local kept, removed = old(), old { ["retention.ms"] = 60000 }
+    kafka.await("the end of an old record", function() return cluster:client():range(removed, 0) == 1 end)
+    assert.same({ 0, 1 }, { cluster:client():range(kept, 0) })
+  end)
+
   it("keeps the offsets of a group", function()
     local topic, client = cluster:topic(), cluster:client()
     cluster:produce(topic, lines(1, 5, "k:%d\n"))

@@ -124,7 +124,10 @@ class Node:
             "transaction.state.log.num.partitions": c.count,
             "transaction.abort.timed.out.transaction.cleanup.interval.ms": 500,
             "group.initial.rebalance.delay.ms": 0,
-            "log.retention.ms": -1,  # records of tests have times of 1970: half a minute after a start they would go
+            # A test's records may be of 1970, and stay; where a topic says otherwise, that is soon obeyed.
+            "log.retention.ms": -1,
+            "log.retention.check.interval.ms": 500,
+            "log.initial.task.delay.ms": 500,
             # Small, and quick to notice that a node is gone.
             "num.network.threads": 2,
             "num.io.threads": 2,
