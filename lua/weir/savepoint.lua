@@ -6,6 +6,7 @@
 --- errors are 2.
 
 local codec = require "weir.internal.codec"
+local positions = require "weir.internal.positions"
 local saved = require "weir.internal.savepoint"
 local jsontext = require "weir.jsontext"
 local suggest = require "weir.suggest"
@@ -93,15 +94,23 @@ local function timer_kind(item)
 end
 
 local TIMERS = { name = "timers", kind = "timers", broadcast = false }
+local POSITIONS = { name = "positions", kind = "positions" }
+local SPECIAL = { timers = TIMERS, positions = POSITIONS }
 
-local function find_state_or_timers(sp, operator, name)
-  if name == "timers" then
-    for _, state in ipairs(operator.states) do
-      if state.name == name then return state end
-    end
-    return TIMERS
+-- A state, timers, or where a source is.
+local function find_kept(sp, operator, name)
+  for _, state in ipairs(operator.states) do
+    if state.name == name then return state end
   end
-  return find_state(sp, operator, name)
+  return SPECIAL[name] or find_state(sp, operator, name)
+end
+
+-- Where a source is; an error for an operator that is none.
+local function source_of(sp, operator)
+  local source = positions.source_of(sp, operator)
+  if source then return positions.list(source) end
+  fail('operator "%s" of %s is no source whose positions are known; `weir savepoint info` shows all it keeps',
+    operator.uid, sp.path)
 end
 
 ---------------------------------------------------------------- counting
@@ -145,7 +154,8 @@ local function count_operator(sp, operator)
   return by_state, timers
 end
 
-local function positions_of(sp, operator)
+-- What its subtasks keep for themselves, as it is.
+local function own_of(sp, operator)
   local out = {}
   for subtask = 0, operator.parallelism - 1 do
     local bytes = sp:own(operator, subtask)
@@ -181,10 +191,19 @@ local function ls_json(sp)
     operators[i] = {
       uid = operator.uid, name = operator.name, states = states,
       timers = { event = timers.event, processing = timers.processing, keys = timers.keys },
-      own = #positions_of(sp, operator) > 0, packed = sp:packed(operator, false) + sp:packed(operator, true),
+      own = #own_of(sp, operator) > 0, packed = sp:packed(operator, false) + sp:packed(operator, true),
     }
   end
   put(jsontext.encode { job = sp.job, checkpoint = sp.checkpoint, operators = operators }, "\n")
+end
+
+local function places_text(list)
+  local texts = {}
+  for i = 1, math.min(#list, SHAPES_SHOWN) do
+    texts[i] = ("%s at %s"):format(list[i].split, positions.next_text(list[i]))
+  end
+  if #list > SHAPES_SHOWN then texts[#texts + 1] = ("… %d more"):format(#list - SHAPES_SHOWN) end
+  return table.concat(texts, ", ")
 end
 
 local function ls_lines(sp, operator, lines)
@@ -207,10 +226,13 @@ local function ls_lines(sp, operator, lines)
         ("%d"):format(timers[kind]), "", "")
     end
   end
-  local positions = positions_of(sp, operator)
-  if #positions > 0 then
-    line("(its own)", ("of %d subtask%s"):format(#positions, #positions == 1 and "" or "s"), "", "", "",
-      #positions[1].json <= 60 and positions[1].json .. (#positions > 1 and " …" or "") or "")
+  local own, source = own_of(sp, operator), positions.source_of(sp, operator)
+  local of = ("of %d subtask%s"):format(#own, #own == 1 and "" or "s")
+  if source then
+    local list = positions.list(source)
+    line("(positions)", of, "", ("%d"):format(#list), "", places_text(list))
+  elseif #own > 0 then
+    line("(its own)", of, "", "", "", #own[1].json <= 60 and own[1].json .. (#own > 1 and " …" or "") or "")
   end
 end
 
@@ -252,8 +274,9 @@ local function in_flight_of(vertex)
   return sum
 end
 
+-- Of each task; of what operators keep for themselves, as it is; of where sources are.
 local function info_of(sp)
-  local tasks, positions = jsontext.list(), {}
+  local tasks, own, places = jsontext.list(), {}, {}
   for _, operator in ipairs(sp.operators) do
     if operator.stage == 0 then
       tasks[#tasks + 1] = {
@@ -262,35 +285,66 @@ local function info_of(sp)
         in_flight_bytes = in_flight_of(sp.manifest.vertices[operator.vertex + 1]),
       }
     end
-    for _, part in ipairs(positions_of(sp, operator)) do
-      positions[#positions + 1] = { uid = operator.uid, subtask = part.subtask, json = part.json }
+    local source = positions.source_of(sp, operator)
+    for _, position in ipairs(source and positions.list(source) or {}) do
+      places[#places + 1] = { uid = operator.uid, at = position }
+    end
+    for _, part in ipairs(own_of(sp, operator)) do
+      own[#own + 1] = { uid = operator.uid, subtask = part.subtask, json = part.json, shown = source ~= nil }
     end
     local enumerator = sp:enumerator(operator.uid)
     if enumerator then
-      positions[#positions + 1] = { uid = operator.uid, json = sp:tagged_json(enumerator) }
+      own[#own + 1] = { uid = operator.uid, json = sp:tagged_json(enumerator), shown = source ~= nil }
     end
   end
-  return tasks, positions
+  return tasks, own, places
 end
 
-local function info_json(sp, tasks, positions)
-  local own, own_bytes, older_bytes = {}, sp:written()
-  for i, p in ipairs(positions) do
+local function info_json(sp, tasks, kept, places)
+  local own, at, own_bytes, older_bytes = {}, {}, sp:written()
+  for i, p in ipairs(kept) do
     own[i] = ('{"subtask": %s, "uid": %s, "value": %s}'):format(p.subtask or "null", jsontext.encode(p.uid), p.json)
+  end
+  for i, p in ipairs(places) do
+    at[i] = ('{"position": %s, "split": %s, "subtask": %s, "uid": %s}'):format(positions.json(sp, p.at),
+      jsontext.encode(p.at.split), p.at.subtask or "null", jsontext.encode(p.uid))
   end
   local text = jsontext.encode {
     job = sp.job, checkpoint = sp.checkpoint, lineage = sp.lineage, time = sp.time, script = sp.script,
     origin = sp.origin, finished = sp.finished, operators = #sp.operators, tasks = tasks,
     bytes = own_bytes, bytes_gone_on_from = older_bytes,
   }
-  put(text:sub(1, -2), ', "own": [', table.concat(own, ", "), "]}\n")
+  put(text:sub(1, -2), ', "own": [', table.concat(own, ", "), '], "positions": [', table.concat(at, ", "), "]}\n")
+end
+
+local function put_places(places)
+  local lines = {}
+  for i, p in ipairs(places) do
+    lines[i] = {
+      p.uid, p.at.split, positions.next_text(p.at), positions.stop_text(p.at),
+      p.at.subtask and ("%d"):format(p.at.subtask) or "to come",
+    }
+  end
+  if #lines == 0 then return end
+  put "\n"
+  put_table({ "SOURCE", "SPLIT", "NEXT", "STOP", "SUBTASK" }, lines, { [3] = true, [4] = true, [5] = true })
+end
+
+local function put_own(kept)
+  local lines = {}
+  for _, p in ipairs(kept) do
+    if not p.shown then lines[#lines + 1] = { p.uid, p.subtask and ("%d"):format(p.subtask) or "to come", p.json } end
+  end
+  if #lines == 0 then return end
+  put "\n"
+  put_table({ "OPERATOR", "SUBTASK", "KEEPS FOR ITSELF" }, lines, {})
 end
 
 function M.info(o, operands)
   need(operands, 1, 1, "info FILE")
   local sp = saved.open(operands[1])
-  local tasks, positions = info_of(sp)
-  if o.json then return info_json(sp, tasks, positions) end
+  local tasks, kept, places = info_of(sp)
+  if o.json then return info_json(sp, tasks, kept, places) end
   local states = 0
   for _, operator in ipairs(sp.operators) do states = states + #operator.states end
   local lines = {
@@ -319,13 +373,8 @@ function M.info(o, operands)
     }
   end
   put_table({ "TASK", "PARALLELISM", "KEY GROUPS", "WATERMARK" }, rows, { [2] = true, [3] = true, [4] = true })
-  if #positions == 0 then return end
-  put "\n"
-  local own = {}
-  for i, p in ipairs(positions) do
-    own[i] = { p.uid, p.subtask and ("%d"):format(p.subtask) or "to come", p.json }
-  end
-  put_table({ "OPERATOR", "SUBTASK", "ITS OWN: POSITIONS AND THE LIKE" }, own, {})
+  put_places(places)
+  put_own(kept)
 end
 
 ---------------------------------------------------------------- values of a key
@@ -413,12 +462,28 @@ local function meanings(text)
   return { value, text }
 end
 
+local function place_json(sp, position)
+  return ('{"key": %s, "value": %s}'):format(jsontext.encode(position.split), positions.json(sp, position))
+end
+
+-- Whether a source has such a split.
+local function get_position(o, sp, operator, split)
+  local found = false
+  for _, position in ipairs(source_of(sp, operator)) do
+    if position.split == split then
+      put(o.json and place_json(sp, position) or positions.json(sp, position), "\n")
+      found = true
+    end
+  end
+  return found
+end
+
 function M.get(o, operands)
   need(operands, 4, 4, "get FILE UID STATE KEY")
   local sp = saved.open(operands[1])
   local operator = find_operator(sp, operands[2])
-  local state = find_state_or_timers(sp, operator, operands[3])
-  local found = false
+  local state = find_kept(sp, operator, operands[3])
+  local found = state == POSITIONS and get_position(o, sp, operator, operands[4])
   local function show(item, position)
     found = true
     if o.json then
@@ -430,7 +495,7 @@ function M.get(o, operands)
       put(place ~= "" and place .. "\t" or "", sp:value_json(item), "\n")
     end
   end
-  for _, key in ipairs(meanings(operands[4])) do
+  for _, key in ipairs(state == POSITIONS and {} or meanings(operands[4])) do
     if not found then
       sp:each_of_key(operator, state.broadcast, saved.canonical(key), counted(state, show))
     end
@@ -448,7 +513,12 @@ local function expression(text)
   local fn, err = loadstring("return (" .. text .. "\n)", "=expression")
   if not fn then fail("the expression cannot be read: %s", (err:gsub("^expression:%d+: ", ""))) end
   setfenv(fn, environment)
-  return function(sp, state, item, position)
+  local function told(shown)
+    local ok, result = pcall(fn)
+    if ok then return result end
+    fail("the expression fails at %s: %s", shown():gsub("\t", " "), (tostring(result):gsub("^expression:%d+: ", "")))
+  end
+  local function of_item(sp, state, item, position)
     environment.key = saved.key(item)
     environment.window = saved.window(item)
     environment.entry = saved.map_key(item)
@@ -459,10 +529,23 @@ local function expression(text)
     else
       environment.value = saved.value(item)
     end
-    local ok, result = pcall(fn)
-    if ok then return result end
-    fail("the expression fails at %s: %s", item_text(sp, state, item, position):gsub("\t", " "),
-      (tostring(result):gsub("^expression:%d+: ", "")))
+    return told(function() return item_text(sp, state, item, position) end)
+  end
+  local function of_position(position)
+    environment.key, environment.value = position.split, position
+    return told(function() return position.split end)
+  end
+  return of_item, of_position
+end
+
+local function query_positions(o, sp, operator, matches)
+  local left = o.limit or math.huge
+  for _, position in ipairs(source_of(sp, operator)) do
+    if left > 0 and (not matches or matches(position)) then
+      put(o.json and place_json(sp, position)
+        or jsontext.encode(position.split) .. "\t" .. positions.json(sp, position), "\n")
+      left = left - 1
+    end
   end
 end
 
@@ -470,8 +553,10 @@ function M.query(o, operands)
   need(operands, 3, 4, "query FILE UID STATE [EXPRESSION]")
   local sp = saved.open(operands[1])
   local operator = find_operator(sp, operands[2])
-  local state = find_state_or_timers(sp, operator, operands[3])
-  local matches = operands[4] and expression(operands[4])
+  local state = find_kept(sp, operator, operands[3])
+  local matches, matches_position
+  if operands[4] then matches, matches_position = expression(operands[4]) end
+  if state == POSITIONS then return query_positions(o, sp, operator, matches_position) end
   local left = o.limit or math.huge
   local ENOUGH = {}
   local ok, err = pcall(sp.each, sp, operator, state.broadcast, counted(state, function(item, position)
@@ -501,15 +586,15 @@ local function group_of(sp, operator, broadcast, group, wanted)
     if state.broadcast == broadcast then by_index[state.index] = state end
   end
   local items, count = sp:group(operator, broadcast, group)
-  local positions, last = {}, nil
+  local at_place, last = {}, nil
   for i = 0, count - 1 do
     local item = items[i]
     local state = item.timer >= 0 and TIMERS or by_index[item.state]
     if state and (not wanted or wanted == state.name) then
-      if last ~= item.hash then last, positions = item.hash, {} end
+      if last ~= item.hash then last, at_place = item.hash, {} end
       local at = item.timer >= 0 and 0 or item.state
-      local position = (positions[at] or 0) + 1
-      positions[at] = position
+      local position = (at_place[at] or 0) + 1
+      at_place[at] = position
       local name = saved.key_bytes(item) .. "\0" .. saved.namespace_bytes(item) .. "\0"
         .. address(item, state, position)
       order[#order + 1] = name
@@ -597,11 +682,41 @@ local function diff_operator(a, b, pair, wanted, say)
   end
 end
 
+-- Positions of a source, by split, as JSON; nil: it is no source, or there is none.
+local function places_of(sp, operator)
+  local source = operator and positions.source_of(sp, operator)
+  if not source then return nil end
+  local out, order = {}, {}
+  for i, position in ipairs(positions.list(source)) do
+    order[i] = position.split
+    out[position.split] = {
+      state = "positions", key = jsontext.encode(position.split), place = "", value = positions.json(sp, position),
+    }
+  end
+  return out, order
+end
+
+local function diff_places(uid, before, before_order, after, after_order, say)
+  for _, split in ipairs(before_order) do
+    local was, is = before[split], after[split]
+    if not is then say(uid, "removed", was, nil) end
+    if is and was.value ~= is.value then say(uid, "changed", was, is) end
+  end
+  for _, split in ipairs(after_order) do
+    if not before[split] then say(uid, "added", nil, after[split]) end
+  end
+end
+
 local function diff_own(a, b, pair, say)
+  local before, before_order = places_of(a, pair[1])
+  local after, after_order = places_of(b, pair[2])
+  if before or after then
+    return diff_places(pair.uid, before or {}, before_order or {}, after or {}, after_order or {}, say)
+  end
   local function text(sp, operator)
     if not operator then return "" end
     local parts = {}
-    for i, part in ipairs(positions_of(sp, operator)) do parts[i] = part.json end
+    for i, part in ipairs(own_of(sp, operator)) do parts[i] = part.json end
     local enumerator = sp:enumerator(operator.uid)
     if enumerator then parts[#parts + 1] = sp:tagged_json(enumerator) end
     return #parts > 0 and "[" .. table.concat(parts, ", ") .. "]" or ""
@@ -628,7 +743,7 @@ function M.diff(o, operands)
   local ok, err = pcall(function()
     for _, pair in ipairs(pairs_of(a, b, operands[3])) do
       diff_operator(a, b, pair, operands[4], say)
-      if not operands[4] then diff_own(a, b, pair, say) end
+      if not operands[4] or operands[4] == "positions" then diff_own(a, b, pair, say) end
     end
   end)
   if not ok and err ~= ENOUGH then error(err, 0) end

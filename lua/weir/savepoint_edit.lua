@@ -13,6 +13,7 @@
 
 local codec = require "weir.internal.codec"
 local jsontext = require "weir.jsontext"
+local positions = require "weir.internal.positions"
 local recast = require "weir.internal.recast"
 local saved = require "weir.internal.savepoint"
 local suggest = require "weir.suggest"
@@ -243,9 +244,36 @@ function Operator:load(name, path, fn)
   table.insert(state.loads, { path = path, fn = fn })
 end
 
---- What it keeps for itself (where a source is), by subtask, as tables: to look at, change, and set.
----@return any[]
+-- Where the source is, as tables that a later seek may change.
+local function source_of(self)
+  local source = positions.source(self:own(), self:to_come())
+  if source then return source end
+  fail('operator "%s" is no source whose positions are known; own() gives all it keeps', self.uid)
+end
+
+--- Where a source is: what it reads next of each split.
+---@return weir.Position[]
 function Operator:positions()
+  return positions.list(source_of(self))
+end
+
+--- Sets what a source reads next of a split, which is named as positions() and `weir savepoint info` do: "orders[3]".
+--- Of a partition `next` is an offset, "earliest", "latest" or { timestamp = ms since 1970 }: the first record that is
+--- not older, which the brokers are asked for when the job begins. A number that is counted on from where that is what
+--- the source does, and "earliest" for a file. State stays as it is: what was read before and is read again comes into
+--- it twice unless it is cleared.
+---@param split string
+---@param next integer|string|{ timestamp: integer }
+function Operator:seek(split, next)
+  local source = source_of(self)
+  local reason = positions.seek(source, split, next)
+  if reason then fail('"%s": %s', self.uid, reason) end
+  self.change.own, self.change.to_come = source.values, source.to_come
+end
+
+--- All that it keeps for itself, by subtask, as tables: to look at, change, and set.
+---@return any[]
+function Operator:own()
   local out, change = {}, self.change
   if change.own then return change.own end
   for subtask = 0, change.operator and change.operator.parallelism - 1 or -1 do
@@ -255,16 +283,15 @@ function Operator:positions()
   return out
 end
 
+--- Sets it; a subtask whose place is empty keeps nothing.
 ---@param list any[] by subtask
-function Operator:set_positions(list)
-  if type(list) ~= "table" then fail("positions are a list, one a subtask, not a %s", type(list)) end
+function Operator:set_own(list)
+  if type(list) ~= "table" then fail("what is kept is a list, one a subtask, not a %s", type(list)) end
   if #list > self.parallelism then
-    fail('operator "%s" had %d subtasks: no place for %d positions', self.uid, self.parallelism, #list)
+    fail('operator "%s" had %d subtasks: no place for %d', self.uid, self.parallelism, #list)
   end
   local own = {}
-  for i = 1, self.parallelism do
-    if list[i] ~= nil and list[i] ~= codec.null then own[i] = list[i] end
-  end
+  for i = 1, self.parallelism do own[i] = list[i] == nil and codec.null or list[i] end
   self.change.own = own
 end
 
@@ -285,6 +312,7 @@ end
 ---@class weir.EditedSavepoint
 ---@field job string its name: may be set
 ---@field args table<string, string> key=value operands of the command
+---@field time number when it was taken, in ms
 local Edited = {}
 Edited.__index = Edited
 
@@ -306,6 +334,20 @@ function Edited:operators()
   local out = {}
   for i, operator in ipairs(self.all) do out[i] = operator end
   return out
+end
+
+--- Event time begins anew: the watermarks of all operators are forgotten, so that records which a source is set back to
+--- are not late. State, open windows and timers stay as they are.
+function Edited:restart_time()
+  for _, vertex in ipairs(self.from.manifest.vertices) do
+    for _, task in ipairs(vertex.tasks) do
+      if task.in_flight then
+        fail("%s has rows that barriers overtook, and watermarks between them: take a savepoint of the job",
+          self.from.path)
+      end
+    end
+  end
+  self.time_anew = true
 end
 
 --- An operator that the savepoint does not have, to put state into.
@@ -333,7 +375,9 @@ function Edited:add_operator(uid, opts)
 end
 
 local function edited(from, args)
-  local self = setmetatable({ from = from, job = from.job, args = args, by_uid = {}, all = {}, vertices = {} }, Edited)
+  local self = setmetatable({
+    from = from, job = from.job, time = from.time, args = args, by_uid = {}, all = {}, vertices = {},
+  }, Edited)
   for _, operator in ipairs(from.operators) do
     local vertex = self.vertices[operator.vertex + 1]
     if not vertex then
@@ -546,7 +590,7 @@ function M.edit(operands, output)
   function_of(operands[2])(sp)
   if type(sp.job) ~= "string" or sp.job == "" then error("the name of a job is a string", 0) end
   local vertices = settle(sp)
-  local out = recast.new(output, from)
+  local out = recast.new(output, from, sp.time_anew)
   local ok, err = pcall(out.write, out, vertices, {
     job = sp.job, sources = sources_of(sp), identity = ("%s-%d"):format(from.lineage, from.checkpoint),
   })

@@ -47,6 +47,9 @@ struct enumerator {
 	bool restored, troubled;     /* troubled: it was told that there is no answer */
 	uint64_t until_ns;	     /* of the first look, 0 = nothing failed yet */
 	struct wr_kafka_parts known; /* given out; `from` is 0, or 1: it has vanished */
+	/* to be read from a time on, as who edited the savepoint said: `from` is the time in ms. They are
+	 * known, and given out before anything else is looked for. */
+	struct wr_kafka_parts sought;
 
 	struct wr_thread thread;
 	struct wr_kafka_lookup *lookup; /* the thread's, once it runs */
@@ -54,7 +57,7 @@ struct enumerator {
 	pthread_cond_t wake;
 	enum step step;
 	bool closing;
-	bool first; /* the look that was asked for */
+	bool first, seeking; /* the look that was asked for; seeking: for the offsets of `found` alone */
 	/* what came of it */
 	struct wr_kafka_parts found;
 	int rc;
@@ -67,8 +70,11 @@ static struct wr_mem mem = WR_MEM_INIT("kafka.enumerator");
 
 static int look(struct enumerator *e, struct wr_kafka_parts *found)
 {
-	int rc = wr_kafka_lookup_parts(e->lookup, e->first, ANSWER_MS, found);
+	int rc = e->seeking ? wr_kafka_lookup_times(e->lookup, found, ANSWER_MS)
+			    : wr_kafka_lookup_parts(e->lookup, e->first, ANSWER_MS, found);
 
+	if (e->seeking)
+		return rc;
 	if (rc == WR_OK && e->first)
 		rc = wr_kafka_lookup_bounds(e->lookup, found, ANSWER_MS);
 	if (rc == WR_OK && e->first && e->bounded && !found->count)
@@ -106,15 +112,23 @@ static int start_thread(struct enumerator *e)
 	return e->lookup ? wr_thread_start(&e->thread, "weir-topics", -1, run, e) : wr_error_code();
 }
 
-static void ask(struct enumerator *e)
+static int ask(struct enumerator *e)
 {
+	int rc = WR_OK;
+
 	wr_kafka_parts_deinit(&e->found);
 	wr_kafka_parts_init(&e->found);
+	e->seeking = e->sought.count > 0;
+	for (uint32_t i = 0; i < e->sought.count && rc == WR_OK; i++)
+		rc = wr_kafka_parts_add(&e->found, &e->sought.items[i]);
+	if (rc != WR_OK)
+		return rc;
 	pthread_mutex_lock(&e->lock);
 	e->first = !e->begun;
 	e->step = ASKED;
 	pthread_cond_signal(&e->wake);
 	pthread_mutex_unlock(&e->lock);
+	return WR_OK;
 }
 
 static enum step step_of(struct enumerator *e)
@@ -196,10 +210,29 @@ static void tell_vanished(struct enumerator *e)
 	}
 }
 
+/* The offsets of times are known. */
+static int take_sought(struct enumerator *e)
+{
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < e->found.count && rc == WR_OK; i++) {
+		const struct wr_kafka_part *p = &e->found.items[i];
+
+		wr_info("kafka", "%s[%" PRId32 "] is read from offset %" PRId64 " on", p->topic, p->partition,
+			p->from);
+		rc = give(e, p);
+	}
+	e->sought.count = 0;
+	return rc;
+}
+
 static int take_found(struct enumerator *e)
 {
-	int rc = take_new(e);
+	int rc;
 
+	if (e->seeking)
+		return take_sought(e);
+	rc = take_new(e);
 	tell_vanished(e);
 	if (rc == WR_OK && !e->begun && e->known.count)
 		wr_info("kafka", "%u partitions are read", e->known.count);
@@ -223,7 +256,9 @@ static int take_failure(struct enumerator *e)
 	if (e->begun || e->wait) {
 		if (!e->troubled)
 			wr_warn("kafka", "%s: %s",
-				e->begun ? "new partitions are not looked for" : "waiting for topics",
+				e->seeking ? "waiting for the offsets of times"
+				: e->begun ? "new partitions are not looked for"
+					   : "waiting for topics",
 				e->reason);
 		e->troubled = true;
 		return WR_OK;
@@ -243,7 +278,7 @@ static int enumerator_discover(struct wr_enumerator *base, int64_t *next_ms)
 	int rc = WR_OK;
 
 	*next_ms = -1;
-	if (e->complete) {
+	if (e->complete && !e->sought.count) {
 		tell_no_more(e);
 		return WR_OK;
 	}
@@ -254,8 +289,7 @@ static int enumerator_discover(struct wr_enumerator *base, int64_t *next_ms)
 	*next_ms = POLL_MS;
 	switch (step_of(e)) {
 	case IDLE:
-		ask(e);
-		return WR_OK;
+		return ask(e);
 	case DONE:
 		break;
 	default:
@@ -265,7 +299,11 @@ static int enumerator_discover(struct wr_enumerator *base, int64_t *next_ms)
 	rc = e->rc == WR_OK ? take_found(e) : take_failure(e);
 	if (e->rc == WR_OK)
 		e->troubled = false;
-	*next_ms = rc < 0 || e->complete ? -1 : e->begun ? e->every_ms : AGAIN_MS;
+	*next_ms = rc < 0	 ? -1
+		   : e->seeking	 ? (e->rc == WR_OK ? 0 : AGAIN_MS)
+		   : e->complete ? -1
+		   : e->begun	 ? e->every_ms
+				 : AGAIN_MS;
 	return rc;
 }
 
@@ -294,6 +332,7 @@ static void enumerator_free(struct wr_enumerator *base)
 	wr_thread_join(&e->thread);
 	wr_kafka_lookup_free(e->lookup);
 	wr_kafka_parts_deinit(&e->known);
+	wr_kafka_parts_deinit(&e->sought);
 	wr_kafka_parts_deinit(&e->found);
 	pthread_cond_destroy(&e->wake);
 	pthread_mutex_destroy(&e->lock);
@@ -319,19 +358,21 @@ static struct wr_enumerator *enumerator_make(const struct wr_value *options, uin
 	e->bounded = wr_value_bool(options, "bounded", false);
 	e->wait = wr_value_bool(options, "wait", false);
 	wr_kafka_parts_init(&e->known);
+	wr_kafka_parts_init(&e->sought);
 	wr_kafka_parts_init(&e->found);
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_cond_init(&e->wake, NULL);
 	return &e->base;
 }
 
-/* ---- snapshots: { begun=, complete=, known=[[topic, partition], …] } ---- */
+/* ---- snapshots: { begun=, complete=, known=[[topic, partition], …], and
+ * where there are some sought=[part, …], whose `from` is a time in ms } ---- */
 
 static int enumerator_save(const struct wr_enumerator *base, struct wr_bytes *out)
 {
 	const struct enumerator *e = (const struct enumerator *)base;
 
-	wr_value_put_record(out, 3);
+	wr_value_put_record(out, e->sought.count ? 4 : 3);
 	wr_value_put_name(out, "begun");
 	wr_value_put_bool(out, e->begun);
 	wr_value_put_name(out, "complete");
@@ -343,6 +384,12 @@ static int enumerator_save(const struct wr_enumerator *base, struct wr_bytes *ou
 		wr_value_put_str(out, e->known.items[i].topic);
 		wr_value_put_i64(out, e->known.items[i].partition);
 	}
+	if (e->sought.count) {
+		wr_value_put_name(out, "sought");
+		wr_value_put_list(out, e->sought.count);
+	}
+	for (uint32_t i = 0; i < e->sought.count; i++)
+		wr_kafka_part_put(out, &e->sought.items[i]);
 	return wr_bytes_status(out);
 }
 
@@ -353,6 +400,22 @@ static int restore_part(struct enumerator *e, const struct wr_value *v)
 		return wr_error_set(WR_EUSER, "the saved list of partitions is malformed");
 	return wr_kafka_parts_add(&e->known,
 				  &(struct wr_kafka_part){v->items[0].str.p, (int32_t)v->items[1].i64, 0, 0});
+}
+
+static int restore_sought(struct enumerator *e, const struct wr_value *saved)
+{
+	uint32_t count;
+	const struct wr_value *list = wr_value_list(saved, "sought", &count);
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; list && i < count && rc == WR_OK; i++) {
+		struct wr_kafka_part part;
+
+		rc = wr_kafka_part_of(&list[i], &part);
+		if (rc == WR_OK)
+			rc = wr_kafka_parts_add(&e->sought, &part);
+	}
+	return rc;
 }
 
 static int enumerator_restore(struct wr_enumerator *base, const struct wr_value *saved)
@@ -368,6 +431,8 @@ static int enumerator_restore(struct wr_enumerator *base, const struct wr_value 
 		rc = restore_part(e, &known->items[i]);
 	if (e->known.count)
 		qsort(e->known.items, e->known.count, sizeof *e->known.items, wr_kafka_part_compare);
+	if (rc == WR_OK)
+		rc = restore_sought(e, saved);
 	e->begun = wr_value_bool(saved, "begun", false);
 	e->complete = wr_value_bool(saved, "complete", false);
 	return rc;

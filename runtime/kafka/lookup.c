@@ -267,11 +267,11 @@ static int by_end(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, bool 
 	return rc;
 }
 
-/* The first records at a time or behind it; where there are none, the end. */
-static int by_time(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, bool start, int64_t time,
-		   int timeout_ms)
+/* The first records at the times of the list, which is taken, or behind them; where there are none, the end.
+ */
+static int by_times(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, bool start,
+		    rd_kafka_topic_partition_list_t *list, int timeout_ms)
 {
-	rd_kafka_topic_partition_list_t *list = list_of(parts, time);
 	int rc = by_end(l, parts, start, timeout_ms);
 
 	if (rc == WR_OK)
@@ -339,7 +339,7 @@ static int bounds(struct wr_kafka_lookup *l, const struct wr_value *how, struct 
 	if (!strcmp(at, "latest"))
 		return by_end(l, parts, start, timeout_ms);
 	if (!strcmp(at, "timestamp"))
-		return by_time(l, parts, start, wr_value_int(how, "ms", 0), timeout_ms);
+		return by_times(l, parts, start, list_of(parts, wr_value_int(how, "ms", 0)), timeout_ms);
 	if (!strcmp(at, "offsets"))
 		return by_offsets(how, parts, start);
 	return !strcmp(at, "committed") ? by_group(l, parts, timeout_ms) : WR_OK;
@@ -350,4 +350,13 @@ int wr_kafka_lookup_bounds(struct wr_kafka_lookup *l, struct wr_kafka_parts *par
 	int rc = parts->count ? bounds(l, l->start, parts, true, timeout_ms) : WR_OK;
 
 	return rc == WR_OK && parts->count && l->stop ? bounds(l, l->stop, parts, false, timeout_ms) : rc;
+}
+
+int wr_kafka_lookup_times(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, int timeout_ms)
+{
+	rd_kafka_topic_partition_list_t *list = list_of(parts, 0);
+
+	for (uint32_t i = 0; i < parts->count; i++)
+		list->elems[i].offset = parts->items[i].from;
+	return by_times(l, parts, true, list, timeout_ms);
 }

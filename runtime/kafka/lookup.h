@@ -34,5 +34,8 @@ void wr_kafka_lookup_free(struct wr_kafka_lookup *l);
 int wr_kafka_lookup_parts(struct wr_kafka_lookup *l, bool all, int timeout_ms, struct wr_kafka_parts *out);
 /* Sets where partitions begin, by `start`, and end, by `stop`. Errors likewise. */
 int wr_kafka_lookup_bounds(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, int timeout_ms);
+/* `from` of each is a time (ms since 1970) and becomes the offset of the first record that is not older, or
+ * where there is none, of the end. Errors likewise; `from` may then be either. */
+int wr_kafka_lookup_times(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, int timeout_ms);
 /* What was wrong with the connection last; "" = nothing. */
 const char *wr_kafka_lookup_trouble(const struct wr_kafka_lookup *l);

@@ -193,11 +193,54 @@ describe("weir savepoint edit", function()
       return function(sp)
         local numbers = sp:operator "numbers.source"
         local positions = numbers:positions()
-        assert(#positions == 1 and positions[1][1][2] == 1)
-        numbers:set_positions { { { 997, 1 } } }
+        assert(#positions == 1 and positions[1].step == 1 and positions[1].subtask == 0)
+        numbers:seek("lane 0", 997)
       end]])
-    done "savepoint edit x.weir fix.lua -o new.weir"
-    assert.equal("997\n998\n999\n", done "run -q --from new.weir job.lua")
+    done "savepoint edit x.weir fix.lua -o first.weir"
+    assert.equal('{"next":997,"step":1}\n', done "savepoint get first.weir numbers.source positions 'lane 0'")
+    assert.equal("997\n998\n999\n", done "run -q --from first.weir job.lua")
+    write("raw.lua", [[
+      return function(sp)
+        local own = sp:operator "numbers.source":own()
+        assert(#own == 1 and own[1][1][1] == 997)
+        own[1][1][1] = 998
+        sp:operator "numbers.source":set_own(own)
+      end]])
+    done "savepoint edit first.weir raw.lua -o raw.weir"
+    assert.equal("998\n999\n", done "run -q --from raw.weir job.lua")
+    refused('"numbers.source": the position of lane 0 is a whole number from 0, not "x"',
+      'return function(sp) sp:operator "numbers.source":seek("lane 0", "x") end')
+    refused('"numbers.source": there is no position of lane 7; did you mean "lane 0"?',
+      'return function(sp) sp:operator "numbers.source":seek("lane 7", 1) end')
+    refused('operator "numbers" is no source whose positions are known',
+      'return function(sp) sp:operator "numbers":positions() end')
+  end)
+
+  it("sets a file, begun or not, back to its beginning", function()
+    local lines = {}
+    for i = 1, 2000 do lines[i] = ("line %d\n"):format(i) end
+    local expected = table.concat(lines):gsub("line %d+", '"%0"')
+    write("in.txt", table.concat(lines))
+    write("job.lua", [[
+      local weir = require "weir"
+      local job = weir.job "copy"
+      job:source(weir.files { path = "in.txt", format = weir.lines() }):uid "in"
+        :map(function(line) if job.args.slow then local x = 0 for i = 1, 3e5 do x = x + i % 7 end end return line.line end)
+        :sink(weir.print())
+      return job]])
+    place.dies(weir, "run -q --dir state --checkpoint-every 5ms job.lua slow=yes --fault checkpoint.complete:4=kill")
+    done "savepoint --dir state -o x.weir"
+    local value = done "savepoint query x.weir in positions"
+    assert.truthy(value:match '^"[^"]*in.txt"\t{"next":%d+,"path":"[^"]*in.txt"}\n$', value)
+    write("fix.lua", [[return function(sp)
+      local source = sp:operator "in"
+      source:seek(source:positions()[1].split, "earliest")
+    end]])
+    done "savepoint edit x.weir fix.lua -o first.weir"
+    assert.truthy(done "savepoint query first.weir in positions":find('"next":0,', 1, true))
+    assert.equal(expected, done "run -q --from first.weir job.lua")
+    refused('is "earliest": a file, or a part of one, can be read once more from where it begins, not 5',
+      'return function(sp) local s = sp:operator "in" s:seek(s:positions()[1].split, 5) end')
   end)
 
   it("maps the sums that C keeps, but not its windows, which can be dropped", function()

@@ -83,7 +83,7 @@ describe("weir savepoint", function()
       assert.truthy(out:match(("\n +seen +list +3 +%d +[%%d.]+ %%a+ +number\n"):format(n)), out)
       assert.truthy(out:match(("\n +%%(timers%%) +event time +3 +%d\n"):format(n)), out)
       assert.truthy(out:match "\ncounts +%S+ +%S+ +6 +6 ", out)
-      assert.truthy(out:match "\nnumbers.source +%(its own%) +of %d subtasks?", out)
+      assert.truthy(out:match "\nnumbers.source +%(positions%) +of %d subtasks? +%d +lane 0 at %d+[^\n]*\n", out)
       local json = tool(("ls --json p%d.weir"):format(p))
       assert.truthy(json:find(('"keys": 3, "kind": "list", "name": "seen", "shapes": ["number"], "values": %d, "version": 1'):format(n),
         1, true), json)
@@ -95,9 +95,11 @@ describe("weir savepoint", function()
     local out = tool "info p2.weir"
     assert.truthy(out:match "^job +visits\ncheckpoint +%d+ of lineage %x+, taken %d+%-%d+%-%d+T%d+:%d+:%d+Z\nscript +%x+\n", out)
     assert.truthy(out:match "\nprocess → map[^\n]* +2 +128 ", out)
-    local lanes = out:match "numbers.source +0 +(%[%[%d+,%d+%]%])"
+    local next = out:match "\nSOURCE +SPLIT +NEXT +STOP +SUBTASK\nnumbers.source +lane 0 +(%d+) +0\n"
     local json = tool "info --json p2.weir"
-    assert.truthy(json:find(('{"subtask": 0, "uid": "numbers.source", "value": %s}'):format(lanes), 1, true), json)
+    assert.truthy(json:find(('{"subtask": 0, "uid": "numbers.source", "value": [[%s,'):format(next), 1, true), json)
+    assert.truthy(json:find(('{"position": {"next":%s,"step":2}, "split": "lane 0", "subtask": 0, "uid": "numbers.source"}')
+      :format(next), 1, true), json)
     assert.truthy(json:find('"job": "visits"', 1, true), json)
   end)
 

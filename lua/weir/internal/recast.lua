@@ -51,11 +51,12 @@ local Recast = { __index = methods }
 
 ---@param path string of the new savepoint
 ---@param from weir.internal.Savepoint
-function M.new(path, from)
+---@param time_anew? boolean no watermark goes over
+function M.new(path, from, time_anew)
   local h = C.wr_recast_new(path)
   if h == nil then error(border.error_text(), 0) end
   return setmetatable({
-    h = ffi.gc(h, C.wr_recast_free), from = from, changed = 0, removed = 0, added = 0,
+    h = ffi.gc(h, C.wr_recast_free), from = from, time_anew = time_anew, changed = 0, removed = 0, added = 0,
     first = ffi.new "uint32_t[1]", last = ffi.new "uint32_t[1]", bytes = ffi.new "uint64_t[1]",
     fresh = ffi.new "struct wr_look_item",
   }, Recast)
@@ -155,10 +156,21 @@ local function block(self, kind, stage, bytes)
   check(C.wr_recast_block(self.h, kind, stage, bytes, #bytes))
 end
 
+-- What a watermark strategy keeps of its splits: [[name or null, time, watermark], …] (time/marker.h).
+local function is_marks(value)
+  for _, mark in ipairs(type(value) == "table" and value or {}) do
+    if type(mark) ~= "table" or #mark ~= 3 or type(mark[2]) ~= "cdata" or type(mark[3]) ~= "cdata" then return false end
+  end
+  return type(value) == "table" and #value > 0
+end
+
 local function own_of(self, change, subtask)
-  if not change.own then return change.operator and self.from:own(change.operator, subtask) or "" end
+  if not change.own then
+    local bytes = change.operator and self.from:own(change.operator, subtask) or ""
+    return self.time_anew and bytes ~= "" and is_marks(codec.decode_value(bytes)) and "" or bytes
+  end
   local value = change.own[subtask + 1]
-  return value ~= nil and codec.encode_value(M.integers(value)) or ""
+  return value ~= nil and value ~= codec.null and codec.encode_value(M.integers(value)) or ""
 end
 
 -- What the subtask knew of its stages, for those that stay. Where the first does not, its channels are of no use.
@@ -170,11 +182,15 @@ local function task_bytes(self, vertex, subtask)
     if not task or task[field] then
       out[field] = {}
       for i, change in ipairs(vertex.all) do
-        if task then out[field][i] = task[field][change.operator.stage + 1] else out[field][i] = default end
+        local anew = not task or self.time_anew and field ~= "ended"
+        if anew then out[field][i] = default else out[field][i] = task[field][change.operator.stage + 1] end
       end
     end
   end
   if task and not vertex.headless then out.channels = task.channels end
+  if self.time_anew then
+    for _, channel in ipairs(out.channels) do channel[1] = LOWEST end
+  end
   return codec.encode_value(out)
 end
 
