@@ -251,7 +251,10 @@ static bool take(struct wr_http *h)
 		fresh = r->next;
 		r->next = h->running;
 		h->running = r;
-		curl_multi_add_handle(h->multi, r->easy);
+		if (curl_multi_add_handle(h->multi, r->easy) == CURLM_OK)
+			continue;
+		report(h, r, CURLE_OUT_OF_MEMORY);
+		request_end(h, r);
 	}
 	ids = wr_reader_of(cancelled.data, cancelled.len);
 	while (ids.p < ids.end) {

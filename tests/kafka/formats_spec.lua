@@ -96,6 +96,24 @@ describe("a registry of schemas", function()
       nil, write(topic, ('weir.avro { registry = %q, subject = "nowhere" }'):format(server.url), "{ 1 }"))
   end)
 
+  it("that answers with anything but a schema ends the job, whatever on_error says, and nothing is passed over", function()
+    local topic = cluster:topic()
+    cluster:send(topic, { { value = "\0\0\0\0\1x" } })
+    for how, what in pairs {
+      ["500"] = "status 500: 500", ["401"] = "status 401: 401", ["429"] = "status 429: 429",
+      html = "status 200: the answer is no JSON", none = 'status 200: the answer has no "schema"',
+      loop = "Maximum .* redirects followed", hang = "timed out",
+    } do
+      local out, code, err = read(topic, ('weir.avro { registry = "%s/rude/%s", timeout = "500ms" }')
+        :format(server.url, how), ':on_error("skip")')
+      assert.equal("", out)
+      assert.not_equal(0, code, how)
+      assert.matches("schema registry: http://127.0.0.1:%d+/rude/" .. how .. "/schemas/ids/1: .*" .. what, err)
+    end
+    says("schema 1 of the registry: there is no type 'nonsense'",
+      read(topic, ("weir.avro { registry = '%s/rude/nonsense' }"):format(server.url)))
+  end)
+
   it("is of messages that say their number", function()
     local topic = cluster:topic()
     cluster:send(topic, { { value = "{}" } })

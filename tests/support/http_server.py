@@ -6,6 +6,7 @@
   /close         ends without an answer        /hang         no answer as long as the server runs
   /after/KEY     answers once /release/KEY was asked for; neither takes time, so tests need no clock
   /subjects/S/versions (POST), /subjects/S/versions/latest, /schemas/ids/N: as a schema registry; the first is 1
+  /rude/HOW/…    as a registry that answers otherwise: HOW is a status, html, loop, none, nonsense, hang
   /flaky/N/KEY   ends without an answer the first N times, then 200, "N"
 """
 import http.server
@@ -98,6 +99,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def on_release(self, key):
         gate(key).set()
         self.answer("release " + key)
+
+    def on_rude(self, how, *rest):
+        answers = {"html": "<html>", "none": "{}", "nonsense": json.dumps({"schema": "{\"type\":\"nonsense\"}"})}
+        if how in ("loop", "hang"):
+            return getattr(self, "on_" + how)()
+        self.answer(answers.get(how, how), int(how) if how.isdigit() else 200)
 
     def on_flaky(self, n, key):
         with lock:
