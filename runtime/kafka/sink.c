@@ -46,17 +46,19 @@ static struct wr_mem mem = WR_MEM_INIT("kafka.sink");
 
 /* ---- deliveries ---- */
 
+/* A loss is to be seen by whoever sees that the message is waited for no more. */
 static void delivered(void *arg, uint8_t generation, int code)
 {
 	struct kafka_sink *k = arg;
-	uint32_t before = atomic_fetch_sub_explicit(&k->waiting[generation], 1, memory_order_release);
+	uint32_t before;
 
+	if (code) {
+		atomic_store(&k->code, code);
+		atomic_fetch_add(&k->lost, 1);
+	}
+	before = atomic_fetch_sub_explicit(&k->waiting[generation], 1, memory_order_release);
 	WR_ASSERT(before > 0);
 	atomic_fetch_sub_explicit(&k->waiting_all, 1, memory_order_release);
-	if (!code)
-		return;
-	atomic_fetch_add(&k->lost, 1);
-	atomic_store(&k->code, code);
 }
 
 /* A thread of the library: there is something to be polled. */
