@@ -64,10 +64,13 @@ local timestamp_type = options.type("the name of a field, a function or false", 
   return v == false or type(v) == "function" or type(v) == "string" and v ~= "", v
 end)
 
+local HEADERS_MAX = 500
+
 -- (name NUL length NUL bytes)*, by name.
 local function packed(headers)
   local parts = {}
   for name, value in require("weir.pairs").pairs(headers) do
+    if #parts == HEADERS_MAX then error(("a message has %d headers at most"):format(HEADERS_MAX), 0) end
     local text = type(value) == "string" and value or type(value) == "number" and tostring(value)
     if type(name) ~= "string" or name == "" or name:find "%z" or not text then
       error(("headers are names and strings, not %s = %s"):format(options.shown(name), options.shown(value)), 0)

@@ -150,6 +150,12 @@ static int bad(const char *what, const struct field *f, const char *why)
 
 /* ---- parts of a message ---- */
 
+/* "." and ".." */
+static bool is_dots(struct wr_str name)
+{
+	return name.len <= 2 && name.p[0] == '.' && name.p[name.len - 1] == '.';
+}
+
 static bool is_topic(struct wr_str name)
 {
 	for (uint32_t i = 0; i < name.len; i++) {
@@ -159,7 +165,7 @@ static bool is_topic(struct wr_str name)
 		      c == '.' || c == '_' || c == '-'))
 			return false;
 	}
-	return name.len > 0 && name.len <= TOPIC_MAX && !(name.len <= 2 && name.p[0] == '.');
+	return name.len > 0 && name.len <= TOPIC_MAX && !is_dots(name);
 }
 
 static int put_topic(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
@@ -252,19 +258,23 @@ static int put_value(struct wr_kafka_maker *m, const struct wr_elem *row, struct
 	return m->value.name.p ? put_field(m, row, out) : put_row(m, row, out);
 }
 
-/* Walks over all headers, which no reader has to check again. */
-static bool are_headers(struct wr_str packed)
+/* Walks over all headers, which no reader has to check again. NULL, or what is wrong with them. */
+static const char *headers_wrong(struct wr_str packed)
 {
 	struct wr_str name, value;
+	uint32_t count = 0;
 
-	while (wr_kafka_header_next(&packed, &name, &value))
+	for (; wr_kafka_header_next(&packed, &name, &value); count++)
 		if (name.len == 0)
-			return false;
-	return packed.len == 0;
+			return "are no headers";
+	if (packed.len)
+		return "are no headers";
+	return count > WR_KAFKA_HEADERS_MAX ? "are too many headers: a message has 500 at most" : NULL;
 }
 
 static int put_headers(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
 {
+	const char *wrong;
 	struct wr_cell cell;
 
 	out->headers = m->constant_headers;
@@ -273,8 +283,9 @@ static int put_headers(struct wr_kafka_maker *m, const struct wr_elem *row, stru
 	cell = cell_of(&m->headers, row);
 	if (!cell.type)
 		return WR_OK;
-	if (!is_text(&cell) || !are_headers(cell.str))
-		return bad("headers", &m->headers, "are no headers");
+	wrong = is_text(&cell) ? headers_wrong(cell.str) : "are no headers";
+	if (wrong)
+		return bad("headers", &m->headers, wrong);
 	out->headers = cell.str;
 	return WR_OK;
 }

@@ -8,10 +8,11 @@
  *   topic = "name" | topic_field            where to; needed
  *   key_field                               missing or null: no key
  *   value_field                             in place of the whole row; missing or null: a tombstone
- *   headers = packed | headers_field        packed: (name NUL length NUL bytes)*, the length in decimal
- * digits timestamp_field | timestamp = "now"     else the row's own time, if it has one number_field of the
- * partition (wr_kafka_partition) format = "json" | "raw" = "lines"       of the value upsert a change is the
- * new value of its key, a delete a tombstone
+ *   headers = packed | headers_field        packed: (name NUL length NUL bytes)*, the length in digits
+ *   timestamp_field | timestamp = "now"     else the row's own time, if it has one
+ *   number_field                            of the partition (wr_kafka_partition)
+ *   format = "json" | "lines" | "avro" | "msgpack", of the value; the last two with options of their own
+ *   upsert                                  a change is the new value of its key, a delete a tombstone
  */
 #pragma once
 #include "base/rand.h"
@@ -19,6 +20,7 @@
 #include "record/value.h"
 
 #define WR_KAFKA_NUMBER_MAX (INT64_C(1) << 53)
+enum { WR_KAFKA_HEADERS_MAX = 500 }; /* of a message */
 
 /* Borrowed from the row and the maker, until the next one. A string without pointer is not there. */
 struct wr_kafka_message {

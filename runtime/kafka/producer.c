@@ -5,11 +5,12 @@
 
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
+#include "base/assert.h"
 #include "base/error.h"
 #include "kafka/properties.h"
 #include "record/key.h"
 
-enum { TOPICS_MAX = 4096, PARTS_MAX = 512, NUMBER_SHIFT = 8 };
+enum { TOPICS_MAX = 4096, PARTS_MAX = 6 + WR_KAFKA_HEADERS_MAX, NUMBER_SHIFT = 8 };
 
 struct wr_kafka_topics {
 	uint32_t count, last;
@@ -165,9 +166,9 @@ static int refused(struct wr_kafka_producer *p, rd_kafka_resp_err_t code, const 
 	return wr_kafka_failed(code, "topic %s", m->topic.p);
 }
 
-/* Topic, mark, key, value, time; then headers. */
-static int put_parts(const struct wr_kafka_message *m, rd_kafka_topic_t *topic, void *mark,
-		     rd_kafka_vu_t *parts, size_t *count)
+/* Topic, mark, key, value, time; then headers. Their number. */
+static size_t put_parts(const struct wr_kafka_message *m, rd_kafka_topic_t *topic, void *mark,
+			rd_kafka_vu_t *parts)
 {
 	struct wr_str at = m->headers, name, value;
 	size_t n = 0;
@@ -181,26 +182,20 @@ static int put_parts(const struct wr_kafka_message *m, rd_kafka_topic_t *topic, 
 				     .u.mem = {(void *)(uintptr_t)m->value.p, m->value.len}};
 	parts[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = m->timestamp};
 	while (wr_kafka_header_next(&at, &name, &value)) {
-		if (n == PARTS_MAX)
-			return wr_error_set(WR_EUSER, "a message has %zu headers at most",
-					    (size_t)(PARTS_MAX - 6));
+		WR_ASSERT(n < PARTS_MAX);
 		parts[n++] =
 		    (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {name.p, value.p, value.len}};
 	}
-	*count = n;
-	return WR_OK;
+	return n;
 }
 
 static int send_with_parts(struct wr_kafka_producer *p, const struct wr_kafka_message *m,
 			   rd_kafka_topic_t *topic, void *mark)
 {
-	rd_kafka_error_t *error;
+	rd_kafka_vu_t *parts = p->topics->parts;
+	rd_kafka_error_t *error = rd_kafka_produceva(p->client.rk, parts, put_parts(m, topic, mark, parts));
 	rd_kafka_resp_err_t code;
-	size_t count = 0;
 
-	if (put_parts(m, topic, mark, p->topics->parts, &count) != WR_OK)
-		return WR_EUSER;
-	error = rd_kafka_produceva(p->client.rk, p->topics->parts, count);
 	if (!error)
 		return WR_OK;
 	code = rd_kafka_error_code(error);

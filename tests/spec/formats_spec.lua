@@ -67,6 +67,17 @@ describe("weir.avro of a sink", function()
   end)
 end)
 
+describe("headers of a sink", function()
+  it("are as many as a message may have", function()
+    local headers = {}
+    for i = 1, 501 do headers["h" .. i] = "" end
+    assert.matches("a message has 500 headers at most",
+      message(weir.kafka_sink, { brokers = "b", topic = "t", headers = headers }))
+    headers.h1 = nil
+    assert.equal("kafka_sink", weir.kafka_sink({ brokers = "b", topic = "t", headers = headers }).kind)
+  end)
+end)
+
 describe("weir.msgpack", function()
   it("has no options", function()
     assert.equal("msgpack", weir.msgpack().kind)

@@ -230,6 +230,7 @@ static void topics_must_have_names_of_topics(void **state)
 	refused(m, ROW(WR_INSERT, 0, {"at", num(1)}), "is no text");
 	same(made(m, ROW(WR_INSERT, 0, {"to", str("a.b")})).topic, "a.b");
 	same(made(m, ROW(WR_INSERT, 0, {"to", str("a.c")})).topic, "a.c");
+	same(made(m, ROW(WR_INSERT, 0, {"to", str(".a")})).topic, ".a");
 	wr_kafka_maker_free(m);
 }
 
@@ -256,6 +257,21 @@ static void headers_are_packed_and_checked(void **state)
 		if (len != 5 && len != 10)
 			refused(m, ROW(WR_INSERT, 0, {"h", packed}), "are no headers");
 	}
+	wr_kafka_maker_free(m);
+}
+
+static void headers_are_as_many_as_a_message_may_have(void **state)
+{
+	struct wr_kafka_maker *m = maker("headers_field", "h", "topic", "t", NULL);
+	char packed[(WR_KAFKA_HEADERS_MAX + 1) * 4];
+	struct wr_cell cell = {.type = WR_T_STR, .str = {packed, sizeof packed}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof packed; i += 4)
+		memcpy(packed + i, "a\0000", 4); /* a, of no bytes */
+	refused(m, ROW(WR_INSERT, 0, {"h", cell}), "too many headers");
+	cell.str.len -= 4;
+	assert_int_equal(made(m, ROW(WR_INSERT, 0, {"h", cell})).headers.len, cell.str.len);
 	wr_kafka_maker_free(m);
 }
 
@@ -322,6 +338,7 @@ int main(void)
 	    cmocka_unit_test(an_upsert_is_the_new_value_of_a_key_or_its_tombstone),
 	    cmocka_unit_test(topics_must_have_names_of_topics),
 	    cmocka_unit_test(headers_are_packed_and_checked),
+	    cmocka_unit_test(headers_are_as_many_as_a_message_may_have),
 	    cmocka_unit_test(times_and_numbers_are_whole),
 	    cmocka_unit_test(what_is_surely_small_enough_is_so),
 	    cmocka_unit_test(places_are_looked_up_anew_for_each_shape),
