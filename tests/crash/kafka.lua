@@ -13,8 +13,9 @@ local steps_of = require "steps"
 local build, kills, tap = arg[1] or "build", tonumber(arg[2]) or 100, arg[3] == "--tap"
 local seed = tonumber(os.getenv "SEED") or os.time()
 local ALL_FROM = 100 -- kills, from which each step must have been met
-local RECORDS_PER_KILL, LOOPS, STAY_US = 8000, 3000, 300
-local KILLS_PER_BROKER, PATIENCE = 5, 120
+local RECORDS_PER_KILL, LOOPS, STAY_US = 8000, 10000, 300
+local KILLS_PER_BROKER = 5
+local PATIENCE, END_PATIENCE = 120, 20 -- looks for rows, half a second apart; seconds until a job ends that is told to
 local INPUT_PARTITIONS, OUTPUT_PARTITIONS = 5, 4
 
 --- The steps of this job, in the order in which a process meets them first.
@@ -48,11 +49,15 @@ local cluster = kafka.start(3)
 local input = cluster:topic { name = "input", partitions = INPUT_PARTITIONS }
 local output = cluster:topic { name = "output", partitions = OUTPUT_PARTITIONS }
 
+local parallelisms = { 0, 0, 0 }
+
 local function start(arguments)
+  local p = math.random(3)
+  parallelisms[p] = parallelisms[p] + 1
   local words = {
     build .. "/weir", "run", "-q", "--restart", "none", "--dir", folder .. "/state", "--checkpoint-every", "100ms",
     "--checkpoint-incremental", one_of { "always", "off" }, "--state-backend", one_of { "memory", "rocksdb" },
-    "--unaligned-after", one_of { "1ms", "1h" }, "-p", tostring(math.random(3)),
+    "--unaligned-after", one_of { "1ms", "1h" }, "-p", tostring(p),
     "--fault-steps", shown .. ":" .. STAY_US, "tests/crash/kafka_job.lua", "brokers=" .. cluster.brokers,
     "from=" .. input, "to=" .. output,
   }
@@ -66,14 +71,14 @@ local down          -- the broker that does not run
 local down_for = 0  -- lives of the job
 local brokers_killed = { 0, 0, 0 }
 
--- A broker that is down comes back after a life or two, else one may go.
-local function shake_brokers()
+-- A broker that is down comes back after a life or two, else one may go; in the second life one does.
+local function shake_brokers(i)
   if down then
     down_for = down_for - 1
     if down_for > 0 then return end
     cluster:up(down)
     down = nil
-  elseif math.random(KILLS_PER_BROKER) == 1 then
+  elseif i == 2 or math.random(KILLS_PER_BROKER) == 1 then
     down, down_for = math.random(3), math.random(2)
     process.pass(math.random(300000))
     cluster:kill(down)
@@ -81,11 +86,13 @@ local function shake_brokers()
   end
 end
 
+-- In small batches, each record to any partition: each partition has records of all times.
 local function feed(i)
   local part = ("%s/part"):format(folder)
   os.execute(("tail -n +%d %s/input | head -n %d >%s"):format((i - 1) * RECORDS_PER_KILL + 1, folder,
     RECORDS_PER_KILL, part))
-  cluster:kcat(("-P -X enable.idempotence=true -t %s -l %s"):format(input, part))
+  cluster:kcat(("-P -X enable.idempotence=true -X sticky.partitioning.linger.ms=0 -X batch.num.messages=50 -t %s -l %s")
+    :format(input, part))
 end
 
 local began = os.time()
@@ -95,7 +102,7 @@ for i = 1, kills do
   steps:begin()
   local pid = start { "loops=" .. LOOPS }
   feed(i)
-  shake_brokers()
+  shake_brokers(i)
   if i > kills / 2 and steps:unmet() then
     steps:aim()
   else -- a quarter of them while it begins; when a broker has gone, also when others have taken over
@@ -149,6 +156,25 @@ for p = 0, INPUT_PARTITIONS - 1 do
 end
 cluster:send(input, far)
 
+-- Nothing is wrong with the job where the topic that it reads is not what was written.
+local function check_input()
+  local written = rows_of(read(folder .. "/input"))
+  for _, record in ipairs(far) do written[#written + 1] = record.value end
+  table.sort(written)
+  local wrong = difference(values(cluster:consume(input)), written)
+  if wrong then leave("records that the cluster has of the input, and must have:\n" .. wrong) end
+end
+
+local function await_end(pid)
+  for _ = 1, END_PATIENCE * 50 do
+    local code = process.ended(pid)
+    if code then return code end
+    process.pass(20000)
+  end
+  process.kill(pid)
+  leave(("the last run was interrupted and did not end within %d s:\n%s"):format(END_PATIENCE, read(log)))
+end
+
 local expected = rows_of(read(folder .. "/expected"))
 local records
 local pid = start {}
@@ -160,11 +186,14 @@ for _ = 1, PATIENCE do
   if code then leave(("the last run ended with %d:\n%s"):format(code, read(log))) end
 end
 os.execute("kill -INT " .. pid)
-local code = process.wait(pid)
+local code = await_end(pid)
 if code ~= 130 then leave(("the last run was interrupted and ended with %d:\n%s"):format(code, read(log))) end
 records = cluster:consume(output)
 local wrong = difference(values(records), expected)
-if wrong then leave("rows that readers of what is committed find and must find:\n" .. wrong) end
+if wrong then
+  check_input()
+  leave("the input is whole; rows that readers of what is committed find and must find:\n" .. wrong)
+end
 
 local last = {} -- by key: { partition, start of window }
 for _, record in ipairs(records) do
@@ -180,9 +209,10 @@ local aborted = #cluster:consume(output, "read_uncommitted") - #records
 cluster:close()
 
 local mark = tap and "# " or ""
-print(("%s%d kills of the job, %s of brokers 1, 2, 3 in %d s, %d records; %d kills waited for a step; seed %d")
-  :format(mark, kills, table.concat(brokers_killed, ", "), os.time() - began, kills * RECORDS_PER_KILL, steps.aimed,
-  seed))
+print(("%s%d kills of the job, %s of brokers 1, 2, 3 in %d s, %d records; runs at parallelism 1, 2, 3: %s")
+  :format(mark, kills, table.concat(brokers_killed, ", "), os.time() - began, kills * RECORDS_PER_KILL,
+  table.concat(parallelisms, ", ")))
+print(("%s%d kills waited for a step; seed %d"):format(mark, steps.aimed, seed))
 steps:print(mark)
 print(("%srows: %d committed, each as expected and those of a key in order; %d in transactions that were aborted")
   :format(mark, #records, aborted))

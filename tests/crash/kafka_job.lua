@@ -1,21 +1,18 @@
 --- crash: the job that tests/crash/kafka.lua kills: records of a topic, sums in windows by key, another topic.
---- With loops= each record costs so many turns of a loop.
+--- With loops= each record costs so many turns of a loop (slowly.lua). Little is fetched of a partition at a time, so
+--- that all move on together, and windows close.
+local slowly = require "slowly"
 local weir = require "weir"
 
 local job = weir.job { name = "crash-kafka", max_parallelism = 64 }
-local loops = tonumber(job.args.loops or 0)
 
-local function slowly(rec)
-  local x = rec.v
-  for i = 1, loops do x = (x * 16807 + i) % 2147483647 end
-  rec.unused = x
-  return rec
-end
-
-job:source(weir.kafka { brokers = job.args.brokers, topic = job.args.from })
+job:source(weir.kafka {
+  brokers = job.args.brokers, topic = job.args.from,
+  properties = { ["max.partition.fetch.bytes"] = 8192, ["fetch.wait.max.ms"] = 20 },
+})
   :uid "input"
   :watermarks(weir.watermark.bounded { field = "ts", delay = 40, every = "5ms" }):uid "watermarks"
-  :map(slowly)
+  :map(slowly(tonumber(job.args.loops or 0)))
   :key_by "k":window(weir.window.tumbling "200ms")
   :aggregate { n = weir.agg.count(), sum = weir.agg.sum "v" }:uid "sums"
   :sink(weir.kafka_sink {
