@@ -110,7 +110,7 @@ describe("an exactly-once sink of Kafka", function()
   local function forgotten(point)
     local markers = cluster:topic()
     write(('marker_topic = "%s", marker_retention = "1ms"'):format(markers))
-    killed("--dir state --checkpoint-every 50ms", "rate=4000", point)
+    killed("--dir state --checkpoint-every 1s", "rate=4000", point)
     cluster:delete(markers)
     cluster:create(markers)
     local _, code, err = place.run "--dir state"

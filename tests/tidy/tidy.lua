@@ -8,7 +8,7 @@
 
 local rows = {
   { "base" }, { "record", "module", "heap" }, { "exchange", "state", "checkpoint", "stream" }, { "savepoint", "tiered" }, { "task" },
-  { "time", "format" }, { "commit" },
+  { "time", "format" }, { "commit" }, { "publish" },
   { "script", "connect", "operator", "window", "nexmark", "rolling", "wal", "vendor", "kafka", "avro", "msgpack" },
   { "cluster" }, { "harness", "recovery" }, { "control" }, { "main.c" },
 }

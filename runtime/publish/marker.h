@@ -18,8 +18,6 @@
 #include <stdint.h>
 #include "commit/sink.h"
 
-struct rd_kafka_s;
-
 enum { WR_KAFKA_GROUP = 512, WR_KAFKA_NOTE = 64 };
 
 /* Transactional id of a log, and the group of its claim. */
@@ -50,16 +48,3 @@ int wr_kafka_judge_claim(const struct wr_kafka_found *found, uint64_t own, bool 
 			 enum wr_kafka_claimed *out);
 /* The epoch that the marker says, 0 = there is none. WR_EUSER: it is no marker of this lineage. */
 int wr_kafka_judge_marker(const struct wr_kafka_found *found, uint64_t lineage, uint64_t *epoch);
-
-/* ---- reading, through any client; blocks ---- */
-
-/* The offset of a group, and the text beside it, once no transaction is under way that could change it: what
- * is pending is waited for. found->offset is below zero where there is none. WR_OK; WR_ETRANSIENT: not within
- * a minute; WR_EUSER: it may not be read. */
-int wr_kafka_group_read(struct rd_kafka_s *rk, const char *group, const char *topic, int32_t partition,
-			struct wr_kafka_found *found);
-
-/* For how long brokers remember groups without members, in ms; 7 days, as they have it, where they do not
- * say.
- */
-int64_t wr_kafka_group_retention_ms(struct rd_kafka_s *rk);

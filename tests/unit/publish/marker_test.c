@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* marker: what is kept in Kafka, and what follows from what is found there. */
-#include "kafka/marker.h"
+#include "publish/marker.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

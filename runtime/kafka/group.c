@@ -1,101 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* marker: see marker.h. What is asked of brokers are requests of librdkafka's admin, one at a time, on the
- * caller's thread. */
-#include "kafka/marker.h"
+/* group: see group.h. What is asked of brokers are requests of librdkafka's admin, one at a time. */
+#include "kafka/group.h"
 
-#include <inttypes.h>
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/clock.h"
 #include "base/error.h"
 #include "kafka/client.h"
-#include "record/key.h"
 
-enum { PREFIX_MAX = 200, UID_MAX = 200 };
-enum { ANSWER_MS = 10000, PAUSE_MS = 20, PATIENCE_S = 60, DAYS = 7, MS_PER_MINUTE = 60000 };
-
-/* Long names are cut, and have their hash behind them. */
-static void put_name(const char *name, size_t max, char out[UID_MAX + 32])
-{
-	size_t len = strlen(name);
-
-	if (len <= max)
-		snprintf(out, UID_MAX + 32, "%s", name);
-	else
-		snprintf(out, UID_MAX + 32, "%.*s~%016" PRIx64, (int)max - 17, name,
-			 wr_key_hash((const uint8_t *)name, (uint32_t)len));
-}
-
-void wr_kafka_id(const char *prefix, const struct wr_mark *m, char id[WR_KAFKA_GROUP])
-{
-	char first[UID_MAX + 32], uid[UID_MAX + 32];
-
-	put_name(prefix, PREFIX_MAX, first);
-	put_name(m->uid, UID_MAX, uid);
-	snprintf(id, WR_KAFKA_GROUP, "%s-%s-%" PRIu32, first, uid, m->log);
-}
-
-void wr_kafka_marker(const char *prefix, const struct wr_mark *m, char group[WR_KAFKA_GROUP])
-{
-	size_t len;
-
-	wr_kafka_id(prefix, m, group);
-	len = strlen(group);
-	snprintf(group + len, WR_KAFKA_GROUP - len, "-%016" PRIx64, m->lineage);
-}
-
-static const char *word_of(char kind)
-{
-	return kind == WR_KAFKA_CLAIM ? "claim" : "lineage";
-}
-
-void wr_kafka_note(char kind, uint64_t number, char note[WR_KAFKA_NOTE])
-{
-	snprintf(note, WR_KAFKA_NOTE, "weir 1 %s %016" PRIx64, word_of(kind), number);
-}
-
-bool wr_kafka_note_read(char kind, const char *note, uint64_t *number)
-{
-	char again[WR_KAFKA_NOTE], word[16];
-
-	if (sscanf(note, "weir 1 %15s %16" SCNx64, word, number) != 2)
-		return false;
-	wr_kafka_note(kind, *number, again);
-	return strcmp(note, again) == 0;
-}
-
-int wr_kafka_judge_claim(const struct wr_kafka_found *found, uint64_t own, bool did,
-			 enum wr_kafka_claimed *out)
-{
-	uint64_t claim;
-
-	*out = did ? WR_KAFKA_OURS : WR_KAFKA_FREE;
-	if (found->offset < 0)
-		return WR_OK;
-	if (!wr_kafka_note_read(WR_KAFKA_CLAIM, found->note, &claim))
-		return wr_error_set(WR_EUSER, "its offset says '%.40s', and is no claim of a sink's",
-				    found->note);
-	if (did && claim != own)
-		*out = WR_KAFKA_THEIRS;
-	return WR_OK;
-}
-
-int wr_kafka_judge_marker(const struct wr_kafka_found *found, uint64_t lineage, uint64_t *epoch)
-{
-	uint64_t of;
-
-	*epoch = 0;
-	if (found->offset < 0)
-		return WR_OK;
-	if (!wr_kafka_note_read(WR_KAFKA_MARKER, found->note, &of) || of != lineage)
-		return wr_error_set(WR_EUSER,
-				    "its offset says '%.40s', and is no marker of lineage %016" PRIx64,
-				    found->note, lineage);
-	*epoch = (uint64_t)found->offset;
-	return WR_OK;
-}
+enum { ANSWER_MS = 10000, PAUSE_MS = 20, DAYS = 7, MS_PER_MINUTE = 60000 };
 
 /* ---- offsets ---- */
 
@@ -181,26 +95,34 @@ static rd_kafka_t *reader_of(rd_kafka_t *rk, const char *group)
 	return reader;
 }
 
-int wr_kafka_group_read(rd_kafka_t *rk, const char *group, const char *topic, int32_t partition,
+int wr_kafka_reader_ask(struct wr_kafka_reader *r, rd_kafka_t *rk, const char *group, const char *topic,
 			struct wr_kafka_found *found)
 {
-	struct wr_clock *clock = wr_clock_system();
-	uint64_t until_ns = wr_clock_ns(clock) + PATIENCE_S * UINT64_C(1000000000);
-	rd_kafka_t *reader = reader_of(rk, group);
-	int rc = WR_OK;
+	rd_kafka_resp_err_t code;
+	int rc;
 
-	if (!reader)
+	if (r->rk && strcmp(r->group, group) != 0)
+		wr_kafka_reader_close(r);
+	if (!r->rk)
+		r->rk = reader_of(rk, group);
+	if (!r->rk)
 		return WR_EUSER;
-	for (;;) {
-		rd_kafka_resp_err_t code = ask(reader, group, topic, partition, found);
-
-		rc = code ? wr_kafka_failed(code, "the offset of group %s", group) : WR_OK;
-		if (rc != WR_ETRANSIENT || wr_clock_ns(clock) > until_ns)
-			break;
+	snprintf(r->group, sizeof r->group, "%s", group);
+	code = ask(r->rk, group, topic, 0, found);
+	rc = code ? wr_kafka_failed(code, "the offset of group %s", group) : WR_OK;
+	if (rc == WR_ETRANSIENT) {
 		rd_kafka_poll(rk, PAUSE_MS);
+		return WR_AGAIN;
 	}
-	rd_kafka_destroy(reader);
+	wr_kafka_reader_close(r);
 	return rc;
+}
+
+void wr_kafka_reader_close(struct wr_kafka_reader *r)
+{
+	if (r->rk)
+		rd_kafka_destroy(r->rk);
+	r->rk = NULL;
 }
 
 /* ---- retention ---- */

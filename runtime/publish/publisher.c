@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* publisher: see publisher.h. */
+#include "publish/publisher.h"
+
+#include "base/error.h"
+#include "base/fault.h"
+
+#define PATIENCE_NS UINT64_C(60000000000)
+
+static uint64_t patience(const struct wr_kafka_publisher *p)
+{
+	return wr_clock_ns(p->clock) + PATIENCE_NS;
+}
+
+/* Shall the same call be tried once more? */
+static bool again(const struct wr_kafka_publisher *p, int *rc, uint64_t until_ns)
+{
+	if (*rc != WR_AGAIN)
+		return false;
+	if (wr_clock_ns(p->clock) < until_ns)
+		return true;
+	*rc = wr_error_code();
+	return false;
+}
+
+static int init(struct wr_kafka_publisher *p)
+{
+	uint64_t until_ns = patience(p);
+	int rc;
+
+	do
+		rc = p->ops->init(p->arg);
+	while (again(p, &rc, until_ns));
+	return rc;
+}
+
+static int read_group(struct wr_kafka_publisher *p, const char *group, struct wr_kafka_found *found)
+{
+	uint64_t until_ns = patience(p);
+	int rc;
+
+	do
+		rc = p->ops->read(p->arg, group, found);
+	while (again(p, &rc, until_ns));
+	return rc == WR_OK ? rc : wr_error_wrap(rc, "%s", p->name);
+}
+
+static int put(struct wr_kafka_publisher *p, const char *group, int64_t offset, const char *note)
+{
+	uint64_t until_ns = patience(p);
+	int rc;
+
+	do
+		rc = p->ops->put(p->arg, group, offset, note);
+	while (again(p, &rc, until_ns));
+	return rc;
+}
+
+static int commit(struct wr_kafka_publisher *p)
+{
+	uint64_t until_ns = patience(p);
+	int rc;
+
+	do
+		rc = p->ops->commit(p->arg);
+	while (again(p, &rc, until_ns));
+	return rc;
+}
+
+/* ---- a client of a log ---- */
+
+static int write_claim(struct wr_kafka_publisher *p, const char *id, uint64_t own)
+{
+	char note[WR_KAFKA_NOTE];
+	int rc = p->ops->begin(p->arg);
+
+	wr_kafka_note(WR_KAFKA_CLAIM, own, note);
+	if (rc == WR_OK)
+		rc = put(p, id, 0, note);
+	WR_CRASH_STEP("kafka.claim");
+	if (rc == WR_OK)
+		rc = commit(p);
+	return rc == WR_OK ? wr_kafka_claims_add(p->claims, id) : rc;
+}
+
+static int claim(struct wr_kafka_publisher *p, const char *id)
+{
+	struct wr_kafka_found found;
+	enum wr_kafka_claimed is;
+	uint64_t own;
+	int rc = wr_kafka_claims_own(p->claims, &own);
+
+	if (rc == WR_OK)
+		rc = read_group(p, id, &found);
+	if (rc != WR_OK)
+		return rc;
+	rc = wr_kafka_judge_claim(&found, own, wr_kafka_claims_has(p->claims, id), &is);
+	if (rc != WR_OK)
+		return wr_error_wrap(rc, "%s: group %s", p->name, id);
+	if (is == WR_KAFKA_THEIRS)
+		return wr_error_set(
+		    WR_ESUPERSEDED,
+		    "%s: another process of this job began after this one and has taken the "
+		    "transactional id %s: this one writes nothing more. Two jobs that shall run "
+		    "at the same time need different values of transactional_id_prefix",
+		    p->name, id);
+	return is == WR_KAFKA_FREE ? write_claim(p, id, own) : WR_OK;
+}
+
+int wr_kafka_publisher_open(struct wr_kafka_publisher *p, const struct wr_mark *mark)
+{
+	char id[WR_KAFKA_GROUP];
+	int rc;
+
+	wr_kafka_id(p->prefix, mark, id);
+	wr_kafka_publisher_close(p);
+	rc = p->ops->open(p->arg, id);
+	if (rc == WR_OK && wr_kafka_claims_has(p->claims, id)) /* who was overtaken takes it from nobody */
+		rc = claim(p, id);
+	if (rc == WR_OK)
+		rc = init(p);
+	if (rc == WR_OK)
+		rc = claim(p, id);
+	p->log = mark->log;
+	p->is_open = rc == WR_OK;
+	if (rc != WR_OK)
+		p->ops->close(p->arg);
+	return rc;
+}
+
+void wr_kafka_publisher_close(struct wr_kafka_publisher *p)
+{
+	p->is_open = false;
+	p->ops->close(p->arg);
+}
+
+static bool is_of(const struct wr_kafka_publisher *p, const struct wr_mark *mark)
+{
+	return p->is_open && p->log == mark->log;
+}
+
+/* ---- the marker ---- */
+
+/* Has any process ever had the id of this log? Whoever had it has claimed it. */
+static int was_used(struct wr_kafka_publisher *p, const struct wr_mark *mark, bool *used)
+{
+	struct wr_kafka_found found;
+	char id[WR_KAFKA_GROUP];
+	int rc;
+
+	*used = true;
+	if (!p->is_open)
+		return WR_OK;
+	wr_kafka_id(p->prefix, mark, id);
+	rc = read_group(p, id, &found);
+	*used = rc != WR_OK || found.offset >= 0;
+	return rc;
+}
+
+static int read_marker(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t *epoch)
+{
+	struct wr_kafka_found found;
+	char group[WR_KAFKA_GROUP];
+	int rc;
+
+	wr_kafka_marker(p->prefix, mark, group);
+	rc = read_group(p, group, &found);
+	if (rc != WR_OK)
+		return rc;
+	rc = wr_kafka_judge_marker(&found, mark->lineage, epoch);
+	return rc == WR_OK ? rc : wr_error_wrap(rc, "%s: group %s", p->name, group);
+}
+
+int wr_kafka_publisher_last(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t *epoch)
+{
+	bool used = true;
+	int rc = WR_OK;
+
+	*epoch = 0;
+	if (!is_of(p, mark)) {
+		rc = was_used(p, mark, &used);
+		if (rc == WR_OK && used)
+			rc = wr_kafka_publisher_open(p, mark);
+	}
+	return rc == WR_OK && used ? read_marker(p, mark, epoch) : rc;
+}
+
+/* ---- epochs ---- */
+
+static int publish(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t epoch,
+		   struct wr_epoch_rows *rows)
+{
+	char group[WR_KAFKA_GROUP], note[WR_KAFKA_NOTE];
+	int rc = p->ops->begin(p->arg);
+
+	wr_kafka_marker(p->prefix, mark, group);
+	wr_kafka_note(WR_KAFKA_MARKER, mark->lineage, note);
+	WR_CRASH_STEP("kafka.begin");
+	if (rc == WR_OK)
+		rc = p->ops->send(p->arg, rows);
+	WR_CRASH_STEP("kafka.send");
+	if (rc == WR_OK)
+		rc = put(p, group, (int64_t)epoch, note);
+	WR_CRASH_STEP("kafka.marker");
+	if (rc == WR_OK)
+		rc = commit(p);
+	WR_CRASH_STEP("kafka.commit");
+	return rc;
+}
+
+int wr_kafka_publisher_commit(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t epoch,
+			      struct wr_epoch_rows *rows)
+{
+	int rc = is_of(p, mark) ? WR_OK : wr_kafka_publisher_open(p, mark);
+
+	if (rc == WR_OK)
+		rc = publish(p, mark, epoch, rows);
+	if (rc != WR_OK)
+		wr_kafka_publisher_close(p);
+	return rc;
+}
