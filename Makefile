@@ -190,8 +190,8 @@ OBJ.$(1) := $$(patsubst %.c,$B/obj/%.o,$$(wildcard runtime/$(1)/*.c))
 $B/obj/runtime/$(1)/%.o: CFLAGS += -fPIC
 $B/weir-$(1).so: $$(OBJ.$(1)) $B/stamp/link
 	$$(CXX) $$(OPT) -shared -o $$@ $$(OBJ.$(1)) $$(LIBS.$(1))
-$$(filter $B/unit/$(1)/% $B/fuzz/$(1)_fuzz,$$(UNIT) $$(FUZZ)): $$(OBJ.$(1))
-$$(filter $B/unit/$(1)/% $B/fuzz/$(1)_fuzz,$$(UNIT) $$(FUZZ)): LDLIBS += $$(LIBS.$(1))
+$$(filter $B/unit/$(1)/% $B/fuzz/$(1)_%,$$(UNIT) $$(FUZZ)): $$(OBJ.$(1))
+$$(filter $B/unit/$(1)/% $B/fuzz/$(1)_%,$$(UNIT) $$(FUZZ)): LDLIBS += $$(LIBS.$(1))
 endef
 $(foreach p,$(PARTS),$(eval $(call part,$p)))
 
@@ -210,16 +210,16 @@ $(ON_ROCKSDB): LDLIBS += $(LIBS.rocksdb)
 # Avro is held against its own library.
 $B/unit/avro/library_test: LDLIBS += -lavro
 # Sources, sinks, formats and watermarks are tested alone: what a task gives its stages comes from the test, which is linked first.
-$B/unit/commit/% $B/unit/connect/% $B/unit/time/% $B/unit/nexmark/% $B/unit/format/% $B/unit/avro/% $B/unit/msgpack/% $B/fuzz/csv_fuzz $B/fuzz/json_fuzz $B/fuzz/avro_fuzz $B/fuzz/msgpack_fuzz: LDFLAGS += -Wl,-z,muldefs
+$B/unit/commit/% $B/unit/connect/% $B/unit/time/% $B/unit/nexmark/% $B/unit/format/% $B/unit/avro/% $B/unit/msgpack/% $B/unit/kafka/rows_test $B/fuzz/csv_fuzz $B/fuzz/json_fuzz $B/fuzz/avro_fuzz $B/fuzz/msgpack_fuzz $B/fuzz/decoder_fuzz $B/fuzz/kafka_rows_fuzz: LDFLAGS += -Wl,-z,muldefs
 $(eval $(call test_program,sim,,))
-# The simulation of crashes puts itself between the program and the system (tests/sim/machine/machine.h).
+# These simulations put themselves between the program and the system (tests/sim/machine/machine.h).
 MACHINE = $(patsubst %.c,$B/obj/%.o,$(wildcard tests/sim/machine/*.c))
 WRAPPED = pthread_create pthread_join pthread_setname_np pthread_mutex_lock pthread_mutex_unlock pthread_cond_wait \
 	pthread_cond_signal pthread_cond_broadcast pthread_setschedparam setpriority wr_loop_new wr_loop_free wr_loop_wake \
 	wr_loop_wait wr_log_write open openat close read pread write dprintf lseek fsync ftruncate fstat stat mkdir mkdirat rmdir unlink unlinkat \
 	rename renameat renameat2 linkat faccessat access flock mmap munmap opendir fdopendir readdir closedir dirfd getrandom
-$B/sim/crash_sim: $(MACHINE)
-$B/sim/crash_sim: private LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(WRAPPED))
+$B/sim/crash_sim $B/sim/once_sim: $(MACHINE)
+$B/sim/crash_sim $B/sim/once_sim: private LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(WRAPPED))
 $(eval $(call test_program,fuzz,-fsanitize=fuzzer,))
 .SECONDARY:
 

@@ -15,17 +15,15 @@
  *   the end holds  a job that has finished stays finished after a loss of power
  *   no deadlock, nothing left open
  *
- * SEEDS=n seeds from 1 (default 2000); SEED=n plays one again, TRACE=1 shows its log. ALL=1 goes on behind a
- * seed that fails, and counts them; SHAPE=n plays only jobs of this shape (machine/job.h).
+ * SEEDS, SEED and ALL are told in machine/seeds.h. TRACE=1 shows the log; SHAPE=n plays only jobs of this
+ * shape (machine/job.h).
  */
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include "base/error.h"
 #include "base/log.h"
@@ -36,6 +34,7 @@
 #include "sim/machine/functions.h"
 #include "sim/machine/job.h"
 #include "sim/machine/machine.h"
+#include "sim/machine/seeds.h"
 #include "sim/machine/stages.h"
 #include "sim/machine/target.h"
 
@@ -534,128 +533,39 @@ static void play(uint64_t seed)
 	wr_bytes_deinit(&got);
 }
 
-/* ---- all seeds, each in a process of its own, so that one is the same alone and among others ---- */
-
-enum { AT_ONCE_MAX = 16 };
-
-static struct {
-	uint64_t counts[AT_ONCE_MAX][COUNTS];
-} * shared;
-static struct {
-	pid_t pid;
-	uint64_t seed;
-} children[AT_ONCE_MAX];
-
-static void report(uint64_t seeds, uint64_t failed)
-{
-	static const char *const names[COUNTS] = {"runs of a process",
-						  "of them to the end of the job",
-						  "kills",
-						  "losses of power",
-						  "files lost",
-						  "files torn",
-						  "names lost",
-						  "threads stalled",
-						  "calls failed",
-						  "writes cut short",
-						  "functions failed",
-						  "restarts in the process",
-						  "stops by the user",
-						  "checkpoints asked for",
-						  "reloads",
-						  "reloads taken back",
-						  "rescales of a running job",
-						  "checkpoints that hold",
-						  "of them unaligned",
-						  "checkpoints expired",
-						  "checkpoints declined",
-						  "states held against a replay",
-						  "commits",
-						  "commits refused",
-						  "commits in doubt"};
-
-	printf("# %-30s %8llu\n", "seeds", (unsigned long long)seeds);
-	printf("# %-30s %8llu\n", "of them that fail", (unsigned long long)failed);
-	for (int i = 0; i < COUNTS; i++) {
-		uint64_t sum = 0;
-
-		for (int k = 0; k < AT_ONCE_MAX; k++)
-			sum += shared->counts[k][i];
-		printf("# %-30s %8llu\n", names[i], (unsigned long long)sum);
-	}
-}
-
-static void begin_child(int slot, uint64_t seed)
-{
-	children[slot].seed = seed;
-	children[slot].pid = fork();
-	if (children[slot].pid != 0)
-		return;
-	machine_counts = shared->counts[slot];
-	play(seed);
-	fflush(stdout);
-	_exit(0);
-}
-
-/* The slot of one that has ended; it said itself what was wrong, unless it died. */
-static int end_child(uint64_t *failed)
-{
-	int status, slot = 0;
-	pid_t pid = wait(&status);
-
-	while (children[slot].pid != pid)
-		slot++;
-	children[slot].pid = 0;
-	if (WIFSIGNALED(status))
-		printf("not ok - seed %llu: signal %d\n", (unsigned long long)children[slot].seed,
-		       WTERMSIG(status));
-	*failed += !WIFEXITED(status) || WEXITSTATUS(status) != 0;
-	return slot;
-}
-
-/* The number of seeds that failed; but for `all` the first of them is the last. */
-static uint64_t play_all(uint64_t first, uint64_t count, bool all)
-{
-	int at_once = (int)sysconf(_SC_NPROCESSORS_ONLN), under_way = 0;
-	uint64_t failed = 0;
-
-	at_once = at_once < 1 ? 1 : at_once > AT_ONCE_MAX ? AT_ONCE_MAX : at_once;
-	for (uint64_t seed = first;;) {
-		bool more = seed < first + count && (all || !failed);
-		int slot = under_way;
-
-		if (!more && !under_way)
-			return failed;
-		if (!more || under_way == at_once) {
-			slot = end_child(&failed);
-			under_way--;
-		}
-		if (more && (all || !failed)) {
-			begin_child(slot, seed++);
-			under_way++;
-		}
-	}
-}
+static const struct seeds_count counts[] = {{RUNS, "runs of a process"},
+					    {ENDS, "of them to the end of the job"},
+					    {KILLS, "kills"},
+					    {POWER_LOSSES, "losses of power"},
+					    {FILES_LOST, "files lost"},
+					    {FILES_TORN, "files torn"},
+					    {NAMES_LOST, "names lost"},
+					    {STALLS, "threads stalled"},
+					    {CALLS_FAILED, "calls failed"},
+					    {WRITES_SHORT, "writes cut short"},
+					    {FUNCTIONS_FAILED, "functions failed"},
+					    {RESTARTS, "restarts in the process"},
+					    {STOPS, "stops by the user"},
+					    {ASKED, "checkpoints asked for"},
+					    {RELOADS, "reloads"},
+					    {TAKEN_BACK, "reloads taken back"},
+					    {RESCALES, "rescales of a running job"},
+					    {CHECKPOINTS, "checkpoints that hold"},
+					    {UNALIGNED, "of them unaligned"},
+					    {EXPIRED, "checkpoints expired"},
+					    {DECLINED, "checkpoints declined"},
+					    {STATES, "states held against a replay"},
+					    {COMMITS, "commits"},
+					    {COMMITS_REFUSED, "commits refused"},
+					    {COMMITS_DOUBTFUL, "commits in doubt"}};
 
 int main(void)
 {
-	const char *one = getenv("SEED"), *many = getenv("SEEDS");
-	uint64_t first = one ? strtoull(one, NULL, 10) : 1;
-	uint64_t count = one ? 1 : many ? strtoull(many, NULL, 10) : 2000;
-	uint64_t failed;
-
 	machine_on_failure = on_failure;
 	sim.trace = getenv("TRACE") != NULL;
 	sim.shape = getenv("SHAPE");
 	wr_log_setup(WR_LOG_DEBUG, false);
 	config = wr_config_new();
 	wr_config_set(config, "quiet", "true", "the simulation");
-	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	printf("1..1\n");
-	fflush(stdout);
-	failed = play_all(first, count, getenv("ALL") != NULL);
-	report(count, failed);
-	if (!failed)
-		printf("ok - %llu seeds\n", (unsigned long long)count);
-	return failed ? 1 : 0;
+	return seeds_play(play, counts, sizeof counts / sizeof *counts);
 }

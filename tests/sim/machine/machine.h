@@ -80,6 +80,8 @@ static inline bool machine_one_in(uint32_t n)
 }
 /* A point at which other threads may go on, and the process may crash. */
 void machine_point(void);
+/* The thread rests for so long. */
+void machine_sleep(uint64_t ns);
 /* Ends the test program with this as the failure. */
 void machine_failed(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 /* Who is told of that; does not return. */

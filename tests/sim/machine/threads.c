@@ -221,6 +221,12 @@ static void sleep_on(const void *what, uint64_t until_ns)
 	go_to(next_thread());
 }
 
+void machine_sleep(uint64_t ns)
+{
+	machine_point();
+	sleep_on(&m.threads[m.current], m.clock.manual_ns + ns);
+}
+
 static bool wake_one(const void *what, bool all)
 {
 	uint32_t n = 0, first = machine_below(m.count);
