@@ -139,6 +139,18 @@ int wr_sink_ask(struct wr_sink *k, uint64_t lineage, uint32_t log, uint64_t *mar
 	return rc;
 }
 
+int wr_sink_commit_due(struct wr_sink *k)
+{
+	int rc = WR_OK;
+
+	while (rc == WR_OK && wr_commits_next(k->commits, &k->c.epoch)) {
+		rc = post_and_wait(k, WR_SINK_COMMIT);
+		if (rc == WR_OK)
+			wr_commits_done(k->commits);
+	}
+	return rc;
+}
+
 static void tell(struct wr_stage *s)
 {
 	struct wr_sink *k = wr_sink_of(s);
@@ -495,11 +507,8 @@ static void commit_rest(struct wr_sink *k)
 		if (rc == WR_OK && k->c.what == WR_SINK_COMMIT)
 			wr_commits_done(k->commits);
 	}
-	while (rc == WR_OK && !k->failed && wr_commits_next(k->commits, &k->c.epoch)) {
-		rc = post_and_wait(k, WR_SINK_COMMIT);
-		if (rc == WR_OK)
-			wr_commits_done(k->commits);
-	}
+	if (rc == WR_OK && !k->failed)
+		wr_sink_commit_due(k);
 }
 
 void wr_sink_free(struct wr_stage *s)

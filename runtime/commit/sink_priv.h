@@ -53,5 +53,7 @@ static inline const char *wr_sink_uid(const struct wr_stage *s)
 
 /* Waits for the target's answer: its mark of a log. Only before the first row. */
 int wr_sink_ask(struct wr_sink *k, uint64_t lineage, uint32_t log, uint64_t *mark);
+/* Commits all that is due, and waits for it. Before the first row, or behind the last. */
+int wr_sink_commit_due(struct wr_sink *k);
 /* Gives the committer what comes next, unless it is at work. */
 void wr_sink_pump(struct wr_stage *s);

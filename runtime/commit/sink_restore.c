@@ -208,6 +208,9 @@ static int ask_for_marks(struct wr_stage *s, uint32_t parallelism)
 	return rc;
 }
 
+/* Where the parallelism is another, the rows of a key may be left in the log of one subtask and come from now
+ * on to another: what is left is committed before the subtask can be part of a checkpoint, and so before
+ * anything that comes is. */
 int wr_sink_restore(struct wr_stage *s, const struct wr_saved_state *saved)
 {
 	struct wr_sink *k = wr_sink_of(s);
@@ -226,6 +229,8 @@ int wr_sink_restore(struct wr_stage *s, const struct wr_saved_state *saved)
 	}
 	if (rc == WR_OK)
 		rc = ask_for_marks(s, saved->parallelism);
+	if (rc == WR_OK && saved->parallelism != s->env->parallelism)
+		rc = wr_sink_commit_due(k);
 	if (rc == WR_OK)
 		wr_sink_pump(s);
 	return rc;
