@@ -136,7 +136,10 @@ describe("an exactly-once sink of Kafka", function()
     local first = place.sh("cd state && ls -d chk-* | sort -t- -k2 -n | head -1"):gsub("%s", "")
     local _, code, err = place.weir("run --dir other --resume=state/" .. first .. " job.lua")
     assert.equal(0, code, err)
-    assert.truthy(err:find "rows up to epoch %d+ are committed: those in between come again", err)
+    local at, epoch = err:match
+      "the job begins at checkpoint (%d+), and rows up to epoch (%d+) are committed: those in between come again\n"
+    assert.equal(first, "chk-" .. tostring(at), err)
+    assert.is_true(tonumber(epoch) > tonumber(at), err)
     local seen, twice = {}, 0
     for v in cluster:values(topic):gmatch "%d+" do
       twice = twice + (seen[v] and 1 or 0)
