@@ -13,9 +13,13 @@
 #include "base/error.h"
 #include "base/fault.h"
 
-enum { PUT_BY = 2 << 20 }; /* never written to: address space, and a promise of the system */
+enum {
+	STEP = 512 << 10, /* bytes by which the heap of a thread grows */
+	PUT_BY = 2 << 20, /* never written to: address space, and a promise of the system */
+};
 
 static _Atomic(struct wr_mem *) accounts;
+static _Thread_local size_t asked; /* since the heap was grown ahead */
 static void *_Atomic put_by;
 
 /* Without fast bins: these keep small blocks that were freed, and merge all of them when a large one comes
@@ -23,6 +27,8 @@ static void *_Atomic put_by;
 void wr_mem_setup(void)
 {
 	mallopt(M_MXFAST, 0);
+	mallopt(M_MMAP_THRESHOLD, 2 * STEP);
+	mallopt(M_TRIM_THRESHOLD, 4 * STEP);
 	atomic_store(&put_by, malloc(PUT_BY));
 }
 
@@ -105,14 +111,30 @@ void wr_mem_charge(struct wr_mem *mem, int64_t bytes)
 		;
 }
 
+/* The heap of a thread other than the first grows by what is missing, a page mostly, and each time by a call
+ * of the system for which the other threads of the process wait with their page faults. What is taken and
+ * given back at once stays with the heap, untouched. */
+static void grow_ahead(size_t bytes)
+{
+	asked += bytes;
+	if (WR_UNLIKELY(asked >= STEP)) {
+		void *volatile ahead = malloc(STEP); /* a pair that is of use: not to be optimized away */
+
+		asked = 0;
+		free(ahead);
+	}
+}
+
 static void *account_add(struct wr_mem *mem, void *p, size_t bytes)
 {
 	if (WR_UNLIKELY(!p)) {
 		wr_error_nomem(bytes, mem->name);
 		return NULL;
 	}
-	wr_mem_charge(mem, (int64_t)malloc_usable_size(p));
+	bytes = malloc_usable_size(p);
+	wr_mem_charge(mem, (int64_t)bytes);
 	atomic_fetch_add_explicit(&mem->blocks, 1, memory_order_relaxed);
+	grow_ahead(bytes);
 	return p;
 }
 
