@@ -94,7 +94,6 @@ void wr_packer_free(struct wr_packer *p)
 
 static int put_gzip(struct wr_packer *p, const void *block, size_t len, uint8_t *to, size_t *room)
 {
-	deflateReset(&p->gzip);
 	p->gzip.next_in = (Bytef *)(uintptr_t)block;
 	p->gzip.avail_in = (uInt)len;
 	p->gzip.next_out = to;
@@ -115,10 +114,14 @@ static int put_zstd(struct wr_packer *p, const void *block, size_t len, uint8_t 
 
 int wr_packer_put(struct wr_packer *p, const void *block, size_t len, struct wr_bytes *out)
 {
-	size_t room = p->zstd ? ZSTD_compressBound(len) : deflateBound(&p->gzip, len);
-	uint8_t *to = wr_bytes_room(out, room);
+	size_t room;
+	uint8_t *to;
 	int rc;
 
+	if (!p->zstd)
+		deflateReset(&p->gzip); /* of one that has ended the bound is without header and trailer */
+	room = p->zstd ? ZSTD_compressBound(len) : deflateBound(&p->gzip, len);
+	to = wr_bytes_room(out, room);
 	if (!to)
 		return wr_bytes_status(out);
 	rc = p->zstd ? put_zstd(p, block, len, to, &room) : put_gzip(p, block, len, to, &room);

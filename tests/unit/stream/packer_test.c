@@ -72,6 +72,37 @@ static void zstd_can_be_read_behind_each_block(void **state)
 	check(WR_PACKING_ZSTD, 12);
 }
 
+/* Such blocks grow by the whole of a member's header and trailer. */
+static void a_small_block_that_cannot_be_packed_fits_behind_another(enum wr_packing packing)
+{
+	struct wr_bytes plain = WR_BYTES_EMPTY, packed = WR_BYTES_EMPTY, again = WR_BYTES_EMPTY;
+	struct wr_packer *p = wr_packer_new(packing, 0);
+	struct wr_rand r = {7};
+
+	assert_non_null(p);
+	for (size_t len = 1; len < 200; len++) {
+		size_t before = plain.len;
+
+		while (plain.len - before < len)
+			wr_bytes_put_u8(&plain, (uint8_t)wr_rand_next(&r));
+		assert_int_equal(wr_packer_put(p, plain.data + before, len, &packed), WR_OK);
+	}
+	unpack(&packed, packed.len, &again);
+	assert_int_equal(again.len, plain.len);
+	assert_memory_equal(again.data, plain.data, plain.len);
+	wr_packer_free(p);
+	wr_bytes_deinit(&plain);
+	wr_bytes_deinit(&packed);
+	wr_bytes_deinit(&again);
+}
+
+static void small_blocks_that_cannot_be_packed_fit(void **state)
+{
+	(void)state;
+	a_small_block_that_cannot_be_packed_fits_behind_another(WR_PACKING_GZIP);
+	a_small_block_that_cannot_be_packed_fits_behind_another(WR_PACKING_ZSTD);
+}
+
 static void a_compression_that_is_none_is_refused(void **state)
 {
 	enum wr_packing packing;
@@ -87,6 +118,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(gzip_can_be_read_behind_each_block),
 	    cmocka_unit_test(zstd_can_be_read_behind_each_block),
+	    cmocka_unit_test(small_blocks_that_cannot_be_packed_fit),
 	    cmocka_unit_test(a_compression_that_is_none_is_refused),
 	};
 
