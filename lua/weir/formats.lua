@@ -172,7 +172,7 @@ end
 local function type_of(kinds, instead)
   return options.type("a format such as weir.json()", function(v)
     if getmetatable(v) ~= Format then return false end
-    return kinds[v.kind] == true, v, instead:format(v.kind)
+    return kinds == nil or kinds[v.kind] == true, v, instead and instead:format(v.kind)
   end)
 end
 
@@ -181,8 +181,21 @@ M.type = type_of({ lines = true, json = true, csv = true }, "weir.%s is of messa
 --- The same of what comes and goes in messages.
 M.message = type_of({ json = true, csv = true, text = true, bytes = true, avro = true, msgpack = true },
   "weir.%s is of streams")
---- The same of messages that a sink writes.
-M.written = type_of({ lines = true, json = true, csv = true, avro = true, msgpack = true },
-  "weir.%s is none of a sink; weir.lines() writes a string as it is")
+--- The same of messages that a sink writes: any.
+M.written = type_of(nil)
+
+--- A format of messages, of which none is a line of names; else an error at the script's line.
+---@param what string the constructor
+---@param option string
+---@param given weir.Format
+---@return weir.Format
+function M.of_messages(what, option, given)
+  if given.kind == "csv" and not given.columns then
+    where.fail('%s: option "%s": no message is a header line: weir.csv needs the option "columns"', what, option)
+  elseif given.kind == "csv" and given.header then
+    where.fail('%s: option "%s": no message is a header line: weir.csv with header = true is of files', what, option)
+  end
+  return given
+end
 
 return M

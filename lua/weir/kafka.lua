@@ -114,17 +114,6 @@ local function check_places(o, topics)
   return start, stop
 end
 
--- A CSV record comes by itself.
-local function format_of(option, format)
-  if format.kind ~= "csv" then return format end
-  if not format.columns then
-    where.fail('weir.kafka: option "%s": no message is a header line: weir.csv needs the option "columns"', option)
-  elseif format.header then
-    where.fail('weir.kafka: option "%s": no message is a header line: weir.csv with header = true is of files', option)
-  end
-  return format
-end
-
 -- The function of a format, and of what it makes a record.
 local function by_function(fn, meta)
   if not meta then return function(message) return fn(message.value, message) end end
@@ -148,8 +137,8 @@ function M.kafka(opts)
   local topics = topics_of(o)
   local start, stop = check_places(o, topics)
   local fn = type(o.format) == "function" and o.format
-  local format = format_of("format", fn and formats.bytes() or o.format)
-  local key = format_of("key_format", o.key_format or formats.text())
+  local format = formats.of_messages("weir.kafka", "format", fn and formats.bytes() or o.format)
+  local key = formats.of_messages("weir.kafka", "key_format", o.key_format or formats.text())
   return sources.declared {
     kind = "kafka", name = "kafka", bounded = stop ~= nil, fn = fn and by_function(fn, o.meta) or nil,
     options = {

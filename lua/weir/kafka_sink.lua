@@ -5,6 +5,7 @@
 local duration = require "weir.duration"
 local formats = require "weir.formats"
 local kafka_options = require "weir.kafka_options"
+local null = require "weir.null"
 local options = require "weir.options"
 local sinks = require "weir.sinks"
 local where = require "weir.where"
@@ -16,9 +17,13 @@ local M = {}
 ---@field topic string|fun(record: any): string
 ---@field key? string|fun(record: any): weir.Scalar? a field, or what a function gives; nil and null: no key. Records
 --- of one key stay in order
+---@field key_format? weir.Format of keys: weir.text(), the default (of a number its digits), weir.bytes(),
+--- weir.json(), weir.csv, weir.avro or weir.msgpack(); with the latter four a key may be a table (with weir.csv a field
+--- of the record)
 ---@field value? string the field that is the value, in place of the whole record; nil and null: a tombstone
----@field format? weir.Format|fun(record: any): string? of the value: weir.json(), the default, weir.lines(),
---- weir.avro, weir.msgpack(), or a function that gives the bytes, nil for a tombstone
+---@field format? weir.Format|fun(record: any): string? of the value: weir.json(), the default,
+--- weir.csv with `columns`, weir.text() or weir.bytes() of strings, weir.lines(), weir.avro, weir.msgpack(), or a
+--- function that gives the bytes, nil for a tombstone
 ---@field upsert? boolean the topic holds the last value of each key: a change is sent as its new value alone, a
 --- delete as a tombstone; needs `key`; default false
 ---@field partitioner? "murmur2"|"crc32"|"random"|fun(record: any): integer murmur2 of the key is that of the Java
@@ -87,23 +92,30 @@ local headers_type = options.type("a table of strings by name, or a function", f
   return ok, text, not ok and text or nil
 end)
 
--- A hidden field is never nil: false says that there is none.
-local function or_false(fn)
+-- What the function of an option may give.
+local results = {
+  topic = { says = "the name of a topic", string = true },
+  key = {
+    says = "a string, a number or a boolean, with key_format = weir.json() a table, too; or nil",
+    string = true, number = true, boolean = true, cdata = true, none = true,
+  },
+  format = { says = "the bytes of the value, a string, or nil", string = true, number = true, none = true },
+  partitioner = { says = "a number", number = true, cdata = true },
+  headers = { says = "a table of strings by name, or nil", table = true, none = true },
+  timestamp = { says = "milliseconds since 1970, or nil", number = true, cdata = true, none = true },
+}
+
+-- The function of an option as one for a hidden field, which is never nil: false says that there is nothing.
+local function hidden(option, fn, pack)
+  local may = results[option]
   return function(record)
     local v = fn(record)
-    if v == nil then return false end
-    return v
-  end
-end
-
-local function packed_or_false(fn)
-  return function(record)
-    local headers = fn(record)
-    if headers == nil then return false end
-    if type(headers) ~= "table" then
-      error(("the function of headers gives a table, not %s"):format(options.shown(headers)), 0)
+    if (v == nil or v == null) and may.none then return false end
+    if pack and option == "key" then return pack(v) end
+    if not may[type(v)] or v ~= v or v == null then
+      error(("the function of option \"%s\" gives %s; not %s"):format(option, may.says, options.shown(v)), 0)
     end
-    return packed(headers)
+    return pack and pack(v) or v
   end
 end
 
@@ -134,57 +146,78 @@ local function check_guarantee(o)
   end
 end
 
+local function check_format(option, format)
+  formats.of_messages("weir.kafka_sink", option, format)
+  if format.registry and not format.subject then
+    where.fail('weir.kafka_sink: option "%s": weir.avro with a "registry" needs the option "subject": what its schema '
+      .. "is under", option)
+  end
+end
+
+local of_whole_records = { csv = true, avro = true, msgpack = true }
+
 local function check_value(o)
   if type(o.format) ~= "function" then
-    if o.format.kind == "csv" then
-      where.fail 'weir.kafka_sink: a message is no CSV, which has lines and a header: take weir.json() or a function'
-    elseif o.format.registry and not o.format.subject then
-      where.fail 'weir.kafka_sink: weir.avro with a "registry" needs the option "subject": what its schema is under'
-    elseif o.value and (o.format.kind == "avro" or o.format.kind == "msgpack") then
+    check_format("format", o.format)
+    if o.value and of_whole_records[o.format.kind] then
       where.fail('weir.kafka_sink: option "value" has no meaning with weir.%s: the record is the value', o.format.kind)
     end
   elseif o.value then
     where.fail 'weir.kafka_sink: option "value" has no meaning where "format" is a function'
   end
-  if o.upsert and not o.key then where.fail 'weir.kafka_sink: option "upsert" needs "key"' end
+end
+
+local function check_key(o)
+  for _, name in ipairs { "upsert", "key_format" } do
+    if o[name] and not o.key then where.fail('weir.kafka_sink: option "%s" needs "key"', name) end
+  end
+  if not o.key_format then return end
+  check_format("key_format", o.key_format)
+  if type(o.key) == "function" and o.key_format.kind == "csv" then
+    where.fail 'weir.kafka_sink: key_format = weir.csv is of a field that is a record: option "key" names it'
+  end
 end
 
 -- The options as the plan has them: names of fields, and hidden ones for functions.
 local function planned(o)
   local fns = {}
-  local function field(name, given, wrap)
+  local function field(name, option, given, pack)
     if type(given) == "function" then
-      fns[#fns + 1] = (wrap or or_false)(given)
+      fns[#fns + 1] = hidden(option, given, pack)
       given = "\1" .. #fns
     end
     o[name] = given
   end
   if type(o.topic) == "function" then
-    field("topic_field", o.topic)
+    field("topic_field", "topic", o.topic)
     o.topic = nil
   end
-  field("key_field", o.key)
+  local kind = o.key_format and o.key_format.kind
+  local coded = kind and kind ~= "text" and kind ~= "bytes"
+  field("key_field", "key", o.key, coded and require("weir.internal.codec").encode_value)
+  o.key = coded and { format = kind, [kind] = o.key_format } or nil
+  o.key_format = nil
   if type(o.format) == "function" then
-    field("value_field", o.format)
+    field("value_field", "format", o.format)
     o.format = formats.lines()
   else
-    field("value_field", o.value)
+    field("value_field", "value", o.value)
   end
   if type(o.partitioner) == "function" then
-    field("number_field", o.partitioner)
+    field("number_field", "partitioner", o.partitioner)
     o.partitioner = "number"
   end
   if type(o.headers) == "function" then
-    field("headers_field", o.headers, packed_or_false)
+    field("headers_field", "headers", o.headers, packed)
     o.headers = nil
   end
   if o.timestamp == false then
     o.timestamp = "now"
   else
-    field("timestamp_field", o.timestamp)
+    field("timestamp_field", "timestamp", o.timestamp)
     o.timestamp = nil
   end
-  o.key, o.value = nil, nil
+  o.value = nil
   return fns
 end
 
@@ -210,6 +243,7 @@ function M.kafka_sink(opts)
     brokers = kafka_options.brokers,
     topic = topic_type,
     key = of_record:optional(),
+    key_format = formats.message:optional(),
     value = options.string:optional(),
     format = format_type:default(formats.json()),
     upsert = options.boolean:default(false),
@@ -225,6 +259,7 @@ function M.kafka_sink(opts)
   })
   check_guarantee(o)
   check_value(o)
+  check_key(o)
   o.properties = kafka_options.checked("weir.kafka_sink", kafka_options.PRODUCER, o.properties)
   local once = o.guarantee == "exactly_once"
   local fns = planned(o)

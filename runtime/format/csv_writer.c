@@ -7,7 +7,7 @@
 struct wr_csv_writer {
 	const struct wr_value *columns_wanted;
 	bool header;
-	char separator;
+	char separator, quote;
 
 	struct wr_str *columns; /* NULL before the first row */
 	uint32_t count;
@@ -19,9 +19,16 @@ struct wr_csv_writer {
 
 static struct wr_mem csv_mem = WR_MEM_INIT("format.csv_writer");
 
+static char character(const struct wr_value *options, const char *name, char otherwise)
+{
+	const struct wr_value *v = wr_value_get(options, name);
+
+	return v && v->tag == WR_V_STR && v->str.len == 1 ? v->str.p[0] : otherwise;
+}
+
 struct wr_csv_writer *wr_csv_writer_new(const struct wr_value *options)
 {
-	const struct wr_value *o = wr_value_get(options, "csv"), *separator = wr_value_get(o, "separator");
+	const struct wr_value *o = wr_value_get(options, "csv");
 	struct wr_csv_writer *w = wr_zalloc(&csv_mem, sizeof *w);
 
 	if (!w)
@@ -29,8 +36,8 @@ struct wr_csv_writer *wr_csv_writer_new(const struct wr_value *options)
 	wr_arena_init(&w->kept, &csv_mem);
 	w->columns_wanted = wr_value_get(o, "columns");
 	w->header = wr_value_bool(o, "header", true);
-	w->separator =
-	    separator && separator->tag == WR_V_STR && separator->str.len == 1 ? separator->str.p[0] : ',';
+	w->separator = character(o, "separator", ',');
+	w->quote = character(o, "quote", '"');
 	return w;
 }
 
@@ -74,27 +81,34 @@ static int fit(struct wr_csv_writer *w, const struct wr_shape *s)
 		found += w->fields[i] >= 0;
 	}
 	if (found < s->count - s->hidden)
-		return wr_error_set(WR_EUSER, "the record has fields that are no columns of the file");
+		return wr_error_set(WR_EUSER, "the record has fields that are no columns");
 	w->shape = s->id;
 	return WR_OK;
 }
 
 static void put_text(const struct wr_csv_writer *w, const char *p, size_t len, struct wr_bytes *out)
 {
-	bool quoted = memchr(p, '"', len) || memchr(p, w->separator, len) || memchr(p, '\n', len) ||
+	bool quoted = memchr(p, w->quote, len) || memchr(p, w->separator, len) || memchr(p, '\n', len) ||
 		      memchr(p, '\r', len);
 
 	if (!quoted) {
 		wr_bytes_put(out, p, len);
 		return;
 	}
-	wr_bytes_put_u8(out, '"');
+	wr_bytes_put_u8(out, (uint8_t)w->quote);
 	for (size_t i = 0; i < len; i++) {
-		if (p[i] == '"')
-			wr_bytes_put_u8(out, '"');
+		if (p[i] == w->quote)
+			wr_bytes_put_u8(out, (uint8_t)w->quote);
 		wr_bytes_put_u8(out, (uint8_t)p[i]);
 	}
-	wr_bytes_put_u8(out, '"');
+	wr_bytes_put_u8(out, (uint8_t)w->quote);
+}
+
+/* A line of one column that is empty, which readers would pass over. */
+static void put_empty(const struct wr_csv_writer *w, struct wr_bytes *out)
+{
+	wr_bytes_put_u8(out, (uint8_t)w->quote);
+	wr_bytes_put_u8(out, (uint8_t)w->quote);
 }
 
 static void put_header(const struct wr_csv_writer *w, struct wr_bytes *out)
@@ -145,7 +159,7 @@ int wr_csv_writer_row(struct wr_csv_writer *w, const struct wr_elem *row, struct
 		if (w->cell.len > 0)
 			put_text(w, (const char *)w->cell.data, w->cell.len, out);
 		else if (w->count == 1)
-			wr_bytes_put(out, "\"\"", 2); /* an empty line would be passed over by readers */
+			put_empty(w, out);
 	}
 	wr_bytes_put_u8(out, '\n');
 	return wr_bytes_status(&w->cell);

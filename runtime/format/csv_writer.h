@@ -6,7 +6,8 @@
 #include "record/value.h"
 
 struct wr_csv_writer;
-/* Options csv = { header = true, separator = ",", columns = [names] }. NULL with the error set. */
+/* Options csv = { header = true, separator = ",", quote = "\"", columns = [names] }. NULL with the error set.
+ */
 struct wr_csv_writer *wr_csv_writer_new(const struct wr_value *options);
 void wr_csv_writer_free(struct wr_csv_writer *w);
 /* Would the row be appended? WR_OK, or WR_EUSER as of wr_csv_writer_row, which then begins with these

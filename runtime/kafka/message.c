@@ -9,7 +9,7 @@
 #include <zlib.h>
 #include "base/error.h"
 #include "format/row_text.h"
-#include "module/codec.h"
+#include "kafka/content.h"
 
 enum { TOPIC_MAX = 249, RECORD_OVERHEAD = 128, HEADER_OVERHEAD = 16, NOT_AT_THE_TOP = -1 };
 /* A byte of text has this many in JSON at most; a number, with what stands around it. */
@@ -25,12 +25,13 @@ struct wr_kafka_maker {
 	struct wr_str topic, constant_headers;
 	struct field topic_field, key, value, headers, timestamp, number;
 	enum wr_text_format format;
-	const struct wr_codec *codec; /* of a format that is a module, and its writer */
-	void *writer;
+	struct wr_kafka_content *content;     /* of the value in another format; else NULL */
+	struct wr_kafka_content *key_content; /* of keys; NULL: they are text */
 	bool upsert, stamp_now;
+	bool strings;	      /* values are strings, and nothing else */
 	bool checks;	      /* not every row can be a message */
 	uint32_t names_shape; /* that names_len is of; 0 = none yet */
-	size_t names_len;     /* of the names of its fields; SIZE_MAX: they are in nested records, too */
+	size_t names_len;     /* of the names of its fields; SIZE_MAX: that is not all, or the key may be none */
 	struct wr_bytes topic_text, key_text, value_text; /* room */
 };
 
@@ -50,16 +51,31 @@ static struct field field_option(const struct wr_value *options, const char *nam
 
 static int set_format(struct wr_kafka_maker *m, const char *name, const struct wr_value *options)
 {
-	if (!strcmp(name, "avro") || !strcmp(name, "msgpack")) {
+	if (!strcmp(name, "avro") || !strcmp(name, "msgpack") || !strcmp(name, "csv")) {
 		m->checks = true;
-		m->codec = wr_codec_load(name);
-		m->writer = m->codec ? m->codec->writer_new(wr_value_get(options, name)) : NULL;
-		return m->writer ? WR_OK : wr_error_code();
+		m->content = wr_kafka_content_new(name, options);
+		return m->content ? WR_OK : wr_error_code();
+	}
+	m->strings = !strcmp(name, "text") || !strcmp(name, "bytes");
+	if (m->strings) {
+		m->checks = true;
+		m->format = WR_TEXT_RAW;
+		return WR_OK;
 	}
 	if (wr_text_format(name, &m->format) == WR_OK &&
 	    (m->format == WR_TEXT_JSON || m->format == WR_TEXT_RAW))
 		return WR_OK;
-	return wr_error_set(WR_EUSER, "messages are json, lines, avro or msgpack, not %s", name);
+	return wr_error_set(WR_EUSER, "messages are json, csv, text, bytes, lines, avro or msgpack, not %s",
+			    name);
+}
+
+static int set_key_format(struct wr_kafka_maker *m, const struct wr_value *options)
+{
+	if (!options)
+		return WR_OK;
+	m->checks = true;
+	m->key_content = wr_kafka_content_new(wr_value_str(options, "format", ""), options);
+	return m->key_content ? WR_OK : wr_error_wrap(wr_error_code(), "key_format");
 }
 
 struct wr_kafka_maker *wr_kafka_maker_new(const struct wr_value *options)
@@ -80,7 +96,8 @@ struct wr_kafka_maker *wr_kafka_maker_new(const struct wr_value *options)
 	m->upsert = wr_value_bool(options, "upsert", false);
 	m->checks = m->topic_field.name.p || m->headers.name.p || m->timestamp.name.p || m->number.name.p ||
 		    m->upsert;
-	if (set_format(m, wr_value_str(options, "format", "json"), options) == WR_OK)
+	if (set_format(m, wr_value_str(options, "format", "json"), options) == WR_OK &&
+	    set_key_format(m, wr_value_get(options, "key")) == WR_OK)
 		return m;
 	wr_kafka_maker_free(m);
 	return NULL;
@@ -90,8 +107,8 @@ void wr_kafka_maker_free(struct wr_kafka_maker *m)
 {
 	if (!m)
 		return;
-	if (m->writer)
-		m->codec->writer_free(m->writer);
+	wr_kafka_content_free(m->content);
+	wr_kafka_content_free(m->key_content);
 	wr_bytes_deinit(&m->topic_text);
 	wr_bytes_deinit(&m->key_text);
 	wr_bytes_deinit(&m->value_text);
@@ -126,6 +143,11 @@ static struct wr_cell cell_of(struct field *f, const struct wr_elem *row)
 static bool is_text(const struct wr_cell *cell)
 {
 	return cell->type == WR_T_STR || cell->type == WR_T_BYTES;
+}
+
+static bool is_table(uint32_t type)
+{
+	return type == WR_T_LIST || type == WR_T_MAP || type == WR_T_ROW || type == WR_T_ANY;
 }
 
 /* As it is, or made in `room`. A text that is empty is there nevertheless. */
@@ -191,6 +213,20 @@ static int put_topic(struct wr_kafka_maker *m, const struct wr_elem *row, struct
 	return wr_bytes_status(&m->topic_text);
 }
 
+static int put_coded_key(struct wr_kafka_maker *m, const struct wr_cell *cell, struct wr_kafka_message *out)
+{
+	struct wr_cell given = *cell;
+	int rc;
+
+	if (is_hidden(&m->key)) /* which a table cannot be in but as one tagged value */
+		given = wr_cell_of_value(cell->str);
+	rc = wr_kafka_content_cell(m->key_content, &given, &m->key_text);
+	if (rc != WR_OK)
+		return rc == WR_EUSER ? wr_error_wrap(rc, "key") : rc;
+	out->key = (struct wr_str){(const char *)m->key_text.data, (uint32_t)m->key_text.len};
+	return WR_OK;
+}
+
 static int put_key(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
 {
 	struct wr_cell cell;
@@ -198,7 +234,14 @@ static int put_key(struct wr_kafka_maker *m, const struct wr_elem *row, struct w
 	if (!m->key.name.p)
 		return WR_OK;
 	cell = cell_of(&m->key, row);
-	return cell.type ? text_of(&cell, &m->key_text, &out->key) : WR_OK;
+	if (!cell.type)
+		return WR_OK;
+	if (m->key_content)
+		return put_coded_key(m, &cell, out);
+	if (is_table(cell.type))
+		return bad("key", &m->key,
+			   "is a table, not a text or a number: key_format = weir.json() takes it");
+	return text_of(&cell, &m->key_text, &out->key);
 }
 
 static int put_field(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
@@ -221,23 +264,25 @@ static bool is_null(const struct wr_elem *row)
 	return wr_shape(wr_elem_shape(row))->scalar && wr_row_lookup(row, "", 0).type == WR_T_NULL;
 }
 
-static int put_coded(struct wr_kafka_maker *m, const struct wr_elem *row)
+static int put_content(struct wr_kafka_maker *m, const struct wr_elem *row)
 {
 	if (wr_elem_kind(row) != WR_INSERT && !m->upsert)
 		return wr_error_set(
 		    WR_EUSER, "a change is no message of this format: upsert = true sends its new value");
-	if (!wr_bytes_room(&m->value_text, 1)) /* a value of no bytes is one nevertheless */
-		return wr_bytes_status(&m->value_text);
-	return m->codec->write(m->writer, row, &m->value_text);
+	return wr_kafka_content_row(m->content, row, &m->value_text);
 }
 
 static int put_row(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
 {
 	if (is_null(row))
 		return WR_OK;
+	if (m->strings && !wr_shape(wr_elem_shape(row))->scalar)
+		return wr_error_set(
+		    WR_EUSER, "the record is a table, and the format writes strings: option \"value\" names "
+			      "one of its fields, weir.json() writes them all");
 	m->value_text.len = 0;
-	if (m->codec) {
-		int rc = put_coded(m, row);
+	if (m->content) {
+		int rc = put_content(m, row);
 
 		if (rc != WR_OK)
 			return rc;
@@ -353,11 +398,24 @@ int wr_kafka_message_of(struct wr_kafka_maker *m, const struct wr_elem *row, str
 
 /* ---- sizes ---- */
 
-static size_t names_of(const struct wr_shape *s)
+/* Rows of this shape have a key that is text, or none. */
+static bool has_plain_key(const struct wr_kafka_maker *m, const struct wr_shape *s)
+{
+	int32_t at = m->key.name.p ? wr_shape_find(s, m->key.name.p, m->key.name.len) : -1;
+	bool tables = false;
+
+	if (at >= 0)
+		return !is_table(s->fields[at].type);
+	for (uint32_t i = 0; i < s->count && m->key.name.p; i++) /* which it may be a part of */
+		tables |= is_table(s->fields[i].type);
+	return !tables;
+}
+
+static size_t names_of(const struct wr_kafka_maker *m, const struct wr_shape *s)
 {
 	size_t len = 0;
 
-	if (s->depth > 1)
+	if (s->depth > 1 || !has_plain_key(m, s))
 		return SIZE_MAX;
 	for (uint32_t i = 0; i < s->count; i++)
 		len += (size_t)JSON_BYTE_MAX * s->fields[i].name_len + JSON_FIELD_MAX;
@@ -372,7 +430,7 @@ bool wr_kafka_message_surely(struct wr_kafka_maker *m, const struct wr_elem *row
 		return false;
 	if (m->names_shape != shape) {
 		m->names_shape = shape;
-		m->names_len = names_of(wr_shape(shape));
+		m->names_len = names_of(m, wr_shape(shape));
 	}
 	return m->names_len < max && /* once as the value, once as the key */
 	       RECORD_OVERHEAD + m->constant_headers.len + m->names_len +

@@ -5,14 +5,16 @@
  * What differs by the row is read from fields of it, by name; what a function of the script gives travels in
  * hidden fields. The options of a sink:
  *
- *   topic = "name" | topic_field            where to; needed
- *   key_field                               missing or null: no key
- *   value_field                             in place of the whole row; missing or null: a tombstone
- *   headers = packed | headers_field        packed: (name NUL length NUL bytes)*, the length in digits
- *   timestamp_field | timestamp = "now"     else the row's own time, if it has one
- *   number_field                            of the partition (wr_kafka_partition)
- *   format = "json" | "lines" | "avro" | "msgpack", of the value; the last two with options of their own
- *   upsert                                  a change is the new value of its key, a delete a tombstone
+ *   topic = "name" | topic_field         where to; needed
+ *   key_field                            missing or null: no key
+ *   key = { format, FORMAT = options }   of keys (kafka/content.h); not there: text
+ *   value_field                          in place of the whole row; missing or null: a tombstone
+ *   headers = packed | headers_field     packed: (name NUL length NUL bytes)*, the length in digits
+ *   timestamp_field | timestamp = "now"  else the row's own time, if it has one
+ *   number_field                         of the partition (wr_kafka_partition)
+ *   format                               of the value: "json", "lines", "csv", "avro", "msgpack"; of one
+ *                                        that is a string "text" or "bytes"
+ *   upsert                               a change is the new value of its key, a delete a tombstone
  */
 #pragma once
 #include "base/rand.h"

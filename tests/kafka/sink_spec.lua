@@ -89,6 +89,46 @@ describe("a sink of Kafka", function()
     }, cluster:consume(topic))
   end)
 
+  it("writes CSV lines of named columns, which a source of the same columns reads", function()
+    local topic = cluster:topic()
+    local format = 'weir.csv { columns = { "id", "note", "net" }, separator = ";", types = { id = "integer", net = "number" } }'
+    ran('weir.from { { id = 1, net = 1.5, note = "a;\\"b\\"" }, { id = 2 } }', ('topic = "%s", format = %s'):format(topic, format))
+    assert.equal('1;"a;""b""";1.5\n2;;\n', cluster:values(topic))
+    place.write("job.lua", ('%sjob:source(weir.kafka { brokers = "%s", topic = "%s", stop = "latest", format = %s })'
+      .. ":sink(weir.print()) return job"):format(head, cluster.brokers, topic, format))
+    assert.equal('{"id":1,"net":1.5,"note":"a;\\"b\\""}\n{"id":2,"note":""}\n', (place.run()))
+  end)
+
+  it("writes strings as they are, by weir.text and weir.bytes", function()
+    local topic = cluster:topic()
+    ran('weir.from { "a b", "\\255" }', ('topic = "%s", format = weir.bytes()'):format(topic))
+    ran('weir.from { { k = 1, v = "c" } }', ('topic = "%s", value = "v", format = weir.text()'):format(topic))
+    assert.equal("a b\nc\n\255\n", cluster:values(topic))
+    local _, code, err = run('weir.from { { v = "c" } }', ('topic = "%s", format = weir.text()'):format(topic))
+    assert.equal(1, code, err)
+    assert.truthy(err:find('option "value" names one of its fields', 1, true), err)
+  end)
+
+  it("writes keys in formats of their own, of a table, too", function()
+    local topic = cluster:topic()
+    local fn = "key = function(r) if r.n < 3 then return { n = r.n, of = r.of } end end, "
+    local source = 'weir.from { { n = 1, of = "a" }, { n = 2 }, { n = 3 } }'
+    ran(source, fn .. ('topic = "%s", key_format = weir.json()'):format(topic))
+    ran('weir.from { { k = { n = 1, of = "a" } } }', ('topic = "%s", key = "k", key_format = weir.csv { columns = { "of", "n" } }')
+      :format(topic))
+    ran(source, fn .. ('topic = "%s", key_format = weir.msgpack()'):format(topic))
+    ran('weir.from { { n = 1, of = "a" } }', ('topic = "%s", key = "of", key_format = weir.json()'):format(topic))
+    ran('weir.from { { n = 1, of = "a" } }', ('topic = "%s", key = "of", key_format = weir.avro { schema = %q }')
+      :format(topic, '"string"'))
+    local keys = {}
+    for i, record in ipairs(cluster:consume(topic)) do keys[i] = record.key or "none" end
+    assert.same({ '{"n":1,"of":"a"}', '{"n":2}', "none", "a,1", "\130\161n\1\162of\161a", "\129\161n\2",
+      "none", '"a"', "\2a" }, keys)
+    local _, code, err = run(source, fn .. ('topic = "%s"'):format(topic))
+    assert.equal(1, code, err)
+    assert.truthy(err:find('the function of option "key" gives a string, a number or a boolean', 1, true), err)
+  end)
+
   it("takes what failed elsewhere, in a line", function()
     local topic = cluster:topic()
     place.write("job.lua", head .. ([[
@@ -148,7 +188,11 @@ describe("a sink of Kafka", function()
 
   it("says at the script's line what is wrong with its options", function()
     refused('topic = "a b"', "job.lua:2: weir.kafka_sink: option \"topic\"")
-    refused('topic = "t", format = weir.csv()', "a message is no CSV")
+    refused('topic = "t", format = weir.csv()', 'weir.csv needs the option "columns"')
+    refused('topic = "t", key = "k", key_format = weir.csv()', 'option "key_format": no message is a header line')
+    refused('topic = "t", key_format = weir.json()', 'option "key_format" needs "key"')
+    refused('topic = "t", key = "k", key_format = weir.lines()', "weir.lines is of streams")
+    refused('topic = "t", value = "v", format = weir.csv { columns = { "a" } }', 'has no meaning with weir.csv')
     refused('topic = "t", upsert = true', 'option "upsert" needs "key"')
     refused('topic = "t", marker_topic = "m"', 'option "marker_topic" is of guarantee = "exactly_once"')
     refused('topic = function() return "t" end, guarantee = "exactly_once"', 'needs option "marker_topic"')

@@ -62,7 +62,7 @@ end)
 
 describe("weir.avro of a sink", function()
   it("with a registry needs the subject", function()
-    assert.equal('weir.kafka_sink: weir.avro with a "registry" needs the option "subject": what its schema is under',
+    assert.equal('weir.kafka_sink: option "format": weir.avro with a "registry" needs the option "subject": what its schema is under',
       message(weir.kafka_sink, { brokers = "b", topic = "t", format = weir.avro { registry = "http://x" } }))
   end)
 end)

@@ -34,6 +34,25 @@ static struct wr_kafka_maker *maker(const char *name, ...)
 	return wr_kafka_maker_new(&options);
 }
 
+/* Gives the options of the last maker another one, a record of one name and its value. */
+static void add_option(const char *name, const char *inner, struct wr_value value)
+{
+	static struct wr_value inner_name, inner_value;
+
+	inner_name = text(inner, (uint32_t)strlen(inner));
+	inner_value = value;
+	names[options.count] = text(name, (uint32_t)strlen(name));
+	values[options.count++] =
+	    (struct wr_value){.tag = WR_V_RECORD, .count = 1, .keys = &inner_name, .items = &inner_value};
+}
+
+/* The same maker with what has been added. */
+static struct wr_kafka_maker *again(struct wr_kafka_maker *m)
+{
+	wr_kafka_maker_free(m);
+	return wr_kafka_maker_new(&options);
+}
+
 struct cell {
 	const char *name;
 	struct wr_cell cell;
@@ -302,6 +321,67 @@ static void places_are_looked_up_anew_for_each_shape(void **state)
 	wr_kafka_maker_free(m);
 }
 
+static void csv_is_a_line_of_the_columns_without_its_end(void **state)
+{
+	struct wr_value columns[] = {text("id", 2), text("note", 4)};
+	struct wr_kafka_maker *m = maker("format", "json", "topic", "t", NULL);
+
+	(void)state;
+	values[0] = text("csv", 3);
+	add_option("csv", "columns", (struct wr_value){.tag = WR_V_LIST, .count = 2, .items = columns});
+	m = again(m);
+	same(made(m, ROW(WR_INSERT, 0, {"id", num(1)}, {"note", str("a,\"b\"")})).value,
+	     "id,note\n1,\"a,\"\"b\"\"\"");
+	same(made(m, ROW(WR_INSERT, 0, {"id", num(2)})).value, "2,");
+	refused(m, ROW(WR_INSERT, 0, {"id", num(1)}, {"nota", num(1)}), "fields that are no columns");
+	refused(m, ROW(WR_DELETE, 0, {"id", num(1)}), "a change is no message of this format");
+	wr_kafka_maker_free(m);
+}
+
+static void text_and_bytes_are_of_strings(void **state)
+{
+	static const char *const formats[] = {"text", "bytes"};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct wr_kafka_maker *m = maker("format", formats[i], "topic", "t", NULL);
+
+		same(made(m, ROW(WR_INSERT, 0, {"", str("a\n")})).value, "a\n");
+		same(made(m, ROW(WR_INSERT, 0, {"", num(7)})).value, "7");
+		refused(m, ROW(WR_INSERT, 0, {"line", str("a")}), "the record is a table");
+		wr_kafka_maker_free(m);
+		m = maker("format", formats[i], "topic", "t", "value_field", "v", NULL);
+		same(made(m, ROW(WR_INSERT, 0, {"v", str("\"")}, {"w", num(1)})).value, "\"");
+		wr_kafka_maker_free(m);
+	}
+}
+
+static void a_key_may_be_json_a_table_too(void **state)
+{
+	struct wr_field_spec inner[] = {{"a", 1, WR_T_F64, 0}, {"b", 1, WR_T_STR, 0}};
+	uint32_t child = wr_shape_intern(inner, 2, 0, 0);
+	struct wr_cell cells[] = {num(1), str("x")}, nested = {.type = WR_T_ROW, .child = child};
+	struct wr_field_spec outer[] = {{"k", 1, WR_T_ROW, child}};
+	struct wr_bytes body = WR_BYTES_EMPTY, row_of_it = WR_BYTES_EMPTY;
+	struct wr_kafka_maker *m = maker("key_field", "k", "topic", "t", NULL);
+
+	(void)state;
+	wr_row_put(&body, child, WR_INSERT, 0, cells);
+	nested.str =
+	    (struct wr_str){(const char *)body.data + WR_ELEM_HEADER, (uint32_t)body.len - WR_ELEM_HEADER};
+	wr_row_put(&row_of_it, wr_shape_intern(outer, 1, 0, 0), WR_INSERT, 0, &nested);
+	refused(m, (const struct wr_elem *)row_of_it.data, "the field 'k', of key, is a table");
+	add_option("key", "format", text("json", 4));
+	m = again(m);
+	same(made(m, (const struct wr_elem *)row_of_it.data).key, "{\"a\":1,\"b\":\"x\"}");
+	same(made(m, ROW(WR_INSERT, 0, {"k", str("x")})).key, "\"x\"");
+	same(made(m, ROW(WR_INSERT, 0, {"k", num(1.5)})).key, "1.5");
+	same(made(m, ROW(WR_INSERT, 0, {"other", num(1)})).key, NULL);
+	wr_kafka_maker_free(m);
+	wr_bytes_deinit(&body);
+	wr_bytes_deinit(&row_of_it);
+}
+
 static void what_is_surely_small_enough_is_so(void **state)
 {
 	static char long_text[4000];
@@ -327,6 +407,23 @@ static void what_is_surely_small_enough_is_so(void **state)
 	wr_kafka_maker_free(checks);
 }
 
+static void what_may_have_a_key_that_is_none_is_not_sure(void **state)
+{
+	static const uint8_t list[] = {WR_V_LIST, 0};
+	struct wr_cell cell = {.type = WR_T_LIST, .str = {(const char *)list, sizeof list}};
+	struct wr_kafka_maker *m = maker("key_field", "k", "topic", "t", NULL);
+
+	(void)state;
+	assert_true(wr_kafka_message_surely(m, ROW(WR_INSERT, 0, {"k", num(1)}, {"l", cell}), 100000));
+	assert_false(wr_kafka_message_surely(m, ROW(WR_INSERT, 0, {"k", cell}), 100000));
+	refused(m, ROW(WR_INSERT, 0, {"k", cell}), "is a table");
+	assert_true(wr_kafka_message_surely(m, ROW(WR_INSERT, 0, {"a", num(1)}), 100000));
+	wr_kafka_maker_free(m);
+	m = maker("key_field", "l.k", "topic", "t", NULL);
+	assert_false(wr_kafka_message_surely(m, ROW(WR_INSERT, 0, {"l", cell}), 100000));
+	wr_kafka_maker_free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,12 +432,16 @@ int main(void)
 	    cmocka_unit_test(a_key_is_text_and_an_empty_one_is_there),
 	    cmocka_unit_test(a_value_of_a_field_that_is_null_or_missing_is_a_tombstone),
 	    cmocka_unit_test(lines_are_without_their_end),
+	    cmocka_unit_test(csv_is_a_line_of_the_columns_without_its_end),
+	    cmocka_unit_test(text_and_bytes_are_of_strings),
+	    cmocka_unit_test(a_key_may_be_json_a_table_too),
 	    cmocka_unit_test(an_upsert_is_the_new_value_of_a_key_or_its_tombstone),
 	    cmocka_unit_test(topics_must_have_names_of_topics),
 	    cmocka_unit_test(headers_are_packed_and_checked),
 	    cmocka_unit_test(headers_are_as_many_as_a_message_may_have),
 	    cmocka_unit_test(times_and_numbers_are_whole),
 	    cmocka_unit_test(what_is_surely_small_enough_is_so),
+	    cmocka_unit_test(what_may_have_a_key_that_is_none_is_not_sure),
 	    cmocka_unit_test(places_are_looked_up_anew_for_each_shape),
 	};
 
