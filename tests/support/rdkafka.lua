@@ -87,6 +87,11 @@ void *rd_kafka_abort_transaction(void *rk, int timeout_ms);
 ]]
 local rd = ffi.load "rdkafka"
 
+-- A client that is open at the end has threads, which need the library when this Lua state is gone.
+local RTLD_NOW, RTLD_NODELETE = 2, 0x1000
+ffi.cdef [[void *dlopen(const char *path, int flags);]]
+assert(ffi.C.dlopen("librdkafka.so.1", RTLD_NOW + RTLD_NODELETE) ~= nil)
+
 local PATIENCE_MS, PAUSE_MS = 60000, 10
 local PRODUCER, CONSUMER, EVENT_DELIVERY = 0, 1, 1
 local COORDINATOR_LOADS, NO_COORDINATOR, NOT_COORDINATOR = 14, 15, 16
