@@ -31,7 +31,7 @@ struct wr_kafka_maker {
 	bool strings;	      /* values are strings, and nothing else */
 	bool checks;	      /* not every row can be a message */
 	uint32_t names_shape; /* that names_len is of; 0 = none yet */
-	size_t names_len;     /* of the names of its fields; SIZE_MAX: that is not all, or the key may be none */
+	size_t names_len; /* of the names of its fields; SIZE_MAX: that is not all, or the key may be none */
 	struct wr_bytes topic_text, key_text, value_text; /* room */
 };
 
