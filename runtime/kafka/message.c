@@ -8,8 +8,9 @@
 #include <string.h>
 #include <zlib.h>
 #include "base/error.h"
+#include "format/csv_writer.h"
 #include "format/row_text.h"
-#include "kafka/content.h"
+#include "module/codec.h"
 
 enum { TOPIC_MAX = 249, RECORD_OVERHEAD = 128, HEADER_OVERHEAD = 16, NOT_AT_THE_TOP = -1 };
 /* A byte of text has this many in JSON at most; a number, with what stands around it. */
@@ -21,12 +22,20 @@ struct field {
 	int32_t at;
 };
 
+/* What makes bytes of a row, or a part of one, by a format whose text is not at hand in it. */
+struct content {
+	struct wr_csv_writer *csv;    /* or */
+	const struct wr_codec *codec; /* a format that is a module, and its writer; or JSON */
+	void *writer;
+	struct wr_bytes row; /* of a field */
+};
+
 struct wr_kafka_maker {
 	struct wr_str topic, constant_headers;
 	struct field topic_field, key, value, headers, timestamp, number;
 	enum wr_text_format format;
-	struct wr_kafka_content *content;     /* of the value in another format; else NULL */
-	struct wr_kafka_content *key_content; /* of keys; NULL: they are text */
+	struct content *content;     /* of the value in another format; else NULL */
+	struct content *key_content; /* of keys; NULL: they are text */
 	bool upsert, stamp_now;
 	bool strings;	      /* values are strings, and nothing else */
 	bool checks;	      /* not every row can be a message */
@@ -36,6 +45,105 @@ struct wr_kafka_maker {
 };
 
 static struct wr_mem mem = WR_MEM_INIT("kafka.message");
+
+/* ---- formats of whole rows, which a field becomes first ---- */
+
+static int content_format(struct content *c, const char *format, const struct wr_value *options)
+{
+	if (!strcmp(format, "json"))
+		return WR_OK;
+	if (!strcmp(format, "csv")) {
+		c->csv = wr_csv_writer_new(options);
+		return c->csv ? WR_OK : wr_error_code();
+	}
+	c->codec = wr_codec_load(format);
+	c->writer = c->codec ? c->codec->writer_new(wr_value_get(options, format)) : NULL;
+	return c->writer ? WR_OK : wr_error_code();
+}
+
+static void content_free(struct content *c)
+{
+	if (!c)
+		return;
+	if (c->writer)
+		c->codec->writer_free(c->writer);
+	wr_csv_writer_free(c->csv);
+	wr_bytes_deinit(&c->row);
+	wr_free(&mem, c);
+}
+
+static struct content *content_new(const char *format, const struct wr_value *options)
+{
+	struct content *c = wr_zalloc(&mem, sizeof *c);
+
+	if (!c || content_format(c, format, options) == WR_OK)
+		return c;
+	content_free(c);
+	return NULL;
+}
+
+/* One line, without its end. */
+static int put_csv(struct content *c, const struct wr_elem *row, struct wr_bytes *out)
+{
+	int rc = wr_csv_writer_row(c->csv, row, out);
+
+	out->len -= out->len > 0;
+	return rc;
+}
+
+static int content_row(struct content *c, const struct wr_elem *row, struct wr_bytes *out)
+{
+	int rc = WR_OK;
+
+	out->len = 0;
+	if (!wr_bytes_room(out, 1)) /* what has no bytes is there nevertheless */
+		return wr_bytes_status(out);
+	if (c->csv)
+		rc = put_csv(c, row, out);
+	else if (c->codec)
+		rc = c->codec->write(c->writer, row, out);
+	else
+		wr_row_json(row, out);
+	return rc == WR_OK ? wr_bytes_status(out) : rc;
+}
+
+/* A nested record as a row, its body aligned. */
+static int make_row(struct content *c, const struct wr_cell *cell)
+{
+	uint32_t len = WR_ELEM_HEADER + (cell->str.len + WR_ELEM_ALIGN - 1) / WR_ELEM_ALIGN * WR_ELEM_ALIGN;
+	struct wr_elem *row = (struct wr_elem *)wr_bytes_room(&c->row, len + WR_ROW_SLACK);
+
+	if (!row)
+		return wr_bytes_status(&c->row);
+	memset(row, 0, len);
+	*row = (struct wr_elem){.len = len, .tag = cell->child, .ts = WR_TS_NONE};
+	memcpy(row + 1, cell->str.p, cell->str.len);
+	c->row.len = len;
+	return WR_OK;
+}
+
+/* Anything else as a record that is no table. */
+static int make_scalar(struct content *c, const struct wr_cell *cell)
+{
+	struct wr_field_spec spec = {"", 0, cell->type, 0};
+	uint32_t shape = wr_shape_intern(&spec, 1, 0, 1);
+
+	if (!shape)
+		return wr_error_code();
+	wr_row_put(&c->row, shape, WR_INSERT, WR_TS_NONE, cell);
+	return wr_bytes_status(&c->row);
+}
+
+static int content_cell(struct content *c, const struct wr_cell *cell, struct wr_bytes *out)
+{
+	int rc;
+
+	c->row.len = 0;
+	rc = cell->type == WR_T_ROW ? make_row(c, cell) : make_scalar(c, cell);
+	return rc == WR_OK ? content_row(c, (const struct wr_elem *)c->row.data, out) : rc;
+}
+
+/* ---- life ---- */
 
 static struct wr_str str_option(const struct wr_value *options, const char *name)
 {
@@ -53,7 +161,7 @@ static int set_format(struct wr_kafka_maker *m, const char *name, const struct w
 {
 	if (!strcmp(name, "avro") || !strcmp(name, "msgpack") || !strcmp(name, "csv")) {
 		m->checks = true;
-		m->content = wr_kafka_content_new(name, options);
+		m->content = content_new(name, options);
 		return m->content ? WR_OK : wr_error_code();
 	}
 	m->strings = !strcmp(name, "text") || !strcmp(name, "bytes");
@@ -74,7 +182,7 @@ static int set_key_format(struct wr_kafka_maker *m, const struct wr_value *optio
 	if (!options)
 		return WR_OK;
 	m->checks = true;
-	m->key_content = wr_kafka_content_new(wr_value_str(options, "format", ""), options);
+	m->key_content = content_new(wr_value_str(options, "format", ""), options);
 	return m->key_content ? WR_OK : wr_error_wrap(wr_error_code(), "key_format");
 }
 
@@ -107,8 +215,8 @@ void wr_kafka_maker_free(struct wr_kafka_maker *m)
 {
 	if (!m)
 		return;
-	wr_kafka_content_free(m->content);
-	wr_kafka_content_free(m->key_content);
+	content_free(m->content);
+	content_free(m->key_content);
 	wr_bytes_deinit(&m->topic_text);
 	wr_bytes_deinit(&m->key_text);
 	wr_bytes_deinit(&m->value_text);
@@ -220,7 +328,7 @@ static int put_coded_key(struct wr_kafka_maker *m, const struct wr_cell *cell, s
 
 	if (is_hidden(&m->key)) /* which a table cannot be in but as one tagged value */
 		given = wr_cell_of_value(cell->str);
-	rc = wr_kafka_content_cell(m->key_content, &given, &m->key_text);
+	rc = content_cell(m->key_content, &given, &m->key_text);
 	if (rc != WR_OK)
 		return rc == WR_EUSER ? wr_error_wrap(rc, "key") : rc;
 	out->key = (struct wr_str){(const char *)m->key_text.data, (uint32_t)m->key_text.len};
@@ -269,7 +377,7 @@ static int put_content(struct wr_kafka_maker *m, const struct wr_elem *row)
 	if (wr_elem_kind(row) != WR_INSERT && !m->upsert)
 		return wr_error_set(
 		    WR_EUSER, "a change is no message of this format: upsert = true sends its new value");
-	return wr_kafka_content_row(m->content, row, &m->value_text);
+	return content_row(m->content, row, &m->value_text);
 }
 
 static int put_row(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)

@@ -7,7 +7,7 @@
  *
  *   topic = "name" | topic_field         where to; needed
  *   key_field                            missing or null: no key
- *   key = { format, FORMAT = options }   of keys (kafka/content.h); not there: text
+ *   key = { format, FORMAT = options }   of keys, likewise; not there: text
  *   value_field                          in place of the whole row; missing or null: a tombstone
  *   headers = packed | headers_field     packed: (name NUL length NUL bytes)*, the length in digits
  *   timestamp_field | timestamp = "now"  else the row's own time, if it has one
