@@ -20,7 +20,7 @@ uint8_t *wr_out_more(struct wr_out *o, uint32_t need)
 }
 
 /* The row in fuzz_room; NULL: the nodes are none. */
-static const struct wr_elem *fuzz_row(const struct wr_node *nodes)
+static inline const struct wr_elem *fuzz_row(const struct wr_node *nodes)
 {
 	struct wr_out out = {fuzz_room, fuzz_room + sizeof fuzz_room, 0};
 	struct wr_learner *learner = wr_learner_new();
@@ -34,8 +34,8 @@ static const struct wr_elem *fuzz_row(const struct wr_node *nodes)
 }
 
 /* `again` reads what `writer` writes; NULL: it is not tried. */
-static void fuzz_message(const struct wr_codec *codec, void *reader, void *writer, void *again,
-			 const uint8_t *p, size_t len)
+static inline void fuzz_message(const struct wr_codec *codec, void *reader, void *writer, void *again,
+				const uint8_t *p, size_t len)
 {
 	struct wr_bytes first = WR_BYTES_EMPTY, second = WR_BYTES_EMPTY, message = WR_BYTES_EMPTY;
 	const struct wr_elem *row;
