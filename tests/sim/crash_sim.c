@@ -37,6 +37,7 @@
 #include "sim/machine/seeds.h"
 #include "sim/machine/stages.h"
 #include "sim/machine/target.h"
+#include "sim/machine/topics.h"
 
 enum { RUNS_MAX = 12, POINTS_LOG2 = 13, CALLS = 200, NAMES = 80, RENAMES = 8, PLANS = 8 };
 
@@ -107,6 +108,7 @@ static void on_crash(void *arg)
 {
 	(void)arg;
 	target_cut_off();
+	topics_cut_off();
 	if (sim.attempts) {
 		wr_attempts_stop(sim.attempts);
 		wr_attempts_stop(sim.attempts);
@@ -309,6 +311,7 @@ static int run(const struct machine_roughness *rough, bool faults)
 	sim.stopped = false;
 	machine_counts[RUNS]++;
 	target_go_on();
+	topics_go_on();
 	machine_begin(rough, on_crash, NULL);
 	rc = process(plan, &pace, report);
 	crashed = machine_has_crashed();
@@ -335,7 +338,7 @@ static struct machine_roughness soon_behind_a_kill(void)
 {
 	struct machine_roughness r = {.give_way = 1 + below(8), .power = true};
 
-	if (sim.job.sink == SIM_TARGET)
+	if (sim.job.sink == SIM_TARGET || sim.job.sink == SIM_TOPICS)
 		r.crash_at_commit = 1 + below(2);
 	else
 		r.crash_at = 1 + below(1u << (9 + below(5)));
@@ -412,6 +415,7 @@ static void begin_world(uint64_t seed)
 
 	machine_init(seed);
 	target_init();
+	topics_init();
 	if (mkdir("/sim/out", 0777) != 0 || (fd = open("/sim", O_RDONLY | O_DIRECTORY)) < 0 || fsync(fd) != 0)
 		machine_failed("no disk");
 	close(fd);
@@ -429,6 +433,7 @@ static void output(struct wr_bytes *out)
 {
 	out->len = 0;
 	files_each("/sim/out", take_file, out);
+	topics_rows(out);
 	target_rows(out);
 }
 
@@ -498,6 +503,7 @@ static void with_faults(struct wr_bytes *out)
 		functions_rough(draw_fault(faults));
 		draw_user(faults);
 		target_rough(faults && refusing);
+		topics_rough(faults && refusing);
 		if (run(&r, faults) == WR_OK)
 			break;
 		if (!faults)
@@ -510,6 +516,7 @@ static void with_faults(struct wr_bytes *out)
 	functions_rough(FUNCTIONS_SOUND);
 	draw_user(false);
 	target_rough(false);
+	topics_rough(false);
 	if (run(&(struct machine_roughness){.give_way = 4}, false) != WR_OK)
 		machine_failed("a job that has finished runs again");
 	output(out);
@@ -557,7 +564,16 @@ static const struct seeds_count counts[] = {{RUNS, "runs of a process"},
 					    {STATES, "states held against a replay"},
 					    {COMMITS, "commits"},
 					    {COMMITS_REFUSED, "commits refused"},
-					    {COMMITS_DOUBTFUL, "commits in doubt"}};
+					    {COMMITS_DOUBTFUL, "commits in doubt"},
+					    {TXN_COMMITTED, "transactions committed"},
+					    {TXN_FENCED, "aborted by an init"},
+					    {TXN_TIMED_OUT, "aborted by a timeout"},
+					    {COMMITS_UNKNOWN, "commits with unknown outcome"},
+					    {REQUESTS_LOST, "requests lost"},
+					    {REQUESTS_LATE, "requests late"},
+					    {REQUESTS_STALE, "requests of clients that are gone"},
+					    {ANSWERS_LOST, "answers lost"},
+					    {OUTAGES, "outages of all brokers"}};
 
 int main(void)
 {

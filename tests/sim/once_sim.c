@@ -35,7 +35,7 @@ enum { PROCESSES_MAX = 6, RETAINED = 3, TRIES = 8, LAST_CHECKPOINTS = 4, LAG_MAX
 static const char uid[] = "out";
 
 enum {
-	PROCESSES_BEGUN = CLUSTER_COUNTS,
+	PROCESSES_BEGUN = COUNTS,
 	ATTEMPTS,
 	OVERLAPPING,
 	SUPERSEDED,
@@ -578,7 +578,7 @@ static void play(uint64_t seed)
 	sim.seed = seed;
 	sim.rand.s = seed * 0x9e3779b97f4a7c15u;
 	machine_init(seed);
-	cluster_init(below(2) ? 60 : 600);
+	cluster_init(below(2) ? 60 : 600, 1);
 	machine_begin(&(struct machine_roughness){.give_way = 1 + below(8)}, NULL, NULL);
 	count = run_processes(list);
 	for (uint32_t i = 0; i < count; i++)

@@ -9,8 +9,8 @@
 
 enum { IDS = 64, GROUPS = 256, OFFSETS = 4, LANDING = 64, STRAYS = 32, TRIES = 12 };
 enum { SETTLES_ONE_IN = 3, STRAY_COMES_ONE_IN = 6, STRAY_LOST_ONE_IN = 4 };
-#define MS UINT64_C(1000000)
-#define S UINT64_C(1000000000)
+#define MS (UINT64_C(1000000) / c.times_faster)
+#define S (UINT64_C(1000000000) / c.times_faster)
 enum { WAY_MS = 3, PAUSE_MS = 20, CALL_S = 10, OUTAGE_S = 150, REST_S = 200 };
 
 enum code { FINE, UNKNOWN, BUSY, REFUSED, GONE };
@@ -44,7 +44,7 @@ static struct {
 	} landing[LANDING];
 	uint32_t id_count, group_count, stray_count, landing_count;
 	struct cluster_roughness rough;
-	uint32_t txn_s; /* a transaction may take so long */
+	uint32_t txn_s, times_faster;
 	uint64_t down_until_ns;
 	struct wr_bytes visible;
 } c;
@@ -54,7 +54,7 @@ static uint64_t now_ns(void)
 	return machine_clock()->manual_ns;
 }
 
-void cluster_init(uint32_t txn_s)
+void cluster_init(uint32_t txn_s, uint32_t times_faster)
 {
 	for (uint32_t i = 0; i < c.id_count; i++)
 		wr_bytes_deinit(&c.ids[i].lines);
@@ -63,6 +63,7 @@ void cluster_init(uint32_t txn_s)
 	wr_bytes_deinit(&c.visible);
 	memset(&c, 0, sizeof c);
 	c.txn_s = txn_s;
+	c.times_faster = times_faster;
 }
 
 void cluster_rough(const struct cluster_roughness *r)
@@ -92,18 +93,23 @@ static uint32_t id_of(const char *name)
 	return i;
 }
 
-static struct group *group_of(const char *name)
+static uint32_t find_group(const char *name)
 {
 	uint32_t i = 0;
 
 	while (i < c.group_count && strcmp(c.groups[i].name, name) != 0)
 		i++;
+	return i;
+}
+
+static struct group *group_of(const char *name)
+{
+	uint32_t i = find_group(name);
+
 	if (i == GROUPS)
 		machine_failed("more than %d groups", GROUPS);
-	if (i == c.group_count) {
-		snprintf(c.groups[i].name, CLUSTER_GROUP, "%s", name);
-		c.groups[c.group_count++].offset = -1;
-	}
+	if (i == c.group_count)
+		snprintf(c.groups[c.group_count++].name, CLUSTER_GROUP, "%s", name);
 	return &c.groups[i];
 }
 
@@ -123,9 +129,10 @@ static bool is_pending(const char *group)
 static void land_offset(void)
 {
 	const struct cluster_request *o = &c.landing[0].offset;
-	struct group *g = group_of(o->group);
 
 	if (c.landing[0].committed) {
+		struct group *g = group_of(o->group);
+
 		g->offset = o->offset;
 		memcpy(g->note, o->note, sizeof g->note);
 	}
@@ -167,7 +174,7 @@ static void end_txn(struct id *at)
 	at->lines.len = 0;
 }
 
-static void abort_txn(struct id *at, enum cluster_count why)
+static void abort_txn(struct id *at, enum machine_count why)
 {
 	machine_counts[why]++;
 	wr_debug("cluster", "%s, epoch %u: aborted", at->name, at->epoch);
@@ -371,7 +378,7 @@ static bool is_down(void)
 	return c.down_until_ns > now_ns();
 }
 
-static enum code give_up(enum cluster_count why)
+static enum code give_up(enum machine_count why)
 {
 	machine_counts[why]++;
 	machine_sleep(CALL_S * S);
@@ -404,14 +411,14 @@ static enum code ask(struct cluster_client *k, struct cluster_request *r)
 	r->process = k->process->number;
 	if (!lives(k->process))
 		return GONE;
-	machine_sleep(machine_below(WAY_MS * 1000) * 1000);
+	machine_sleep(machine_below(WAY_MS * 1000) * MS / 1000);
 	if (!lives(k->process)) {
 		if (machine_one_in(2))
 			stray(r);
 		return GONE;
 	}
 	code = on_its_way(k, r);
-	machine_sleep(machine_below(WAY_MS * 1000) * 1000);
+	machine_sleep(machine_below(WAY_MS * 1000) * MS / 1000);
 	if (code == BUSY)
 		machine_sleep(PAUSE_MS * MS);
 	return lives(k->process) ? code : GONE;
@@ -471,18 +478,21 @@ static int client_init(void *arg)
 static int client_read(void *arg, const char *group, struct wr_kafka_found *out)
 {
 	struct cluster_client *k = arg;
-	const struct group *g = group_of(group);
 	enum code code = FINE;
+	uint32_t at;
 
 	*out = (struct wr_kafka_found){.offset = -1};
 	if (!lives(k->process))
 		return answer(k, GONE, "read");
-	machine_sleep(machine_below(WAY_MS * 1000) * 1000);
+	machine_sleep(machine_below(WAY_MS * 1000) * MS / 1000);
 	time_goes_on();
 	if (is_down() || machine_one_in(c.rough.lost))
 		return answer(k, give_up(REQUESTS_LOST), "read");
-	out->offset = g->offset;
-	memcpy(out->note, g->note, sizeof out->note);
+	at = find_group(group);
+	if (at < c.group_count) {
+		out->offset = c.groups[at].offset;
+		memcpy(out->note, c.groups[at].note, sizeof out->note);
+	}
 	if (is_pending(group)) {
 		machine_counts[GROUPS_PENDING]++;
 		machine_sleep(PAUSE_MS * MS);

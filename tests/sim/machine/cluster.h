@@ -18,26 +18,6 @@
 #include "base/bytes.h"
 #include "sim/machine/machine.h"
 
-/* What is counted, behind what the machine counts. */
-enum cluster_count {
-	TXN_COMMITTED = COUNTS,
-	TXN_CLAIMS,	      /* of them without rows */
-	TXN_FENCED,	      /* aborted by an init */
-	TXN_TIMED_OUT,	      /* aborted by the brokers */
-	REQUESTS_LOST,	      /* before they were taken */
-	REQUESTS_LATE,	      /* the client heard nothing, and they are taken later or never */
-	REQUESTS_STALE,	      /* taken when their client was gone */
-	REQUESTS_REFUSED,     /* of a client that was fenced */
-	ANSWERS_LOST,	      /* of requests that were taken */
-	COMMITS_UNKNOWN,      /* a client was closed, and knows not what became of its commit */
-	COMMITS_UNKNOWN_DONE, /* of them were done, or would be */
-	GROUPS_PENDING,	      /* reads of a group that is */
-	OUTAGES,	      /* of all brokers */
-	RESTS,		      /* of a process */
-	PROCESSES_KILLED,     /* between two calls, or with one under way */
-	CLUSTER_COUNTS
-};
-
 /* How often something goes wrong; 0 = never, else one request in so many. */
 struct cluster_roughness {
 	uint32_t lost, late, unanswered, outage, rest;
@@ -75,8 +55,9 @@ struct cluster_client {
 };
 extern const struct wr_kafka_txn_ops cluster_ops; /* of a struct cluster_client */
 
-/* Nothing is there yet. A transaction that takes longer than so many seconds is aborted. */
-void cluster_init(uint32_t txn_s);
+/* Nothing is there yet. A transaction that takes longer than `txn_s` seconds is aborted; all times are
+ * `times_faster` times as short. */
+void cluster_init(uint32_t txn_s, uint32_t times_faster);
 void cluster_rough(const struct cluster_roughness *r);
 /* All that is under way comes to its end. */
 void cluster_settle(void);

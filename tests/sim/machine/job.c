@@ -254,7 +254,7 @@ static void keyed(struct drawing *d, uint32_t number)
 
 static void sink(struct drawing *d, const char *name)
 {
-	static const char *const kinds[SIM_SINKS] = {"target", "file_once", "rolling_files"};
+	static const char *const kinds[SIM_SINKS] = {"target", "file_once", "rolling_files", "topics"};
 	char options[256];
 
 	vertex_begin(d, name, 1);
@@ -281,7 +281,7 @@ static void passes(struct drawing *d)
 
 void sim_job_tell(const struct sim_job *j, char *text, size_t room)
 {
-	static const char *const sinks[] = {"a target", "files", "rolling files"};
+	static const char *const sinks[] = {"a target", "files", "rolling files", "topics"};
 	static const char *const shapes[SIM_SHAPES] = {
 	    "", "late rows: ", "ends: ", "a source ahead: ", "bursts: ", "trials: ", "cuts: ", "deltas: "};
 	int n = snprintf(text, room, "%s%u source%s of %u rows%s", shapes[j->shape], j->sources,

@@ -44,6 +44,22 @@ enum machine_count {
 	COMMITS,	  /* of epochs */
 	COMMITS_REFUSED,  /* and not done */
 	COMMITS_DOUBTFUL, /* done, and said to have failed */
+	/* of the model of a cluster (cluster.h) */
+	TXN_COMMITTED,
+	TXN_CLAIMS,	      /* of them without rows */
+	TXN_FENCED,	      /* aborted by an init */
+	TXN_TIMED_OUT,	      /* aborted by the brokers */
+	REQUESTS_LOST,	      /* before they were taken */
+	REQUESTS_LATE,	      /* the client heard nothing, and they are taken later or never */
+	REQUESTS_STALE,	      /* taken when their client was gone */
+	REQUESTS_REFUSED,     /* of a client that was fenced */
+	ANSWERS_LOST,	      /* of requests that were taken */
+	COMMITS_UNKNOWN,      /* a client was closed, and knows not what became of its commit */
+	COMMITS_UNKNOWN_DONE, /* of them were done, or would be */
+	GROUPS_PENDING,	      /* reads of a group that is */
+	OUTAGES,	      /* of all brokers */
+	RESTS,		      /* of a process */
+	PROCESSES_KILLED,     /* between two calls, or with one under way */
 	COUNTS
 };
 extern uint64_t *machine_counts;

@@ -22,7 +22,7 @@ static void draw_any(struct sim_job *j, struct wr_rand *r)
 			      .mark_every = 1 + below(r, 8),
 			      .passes = below(r, 2),
 			      .raw = below(r, 4) == 0,
-			      .sink = below(r, SIM_SINKS),
+			      .sink = below(r, SIM_TOPICS),
 			      .keyed_count = 1 + below(r, SIM_KEYED),
 			      .rate = 2000 + below(r, 20000),
 			      .groups = groups[below(r, sizeof groups / sizeof *groups)]};
@@ -114,6 +114,8 @@ void sim_job_draw(struct sim_job *j, struct wr_rand *r)
 	if (below(r, ONE_IN_SHAPED) == 0)
 		j->shape = shapes[below(r, sizeof shapes / sizeof *shapes)];
 	draw_shape(j, r);
+	if (j->sink == SIM_TARGET && j->rows[0] % 2)
+		j->sink = SIM_TOPICS;
 	if (j->keyed_count > 1 && !sim_is_timed(j->keyed[0]) && sim_is_timed(j->keyed[1]))
 		j->keyed[1] = below(r, 2) ? SIM_COUNT : SIM_COUNTED;
 	j->vertex_count = j->sources + j->passes + j->keyed_count + 1 + j->raw;

@@ -9,6 +9,7 @@
 #include "sim/machine/functions.h"
 #include "sim/machine/machine.h"
 #include "sim/machine/target.h"
+#include "sim/machine/topics.h"
 
 enum { LATE_ONE_IN = 2, LATE_STEPS = 40, LATE_STEP_MS = 500 };
 enum { HALT_ONE_IN = 8, HALT_NS = 20000000 };
@@ -207,4 +208,5 @@ static const struct wr_stage_ops listed_ops = {
 
 const struct wr_stage_kind stages_kinds[STAGES] = {
     {"target", &target_stage_ops}, {"stamps", &stamps_stage_ops}, {"agrees", &agrees_stage_ops},
-    {"paced", &paced_ops},	   {"halting", &halting_ops},	  {"listed", &listed_ops}};
+    {"paced", &paced_ops},	   {"halting", &halting_ops},	  {"listed", &listed_ops},
+    {"topics", &topics_stage_ops}};

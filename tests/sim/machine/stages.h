@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stages: kinds of stages that only the jobs of the simulation have, on their tasks' threads.
  *
- *   target   a sink (target.h)
+ *   target,  sinks (target.h, topics.h)
+ *   topics
  *   stamps,  rows pass; their functions can be replaced (functions.h)
  *   agrees
  *   paced    time by a row's number `v` alone: some rows are late, and a watermark comes behind every n-th
@@ -12,7 +13,7 @@
 #pragma once
 #include "task/stage.h"
 
-enum { STAGES = 6 };
+enum { STAGES = 7 };
 extern const struct wr_stage_kind stages_kinds[STAGES];
 
 /* The row, into the first output; NULL with the error set. */
