@@ -102,8 +102,10 @@ bool wr_merger_awake(struct wr_merger *m, uint32_t rows, int64_t watermark)
 	m->from = INT64_MIN;
 	m->until = INT64_MAX;
 	if (m->merge.grain) {
-		m->from = watermark + 1;
-		m->until = m->was_idle || watermark == WR_TS_NONE ? INT64_MIN : TIME_MAX;
+		bool none = m->was_idle || watermark == WR_TS_NONE || watermark >= TIME_MAX;
+
+		m->from = none ? TIME_MAX : watermark + 1;
+		m->until = TIME_MAX;
 	}
 	return true;
 }
