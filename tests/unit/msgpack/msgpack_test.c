@@ -102,6 +102,30 @@ static void test_bytes_that_are_no_value_are_told_with_field_and_byte(void **sta
 	assert_has(read_one(deep), "nested too deep");
 }
 
+static void test_what_others_may_write_is_read_or_refused_as_a_whole(void **state)
+{
+	static const char *const extensions[] = {"c7 00 05", "c8 0000 05", "c9 00000000 05", "d4 05 00",
+						 "d5 05 0000"};
+
+	(void)state;
+	/* of a key that stands twice the last, as in JSON */
+	assert_string_equal(read_one("82 a161 01 a161 02"), "{\"a\":2}");
+	assert_string_equal(read_one("82 a0 01 a2c3a9 02"), "{\"\":1,\"\xc3\xa9\":2}");
+	/* any NaN is one, and JSON has none */
+	assert_string_equal(read_one("cb fff8000000000001"), "null");
+	assert_string_equal(read_one("ca ff800000"), "null");
+	/* lengths that lie, up to the largest */
+	assert_has(read_one("dbffffffff61"), "ends inside a string");
+	assert_has(read_one("c6ffffffff61"), "ends inside a string");
+	assert_has(read_one("c4"), "ends inside a number");
+	assert_has(read_one("df ffffffff a161 01"), "more members than bytes");
+	assert_has(read_one("81 dbffffffff61"), "ends inside a string");
+	assert_has(read_one("81 a161"), "ends before a value");
+	assert_has(read_one("92 92 0101 93 0101"), "more members than bytes");
+	for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++)
+		assert_has(read_one(extensions[i]), "extension types are not read");
+}
+
 /* ---- random values: what is written is read by the library, which writes it again, and that is read ---- */
 
 static void put_random(struct wr_rand *r, unsigned depth, struct wr_bytes *json)
@@ -185,6 +209,7 @@ int main(void)
 	    cmocka_unit_test(test_values_are_as_the_specification_writes_them),
 	    cmocka_unit_test(test_longer_forms_than_needed_are_read),
 	    cmocka_unit_test(test_bytes_that_are_no_value_are_told_with_field_and_byte),
+	    cmocka_unit_test(test_what_others_may_write_is_read_or_refused_as_a_whole),
 	    cmocka_unit_test(test_random_values_pass_through_the_library),
 	};
 
