@@ -8,7 +8,8 @@
  * field may hold separators, line ends and, doubled, quotes. An empty field of a column that
  * is not a string is missing. Empty lines are passed over. A record with another number of
  * fields, text behind a closing quote or a field that is not of its type is a bad row. So is a header with a
- * CR in a name: that of a file whose lines end with CR alone, which would be all of one line.
+ * CR in a name: that of a file whose lines end with CR alone, which would be all of one line; or with a byte
+ * 0: that of UTF-16.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -241,6 +242,11 @@ static int make_columns(struct csv *f)
 			return WR_EFATAL;
 		if (names[i][0] == '\x01')
 			return wr_error_set(WR_EUSER, "a column's name may not begin with the byte 1");
+		if (!f->columns && f->header && strlen(names[i]) < f->fields[i].len)
+			return wr_error_set(
+			    WR_EUSER,
+			    "the header has a byte 0 in the name of column %u: the text must be UTF-8",
+			    i + 1);
 		if (!f->columns && strchr(names[i], '\r'))
 			return wr_error_set(WR_EUSER,
 					    "the header has a CR in the name of column %u: lines must end "

@@ -50,6 +50,18 @@ static void test_wrong_numbers_of_fields_are_bad_rows(void **state)
 	assert_string_equal(bad_raw, "1,2,3");
 }
 
+static void test_a_header_in_utf_16_is_a_bad_row(void **state)
+{
+	static const char text[] = "a\0,\0b\0\n\0001\0,\0002\0\n";
+	struct stand *st = text_stand("csv");
+
+	(void)state;
+	assert_int_equal(text_in(st, text, sizeof text - 1, 1000, 1), WR_END);
+	assert_string_equal(stand_text(st), "");
+	assert_non_null(strstr(bad_text, "a byte 0 in the name of column 1: the text must be UTF-8"));
+	stand_free(st);
+}
+
 static void test_text_behind_a_closing_quote_is_a_bad_row(void **state)
 {
 	(void)state;
@@ -211,6 +223,7 @@ int main(void)
 	    cmocka_unit_test(test_quoted_fields_hold_separators_line_ends_and_quotes),
 	    cmocka_unit_test(test_a_byte_order_mark_is_no_part_of_a_name),
 	    cmocka_unit_test(test_wrong_numbers_of_fields_are_bad_rows),
+	    cmocka_unit_test(test_a_header_in_utf_16_is_a_bad_row),
 	    cmocka_unit_test(test_text_behind_a_closing_quote_is_a_bad_row),
 	    cmocka_unit_test(test_a_quote_that_is_not_closed_spoils_its_line_only),
 	    cmocka_unit_test(test_a_header_with_a_name_twice_spoils_the_file),
