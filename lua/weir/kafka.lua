@@ -17,7 +17,8 @@ local M = {}
 ---@field pattern? string of whole names, a POSIX extended regular expression: "orders-.*"; topics that come later, too
 ---@field start? weir.KafkaPlace where partitions are read from, unless a checkpoint says it; default "earliest". New
 --- ones are read from their beginning
----@field stop? weir.KafkaPlace where they end, and then the job: "latest" is what there is now; default: they do not
+---@field stop? weir.KafkaPlace where they end, and then the job: "latest" is what there is now; default: they do not.
+--- At a checkpoint the same one stays what it was, another one is looked up again
 ---@field format? weir.Format of values; default weir.json(). weir.csv needs `columns`; a function makes a record of
 --- the bytes of one
 ---@field key_format? weir.Format of keys, with `meta`; default weir.text()
@@ -98,6 +99,22 @@ local function topics_of(o)
   return o.topic and { o.topic } or o.topics
 end
 
+-- What is known of both without a broker: an end in front of the beginning is a slip.
+local function check_order(start, stop)
+  if not stop or start.at ~= stop.at then return end
+  if start.at == "timestamp" and stop.ms < start.ms then
+    where.fail "weir.kafka: the time of `stop` is before the one of `start`"
+  end
+  for _, from in ipairs(start.offsets or {}) do
+    for _, to in ipairs(stop.offsets) do
+      if from.topic == to.topic and from.partition == to.partition and to.offset < from.offset then
+        where.fail('weir.kafka: partition %d of topic "%s" is to end at offset %d, in front of %d, where it begins',
+          from.partition, from.topic, to.offset, from.offset)
+      end
+    end
+  end
+end
+
 local function check_places(o, topics)
   local start = place(o.start, { earliest = true, latest = true, committed = true }, topics or {})
   local stop = o.stop ~= nil and place(o.stop, { latest = true }, topics or {}) or nil
@@ -111,6 +128,7 @@ local function check_places(o, topics)
   elseif o.commit and not o.group then
     where.fail 'weir.kafka: option "commit" needs the option "group"'
   end
+  check_order(start, stop)
   return start, stop
 end
 

@@ -2,13 +2,21 @@
 /* enumerator: which partitions a source of Kafka reads, and which subtask each. On the coordinator's thread,
  * which never waits for a broker: a thread of its own looks partitions up (lookup.h), when it is asked to.
  *
- * The first look decides for all partitions where they begin and end. A source with an end is then complete.
- * Otherwise every `discover` ms it looks again: what is new by then is read from its beginning, whatever
- * `start` says, so that no record of it is missed; what has vanished is told. Which subtask reads a partition
- * follows from its name (part.h).
+ * The first look of a job decides for all partitions where they begin and end. A source with an end is then
+ * complete. Otherwise every `discover` ms it looks again: what is new by then is read from its beginning,
+ * whatever `start` says, so that no record of it is missed; what has vanished is told. Which subtask reads a
+ * partition follows from its name (part.h), and positions are the readers'.
  *
- * While no broker answers, or a topic is missing, the first look goes on for `timeout` ms, or with `wait` for
- * ever.
+ * A job that begins at a checkpoint has been given a script, which may say something else than the one that
+ * the checkpoint is of. What holds is the script:
+ *
+ *   a topic that it does not name any more   is dropped with its positions, which is told
+ *   a topic that it names in addition        begins as `start` says
+ *   another `stop`                           is looked up for all partitions; the same one stays what it was
+ *
+ * While no broker answers, or a topic that is named is missing, the first look goes on for `timeout` ms, or
+ * with `wait` for ever. With `wait`, a source without an end that begins at an end of its topics (earliest,
+ * latest) begins with those that are there; those that come later are read from their beginning.
  *
  *   IDLE ──discover──▶ ASKED ──the thread──▶ LOOKING ──▶ DONE ──discover──▶ IDLE
  */
@@ -28,7 +36,7 @@
 enum {
 	ANSWER_MS = 1000, /* a question waits so long at most: as long as it may take to end the job */
 	POLL_MS = 10,	  /* between two looks whether the thread is done */
-	AGAIN_MS = 100,	  /* before the first look is tried again */
+	AGAIN_MS = 100,	  /* before the first look is tried again, and while a topic is waited for */
 	REASON_MAX = 512,
 };
 
@@ -42,8 +50,10 @@ struct enumerator {
 	uint32_t parallelism;
 	int64_t every_ms, timeout_ms;
 	bool bounded, wait;
+	struct wr_kafka_names names;
 	bool complete;		     /* nothing is discovered any more */
-	bool begun;		     /* the first look was successful */
+	bool begun;		     /* the first look of the job was successful */
+	bool looked;		     /* that of this process */
 	bool restored, troubled;     /* troubled: it was told that there is no answer */
 	uint64_t until_ns;	     /* of the first look, 0 = nothing failed yet */
 	struct wr_kafka_parts known; /* given out; `from` is 0, or 1: it has vanished */
@@ -51,35 +61,134 @@ struct enumerator {
 	 * known, and given out before anything else is looked for. */
 	struct wr_kafka_parts sought;
 
+	/* what the checkpoint says that the known ones were looked up by */
+	struct wr_arena arena;
+	struct wr_kafka_names before;
+	bool has_before, other_stop;
+
 	struct wr_thread thread;
 	struct wr_kafka_lookup *lookup; /* the thread's, once it runs */
 	pthread_mutex_t lock;		/* of what follows */
 	pthread_cond_t wake;
 	enum step step;
 	bool closing;
-	bool first, seeking; /* the look that was asked for; seeking: for the offsets of `found` alone */
+	bool seeking; /* the look that was asked for is for the offsets of `found` alone */
 	/* what came of it */
 	struct wr_kafka_parts found;
+	const char *missing; /* a topic that is named and not there, the first of them */
 	int rc;
 	char reason[REASON_MAX];
 };
 
 static struct wr_mem mem = WR_MEM_INIT("kafka.enumerator");
 
-/* ---- the thread ---- */
-
-static int look(struct enumerator *e, struct wr_kafka_parts *found)
+static bool is_known(const struct enumerator *e, const struct wr_kafka_part *part)
 {
-	int rc = e->seeking ? wr_kafka_lookup_times(e->lookup, found, ANSWER_MS)
-			    : wr_kafka_lookup_parts(e->lookup, e->first, ANSWER_MS, found);
+	return wr_kafka_parts_find(&e->known, part) != NULL;
+}
+
+static bool is_topic(const struct wr_kafka_parts *parts, const char *topic)
+{
+	for (uint32_t i = 0; i < parts->count; i++)
+		if (!strcmp(parts->items[i].topic, topic))
+			return true;
+	return false;
+}
+
+/* ---- the thread: it reads what is known, which nobody changes while it looks ---- */
+
+/* A topic that is named, is not there, and was not when it was looked for last. */
+static const char *missing_topic(const struct enumerator *e)
+{
+	for (uint32_t i = 0; i < e->names.count; i++) {
+		const char *topic = e->names.topics[i].str.p;
+
+		if (!is_topic(&e->found, topic) && !is_topic(&e->known, topic))
+			return topic;
+	}
+	return NULL;
+}
+
+/* What is there now is begun, and what is missing later. */
+static bool begins_early(const struct enumerator *e)
+{
+	const char *at = wr_value_str(wr_value_get(e->options, "start"), "at", "earliest");
+
+	return e->wait && !e->bounded && (!strcmp(at, "earliest") || !strcmp(at, "latest"));
+}
+
+/* Does `start` say where it begins? */
+static bool is_to_start(const struct enumerator *e, const struct wr_kafka_part *p)
+{
+	return !is_known(e, p) && (!e->begun || (e->has_before && !wr_kafka_names_has(&e->before, p->topic)));
+}
+
+static bool is_to_stop(const struct enumerator *e, const struct wr_kafka_part *p)
+{
+	return e->other_stop || !is_known(e, p);
+}
+
+/* Asks for those bounds of what was found that are to be asked for. */
+static int look_up(struct enumerator *e,
+		   bool (*which)(const struct enumerator *, const struct wr_kafka_part *),
+		   int (*ask)(struct wr_kafka_lookup *, struct wr_kafka_parts *, int))
+{
+	struct wr_kafka_parts some;
+	int rc = WR_OK;
+
+	wr_kafka_parts_init(&some);
+	for (uint32_t i = 0; i < e->found.count && rc == WR_OK; i++)
+		if (which(e, &e->found.items[i]))
+			rc = wr_kafka_parts_add(&some, &e->found.items[i]);
+	if (rc == WR_OK)
+		rc = ask(e->lookup, &some, ANSWER_MS);
+	for (uint32_t i = 0; i < some.count && rc == WR_OK; i++) {
+		struct wr_kafka_part *p = wr_kafka_parts_find(&e->found, &some.items[i]);
+
+		p->from = some.items[i].from;
+		p->to = some.items[i].to;
+	}
+	wr_kafka_parts_deinit(&some);
+	return rc;
+}
+
+/* All that is to be read up to an end has one. */
+static int check_known(const struct enumerator *e)
+{
+	for (uint32_t i = 0; i < e->known.count && e->bounded; i++)
+		if (!wr_kafka_parts_find(&e->found, &e->known.items[i]))
+			return wr_error_set(WR_ETRANSIENT,
+					    "partition %" PRId32
+					    " of topic \"%s\", which the checkpoint has, is not there",
+					    e->known.items[i].partition, e->known.items[i].topic);
+	return WR_OK;
+}
+
+static int look_first(struct enumerator *e)
+{
+	int rc = WR_OK;
+
+	if (e->missing && !begins_early(e))
+		return wr_error_set(WR_ETRANSIENT, "the topic \"%s\" does not exist", e->missing);
+	if (e->bounded && !e->found.count)
+		return wr_error_set(WR_ETRANSIENT, "no topic has a name as the pattern says");
+	rc = check_known(e);
+	if (rc == WR_OK && !e->begun)
+		rc = wr_kafka_lookup_check(e->lookup, &e->found);
+	if (rc == WR_OK)
+		rc = look_up(e, is_to_start, wr_kafka_lookup_start);
+	return rc == WR_OK && e->bounded ? look_up(e, is_to_stop, wr_kafka_lookup_stop) : rc;
+}
+
+static int look(struct enumerator *e)
+{
+	int rc;
 
 	if (e->seeking)
-		return rc;
-	if (rc == WR_OK && e->first)
-		rc = wr_kafka_lookup_bounds(e->lookup, found, ANSWER_MS);
-	if (rc == WR_OK && e->first && e->bounded && !found->count)
-		rc = wr_error_set(WR_ETRANSIENT, "no topic has a name as the pattern says");
-	return rc;
+		return wr_kafka_lookup_times(e->lookup, &e->found, ANSWER_MS);
+	rc = wr_kafka_lookup_parts(e->lookup, ANSWER_MS, &e->found);
+	e->missing = rc == WR_OK ? missing_topic(e) : NULL;
+	return rc == WR_OK && !e->looked ? look_first(e) : rc;
 }
 
 static void *run(void *arg)
@@ -94,7 +203,7 @@ static void *run(void *arg)
 		}
 		e->step = LOOKING;
 		pthread_mutex_unlock(&e->lock);
-		e->rc = look(e, &e->found);
+		e->rc = look(e);
 		if (e->rc != WR_OK)
 			snprintf(e->reason, sizeof e->reason, "%s%s%s", wr_error_text(),
 				 *wr_kafka_lookup_trouble(e->lookup) ? "; " : "",
@@ -124,7 +233,6 @@ static int ask(struct enumerator *e)
 	if (rc != WR_OK)
 		return rc;
 	pthread_mutex_lock(&e->lock);
-	e->first = !e->begun;
 	e->step = ASKED;
 	pthread_cond_signal(&e->wake);
 	pthread_mutex_unlock(&e->lock);
@@ -163,33 +271,38 @@ static void tell_no_more(struct enumerator *e)
 		e->post(e->arg, i, WR_LETTER_NO_MORE, NULL, 0);
 }
 
-static struct wr_kafka_part *find(const struct wr_kafka_parts *in, const struct wr_kafka_part *part)
+static int give_new(struct enumerator *e, const struct wr_kafka_part *p)
 {
-	return in->count ? bsearch(part, in->items, in->count, sizeof *part, wr_kafka_part_compare) : NULL;
+	int rc = give(e, p);
+
+	if (e->begun)
+		wr_info("kafka", "a new partition is read: %s[%" PRId32 "]", p->topic, p->partition);
+	if (p->from > p->to)
+		wr_warn("kafka",
+			"%s[%" PRId32 "] is to begin at offset %" PRId64 " and to end at %" PRId64
+			": nothing of it is read",
+			p->topic, p->partition, p->from, p->to);
+	return rc == WR_OK
+		   ? wr_kafka_parts_add(&e->known, &(struct wr_kafka_part){p->topic, p->partition, 0, 0})
+		   : rc;
 }
 
-/* Gives out what is new. */
-static int take_new(struct enumerator *e)
+/* Gives out what is new, and other ends of what is known. */
+static int give_found(struct enumerator *e)
 {
-	uint32_t known = e->known.count;
+	struct wr_kafka_parts old = e->known; /* sorted; what is added lies behind */
 	int rc = WR_OK;
 
 	for (uint32_t i = 0; i < e->found.count && rc == WR_OK; i++) {
 		const struct wr_kafka_part *p = &e->found.items[i];
-		struct wr_kafka_parts old = e->known;
 
-		old.count = known;
-		if (find(&old, p))
-			continue;
-		if (e->begun)
-			wr_info("kafka", "a new partition is read: %s[%" PRId32 "]", p->topic, p->partition);
-		rc = give(e, p);
-		if (rc == WR_OK)
-			rc = wr_kafka_parts_add(&e->known,
-						&(struct wr_kafka_part){p->topic, p->partition, 0, 0});
+		old.items = e->known.items;
+		if (!wr_kafka_parts_find(&old, p))
+			rc = give_new(e, p);
+		else if (!e->looked && e->other_stop && e->bounded)
+			rc = give(e, p);
 	}
-	if (e->known.count > known)
-		qsort(e->known.items, e->known.count, sizeof *e->known.items, wr_kafka_part_compare);
+	wr_kafka_parts_sort(&e->known);
 	return rc;
 }
 
@@ -198,7 +311,7 @@ static void tell_vanished(struct enumerator *e)
 {
 	for (uint32_t i = 0; i < e->known.count; i++) {
 		struct wr_kafka_part *p = &e->known.items[i];
-		bool gone = !find(&e->found, p);
+		bool gone = !wr_kafka_parts_find(&e->found, p);
 
 		if (gone && !p->from)
 			wr_warn("kafka", "the partition %s[%" PRId32 "] has vanished", p->topic,
@@ -226,19 +339,29 @@ static int take_sought(struct enumerator *e)
 	return rc;
 }
 
+static void tell_first(const struct enumerator *e)
+{
+	if (e->missing)
+		wr_warn("kafka",
+			"the topic \"%s\" does not exist; it is waited for, and read from its beginning",
+			e->missing);
+	else if (e->known.count)
+		wr_info("kafka", "%u partitions are read", e->known.count);
+	else
+		wr_warn("kafka", "no topic has a name as the pattern says; it is looked for on and on");
+}
+
 static int take_found(struct enumerator *e)
 {
 	int rc;
 
 	if (e->seeking)
 		return take_sought(e);
-	rc = take_new(e);
+	rc = give_found(e);
 	tell_vanished(e);
-	if (rc == WR_OK && !e->begun && e->known.count)
-		wr_info("kafka", "%u partitions are read", e->known.count);
-	if (rc == WR_OK && !e->begun && !e->known.count)
-		wr_warn("kafka", "no topic has a name as the pattern says; it is looked for on and on");
-	e->begun = true;
+	if (rc == WR_OK && !e->looked && !e->begun)
+		tell_first(e);
+	e->begun = e->looked = true;
 	e->complete = e->bounded;
 	if (rc == WR_OK && e->complete)
 		tell_no_more(e);
@@ -249,15 +372,16 @@ static int take_found(struct enumerator *e)
 static int take_failure(struct enumerator *e)
 {
 	uint64_t now = wr_clock_ns(wr_clock_system());
+	bool reading = e->begun && !e->bounded; /* what is known is read meanwhile */
 
 	if (e->rc != WR_ETRANSIENT)
 		return wr_error_set(e->rc, "%s", e->reason);
 	wr_debug("kafka", "no answer yet: %s", e->reason);
-	if (e->begun || e->wait) {
+	if (e->wait || e->looked || (reading && !e->missing)) {
 		if (!e->troubled)
 			wr_warn("kafka", "%s: %s",
 				e->seeking ? "waiting for the offsets of times"
-				: e->begun ? "new partitions are not looked for"
+				: reading  ? "new partitions are not looked for"
 					   : "waiting for topics",
 				e->reason);
 		e->troubled = true;
@@ -267,9 +391,17 @@ static int take_failure(struct enumerator *e)
 		e->until_ns = now + (uint64_t)e->timeout_ms * 1000000;
 	if (now < e->until_ns)
 		return WR_OK;
-	return wr_error_set(e->restored ? WR_ETRANSIENT : WR_EUSER,
+	return wr_error_set(e->restored && !e->missing ? WR_ETRANSIENT : WR_EUSER,
 			    "%s (brokers %s, %.3g s; `wait = true` waits on and on)", e->reason,
 			    wr_value_str(e->options, "brokers", ""), (double)e->timeout_ms / 1000);
+}
+
+/* When to look again. */
+static int64_t pause_of(const struct enumerator *e)
+{
+	if (e->seeking)
+		return e->rc == WR_OK ? 0 : AGAIN_MS;
+	return e->complete ? -1 : !e->looked || e->missing ? AGAIN_MS : e->every_ms;
 }
 
 static int enumerator_discover(struct wr_enumerator *base, int64_t *next_ms)
@@ -299,11 +431,7 @@ static int enumerator_discover(struct wr_enumerator *base, int64_t *next_ms)
 	rc = e->rc == WR_OK ? take_found(e) : take_failure(e);
 	if (e->rc == WR_OK)
 		e->troubled = false;
-	*next_ms = rc < 0	 ? -1
-		   : e->seeking	 ? (e->rc == WR_OK ? 0 : AGAIN_MS)
-		   : e->complete ? -1
-		   : e->begun	 ? e->every_ms
-				 : AGAIN_MS;
+	*next_ms = rc < 0 ? -1 : pause_of(e);
 	return rc;
 }
 
@@ -334,6 +462,9 @@ static void enumerator_free(struct wr_enumerator *base)
 	wr_kafka_parts_deinit(&e->known);
 	wr_kafka_parts_deinit(&e->sought);
 	wr_kafka_parts_deinit(&e->found);
+	wr_kafka_names_close(&e->names);
+	wr_kafka_names_close(&e->before);
+	wr_arena_deinit(&e->arena);
 	pthread_cond_destroy(&e->wake);
 	pthread_mutex_destroy(&e->lock);
 	wr_free(&mem, e);
@@ -360,19 +491,44 @@ static struct wr_enumerator *enumerator_make(const struct wr_value *options, uin
 	wr_kafka_parts_init(&e->known);
 	wr_kafka_parts_init(&e->sought);
 	wr_kafka_parts_init(&e->found);
+	wr_arena_init(&e->arena, &mem);
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_cond_init(&e->wake, NULL);
-	return &e->base;
+	if (wr_kafka_names_open(&e->names, options) == WR_OK)
+		return &e->base;
+	enumerator_free(&e->base);
+	return NULL;
 }
 
-/* ---- snapshots: { begun=, complete=, known=[[topic, partition], …], and
+/* ---- snapshots: { asked=, begun=, complete=, known=[[topic, partition], …], and
  * where there are some sought=[part, …], whose `from` is a time in ms } ---- */
+
+static const char *const asked[] = {"pattern", "stop", "topics"};
+
+/* The options by which partitions and their ends are looked up. */
+static void put_asked(const struct enumerator *e, struct wr_bytes *out)
+{
+	size_t count = sizeof asked / sizeof asked[0];
+
+	wr_value_put_record(out, (uint32_t)count);
+	for (size_t i = 0; i < count; i++) {
+		const struct wr_value *v = wr_value_get(e->options, asked[i]);
+
+		wr_value_put_name(out, asked[i]);
+		if (v)
+			wr_value_put(out, v);
+		else
+			wr_value_put_nil(out);
+	}
+}
 
 static int enumerator_save(const struct wr_enumerator *base, struct wr_bytes *out)
 {
 	const struct enumerator *e = (const struct enumerator *)base;
 
-	wr_value_put_record(out, e->sought.count ? 4 : 3);
+	wr_value_put_record(out, e->sought.count ? 5 : 4);
+	wr_value_put_name(out, "asked");
+	put_asked(e, out);
 	wr_value_put_name(out, "begun");
 	wr_value_put_bool(out, e->begun);
 	wr_value_put_name(out, "complete");
@@ -393,11 +549,24 @@ static int enumerator_save(const struct wr_enumerator *base, struct wr_bytes *ou
 	return wr_bytes_status(out);
 }
 
+static int malformed(void)
+{
+	return wr_error_set(WR_EUSER, "the saved list of partitions is malformed");
+}
+
 static int restore_part(struct enumerator *e, const struct wr_value *v)
 {
 	if (v->tag != WR_V_LIST || v->count != 2 || v->items[0].tag != WR_V_STR ||
 	    v->items[1].tag != WR_V_I64)
-		return wr_error_set(WR_EUSER, "the saved list of partitions is malformed");
+		return malformed();
+	if (!wr_kafka_names_has(&e->names, v->items[0].str.p)) {
+		wr_warn("kafka",
+			"partition %" PRId64
+			" of topic \"%s\", which the checkpoint has, is dropped with its "
+			"position: the script does not name the topic any more",
+			v->items[1].i64, v->items[0].str.p);
+		return WR_OK;
+	}
 	return wr_kafka_parts_add(&e->known,
 				  &(struct wr_kafka_part){v->items[0].str.p, (int32_t)v->items[1].i64, 0, 0});
 }
@@ -412,30 +581,70 @@ static int restore_sought(struct enumerator *e, const struct wr_value *saved)
 		struct wr_kafka_part part;
 
 		rc = wr_kafka_part_of(&list[i], &part);
-		if (rc == WR_OK)
+		if (!e->bounded)
+			part.to = INT64_MAX;
+		if (rc == WR_OK && wr_kafka_names_has(&e->names, part.topic))
 			rc = wr_kafka_parts_add(&e->sought, &part);
 	}
+	return rc;
+}
+
+static bool is_same(const struct wr_value *a, const struct wr_value *b)
+{
+	struct wr_bytes x = WR_BYTES_EMPTY, y = WR_BYTES_EMPTY;
+	bool same = !a == !b;
+
+	if (a && b) {
+		wr_value_put(&x, a);
+		wr_value_put(&y, b);
+		same = x.len == y.len && !memcmp(x.data, y.data, x.len);
+	}
+	wr_bytes_deinit(&x);
+	wr_bytes_deinit(&y);
+	return same;
+}
+
+/* What was asked before; copied, for the checkpoint does not stay. */
+static int restore_asked(struct enumerator *e, const struct wr_value *saved)
+{
+	struct wr_value *copy = wr_arena_alloc(&e->arena, sizeof *copy);
+	struct wr_bytes bytes = WR_BYTES_EMPTY;
+	struct wr_reader r;
+	int rc;
+
+	wr_value_put(&bytes, saved);
+	rc = copy ? wr_bytes_status(&bytes) : WR_EFATAL;
+	r = wr_reader_of(bytes.data, bytes.len);
+	if (rc == WR_OK)
+		rc = wr_value_parse(&r, &e->arena, copy);
+	wr_bytes_deinit(&bytes);
+	if (rc == WR_OK)
+		rc = wr_kafka_names_open(&e->before, copy);
+	e->has_before = rc == WR_OK;
 	return rc;
 }
 
 static int enumerator_restore(struct wr_enumerator *base, const struct wr_value *saved)
 {
 	struct enumerator *e = (struct enumerator *)base;
-	const struct wr_value *known = wr_value_get(saved, "known");
+	const struct wr_value *known = wr_value_get(saved, "known"), *before = wr_value_get(saved, "asked");
+	bool same = true;
 	int rc = WR_OK;
 
 	e->restored = true;
-	if (!known || known->tag != WR_V_LIST)
-		return wr_error_set(WR_EUSER, "the saved list of partitions is malformed");
+	if (!known || known->tag != WR_V_LIST || !before || before->tag != WR_V_RECORD)
+		return malformed();
 	for (uint32_t i = 0; i < known->count && rc == WR_OK; i++)
 		rc = restore_part(e, &known->items[i]);
-	if (e->known.count)
-		qsort(e->known.items, e->known.count, sizeof *e->known.items, wr_kafka_part_compare);
+	wr_kafka_parts_sort(&e->known);
 	if (rc == WR_OK)
 		rc = restore_sought(e, saved);
+	for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++)
+		same = same && is_same(wr_value_get(before, asked[i]), wr_value_get(e->options, asked[i]));
+	e->other_stop = !is_same(wr_value_get(before, "stop"), wr_value_get(e->options, "stop"));
 	e->begun = wr_value_bool(saved, "begun", false);
-	e->complete = wr_value_bool(saved, "complete", false);
-	return rc;
+	e->complete = same && wr_value_bool(saved, "complete", false);
+	return rc == WR_OK ? restore_asked(e, before) : rc;
 }
 
 const struct wr_enumerator_ops wr_kafka_enumerator_ops = {

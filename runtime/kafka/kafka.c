@@ -9,7 +9,7 @@
 static const struct wr_kafka_functions functions = {
     .property_check = wr_kafka_property_check,
     .property_names = wr_kafka_property_names,
-    .pattern_check = wr_kafka_lookup_check,
+    .pattern_check = wr_kafka_names_check,
     .source = &wr_kafka_source_ops,
     .enumerator = &wr_kafka_enumerator_ops,
     .sink = &wr_kafka_sink_ops,

@@ -4,8 +4,8 @@
 
 #include <inttypes.h>
 #include <librdkafka/rdkafka.h>
-#include <regex.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/error.h"
 #include "base/log.h"
 #include "kafka/client.h"
@@ -14,11 +14,9 @@
 struct wr_kafka_lookup {
 	struct wr_kafka_client client;
 	const struct wr_value *start, *stop; /* stop NULL: no end */
-	const struct wr_value *topics;	     /* NULL: by pattern */
-	rd_kafka_topic_t **handles;	     /* of them, by which the library asks for them all at once */
+	struct wr_kafka_names names;
+	rd_kafka_topic_t **handles; /* of named topics, by which the library asks for them all at once */
 	uint32_t topic_count;
-	regex_t pattern;
-	bool has_pattern, internal; /* internal: also topics of the brokers' own */
 };
 
 static struct wr_mem mem = WR_MEM_INIT("kafka.lookup");
@@ -49,6 +47,78 @@ int wr_kafka_parts_add(struct wr_kafka_parts *p, const struct wr_kafka_part *par
 	return WR_OK;
 }
 
+void wr_kafka_parts_sort(struct wr_kafka_parts *p)
+{
+	if (p->count)
+		qsort(p->items, p->count, sizeof *p->items, wr_kafka_part_compare);
+}
+
+struct wr_kafka_part *wr_kafka_parts_find(const struct wr_kafka_parts *p, const struct wr_kafka_part *part)
+{
+	return p->count ? bsearch(part, p->items, p->count, sizeof *part, wr_kafka_part_compare) : NULL;
+}
+
+/* ---- topics ---- */
+
+static int compile(const char *pattern, regex_t *to)
+{
+	struct wr_bytes whole = WR_BYTES_EMPTY;
+	char why[128];
+	int rc, error;
+
+	wr_bytes_printf(&whole, "^(%s)$", pattern);
+	wr_bytes_put_u8(&whole, 0);
+	rc = wr_bytes_status(&whole);
+	error = rc == WR_OK ? regcomp(to, (const char *)whole.data, REG_EXTENDED | REG_NOSUB) : 0;
+	wr_bytes_deinit(&whole);
+	if (!error)
+		return rc;
+	regerror(error, to, why, sizeof why);
+	return wr_error_set(WR_EUSER, "\"%s\" is no pattern of topics: %s", pattern, why);
+}
+
+int wr_kafka_names_open(struct wr_kafka_names *n, const struct wr_value *options)
+{
+	const char *pattern = wr_value_str(options, "pattern", "");
+	int rc;
+
+	*n = (struct wr_kafka_names){.internal = !strncmp(pattern, "__", 2)};
+	n->topics = wr_value_list(options, "topics", &n->count);
+	if (n->topics)
+		return WR_OK;
+	rc = compile(pattern, &n->pattern);
+	n->has_pattern = rc == WR_OK;
+	return rc;
+}
+
+void wr_kafka_names_close(struct wr_kafka_names *n)
+{
+	if (n->has_pattern)
+		regfree(&n->pattern);
+	*n = (struct wr_kafka_names){0};
+}
+
+bool wr_kafka_names_has(const struct wr_kafka_names *n, const char *topic)
+{
+	if (n->has_pattern)
+		return (n->internal || strncmp(topic, "__", 2) != 0) &&
+		       regexec(&n->pattern, topic, 0, NULL, 0) == 0;
+	for (uint32_t i = 0; i < n->count; i++)
+		if (!strcmp(n->topics[i].str.p, topic))
+			return true;
+	return false;
+}
+
+int wr_kafka_names_check(const char *pattern)
+{
+	regex_t compiled;
+	int rc = compile(pattern, &compiled);
+
+	if (rc == WR_OK)
+		regfree(&compiled);
+	return rc;
+}
+
 /* ---- life ---- */
 
 static int open_client(struct wr_kafka_lookup *l, const struct wr_value *options)
@@ -68,54 +138,17 @@ static int open_client(struct wr_kafka_lookup *l, const struct wr_value *options
 	return rc;
 }
 
-static int compile(const char *pattern, regex_t *to)
-{
-	struct wr_bytes whole = WR_BYTES_EMPTY;
-	char why[128];
-	int rc, error;
-
-	wr_bytes_printf(&whole, "^(%s)$", pattern);
-	wr_bytes_put_u8(&whole, 0);
-	rc = wr_bytes_status(&whole);
-	error = rc == WR_OK ? regcomp(to, (const char *)whole.data, REG_EXTENDED | REG_NOSUB) : 0;
-	wr_bytes_deinit(&whole);
-	if (!error)
-		return rc;
-	regerror(error, to, why, sizeof why);
-	return wr_error_set(WR_EUSER, "\"%s\" is no pattern of topics: %s", pattern, why);
-}
-
-int wr_kafka_lookup_check(const char *pattern)
-{
-	regex_t compiled;
-	int rc = compile(pattern, &compiled);
-
-	if (rc == WR_OK)
-		regfree(&compiled);
-	return rc;
-}
-
-static int open_pattern(struct wr_kafka_lookup *l, const char *pattern)
-{
-	int rc = compile(pattern, &l->pattern);
-
-	l->has_pattern = rc == WR_OK;
-	l->internal = !strncmp(pattern, "__", 2);
-	return rc;
-}
-
 static int open_topics(struct wr_kafka_lookup *l, const struct wr_value *options)
 {
-	uint32_t count;
+	int rc = wr_kafka_names_open(&l->names, options);
 
-	l->topics = wr_value_list(options, "topics", &count);
-	if (!l->topics)
-		return open_pattern(l, wr_value_str(options, "pattern", ""));
-	l->handles = wr_zalloc(&mem, (count + 1) * sizeof(void *));
+	if (rc != WR_OK)
+		return rc;
+	l->handles = wr_zalloc(&mem, (l->names.count + 1) * sizeof(void *));
 	if (!l->handles)
 		return WR_EFATAL;
-	for (; l->topic_count < count; l->topic_count++) {
-		const char *name = l->topics[l->topic_count].str.p;
+	for (; l->topic_count < l->names.count; l->topic_count++) {
+		const char *name = l->names.topics[l->topic_count].str.p;
 
 		l->handles[l->topic_count] = rd_kafka_topic_new(l->client.rk, name, NULL);
 		if (!l->handles[l->topic_count])
@@ -146,8 +179,7 @@ void wr_kafka_lookup_free(struct wr_kafka_lookup *l)
 	for (uint32_t i = 0; i < l->topic_count; i++)
 		rd_kafka_topic_destroy(l->handles[i]);
 	wr_kafka_client_close(&l->client);
-	if (l->has_pattern)
-		regfree(&l->pattern);
+	wr_kafka_names_close(&l->names);
 	wr_free(&mem, l->handles);
 	wr_free(&mem, l);
 }
@@ -159,23 +191,12 @@ const char *wr_kafka_lookup_trouble(const struct wr_kafka_lookup *l)
 
 /* ---- partitions ---- */
 
-static bool is_wanted(const struct wr_kafka_lookup *l, const char *topic)
-{
-	if (l->has_pattern)
-		return (l->internal || strncmp(topic, "__", 2) != 0) &&
-		       regexec(&l->pattern, topic, 0, NULL, 0) == 0;
-	for (uint32_t i = 0; i < l->topic_count; i++)
-		if (!strcmp(l->topics[i].str.p, topic))
-			return true;
-	return false;
-}
-
-static int add_topic(const rd_kafka_metadata_topic_t *t, bool all, struct wr_kafka_parts *out)
+static int add_topic(const rd_kafka_metadata_topic_t *t, struct wr_kafka_parts *out)
 {
 	int rc = WR_OK;
 
 	if (t->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-		return all ? wr_error_set(WR_ETRANSIENT, "the topic \"%s\" does not exist", t->topic) : WR_OK;
+		return WR_OK;
 	if (t->err && t->partition_cnt == 0)
 		return wr_kafka_failed(t->err, "topic \"%s\"", t->topic);
 	for (int i = 0; i < t->partition_cnt && rc == WR_OK; i++)
@@ -184,24 +205,23 @@ static int add_topic(const rd_kafka_metadata_topic_t *t, bool all, struct wr_kaf
 	return rc;
 }
 
-int wr_kafka_lookup_parts(struct wr_kafka_lookup *l, bool all, int timeout_ms, struct wr_kafka_parts *out)
+int wr_kafka_lookup_parts(struct wr_kafka_lookup *l, int timeout_ms, struct wr_kafka_parts *out)
 {
 	const struct rd_kafka_metadata *m;
 	rd_kafka_resp_err_t error;
 	int rc = WR_OK;
 
 	rd_kafka_poll(l->client.rk, 0);
-	error = rd_kafka_metadata(l->client.rk, l->has_pattern, NULL, &m, timeout_ms);
+	error = rd_kafka_metadata(l->client.rk, l->names.has_pattern, NULL, &m, timeout_ms);
 	rd_kafka_poll(l->client.rk, 0);
 	if (error)
 		return wr_kafka_failed(error, "no list of topics");
 	wr_kafka_client_up(&l->client);
 	for (int i = 0; i < m->topic_cnt && rc == WR_OK; i++)
-		if (is_wanted(l, m->topics[i].topic))
-			rc = add_topic(&m->topics[i], all, out);
+		if (wr_kafka_names_has(&l->names, m->topics[i].topic))
+			rc = add_topic(&m->topics[i], out);
 	rd_kafka_metadata_destroy(m);
-	if (out->count)
-		qsort(out->items, out->count, sizeof *out->items, wr_kafka_part_compare);
+	wr_kafka_parts_sort(out);
 	return rc;
 }
 
@@ -331,6 +351,31 @@ static int by_offsets(const struct wr_value *how, struct wr_kafka_parts *parts, 
 	return WR_OK;
 }
 
+static int check_offsets(const struct wr_value *how, const char *option, const struct wr_kafka_parts *parts)
+{
+	uint32_t count = 0;
+	const struct wr_value *offsets = how ? wr_value_list(how, "offsets", &count) : NULL;
+
+	for (uint32_t i = 0; offsets && i < count; i++) {
+		struct wr_kafka_part p = {.topic = wr_value_str(&offsets[i], "topic", "")};
+
+		p.partition = (int32_t)wr_value_int(&offsets[i], "partition", 0);
+		if (!wr_kafka_parts_find(parts, &p))
+			return wr_error_set(WR_EUSER,
+					    "the option \"%s\" has an offset for partition %" PRId32
+					    " of topic \"%s\", which is not there",
+					    option, p.partition, p.topic);
+	}
+	return WR_OK;
+}
+
+int wr_kafka_lookup_check(const struct wr_kafka_lookup *l, const struct wr_kafka_parts *parts)
+{
+	int rc = check_offsets(l->start, "start", parts);
+
+	return rc == WR_OK ? check_offsets(l->stop, "stop", parts) : rc;
+}
+
 static int bounds(struct wr_kafka_lookup *l, const struct wr_value *how, struct wr_kafka_parts *parts,
 		  bool start, int timeout_ms)
 {
@@ -345,11 +390,14 @@ static int bounds(struct wr_kafka_lookup *l, const struct wr_value *how, struct 
 	return !strcmp(at, "committed") ? by_group(l, parts, timeout_ms) : WR_OK;
 }
 
-int wr_kafka_lookup_bounds(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, int timeout_ms)
+int wr_kafka_lookup_start(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, int timeout_ms)
 {
-	int rc = parts->count ? bounds(l, l->start, parts, true, timeout_ms) : WR_OK;
+	return parts->count ? bounds(l, l->start, parts, true, timeout_ms) : WR_OK;
+}
 
-	return rc == WR_OK && parts->count && l->stop ? bounds(l, l->stop, parts, false, timeout_ms) : rc;
+int wr_kafka_lookup_stop(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, int timeout_ms)
+{
+	return parts->count && l->stop ? bounds(l, l->stop, parts, false, timeout_ms) : WR_OK;
 }
 
 int wr_kafka_lookup_times(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, int timeout_ms)

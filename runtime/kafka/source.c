@@ -13,7 +13,11 @@
  * told when a checkpoint holds (`commit`); out_of_range = "fail" | "earliest" | "latest"; bounded: all
  * partitions have an end.
  *
- *   partition:  fresh ──begun──▶ read (or held) ──its end──▶ gone
+ *   partition:  fresh ──begun──▶ read (or held) ──its end──▶ ended
+ *
+ * One that has ended stays in checkpoints with its position, for a script that says another end. In a source
+ * with an end nothing is begun before the enumerator has given out all: it may change the ends of what a
+ * checkpoint had.
  */
 #include "kafka/source.h"
 
@@ -26,6 +30,7 @@
 #include "base/log.h"
 #include "kafka/client.h"
 #include "kafka/commits.h"
+#include "kafka/lookup.h"
 #include "kafka/part.h"
 #include "kafka/properties.h"
 #include "kafka/rows.h"
@@ -41,7 +46,7 @@ struct part {
 	struct wr_kafka_part split; /* `from`: the next offset; its topic is ours */
 	uint32_t number;	    /* for those behind; 0: fresh */
 	rd_kafka_topic_t *handle;   /* NULL before it is begun */
-	bool held;
+	bool held, ended;
 	bool complained; /* of its topic */
 	bool doubted;	 /* its position was not there, and is asked for once more */
 	uint64_t
@@ -58,7 +63,8 @@ struct source {
 
 	struct part *parts; /* in the order of topics and partitions */
 	uint32_t count, size;
-	uint32_t fresh;	  /* of them not begun */
+	uint32_t live;	  /* of them not ended */
+	uint32_t fresh;	  /* of those not begun */
 	uint32_t numbers; /* given so far */
 	uint32_t said;	  /* number of the one whose rows follow, 0 = none */
 
@@ -192,14 +198,16 @@ static struct part *find(struct source *k, const char *topic, int32_t partition)
 	return i < k->count && wr_kafka_part_order(&k->parts[i].split, &key) == 0 ? &k->parts[i] : NULL;
 }
 
-/* The topic is copied. One that is there already stays as it is. */
+/* The topic is copied. One that is there already is given another end. */
 static int add_part(struct source *k, const struct wr_kafka_part *split)
 {
 	uint32_t i = place_of(k, split);
 	char *topic;
 
-	if (i < k->count && wr_kafka_part_order(&k->parts[i].split, split) == 0)
+	if (i < k->count && wr_kafka_part_order(&k->parts[i].split, split) == 0) {
+		k->parts[i].split.to = split->to;
 		return WR_OK;
+	}
 	if (k->count == k->size && WR_GROW(&mem, k->parts, k->size, 16) != WR_OK)
 		return WR_EFATAL;
 	topic = wr_strdup(&mem, split->topic);
@@ -209,21 +217,10 @@ static int add_part(struct source *k, const struct wr_kafka_part *split)
 	k->parts[i] = (struct part){.split = *split};
 	k->parts[i].split.topic = topic;
 	k->count++;
+	k->live++;
 	k->fresh++;
 	k->last_topic = NULL;
 	return WR_OK;
-}
-
-static void remove_part(struct source *k, struct part *p)
-{
-	uint32_t i = (uint32_t)(p - k->parts);
-
-	if (p->handle)
-		rd_kafka_topic_destroy(p->handle);
-	wr_free(&mem, (char *)p->split.topic);
-	memmove(p, p + 1, (k->count - i - 1) * sizeof *p);
-	k->count--;
-	k->last_topic = NULL;
 }
 
 /* Gives a partition to the consumer, from its position on, or takes it away. */
@@ -247,46 +244,67 @@ static bool is_complete(const struct part *p)
 	return p->split.from >= p->split.to;
 }
 
-static int end_part(struct wr_stage *s, struct part *p, bool assigned)
+static void mark_ended(struct source *k, struct part *p)
+{
+	p->ended = true;
+	k->live--;
+	if (p->split.from < p->split.to)
+		p->split.from = p->split.to;
+}
+
+static int end_part(struct wr_stage *s, struct part *p)
 {
 	struct source *k = s->state;
 	int rc = wr_stage_emit_split(s, WR_SPLIT_END, p->number, NULL);
 
 	if (k->said == p->number)
 		k->said = 0;
-	if (rc == WR_OK && assigned)
-		rc = assign(k, p, false);
-	remove_part(k, p);
-	return rc;
+	mark_ended(k, p);
+	return rc == WR_OK ? assign(k, p, false) : rc;
+}
+
+static int begin_part(struct wr_stage *s, struct part *p)
+{
+	struct source *k = s->state;
+	char name[NAME_MAX_LEN];
+	int rc;
+
+	p->number = ++k->numbers;
+	k->said = p->number;
+	part_name(p, name);
+	rc = wr_stage_emit_split(s, WR_SPLIT_BEGIN, p->number, name);
+	return rc == WR_OK ? assign(k, p, true) : rc;
 }
 
 /* Begins what came since: in their order, so that a watermark finds each again. */
 static int begin_fresh(struct wr_stage *s)
 {
 	struct source *k = s->state;
-	char name[NAME_MAX_LEN];
 	int rc = WR_OK;
 
 	for (uint32_t i = 0; i < k->count && k->fresh && rc == WR_OK; i++) {
 		struct part *p = &k->parts[i];
 
-		if (p->number)
+		if (p->number || p->ended)
 			continue;
-		p->number = ++k->numbers;
-		k->said = p->number;
 		k->fresh--;
-		part_name(p, name);
-		rc = wr_stage_emit_split(s, WR_SPLIT_BEGIN, p->number, name);
-		if (rc != WR_OK)
-			break;
-		if (is_complete(p)) {
-			rc = end_part(s, p, false);
-			i--;
-		} else {
-			rc = assign(k, p, true);
-		}
+		if (is_complete(p))
+			mark_ended(k, p);
+		else
+			rc = begin_part(s, p);
 	}
 	return rc;
+}
+
+/* `start = "latest"` is what the enumerator has seen: no checkpoint has it yet, and none may come for long.
+ */
+static void keep_start(struct wr_stage *s)
+{
+	const struct wr_stage_env *env = s->env;
+	const char *at = wr_value_str(wr_value_get(s->options, "start"), "at", "earliest");
+
+	if (!strcmp(at, "latest") && env->durable && env->durable->blobs)
+		env->post(env->post_arg, env->vertex, env->subtask, s->index, WR_LETTER_WANTED, NULL, 0);
 }
 
 static int source_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, uint32_t len)
@@ -307,6 +325,7 @@ static int source_letter(struct wr_stage *s, uint32_t type, const uint8_t *paylo
 	if (rc == WR_OK)
 		rc = add_part(k, &split);
 	wr_arena_deinit(&arena);
+	keep_start(s);
 	return rc;
 }
 
@@ -317,7 +336,7 @@ static void source_hold(struct wr_stage *s, uint32_t number, bool held)
 	for (uint32_t i = 0; i < k->count; i++) {
 		struct part *p = &k->parts[i];
 
-		if (p->number != number || p->held == held)
+		if (p->number != number || p->ended || p->held == held)
 			continue;
 		p->held = held;
 		if (assign(k, p, !held) != WR_OK)
@@ -388,7 +407,7 @@ static int handle_error(struct wr_stage *s, struct part *p, const rd_kafka_messa
 	switch (m->err) {
 	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
 		wr_kafka_client_up(&k->client);
-		return p && m->offset >= p->split.to ? end_part(s, p, true) : WR_OK;
+		return p && m->offset >= p->split.to ? end_part(s, p) : WR_OK;
 	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
 	case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
 		return p && !p->held ? out_of_range(s, p, m) : WR_OK;
@@ -414,14 +433,14 @@ static int handle(struct wr_stage *s, const rd_kafka_message_t *m)
 	struct part *p = part_of(k, m);
 	int rc = WR_OK;
 
-	if (p && k->batches < p->not_before)
+	if (p && (p->ended || k->batches < p->not_before))
 		return WR_OK;
 	if (m->err)
 		return handle_error(s, p, m);
 	if (!p || p->held || m->offset < p->split.from)
 		return WR_OK;
 	if (m->offset >= p->split.to)
-		return end_part(s, p, true);
+		return end_part(s, p);
 	if (p->number != k->said)
 		rc = wr_stage_emit_split(s, WR_SPLIT_AT, p->number, NULL);
 	k->said = p->number;
@@ -431,7 +450,7 @@ static int handle(struct wr_stage *s, const rd_kafka_message_t *m)
 		return rc;
 	p->complained = p->doubted = false;
 	p->split.from = m->offset + 1;
-	return is_complete(p) ? end_part(s, p, true) : WR_OK;
+	return is_complete(p) ? end_part(s, p) : WR_OK;
 }
 
 /* The next messages; false: there are none now. */
@@ -452,7 +471,7 @@ static bool take(struct source *k)
 static int say_idle(struct wr_stage *s)
 {
 	struct source *k = s->state;
-	bool idle = k->count == 0;
+	bool idle = k->live == 0;
 
 	if (idle == k->idle)
 		return WR_OK;
@@ -464,13 +483,13 @@ static int source_poll(struct wr_stage *s)
 {
 	struct source *k = s->state;
 	int64_t room = ROWS_BYTES;
-	int rc = k->fresh ? begin_fresh(s) : WR_OK;
+	int rc = k->fresh && (!k->bounded || k->no_more) ? begin_fresh(s) : WR_OK;
 
 	if (rc == WR_OK)
 		rc = say_idle(s);
 	while (rc == WR_OK && room > 0) {
 		if (k->at == k->taken && !take(k))
-			rc = k->no_more && k->count == 0 ? WR_END : WR_AGAIN;
+			rc = k->no_more && k->live == 0 ? WR_END : WR_AGAIN;
 		while (rc == WR_OK && k->at < k->taken && room > 0) {
 			rd_kafka_message_t *m = k->batch[k->at++];
 
@@ -499,25 +518,47 @@ static int source_save(struct wr_stage *s, struct wr_bytes *out)
 	return wr_bytes_status(out);
 }
 
+/* Those that this subtask is to read, and whose topic the script names: of others the enumerator tells. */
+static int restore_part(struct wr_stage *s, const struct wr_kafka_names *names, const struct wr_value *v)
+{
+	struct source *k = s->state;
+	struct wr_kafka_part split;
+	int rc = wr_kafka_part_of(v, &split);
+
+	if (rc != WR_OK || wr_kafka_part_owner(&split, s->env->parallelism) != s->env->subtask ||
+	    !wr_kafka_names_has(names, split.topic))
+		return rc;
+	if (!k->bounded)
+		split.to = INT64_MAX;
+	return add_part(k, &split);
+}
+
 static int source_restore(struct wr_stage *s, const struct wr_saved_state *saved)
 {
-	int rc = WR_OK;
+	struct wr_kafka_names names;
+	int rc = wr_kafka_names_open(&names, s->options);
 
+	if (rc != WR_OK)
+		return rc;
 	for (uint32_t i = 0; i < saved->count && rc == WR_OK; i++) {
 		const struct wr_value *list = saved->parts[i].value;
 
 		if (list->tag != WR_V_LIST)
-			return wr_error_set(WR_EUSER, "the saved positions are malformed");
-		for (uint32_t n = 0; n < list->count && rc == WR_OK; n++) {
-			struct wr_kafka_part split;
-
-			rc = wr_kafka_part_of(&list->items[n], &split);
-			if (rc == WR_OK &&
-			    wr_kafka_part_owner(&split, s->env->parallelism) == s->env->subtask)
-				rc = add_part(s->state, &split);
-		}
+			rc = wr_error_set(WR_EUSER, "the saved positions are malformed");
+		for (uint32_t n = 0; n < list->count && rc == WR_OK; n++)
+			rc = restore_part(s, &names, &list->items[n]);
 	}
+	wr_kafka_names_close(&names);
 	return rc;
+}
+
+static void free_part(struct part *p)
+{
+	if (p->number && !p->held && !p->ended)
+		rd_kafka_consume_stop(p->handle, p->split.partition);
+	if (p->handle)
+		rd_kafka_topic_destroy(p->handle);
+	wr_free(&mem, (char *)p->split.topic);
 }
 
 static void source_free(struct wr_stage *s)
@@ -529,13 +570,8 @@ static void source_free(struct wr_stage *s)
 	while (k->at < k->taken)
 		rd_kafka_message_destroy(k->batch[k->at++]);
 	wr_kafka_commits_deinit(&k->commits);
-	while (k->count) {
-		struct part *p = &k->parts[k->count - 1];
-
-		if (p->number && !p->held)
-			rd_kafka_consume_stop(p->handle, p->split.partition);
-		remove_part(k, p);
-	}
+	for (uint32_t i = 0; i < k->count; i++)
+		free_part(&k->parts[i]);
 	if (k->queue) {
 		rd_kafka_queue_cb_event_enable(k->queue, NULL, NULL);
 		rd_kafka_queue_cb_event_enable(k->main, NULL, NULL);
