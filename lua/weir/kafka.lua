@@ -96,7 +96,27 @@ local function topics_of(o)
   if (o.topic and 1 or 0) + (o.topics and 1 or 0) + (o.pattern and 1 or 0) ~= 1 then
     where.fail "weir.kafka takes one of topic, topics and pattern"
   end
-  return o.topic and { o.topic } or o.topics
+  local topics, seen = o.topic and { o.topic } or o.topics, {}
+  for _, topic in ipairs(topics or {}) do
+    if not kafka_options.is_topic(topic) then
+      where.fail("weir.kafka: %s is no topic: %s", options.shown(topic), kafka_options.TOPIC)
+    elseif seen[topic] then
+      where.fail('weir.kafka: option "topics" names "%s" twice', topic)
+    end
+    seen[topic] = true
+  end
+  return topics
+end
+
+-- Offsets are of topics that are read.
+local function check_offsets(option, offsets, topics)
+  local read = {}
+  for _, topic in ipairs(topics or {}) do read[topic] = true end
+  for _, at in ipairs(offsets or {}) do
+    if topics and not read[at.topic] then
+      where.fail('weir.kafka: option "%s" has offsets of "%s", which is not read', option, at.topic)
+    end
+  end
 end
 
 -- What is known of both without a broker: an end in front of the beginning is a slip.
@@ -128,6 +148,8 @@ local function check_places(o, topics)
   elseif o.commit and not o.group then
     where.fail 'weir.kafka: option "commit" needs the option "group"'
   end
+  check_offsets("start", start.offsets, topics)
+  check_offsets("stop", stop and stop.offsets, topics)
   check_order(start, stop)
   return start, stop
 end
@@ -156,6 +178,9 @@ function M.kafka(opts)
   local start, stop = check_places(o, topics)
   local fn = type(o.format) == "function" and o.format
   local format = formats.of_messages("weir.kafka", "format", fn and formats.bytes() or o.format)
+  if o.key_format and not (o.meta or fn) then
+    where.fail 'weir.kafka: option "key_format" needs meta = true: records have no key without'
+  end
   local key = formats.of_messages("weir.kafka", "key_format", o.key_format or formats.text())
   return sources.declared {
     kind = "kafka", name = "kafka", bounded = stop ~= nil, fn = fn and by_function(fn, o.meta) or nil,

@@ -8,6 +8,15 @@ local where = require "weir.where"
 
 local M = { CONSUMER = kafka.CONSUMER, PRODUCER = kafka.PRODUCER }
 
+--- What a name of a topic is.
+M.TOPIC = "a topic has 1 to 249 letters, digits, '.', '_' and '-'"
+
+---@param name string
+---@return boolean
+function M.is_topic(name)
+  return #name <= 249 and name:match "^[%w._-]+$" ~= nil and name ~= "." and name ~= ".."
+end
+
 --- The option `brokers`: a list of "host:port", or one string of them; kept as one string.
 M.brokers = options.type('a list of brokers such as "localhost:9092"', function(v)
   if type(v) == "table" then

@@ -44,14 +44,10 @@ local M = {}
 --- the job is held back; default "256MiB"
 ---@field properties? table<string, string|number|boolean> of librdkafka, such as TLS and SASL
 
-local function is_topic(name)
-  return #name <= 249 and name:match "^[%w._-]+$" ~= nil and name ~= "." and name ~= ".."
-end
-
 local topic_type = options.type('the name of a topic or a function', function(v)
   if type(v) == "function" then return true, v end
   if type(v) ~= "string" or v == "" then return false end
-  return is_topic(v), v, "a topic has 1 to 249 letters, digits, '.', '_' and '-'"
+  return kafka_options.is_topic(v), v, kafka_options.TOPIC
 end)
 local of_record = options.type("the name of a field or a function", function(v)
   return type(v) == "function" or type(v) == "string" and v ~= "", v

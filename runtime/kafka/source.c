@@ -40,6 +40,8 @@ enum {
 	BATCH = 1024,	       /* messages taken at once */
 	ROWS_BYTES = 32 << 10, /* of messages handled in one poll: about a buffer */
 	NAME_MAX_LEN = 320,    /* a topic has 249 characters at most */
+	FETCH_MIN = 1000,      /* the least that the library takes for "message.max.bytes" */
+	BATCH_BYTES = 1000000, /* what it takes for that itself */
 };
 
 struct part {
@@ -108,7 +110,7 @@ static void on_committed(rd_kafka_t *rk, rd_kafka_resp_err_t error,
 static int configure(const struct wr_stage *s, struct source *k, rd_kafka_conf_t *conf)
 {
 	const struct wr_value *o = s->options;
-	int64_t half = wr_value_int(o, "queue_memory", 32 << 20) / 2;
+	int64_t half = wr_value_int(o, "queue_memory", 32 << 20) / 2, fetch;
 	char text[32];
 	int rc = wr_kafka_conf_set(conf, "group.id", wr_value_str(o, "group", "weir"));
 
@@ -126,9 +128,13 @@ static int configure(const struct wr_stage *s, struct source *k, rd_kafka_conf_t
 	snprintf(text, sizeof text, "%" PRId64, half / 1024 ? half / 1024 : 1);
 	if (rc == WR_OK)
 		rc = wr_kafka_conf_default(conf, o, "queued.max.messages.kbytes", text);
-	snprintf(text, sizeof text, "%" PRId64, half < INT32_MAX / 4 ? half : INT32_MAX / 4);
+	fetch = half < FETCH_MIN ? FETCH_MIN : half < INT32_MAX / 4 ? half : INT32_MAX / 4;
+	snprintf(text, sizeof text, "%" PRId64, fetch);
 	if (rc == WR_OK)
 		rc = wr_kafka_conf_default(conf, o, "fetch.max.bytes", text);
+	snprintf(text, sizeof text, "%" PRId64, fetch < BATCH_BYTES ? fetch : BATCH_BYTES);
+	if (rc == WR_OK) /* the library wants it to be no more than a fetch */
+		rc = wr_kafka_conf_default(conf, o, "message.max.bytes", text);
 	rd_kafka_conf_set_offset_commit_cb(conf, on_committed);
 	return rc;
 }

@@ -1,4 +1,5 @@
---- The harness of these specs itself: topics, records both ways, nodes that go and come again, clusters that end.
+--- The harness of these specs itself: topics, records both ways, clusters that end. Nodes that go and come again:
+--- brokers_spec.lua.
 
 local kafka = require "support.kafka"
 local shell = require "support.shell"
@@ -86,66 +87,6 @@ describe("one broker", function()
     assert.same({ [topic] = { [0] = { offset = 3, metadata = "" } } }, client:committed(topic))
     assert.equal("4\n5\n", cluster:kcat(("-G %s -e %s"):format(topic, topic)))
     assert.equal(5, client:committed(topic)[topic][0].offset)
-  end)
-end)
-
-describe("three brokers", function()
-  local cluster
-  setup(function() cluster = kafka.start(3) end)
-  teardown(function() cluster:close() end)
-
-  it("lose nothing while the leader of a partition is killed, and it comes back in sync", function()
-    local topic = cluster:topic()
-    cluster:produce(topic, lines(1, 100, "k:%d\n"))
-    local leader = cluster:client():partitions(topic)[0].leader
-    cluster:kill(leader)
-    cluster:produce(topic, lines(101, 200, "k:%d\n"))
-    assert.equal(shell.sorted(lines(1, 200, "%d\n")), cluster:values(topic))
-    cluster:up(leader)
-    cluster:ready(topic, 1, true)
-    assert.equal(3, cluster:client():partitions(topic)[0].in_sync)
-    assert.has_error(function() cluster:up(leader) end, ("start %d: node %d runs"):format(leader, leader))
-  end)
-
-  it("have all again when they all were ended", function()
-    local topic = cluster:topic { partitions = 2 }
-    cluster:produce(topic, lines(1, 100, "k%d:v\n"))
-    local before = cluster:consume(topic)
-    cluster:kill(1, 2, 3)
-    cluster:up(1, 2, 3)
-    kafka.await("all records", function() return #cluster:consume(topic) == #before end)
-    assert.same(before, cluster:consume(topic))
-  end)
-end)
-
-describe("a broker with TLS and passwords", function()
-  it("is read and written by clients that have them, and by no others", function()
-    local folder = shell.folder()
-    local function login(of)
-      return ('%s=org.apache.kafka.common.security.plain.PlainLoginModule required username="u" password="p w" user_u="p w";')
-        :format(of)
-    end
-    local _, code, err = shell.run(("cd %s && openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=test -days 2 "
-      .. "-keyout key.pem -out cert.pem && cat key.pem cert.pem >both.pem"):format(folder))
-    assert.equal(0, code, err)
-    local clients = {
-      ["security.protocol"] = "SASL_SSL", ["ssl.ca.location"] = folder .. "/cert.pem",
-      ["ssl.endpoint.identification.algorithm"] = "none",
-      ["sasl.mechanisms"] = "PLAIN", ["sasl.username"] = "u", ["sasl.password"] = "p w",
-    }
-    local cluster = kafka.start(1, {
-      "listener.security.protocol.map=PLAINTEXT:SASL_SSL,CONTROLLER:PLAINTEXT", "sasl.enabled.mechanisms=PLAIN",
-      "sasl.mechanism.inter.broker.protocol=PLAIN", login "listener.name.plaintext.plain.sasl.jaas.config",
-      "ssl.keystore.type=PEM", "ssl.keystore.location=" .. folder .. "/both.pem", "ssl.truststore.type=PEM",
-      "ssl.truststore.location=" .. folder .. "/cert.pem", "ssl.endpoint.identification.algorithm=",
-    }, clients)
-    local topic = cluster:topic()
-    cluster:produce(topic, "k:v\n")
-    assert.equal("v\n", cluster:values(topic))
-    clients["sasl.password"] = "wrong"
-    assert.has_error(function() cluster:kcat("-L -m 5") end)
-    cluster:close()
-    shell.remove(folder)
   end)
 end)
 

@@ -133,6 +133,7 @@ class Node:
             "num.io.threads": 2,
             "background.threads": 2,
             "log.cleaner.dedupe.buffer.size": 4 << 20,
+            "log.cleaner.backoff.ms": 200,
             "log.index.size.max.bytes": 1 << 20,
             "broker.heartbeat.interval.ms": 500,
             "broker.session.timeout.ms": 3000,
