@@ -235,7 +235,7 @@ static int take_id(struct wr_registry *r, const struct wr_node *answer, uint32_t
 {
 	const struct wr_node *n = member(answer, "id");
 
-	if (!n || n->type != WR_T_F64 || !(n->f64 >= 0 && n->f64 <= UINT32_MAX))
+	if (!n || n->type != WR_T_F64 || !(n->f64 >= 0 && n->f64 <= UINT32_MAX) || n->f64 != (uint32_t)n->f64)
 		return bad_answer(r, "the answer has no \"id\"");
 	*id = (uint32_t)n->f64;
 	return WR_OK;
