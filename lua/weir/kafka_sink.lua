@@ -31,9 +31,9 @@ local M = {}
 --- remainder by the number of partitions is taken; default "murmur2"
 ---@field headers? table<string, string>|fun(record: any): table<string, string>?
 ---@field timestamp? string|false|fun(record: any): integer? a field or a function, in ms; false: when it is sent;
---- default: the record's time, if it has one. A topic whose records go by age, as they do by default after a week, goes
---- by these times: its brokers remove old ones at once, unless its retention.ms is -1 or its message.timestamp.type is
---- LogAppendTime
+--- default: the record's time, if it has one that is not before 1970 (Kafka knows no earlier). A topic whose records go
+--- by age, as they do by default after a week, goes by these times: its brokers remove old ones at once, unless its
+--- retention.ms is -1 or its message.timestamp.type is LogAppendTime
 ---@field guarantee? "none"|"at_least_once"|"exactly_once" default "at_least_once"
 ---@field transactional_id_prefix? string exactly once: what is this job's alone on the cluster; default "weir-JOB"
 ---@field marker_topic? string exactly once: the topic on whose first partition the number of the last epoch is kept,
@@ -111,7 +111,8 @@ local function hidden(option, fn, pack)
     if not may[type(v)] or v ~= v or v == null then
       error(("the function of option \"%s\" gives %s; not %s"):format(option, may.says, options.shown(v)), 0)
     end
-    return pack and pack(v) or v
+    if pack then return pack(v) end
+    return v == false and "false" or v -- a key; as it is false would be none
   end
 end
 

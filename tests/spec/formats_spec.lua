@@ -67,6 +67,18 @@ describe("weir.avro of a sink", function()
   end)
 end)
 
+describe("a key of a sink, by a function", function()
+  it("may be false, which is not none", function()
+    local function of(value)
+      return weir.kafka_sink({ brokers = "b", topic = "t", key = function() return value end }).by {}
+    end
+    assert.equal("false", of(false))
+    assert.equal(true, of(true))
+    assert.equal(7, of(7))
+    assert.equal(false, of(nil))
+  end)
+end)
+
 describe("headers of a sink", function()
   it("are as many as a message may have", function()
     local headers = {}
