@@ -15,32 +15,57 @@ enum { FIELDS = 6 };
 	}
 static const char *const names[FIELDS] = {"h", "k", "n", "t", "to", "v"};
 
-/* Options by the bits of a byte: bit 0 to 5, which of the fields are asked; 6, upsert; 7, lines. */
-static struct wr_kafka_maker *maker(uint8_t bits)
+/* Columns of CSV: all fields. */
+static struct wr_value csv_options(void)
 {
-	static struct wr_value all_keys[FIELDS + 3] = {
-	    TEXT("headers_field"),   TEXT("key_field"),	  TEXT("number_field"),
-	    TEXT("timestamp_field"), TEXT("topic_field"), TEXT("value_field"),
-	    TEXT("format"),	     TEXT("topic"),	  TEXT("upsert")};
-	static struct wr_value keys[FIELDS + 3], items[FIELDS + 3];
+	static struct wr_value columns[FIELDS], keys[] = {TEXT("columns"), TEXT("header")}, items[2];
+
+	for (int i = 0; i < FIELDS; i++)
+		columns[i] =
+		    (struct wr_value){.tag = WR_V_STR, .str = {names[i], (uint32_t)strlen(names[i])}};
+	items[0] = (struct wr_value){.tag = WR_V_LIST, .count = FIELDS, .items = columns};
+	items[1].tag = WR_V_FALSE;
+	return (struct wr_value){.tag = WR_V_RECORD, .count = 2, .keys = keys, .items = items};
+}
+
+/* Options by the bits of a byte: bit 0 to 5, which of the fields are asked; 6, upsert. */
+static struct wr_kafka_maker *maker(uint8_t bits, uint8_t formats)
+{
+	static const struct wr_value fields[] = {TEXT("headers_field"), TEXT("key_field"),
+						 TEXT("number_field"),	TEXT("timestamp_field"),
+						 TEXT("topic_field"),	TEXT("value_field")};
+	static const struct wr_value of_values[] = {TEXT("json"), TEXT("lines"), TEXT("text"), TEXT("bytes"),
+						    TEXT("csv")};
+	static const struct wr_value of_keys[] = {TEXT("json"), TEXT("csv")};
+	static struct wr_value keys[FIELDS + 5], items[FIELDS + 5], key_items[2];
+	static struct wr_value key_keys[] = {TEXT("csv"), TEXT("format")};
 	static struct wr_value options = {.tag = WR_V_RECORD, .keys = keys, .items = items};
 	uint32_t n = 0;
 
 	for (int i = 0; i < FIELDS; i++) {
 		if (!(bits & 1 << i))
 			continue;
-		keys[n] = all_keys[i];
+		keys[n] = fields[i];
 		items[n++] =
 		    (struct wr_value){.tag = WR_V_STR, .str = {names[i], (uint32_t)strlen(names[i])}};
 	}
-	keys[n] = all_keys[FIELDS];
-	items[n++] = bits & 0x80 ? (struct wr_value)TEXT("lines") : (struct wr_value)TEXT("json");
+	keys[n] = (struct wr_value)TEXT("csv");
+	items[n++] = csv_options();
+	keys[n] = (struct wr_value)TEXT("format");
+	items[n++] = of_values[formats % 5];
+	keys[n] = (struct wr_value)TEXT("upsert");
+	items[n++].tag = bits & 0x40 ? WR_V_TRUE : WR_V_FALSE;
 	if (!(bits & 0x10)) {
-		keys[n] = all_keys[FIELDS + 1];
+		keys[n] = (struct wr_value)TEXT("topic");
 		items[n++] = (struct wr_value)TEXT("topic");
 	}
-	keys[n] = all_keys[FIELDS + 2];
-	items[n++] = (struct wr_value){.tag = bits & 0x40 ? WR_V_TRUE : WR_V_FALSE};
+	if (formats & 0x40) {
+		key_items[0] = csv_options();
+		key_items[1] = of_keys[formats >> 7];
+		keys[n] = (struct wr_value)TEXT("key");
+		items[n++] =
+		    (struct wr_value){.tag = WR_V_RECORD, .count = 2, .keys = key_keys, .items = key_items};
+	}
 	options.count = n;
 	return wr_kafka_maker_new(&options);
 }
@@ -84,7 +109,7 @@ static const struct wr_elem *row_of(uint8_t types, enum wr_kind kind, const uint
 static void look_at(const struct wr_kafka_message *m)
 {
 	struct wr_str at = m->headers, name, value;
-	size_t sum = 0;
+	size_t sum = 0, count = 0;
 
 	WR_ASSERT(m->topic.len > 0 && strlen(m->topic.p) == m->topic.len);
 	while (wr_kafka_header_next(&at, &name, &value)) {
@@ -92,8 +117,9 @@ static void look_at(const struct wr_kafka_message *m)
 		WR_ASSERT(value.len == 0 ||
 			  (value.p >= m->headers.p && value.p + value.len <= m->headers.p + m->headers.len));
 		sum += name.len + value.len;
+		count++;
 	}
-	WR_ASSERT(at.len == 0 && sum <= m->headers.len);
+	WR_ASSERT(at.len == 0 && sum <= m->headers.len && count <= WR_KAFKA_HEADERS_MAX);
 	WR_ASSERT(m->timestamp >= 0 && m->timestamp <= WR_KAFKA_NUMBER_MAX);
 	WR_ASSERT(m->number >= -WR_KAFKA_NUMBER_MAX && m->number <= WR_KAFKA_NUMBER_MAX);
 	WR_ASSERT(wr_kafka_message_size(m) >= (size_t)m->key.len + m->value.len + sum);
@@ -106,11 +132,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct wr_bytes room = WR_BYTES_EMPTY;
 	struct wr_kafka_maker *m;
 
-	if (len < 2)
+	if (len < 3)
 		return 0;
-	m = maker(data[0]);
-	for (int i = 0; m && i < 4; i++) {
-		const struct wr_elem *row = row_of(data[1], kinds[i], data + 2, data + len, &room);
+	m = maker(data[0], data[1]);
+	WR_ASSERT(m);
+	for (int i = 0; i < 4; i++) {
+		const struct wr_elem *row = row_of(data[2], kinds[i], data + 3, data + len, &room);
 		bool surely = wr_kafka_message_surely(m, row, 200);
 		struct wr_kafka_message out;
 		int rc = wr_kafka_message_of(m, row, &out);
