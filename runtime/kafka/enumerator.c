@@ -239,12 +239,15 @@ static int ask(struct enumerator *e)
 	return WR_OK;
 }
 
-static enum step step_of(struct enumerator *e)
+/* Where the thread is; what it has done is taken. */
+static enum step take_step(struct enumerator *e)
 {
 	enum step step;
 
 	pthread_mutex_lock(&e->lock);
 	step = e->step;
+	if (step == DONE)
+		e->step = IDLE;
 	pthread_mutex_unlock(&e->lock);
 	return step;
 }
@@ -419,7 +422,7 @@ static int enumerator_discover(struct wr_enumerator *base, int64_t *next_ms)
 	if (rc != WR_OK)
 		return rc;
 	*next_ms = POLL_MS;
-	switch (step_of(e)) {
+	switch (take_step(e)) {
 	case IDLE:
 		return ask(e);
 	case DONE:
@@ -427,7 +430,6 @@ static int enumerator_discover(struct wr_enumerator *base, int64_t *next_ms)
 	default:
 		return WR_OK;
 	}
-	e->step = IDLE;
 	rc = e->rc == WR_OK ? take_found(e) : take_failure(e);
 	if (e->rc == WR_OK)
 		e->troubled = false;
