@@ -40,6 +40,7 @@ enum {
 	BATCH = 1024,	       /* messages taken at once */
 	ROWS_BYTES = 32 << 10, /* of messages handled in one poll: about a buffer */
 	NAME_MAX_LEN = 320,    /* a topic has 249 characters at most */
+	ANSWER_MS = 1000,
 	FETCH_MIN = 1000,      /* the least that the library takes for "message.max.bytes" */
 	BATCH_BYTES = 1000000, /* what it takes for that itself */
 };
@@ -364,6 +365,18 @@ static struct part *part_of(struct source *k, const rd_kafka_message_t *m)
 	return k->last;
 }
 
+/* Where to go on instead: an offset, so that a checkpoint has it before anything was read there. False: it
+ * cannot be had now. */
+static bool next_of(const struct source *k, const struct part *p, const char *policy, int64_t *next)
+{
+	int64_t first, end;
+	int code = rd_kafka_query_watermark_offsets(k->client.rk, p->split.topic, p->split.partition, &first,
+						    &end, ANSWER_MS);
+
+	*next = !strcmp(policy, "earliest") ? first : end;
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 /* The offset is not in the topic any more, or not yet again. The answer may be to what was asked before the
  * partition was taken from the consumer and given back: it counts when it comes again. */
 static int out_of_range(struct wr_stage *s, struct part *p, const rd_kafka_message_t *m)
@@ -371,6 +384,7 @@ static int out_of_range(struct wr_stage *s, struct part *p, const rd_kafka_messa
 	struct source *k = s->state;
 	const char *policy = wr_value_str(s->options, "out_of_range", "fail");
 	char name[NAME_MAX_LEN];
+	int64_t next;
 	int rc = assign(k, p, false);
 
 	if (rc != WR_OK)
@@ -386,9 +400,11 @@ static int out_of_range(struct wr_stage *s, struct part *p, const rd_kafka_messa
 		    "%s: offset %" PRId64 " is not there (%s): its records were removed, or the topic was "
 		    "made anew; out_of_range = \"earliest\" or \"latest\" goes on without them",
 		    name, p->split.from, rd_kafka_message_errstr(m));
-	wr_warn("kafka", "%s: %s: offset %" PRId64 " is not there, goes on with the %s record",
-		k->client.name, name, p->split.from, policy);
-	p->split.from = !strcmp(policy, "earliest") ? WR_KAFKA_BEGINNING : WR_KAFKA_END;
+	if (next_of(k, p, policy, &next)) {
+		wr_warn("kafka", "%s: %s: offset %" PRId64 " is not there, goes on with the %s record",
+			k->client.name, name, p->split.from, policy);
+		p->split.from = next;
+	}
 	return assign(k, p, true);
 }
 
