@@ -6,7 +6,8 @@
 --- Reads card payments {"card":, "amount":, "merchant":, "ts": ms} from the topic `transactions`, and writes an alert
 --- to the topic `fraud_alerts` for each payment of more than `large` (500) that comes within `within` (1m) of one below
 --- `small` (1) of the same card: {"after_s":12,"amount":912.5,"card":…,"merchant":…,"tried_at":…,"ts":…}. Each alert is
---- there exactly once, whatever crashes. `stop=latest` ends the job behind what the topic has now.
+--- there exactly once, whatever crashes. `stop=latest` ends the job behind what the topic has now, `alerts=` names
+--- another topic to write to.
 --- Shows: keyed state, a timer that forgets, exactly once from topic to topic.
 local weir = require "weir"
 
@@ -40,7 +41,7 @@ job:source(weir.kafka { brokers = brokers, topic = "transactions", stop = job.ar
   :watermarks(weir.watermark.bounded { field = "ts", delay = "5s", idle_after = "10s" })
   :key_by "card"
   :process(detect):uid "detect"
-  :sink(weir.kafka_sink { brokers = brokers, topic = "fraud_alerts", key = "card", guarantee = "exactly_once" })
+  :sink(weir.kafka_sink { brokers = brokers, topic = job.args.alerts or "fraud_alerts", key = "card", guarantee = "exactly_once" })
   :uid "alerts"
 
 return job

@@ -1,6 +1,7 @@
 """A Kafka cluster on the loopback, as long as the caller lives.
 
-usage: broker.py with NODES COMMAND [ARG]...   runs COMMAND, which finds the addresses in $KAFKA_BROKERS; its exit status
+usage: broker.py with NODES [KEY=VALUE]... COMMAND [ARG]...   runs COMMAND, which finds the addresses in $KAFKA_BROKERS;
+           its exit status
        broker.py serve NODES FIFO [KEY=VALUE]...   writes the addresses to FIFO, then obeys lines on standard input,
            "kill N…", "stop N…", "start N…" (N from 1), and answers each in FIFO by "ok" or by what went wrong
        broker.py fetch   only fetches the jars
@@ -15,6 +16,7 @@ and it ends with its caller: at the end of its input, at a signal, or because th
 import ctypes
 import fcntl
 import hashlib
+import itertools
 import os
 import shutil
 import signal
@@ -285,8 +287,10 @@ def main(words):
                 status = serve(cluster, answers)
         else:
             need("kcat", "kcat")
-            cluster = Cluster(int(count), [])
-            status = run(cluster, [first] + rest)
+            command = [first] + rest
+            properties = list(itertools.takewhile(lambda word: "=" in word, command))
+            cluster = Cluster(int(count), properties)
+            status = run(cluster, command[len(properties):])
         return status
     finally:
         if cluster:
