@@ -44,10 +44,13 @@ local M = {}
 --- the job is held back; default "256MiB"
 ---@field properties? table<string, string|number|boolean> of librdkafka, such as TLS and SASL
 
-local topic_type = options.type('the name of a topic or a function', function(v)
-  if type(v) == "function" then return true, v end
+local name_type = options.type("the name of a topic", function(v)
   if type(v) ~= "string" or v == "" then return false end
   return kafka_options.is_topic(v), v, kafka_options.TOPIC
+end)
+local topic_type = options.type("the name of a topic or a function", function(v)
+  if type(v) == "function" then return true, v end
+  return name_type.test(v)
 end)
 local of_record = options.type("the name of a field or a function", function(v)
   return type(v) == "function" or type(v) == "string" and v ~= "", v
@@ -92,7 +95,7 @@ end)
 local results = {
   topic = { says = "the name of a topic", string = true },
   key = {
-    says = "a string, a number or a boolean, with key_format = weir.json() a table, too; or nil",
+    says = "a string, a number or a boolean (with key_format = weir.json() a table, too), or nil",
     string = true, number = true, boolean = true, cdata = true, none = true,
   },
   format = { says = "the bytes of the value, a string, or nil", string = true, number = true, none = true },
@@ -109,7 +112,7 @@ local function hidden(option, fn, pack)
     if (v == nil or v == null) and may.none then return false end
     if pack and option == "key" then return pack(v) end
     if not may[type(v)] or v ~= v or v == null then
-      error(("the function of option \"%s\" gives %s; not %s"):format(option, may.says, options.shown(v)), 0)
+      error(("the function of option \"%s\" must give %s; not %s"):format(option, may.says, options.shown(v)), 0)
     end
     if pack then return pack(v) end
     return v == false and "false" or v -- a key; as it is false would be none
@@ -140,6 +143,15 @@ local function check_guarantee(o)
   if once and type(o.topic) == "function" and not o.marker_topic then
     where.fail('weir.kafka_sink: guarantee = "exactly_once" needs option "marker_topic" where the topic differs by '
       .. "record: on its first partition the number of the last epoch is kept")
+  end
+end
+
+-- What the library would refuse when it begins.
+local function check_acks(o)
+  local acks = o.properties["acks"] or o.properties["request.required.acks"]
+  if acks and acks ~= "all" and acks ~= "-1" and o.guarantee ~= "none" then
+    where.fail('weir.kafka_sink: the property "acks" is "all" with guarantee = "%s": leave it away, or '
+      .. 'take guarantee = "none"', o.guarantee)
   end
 end
 
@@ -249,7 +261,7 @@ function M.kafka_sink(opts)
     timestamp = timestamp_type:optional(),
     guarantee = options.one_of("none", "at_least_once", "exactly_once"):default "at_least_once",
     transactional_id_prefix = options.string:optional(),
-    marker_topic = options.string:optional(),
+    marker_topic = name_type:optional(),
     marker_retention = duration.positive:optional(),
     log_max = options.bytes:optional(),
     properties = kafka_options.properties:optional(),
@@ -258,6 +270,7 @@ function M.kafka_sink(opts)
   check_value(o)
   check_key(o)
   o.properties = kafka_options.checked("weir.kafka_sink", kafka_options.PRODUCER, o.properties)
+  check_acks(o)
   local once = o.guarantee == "exactly_once"
   local fns = planned(o)
   local s = sinks.make(once and "kafka_once" or "kafka_sink", "kafka_sink", o, o.guarantee)
