@@ -41,7 +41,8 @@ job:source(weir.kafka { brokers = brokers, topic = "transactions", stop = job.ar
   :watermarks(weir.watermark.bounded { field = "ts", delay = "5s", idle_after = "10s" })
   :key_by "card"
   :process(detect):uid "detect"
-  :sink(weir.kafka_sink { brokers = brokers, topic = job.args.alerts or "fraud_alerts", key = "card", guarantee = "exactly_once" })
-  :uid "alerts"
+  :sink(weir.kafka_sink {
+    brokers = brokers, topic = job.args.alerts or "fraud_alerts", key = "card", guarantee = "exactly_once",
+  }):uid "alerts"
 
 return job
