@@ -549,6 +549,7 @@ static void making_env(struct making *m)
 					   .folder_id = c ? c->folder_id : 0,
 					   .run = c ? c->newest + 1 : 1,
 					   .bundle = j->o.bundle,
+					   .stops = &j->stops,
 					   .durable = c || j->o.restore ? &j->durable : NULL};
 }
 

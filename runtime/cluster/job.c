@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "tiered/spill.h"
 
 enum { IO_THREADS_MAX = 4, JOB_NS_PER_MS = 1000000 };
@@ -22,10 +23,20 @@ static struct wr_runner *runner_of(const struct wr_job *j, uint32_t vertex, uint
 
 /* ---- news from the workers ---- */
 
+/* A job that is to end goes without what the outside world refuses to it: its next run goes on from the last
+ * checkpoint. */
+static bool ends_anyway(struct wr_job *j, int code)
+{
+	return code == WR_ETRANSIENT && atomic_load(&j->stops);
+}
+
 static void remember_first(struct wr_job *j, int code, bool beginning)
 {
 	pthread_mutex_lock(&j->mutex);
-	if (j->code == WR_OK) {
+	if (ends_anyway(j, code)) {
+		if (!atomic_load(&j->failed))
+			wr_warn("job", "given up, since it is to end: %s", wr_error_text());
+	} else if (j->code == WR_OK) {
 		j->code = code;
 		j->in_vain = beginning && code == WR_EUSER;
 		j->error = wr_strdup(&mem, wr_error_text());
@@ -382,7 +393,7 @@ int wr_job_run(struct wr_job *j)
 		j->o.tick(j->o.tick_arg, true);
 	if (j->code != WR_OK)
 		return wr_error_set(j->code, "%s", j->error ? j->error : "out of memory");
-	if (j->o.checkpoints && !atomic_load(&j->running) && !j->cancelled)
+	if (j->o.checkpoints && !atomic_load(&j->running) && !j->cancelled && !atomic_load(&j->failed))
 		rc = wr_checkpoints_finish(j->checkpoints);
 	if (rc != WR_OK)
 		return rc;

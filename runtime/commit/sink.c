@@ -198,7 +198,7 @@ static int try_again(struct wr_stage *s, enum wr_sink_work what)
 
 	if (what == WR_SINK_COMMIT)
 		wr_commits_failed(k->commits);
-	if (k->c.rc != WR_ETRANSIENT || ++k->failures > TRIES) {
+	if (k->c.rc != WR_ETRANSIENT || ++k->failures > TRIES || wr_sink_is_leaving(s)) {
 		k->failed = true;
 		return answer(k);
 	}
@@ -496,10 +496,22 @@ int wr_sink_open(struct wr_stage *s, struct wr_target *target)
 	return start(s);
 }
 
+bool wr_sink_is_leaving(const struct wr_stage *s)
+{
+	return wr_stage_is_stopping(s->env) || atomic_load(&wr_sink_of(s)->abandoned);
+}
+
+void wr_sink_abandon(struct wr_stage *s)
+{
+	if (wr_sink_of(s))
+		atomic_store(&wr_sink_of(s)->abandoned, true);
+}
+
 /* A job that is stopped hears that its last checkpoint holds, and ends: what that covers is committed still.
  * What fails here is committed by the next run. */
-static void commit_rest(struct wr_sink *k)
+static void commit_rest(struct wr_stage *s)
 {
+	struct wr_sink *k = wr_sink_of(s);
 	int rc = WR_OK;
 
 	if (k->c.busy) {
@@ -508,7 +520,10 @@ static void commit_rest(struct wr_sink *k)
 			wr_commits_done(k->commits);
 	}
 	if (rc == WR_OK && !k->failed)
-		wr_sink_commit_due(k);
+		rc = wr_sink_commit_due(k);
+	if (rc != WR_OK && !k->failed)
+		wr_warn(s->env->task, "%s; %s", k->c.text,
+			takes_checkpoints(s) ? "the next run commits it" : "its rows are lost");
 }
 
 void wr_sink_free(struct wr_stage *s)
@@ -518,7 +533,7 @@ void wr_sink_free(struct wr_stage *s)
 	if (!k)
 		return;
 	if (k->opened)
-		commit_rest(k);
+		commit_rest(s);
 	if (k->c.pool)
 		wr_iopool_free(k->c.pool);
 	if (k->c.queue)

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "kafka/client.h"
 
-enum { ANSWER_MS = 10000, PAUSE_MS = 20, DAYS = 7, MS_PER_MINUTE = 60000 };
+enum { ASK_MS = 2000, ANSWER_MS = 10000, PAUSE_MS = 20, DAYS = 7, MS_PER_MINUTE = 60000 };
 
 /* ---- offsets ---- */
 
@@ -47,7 +47,7 @@ static rd_kafka_AdminOptions_t *stable_options(rd_kafka_t *rk)
 	char text[128];
 
 	rd_kafka_error_destroy(rd_kafka_AdminOptions_set_require_stable_offsets(o, 1));
-	rd_kafka_AdminOptions_set_request_timeout(o, ANSWER_MS, text, sizeof text);
+	rd_kafka_AdminOptions_set_request_timeout(o, ASK_MS, text, sizeof text);
 	return o;
 }
 
@@ -64,7 +64,7 @@ static rd_kafka_resp_err_t ask(rd_kafka_t *rk, const char *group, const char *to
 	rd_kafka_topic_partition_list_add(list, topic, partition);
 	request = rd_kafka_ListConsumerGroupOffsets_new(group, list);
 	rd_kafka_ListConsumerGroupOffsets(rk, &request, 1, options, queue);
-	event = rd_kafka_queue_poll(queue, 2 * ANSWER_MS);
+	event = rd_kafka_queue_poll(queue, 2 * ASK_MS);
 	if (event) {
 		code = read_answer(event, found);
 		rd_kafka_event_destroy(event);

@@ -12,7 +12,7 @@
 #include "publish/publisher.h"
 #include "kafka/sink.h"
 
-enum { CALL_MS = 10000, TOPIC_PATIENCE_S = 10, POLL_MS = 50, MESSAGE_MAX = 1000000 };
+enum { CALL_MS = 2000, TOPIC_PATIENCE_S = 10, POLL_MS = 50, MESSAGE_MAX = 1000000 };
 
 struct kafka_once {
 	struct wr_target base; /* first */
@@ -84,6 +84,7 @@ static int answer(const struct kafka_once *k, rd_kafka_error_t *error, const cha
 	again = rd_kafka_error_is_retriable(error);
 	rc = failed(k, rd_kafka_error_code(error), what, rd_kafka_error_string(error));
 	rd_kafka_error_destroy(error);
+	rd_kafka_poll(k->producer.client.rk, 0); /* it says why there is no answer */
 	return again ? WR_AGAIN : rc;
 }
 
@@ -129,7 +130,8 @@ static int find_topic(struct kafka_once *k)
 	uint64_t until_ns = wr_clock_ns(wr_clock_system()) + TOPIC_PATIENCE_S * UINT64_C(1000000000);
 	rd_kafka_resp_err_t code = topic_state(k);
 
-	while (code && wr_clock_ns(wr_clock_system()) < until_ns && !is_lasting(code)) {
+	while (code && wr_clock_ns(wr_clock_system()) < until_ns && !is_lasting(code) &&
+	       !wr_sink_is_leaving(k->stage)) {
 		rd_kafka_poll(k->producer.client.rk, POLL_MS);
 		code = topic_state(k);
 	}
@@ -189,16 +191,37 @@ static int txn_commit(void *arg)
 	return answer(k, rd_kafka_commit_transaction(k->producer.client.rk, CALL_MS), "commit");
 }
 
+static bool txn_is_leaving(void *arg)
+{
+	const struct kafka_once *k = arg;
+
+	return wr_sink_is_leaving(k->stage);
+}
+
+/* Waits until the library has something acknowledged, or has given it up. When the sink is to end, brokers
+ * have a moment for it. */
+static int await_room(struct kafka_once *k)
+{
+	rd_kafka_t *rk = k->producer.client.rk;
+	int left = rd_kafka_outq_len(rk);
+
+	for (int ms = 0; rd_kafka_outq_len(rk) >= left && !k->code; ms += POLL_MS) {
+		rd_kafka_poll(rk, POLL_MS);
+		if (ms >= CALL_MS && wr_sink_is_leaving(k->stage))
+			return failed(k, 0, "rows", "they are not acknowledged");
+	}
+	return k->code ? failed(k, k->code, "rows", "") : WR_OK;
+}
+
 static int send_row(struct kafka_once *k, const struct wr_elem *row)
 {
 	int rc = wr_kafka_produce(&k->producer, row, 0);
 
-	while (rc == WR_AGAIN && !k->code) {
-		rd_kafka_poll(k->producer.client.rk, POLL_MS);
-		rc = wr_kafka_produce(&k->producer, row, 0);
+	while (rc == WR_AGAIN) {
+		rc = await_room(k);
+		if (rc == WR_OK)
+			rc = wr_kafka_produce(&k->producer, row, 0);
 	}
-	if (rc == WR_AGAIN)
-		return failed(k, k->code, "rows", "");
 	return rc == WR_END ? WR_OK : rc;
 }
 
@@ -220,11 +243,15 @@ static int send_rows(struct kafka_once *k, struct wr_epoch_rows *rows)
 /* All is acknowledged before the marker is written, so that a transaction that fails, fails without one. */
 static int flush(struct kafka_once *k)
 {
+	rd_kafka_t *rk = k->producer.client.rk;
 	rd_kafka_resp_err_t code;
+	int left;
 
-	do
-		code = rd_kafka_flush(k->producer.client.rk, CALL_MS);
-	while (code == RD_KAFKA_RESP_ERR__TIMED_OUT && !k->code);
+	do {
+		left = rd_kafka_outq_len(rk);
+		code = rd_kafka_flush(rk, CALL_MS);
+	} while (code == RD_KAFKA_RESP_ERR__TIMED_OUT && !k->code &&
+		 (rd_kafka_outq_len(rk) < left || !wr_sink_is_leaving(k->stage)));
 	return code || k->code ? failed(k, code, "rows", rd_kafka_err2str(code)) : WR_OK;
 }
 
@@ -242,7 +269,8 @@ static const struct wr_kafka_txn_ops txn_ops = {.open = txn_open,
 						.begin = txn_begin,
 						.send = txn_send,
 						.put = txn_put,
-						.commit = txn_commit};
+						.commit = txn_commit,
+						.is_leaving = txn_is_leaving};
 
 /* ---- the contract ---- */
 

@@ -6,18 +6,31 @@
 #include "base/fault.h"
 
 #define PATIENCE_NS UINT64_C(60000000000)
+#define LEAVING_NS UINT64_C(3000000000)
 
-static uint64_t patience(const struct wr_kafka_publisher *p)
+struct wait {
+	uint64_t until_ns;
+	bool leaving; /* and shortened by that */
+};
+
+static struct wait patience(const struct wr_kafka_publisher *p)
 {
-	return wr_clock_ns(p->clock) + PATIENCE_NS;
+	return (struct wait){.until_ns = wr_clock_ns(p->clock) + PATIENCE_NS};
 }
 
 /* Shall the same call be tried once more? */
-static bool again(const struct wr_kafka_publisher *p, int *rc, uint64_t until_ns)
+static bool again(const struct wr_kafka_publisher *p, int *rc, struct wait *w)
 {
+	uint64_t now_ns = wr_clock_ns(p->clock);
+
 	if (*rc != WR_AGAIN)
 		return false;
-	if (wr_clock_ns(p->clock) < until_ns)
+	if (!w->leaving && p->ops->is_leaving && p->ops->is_leaving(p->arg)) {
+		w->leaving = true;
+		if (w->until_ns > now_ns + LEAVING_NS)
+			w->until_ns = now_ns + LEAVING_NS;
+	}
+	if (now_ns < w->until_ns)
 		return true;
 	*rc = wr_error_code();
 	return false;
@@ -25,45 +38,45 @@ static bool again(const struct wr_kafka_publisher *p, int *rc, uint64_t until_ns
 
 static int init(struct wr_kafka_publisher *p)
 {
-	uint64_t until_ns = patience(p);
+	struct wait wait = patience(p);
 	int rc;
 
 	do
 		rc = p->ops->init(p->arg);
-	while (again(p, &rc, until_ns));
+	while (again(p, &rc, &wait));
 	return rc;
 }
 
 static int read_group(struct wr_kafka_publisher *p, const char *group, struct wr_kafka_found *found)
 {
-	uint64_t until_ns = patience(p);
+	struct wait wait = patience(p);
 	int rc;
 
 	do
 		rc = p->ops->read(p->arg, group, found);
-	while (again(p, &rc, until_ns));
+	while (again(p, &rc, &wait));
 	return rc == WR_OK ? rc : wr_error_wrap(rc, "%s", p->name);
 }
 
 static int put(struct wr_kafka_publisher *p, const char *group, int64_t offset, const char *note)
 {
-	uint64_t until_ns = patience(p);
+	struct wait wait = patience(p);
 	int rc;
 
 	do
 		rc = p->ops->put(p->arg, group, offset, note);
-	while (again(p, &rc, until_ns));
+	while (again(p, &rc, &wait));
 	return rc;
 }
 
 static int commit(struct wr_kafka_publisher *p)
 {
-	uint64_t until_ns = patience(p);
+	struct wait wait = patience(p);
 	int rc;
 
 	do
 		rc = p->ops->commit(p->arg);
-	while (again(p, &rc, until_ns));
+	while (again(p, &rc, &wait));
 	return rc;
 }
 

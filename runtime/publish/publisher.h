@@ -39,6 +39,9 @@ struct wr_kafka_txn_ops {
 	/* An offset and a text for a group, which appear when the transaction is committed. */
 	int (*put)(void *arg, const char *group, int64_t offset, const char *note);
 	int (*commit)(void *arg);
+	/* Is the sink to end (commit/sink.h)? What fails is tried again for three seconds then. NULL: never.
+	 */
+	bool (*is_leaving)(void *arg);
 };
 
 struct wr_kafka_publisher {

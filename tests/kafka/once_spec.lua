@@ -184,6 +184,39 @@ describe("sinks of Kafka whose broker is killed and comes again", function()
     topic = own:topic { partitions = 2 }
   end)
 
+  -- Runs job.lua and interrupts it when the node has gone under it, or, where it was away before, when that is told;
+  -- gives the exit code, 137 where it did not end soon, and standard error.
+  local function interrupted(options)
+    local away = not own.running[1]
+    place.write("err", "")
+    os.remove(folder .. "/go")
+    local job = assert(io.popen(([[cd %s; WEIR_RUNTIME_DIR=run %s run %s job.lua rate=500 2>err & pid=$!
+      %s; kill -INT $pid; timeout 15 tail --pid=$pid -f /dev/null || kill -9 $pid; wait $pid; echo $?]])
+      :format(folder, shell.weir, options, shell.await(("[ -e %s/go ]"):format(folder), "$pid"))))
+    if away then
+      kafka.await("word of it", function() return place.read("err"):find("Connect to", 1, true) end)
+    else
+      kafka.await("the first rows", function() return #own:consume(topic) > 0 end)
+      own:kill(1)
+    end
+    place.write("go", "")
+    local code = tonumber(job:read "*l")
+    job:close()
+    return code, place.read "err"
+  end
+
+  it("end soon when they are interrupted while it is away, and have lost nothing", function()
+    write()
+    local code, err = interrupted "--dir state --checkpoint-every 50ms"
+    assert.equal(130, code, err)
+    code, err = interrupted "--dir state --checkpoint-every 50ms"
+    assert.equal(130, code, err)
+    assert.truthy(err:find("given up, since it is to end", 1, true), err)
+    own:up(1)
+    place.ran "--dir state --checkpoint-every 50ms"
+    all_once(true)
+  end)
+
   it("lose and double nothing where they are exactly once", function()
     write()
     local code, err = through_a_kill "--dir state --checkpoint-every 50ms"
