@@ -28,7 +28,7 @@ local STEPS = {
 
 math.randomseed(seed)
 local folder = io.popen("mktemp -d"):read "*l"
-local log, shown = folder .. "/log", folder .. "/steps"
+local log, shown = nil, folder .. "/steps" -- log: of the life of the job that began last
 
 local function leave(why)
   io.stderr:write(("%s\nseed %d; what it left is in %s\n"):format(why, seed, folder))
@@ -49,9 +49,11 @@ local cluster = kafka.start(3)
 local input = cluster:topic { name = "input", partitions = INPUT_PARTITIONS }
 local output = cluster:topic { name = "output", partitions = OUTPUT_PARTITIONS }
 
-local parallelisms = { 0, 0, 0 }
+local parallelisms, lives = { 0, 0, 0 }, 0
 
 local function start(arguments)
+  lives = lives + 1
+  log = ("%s/log-%d"):format(folder, lives)
   local p = math.random(3)
   parallelisms[p] = parallelisms[p] + 1
   local words = {
@@ -149,6 +151,13 @@ local function values(records)
   return rows
 end
 
+local function check_late()
+  for i = 1, lives do
+    local record = ("\n" .. read(("%s/log-%d"):format(folder, i))):match "\n({[^\n]*)"
+    if record then leave(("life %d: too late was %s"):format(i, record)) end
+  end
+end
+
 -- A record of the far future in each partition ends all windows but its own.
 local far = {}
 for p = 0, INPUT_PARTITIONS - 1 do
@@ -156,12 +165,19 @@ for p = 0, INPUT_PARTITIONS - 1 do
 end
 cluster:send(input, far)
 
+local function keep(name, list)
+  local file = assert(io.open(folder .. "/" .. name, "w"))
+  for _, r in ipairs(list) do file:write(("%d %d %s\n"):format(r.partition, r.offset, r.value)) end
+  file:close()
+  return list
+end
+
 -- Nothing is wrong with the job where the topic that it reads is not what was written.
 local function check_input()
   local written = rows_of(read(folder .. "/input"))
   for _, record in ipairs(far) do written[#written + 1] = record.value end
   table.sort(written)
-  local wrong = difference(values(cluster:consume(input)), written)
+  local wrong = difference(values(keep("topic", cluster:consume(input))), written)
   if wrong then leave("records that the cluster has of the input, and must have:\n" .. wrong) end
 end
 
@@ -191,7 +207,9 @@ if code ~= 130 then leave(("the last run was interrupted and ended with %d:\n%s"
 records = cluster:consume(output)
 local wrong = difference(values(records), expected)
 if wrong then
+  keep("rows", records)
   check_input()
+  check_late()
   leave("the input is whole; rows that readers of what is committed find and must find:\n" .. wrong)
 end
 
