@@ -525,6 +525,7 @@ static int rows(struct wr_stage *s, struct wr_rows *rows)
 		const uint8_t *end;
 		int rc;
 
+		wr_store_fetch(s->store, s->keyer, rows->p, rows->end);
 		wr_store_prefetch(s->store, a->keys, n);
 		end = plain_group(a, rows->p, n, adds);
 		rc = end ? add_group(s, n, adds) : rows_one_by_one(s, rows, n);

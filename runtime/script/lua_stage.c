@@ -550,6 +550,7 @@ static const struct wr_short_key *next_key(struct wr_lua *l, struct wr_keyer *k,
 	struct lua_stage *ls = mine(l);
 
 	if (ls->key_at == ls->key_count) {
+		wr_store_fetch(l->store, k, row, l->end);
 		ls->key_count = wr_keyer_keys(k, row, l->end, ls->keys);
 		ls->key_at = 0;
 		wr_store_prefetch(l->store, ls->keys, ls->key_count);

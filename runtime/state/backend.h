@@ -30,7 +30,9 @@ struct wr_backend {
 	int (*set_namespace)(struct wr_store *s, const uint8_t *ns, uint32_t len);
 	const uint8_t *(*namespace)(const struct wr_store *s, uint32_t *len);
 
-	/* Batches: the keys of rows to come. A backend that reads from outside fetches them together. */
+	/* Batches: the keys of rows to come. A backend that reads from outside fetches them together; `fetch`
+	 * is NULL for others. */
+	void (*fetch)(struct wr_store *s, struct wr_keyer *k, const uint8_t *p, const uint8_t *end);
 	void (*prefetch)(struct wr_store *s, const struct wr_short_key *keys, uint32_t count);
 	int (*update_all)(struct wr_store *s, uint32_t state, const struct wr_short_key *keys, uint32_t count,
 			  uint32_t shape, uint32_t len, struct wr_update *out);

@@ -68,6 +68,12 @@ void wr_store_prefetch(struct wr_store *s, const struct wr_short_key *keys, uint
 	s->backend->prefetch(s, keys, count);
 }
 
+void wr_store_fetch(struct wr_store *s, struct wr_keyer *k, const uint8_t *p, const uint8_t *end)
+{
+	if (s->backend->fetch)
+		s->backend->fetch(s, k, p, end);
+}
+
 uint32_t wr_store_edges(const struct wr_store *s)
 {
 	return s->edges;

@@ -138,6 +138,10 @@ int wr_store_status(const struct wr_store *s);
 void wr_store_set_now(struct wr_store *s, int64_t now_ms);
 /* Starts to fetch the cache lines of keys that will be set soon, so that their misses overlap. */
 void wr_store_prefetch(struct wr_store *s, const struct wr_short_key *keys, uint32_t count);
+/* The same for those who read a batch of rows: what is outside of memory for the keys of rows from p on is
+ * fetched together, as far as there is room; asked again for rows that have been fetched, it does nothing.
+ * Before wr_store_prefetch. */
+void wr_store_fetch(struct wr_store *s, struct wr_keyer *k, const uint8_t *p, const uint8_t *end);
 /* How often entries have left memory to make room for others. Between two wr_store_set_now, a value that
  * wr_state_edit gave stays where it is, for reading and writing, as long as this number does, its key gets no
  * other value of that state, no timer is taken and no version frozen. */

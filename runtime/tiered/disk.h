@@ -10,8 +10,8 @@
 #define WR_TIERED_DISK_H
 #include <stdint.h>
 
-enum { WR_DISK_VERSION = 2 }; /* raised whenever a declaration of this file changes */
-enum { WR_DISK_GET_MAX = 64 };
+enum { WR_DISK_VERSION = 3 }; /* raised whenever a declaration of this file changes */
+enum { WR_DISK_GET_MAX = 512 };
 
 enum wr_disk_table { WR_DISK_ENTRIES, WR_DISK_TIMERS, WR_DISK_TABLES };
 
@@ -44,7 +44,9 @@ struct wr_disk_functions {
 	void (*remove)(struct wr_disk *d, enum wr_disk_table table, struct wr_disk_bytes key);
 	int (*write)(struct wr_disk *d);
 
-	/* Looks `count` (at most WR_DISK_GET_MAX) keys up; `found` is called for those that are there. */
+	/* Looks `count` (at most WR_DISK_GET_MAX) keys up, the cheaper the nearer they are to those before
+	 * them; `found` is called for those that are there, in no order. A thread of the library may read
+	 * some of them at the same time. */
 	int (*get)(struct wr_disk *d, enum wr_disk_table table, const struct wr_disk_bytes *keys,
 		   uint32_t count, void (*found)(void *arg, uint32_t i, struct wr_disk_bytes value),
 		   void *arg);

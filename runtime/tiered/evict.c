@@ -126,8 +126,7 @@ static void timer_rows(struct tiered *t, uint32_t id, bool put)
 
 /* ---- out ---- */
 
-/* Bytes that entries take. An index that is about to double counts as if it had. */
-static int64_t in_use(const struct tiered *t)
+int64_t wr_tiered_in_use(const struct tiered *t)
 {
 	const struct memory *s = &t->m;
 	uint64_t slots = s->index.table.mask + 1;
@@ -197,11 +196,7 @@ static int evict(struct tiered *t, uint32_t id)
 
 static uint64_t order_of(const struct tiered *t, const struct entry *e)
 {
-	uint64_t order = 0;
-
-	memcpy(&order, entry_key(e), e->key_len < sizeof order ? e->key_len : sizeof order);
-	return (uint64_t)wr_key_group(e->hash, t->m.max_parallelism) << 48 |
-	       (uint64_t)(e->key_len & 0xff) << 40 | __builtin_bswap64(order) >> 24;
+	return wr_packed_order(wr_key_group(e->hash, t->m.max_parallelism), entry_key(e), e->key_len);
 }
 
 static int by_order(const void *a, const void *b)
@@ -276,12 +271,12 @@ static int evict_until(struct tiered *t, int64_t bytes)
 {
 	int rc = WR_OK;
 
-	while (rc == WR_OK && in_use(t) > bytes) {
+	while (rc == WR_OK && wr_tiered_in_use(t) > bytes) {
 		if (t->left == t->leaving_count)
 			choose(t);
 		if (!t->leaving_count)
 			break;
-		rc = evict_chosen(t, in_use(t) - bytes);
+		rc = evict_chosen(t, wr_tiered_in_use(t) - bytes);
 	}
 	return rc;
 }
@@ -296,6 +291,8 @@ static int open_disk(struct tiered *t)
 	t->leaving = wr_alloc(t->m.mem, t->leaving_max * sizeof *t->leaving);
 	if (!t->leaving)
 		return WR_EFATAL;
+	if (wr_tiered_fetching_new(t) != WR_OK)
+		return WR_EFATAL;
 	t->disk = wr_spill_open(t->spill, t->m.has_ttl ? &t->now_ms : NULL);
 	return t->disk ? WR_OK : wr_error_code();
 }
@@ -305,9 +302,9 @@ void wr_tiered_edge(struct tiered *t)
 	int64_t slack = t->share / SLACK_PART;
 
 	t->calls = 0;
-	if (WR_LIKELY(in_use(t) <= t->share) || t->m.failed)
+	if (WR_LIKELY(wr_tiered_in_use(t) <= t->share) || t->m.failed)
 		return;
-	t->absent_count = 0;
+	wr_tiered_forget_absent(t);
 	t->m.base.edges++;
 	slack = slack < SLACK_MAX ? slack : SLACK_MAX;
 	if (open_disk(t) != WR_OK || evict_until(t, t->share - slack) != WR_OK)
@@ -360,8 +357,7 @@ uint32_t wr_tiered_in_memory(const struct tiered *t, const struct packed_key *k)
 struct bringing {
 	struct tiered *t;
 	const struct wr_disk_bytes *keys;
-	uint64_t found; /* a bit for each key */
-	uint32_t last;	/* id */
+	uint64_t found[WR_DISK_GET_MAX / 64]; /* a bit for each key */
 };
 
 static void found(void *arg, uint32_t i, struct wr_disk_bytes value)
@@ -369,11 +365,11 @@ static void found(void *arg, uint32_t i, struct wr_disk_bytes value)
 	struct bringing *b = arg;
 	struct packed_key k;
 
-	b->found |= UINT64_C(1) << i;
+	b->found[i / 64] |= UINT64_C(1) << i % 64;
 	if (wr_packed_read_key(b->keys[i], &k) != WR_OK)
 		wr_tiered_fail(b->t);
 	else if (!wr_tiered_in_memory(b->t, &k))
-		b->last = wr_tiered_take(b->t, &k, value);
+		wr_tiered_take(b->t, &k, value);
 }
 
 int wr_tiered_bring(struct tiered *t, const struct wr_disk_bytes *keys, uint32_t count,
@@ -386,38 +382,7 @@ int wr_tiered_bring(struct tiered *t, const struct wr_disk_bytes *keys, uint32_t
 	if (t->fn->get(t->disk, WR_DISK_ENTRIES, keys, count, found, &b) != WR_OK)
 		return wr_tiered_fail(t);
 	for (uint32_t i = 0; absent && i < count; i++)
-		if (!(b.found & UINT64_C(1) << i))
+		if (!(b.found[i / 64] & UINT64_C(1) << i % 64))
 			absent(arg, i);
 	return t->m.failed ? WR_EFATAL : WR_OK;
-}
-
-static bool known_absent(const struct tiered *t, const uint8_t *key, uint32_t len)
-{
-	for (uint32_t i = 0; i < t->absent_count; i++)
-		if (t->absent[i].len == len && !memcmp(t->absent[i].bytes, key, len))
-			return true;
-	return false;
-}
-
-uint32_t wr_tiered_fetch(struct memory *s, const uint8_t *key, uint32_t key_len, const uint8_t *ns,
-			 uint32_t ns_len)
-{
-	struct tiered *t = (struct tiered *)s;
-	struct bringing b = {.t = t};
-	struct wr_bytes *room = &t->rooms[0];
-	struct wr_disk_bytes packed;
-
-	if (!t->out || s->failed || (!ns_len && known_absent(t, key, key_len)))
-		return NONE;
-	room->len = 0;
-	wr_packed_put_key(room, wr_key_group(wr_key_hash(key, key_len), s->max_parallelism), key, key_len, ns,
-			  ns_len);
-	packed = bytes_of(room);
-	b.keys = &packed;
-	if (wr_bytes_status(room) != WR_OK || wr_tiered_write(t) != WR_OK ||
-	    t->fn->get(t->disk, WR_DISK_ENTRIES, &packed, 1, found, &b) != WR_OK) {
-		wr_tiered_fail(t);
-		return NONE;
-	}
-	return b.last;
 }

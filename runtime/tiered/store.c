@@ -32,6 +32,7 @@ static void tiered_free(struct wr_store *store)
 		wr_bytes_deinit(&t->walks[i].ahead);
 	}
 	wr_free(mem, t->leaving);
+	wr_free(mem, t->fetching);
 	wr_free(mem, t->why);
 	wr_free(mem, t);
 }
@@ -94,75 +95,6 @@ static inline void called(struct tiered *t)
 {
 	if (WR_UNLIKELY(++t->calls == CALLS_A_LOOK))
 		wr_tiered_edge(t);
-}
-
-/* ---- batches ---- */
-
-struct missing {
-	struct tiered *t;
-	const struct wr_short_key *keys[WR_DISK_GET_MAX];
-	uint32_t count;
-};
-
-static void note_absent(void *arg, uint32_t i)
-{
-	const struct missing *m = arg;
-
-	m->t->absent[m->t->absent_count++] = *m->keys[i];
-}
-
-static void bring_missing(struct missing *m)
-{
-	struct tiered *t = m->t;
-	struct wr_disk_bytes packed[WR_DISK_GET_MAX];
-	uint32_t ends[WR_DISK_GET_MAX], begin = 0;
-	struct wr_bytes *room = &t->rooms[0];
-
-	room->len = 0;
-	for (uint32_t i = 0; i < m->count; i++) {
-		const struct wr_short_key *k = m->keys[i];
-
-		wr_packed_put_key(room, wr_key_group(k->hash, t->m.max_parallelism), k->bytes, k->len, NULL,
-				  0);
-		ends[i] = (uint32_t)room->len;
-	}
-	if (room->failed)
-		return; /* they are fetched one by one */
-	for (uint32_t i = 0; i < m->count; begin = ends[i++])
-		packed[i] = (struct wr_disk_bytes){room->data + begin, ends[i] - begin};
-	wr_tiered_bring(t, packed, m->count, note_absent, m);
-}
-
-static void tiered_prefetch(struct wr_store *store, const struct wr_short_key *keys, uint32_t count)
-{
-	struct tiered *t = tiered_of(store);
-	struct memory *s = &t->m;
-	struct missing m = {.t = t};
-
-	WR_ASSERT(count <= WR_DISK_GET_MAX);
-	t->absent_count = 0;
-	for (uint32_t i = 0; i < count; i++)
-		wr_index_prefetch(&s->index, wr_lookup_tag(keys[i].hash));
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t tag = wr_lookup_tag(keys[i].hash), id;
-		struct index_table table = wr_index_table(&s->index, tag);
-		uint64_t at = tag & table.mask;
-		const char *e;
-
-		while (table.slots[at] && (uint32_t)(table.slots[at] >> 32) != tag)
-			at = (at + 1) & table.mask;
-		id = (uint32_t)table.slots[at];
-		if (id) { /* or one with the same tag: then the key itself is fetched when it is current */
-			s->marks[id].touched = IN_USE;
-			e = (const char *)entry_at(s, id);
-			__builtin_prefetch(e);
-			__builtin_prefetch(e + 64);
-		} else if (t->out && keys[i].len) {
-			m.keys[m.count++] = &keys[i];
-		}
-	}
-	if (m.count && !s->failed)
-		bring_missing(&m);
 }
 
 /* ---- one key at a time ---- */
@@ -241,7 +173,8 @@ const struct wr_backend wr_backend_rocksdb = {
     .new = tiered_new,
     .free = tiered_free,
     WR_MEMORY_CALLS,
-    .prefetch = tiered_prefetch,
+    .fetch = wr_tiered_fetch_rows,
+    .prefetch = wr_tiered_prefetch,
     .merge = tiered_merge,
     .map_get = tiered_map_get,
     .map_put = tiered_map_put,

@@ -71,9 +71,8 @@ struct tiered {
 	uint32_t calls; /* that may make memory grow, since it was looked at */
 	int64_t now_ms; /* what had expired by then may be dropped; read by the disk's threads */
 	struct packing packing;
-	char *why;				 /* the disk failed */
-	struct wr_short_key absent[WR_KEYS_MAX]; /* looked for since the last eviction and found nowhere */
-	uint32_t absent_count;
+	char *why;		   /* the disk failed */
+	struct fetching *fetching; /* as long as there is a disk */
 	struct wr_bytes key, value, rooms[2];
 	struct walk walks[WALKS];
 	uint8_t walk_last;
@@ -93,6 +92,14 @@ struct packed_key {
 /* Appends key group, key and namespace. */
 void wr_packed_put_key(struct wr_bytes *to, uint32_t group, const uint8_t *key, uint32_t key_len,
 		       const uint8_t *ns, uint32_t ns_len);
+/* The begin of those bytes as a number: their order, about. */
+static inline uint64_t wr_packed_order(uint32_t group, const uint8_t *key, uint32_t key_len)
+{
+	uint64_t begin = 0;
+
+	memcpy(&begin, key, key_len < sizeof begin ? key_len : sizeof begin);
+	return (uint64_t)group << 48 | (uint64_t)(key_len & 0xff) << 40 | __builtin_bswap64(begin) >> 24;
+}
 /* WR_OK or WR_EFATAL: these are no bytes of ours. */
 int wr_packed_read_key(struct wr_disk_bytes from, struct packed_key *to);
 /* A time of a kind in front of a packed key, in the order of times. */
@@ -124,14 +131,14 @@ struct packed_head wr_packed_head(const struct packing *p, struct wr_disk_bytes 
 
 /* What waits is written. WR_OK, or WR_EFATAL, remembered for wr_store_status. */
 int wr_tiered_write(struct tiered *t);
+/* Bytes that entries take. An index that is about to double counts as if it had. */
+int64_t wr_tiered_in_use(const struct tiered *t);
 /* WR_EFATAL and the words for it are the store's from now on. */
 int wr_tiered_fail(struct tiered *t);
 /* Where memory is over its share: entries leave it, not the current one. Between batches, and where no
  * pointer into state is held. */
 void wr_tiered_edge(struct tiered *t);
 /* Of lower. */
-uint32_t wr_tiered_fetch(struct memory *s, const uint8_t *key, uint32_t key_len, const uint8_t *ns,
-			 uint32_t ns_len);
 void wr_tiered_added(struct memory *s, uint32_t id);
 void wr_tiered_changed(struct memory *s, uint32_t id);
 void wr_tiered_ended(struct memory *s, uint32_t id);
@@ -144,6 +151,18 @@ uint32_t wr_tiered_in_memory(const struct tiered *t, const struct packed_key *k)
  * left alone. `absent` is called for each that is nowhere, and may be NULL. */
 int wr_tiered_bring(struct tiered *t, const struct wr_disk_bytes *keys, uint32_t count,
 		    void (*absent)(void *arg, uint32_t i), void *arg);
+
+/* ---- reading ahead (fetch.c) ---- */
+
+/* What is kept for it, in t->fetching. WR_OK or WR_EFATAL. */
+int wr_tiered_fetching_new(struct tiered *t);
+/* What was found nowhere may be on the disk now. */
+void wr_tiered_forget_absent(struct tiered *t);
+void wr_tiered_fetch_rows(struct wr_store *store, struct wr_keyer *k, const uint8_t *p, const uint8_t *end);
+void wr_tiered_prefetch(struct wr_store *store, const struct wr_short_key *keys, uint32_t count);
+/* Of lower. */
+uint32_t wr_tiered_fetch(struct memory *s, const uint8_t *key, uint32_t key_len, const uint8_t *ns,
+			 uint32_t ns_len);
 
 /* ---- the table: what is not memory's ---- */
 

@@ -17,8 +17,12 @@
 #include <rocksdb/table.h>
 #include <rocksdb/table_properties.h>
 #include <rocksdb/write_buffer_manager.h>
+#include <atomic>
+#include <condition_variable>
 #include <cstring>
 #include <memory>
+#include <mutex>
+#include <thread>
 #include <vector>
 extern "C" {
 #include "base/error.h"
@@ -32,7 +36,10 @@ namespace
 constexpr int64_t BUFFER_MIN = 64 << 10, BUFFER_MAX = 64 << 20;
 constexpr size_t BLOCK = 2 << 10; /* of which one key is wanted as a rule */
 constexpr int FILTER_BITS = 10, BACKGROUND = 2, BUFFERS = 4;
-constexpr int64_t SHARD_MIN = 8 << 20; /* of the cache: filters of files are to fit in */
+constexpr uint32_t GROUP = 32,
+		   SHARED_MIN = 4 * GROUP; /* keys: that the library goes through files for, at most */
+constexpr size_t READER_BYTES = 1 << 20;   /* of values that wait for who asked for them */
+constexpr int64_t SHARD_MIN = 8 << 20;	   /* of the cache: filters of files are to fit in */
 constexpr int SHARD_BITS_MAX = 4;
 constexpr int FILES_BEHIND_SLOW = 24, FILES_BEHIND_STOP = 48; /* of the first level: where a writer waits */
 constexpr size_t EXPIRY = 8, STAMP = 4;
@@ -182,11 +189,157 @@ int failed(const rocksdb::Status &status)
 
 } // namespace
 
+namespace
+{
+
+/* The keys of one call, of which its caller and the reader take some at a time. */
+struct lookup {
+	rocksdb::DB *db;
+	rocksdb::ColumnFamilyHandle *table;
+	const struct wr_disk_bytes *keys;
+	uint32_t count;
+	std::atomic<uint32_t> next{0};
+};
+
+/* Room for those that are looked up at once. */
+struct group {
+	rocksdb::Slice names[GROUP];
+	rocksdb::PinnableSlice values[GROUP];
+	rocksdb::Status status[GROUP];
+};
+
+/* Looks up the next keys: how many, from *first on; 0: all are taken. */
+uint32_t look_up(lookup *l, group *g, uint32_t *first)
+{
+	rocksdb::ReadOptions o;
+	uint32_t n;
+
+	*first = l->next.fetch_add(GROUP, std::memory_order_relaxed);
+	if (*first >= l->count)
+		return 0;
+	n = l->count - *first < GROUP ? l->count - *first : GROUP;
+	/* what is asked for comes into memory; of its neighbours in a block the system has a copy */
+	o.fill_cache = false;
+	for (uint32_t i = 0; i < n; i++) {
+		g->values[i].Reset();
+		g->names[i] = slice(l->keys[*first + i]);
+	}
+	if (n == 1)
+		g->status[0] = l->db->Get(o, l->table, g->names[0], &g->values[0]);
+	else
+		l->db->MultiGet(o, l->table, n, g->names, g->values, g->status);
+	return n;
+}
+
+/* A thread that reads for whoever asks for many keys, one caller at a time; others read alone meanwhile. */
+class reader
+{
+      public:
+	struct answer {
+		uint32_t i;
+		size_t at, len; /* in `bytes` */
+	};
+	std::vector<answer> answers; /* these: the caller's between `take_back` and the next `offer` */
+	std::string bytes;
+	rocksdb::Status status;
+
+	~reader()
+	{
+		{
+			std::lock_guard<std::mutex> lock(mutex);
+			end = true;
+		}
+		changed.notify_all();
+		if (thread.joinable())
+			thread.join();
+	}
+	/* False: it is at work for another. */
+	bool offer(lookup *l)
+	{
+		{
+			std::lock_guard<std::mutex> lock(mutex);
+			if (owned)
+				return false;
+			owned = true;
+			answers.clear();
+			bytes.clear();
+			status = rocksdb::Status::OK();
+			offered = l;
+			if (!thread.joinable())
+				thread = std::thread(&reader::run, this);
+		}
+		changed.notify_all();
+		return true;
+	}
+	/* All keys are taken: waits until those that the thread took are read. */
+	void take_back()
+	{
+		std::unique_lock<std::mutex> lock(mutex);
+		offered = nullptr;
+		changed.wait(lock, [this] { return !busy; });
+	}
+	/* The answers have been looked at. */
+	void give_up()
+	{
+		std::lock_guard<std::mutex> lock(mutex);
+		owned = false;
+	}
+
+      private:
+	std::mutex mutex;
+	std::condition_variable changed;
+	std::thread thread;
+	lookup *offered = nullptr;
+	bool owned = false, busy = false, end = false;
+	group g;
+
+	void read(lookup *l)
+	{
+		uint32_t first, n;
+
+		while (bytes.size() < READER_BYTES && (n = look_up(l, &g, &first)))
+			for (uint32_t i = 0; i < n; i++) {
+				if (g.status[i].ok()) {
+					answers.push_back({first + i, bytes.size(), g.values[i].size()});
+					bytes.append(g.values[i].data(), g.values[i].size());
+				} else if (!g.status[i].IsNotFound()) {
+					status = g.status[i];
+				}
+				g.values[i].Reset();
+			}
+	}
+	void run()
+	{
+		std::unique_lock<std::mutex> lock(mutex);
+
+		pthread_setname_np(pthread_self(), "weir-reader");
+		rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable);
+		while (!end) {
+			lookup *l = offered;
+
+			if (!l) {
+				changed.wait(lock);
+				continue;
+			}
+			offered = nullptr;
+			busy = true;
+			lock.unlock();
+			read(l);
+			lock.lock();
+			busy = false;
+			changed.notify_all();
+		}
+	}
+};
+
+} // namespace
+
 struct wr_disk_pool {
 	std::unique_ptr<rocksdb::Env> env =
 	    rocksdb::NewCompositeEnv(std::make_shared<unsynced>(rocksdb::FileSystem::Default()));
 	std::shared_ptr<rocksdb::Cache> cache;
 	std::shared_ptr<rocksdb::WriteBufferManager> buffers;
+	class reader reader;
 	int64_t bytes;
 };
 
@@ -194,7 +347,8 @@ struct wr_disk {
 	rocksdb::DB *db = nullptr;
 	std::vector<rocksdb::ColumnFamilyHandle *> tables;
 	rocksdb::WriteBatch batch;
-	rocksdb::PinnableSlice values[WR_DISK_GET_MAX];
+	struct wr_disk_pool *pool;
+	struct group group;
 	expiry filter;
 };
 
@@ -267,6 +421,7 @@ struct wr_disk *disk_open(struct wr_disk_pool *pool, const char *folder, const i
 	/* they come many at a time in the order of their keys: where the last one went is near the next one's
 	 * place */
 	entries.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(0));
+	d->pool = pool;
 	o.create_if_missing = o.create_missing_column_families = o.error_if_exists = true;
 	o.info_log = std::make_shared<silent>();
 	o.env = pool->env.get();
@@ -327,27 +482,29 @@ int disk_write(struct wr_disk *d)
 int disk_get(struct wr_disk *d, enum wr_disk_table table, const struct wr_disk_bytes *keys, uint32_t count,
 	     void (*found)(void *arg, uint32_t i, struct wr_disk_bytes value), void *arg)
 {
-	rocksdb::Slice names[WR_DISK_GET_MAX];
-	rocksdb::Status status[WR_DISK_GET_MAX];
-	rocksdb::ReadOptions o;
+	reader *other = &d->pool->reader;
+	struct lookup l = {d->db, d->tables[table], keys, count};
+	bool shared = count >= SHARED_MIN && other->offer(&l);
+	uint32_t first, n;
 	int rc = WR_OK;
 
-	/* what is asked for comes into memory; of its neighbours in a block the system has a copy */
-	o.fill_cache = false;
 	rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable);
-	for (uint32_t i = 0; i < count; i++)
-		names[i] = slice(keys[i]);
-	if (count == 1)
-		status[0] = d->db->Get(o, d->tables[table], names[0], &d->values[0]);
-	else
-		d->db->MultiGet(o, d->tables[table], count, names, d->values, status);
-	for (uint32_t i = 0; i < count; i++) {
-		if (status[i].ok())
-			found(arg, i, bytes(d->values[i]));
-		else if (!status[i].IsNotFound())
-			rc = failed(status[i]);
-		d->values[i].Reset();
-	}
+	while ((n = look_up(&l, &d->group, &first)))
+		for (uint32_t i = 0; i < n; i++) {
+			if (d->group.status[i].ok())
+				found(arg, first + i, bytes(d->group.values[i]));
+			else if (!d->group.status[i].IsNotFound())
+				rc = failed(d->group.status[i]);
+			d->group.values[i].Reset();
+		}
+	if (!shared)
+		return rc;
+	other->take_back();
+	for (const auto &a : other->answers)
+		found(arg, a.i, bytes(rocksdb::Slice(other->bytes.data() + a.at, a.len)));
+	if (!other->status.ok())
+		rc = failed(other->status);
+	other->give_up();
 	return rc;
 }
 

@@ -206,6 +206,7 @@ static int rows(struct wr_stage *s, struct wr_rows *rows)
 	while (rows->p < rows->end) {
 		uint32_t n = wr_keyer_keys(keyer, rows->p, rows->end, v->keys);
 
+		wr_store_fetch(s->store, keyer, rows->p, rows->end);
 		wr_store_prefetch(s->store, v->keys, n);
 		for (uint32_t i = 0; i < n; i++) {
 			const struct wr_elem *row = (const struct wr_elem *)rows->p;

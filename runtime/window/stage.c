@@ -100,6 +100,7 @@ static int rows(struct wr_stage *s, struct wr_rows *rows)
 		uint32_t n = WR_KEYS_MAX;
 
 		if (s->keyer) {
+			wr_store_fetch(s->store, s->keyer, rows->p, rows->end);
 			n = wr_keyer_keys(s->keyer, rows->p, rows->end, w->keys);
 			if (w->ops->ahead)
 				w->ops->ahead(w, n);

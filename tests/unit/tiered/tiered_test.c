@@ -3,6 +3,7 @@
  * while keys come and go, timers at the ends of time, versions that go to the other backend, and its folder.
  */
 #include <dirent.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +17,8 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/rand.h"
+#include "record/key.h"
+#include "record/row.h"
 #include "state/store.h"
 #include "state/timers.h"
 #include "support/spilled.h"
@@ -236,6 +239,139 @@ static void a_version_goes_into_a_store_of_either_backend(void **state)
 	assert_int_equal(mem.bytes, 0);
 }
 
+/* ---- rows whose keys are fetched together ---- */
+
+enum { BATCHES = 150, ROWS = 900, ROW_KEYS = 9000 };
+
+struct summing {
+	struct wr_store *store;
+	uint64_t seed, sums[ROW_KEYS];
+	bool wrong;
+};
+
+/* A number, a short string, or one that is too long to be taken together with others. */
+static void put_row(struct wr_bytes *rows, uint32_t k)
+{
+	char text[80];
+	struct wr_field_spec field = {"k", 1, k % 3 ? WR_T_F64 : WR_T_STR, 0};
+	struct wr_cell cell = {.type = field.type};
+
+	if (k % 3)
+		cell.f64 = k;
+	else
+		cell.str =
+		    (struct wr_str){text, (uint32_t)snprintf(text, sizeof text, "%0*u", k % 4 ? 20 : 60, k)};
+	wr_row_put(rows, wr_shape_intern(&field, 1, 0, 0), WR_INSERT, 0, &cell);
+}
+
+static bool add_to(struct summing *s, struct wr_keyer *keyer, const struct wr_short_key *key,
+		   const struct wr_elem *row, uint64_t n)
+{
+	uint64_t sum = 0;
+	int32_t fresh;
+	uint8_t *body;
+
+	if (key->len)
+		wr_store_set_short(s->store, key);
+	else if (wr_store_set_row(s->store, keyer, row) != WR_OK)
+		return false;
+	body = wr_state_update(s->store, VALUE, 1, 8, &fresh);
+	if (!body)
+		return false;
+	if (!fresh)
+		memcpy(&sum, body, 8);
+	sum += n;
+	memcpy(body, &sum, 8);
+	return true;
+}
+
+/* As operators go through a batch; now and then one rests in the midst of it. */
+static bool take_batch(struct summing *s, struct wr_keyer *keyer, struct wr_rand *r,
+		       const struct wr_bytes *rows, const uint32_t *ks)
+{
+	const uint8_t *p = rows->data, *end = rows->data + rows->len;
+	struct wr_short_key keys[WR_KEYS_MAX];
+
+	wr_store_set_now(s->store, 1);
+	while (p < end) {
+		uint32_t n = wr_keyer_keys(keyer, p, end, keys);
+
+		wr_store_fetch(s->store, keyer, p, end);
+		wr_store_prefetch(s->store, keys, n);
+		for (uint32_t i = 0; i < n; i++, ks++) {
+			const struct wr_elem *row = (const struct wr_elem *)p;
+			uint64_t add = wr_rand_below(r, 1000);
+
+			s->sums[*ks] += add;
+			if (!add_to(s, keyer, &keys[i], row, add))
+				return false;
+			p += row->len;
+		}
+		if (wr_rand_below(r, 4) == 0)
+			wr_store_set_now(s->store, 1);
+	}
+	return true;
+}
+
+static void *sum_rows(void *arg)
+{
+	struct summing *s = arg;
+	struct wr_rand r = {s->seed};
+	struct wr_str name = {"k", 1};
+	struct wr_keyer *keyer = wr_keyer_new(&name, 1);
+	struct wr_bytes rows = WR_BYTES_EMPTY;
+	uint32_t ks[ROWS];
+
+	for (uint32_t b = 0; b < BATCHES && !s->wrong; b++) {
+		uint32_t count = 1 + wr_rand_below(&r, ROWS),
+			 of = b % 10 == 9 ? 50 : (b + 1) * ROW_KEYS / BATCHES;
+
+		rows.len = 0;
+		for (uint32_t i = 0; i < count; i++)
+			put_row(&rows, ks[i] = wr_rand_below(&r, of));
+		memset(wr_bytes_room(&rows, WR_ROW_SLACK), 0, WR_ROW_SLACK);
+		s->wrong = rows.failed || !take_batch(s, keyer, &r, &rows, ks);
+	}
+	for (uint32_t k = 0; k < ROW_KEYS && !s->wrong; k++) {
+		const struct wr_sval *v;
+		uint64_t sum = 0;
+
+		rows.len = 0;
+		put_row(&rows, k);
+		memset(wr_bytes_room(&rows, WR_ROW_SLACK), 0, WR_ROW_SLACK);
+		wr_store_set_row(s->store, keyer, (const struct wr_elem *)rows.data);
+		v = wr_state_get(s->store, VALUE);
+		if (v)
+			memcpy(&sum, v->body, 8);
+		s->wrong = sum != s->sums[k];
+	}
+	wr_bytes_deinit(&rows);
+	wr_keyer_free(keyer);
+	return NULL;
+}
+
+static void keys_that_two_stores_fetch_at_once_have_what_was_put(void **state)
+{
+	struct summing *s[2];
+	pthread_t threads[2];
+
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++) {
+		s[i] = wr_zalloc(&mem, sizeof *s[i]);
+		s[i]->seed = 7 + i;
+		s[i]->store = new_store(true);
+		assert_int_equal(pthread_create(&threads[i], NULL, sum_rows, s[i]), 0);
+	}
+	for (uint32_t i = 0; i < 2; i++) {
+		pthread_join(threads[i], NULL);
+		assert_false(s[i]->wrong);
+		assert_int_equal(wr_store_status(s[i]->store), WR_OK);
+		wr_store_free(s[i]->store);
+		wr_free(&mem, s[i]);
+	}
+	assert_int_equal(mem.bytes, 0);
+}
+
 enum { MANY = 20000, EVERY = 7, LARGE = 200 };
 
 static void put_large(struct wr_store *s, uint32_t k, uint64_t v)
@@ -386,13 +522,15 @@ static void entries_have_what_the_library_leaves_but_never_less_than_a_quarter(v
 
 int main(void)
 {
-	enum { NOTHING = 0, A_PART = 120 << 10 };
+	enum { NOTHING = 0, A_PART = 400 << 10, SOME = 4 << 20 };
 	const struct CMUnitTest tests[] = {
 	    ON_ROCKSDB(a_walk_meets_each_key_once_while_they_come_and_go, NOTHING),
 	    ON_ROCKSDB(a_walk_meets_each_key_once_while_they_come_and_go, A_PART),
 	    ON_ROCKSDB(timers_at_the_ends_of_time_fire_in_their_turn, NOTHING),
 	    ON_ROCKSDB(a_version_goes_into_a_store_of_either_backend, NOTHING),
 	    ON_ROCKSDB(a_version_goes_into_a_store_of_either_backend, A_PART),
+	    ON_ROCKSDB(keys_that_two_stores_fetch_at_once_have_what_was_put, NOTHING),
+	    ON_ROCKSDB(keys_that_two_stores_fetch_at_once_have_what_was_put, SOME),
 	    ON_ROCKSDB(what_has_changed_is_found_in_the_files_that_were_written_since, NOTHING),
 	    cmocka_unit_test(entries_have_what_the_library_leaves_but_never_less_than_a_quarter),
 	    cmocka_unit_test(a_folder_goes_with_its_job_or_with_the_next_one),
