@@ -99,6 +99,13 @@ describe("a sink of Kafka", function()
     assert.equal('{"id":1,"net":1.5,"note":"a;\\"b\\""}\n{"id":2,"note":""}\n', (place.run()))
   end)
 
+  it("writes CSV with the quote that it is read with", function()
+    local topic = cluster:topic()
+    ran([[weir.from { { a = "it's", b = '"' } }]], ('topic = "%s", format = weir.csv { columns = { "a", "b" }, quote = "\'" }')
+      :format(topic))
+    assert.equal("'it''s',\"\n", cluster:values(topic))
+  end)
+
   it("writes strings as they are, by weir.text and weir.bytes", function()
     local topic = cluster:topic()
     ran('weir.from { "a b", "\\255" }', ('topic = "%s", format = weir.bytes()'):format(topic))
