@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "stream/remote.h"
 #include "tiered/spill.h"
 
 enum { IO_THREADS_MAX = 4, JOB_NS_PER_MS = 1000000 };
@@ -596,6 +597,22 @@ struct wr_metrics *wr_job_metrics(const struct wr_job *j)
 const struct wr_task *wr_job_task(const struct wr_job *j, uint32_t vertex, uint32_t subtask)
 {
 	return runner_of(j, vertex, subtask)->task;
+}
+
+bool wr_job_remote(const struct wr_job *j, uint32_t vertex, uint32_t stage, struct wr_remote_view *out)
+{
+	bool found = false;
+
+	*out = (struct wr_remote_view){0};
+	for (uint32_t i = 0; i < j->o.plan->vertices[vertex].parallelism; i++) {
+		struct wr_remote_view v;
+
+		if (!wr_remote_of(&wr_task_stage(wr_job_task(j, vertex, i), stage)->ops_stats[0].remote, &v))
+			continue;
+		wr_remote_add(out, &v);
+		found = true;
+	}
+	return found;
 }
 
 bool wr_job_connected(const struct wr_job *j, uint32_t edge, uint32_t from, uint32_t to)

@@ -121,5 +121,10 @@ struct wr_metrics *wr_job_metrics(const struct wr_job *j);
 uint64_t wr_job_source_id(const struct wr_plan_vertex *v);
 /* As long as the job lives. */
 const struct wr_task *wr_job_task(const struct wr_job *j, uint32_t vertex, uint32_t subtask);
+struct wr_remote_view;
+/* What the subtasks of a stage know of the servers that they talk to (stream/remote.h). False: they have
+ * none.
+ */
+bool wr_job_remote(const struct wr_job *j, uint32_t vertex, uint32_t stage, struct wr_remote_view *out);
 /* A channel of the plan's edge leads from one subtask to the other. */
 bool wr_job_connected(const struct wr_job *j, uint32_t edge, uint32_t from, uint32_t to);

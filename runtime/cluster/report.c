@@ -10,10 +10,12 @@
 #include "base/log.h"
 #include "cluster/footprint.h"
 #include "task/metrics.h"
+#include "stream/remote.h"
 #include "cluster/time_report.h"
 
 #define EXPLAIN_NS UINT64_C(10000000000) /* between two reports of --explain-time */
 
+enum { REMOTES_MAX = 400 };
 static const double LIVE_S = 0.45; /* between two live lines at least */
 static struct wr_mem mem = WR_MEM_INIT("cluster.report");
 
@@ -284,12 +286,35 @@ static void lag_text(const struct wr_report *r, int64_t watermark, char *to, siz
 		snprintf(to + n, size - (size_t)n, " (held by %s)", holder);
 }
 
+/* " · kafka: no broker for 12.3 s (…)" of each stage that has something to say. */
+static void remotes_text(const struct wr_report *r, uint64_t now_ns, char *to, size_t size)
+{
+	const struct wr_plan *p = wr_job_plan(r->job);
+	struct wr_bytes out = WR_BYTES_EMPTY;
+	struct wr_remote_view view;
+
+	for (uint32_t v = 0; v < p->vertex_count; v++)
+		for (uint32_t s = 0; s < p->vertices[v].stage_count; s++) {
+			size_t begin = out.len, words;
+
+			if (!wr_job_remote(r->job, v, s, &view))
+				continue;
+			wr_bytes_printf(&out, " · %s: ", p->vertices[v].stages[s].operators[0].name);
+			words = out.len;
+			wr_remote_text(&view, now_ns, &out);
+			if (out.len == words)
+				out.len = begin;
+		}
+	snprintf(to, size, "%.*s", (int)out.len, out.data ? (const char *)out.data : "");
+	wr_bytes_deinit(&out);
+}
+
 void wr_report_tick(void *report, bool last)
 {
 	struct wr_report *r = report;
 	uint64_t now = wr_clock_ns(r->clock);
 	struct totals t;
-	char a[16], b[16], c[16], lag[160], line[360];
+	char a[16], b[16], c[16], lag[160], remotes[REMOTES_MAX], line[360 + REMOTES_MAX];
 	double s = (double)(now - r->last_ns) / 1e9;
 
 	if (r->explain_time && !last && now - r->explained_ns >= EXPLAIN_NS)
@@ -298,10 +323,12 @@ void wr_report_tick(void *report, bool last)
 		return;
 	t = add_up(r);
 	lag_text(r, t.watermark, lag, sizeof lag);
-	snprintf(line, sizeof line, "%.0f s · %srecords in (%s/s) · out %s/s · back-pressured %.1f s%s",
+	remotes_text(r, now, remotes, sizeof remotes);
+	snprintf(line, sizeof line, "%.0f s · %srecords in (%s/s) · out %s/s · back-pressured %.1f s%s%s",
 		 (double)(now - r->start_ns) / 1e9, amount((double)t.in, a, sizeof a),
 		 amount((double)(t.in - r->last_in) / s, b, sizeof b),
-		 amount((double)(t.out - r->last_out) / s, c, sizeof c), (double)t.blocked_ns / 1e9, lag);
+		 amount((double)(t.out - r->last_out) / s, c, sizeof c), (double)t.blocked_ns / 1e9, lag,
+		 remotes);
 	wr_log_set_live(line);
 	r->last_ns = now;
 	r->last_in = t.in;

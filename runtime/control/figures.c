@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include "task/metrics.h"
+#include "stream/remote.h"
 
 /* Those of a task that are told; the first FIGURES_SUMMED are added up, of the others the largest counts. */
 static const char *const task_figures[] = {"busy_ns",	 "back_pressured_ns", "idle_ns",
@@ -87,6 +88,28 @@ static void put_name(struct wr_bytes *out, const char *field, const char *value)
 	wr_bytes_put_u8(out, ',');
 }
 
+static void put_remote(const struct wr_remote_view *v, uint64_t now_ns, struct wr_bytes *out)
+{
+	wr_bytes_printf(out, ",\"remote\":{\"splits\":%u,\"splits_held\":%u,\"lag\":%llu,\"lag_max\":%llu,",
+			v->splits, v->held, (unsigned long long)v->lag, (unsigned long long)v->lag_max);
+	put_name(out, "lag_of", v->lag_of);
+	wr_bytes_printf(out, "\"unreachable_ms\":%llu,\"connection_errors\":%llu,\"last_error\":",
+			v->down_ns ? (unsigned long long)(now_ns - v->down_ns) / 1000000 : 0,
+			(unsigned long long)v->errors);
+	wr_bytes_put_json(out, v->error, strlen(v->error));
+	wr_bytes_put_u8(out, '}');
+}
+
+/* The first operator of a stage, whose servers are the stage's. */
+static void put_remotes(const struct wr_job *j, struct wr_clock *clock, uint32_t vertex, uint32_t stage,
+			struct wr_bytes *out)
+{
+	struct wr_remote_view v;
+
+	if (wr_job_remote(j, vertex, stage, &v))
+		put_remote(&v, wr_clock_ns(clock), out);
+}
+
 static void put_operator(const struct wr_plan_operator *o, const struct op_figures *f, struct wr_bytes *out)
 {
 	wr_bytes_put_u8(out, '{');
@@ -95,11 +118,12 @@ static void put_operator(const struct wr_plan_operator *o, const struct op_figur
 	for (int i = 0; i < WR_OP_METRICS; i++)
 		wr_bytes_printf(out, "%s\"%s\":%lld", i ? "," : "", wr_op_metrics[i].name,
 				(long long)f->values[i]);
-	wr_bytes_put_u8(out, '}');
 }
 
-static void put_task(const struct wr_plan_vertex *v, const struct task_figures *t, struct wr_bytes *out)
+static void put_task(const struct wr_job *j, struct wr_clock *clock, uint32_t vertex,
+		     const struct task_figures *t, struct wr_bytes *out)
 {
+	const struct wr_plan_vertex *v = &wr_job_plan(j)->vertices[vertex];
 	const struct op_figures *f = t->ops;
 
 	wr_bytes_put_u8(out, '{');
@@ -118,6 +142,9 @@ static void put_task(const struct wr_plan_vertex *v, const struct task_figures *
 			if (f != t->ops)
 				wr_bytes_put_u8(out, ',');
 			put_operator(&v->stages[s].operators[k], f++, out);
+			if (k == 0)
+				put_remotes(j, clock, vertex, s, out);
+			wr_bytes_put_u8(out, '}');
 		}
 	wr_bytes_printf(out, "]}");
 }
@@ -133,7 +160,7 @@ void wr_figures_json(const struct wr_job *j, struct wr_clock *clock, struct wr_b
 		for (uint32_t v = 0; v < f.count; v++) {
 			if (v)
 				wr_bytes_put_u8(out, ',');
-			put_task(&p->vertices[v], &f.tasks[v], out);
+			put_task(j, clock, v, &f.tasks[v], out);
 		}
 		wr_bytes_put_u8(out, ']');
 	} else {

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "stream/remote.h"
 
 enum { COLUMNS_MAX = 12, GAP = 2 };
 
@@ -218,6 +219,46 @@ static void totals(const struct wr_value *info, struct wr_bytes *out)
 	grid_write(&g, out);
 }
 
+/* How it stands with the servers of an operator, as a line where there is something to say. */
+static void remote_line(const struct wr_value *op, struct wr_bytes *out)
+{
+	const struct wr_value *remote = wr_value_get(op, "remote");
+	struct wr_bytes words = WR_BYTES_EMPTY;
+	struct wr_remote_view v = {0};
+	uint64_t down_ns;
+
+	if (!remote)
+		return;
+	v.splits = (uint32_t)number(remote, "splits");
+	v.held = (uint32_t)number(remote, "splits_held");
+	v.lag = (uint64_t)number(remote, "lag");
+	v.lag_max = (uint64_t)number(remote, "lag_max");
+	v.errors = (uint64_t)number(remote, "connection_errors");
+	snprintf(v.lag_of, sizeof v.lag_of, "%s", text(remote, "lag_of"));
+	snprintf(v.error, sizeof v.error, "%s", text(remote, "last_error"));
+	down_ns = (uint64_t)(number(remote, "unreachable_ms") * 1e6);
+	v.down_ns = down_ns ? 1 : 0;
+	wr_remote_text(&v, down_ns + 1, &words);
+	if (words.len && !words.failed)
+		wr_bytes_printf(out, "%s: %.*s\n", text(op, "name"), (int)words.len,
+				(const char *)words.data);
+	out->failed |= words.failed;
+	wr_bytes_deinit(&words);
+}
+
+static void remotes(const struct wr_value *info, struct wr_bytes *out)
+{
+	uint32_t task_count, op_count;
+	const struct wr_value *tasks = list(info, "tasks", &task_count);
+
+	for (uint32_t i = 0; i < task_count; i++) {
+		const struct wr_value *ops = list(&tasks[i], "operators", &op_count);
+
+		for (uint32_t k = 0; k < op_count; k++)
+			remote_line(&ops[k], out);
+	}
+}
+
 void wr_show_info(const struct wr_value *info, struct wr_bytes *out)
 {
 	char up[WR_SHOW];
@@ -233,6 +274,7 @@ void wr_show_info(const struct wr_value *info, struct wr_bytes *out)
 	checkpoint_text(info, out);
 	wr_bytes_printf(out, "\n\n");
 	totals(info, out);
+	remotes(info, out);
 }
 
 /* ---- top ---- */
@@ -311,4 +353,5 @@ void wr_show_top(const struct wr_value *before, const struct wr_value *now, stru
 	for (uint32_t i = 0; i < count; i++)
 		top_task(&g, i < count_before ? &were[i] : NULL, &tasks[i], ns);
 	grid_write(&g, out);
+	remotes(now, out);
 }

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <syslog.h>
 #include "base/error.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "stream/remote.h"
 
 enum { REASON_MAX = 512 };
 
@@ -45,11 +47,17 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 	if (code == RD_KAFKA_RESP_ERR__FATAL && rd_kafka_fatal_error(rk, fatal, sizeof fatal))
 		reason = fatal;
 	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-		if (!c->down)
-			wr_warn("kafka", "%s: no broker can be reached; trying again", c->name);
+		if (c->down)
+			return;
+		wr_warn("kafka", "%s: no broker can be reached; trying again", c->name);
 		c->down = true;
+		c->down_ns = wr_clock_ns(wr_clock_system());
+		if (c->remote)
+			wr_remote_say_down(c->remote, c->down_ns);
 		return;
 	}
+	if (c->remote)
+		wr_remote_say_error(c->remote, reason);
 	if (is_told(c, reason))
 		return;
 	wr_warn("kafka", "%s: %s", c->name, reason);
@@ -84,13 +92,38 @@ void wr_kafka_client_close(struct wr_kafka_client *c)
 	c->rk = NULL;
 }
 
+void wr_kafka_client_tell(struct wr_kafka_client *c, struct wr_remote *remote)
+{
+	struct wr_remote_view v;
+
+	wr_remote_look(remote, &v);
+	c->remote = remote;
+	c->down = v.down_ns != 0;
+	c->down_ns = v.down_ns;
+}
+
 void wr_kafka_client_up(struct wr_kafka_client *c)
 {
 	if (!c->down)
 		return;
 	c->down = false;
 	c->error[0] = 0;
-	wr_info("kafka", "%s: a broker is reached again", c->name);
+	if (c->remote)
+		wr_remote_say_down(c->remote, 0);
+	wr_info("kafka", "%s: a broker is reached again, after %.1f s", c->name,
+		(double)(wr_clock_ns(wr_clock_system()) - c->down_ns) / 1e9);
+}
+
+/* The library looks for a broker that is up before it asks: none, and that is its answer. */
+void wr_kafka_client_look(struct wr_kafka_client *c)
+{
+	const struct rd_kafka_metadata *m = NULL;
+	rd_kafka_resp_err_t error = rd_kafka_metadata(c->rk, 0, NULL, &m, 0);
+
+	if (m)
+		rd_kafka_metadata_destroy(m);
+	if (error != RD_KAFKA_RESP_ERR__TRANSPORT)
+		wr_kafka_client_up(c);
 }
 
 /* ---- errors ---- */

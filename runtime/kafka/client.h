@@ -16,10 +16,12 @@ struct rd_kafka_error_s;
 struct wr_kafka_client {
 	struct rd_kafka_s *rk; /* NULL: closed */
 	enum wr_kafka_role role;
-	void *owner;	 /* whom callbacks are for: rd_kafka_opaque gives the client */
-	char name[128];	 /* "orders[0]" */
-	bool down;	 /* no broker was reached since wr_kafka_client_up */
-	char error[256]; /* what was wrong last, "" = nothing yet */
+	void *owner;		  /* whom callbacks are for: rd_kafka_opaque gives the client */
+	char name[128];		  /* "orders[0]" */
+	bool down;		  /* no broker was reached since wr_kafka_client_up */
+	uint64_t down_ns;	  /* monotonic: since when */
+	struct wr_remote *remote; /* is told, or NULL */
+	char error[256];	  /* what was wrong last, "" = nothing yet */
 };
 
 /* `name` for messages, copied. `conf` is taken, also when this fails; callbacks of the stage's own may be set
@@ -31,8 +33,13 @@ int wr_kafka_client_open(struct wr_kafka_client *c, enum wr_kafka_role role, str
  * them: the library would wait for them for ever. Nothing if it is closed. */
 void wr_kafka_client_close(struct wr_kafka_client *c);
 
+/* Where it is said, from now on, whether a broker is reached; behind open. What was said of a handle before
+ * this one holds on. */
+void wr_kafka_client_tell(struct wr_kafka_client *c, struct wr_remote *remote);
 /* Something came from a broker: it is reached. */
 void wr_kafka_client_up(struct wr_kafka_client *c);
+/* Of one that is down: asks whether a broker is reached again. Does not wait. */
+void wr_kafka_client_look(struct wr_kafka_client *c);
 
 /* Sets this thread's error to "<formatted>: the library's words". Takes `error`. WR_ETRANSIENT where trying
  * again may help, else WR_EUSER. */

@@ -11,6 +11,7 @@
 #include "kafka/producer.h"
 #include "publish/publisher.h"
 #include "kafka/sink.h"
+#include "stream/remote.h"
 
 enum { CALL_MS = 2000, TOPIC_PATIENCE_S = 10, POLL_MS = 50, MESSAGE_MAX = 1000000 };
 
@@ -321,6 +322,7 @@ static void once_free(struct wr_target *t)
 
 	wr_kafka_reader_close(&k->reader);
 	wr_kafka_producer_deinit(&k->producer);
+	wr_remote_detach(&k->stage->ops_stats[0].remote);
 	wr_kafka_maker_free(k->fits);
 	wr_free(&mem, k);
 }
@@ -371,6 +373,9 @@ static int stage_open(struct wr_stage *s)
 	k->stage = s;
 	snprintf(k->name, sizeof k->name, "%.100s[%u]", s->ops_stats[0].name, s->env->subtask);
 	rc = take_options(k, s->options);
+	k->producer.remote = wr_remote_attach(&s->ops_stats[0].remote);
+	if (!k->producer.remote)
+		rc = WR_EFATAL;
 	if (rc == WR_OK)
 		return wr_sink_open(s, &k->base);
 	once_free(&k->base);

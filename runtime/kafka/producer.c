@@ -36,6 +36,8 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
 	struct wr_kafka_producer *p = c->owner;
 
 	(void)rk;
+	if (!m->err)
+		wr_kafka_client_up(c);
 	p->delivered(p->arg, (uint8_t)(uintptr_t)m->_private, m->err);
 }
 
@@ -99,7 +101,10 @@ int wr_kafka_producer_open(struct wr_kafka_producer *p, const char *const *prese
 	}
 	set_partitioner(p, conf);
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-	return wr_kafka_client_open(&p->client, WR_KAFKA_PRODUCER, conf, p->name, p);
+	rc = wr_kafka_client_open(&p->client, WR_KAFKA_PRODUCER, conf, p->name, p);
+	if (rc == WR_OK && p->remote)
+		wr_kafka_client_tell(&p->client, p->remote);
+	return rc;
 }
 
 void wr_kafka_producer_close(struct wr_kafka_producer *p)

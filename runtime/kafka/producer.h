@@ -12,6 +12,7 @@ struct wr_kafka_producer {
 	const struct wr_value *options;
 	const char *name; /* for messages; borrowed */
 	struct wr_kafka_client client;
+	struct wr_remote *remote; /* is told whether a broker is reached, or NULL */
 	struct wr_kafka_maker *maker;
 	struct wr_kafka_topics *topics; /* handles of those that were met */
 	enum wr_kafka_partitioner how;

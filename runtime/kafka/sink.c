@@ -20,6 +20,7 @@
 #include "kafka/producer.h"
 #include "kafka/sink.h"
 #include "task/letter.h"
+#include "stream/remote.h"
 
 enum { GENERATIONS = 256, SETTLE_POLL_MS = 10 };
 
@@ -211,6 +212,10 @@ static int sink_settle(struct wr_stage *s, uint64_t checkpoint, struct wr_bytes 
 	struct kafka_sink *k = s->state;
 	uint64_t last = atomic_load(&k->generation_of[checkpoint % GENERATIONS]);
 
+	pthread_mutex_lock(&k->polling);
+	if (k->producer.client.down)
+		wr_kafka_client_look(&k->producer.client);
+	pthread_mutex_unlock(&k->polling);
 	(void)out;
 	while (k->fails && !atomic_load(&k->lost) && !is_done(k, last)) {
 		if (atomic_load(&k->abandoned))
@@ -259,6 +264,9 @@ static int sink_open(struct wr_stage *s)
 	snprintf(k->name, sizeof k->name, "%.100s[%u]", s->ops_stats[0].name, s->env->subtask);
 	pthread_mutex_init(&k->polling, NULL);
 	rc = wr_kafka_producer_init(&k->producer, s->options, k->name);
+	k->producer.remote = wr_remote_attach(&s->ops_stats[0].remote);
+	if (!k->producer.remote)
+		return WR_EFATAL;
 	return rc == WR_OK ? open_client(k) : rc;
 }
 
@@ -273,6 +281,7 @@ static void sink_free(struct wr_stage *s)
 		rd_kafka_queue_destroy(k->queue);
 	}
 	wr_kafka_producer_deinit(&k->producer);
+	wr_remote_detach(&s->ops_stats[0].remote);
 	pthread_mutex_destroy(&k->polling);
 	wr_free(&mem, k);
 	s->state = NULL;

@@ -35,6 +35,7 @@
 #include "kafka/properties.h"
 #include "kafka/rows.h"
 #include "task/letter.h"
+#include "stream/remote.h"
 
 enum {
 	BATCH = 1024,	       /* messages taken at once */
@@ -58,6 +59,9 @@ struct part {
 
 struct source {
 	struct wr_kafka_client client;
+	struct wr_remote *remote;
+	uint64_t told_ns;	 /* when it was told of partitions last */
+	bool untold;		 /* what it was told then holds no more */
 	rd_kafka_queue_t *queue; /* messages of all partitions */
 	rd_kafka_queue_t *main;	 /* what the library has to say besides */
 	struct wr_kafka_rows *rows;
@@ -80,6 +84,8 @@ struct source {
 	int32_t last_partition;
 	struct part *last;
 };
+
+static const uint64_t TELL_NS = 250000000; /* between two words to who looks */
 
 static struct wr_mem mem = WR_MEM_INIT("kafka.source");
 
@@ -169,9 +175,11 @@ static int source_open(struct wr_stage *s)
 	k->rows = wr_kafka_rows_new(s);
 	if (!k->rows)
 		return wr_error_code();
-	rc = open_client(s, k);
+	k->remote = wr_remote_attach(&s->ops_stats[0].remote);
+	rc = k->remote ? open_client(s, k) : WR_EFATAL;
 	if (rc != WR_OK)
 		return rc;
+	wr_kafka_client_tell(&k->client, k->remote);
 	k->queue = rd_kafka_queue_new(k->client.rk);
 	k->main = rd_kafka_queue_get_main(k->client.rk);
 	rd_kafka_queue_cb_event_enable(k->queue, on_messages, (void *)&s->env->wake);
@@ -346,6 +354,7 @@ static void source_hold(struct wr_stage *s, uint32_t number, bool held)
 		if (p->number != number || p->ended || p->held == held)
 			continue;
 		p->held = held;
+		k->untold = true;
 		if (assign(k, p, !held) != WR_OK)
 			wr_warn("kafka", "%s: %s", k->client.name, wr_error_text());
 	}
@@ -501,6 +510,57 @@ static int say_idle(struct wr_stage *s)
 	return wr_stage_emit_idle(s, idle);
 }
 
+/* ---- what others are told ---- */
+
+/* Offsets that are there and were not read yet, as far as the library knows. */
+static uint64_t lag_of(const struct source *k, const struct part *p)
+{
+	int64_t low, high, from = p->split.from;
+
+	if (rd_kafka_get_watermark_offsets(k->client.rk, p->split.topic, p->split.partition, &low, &high))
+		return 0;
+	high = high < p->split.to ? high : p->split.to;
+	from = from >= 0 ? from : from == WR_KAFKA_BEGINNING ? low : high;
+	return high > from && from >= 0 ? (uint64_t)(high - from) : 0;
+}
+
+static void tell_splits(struct source *k)
+{
+	struct wr_remote_view v = {.splits = k->live};
+
+	for (uint32_t i = 0; i < k->count; i++) {
+		const struct part *p = &k->parts[i];
+		uint64_t lag = lag_of(k, p);
+
+		v.held += p->held && !p->ended;
+		v.lag += lag;
+		if (lag <= v.lag_max)
+			continue;
+		v.lag_max = lag;
+		snprintf(v.lag_of, sizeof v.lag_of, "%.180s[%" PRId32 "]", p->split.topic,
+			 p->split.partition);
+	}
+	wr_remote_say_splits(k->remote, &v);
+}
+
+/* Now and then: the source is polled again when something is still to be said, or to be looked for. */
+static void look_around(struct wr_stage *s)
+{
+	struct source *k = s->state;
+	uint64_t now_ns = wr_clock_ns(s->env->clock);
+
+	if (now_ns - k->told_ns >= TELL_NS) {
+		k->told_ns = now_ns;
+		if (k->client.down)
+			wr_kafka_client_look(&k->client);
+		if (k->untold)
+			tell_splits(k);
+		k->untold = false;
+	}
+	if (k->untold || k->client.down)
+		s->wake_ns = k->told_ns + TELL_NS;
+}
+
 static int source_poll(struct wr_stage *s)
 {
 	struct source *k = s->state;
@@ -522,6 +582,9 @@ static int source_poll(struct wr_stage *s)
 		if (rc == WR_OK && wr_stage_spent(s))
 			break;
 	}
+	k->untold |= room < ROWS_BYTES;
+	if (k->untold || k->client.down)
+		look_around(s);
 	return rc;
 }
 
@@ -601,6 +664,7 @@ static void source_free(struct wr_stage *s)
 		rd_kafka_queue_destroy(k->main);
 	}
 	wr_kafka_client_close(&k->client);
+	wr_remote_detach(&s->ops_stats[0].remote);
 	wr_kafka_rows_free(k->rows);
 	wr_free(&mem, k->parts);
 	wr_free(&mem, k);

@@ -4,6 +4,7 @@
 #include "task/metrics.h"
 
 #include "task/latency.h"
+#include "stream/remote.h"
 #include "task/task_priv.h"
 
 enum { CHANNELS_TOLD = 64 }; /* of a subtask with more only the sum is told */
@@ -57,6 +58,18 @@ const struct wr_metric_def wr_op_metrics[WR_OP_METRICS] = {
     [WR_OP_COMMITS] = {"commits", WR_COUNTER, "epochs", "Epochs that an exactly-once sink has committed."},
 };
 
+enum remote_metric { SPLITS, SPLITS_HELD, LAG, LAG_MAX, DOWN, ERRORS, REMOTE_METRICS };
+static const struct wr_metric_def remote_metrics[REMOTE_METRICS] = {
+    [SPLITS] = {"splits", WR_GAUGE, "splits", "Partitions that the source reads."},
+    [SPLITS_HELD] = {"splits_held", WR_GAUGE, "splits",
+		     "Those of them that wait for others of their alignment group."},
+    [LAG] = {"lag", WR_GAUGE, "offsets",
+	     "Offsets of all partitions that are there and were not read yet, as the brokers said last."},
+    [LAG_MAX] = {"lag_max", WR_GAUGE, "offsets", "Those of the partition that has most of them."},
+    [DOWN] = {"unreachable_ms", WR_GAUGE, "ms", "For how long no broker has been reached; 0: one is."},
+    [ERRORS] = {"connection_errors", WR_COUNTER, "errors", "Errors of connections, which are tried again."},
+};
+
 enum output_metric {
 	OUT_ROWS,
 	OUT_BYTES,
@@ -94,8 +107,8 @@ const struct wr_metric_def wr_latency_metric = {
 
 const struct wr_metric_table wr_task_tables[] = {
     {"tasks", task_metrics, TASK_METRICS},	 {"operators", wr_op_metrics, WR_OP_METRICS},
-    {"outputs", output_metrics, OUTPUT_METRICS}, {"inputs", input_metrics, INPUT_METRICS},
-    {"latencies", &wr_latency_metric, 1},
+    {"remotes", remote_metrics, REMOTE_METRICS}, {"outputs", output_metrics, OUTPUT_METRICS},
+    {"inputs", input_metrics, INPUT_METRICS},	 {"latencies", &wr_latency_metric, 1},
 };
 const unsigned wr_task_tables_count = sizeof wr_task_tables / sizeof *wr_task_tables;
 
@@ -177,6 +190,22 @@ static void tell_operator(const struct wr_op_stats *o, uint64_t id, struct wr_me
 			wr_metric_tell(r, &wr_op_metrics[i], wr_metric_get(values[i]));
 }
 
+static void tell_remote(const struct wr_op_stats *o, uint64_t id, struct wr_metric_reading *r)
+{
+	struct wr_remote_view v;
+	int64_t now = (int64_t)wr_metric_now_ns(r);
+
+	if (!wr_remote_of(&o->remote, &v))
+		return;
+	wr_metric_part(r, "remotes", o->name, id);
+	wr_metric_tell(r, &remote_metrics[SPLITS], v.splits);
+	wr_metric_tell(r, &remote_metrics[SPLITS_HELD], v.held);
+	wr_metric_tell(r, &remote_metrics[LAG], (int64_t)v.lag);
+	wr_metric_tell(r, &remote_metrics[LAG_MAX], (int64_t)v.lag_max);
+	wr_metric_tell(r, &remote_metrics[DOWN], v.down_ns ? (now - (int64_t)v.down_ns) / 1000000 : 0);
+	wr_metric_tell(r, &remote_metrics[ERRORS], (int64_t)v.errors);
+}
+
 static void tell_output(const struct wr_writer *w, uint64_t id, struct wr_metric_reading *r)
 {
 	struct wr_writer_stats s;
@@ -214,6 +243,8 @@ void wr_task_tell(void *task, struct wr_metric_reading *r)
 	for (uint32_t i = 0; i < t->chain.stage_count; i++)
 		for (uint32_t k = 0; k < t->chain.stages[i].ops_count; k++)
 			tell_operator(&t->chain.stages[i].ops_stats[k], id++, r);
+	for (uint32_t i = 0; i < t->chain.stage_count; i++)
+		tell_remote(&t->chain.stages[i].ops_stats[0], i, r);
 	for (uint32_t i = 0; i < t->writer_count; i++)
 		tell_output(t->writers[i], i, r);
 	for (uint32_t i = 0; t->gate && wr_gate_count(t->gate) <= CHANNELS_TOLD && i < wr_gate_count(t->gate);

@@ -164,6 +164,7 @@ struct wr_stage_ops {
 
 enum wr_on_error { WR_ON_ERROR_FAIL, WR_ON_ERROR_SKIP, WR_ON_ERROR_DEAD_LETTER };
 
+struct wr_remote;
 /* Counters of one operator; a fused stage has one for each of its operators. */
 struct wr_op_stats {
 	const char *name; /* operator's name */
@@ -176,6 +177,7 @@ struct wr_op_stats {
 	wr_metric logged;		    /* bytes logged that are not in the target yet */
 	wr_metric commit_lag;		    /* those of them that may be there */
 	wr_metric commits;		    /* epochs committed */
+	_Atomic(struct wr_remote *) remote; /* of servers that it talks to (stream/remote.h), or NULL */
 };
 
 struct wr_blobs;
