@@ -46,10 +46,10 @@ MODULES := $(patsubst runtime/vendor/%,$B/weir-%.so,$(basename $(wildcard runtim
 UNIT    := $(patsubst tests/%.c,$B/%,$(wildcard tests/unit/*/*_test.c))
 SIM     := $(patsubst tests/%.c,$B/%,$(wildcard tests/sim/*_sim.c))
 FUZZ    := $(patsubst tests/%.c,$B/%,$(wildcard tests/fuzz/*_fuzz.c))
-REF     := $(patsubst tests/%.c,$B/%,$(wildcard tests/bench/*.c))
+REF     := $(patsubst tests/%,$B/%,$(basename $(wildcard tests/bench/*.c tests/bench/*.cc)))
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test unit spec e2e rocksdb crash kafka crash-kafka sim fuzz bench bench-nexmark tidy format lint rows docs mutants install clean help \
+.PHONY: all demo test unit spec e2e rocksdb crash kafka crash-kafka sim fuzz bench bench-nexmark bench-kafka tidy format lint rows docs mutants install clean help \
 	deps demo-run unit-build spec-build e2e-build crash-build kafka-build sim-build fuzz-build bench-build FORCE
 .DELETE_ON_ERROR:
 
@@ -108,6 +108,10 @@ bench: bench-build			## measure against hand-written C: table, JSON lines and pl
 	@luajit tests/bench/run.lua $B $(FIGURES)
 bench-nexmark: bench-build		## measure the Nexmark queries beside plain C (QUERIES="0 5" EVENTS=4e6 ROUNDS=3 FROM=generator)
 	@luajit tests/bench/nexmark.lua $B $(QUERIES)
+bench-kafka:				## measure jobs between topics beside plain C, with a real broker (ROUNDS=3 SCALE=1 FIGURES="count copy")
+	@tests/support/deps kafka
+	+@$(MAKE) --no-print-directory -s bench-build $(MODULES)
+	@python3 tests/support/broker/broker.py with 1 luajit tests/bench/kafka.lua $B $(FIGURES)
 docs:					## write docs/api.md from the annotations in lua/ and stdlib/
 	@luajit packaging/docs.lua docs/api.md lua stdlib
 
@@ -226,7 +230,11 @@ $(eval $(call test_program,fuzz,-fsanitize=fuzzer,))
 # The references of the benchmark stand alone: C as fast as it can be made, on this machine.
 $B/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) $(wildcard runtime/nexmark/*.h) runtime/nexmark/pool.c $B/stamp/flags
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O3 -march=native -g -Iruntime -Itests -o $@ $< $(if $(findstring rocksdb,$@),$(LIBS.rocksdb)) -lm -lpthread $(shell pkg-config --cflags --libs libxxhash 2>/dev/null)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O3 -march=native -g -Iruntime -Itests -o $@ $< $(if $(findstring rocksdb,$@),$(LIBS.rocksdb)) $(if $(findstring kafka,$@),$(LIBS.kafka)) -lm -lpthread $(shell pkg-config --cflags --libs libxxhash 2>/dev/null)
+
+$B/bench/%: tests/bench/%.cc $(wildcard tests/bench/*.h) $B/stamp/flags
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -D_GNU_SOURCE $(WARN) -O3 -march=native -g -o $@ $< $(shell pkg-config --cflags --libs simdjson rdkafka 2>/dev/null)
 
 # The benchmark of state has both sides in one program.
 $B/bench/state_ops: tests/bench/state_ops.c $(wildcard tests/bench/*.h) $(OBJ) $(LUAJIT_A) $B/stamp/link
