@@ -65,7 +65,7 @@ static size_t pack(struct wr_block_writer *w, const struct wr_block *b, uint8_t 
 {
 	size_t n;
 
-	if (b->len < PACK_MIN)
+	if (w->plain || b->len < PACK_MIN)
 		return 0;
 	if (!w->zstd) {
 		w->zstd = ZSTD_createCCtx();

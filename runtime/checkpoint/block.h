@@ -42,6 +42,7 @@ struct wr_block_writer {
 	struct wr_blob *blob;
 	struct wr_bytes packed;
 	uint64_t count;
+	bool plain; /* nothing is packed: for what is read back at once, and removed */
 	void *zstd; /* compressor, made at the first use */
 };
 void wr_block_writer_init(struct wr_block_writer *w, struct wr_blob *blob);

@@ -17,6 +17,7 @@
 enum {
 	BLOCK_BYTES = 256 << 10,
 	BLOCKS_MAX = 16, /* that wait to be written */
+	SPARE_MAX = 4,	 /* kept, so that their memory is not asked for again and again */
 };
 
 struct block {
@@ -38,8 +39,8 @@ struct wr_epoch_log {
 	/* under `mutex` */
 	pthread_mutex_t mutex;
 	pthread_cond_t idle;
-	struct block *first, **end;
-	uint32_t waiting;
+	struct block *first, **end, *spare;
+	uint32_t waiting, spares;
 	bool running, paused;
 	/* under `writing` */
 	pthread_mutex_t writing;
@@ -89,6 +90,7 @@ static int begin_blob(struct wr_epoch_log *l, uint64_t after)
 	if (!l->blob)
 		return wr_error_code();
 	wr_block_writer_init(&l->writer, l->blob);
+	l->writer.plain = true;
 	return put_head(l, after);
 }
 
@@ -174,13 +176,22 @@ static struct block *take_first(struct wr_epoch_log *l)
 
 static void written(struct wr_epoch_log *l, struct block *b)
 {
-	block_free(b);
+	bool kept;
+
 	pthread_mutex_lock(&l->mutex);
+	kept = l->spares < SPARE_MAX && b->rows.len;
+	if (kept) {
+		b->next = l->spare;
+		l->spare = b;
+		l->spares++;
+	}
 	l->waiting--;
 	if (l->paused)
 		wr_notify_fire(&l->o.wake);
 	l->paused = false;
 	pthread_mutex_unlock(&l->mutex);
+	if (!kept)
+		block_free(b);
 }
 
 static void write_all(struct wr_epoch_log *l)
@@ -259,14 +270,34 @@ static bool has_room(struct wr_epoch_log *l)
 	return room;
 }
 
+static struct block *take_spare(struct wr_epoch_log *l)
+{
+	struct block *b;
+
+	pthread_mutex_lock(&l->mutex);
+	b = l->spare;
+	if (b) {
+		l->spare = b->next;
+		l->spares--;
+	}
+	pthread_mutex_unlock(&l->mutex);
+	return b;
+}
+
 static int open_block(struct wr_epoch_log *l, uint64_t after)
 {
-	if (l->open)
+	struct block *b = l->open;
+
+	if (b)
 		return WR_OK;
-	l->open = wr_zalloc(&mem, sizeof *l->open);
-	if (!l->open)
+	b = take_spare(l);
+	if (!b)
+		b = wr_zalloc(&mem, sizeof *b);
+	if (!b)
 		return WR_EFATAL;
-	l->open->after = after;
+	b->shapes.len = b->rows.len = 0;
+	*b = (struct block){.after = after, .shapes = b->shapes, .rows = b->rows};
+	l->open = b;
 	return WR_OK;
 }
 
@@ -368,7 +399,7 @@ void wr_epoch_log_free(struct wr_epoch_log *l)
 
 	if (!l)
 		return;
-	while ((b = take_first(l)))
+	while ((b = take_first(l)) || (b = take_spare(l)))
 		block_free(b);
 	pthread_mutex_lock(&l->mutex);
 	while (l->running)

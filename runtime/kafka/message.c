@@ -367,9 +367,36 @@ static int put_field(struct wr_kafka_maker *m, const struct wr_elem *row, struct
 	return text_of(&cell, &m->value_text, &out->value);
 }
 
+/* Of a row that is one value, its field where that alone tells what it is; else NULL. */
+static const struct wr_field *only_field(const struct wr_shape *s)
+{
+	return s->scalar && s->count == 1 && s->fields[0].type != WR_T_ANY ? s->fields : NULL;
+}
+
 static bool is_null(const struct wr_elem *row)
 {
-	return wr_shape(wr_elem_shape(row))->scalar && wr_row_lookup(row, "", 0).type == WR_T_NULL;
+	const struct wr_shape *s = wr_shape(wr_elem_shape(row));
+	const struct wr_field *only = only_field(s);
+
+	if (only)
+		return only->type == WR_T_NULL;
+	return s->scalar && wr_row_lookup(row, "", 0).type == WR_T_NULL;
+}
+
+/* A text that is sent as it is need not be copied. */
+static bool is_whole_text(const struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_str *out)
+{
+	const struct wr_shape *s = wr_shape(wr_elem_shape(row));
+	const struct wr_field *only = only_field(s);
+	struct wr_cell cell;
+
+	if (m->content || m->format != WR_TEXT_RAW || !only)
+		return false;
+	cell = wr_row_get(s, wr_elem_body(row), 0);
+	if (!is_text(&cell) || !cell.str.p)
+		return false;
+	*out = cell.str;
+	return true;
 }
 
 static int put_content(struct wr_kafka_maker *m, const struct wr_elem *row)
@@ -382,7 +409,7 @@ static int put_content(struct wr_kafka_maker *m, const struct wr_elem *row)
 
 static int put_row(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
 {
-	if (is_null(row))
+	if (is_null(row) || is_whole_text(m, row, &out->value))
 		return WR_OK;
 	if (m->strings && !wr_shape(wr_elem_shape(row))->scalar)
 		return wr_error_set(

@@ -59,6 +59,7 @@ int wr_kafka_producer_init(struct wr_kafka_producer *p, const struct wr_value *o
 {
 	p->options = options;
 	p->name = name;
+	p->topic = wr_value_str(options, "topic", NULL);
 	p->maker = wr_kafka_maker_new(options);
 	p->topics = wr_zalloc(&mem, sizeof *p->topics);
 	if (!p->maker || !p->topics)
@@ -131,9 +132,14 @@ void wr_kafka_producer_deinit(struct wr_kafka_producer *p)
 static int topic_of(struct wr_kafka_producer *p, struct wr_str name, rd_kafka_topic_t **out)
 {
 	struct wr_kafka_topics *t = p->topics;
-	uint64_t hash = wr_key_hash((const uint8_t *)name.p, name.len);
 	struct topic *at = &t->topics[t->last];
+	uint64_t hash;
 
+	if (name.p == p->topic && t->count) {
+		*out = t->topics[0].handle;
+		return WR_OK;
+	}
+	hash = wr_key_hash((const uint8_t *)name.p, name.len);
 	if (t->last >= t->count || at->hash != hash || strcmp(rd_kafka_topic_name(at->handle), name.p)) {
 		for (at = t->topics; at < t->topics + t->count; at++)
 			if (at->hash == hash && !strcmp(rd_kafka_topic_name(at->handle), name.p))

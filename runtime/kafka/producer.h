@@ -10,7 +10,8 @@
 
 struct wr_kafka_producer {
 	const struct wr_value *options;
-	const char *name; /* for messages; borrowed */
+	const char *name;  /* for messages; borrowed */
+	const char *topic; /* of all messages, or NULL: each has one */
 	struct wr_kafka_client client;
 	struct wr_remote *remote; /* is told whether a broker is reached, or NULL */
 	struct wr_kafka_maker *maker;
