@@ -286,8 +286,20 @@ static int give_new(struct enumerator *e, const struct wr_kafka_part *p)
 			": nothing of it is read",
 			p->topic, p->partition, p->from, p->to);
 	return rc == WR_OK
-		   ? wr_kafka_parts_add(&e->known, &(struct wr_kafka_part){p->topic, p->partition, 0, 0})
+		   ? wr_kafka_parts_add(&e->known, &(struct wr_kafka_part){p->topic, p->partition, 0, p->to})
 		   : rc;
+}
+
+/* Another end of what is known. Its reader has the position, unless it had ended with all its partitions:
+ * then that is where it ended. */
+static int give_end(struct enumerator *e, struct wr_kafka_part *known, int64_t to)
+{
+	struct wr_kafka_part p = {known->topic, known->partition, WR_KAFKA_BEGINNING, to};
+
+	if (known->to != INT64_MAX)
+		p.from = known->to;
+	known->to = to;
+	return give(e, &p);
 }
 
 /* Gives out what is new, and other ends of what is known. */
@@ -299,11 +311,14 @@ static int give_found(struct enumerator *e)
 	for (uint32_t i = 0; i < e->found.count && rc == WR_OK; i++) {
 		const struct wr_kafka_part *p = &e->found.items[i];
 
+		struct wr_kafka_part *known;
+
 		old.items = e->known.items;
-		if (!wr_kafka_parts_find(&old, p))
+		known = wr_kafka_parts_find(&old, p);
+		if (!known)
 			rc = give_new(e, p);
-		else if (!e->looked && e->other_stop && e->bounded)
-			rc = give(e, p);
+		else if (!e->looked && e->other_stop)
+			rc = give_end(e, known, p->to);
 	}
 	wr_kafka_parts_sort(&e->known);
 	return rc;
@@ -502,7 +517,7 @@ static struct wr_enumerator *enumerator_make(const struct wr_value *options, uin
 	return NULL;
 }
 
-/* ---- snapshots: { asked=, begun=, complete=, known=[[topic, partition], …], and
+/* ---- snapshots: { asked=, begun=, complete=, known=[[topic, partition, to], …], and
  * where there are some sought=[part, …], whose `from` is a time in ms } ---- */
 
 static const char *const asked[] = {"pattern", "stop", "topics"};
@@ -538,9 +553,10 @@ static int enumerator_save(const struct wr_enumerator *base, struct wr_bytes *ou
 	wr_value_put_name(out, "known");
 	wr_value_put_list(out, e->known.count);
 	for (uint32_t i = 0; i < e->known.count; i++) {
-		wr_value_put_list(out, 2);
+		wr_value_put_list(out, 3);
 		wr_value_put_str(out, e->known.items[i].topic);
 		wr_value_put_i64(out, e->known.items[i].partition);
+		wr_value_put_i64(out, e->known.items[i].to);
 	}
 	if (e->sought.count) {
 		wr_value_put_name(out, "sought");
@@ -558,8 +574,8 @@ static int malformed(void)
 
 static int restore_part(struct enumerator *e, const struct wr_value *v)
 {
-	if (v->tag != WR_V_LIST || v->count != 2 || v->items[0].tag != WR_V_STR ||
-	    v->items[1].tag != WR_V_I64)
+	if (v->tag != WR_V_LIST || v->count != 3 || v->items[0].tag != WR_V_STR ||
+	    v->items[1].tag != WR_V_I64 || v->items[2].tag != WR_V_I64)
 		return malformed();
 	if (!wr_kafka_names_has(&e->names, v->items[0].str.p)) {
 		wr_warn("kafka",
@@ -569,8 +585,9 @@ static int restore_part(struct enumerator *e, const struct wr_value *v)
 			v->items[1].i64, v->items[0].str.p);
 		return WR_OK;
 	}
-	return wr_kafka_parts_add(&e->known,
-				  &(struct wr_kafka_part){v->items[0].str.p, (int32_t)v->items[1].i64, 0, 0});
+	return wr_kafka_parts_add(
+	    &e->known,
+	    &(struct wr_kafka_part){v->items[0].str.p, (int32_t)v->items[1].i64, 0, v->items[2].i64});
 }
 
 static int restore_sought(struct enumerator *e, const struct wr_value *saved)

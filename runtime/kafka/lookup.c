@@ -227,7 +227,7 @@ int wr_kafka_lookup_parts(struct wr_kafka_lookup *l, int timeout_ms, struct wr_k
 
 /* ---- offsets ---- */
 
-enum { LATEST = -1 }; /* as a time: behind the last */
+enum edge { LATEST = -1, EARLIEST = -2 }; /* as times: behind the last record, and the first */
 
 static int64_t *bound_of(struct wr_kafka_part *p, bool start)
 {
@@ -273,11 +273,12 @@ static int check_offset(const rd_kafka_topic_partition_t *p, int64_t end, bool n
 			    p->partition);
 }
 
-/* What is behind the last records. */
-static int by_end(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, bool start, int timeout_ms)
+static int by_edge(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, bool start, enum edge edge,
+		   int timeout_ms)
 {
-	rd_kafka_topic_partition_list_t *list = list_of(parts, LATEST);
-	int rc = check_list(list, rd_kafka_offsets_for_times(l->client.rk, list, timeout_ms), "the end");
+	rd_kafka_topic_partition_list_t *list = list_of(parts, edge);
+	int rc = check_list(list, rd_kafka_offsets_for_times(l->client.rk, list, timeout_ms),
+			    edge == LATEST ? "the end" : "the beginning");
 
 	for (uint32_t i = 0; i < parts->count && rc == WR_OK; i++) {
 		rc = check_offset(&list->elems[i], INT64_MAX, false);
@@ -292,7 +293,7 @@ static int by_end(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, bool 
 static int by_times(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, bool start,
 		    rd_kafka_topic_partition_list_t *list, int timeout_ms)
 {
-	int rc = by_end(l, parts, start, timeout_ms);
+	int rc = by_edge(l, parts, start, LATEST, timeout_ms);
 
 	if (rc == WR_OK)
 		rc = check_list(list, rd_kafka_offsets_for_times(l->client.rk, list, timeout_ms),
@@ -314,11 +315,12 @@ static int by_group(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, int
 	int rc = check_list(list, rd_kafka_committed(l->client.rk, list, timeout_ms), "the group's position");
 	uint32_t none = 0;
 
+	if (rc == WR_OK)
+		rc = by_edge(l, parts, true, EARLIEST, timeout_ms);
 	for (uint32_t i = 0; i < parts->count && rc == WR_OK; i++) {
-		bool known = list->elems[i].offset >= 0;
-
-		parts->items[i].from = known ? list->elems[i].offset : WR_KAFKA_BEGINNING;
-		none += !known;
+		if (list->elems[i].offset >= 0)
+			parts->items[i].from = list->elems[i].offset;
+		none += list->elems[i].offset < 0;
 	}
 	if (rc == WR_OK && none)
 		wr_warn(
@@ -382,12 +384,14 @@ static int bounds(struct wr_kafka_lookup *l, const struct wr_value *how, struct 
 	const char *at = wr_value_str(how, "at", "earliest");
 
 	if (!strcmp(at, "latest"))
-		return by_end(l, parts, start, timeout_ms);
+		return by_edge(l, parts, start, LATEST, timeout_ms);
 	if (!strcmp(at, "timestamp"))
 		return by_times(l, parts, start, list_of(parts, wr_value_int(how, "ms", 0)), timeout_ms);
 	if (!strcmp(at, "offsets"))
 		return by_offsets(how, parts, start);
-	return !strcmp(at, "committed") ? by_group(l, parts, timeout_ms) : WR_OK;
+	if (!strcmp(at, "committed"))
+		return by_group(l, parts, timeout_ms);
+	return by_edge(l, parts, start, EARLIEST, timeout_ms);
 }
 
 int wr_kafka_lookup_start(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, int timeout_ms)

@@ -27,14 +27,14 @@ before_each(function()
 end)
 after_each(place.remove)
 
--- A job that writes "partition:offset" of each record, once.
+-- A job that writes "partition:offset" of each record, and has none of them in its checkpoints.
 local function write_job(options, chain)
   place.write("job.lua", ([[
     local weir = require "weir"
     local job = weir.job { name = "copy", max_parallelism = 128 }
     job:source(weir.kafka { brokers = "%s", topic = "%s", meta = true, format = weir.text(), %s }):uid "in"%s
       :map(function(r) return ("%%d:%%d"):format(r.partition, r.offset) end):uid "places"
-      :sink(weir.file_sink { path = "out", format = weir.lines(), guarantee = "exactly_once" }):parallelism(1):uid "out"
+      :sink(weir.file_sink { path = "out", format = weir.lines() }):parallelism(1):uid "out"
     return job]]):format(cluster.brokers, topic, options or "", chain or ""))
 end
 
@@ -152,14 +152,16 @@ describe("a savepoint of a job that reads a topic", function()
   end)
 
   it("is set back while others have been read to their end, and ends again where it ended", function()
-    write_job("stop = 'latest'", ":map(function(r) local x = 0 for i = 1, 1e7 do x = x + i % 7 end return r end)")
+    -- One record of the last partition is missing, so that the job goes on.
+    write_job(("stop = { offsets = { [0] = %d, %d, %d, %d } }"):format(COUNT, COUNT, COUNT, COUNT + 1))
     local _, code, err = place.sh(([[
-      $W run --dir state -p 2 job.lua 2>err & pid=$!
+      touch out; $W run -q --dir state -p 2 job.lua & pid=$!
       %s
-      $W checkpoint $pid && kill -9 $pid]]):format(shell.await('grep -q "4 partitions are read" err', "$pid")))
+      $W checkpoint $pid && kill -9 $pid]]):format(shell.await(('[ "$(wc -l <out)" -ge %d ]'):format(PARTITIONS * COUNT),
+      "$pid")))
     assert.equal(0, code, err)
     done "savepoint --dir state -o x.weir"
-    local p = tonumber(done "savepoint query x.weir in positions":match '"[^"]*%[(%d)%]"')
+    local p = 1 -- of the subtask that goes on
     cluster:send(topic, { { partition = p, value = "later" } })
     edited(([[return function(sp)
       for _, position in ipairs(sp:operator "in":positions()) do sp:operator "in":seek(position.split, 1000000) end

@@ -51,7 +51,7 @@ describe("a job that begins at a checkpoint of one with an end", function()
     cluster:send(topic, numbers(1, 10, 0))
     cluster:send(topic, numbers(11, 510, 1))
     copy.write(("topic = %q, stop = 'latest'"):format(topic), nil,
-      ":map(function(v) if v.n > 10 then local x = 0 for i = 1, 1e6 do x = x + i % 7 end end return v end)")
+      ":map(function(v) if v.n > 10 then local x = 0 for i = 1, 1e5 do x = x + i % 7 end end return v end)")
     copy.kill_behind(15)
     cluster:send(topic, numbers(511, 600, 0))
   end)
@@ -72,6 +72,29 @@ describe("a job that begins at a checkpoint of one with an end", function()
     copy.write(("topic = %q"):format(topic))
     copy.stop_behind(600)
     copy.all_once(600)
+  end)
+end)
+
+describe("a job that begins at a checkpoint of one that had subtasks at their end", function()
+  local topic
+  before_each(function() -- only the last partition has not all that is to be read
+    topic = cluster:topic { partitions = 4 }
+    for p = 0, 3 do cluster:send(topic, numbers(10 * p + 1, 10 * p + 10, p)) end
+    copy.write(("topic = %q, stop = { offsets = { [0] = 10, 10, 10, 11 } }"):format(topic))
+    copy.kill_behind(40, "-p 4")
+    for p = 0, 3 do cluster:send(topic, numbers(10 * p + 41, 10 * p + 50, p)) end
+  end)
+
+  it("reads on all that has another end", function()
+    copy.write(("topic = %q, stop = 'latest'"):format(topic))
+    place.ran("--dir state -p 2", "")
+    copy.all_once(80)
+  end)
+
+  it("reads on all without an end", function()
+    copy.write(("topic = %q"):format(topic))
+    copy.stop_behind(80, "-p 3")
+    copy.all_once(80)
   end)
 end)
 

@@ -27,7 +27,7 @@ describe("a job that reads a topic", function()
     local topic = cluster:topic { partitions = 2 }
     cluster:send(topic, numbers(1, 100))
     copy.write(("topic = %q, stop = 'latest'"):format(topic), nil,
-      ":map(function(v) local x = 0 for i = 1, 1e7 do x = x + i % 7 end return v end)")
+      ":map(function(v) local x = 0 for i = 1, 1e6 do x = x + i % 7 end return v end)")
     copy.run_to_checkpoint "2 partitions are read"
     cluster:send(topic, numbers(101, 200))
     place.ran("--dir state --checkpoint-every 20ms", "")
@@ -170,7 +170,7 @@ end)
 describe("what is fetched and not taken yet", function()
   it("is bounded by --kafka-queue-memory", function()
     local topic = cluster:topic()
-    cluster:kcat(("-P -t %s -D '|'"):format(topic), (("x"):rep(100000) .. "|"):rep(1000))
+    cluster:kcat(("-P -t %s -D '|'"):format(topic), (("x"):rep(100000) .. "|"):rep(300))
     place.write("slow.lua", ([[
       local weir = require "weir"
       local job = weir.job "slow"
@@ -184,12 +184,12 @@ describe("what is fetched and not taken yet", function()
 subprocess.check_call(sys.argv[1:], stdout=open("slow.out", "w"))
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' $W run -q --kafka-queue-memory %s slow.lua]]):format(bound))
       assert.equal(0, code, err)
-      assert.equal(("100000\n"):rep(1000), place.read "slow.out")
+      assert.equal(("100000\n"):rep(300), place.read "slow.out")
       return tonumber(out) / 1024
     end
     local narrow, wide = megabytes "2MiB", megabytes "400MiB"
-    assert.is_true(wide > 80, "the job keeps up: " .. wide)
     assert.is_true(narrow < 40, narrow)
+    assert.is_true(wide > narrow + 15, ("the job keeps up, or both are bounded: %g, %g"):format(narrow, wide))
   end)
 
   it("may be next to nothing, and is still as large as a record", function()
