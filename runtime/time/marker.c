@@ -85,6 +85,19 @@ static uint32_t find_part(const struct wr_marker *m, uint32_t number)
 	return i;
 }
 
+/* What stood for no split is gone when the first of those that begin together speaks: a split that goes on
+ * where it was may be ahead of one that begins behind it. */
+static void settle(struct wr_marker *m)
+{
+	uint32_t number = m->parts[m->at].number;
+
+	if (!m->beginning)
+		return;
+	m->beginning = false;
+	remove_part(m, find_part(m, 0));
+	m->at = find_part(m, number);
+}
+
 /* ---- life ---- */
 
 struct wr_marker *wr_marker_new(struct wr_stage *s)
@@ -149,14 +162,15 @@ int wr_marker_send(struct wr_marker *m)
 
 int wr_marker_split(struct wr_marker *m, enum wr_split_word word, uint32_t number, const char *name)
 {
-	uint32_t part, none = find_part(m, 0);
+	bool none = m->count == 1 && m->parts[0].number == 0;
+	uint32_t part;
 	int rc = WR_OK;
 
 	if (word == WR_SPLIT_BEGIN) {
 		rc = add_part(m, number, name);
-		if (rc == WR_OK && none < m->count - 1)
-			remove_part(m, none);
+		m->beginning |= none && rc == WR_OK;
 	} else if (word == WR_SPLIT_END) {
+		settle(m);
 		if (m->count == 1)
 			rc = add_part(m, 0, NULL);
 		part = find_part(m, number);
@@ -174,6 +188,7 @@ int wr_marker_split(struct wr_marker *m, enum wr_split_word word, uint32_t numbe
 
 int wr_marker_rows(struct wr_marker *m)
 {
+	settle(m);
 	m->parts[m->at].rows = true;
 	if (!m->marks[m->at].idle)
 		return WR_OK;
@@ -318,6 +333,7 @@ int wr_marker_tick(struct wr_marker *m, uint64_t now_ns)
 	uint64_t running_ns = m->idle_ns ? wr_stage_running_ns(m->stage) : 0;
 	int rc;
 
+	settle(m);
 	for (uint32_t i = 0; m->idle_ns && i < m->count; i++)
 		if (!m->marks[i].idle && fell_silent(m, &m->parts[i], running_ns))
 			wr_combine_idle(&m->combine, i, true);
@@ -330,6 +346,7 @@ int wr_marker_tick(struct wr_marker *m, uint64_t now_ns)
 
 int wr_marker_end(struct wr_marker *m)
 {
+	settle(m);
 	m->stage->tick_ns = UINT64_MAX;
 	report(m, WR_TS_MAX);
 	return wr_marker_send(m);

@@ -57,6 +57,7 @@ struct wr_marker {
 	uint32_t at; /* part of the rows that come */
 	struct wr_combine combine;
 	bool idle;		/* as it was said */
+	bool beginning;		/* the part of number 0 is there beside splits that have begun */
 	struct wr_part *former; /* of a checkpoint: splits that are still to be read on */
 	struct wr_combine_part *former_marks;
 	uint32_t former_count;
