@@ -53,11 +53,18 @@ local function run(options, lines)
   return err
 end
 
--- A savepoint of a job that has read all.
+-- A savepoint of the job, without the rows that its sink had not committed yet: they would come as well.
+local function save()
+  done "savepoint --dir state -o whole.weir"
+  place.write("drop.lua", 'return function(sp) sp:operator "out":drop() end')
+  done "savepoint edit whole.weir drop.lua -o x.weir"
+end
+
+-- One of a job that has read all.
 local function saved()
   write_job()
   run("--dir state -p 2", PARTITIONS * COUNT)
-  done "savepoint --dir state -o x.weir"
+  save()
 end
 
 local function edited(script, from, to)
@@ -96,9 +103,9 @@ describe("a savepoint of a job that reads a topic", function()
       done "savepoint query x.weir in positions 'value.partition == 2'")
     local _, code = place.weir(("savepoint get x.weir in positions '%s[4]'"):format(topic))
     assert.equal(1, code)
-    local _, no, err = place.weir "savepoint get x.weir out positions x"
+    local _, no, err = place.weir "savepoint get x.weir places positions x"
     assert.equal(2, no)
-    assert.truthy(err:find('operator "out" of x.weir is no source', 1, true), err)
+    assert.truthy(err:find('operator "places" of x.weir is no source', 1, true), err)
   end)
 
   it("is set back by offsets, and the job reads from there on, at another parallelism", function()
@@ -160,7 +167,7 @@ describe("a savepoint of a job that reads a topic", function()
       $W checkpoint $pid && kill -9 $pid]]):format(shell.await(('[ "$(wc -l <out)" -ge %d ]'):format(PARTITIONS * COUNT),
       "$pid")))
     assert.equal(0, code, err)
-    done "savepoint --dir state -o x.weir"
+    save()
     local p = 1 -- of the subtask that goes on
     cluster:send(topic, { { partition = p, value = "later" } })
     edited(([[return function(sp)
@@ -187,7 +194,7 @@ describe("a savepoint of a job that reads a topic", function()
     end
     run("--dir state", #expected)
     came(table.concat(expected))
-    done "savepoint --dir state -o x.weir"
+    save()
     edited [[
       return function(sp)
         local source = sp:operator "in"
