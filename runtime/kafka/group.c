@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* group: see group.h. What is asked of brokers are requests of librdkafka's admin, one at a time. */
+/* group: see group.h. Of brokers one thing is asked at a time. */
 #include "kafka/group.h"
 
 #include <librdkafka/rdkafka.h>
@@ -13,72 +13,42 @@ enum { ASK_MS = 2000, ANSWER_MS = 10000, PAUSE_MS = 20, DAYS = 7, MS_PER_MINUTE 
 
 /* ---- offsets ---- */
 
-/* What a broker answered for the one partition: a code of librdkafka's. */
-static rd_kafka_resp_err_t read_answer(rd_kafka_event_t *event, struct wr_kafka_found *found)
+/* Whether a broker refused, while the answer did not come: librdkafka goes on asking. */
+static rd_kafka_resp_err_t refusal(rd_kafka_t *reader)
 {
-	const rd_kafka_ListConsumerGroupOffsets_result_t *result =
-	    rd_kafka_event_ListConsumerGroupOffsets_result(event);
-	const rd_kafka_topic_partition_list_t *list;
-	const rd_kafka_group_result_t **groups;
-	const rd_kafka_topic_partition_t *p;
-	size_t count = 0;
+	rd_kafka_message_t *m = rd_kafka_consumer_poll(reader, 0);
+	rd_kafka_resp_err_t code = m ? m->err : RD_KAFKA_RESP_ERR__TIMED_OUT;
 
-	if (rd_kafka_event_error(event) || !result)
-		return rd_kafka_event_error(event);
-	groups = rd_kafka_ListConsumerGroupOffsets_result_groups(result, &count);
-	if (count != 1)
-		return RD_KAFKA_RESP_ERR__BAD_MSG;
-	if (rd_kafka_group_result_error(groups[0]))
-		return rd_kafka_error_code(rd_kafka_group_result_error(groups[0]));
-	list = rd_kafka_group_result_partitions(groups[0]);
-	if (!list || list->cnt != 1)
-		return RD_KAFKA_RESP_ERR__BAD_MSG;
-	p = &list->elems[0];
-	found->offset = p->offset;
-	snprintf(found->note, sizeof found->note, "%.*s", (int)p->metadata_size,
-		 p->metadata ? (const char *)p->metadata : "");
-	return p->err;
+	if (m)
+		rd_kafka_message_destroy(m);
+	return code;
 }
 
-static rd_kafka_AdminOptions_t *stable_options(rd_kafka_t *rk)
-{
-	rd_kafka_AdminOptions_t *o =
-	    rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-	char text[128];
-
-	rd_kafka_error_destroy(rd_kafka_AdminOptions_set_require_stable_offsets(o, 1));
-	rd_kafka_AdminOptions_set_request_timeout(o, ASK_MS, text, sizeof text);
-	return o;
-}
-
-static rd_kafka_resp_err_t ask(rd_kafka_t *rk, const char *group, const char *topic, int32_t partition,
+static rd_kafka_resp_err_t ask(rd_kafka_t *reader, const char *topic, int32_t partition,
 			       struct wr_kafka_found *found)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_ListConsumerGroupOffsets_t *request;
-	rd_kafka_AdminOptions_t *options = stable_options(rk);
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-	rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
-	rd_kafka_event_t *event;
+	rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(list, topic, partition);
+	rd_kafka_resp_err_t code = rd_kafka_committed(reader, list, ASK_MS);
 
-	rd_kafka_topic_partition_list_add(list, topic, partition);
-	request = rd_kafka_ListConsumerGroupOffsets_new(group, list);
-	rd_kafka_ListConsumerGroupOffsets(rk, &request, 1, options, queue);
-	event = rd_kafka_queue_poll(queue, 2 * ASK_MS);
-	if (event) {
-		code = read_answer(event, found);
-		rd_kafka_event_destroy(event);
+	if (code == RD_KAFKA_RESP_ERR__TIMED_OUT)
+		code = refusal(reader);
+	else if (!code)
+		code = p->err;
+	if (!code) {
+		found->offset = p->offset;
+		snprintf(found->note, sizeof found->note, "%.*s", (int)p->metadata_size,
+			 p->metadata ? (const char *)p->metadata : "");
 	}
-	rd_kafka_ListConsumerGroupOffsets_destroy(request);
-	rd_kafka_AdminOptions_destroy(options);
-	rd_kafka_queue_destroy(queue);
 	rd_kafka_topic_partition_list_destroy(list);
 	return code;
 }
 
-/* librdkafka 2.0.2 reaches through a null pointer when a handle without a group hears that a broker does not
- * coordinate the one it asks for (rd_kafka_handle_OffsetFetch), as when brokers go: a handle of a consumer
- * that is never subscribed asks, with the properties of `rk`; of those of a producer it would warn. */
+/* A consumer of the group that is never subscribed, with the properties of `rk`; of those of a producer it
+ * would warn. It hears of offsets that are stable only, since it reads what is committed. The admin's request
+ * for them is no way: in librdkafka 2.0.2 it ends the process when brokers go, on a handle without a group
+ * through a null pointer (rd_kafka_handle_OffsetFetch), on others by an assertion
+ * (rd_kafka_enq_once_del_source_return). */
 static rd_kafka_t *reader_of(rd_kafka_t *rk, const char *group)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_dup(rd_kafka_conf(rk));
@@ -86,6 +56,8 @@ static rd_kafka_t *reader_of(rd_kafka_t *rk, const char *group)
 	char text[256];
 
 	if (rd_kafka_conf_set(conf, "group.id", group, text, sizeof text) == RD_KAFKA_CONF_OK &&
+	    rd_kafka_conf_set(conf, "isolation.level", "read_committed", text, sizeof text) ==
+		RD_KAFKA_CONF_OK &&
 	    rd_kafka_conf_set(conf, "log_level", "3", text, sizeof text) == RD_KAFKA_CONF_OK)
 		reader = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
 	if (!reader) {
@@ -108,7 +80,7 @@ int wr_kafka_reader_ask(struct wr_kafka_reader *r, rd_kafka_t *rk, const char *g
 	if (!r->rk)
 		return WR_EUSER;
 	snprintf(r->group, sizeof r->group, "%s", group);
-	code = ask(r->rk, group, topic, 0, found);
+	code = ask(r->rk, topic, 0, found);
 	rc = code ? wr_kafka_failed(code, "the offset of group %s", group) : WR_OK;
 	if (rc == WR_ETRANSIENT) {
 		rd_kafka_poll(rk, PAUSE_MS);
@@ -121,7 +93,7 @@ int wr_kafka_reader_ask(struct wr_kafka_reader *r, rd_kafka_t *rk, const char *g
 void wr_kafka_reader_close(struct wr_kafka_reader *r)
 {
 	if (r->rk)
-		rd_kafka_destroy(r->rk);
+		rd_kafka_destroy_flags(r->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 	r->rk = NULL;
 }
 
