@@ -28,7 +28,10 @@ local function write_job(brokers, options, chain, sink)
     return job]]):format(brokers, options, chain or "", sink or 'weir.file_sink { path = "out", format = weir.lines() }'))
 end
 
-local SLOW = ':map(function(r) local x = 0 for i = 1, 5e5 do x = x + i % 7 end return r end)'
+-- A function that counts that far for each record.
+local function slow(far)
+  return (":map(function(r) local x = 0 for i = 1, %d do x = x + i %% 7 end return r end)"):format(far)
+end
 
 -- Begins the job, on a terminal where its live line is looked at.
 local function begin(options, terminal)
@@ -53,7 +56,7 @@ describe("a job that reads a topic", function()
     local topic = cluster:topic { partitions = 4 }
     cluster:send(topic, records(1, 100))
     cluster:send(topic, records(2, 400))
-    write_job(cluster.brokers, ("topic = '%s'"):format(topic), SLOW)
+    write_job(cluster.brokers, ("topic = '%s'"):format(topic), slow(3e6))
     begin("--parallelism 1", true)
     kafka.await("word of it", function() return (told "lag" or 0) > 0 end)
     assert.equal(4, told "splits")
@@ -71,10 +74,10 @@ describe("a job that reads a topic", function()
 
   it("names the topic and partition that holds event time back", function()
     local topic = cluster:topic { partitions = 2 }
-    cluster:send(topic, records(0, 10))
-    cluster:send(topic, records(1, 3))
+    cluster:send(topic, records(0, 1500))
+    cluster:send(topic, records(1, 500))
     write_job(cluster.brokers, ("topic = '%s', stop = 'latest'"):format(topic),
-      ":watermarks(weir.watermark.ascending())" .. SLOW)
+      ":watermarks(weir.watermark.ascending())" .. slow(2e5))
     local _, code, err = place.weir "run --explain-time -p 1 job.lua"
     assert.equal(0, code, err)
     assert.truthy(err:find("lowest for [%d.]+ s: split " .. topic:gsub("%-", "%%-") .. "%[[01]%]"), err)
