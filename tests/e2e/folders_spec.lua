@@ -82,7 +82,7 @@ describe("a folder for checkpoints into which nothing can be written", function(
   end)
 
   each_way("from some moment on fails the job, or checkpoints that may fail", function(options)
-    write("job.lua", keys(20000))
+    write("job.lua", keys(60000))
     local expected = shell.sorted((run ""))
     local refused = options .. "--checkpoint-every 20ms --log-level warn --fault blob.open:3=13 "
     local _, code, err = run(refused .. "--dir state --restart none", "rate=100000")

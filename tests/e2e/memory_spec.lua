@@ -46,7 +46,7 @@ describe("what is kept for checkpoints that are being written", function()
     f:write [[
       local weir = require "weir"
       local job = weir.job { name = "touched" }
-      job:source(weir.generate { count = 600000, fields = { k = { random = 100000 } } })
+      job:source(weir.generate { count = 3000000, fields = { k = { random = 100000 } } })
         :key_by "k":count { emit = "final" }
         :map(function(rec) return { all = 0, n = rec.count } end)
         :key_by "all":sum("n", { emit = "final" }):sink(weir.print())

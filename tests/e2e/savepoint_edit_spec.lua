@@ -218,7 +218,7 @@ describe("weir savepoint edit", function()
 
   it("sets a file, begun or not, back to its beginning", function()
     local lines = {}
-    for i = 1, 2000 do lines[i] = ("line %d\n"):format(i) end
+    for i = 1, 20000 do lines[i] = ("line %d\n"):format(i) end
     local expected = table.concat(lines):gsub("line %d+", '"%0"')
     write("in.txt", table.concat(lines))
     write("job.lua", [[
