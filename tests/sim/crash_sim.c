@@ -49,6 +49,7 @@ static struct sim {
 	bool overtakes; /* barriers do, so a part of what was read is in the channels of a checkpoint */
 	/* when the user does it, 0 = not */
 	uint64_t stop_at_ns, reload_at_ns, rescale_at_ns, ask_at_ns;
+	uint32_t trials; /* of the process */
 	bool stopped;
 	struct wr_plan *plans[PLANS]; /* of this process; the last is in use */
 	uint32_t plan_count;
@@ -152,6 +153,10 @@ static void on_swap(void *arg, enum wr_swap_news news)
 	machine_counts[RELOADS] += news == WR_SWAP_KEPT;
 }
 
+/* Where no checkpoint is as quick as its timeout asks, each trial is taken back, and nothing comes to an end
+ * until the user gives up. */
+enum { TRIALS_MAX = 300 };
+
 static void reload(struct wr_job *j)
 {
 	struct wr_swap_options o = {
@@ -161,7 +166,7 @@ static void reload(struct wr_job *j)
 	if (wr_swap_begin(wr_job_swap(j), &o) != WR_OK) { /* the job is only beginning */
 		functions_not_next();
 		sim.reload_at_ns = machine_clock()->manual_ns + 1000000;
-	} else if (sim.job.shape == SIM_TRIALS) {
+	} else if (sim.job.shape == SIM_TRIALS && ++sim.trials < TRIALS_MAX) {
 		sim.reload_at_ns = machine_clock()->manual_ns + 1 + below(3000000);
 	}
 }
@@ -397,6 +402,7 @@ static void draw_user(bool faults)
 	sim.stop_at_ns = some_time(faults, 5);
 	sim.rescale_at_ns = some_time(faults, grows ? 1 : 4);
 	sim.reload_at_ns = some_time(faults, trials ? 1 : 4);
+	sim.trials = 0;
 	sim.ask_at_ns = some_time(faults, trials ? 1 : 4);
 }
 
