@@ -149,7 +149,8 @@ static int tag_headers(struct wr_kafka_rows *r, const rd_kafka_headers_t *list)
 
 	if (rc != WR_OK)
 		return rc;
-	qsort(r->headers, count, sizeof *r->headers, by_name);
+	if (count > 0)
+		qsort(r->headers, count, sizeof *r->headers, by_name);
 	for (uint32_t i = 0; i < count; i++)
 		if (i + 1 == count || strcmp(r->headers[i].name, r->headers[i + 1].name) != 0)
 			r->headers[unique++] = r->headers[i];
