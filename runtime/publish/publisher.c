@@ -154,18 +154,23 @@ static bool is_of(const struct wr_kafka_publisher *p, const struct wr_mark *mark
 
 /* ---- the marker ---- */
 
-/* Has any process ever had the id of this log? Whoever had it has claimed it. */
+/* Has any process ever had the id of this log? Whoever had it has claimed it; brokers may have forgotten that
+ * while they still know the marker, which is written again and again. */
 static int was_used(struct wr_kafka_publisher *p, const struct wr_mark *mark, bool *used)
 {
 	struct wr_kafka_found found;
-	char id[WR_KAFKA_GROUP];
+	char group[WR_KAFKA_GROUP];
 	int rc;
 
 	*used = true;
 	if (!p->is_open)
 		return WR_OK;
-	wr_kafka_id(p->prefix, mark, id);
-	rc = read_group(p, id, &found);
+	wr_kafka_id(p->prefix, mark, group);
+	rc = read_group(p, group, &found);
+	if (rc == WR_OK && found.offset < 0) {
+		wr_kafka_marker(p->prefix, mark, group);
+		rc = read_group(p, group, &found);
+	}
 	*used = rc != WR_OK || found.offset >= 0;
 	return rc;
 }
