@@ -167,6 +167,8 @@ int wr_marker_split(struct wr_marker *m, enum wr_split_word word, uint32_t numbe
 	int rc = WR_OK;
 
 	if (word == WR_SPLIT_BEGIN) {
+		if (none) /* idle, it would hold nothing back */
+			wr_combine_idle(&m->combine, 0, false);
 		rc = add_part(m, number, name);
 		m->beginning |= none && rc == WR_OK;
 	} else if (word == WR_SPLIT_END) {
