@@ -399,12 +399,14 @@ void wr_epoch_log_free(struct wr_epoch_log *l)
 
 	if (!l)
 		return;
-	while ((b = take_first(l)) || (b = take_spare(l)))
+	while ((b = take_first(l)))
 		block_free(b);
 	pthread_mutex_lock(&l->mutex);
 	while (l->running)
 		pthread_cond_wait(&l->idle, &l->mutex);
 	pthread_mutex_unlock(&l->mutex);
+	while ((b = take_spare(l)))
+		block_free(b);
 	wr_ioqueue_free(l->queue);
 	block_free(l->open);
 	discard_blob(l);

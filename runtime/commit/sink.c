@@ -75,6 +75,8 @@ static void work(struct wr_iojob *job)
 		c->rc = wr_epoch_log_seal(k->log);
 		break;
 	}
+	if (c->rc > 0) /* "try again" is no success */
+		c->rc = WR_ETRANSIENT;
 	if (c->rc < 0)
 		snprintf(c->text, sizeof c->text, "%s", wr_error_text());
 }
@@ -200,6 +202,8 @@ static int try_again(struct wr_stage *s, enum wr_sink_work what)
 		wr_commits_failed(k->commits);
 	if (k->c.rc != WR_ETRANSIENT || ++k->failures > TRIES || wr_sink_is_leaving(s)) {
 		k->failed = true;
+		if (wr_stage_is_stopping(s->env) && !takes_checkpoints(s))
+			wr_warn(s->env->task, "%s; its rows are lost", k->c.text);
 		return answer(k);
 	}
 	if (k->failures == 1)
@@ -498,13 +502,7 @@ int wr_sink_open(struct wr_stage *s, struct wr_target *target)
 
 bool wr_sink_is_leaving(const struct wr_stage *s)
 {
-	return wr_stage_is_stopping(s->env) || atomic_load(&wr_sink_of(s)->abandoned);
-}
-
-void wr_sink_abandon(struct wr_stage *s)
-{
-	if (wr_sink_of(s))
-		atomic_store(&wr_sink_of(s)->abandoned, true);
+	return wr_stage_is_stopping(s->env) || wr_stage_has_failed(s->env);
 }
 
 /* A job that is stopped hears that its last checkpoint holds, and ends: what that covers is committed still.

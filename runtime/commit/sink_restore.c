@@ -152,10 +152,10 @@ static int check_mark(struct wr_stage *s, uint32_t log, bool same_parallelism)
 	uint64_t mark;
 	int rc = wr_sink_ask(k, m->lineage, log, &mark);
 
-	if (rc == WR_OK && mark < wr_commits_newest(k->commits, log))
-		return lost_its_mark(s, log, mark);
 	if (rc == WR_OK && mark == 0 && may_be_forgotten(s, m->lineage, log))
 		return forgotten(s, m->lineage, log);
+	if (rc == WR_OK && mark < wr_commits_newest(k->commits, log))
+		return lost_its_mark(s, log, mark);
 	if (rc == WR_OK && mark > m->checkpoint)
 		rc = restored_below(s, log, mark, same_parallelism);
 	if (rc == WR_OK)
