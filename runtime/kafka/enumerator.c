@@ -64,6 +64,7 @@ struct enumerator {
 	/* what the checkpoint says that the known ones were looked up by */
 	struct wr_arena arena;
 	struct wr_kafka_names before;
+	const struct wr_value *asked_before;
 	bool has_before, other_stop;
 
 	struct wr_thread thread;
@@ -317,7 +318,7 @@ static int give_found(struct enumerator *e)
 		known = wr_kafka_parts_find(&old, p);
 		if (!known)
 			rc = give_new(e, p);
-		else if (!e->looked && e->other_stop)
+		else if ((!e->looked && e->other_stop) || (!e->bounded && known->to != INT64_MAX))
 			rc = give_end(e, known, p->to);
 	}
 	wr_kafka_parts_sort(&e->known);
@@ -335,8 +336,11 @@ static void tell_vanished(struct enumerator *e)
 			wr_warn("kafka", "the partition %s[%" PRId32 "] has vanished", p->topic,
 				p->partition);
 		if (!gone && p->from)
-			wr_info("kafka", "the partition %s[%" PRId32 "] is there again", p->topic,
-				p->partition);
+			wr_warn("kafka",
+				"the partition %s[%" PRId32
+				"] is there again: where it was made anew, and is "
+				"as long as before, its first records are not read",
+				p->topic, p->partition);
 		p->from = gone;
 	}
 }
@@ -522,14 +526,16 @@ static struct wr_enumerator *enumerator_make(const struct wr_value *options, uin
 
 static const char *const asked[] = {"pattern", "stop", "topics"};
 
-/* The options by which partitions and their ends are looked up. */
+/* The options by which partitions and their ends were looked up: until they are looked up anew, those of the
+ * checkpoint. */
 static void put_asked(const struct enumerator *e, struct wr_bytes *out)
 {
+	const struct wr_value *options = e->looked || !e->asked_before ? e->options : e->asked_before;
 	size_t count = sizeof asked / sizeof asked[0];
 
 	wr_value_put_record(out, (uint32_t)count);
 	for (size_t i = 0; i < count; i++) {
-		const struct wr_value *v = wr_value_get(e->options, asked[i]);
+		const struct wr_value *v = wr_value_get(options, asked[i]);
 
 		wr_value_put_name(out, asked[i]);
 		if (v)
@@ -640,6 +646,8 @@ static int restore_asked(struct enumerator *e, const struct wr_value *saved)
 	if (rc == WR_OK)
 		rc = wr_kafka_names_open(&e->before, copy);
 	e->has_before = rc == WR_OK;
+	if (rc == WR_OK)
+		e->asked_before = copy;
 	return rc;
 }
 

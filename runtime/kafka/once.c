@@ -51,6 +51,9 @@ static bool is_lasting(int code)
 	case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
 	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
 	case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+	case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+	case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+	case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
 	case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
 	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
 	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
@@ -373,9 +376,10 @@ static int stage_open(struct wr_stage *s)
 	k->stage = s;
 	snprintf(k->name, sizeof k->name, "%.100s[%u]", s->ops_stats[0].name, s->env->subtask);
 	rc = take_options(k, s->options);
-	k->producer.remote = wr_remote_attach(&s->ops_stats[0].remote);
-	if (!k->producer.remote)
-		rc = WR_EFATAL;
+	if (rc == WR_OK) {
+		k->producer.remote = wr_remote_attach(&s->ops_stats[0].remote);
+		rc = k->producer.remote ? WR_OK : WR_EFATAL;
+	}
 	if (rc == WR_OK)
 		return wr_sink_open(s, &k->base);
 	once_free(&k->base);

@@ -145,9 +145,10 @@ static int topic_of(struct wr_kafka_producer *p, struct wr_str name, rd_kafka_to
 			if (at->hash == hash && !strcmp(rd_kafka_topic_name(at->handle), name.p))
 				break;
 	}
-	if (at == t->topics + TOPICS_MAX)
-		return wr_error_set(WR_EUSER, "a sink writes to %d topics at most: '%s' is one more",
-				    TOPICS_MAX, name.p);
+	if (at == t->topics + TOPICS_MAX) { /* messages under way hold theirs */
+		at = &t->topics[--t->count];
+		rd_kafka_topic_destroy(at->handle);
+	}
 	if (at == t->topics + t->count) {
 		*at = (struct topic){hash, rd_kafka_topic_new(p->client.rk, name.p, NULL)};
 		if (!at->handle)

@@ -49,6 +49,7 @@ static const struct preset {
     {WR_KAFKA_CONSUMER, "allow.auto.create.topics", "false"},
     {WR_KAFKA_CONSUMER, "socket.keepalive.enable", "true"},
     {WR_KAFKA_PRODUCER, "socket.keepalive.enable", "true"},
+    {WR_KAFKA_PRODUCER, "transaction.timeout.ms", "300000"},
 };
 
 /* ---- the library's table ---- */
