@@ -22,6 +22,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 extern "C" {
@@ -253,24 +254,8 @@ class reader
 		if (thread.joinable())
 			thread.join();
 	}
-	/* False: it is at work for another. */
-	bool offer(lookup *l)
-	{
-		{
-			std::lock_guard<std::mutex> lock(mutex);
-			if (owned)
-				return false;
-			owned = true;
-			answers.clear();
-			bytes.clear();
-			status = rocksdb::Status::OK();
-			offered = l;
-			if (!thread.joinable())
-				thread = std::thread(&reader::run, this);
-		}
-		changed.notify_all();
-		return true;
-	}
+	/* False: it is at work for another, or there can be no thread. */
+	bool offer(lookup *l);
 	/* All keys are taken: waits until those that the thread took are read. */
 	void take_back()
 	{
@@ -293,6 +278,7 @@ class reader
 	bool owned = false, busy = false, end = false;
 	group g;
 
+	bool start();
 	void read(lookup *l)
 	{
 		uint32_t first, n;
@@ -331,6 +317,37 @@ class reader
 		}
 	}
 };
+
+bool reader::start()
+{
+	try {
+		thread = std::thread(&reader::run, this);
+	} catch (const std::system_error &) {
+		return false;
+	}
+	return true;
+}
+
+bool reader::offer(lookup *l)
+{
+	{
+		std::lock_guard<std::mutex> lock(mutex);
+		if (owned)
+			return false;
+		owned = true;
+		answers.clear();
+		bytes.clear();
+		status = rocksdb::Status::OK();
+		offered = l;
+		if (!thread.joinable() && !start()) {
+			owned = false;
+			offered = nullptr;
+			return false;
+		}
+	}
+	changed.notify_all();
+	return true;
+}
 
 } // namespace
 
