@@ -502,7 +502,13 @@ int wr_sink_open(struct wr_stage *s, struct wr_target *target)
 
 bool wr_sink_is_leaving(const struct wr_stage *s)
 {
-	return wr_stage_is_stopping(s->env) || wr_stage_has_failed(s->env);
+	return wr_stage_is_stopping(s->env) || atomic_load(&wr_sink_of(s)->abandoned);
+}
+
+void wr_sink_abandon(struct wr_stage *s)
+{
+	if (wr_sink_of(s))
+		atomic_store(&wr_sink_of(s)->abandoned, true);
 }
 
 /* A job that is stopped hears that its last checkpoint holds, and ends: what that covers is committed still.

@@ -58,7 +58,7 @@ struct wr_target {
 /* ---- for kinds of stages: their `open` makes a target and calls wr_sink_open; the rest is WR_SINK_OPS ----
  */
 
-/* Is the job to end, or has it failed? What the target is asked for then is tried again for a moment
+/* Is the job to end, or the task to come back? What the target is asked for then is tried again for a moment
  * only, and answered with WR_ETRANSIENT: the next run does it. Any thread. */
 bool wr_sink_is_leaving(const struct wr_stage *s);
 /* Takes the target, also with an error. s->state is ours from then on. */
@@ -71,11 +71,12 @@ int wr_sink_names(struct wr_stage *s, struct wr_bytes *out);
 int wr_sink_settle(struct wr_stage *s, uint64_t checkpoint, struct wr_bytes *out);
 int wr_sink_restore(struct wr_stage *s, const struct wr_saved_state *saved);
 int wr_sink_end(struct wr_stage *s);
+void wr_sink_abandon(struct wr_stage *s);
 void wr_sink_free(struct wr_stage *s);
 #define WR_SINK_OPS                                                                                          \
 	.rows = wr_sink_rows, .tick = wr_sink_tick, .letter = wr_sink_letter, .save = wr_sink_save,          \
-	.names = wr_sink_names, .settle = wr_sink_settle, .restore = wr_sink_restore, .end = wr_sink_end,    \
-	.free = wr_sink_free
+	.names = wr_sink_names, .settle = wr_sink_settle, .abandon = wr_sink_abandon,                        \
+	.restore = wr_sink_restore, .end = wr_sink_end, .free = wr_sink_free
 
 /* The file sink (file_once.c). */
 extern const struct wr_stage_ops wr_file_once_ops;

@@ -39,6 +39,7 @@ struct wr_sink {
 	uint32_t failures; /* of one commit, in a row */
 	bool wanted;	   /* a checkpoint was asked for */
 	bool failed, opened;
+	_Atomic bool abandoned; /* the task is to come back */
 };
 
 static inline struct wr_sink *wr_sink_of(const struct wr_stage *s)

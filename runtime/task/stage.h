@@ -218,19 +218,12 @@ struct wr_stage_env {
 	void *bundle;	    /* struct wr_bundle of the script layer; opaque here */
 	const struct wr_durable *durable; /* NULL: the job neither begins at a checkpoint nor takes any */
 	const _Atomic int *stops;	  /* above 0: the user wants the job to end; NULL outside of jobs */
-	const _Atomic bool *failed;	  /* the job ends, and may begin again; NULL outside of jobs */
 };
 
 /* Is the job to end? What waits for the outside world then waits for a moment only; any thread. */
 static inline bool wr_stage_is_stopping(const struct wr_stage_env *env)
 {
 	return env->stops && atomic_load_explicit(env->stops, memory_order_relaxed) > 0;
-}
-
-/* Has a task of the job failed, or a checkpoint more? Any thread. */
-static inline bool wr_stage_has_failed(const struct wr_stage_env *env)
-{
-	return env->failed && atomic_load_explicit(env->failed, memory_order_relaxed);
 }
 
 struct wr_chain; /* task/port.h */
