@@ -113,25 +113,42 @@ static inline size_t bytes_of(const char *hex, uint8_t *to)
 	return len;
 }
 
-/* The row of a message as JSON, or "! " and why there is none. */
-static inline const char *read_bytes(const struct wr_codec *codec, void *reader, const uint8_t *p, size_t len)
+/* A copy to be freed that ends where the bytes end, so that a sanitizer sees one too many. */
+static inline uint8_t *exact_copy(const void *p, size_t len)
 {
-	uint8_t *exact = test_malloc(len + !len); /* so that a sanitizer sees a byte too many */
-	struct wr_bytes text = WR_BYTES_EMPTY;
-	const struct wr_node *nodes;
-	size_t count;
-	int rc;
+	uint8_t *exact = test_malloc(len + !len);
 
 	if (len)
 		memcpy(exact, p, len);
-	rc = codec->nodes(reader, exact, len, &nodes, &count);
-	if (rc == WR_OK)
+	return exact;
+}
+
+/* What came of reading a message: its nodes as a row in JSON, or "! " and why there are none. */
+static inline const char *show_read(int rc, const struct wr_node *nodes, size_t count)
+{
+	struct wr_bytes text = WR_BYTES_EMPTY;
+
+	if (rc == WR_OK) {
+		assert_ptr_equal(wr_node_skip(nodes), nodes + count);
 		wr_row_json(row_of(nodes), &text);
-	else
-		wr_bytes_printf(&text, "%s%s", rc == WR_EUSER ? "! " : "!! ", wr_error_text());
-	test_free(exact);
+	} else {
+		assert_int_equal(rc, WR_EUSER);
+		wr_bytes_printf(&text, "! %s", wr_error_text());
+	}
 	show(&text);
 	wr_bytes_deinit(&text);
+	return shown;
+}
+
+static inline const char *read_bytes(const struct wr_codec *codec, void *reader, const uint8_t *p, size_t len)
+{
+	uint8_t *exact = exact_copy(p, len);
+	const struct wr_node *nodes = NULL;
+	size_t count = 0;
+	int rc = codec->nodes(reader, exact, len, &nodes, &count);
+
+	show_read(rc, nodes, count);
+	test_free(exact);
 	return shown;
 }
 

@@ -3,13 +3,12 @@
 #include "format/decoder.h"
 #include "unit/messages.h"
 
-/* The value as JSON, or "! " and why there is none; with a decoder that has read `before`. */
+/* With a decoder that has read `before`. */
 static const char *read_behind(const struct wr_value *options, const char *before, const char *bytes,
 			       size_t len)
 {
 	struct wr_decoder *d = wr_decoder_new(options);
-	char *exact = test_malloc(len + !len); /* so that a sanitizer sees a byte too many */
-	struct wr_bytes text = WR_BYTES_EMPTY;
+	void *exact = exact_copy(bytes, len);
 	const struct wr_node *nodes;
 	size_t count;
 	int rc;
@@ -17,19 +16,10 @@ static const char *read_behind(const struct wr_value *options, const char *befor
 	assert_non_null(d);
 	if (before)
 		wr_decoder_nodes(d, before, strlen(before), &nodes, &count);
-	memcpy(exact, bytes, len);
 	rc = wr_decoder_nodes(d, exact, len, &nodes, &count);
-	if (rc == WR_OK) {
-		assert_ptr_equal(wr_node_skip(nodes), nodes + count);
-		wr_row_json(row_of(nodes), &text);
-	} else {
-		assert_int_equal(rc, WR_EUSER);
-		wr_bytes_printf(&text, "! %s", wr_error_text());
-	}
+	show_read(rc, nodes, count);
 	wr_decoder_free(d);
 	test_free(exact);
-	show(&text);
-	wr_bytes_deinit(&text);
 	return shown;
 }
 
