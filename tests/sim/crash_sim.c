@@ -15,11 +15,10 @@
  *   the end holds  a job that has finished stays finished after a loss of power
  *   no deadlock, nothing left open
  *
- * SEEDS, SEED and ALL are told in machine/seeds.h. TRACE=1 shows the log; SHAPE=n plays only jobs of this
- * shape (machine/job.h).
+ * SEEDS, SEED and ALL are told in machine/seeds.h, TRACE in machine/machine.h; SHAPE=n plays only jobs of
+ * this shape (machine/job.h).
  */
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +55,6 @@ static struct sim {
 	struct wr_checkpoint_wish leave, ask;
 	bool asking;
 	uint32_t run;
-	bool trace;
 	const char *shape; /* only jobs of this one; NULL: all */
 } sim;
 
@@ -76,31 +74,12 @@ static void on_failure(const char *text)
 	_exit(1);
 }
 
-/* ---- the log, which costs no time and takes no lock, so that watching changes nothing ---- */
-
-void __wrap_wr_log_write(struct wr_log_site *site, enum wr_log_level level, const char *topic,
-			 const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-
-void __wrap_wr_log_write(struct wr_log_site *site, enum wr_log_level level, const char *topic,
-			 const char *fmt, ...)
+static void on_log(const char *text)
 {
-	static const char *const levels[] = {"debug", "info", "warn", "error"};
-	char text[4096];
-	va_list ap;
-
-	(void)site;
-	if (!sim.trace && strcmp(topic, "checkpoint") != 0)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
 	machine_counts[CHECKPOINTS] += strstr(text, " holds: ") != NULL;
 	machine_counts[UNALIGNED] += strstr(text, "(unaligned)") != NULL;
 	machine_counts[EXPIRED] += strstr(text, "is off: it took longer") != NULL;
 	machine_counts[DECLINED] += strstr(text, "is off: a task could not") != NULL;
-	if (sim.trace)
-		fprintf(stderr, "%12.6f run %u%s %s %s: %s\n", (double)machine_clock()->manual_ns / 1e9,
-			sim.run, machine_has_crashed() ? " (dead)" : "", levels[level], topic, text);
 }
 
 /* ---- one process ---- */
@@ -318,6 +297,7 @@ static int run(const struct machine_roughness *rough, bool faults)
 	target_go_on();
 	topics_go_on();
 	machine_begin(rough, on_crash, NULL);
+	wr_debug("sim", "run %u", sim.run);
 	rc = process(plan, &pace, report);
 	crashed = machine_has_crashed();
 	left = machine_end();
@@ -473,7 +453,7 @@ static void compare(const struct wr_bytes *expected, const struct wr_bytes *got,
 		return;
 	one_line(a < a_end ? a : "(nothing)", missing, sizeof missing);
 	one_line(b < b_end ? b : "(nothing)", extra, sizeof extra);
-	if (sim.trace)
+	if (machine_traces)
 		fprintf(stderr, "expected:\n%.*sgot:\n%.*s", (int)expected->len, (const char *)expected->data,
 			(int)got->len, (const char *)got->data);
 	machine_failed("the output is another one: %s where %s should be (%zu bytes, not %zu)", extra,
@@ -584,9 +564,8 @@ static const struct seeds_count counts[] = {{RUNS, "runs of a process"},
 int main(void)
 {
 	machine_on_failure = on_failure;
-	sim.trace = getenv("TRACE") != NULL;
+	machine_log_init("checkpoint", on_log);
 	sim.shape = getenv("SHAPE");
-	wr_log_setup(WR_LOG_DEBUG, false);
 	config = wr_config_new();
 	wr_config_set(config, "quiet", "true", "the simulation");
 	return seeds_play(play, counts, sizeof counts / sizeof *counts);

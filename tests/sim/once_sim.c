@@ -16,10 +16,9 @@
  *   the id         is written with by nobody but who claimed it last
  *   no deadlock, and an end
  *
- * SEEDS, SEED and ALL are told in machine/seeds.h. TRACE=1 shows what happens.
+ * SEEDS, SEED and ALL are told in machine/seeds.h, TRACE in machine/machine.h.
  */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +68,6 @@ struct fate { /* of an epoch */
 static struct sim {
 	uint64_t seed;
 	struct wr_rand rand;
-	bool trace;
 	uint64_t newest, lineage; /* of the folder of checkpoints: number given out last; of the job */
 	uint32_t owner, attempts; /* process that has the folder; attempts so far */
 	struct checkpoint checkpoints[SAVES];
@@ -88,24 +86,6 @@ static void on_failure(const char *text)
 	printf("not ok - seed %" PRIu64 ": %s\n", sim.seed, text);
 	fflush(stdout);
 	_exit(1);
-}
-
-void __wrap_wr_log_write(struct wr_log_site *site, enum wr_log_level level, const char *topic,
-			 const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-
-void __wrap_wr_log_write(struct wr_log_site *site, enum wr_log_level level, const char *topic,
-			 const char *fmt, ...)
-{
-	va_list ap;
-
-	(void)site, (void)level;
-	if (!sim.trace)
-		return;
-	fprintf(stderr, "%12.6f %s: ", (double)machine_clock()->manual_ns / 1e9, topic);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
 }
 
 /* ---- a process ---- */
@@ -616,7 +596,6 @@ int main(void)
 						    {OUTAGES, "outages of all brokers"}};
 
 	machine_on_failure = on_failure;
-	sim.trace = getenv("TRACE") != NULL;
-	wr_log_setup(WR_LOG_DEBUG, false);
+	machine_log_init(NULL, NULL);
 	return seeds_play(play, counts, sizeof counts / sizeof *counts);
 }

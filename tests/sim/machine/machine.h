@@ -103,6 +103,14 @@ void machine_failed(const char *fmt, ...) __attribute__((noreturn, format(printf
 /* Who is told of that; does not return. */
 extern void (*machine_on_failure)(const char *text);
 
+/* ---- the log of the program: it costs no time and takes no lock, so that watching changes nothing ---- */
+
+/* From the beginning of the test program: what is logged under `topic` is told to `heard`; NULL: nothing is.
+ */
+void machine_log_init(const char *topic, void (*heard)(const char *text));
+/* TRACE=1 in the environment: all of it is shown. */
+extern bool machine_traces;
+
 /* ---- between threads.c and files.c ---- */
 
 /* As machine_point, of a call that changes files. */
