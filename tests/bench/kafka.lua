@@ -3,7 +3,7 @@
 ---
 --- Rounds alternate between reference and jobs. Broker, reading and writing share the cores, so a figure has two
 --- ratios: of the time that passed, and of the processor time of the process alone, which is what a core of its own
---- would give. What a job writes is counted, and for sums compared with what C wrote. A table, and JSON lines in
+--- would give. A job that writes other records than C is an error. A table, and JSON lines in
 --- BUILD-FOLDER/bench/kafka.json.
 
 package.path = "tests/bench/?.lua;tests/?.lua;" .. package.path
@@ -59,7 +59,7 @@ local function median_of(list, field)
   return measured.median(values)
 end
 
--- How many records a topic has for readers of what is committed.
+-- A checksum of the records that readers of what is committed find in a topic.
 local function sum_of(topic)
   return measured.capture(("kcat -b %s -q -C -e -t %s -X isolation.level=read_committed | LC_ALL=C sort | md5sum")
     :format(cluster.brokers, topic))
@@ -73,18 +73,6 @@ local function report(figure, fields)
   print(("%-34s %9s %9s %9s %9s %9s   %s"):format(figure, fields.rate or "", fields.share or "", fields.core or "",
     fields.core_share or "", fields.broker or "", fields.note or ""))
   io.flush()
-end
-
-local function write_results()
-  local f = assert(io.open(out .. "/kafka.json", "w"))
-  for _, fields in ipairs(results) do
-    local keys, parts = {}, {}
-    for k in pairs(fields) do keys[#keys + 1] = k end
-    table.sort(keys)
-    for _, k in ipairs(keys) do parts[#parts + 1] = ('"%s":"%s"'):format(k, fields[k]) end
-    f:write("{", table.concat(parts, ","), "}\n")
-  end
-  f:close()
 end
 
 --- Runs each of `entries` in each round, into a topic of its own: { name =, command = function(topic), beside = name,
@@ -242,5 +230,5 @@ local ok, message = pcall(function()
 end)
 os.execute("rm -rf " .. folder)
 if not ok then error(message, 0) end
-write_results()
+measured.write_results(out .. "/kafka.json", results)
 os.exit(failed and 1 or 0)

@@ -64,21 +64,6 @@ local function report(figure, fields)
     fields.note or ""))
 end
 
-local function write_results()
-  local f = assert(io.open(out .. "/result.json", "w"))
-  for _, fields in ipairs(results) do
-    local keys, parts = {}, {}
-    for k in pairs(fields) do keys[#keys + 1] = k end
-    table.sort(keys)
-    for _, k in ipairs(keys) do
-      local v = fields[k]
-      parts[#parts + 1] = type(v) == "number" and ('"%s":%.6g'):format(k, v) or ('"%s":"%s"'):format(k, v)
-    end
-    f:write("{", table.concat(parts, ","), "}\n")
-  end
-  f:close()
-end
-
 --- Measures one figure: `c` and `weir` are commands, `goal` what is asked for.
 local function beside(figure, records, c, weir, goal)
   local c_ns, w_ns, mb = {}, {}, 0
@@ -479,6 +464,6 @@ for _, name in ipairs(wanted) do
     report(name, { note = "FAILED: " .. tostring(err):gsub("%s+", " "):gsub('"', "'"):sub(1, 300) })
   end
 end
-write_results()
+measured.write_results(out .. "/result.json", results)
 print("JSON lines: " .. out .. "/result.json")
 os.exit(failed and 1 or 0)
