@@ -3,6 +3,7 @@
 --- pipe into which the test writes, so the job waits for the test and not the test for the clock.
 
 local place = require "support.place"
+local script = require "support.script"
 local shell = require "support.shell"
 
 local write, read, sh = place.write, place.read, place.sh
@@ -37,17 +38,10 @@ local rules = require "rules"
 local job = weir.job "job"
 job:source(weir.stdin { format = weir.json() })
   :key_by "k"
-  :process(weir.process_function {
-    state = { n = weir.state.value() },
-    element = function(ctx, rec)
-      local n = (ctx.n:get() or 0) + 1
-      ctx.n:set(n)
-      ctx:emit { k = rec.k, n = n, f = %d, m = rules.version }
-    end,
-  }):uid "count"
+  :%s
   :sink(weir.stdout { format = weir.json() })
 return job
-]]):format(n))
+]]):format(script.counting(("ctx:emit { k = rec.k, n = n, f = %d, m = rules.version }"):format(n))))
   return ("cp job.lua job%d.lua; cp rules.lua rules%d.lua"):format(n, n)
 end
 
@@ -189,17 +183,10 @@ local weir = require "weir"
 local job = weir.job "job"
 job:source(weir.generate { rate = 50000, fn = function(i) return { k = i %% 10, i = i } end }):parallelism(1)
   :key_by "k"
-  :process(weir.process_function {
-    state = { n = weir.state.value() },
-    element = function(ctx, rec)
-      local n = (ctx.n:get() or 0) + 1
-      ctx.n:set(n)
-      %s
-    end,
-  }):uid "count"
+  :%s
   %s
 return job
-]]):format(more, rest or ':sink(weir.file_sink { path = "out", format = weir.json(), guarantee = "exactly_once" }):parallelism(1)')
+]]):format(script.counting(more), rest or ':sink(weir.file_sink { path = "out", format = weir.json(), guarantee = "exactly_once" }):parallelism(1)')
 end
 
 describe("a job with checkpoints", function()

@@ -3,6 +3,7 @@
 
 local kafka = require "support.kafka"
 local place = require "support.place"
+local script = require "support.script"
 local shell = require "support.shell"
 
 local cluster = kafka.shared()
@@ -24,18 +25,12 @@ local function job(v, more)
     local job = weir.job { name = "live", max_parallelism = 16 }
     job:source(weir.kafka { brokers = "%s", topic = "%s" }):uid "in"
       :key_by "k"
-      :process(weir.process_function {
-        state = { n = weir.state.value() },
-        element = function(ctx, rec)
-          local n = (ctx.n:get() or 0) + 1
-          ctx.n:set(n)
-          %s
-          ctx:emit { k = rec.k, i = rec.i, n = n, v = %d }
-        end,
-      }):uid "count"
+      :%s
       :sink(weir.kafka_sink { brokers = "%s", topic = "%s", key = "k", guarantee = "exactly_once",
         transactional_id_prefix = "%s" }):uid "out"
-    return job]]):format(cluster.brokers, input, more or "", v, cluster.brokers, output, output)
+    return job]]):format(cluster.brokers, input,
+    script.counting(("%s ctx:emit { k = rec.k, i = rec.i, n = n, v = %d }"):format(more or "", v)), cluster.brokers,
+    output, output)
 end
 
 -- Does the steps of the shell while `count` records come, and gives what they and the jobs said. `$log` is where a job

@@ -51,6 +51,20 @@ function M.run(text, options)
   return shell.sorted(out)
 end
 
+--- A part of the text of a script: an operator that counts the records of each key.
+---@param more string what is done with each record `rec`, of which there are `n` now
+---@return string
+function M.counting(more)
+  return ([[process(weir.process_function {
+    state = { n = weir.state.value() },
+    element = function(ctx, rec)
+      local n = (ctx.n:get() or 0) + 1
+      ctx.n:set(n)
+      %s
+    end,
+  }):uid "count"]]):format(more)
+end
+
 --- A list of lines as `run` gives them.
 ---@param list string[]
 ---@return string
