@@ -18,12 +18,6 @@ end
 -- Records { tick = i } for 0.4 s, so that the input has not ended while something is tried again.
 local ticks = 'union(job:source(weir.generate { count = 20, rate = 50, fn = function(i) return { tick = i } end }))'
 
-local function lines(first, last, text)
-  local out = {}
-  for i = first, last do out[#out + 1] = text:format(i) end
-  return table.concat(out, "\n") .. "\n"
-end
-
 -- Output in its order; the job must end well.
 local function run(text, options)
   local out, code, err = script.try(head .. text, options or "-q")
@@ -215,7 +209,7 @@ describe("an async function", function()
   end)
 
   it("takes records of any form, and as many as come", function()
-    assert.equal(lines(1, 5000, '{"line":"%d","list":[1,{"a":true}],"more":1}'), run [[
+    assert.equal(shell.lines(1, 5000, '{"line":"%d","list":[1,{"a":true}],"more":1}'), run [[
       numbers(5000):map(function(rec) return { n = rec.n, list = { 1, { a = true } } } end)
         :async { order = "ordered", capacity = 7, fn = function(rec)
           if rec.n % 3 == 0 then weir.async.sleep "0ms" end

@@ -10,11 +10,7 @@ local folder
 before_each(function() folder = place.make() end)
 after_each(place.remove)
 
-local function lines(first, last)
-  local list = {}
-  for i = first, last do list[#list + 1] = ("line %06d"):format(i) end
-  return table.concat(list, "\n") .. "\n"
-end
+local function lines(first, last) return shell.lines(first, last, "line %06d") end
 
 --- The whole lines in the log of the job's only source, in order.
 local function logged()

@@ -8,12 +8,6 @@ local shell = require "support.shell"
 before_each(place.make)
 after_each(copy.remove)
 
-local function lines(from, to, format)
-  local out = {}
-  for i = from, to do out[#out + 1] = format:format(i) end
-  return table.concat(out)
-end
-
 describe("three brokers", function()
   local cluster
   setup(function() cluster = kafka.start(3) end)
@@ -21,11 +15,11 @@ describe("three brokers", function()
 
   it("lose nothing while the leader of a partition is killed, and it comes back in sync", function()
     local topic = cluster:topic()
-    cluster:produce(topic, lines(1, 100, "k:%d\n"))
+    cluster:produce(topic, shell.lines(1, 100, "k:%d"))
     local leader = cluster:client():partitions(topic)[0].leader
     cluster:kill(leader)
-    cluster:produce(topic, lines(101, 200, "k:%d\n"))
-    assert.equal(shell.sorted(lines(1, 200, "%d\n")), cluster:values(topic))
+    cluster:produce(topic, shell.lines(101, 200, "k:%d"))
+    assert.equal(shell.sorted(shell.lines(1, 200, "%d")), cluster:values(topic))
     cluster:up(leader)
     cluster:ready(topic, 1, true)
     assert.equal(3, cluster:client():partitions(topic)[0].in_sync)
@@ -154,6 +148,6 @@ describe("a broker with TLS and passwords", function()
     assert.truthy(err:find(cluster.brokers, 1, true), err)
     _, code, err = run(clients)
     assert.equal(0, code, err)
-    assert.equal(shell.sorted(lines(1, 100, '{"n":%d}\n')), cluster:values(to))
+    assert.equal(shell.sorted(shell.lines(1, 100, '{"n":%d}')), cluster:values(to))
   end)
 end)

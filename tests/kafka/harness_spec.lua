@@ -4,12 +4,6 @@
 local kafka = require "support.kafka"
 local shell = require "support.shell"
 
-local function lines(from, to, format)
-  local out = {}
-  for i = from, to do out[#out + 1] = format:format(i) end
-  return table.concat(out)
-end
-
 describe("one broker", function()
   local cluster = kafka.shared()
 
@@ -60,7 +54,7 @@ describe("one broker", function()
     assert.equal(4, #client:partitions(topic))
     cluster:delete(topic)
     topic = cluster:topic()
-    cluster:produce(topic, lines(1, 5, "k:%d\n"))
+    cluster:produce(topic, shell.lines(1, 5, "k:%d"))
     client:truncate { [topic] = { [0] = 3 } }
     assert.same({ 3, 5 }, { client:range(topic, 0) })
     assert.equal("4\n5\n", cluster:values(topic))
@@ -81,7 +75,7 @@ describe("one broker", function()
 
   it("keeps the offsets of a group", function()
     local topic, client = cluster:topic(), cluster:client()
-    cluster:produce(topic, lines(1, 5, "k:%d\n"))
+    cluster:produce(topic, shell.lines(1, 5, "k:%d"))
     assert.same({}, client:committed(topic))
     client:commit(topic, { [topic] = { [0] = 3 } })
     assert.same({ [topic] = { [0] = { offset = 3, metadata = "" } } }, client:committed(topic))

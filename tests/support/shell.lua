@@ -57,6 +57,17 @@ function M.await(condition, pid)
       sleep 0.01; done]]):format(condition, pid, condition, pid, (condition:gsub("'", "'\\''")))
 end
 
+--- Lines of a format that takes a number, for each number from `from` to `to`.
+---@param from integer
+---@param to integer
+---@param format string
+---@return string
+function M.lines(from, to, format)
+  local lines = {}
+  for i = from, to do lines[#lines + 1] = format:format(i) .. "\n" end
+  return table.concat(lines)
+end
+
 --- The lines of a text, sorted bytewise: for outputs whose order is not fixed.
 ---@param text string
 ---@return string
