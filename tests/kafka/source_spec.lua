@@ -1,9 +1,12 @@
 --- The source of topics: what is read, from where to where, and as what.
 
+local copy = require "support.copy"
 local kafka = require "support.kafka"
 local script = require "support.script"
+local shell = require "support.shell"
 
 local cluster = kafka.shared()
+local numbers = copy.numbers
 
 --- Runs a job that prints what `weir.kafka` with these options, a part of a Lua table, gives.
 local function try(options, flags, chain)
@@ -15,20 +18,10 @@ end
 local function read(options, flags, chain)
   local out, code, err = try(options, flags, chain)
   assert.equal(0, code, err)
-  return require("support.shell").sorted(out), err
+  return shell.sorted(out), err
 end
 
-local function numbers(from, to)
-  local list = {}
-  for i = from, to do list[#list + 1] = { key = "k" .. i, value = ('{"n":%d}'):format(i), timestamp = 1000 * i } end
-  return list
-end
-
-local function lines(from, to)
-  local list = {}
-  for i = from, to do list[#list + 1] = ('{"n":%d}'):format(i) end
-  return script.lines(list)
-end
+local function lines(from, to) return shell.sorted(shell.lines(from, to, '{"n":%d}')) end
 
 describe("a topic", function()
   it("is read from its first to its last record, each once, at any parallelism", function()
@@ -141,7 +134,7 @@ describe("a topic is read", function()
 end)
 
 describe("records of transactions", function()
-  it("that is open are behind the end of those that read what is committed", function()
+  it("that are open lie behind the end of those that read what is committed", function()
     local topic = cluster:topic()
     local client = cluster:connect(nil, { ["transactional.id"] = topic })
     cluster:send(topic, numbers(1, 2))

@@ -1,5 +1,5 @@
 --- The source of topics over time: checkpoints, restarts at another parallelism, partitions and topics that come and go,
---- records that were removed, brokers that die.
+--- records that were removed, what is fetched ahead.
 
 local copy = require "support.copy"
 local kafka = require "support.kafka"
@@ -32,16 +32,6 @@ describe("a job that reads a topic", function()
     cluster:send(topic, numbers(101, 200))
     place.ran("--dir state --checkpoint-every 20ms", "")
     copy.all_once(100)
-  end)
-
-  it("reads the latest from where that was when it first began, over a restart", function()
-    local topic = cluster:topic { partitions = 2 }
-    cluster:send(topic, numbers(901, 910))
-    copy.write(("topic = %q, start = 'latest'"):format(topic))
-    copy.run_to_checkpoint "2 partitions are read"
-    cluster:send(topic, numbers(1, 50))
-    copy.stop_behind(50)
-    copy.all_once(50)
   end)
 
   it("tells its group of positions when checkpoints hold, unless it is not to", function()
@@ -114,7 +104,7 @@ describe("records that were removed before they were read", function()
     kafka.await("a new record", function()
       at = at + 1
       cluster:send(topic, numbers(at, at))
-      return select(2, place.read("out"):gsub("\n", "")) > 10
+      return copy.lines() > 10
     end)
     copy.stop()
     assert.is_nil(place.read("out"):find('{"n":30}', 1, true))

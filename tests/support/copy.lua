@@ -112,10 +112,13 @@ function M.await_word(text)
   kafka.await(text, function() return place.read("err"):find(text, 1, true) end)
 end
 
+--- How many lines `out` has.
+function M.lines() return select(2, place.read("out"):gsub("\n", "")) end
+
 --- Waits until `out` has so many lines.
 ---@param lines integer
 function M.await_lines(lines)
-  kafka.await(lines .. " lines", function() return select(2, place.read("out"):gsub("\n", "")) >= lines end)
+  kafka.await(lines .. " lines", function() return M.lines() >= lines end)
 end
 
 --- Each number from 1, or `from`, up to `to` is in `out` once, and no other.
