@@ -270,6 +270,8 @@ local function put_savepoints(files)
   put_text(files["weir.savepoint_edit"].top)
   put_class(files, "weir.EditedSavepoint", "sp", "A savepoint under edit")
   put_class(files, "weir.SavepointOperator", "operator", "An operator of it")
+  put "\n### weir.Position\n"
+  put_fields "weir.Position"
 end
 
 local function write_all(lua, stdlib)

@@ -31,13 +31,14 @@ function M.json(opts)
   return format("json", options.check("weir.json", opts, {}))
 end
 
---- The whole message is a string, which has to be UTF-8: of messages (weir.kafka), not of streams of bytes.
+--- The whole message is a string, which has to be UTF-8: of messages (weir.kafka, weir.kafka_sink), not of streams
+--- of bytes.
 ---@return weir.Format
 function M.text(opts)
   return format("text", options.check("weir.text", opts, {}))
 end
 
---- The whole message is a string of any bytes: of messages (weir.kafka), not of streams of bytes.
+--- The whole message is a string of any bytes: of messages (weir.kafka, weir.kafka_sink), not of streams of bytes.
 ---@return weir.Format
 function M.bytes(opts)
   return format("bytes", options.check("weir.bytes", opts, {}))
@@ -184,7 +185,8 @@ M.message = type_of({ json = true, csv = true, text = true, bytes = true, avro =
 --- The same of messages that a sink writes: any.
 M.written = type_of(nil)
 
---- A format of messages, of which none is a line of names; else an error at the script's line.
+--- Gives a format of messages again; where it is CSV with a line of names, which no message is, an error at the line of
+--- the script.
 ---@param what string the constructor
 ---@param option string
 ---@param given weir.Format

@@ -8,9 +8,10 @@ local where = require "weir.where"
 
 local M = { CONSUMER = kafka.CONSUMER, PRODUCER = kafka.PRODUCER }
 
---- What a name of a topic is.
+--- What is said of a name that is none of a topic.
 M.TOPIC = "a topic has 1 to 249 letters, digits, '.', '_' and '-'"
 
+--- Can a topic have this name?
 ---@param name string
 ---@return boolean
 function M.is_topic(name)

@@ -15,8 +15,8 @@ local M = {}
 ---@class weir.KafkaSinkOptions
 ---@field brokers string|string[] "host:port", some of the cluster
 ---@field topic string|fun(record: any): string
----@field key? string|fun(record: any): weir.Scalar? a field, or what a function gives; nil and null: no key. Records
---- of one key stay in order
+---@field key? string|fun(record: any): any a field, or what a function gives: a scalar, or what `key_format` takes; nil
+--- and null: no key. Records of one key stay in order
 ---@field key_format? weir.Format of keys: weir.text(), the default (of a number its digits), weir.bytes(),
 --- weir.json(), weir.csv, weir.avro or weir.msgpack(); with the latter four a key may be a table (with weir.csv a field
 --- of the record)

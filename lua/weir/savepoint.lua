@@ -466,7 +466,7 @@ local function place_json(sp, position)
   return ('{"key": %s, "value": %s}'):format(jsontext.encode(position.split), positions.json(sp, position))
 end
 
--- Whether a source has such a split.
+-- Shows where a source is in a split; gives whether it has that.
 local function get_position(o, sp, operator, split)
   local found = false
   for _, position in ipairs(source_of(sp, operator)) do
@@ -507,7 +507,8 @@ end
 
 ---------------------------------------------------------------- query
 
--- The world of an expression: the script's sandbox, and what is looked at.
+-- An expression, which sees the script's sandbox and what is looked at, as two functions: of an item of a state or of
+-- timers, and of a position.
 local function expression(text)
   local environment = require("weir.internal.sandbox").environment "query"
   local fn, err = loadstring("return (" .. text .. "\n)", "=expression")

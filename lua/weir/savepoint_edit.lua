@@ -7,7 +7,8 @@
 ---     visits:rename "sessions"
 ---   end
 ---
---- `sp.args` has what stands behind on the command line as key=value, `sp.job` is the job's name and may be set.
+--- `sp.args` has what stands behind on the command line as key=value, `sp.job` is the job's name and may be set,
+--- `sp.time` is when the savepoint was taken, in ms.
 ---
 --- It only says so; then the savepoint is walked once, a key group at a time, and written anew.
 
@@ -251,6 +252,17 @@ local function source_of(self)
   fail('operator "%s" is no source whose positions are known; own() gives all it keeps', self.uid)
 end
 
+---@class weir.Position
+---@field split string its name: "orders[3]", the path of a file, "lane 0"
+---@field subtask? integer that has it; nil: it is still to be given out
+---@field next integer|string|{ timestamp: number } what is read next: an offset, "earliest", "latest", the first record
+--- of that time or behind it; of a file a byte, of a lane a number
+---@field stop? integer in front of which it ends
+---@field topic? string
+---@field partition? integer
+---@field path? string of a file
+---@field step? integer from one number of a lane to its next
+
 --- Where a source is: what it reads next of each split.
 ---@return weir.Position[]
 function Operator:positions()
@@ -259,9 +271,9 @@ end
 
 --- Sets what a source reads next of a split, which is named as positions() and `weir savepoint info` do: "orders[3]".
 --- Of a partition `next` is an offset, "earliest", "latest" or { timestamp = ms since 1970 }: the first record that is
---- not older, which the brokers are asked for when the job begins. A number that is counted on from where that is what
---- the source does, and "earliest" for a file. State stays as it is: what was read before and is read again comes into
---- it twice unless it is cleared.
+--- not older, which the brokers are asked for when the job begins. Of a lane of a source that counts it is a number, of
+--- a file "earliest". State stays as it is: what was read before and is read again comes into it twice unless it is
+--- cleared.
 ---@param split string
 ---@param next integer|string|{ timestamp: integer }
 function Operator:seek(split, next)
@@ -271,7 +283,7 @@ function Operator:seek(split, next)
   self.change.own, self.change.to_come = source.values, source.to_come
 end
 
---- All that it keeps for itself, by subtask, as tables: to look at, change, and set.
+--- All that the operator keeps for itself, by subtask, as tables: to look at, change, and set.
 ---@return any[]
 function Operator:own()
   local out, change = {}, self.change
@@ -283,7 +295,7 @@ function Operator:own()
   return out
 end
 
---- Sets it; a subtask whose place is empty keeps nothing.
+--- Sets what own() gives; a subtask whose place is empty keeps nothing.
 ---@param list any[] by subtask
 function Operator:set_own(list)
   if type(list) ~= "table" then fail("what is kept is a list, one a subtask, not a %s", type(list)) end
@@ -295,15 +307,19 @@ function Operator:set_own(list)
   self.change.own = own
 end
 
---- What the source had still to give out (files not begun), as a table; nil if it has no such thing.
+--- What a source keeps beside its subtasks, as a table: files that none of them has begun, partitions that were given
+--- out; nil if it keeps no such thing.
+---@return table?
 function Operator:to_come()
   local bytes = self.sp.from:enumerator(self.change.operator and self.change.operator.uid)
   if self.change.to_come ~= nil then return self.change.to_come end
   return bytes and recast.numbers(codec.decode_value(bytes))
 end
 
+--- Sets what to_come() gives.
+---@param value table
 function Operator:set_to_come(value)
-  if self:to_come() == nil then fail('operator "%s" is no source with files to come', self.uid) end
+  if self:to_come() == nil then fail('operator "%s" is no source that keeps anything beside its subtasks', self.uid) end
   self.change.to_come = value
 end
 

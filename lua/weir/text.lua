@@ -2,6 +2,9 @@
 --- Text, in forms that the compiler likes: no patterns, no closures.
 ---
 --- A word is a maximal run of ASCII letters, digits and bytes from 0x80 up (so UTF-8 stays whole).
+---
+--- `weir.text()` itself is a format, of messages that are one string each, which has to be UTF-8:
+--- `weir.kafka { format = weir.text(), … }`.
 
 local internal = require "weir.internal.text"
 
@@ -34,5 +37,4 @@ function M.each_word(text, fn)
   for word in internal.words(text) do fn(word) end
 end
 
---- As a function the format of messages that are text: `weir.kafka { format = weir.text(), … }`.
 return setmetatable(M, { __call = function(_, opts) return require("weir.formats").text(opts) end })

@@ -14,20 +14,10 @@ local FOREVER = 0x7fffffffffffffffLL
 local BEGINNING, END = -2, -1 -- in place of an offset (kafka/part.h)
 local NAMED_MAX = 6 -- splits in an error
 
----@class weir.Position
----@field split string its name: "orders[3]", the path of a file, "lane 0"
----@field subtask? integer that has it; nil: it is still to be given out
----@field next integer|string|{ timestamp: number } what is read next: an offset, "earliest", "latest", the first record
---- of that time or behind it; of a file a byte, of a lane a number
----@field stop? integer in front of which it ends
----@field topic? string
----@field partition? integer
----@field path? string of a file
----@field step? integer from one number of a lane to its next
-
--- A kind: `is` one subtask's value of it; `add(out, value, subtask)` its positions; `to_come(out, state)` those of its
--- enumerator; `seek(place, next)` sets one, or gives what `next` should be. Behind each position is where it was found:
--- `list`, `index` and `subtask` (as a number in Lua).
+-- A kind: `is(value)` tells a subtask's value of it, and `is_enumerator(state)` the state of its enumerator, where it
+-- has one; `add(out, value, subtask)` and `to_come(out, state)` append the positions of both;
+-- `seek(source, position, next)` sets one, or gives what `next` should be; `missing(source, split)`, where there is
+-- more to say than that there is no such position, says why.
 
 local function is_list_of(value, is)
   if type(value) ~= "table" or value == codec.null then return false end
