@@ -9,6 +9,11 @@
  * split_size: files_enumerator.c; interleave; timestamp = "modified": rows carry their file's time. A split
  * that cannot be read is a bad row of the source, so on_error decides whether the job goes on without it.
  *
+ * Splits that were read at a checkpoint are all read side by side again, whatever `interleave` says: one that
+ * waited for another would find its records late behind it, or hold event time, and with it the other, for
+ * ever (K24). Each has a lane of its own, and those that waited queue in the lanes behind others that were
+ * discovered before them.
+ *
  *   split:  queued ──a lane is free──▶ read (or held) ──its end──▶ done
  */
 #include <errno.h>
@@ -31,19 +36,27 @@ struct queued {
 	const struct wr_value *saved; /* where it is gone on with, or NULL: at its beginning */
 };
 
+struct queue {
+	struct queued *first, *last;
+};
+
 struct lane { /* one split that is read */
 	struct wr_intake *intake;
-	struct queued *at; /* NULL: the lane is free */
-	uint32_t number;   /* of the split, for those behind */
+	struct queued *at; /* NULL: none */
+	struct queue own;  /* of a checkpoint: read behind it, before anything else */
+	uint32_t number;   /* of the split that is read, or comes next, for those behind; 0: they know none */
 	bool held;
 };
 
 struct files {
 	struct lane *lanes;
-	uint32_t lane_count, turn;    /* turn: the lane of the last rows */
-	uint32_t numbers;	      /* splits begun */
-	struct queued *first, **last; /* not begun */
-	uint32_t asked;		      /* SPLIT_WANTED without an answer yet */
+	uint32_t lane_count, lane_cap;
+	uint32_t interleave; /* lanes at once, but for those of a checkpoint */
+	uint32_t turn;	     /* the lane of the last rows, or begun since */
+	uint32_t said;	     /* number of the split whose rows follow, 0 = none */
+	uint32_t numbers;    /* given so far */
+	struct queue fresh;  /* for whichever lane is free */
+	uint32_t asked;	     /* SPLIT_WANTED without an answer yet */
 	bool no_more;
 	bool unpack, modified;
 	const char *packing; /* that all files must have: "gzip", "zstd"; NULL: any or none */
@@ -51,27 +64,34 @@ struct files {
 
 static struct wr_mem files_mem = WR_MEM_INIT("connect.files");
 
+static int add_lane(struct wr_stage *s, struct files *f)
+{
+	struct wr_intake *intake;
+
+	if (f->lane_count == f->lane_cap && WR_GROW(&files_mem, f->lanes, f->lane_cap, 4) != WR_OK)
+		return WR_EFATAL;
+	intake = wr_intake_new(s, true);
+	if (!intake)
+		return wr_error_code();
+	f->lanes[f->lane_count++] = (struct lane){.intake = intake};
+	return WR_OK;
+}
+
 static int files_open(struct wr_stage *s)
 {
 	struct files *f = s->state = wr_zalloc(&files_mem, sizeof *f);
-	uint32_t lanes = (uint32_t)wr_value_int(s->options, "interleave", 1);
 	const char *compression = wr_value_str(s->options, "compression", "auto");
+	int rc = WR_OK;
 
 	if (!f)
 		return WR_EFATAL;
-	f->last = &f->first;
+	f->interleave = (uint32_t)wr_value_int(s->options, "interleave", 1);
 	f->unpack = strcmp(compression, "none") != 0;
 	f->packing = f->unpack && strcmp(compression, "auto") != 0 ? compression : NULL;
 	f->modified = strcmp(wr_value_str(s->options, "timestamp", ""), "modified") == 0;
-	f->lanes = wr_zalloc(&files_mem, lanes * sizeof *f->lanes);
-	if (!f->lanes)
-		return WR_EFATAL;
-	for (f->lane_count = 0; f->lane_count < lanes; f->lane_count++) {
-		f->lanes[f->lane_count].intake = wr_intake_new(s, true);
-		if (!f->lanes[f->lane_count].intake)
-			return wr_error_code();
-	}
-	return WR_OK;
+	while (f->lane_count < f->interleave && rc == WR_OK)
+		rc = add_lane(s, f);
+	return rc;
 }
 
 static void post(struct wr_stage *s, uint32_t type, const void *payload, uint32_t len)
@@ -85,27 +105,34 @@ static void queued_free(struct queued *q)
 	wr_free(&files_mem, q);
 }
 
-static struct queued *queued_take(struct files *f)
+static struct queued *queue_take(struct queue *queue)
 {
-	struct queued *q = f->first;
+	struct queued *q = queue->first;
 
-	f->first = q->next;
-	if (!f->first)
-		f->last = &f->first;
+	queue->first = q->next;
 	return q;
 }
 
-/* One more at the end of the queue; NULL when the heap refuses. */
-static struct queued *queued_add(struct files *f)
+/* One more at the end; NULL when the heap refuses. */
+static struct queued *queue_add(struct queue *queue)
 {
 	struct queued *q = wr_zalloc(&files_mem, sizeof *q);
 
 	if (!q)
 		return NULL;
 	wr_arena_init(&q->arena, &files_mem);
-	*f->last = q;
-	f->last = &q->next;
+	if (queue->first)
+		queue->last->next = q;
+	else
+		queue->first = q;
+	queue->last = q;
 	return q;
+}
+
+static void queue_free(struct queue *queue)
+{
+	while (queue->first)
+		queued_free(queue_take(queue));
 }
 
 static int files_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, uint32_t len)
@@ -120,24 +147,53 @@ static int files_letter(struct wr_stage *s, uint32_t type, const uint8_t *payloa
 		f->no_more = true;
 		return WR_OK;
 	}
-	q = queued_add(f);
+	q = queue_add(&f->fresh);
 	return q ? wr_split_parse(payload, len, &q->arena, &q->split) : WR_EFATAL;
 }
 
 /* ---- splits ---- */
 
-/* The split of a lane is done with. */
+/* Under a name of its own, by which its watermark is found again (K24). */
+static int announce(struct wr_stage *s, struct files *f, struct lane *l, const struct queued *q)
+{
+	const struct wr_split *split = &q->split;
+	struct wr_bytes name = WR_BYTES_EMPTY;
+	int rc;
+
+	f->said = l->number = ++f->numbers;
+	if (split->to == UINT64_MAX && !split->from)
+		return wr_stage_emit_split(s, WR_SPLIT_BEGIN, l->number, split->path);
+	wr_bytes_printf(&name, "%s, byte %" PRIu64, split->path, split->from);
+	wr_bytes_put_u8(&name, 0);
+	rc = wr_bytes_status(&name);
+	if (rc == WR_OK)
+		rc = wr_stage_emit_split(s, WR_SPLIT_BEGIN, l->number, (const char *)name.data);
+	wr_bytes_deinit(&name);
+	return rc;
+}
+
+/* The split of a lane is done with. What comes next in the lane begins before this one ends, and so holds
+ * event time where it is. */
 static int split_done(struct wr_stage *s, struct lane *l)
 {
+	struct files *f = s->state;
+	struct queued *at = l->at;
+	uint32_t number = l->number;
 	struct wr_bytes id = WR_BYTES_EMPTY;
-	int rc = wr_stage_emit_split(s, WR_SPLIT_END, l->number, NULL);
+	int rc = WR_OK;
 
-	wr_value_put_i64(&id, (int64_t)l->at->split.id);
+	l->at = NULL;
+	l->number = 0;
+	l->held = false;
+	if (l->own.first)
+		rc = announce(s, f, l, l->own.first);
+	if (rc == WR_OK)
+		rc = wr_stage_emit_split(s, WR_SPLIT_END, number, NULL);
+	f->said = 0;
+	wr_value_put_i64(&id, (int64_t)at->split.id);
 	post(s, WR_LETTER_SPLIT_DONE, id.data, (uint32_t)id.len);
 	wr_bytes_deinit(&id);
-	queued_free(l->at);
-	l->at = NULL;
-	l->held = false;
+	queued_free(at);
 	return rc;
 }
 
@@ -164,24 +220,6 @@ static int64_t time_of(const struct files *f, const char *path)
 	if (!f->modified || stat(path, &st) != 0)
 		return WR_TS_NONE;
 	return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
-}
-
-/* Under a name of its own, by which its watermark is found again (K24). */
-static int announce(struct wr_stage *s, const struct lane *l)
-{
-	const struct wr_split *split = &l->at->split;
-	struct wr_bytes name = WR_BYTES_EMPTY;
-	int rc;
-
-	if (split->to == UINT64_MAX && !split->from)
-		return wr_stage_emit_split(s, WR_SPLIT_BEGIN, l->number, split->path);
-	wr_bytes_printf(&name, "%s, byte %" PRIu64, split->path, split->from);
-	wr_bytes_put_u8(&name, 0);
-	rc = wr_bytes_status(&name);
-	if (rc == WR_OK)
-		rc = wr_stage_emit_split(s, WR_SPLIT_BEGIN, l->number, (const char *)name.data);
-	wr_bytes_deinit(&name);
-	return rc;
 }
 
 /* A pipe or a device: reading may wait for ever, and does so behind a pump. */
@@ -228,27 +266,24 @@ static struct wr_feed *open_feed(const struct wr_stage *s, const char *path, uin
 	return NULL;
 }
 
-/* Puts the next split into a free lane. */
-static int begin(struct wr_stage *s, struct files *f, struct lane *l)
+/* Puts a split into a lane that reads none. */
+static int begin(struct wr_stage *s, struct files *f, struct lane *l, struct queued *q)
 {
-	const struct wr_split *split;
+	const struct wr_split *split = &q->split;
 	struct wr_stream stream;
 	uint64_t offset;
 	bool unpack;
-	int rc;
+	int rc = l->number ? WR_OK : announce(s, f, l, q);
 
-	l->at = queued_take(f);
-	l->number = ++f->numbers;
-	split = &l->at->split;
-	rc = announce(s, l);
+	l->at = q;
+	f->turn = (uint32_t)(l - f->lanes);
 	if (rc != WR_OK)
 		return rc;
-	f->turn = (uint32_t)(l - f->lanes);
 	stream = (struct wr_stream){.path = split->path,
 				    .from = split->from,
 				    .stop = split->to,
 				    .ts = time_of(f, split->path),
-				    .saved = l->at->saved};
+				    .saved = q->saved};
 	unpack = f->unpack && split->to == UINT64_MAX;
 	offset = split->from > 0 ? split->from - 1 : 0;
 	if (stream.saved) {
@@ -262,18 +297,63 @@ static int begin(struct wr_stage *s, struct files *f, struct lane *l)
 	return wr_intake_begin(l->intake, &stream);
 }
 
-/* Gives every free lane a split, or asks for one. */
-static int fill_lanes(struct wr_stage *s, struct files *f)
+static bool is_busy(const struct lane *l)
 {
-	uint32_t empty = 0;
+	return l->at || l->own.first;
+}
+
+static uint32_t busy_lanes(const struct files *f)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < f->lane_count; i++)
+		count += is_busy(&f->lanes[i]);
+	return count;
+}
+
+/* Those of a checkpoint are known behind before one of them is read, or found to be unreadable. */
+static int announce_own(struct wr_stage *s, struct files *f)
+{
 	int rc = WR_OK;
 
-	for (uint32_t i = 0; i < f->lane_count && rc == WR_OK; i++) {
-		while (!f->lanes[i].at && f->first && rc == WR_OK)
-			rc = begin(s, f, &f->lanes[i]);
-		empty += !f->lanes[i].at;
+	for (uint32_t i = 0; i < f->lane_count && rc == WR_OK; i++)
+		if (f->lanes[i].own.first && !f->lanes[i].number)
+			rc = announce(s, f, &f->lanes[i], f->lanes[i].own.first);
+	return rc;
+}
+
+/* Lanes of a checkpoint that are not needed any more. */
+static void drop_lanes(struct files *f)
+{
+	for (uint32_t i = f->lane_count; i-- > f->interleave;) {
+		if (is_busy(&f->lanes[i]))
+			continue;
+		wr_intake_free(f->lanes[i].intake);
+		f->lanes[i] = f->lanes[--f->lane_count];
 	}
-	for (; f->asked < empty && !f->no_more; f->asked++)
+}
+
+/* What a lane that reads none goes on with; NULL: there is nothing, or lanes enough are busy. */
+static struct queued *next_split(struct files *f, struct lane *l)
+{
+	if (l->own.first)
+		return queue_take(&l->own);
+	return f->fresh.first && busy_lanes(f) < f->interleave ? queue_take(&f->fresh) : NULL;
+}
+
+/* Gives lanes that read nothing a split, or asks for some. */
+static int fill_lanes(struct wr_stage *s, struct files *f)
+{
+	int rc = announce_own(s, f);
+	struct queued *q;
+	uint32_t busy;
+
+	drop_lanes(f);
+	for (uint32_t i = 0; i < f->lane_count && rc == WR_OK; i++)
+		while (rc == WR_OK && !f->lanes[i].at && (q = next_split(f, &f->lanes[i])))
+			rc = begin(s, f, &f->lanes[i], q);
+	busy = busy_lanes(f);
+	for (; rc == WR_OK && busy + f->asked < f->interleave && !f->no_more; f->asked++)
 		post(s, WR_LETTER_SPLIT_WANTED, NULL, 0);
 	return rc;
 }
@@ -294,16 +374,17 @@ static int next_lane(struct files *f, uint32_t *lane)
 			return WR_OK;
 		}
 	}
-	return busy || f->first || !f->no_more ? WR_AGAIN : WR_END;
+	return busy || f->fresh.first || !f->no_more ? WR_AGAIN : WR_END;
 }
 
 /* A batch of a lane. */
 static int read_lane(struct wr_stage *s, struct files *f, uint32_t lane)
 {
 	struct lane *l = &f->lanes[lane];
-	int rc = lane != f->turn ? wr_stage_emit_split(s, WR_SPLIT_AT, l->number, NULL) : WR_OK;
+	int rc = l->number != f->said ? wr_stage_emit_split(s, WR_SPLIT_AT, l->number, NULL) : WR_OK;
 
 	f->turn = lane;
+	f->said = l->number;
 	if (rc == WR_OK)
 		rc = wr_intake_poll(l->intake);
 	return rc == WR_END ? split_done(s, l) : rc;
@@ -335,12 +416,11 @@ static void files_hold(struct wr_stage *s, uint32_t number, bool held)
 	struct files *f = s->state;
 
 	for (uint32_t i = 0; i < f->lane_count; i++)
-		if (f->lanes[i].at && f->lanes[i].number == number)
+		if (f->lanes[i].number == number)
 			f->lanes[i].held = held;
 }
 
-/* ---- snapshots: the splits that are read, in the order in which they were begun, then those that wait ----
- */
+/* ---- snapshots: a list of the splits that are read or wait, in no order ---- */
 
 static void put_split(struct wr_bytes *out, const struct queued *q, const struct wr_intake *at)
 {
@@ -356,38 +436,43 @@ static void put_split(struct wr_bytes *out, const struct queued *q, const struct
 	wr_split_put(out, &q->split);
 }
 
-/* The lane whose split was begun next behind split `number`. */
-static const struct lane *lane_behind(const struct files *f, uint32_t number)
+static uint32_t queue_len(const struct queue *queue)
 {
-	const struct lane *next = NULL;
+	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < f->lane_count; i++)
-		if (f->lanes[i].at && f->lanes[i].number > number &&
-		    (!next || f->lanes[i].number < next->number))
-			next = &f->lanes[i];
-	return next;
+	for (const struct queued *q = queue->first; q; q = q->next)
+		count++;
+	return count;
+}
+
+static void put_queue(struct wr_bytes *out, const struct queue *queue)
+{
+	for (const struct queued *q = queue->first; q; q = q->next)
+		put_split(out, q, NULL);
 }
 
 static int files_save(struct wr_stage *s, struct wr_bytes *out)
 {
 	struct files *f = s->state;
-	uint32_t count = 0;
+	uint32_t count = queue_len(&f->fresh);
 
 	for (uint32_t i = 0; i < f->lane_count; i++)
-		count += f->lanes[i].at != NULL;
-	for (const struct queued *q = f->first; q; q = q->next)
-		count++;
+		count += (f->lanes[i].at != NULL) + queue_len(&f->lanes[i].own);
 	wr_value_put_list(out, count);
-	for (const struct lane *l = lane_behind(f, 0); l; l = lane_behind(f, l->number))
-		put_split(out, l->at, l->intake);
-	for (const struct queued *q = f->first; q; q = q->next)
-		put_split(out, q, NULL);
+	for (uint32_t i = 0; i < f->lane_count; i++) {
+		const struct lane *l = &f->lanes[i];
+
+		if (l->at)
+			put_split(out, l->at, l->intake);
+		put_queue(out, &l->own);
+	}
+	put_queue(out, &f->fresh);
 	return wr_bytes_status(out);
 }
 
-static int restore_split(struct files *f, const struct wr_value *saved)
+static int restore_split(struct queue *queue, const struct wr_value *saved)
 {
-	struct queued *q = queued_add(f);
+	struct queued *q = queue_add(queue);
 	struct wr_bytes bytes = WR_BYTES_EMPTY;
 	struct wr_value *copy;
 	struct wr_reader r;
@@ -421,8 +506,14 @@ static int by_id(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The splits of all parts, sorted: a subtask that reads those of several must not read a later one first, or
- * the watermark would be ahead of the earlier one's records (K24). */
+static bool was_read(const struct wr_value *saved)
+{
+	const struct wr_value *at = wr_value_get(saved, "at");
+
+	return at && at->tag != WR_V_NIL;
+}
+
+/* The splits of all parts, sorted. */
 static int all_splits(const struct wr_saved_state *saved, const struct wr_value **list, uint32_t *count)
 {
 	*count = 0;
@@ -435,12 +526,49 @@ static int all_splits(const struct wr_saved_state *saved, const struct wr_value 
 			if (list)
 				list[*count] = &part->items[k];
 	}
+	if (list)
+		qsort(list, *count, sizeof(void *), by_id);
 	return WR_OK;
+}
+
+static int restore_in_lane(struct wr_stage *s, uint32_t lane, const struct wr_value *saved)
+{
+	struct files *f = s->state;
+	int rc = WR_OK;
+
+	while (f->lane_count <= lane && rc == WR_OK)
+		rc = add_lane(s, f);
+	return rc == WR_OK ? restore_split(&f->lanes[lane].own, saved) : rc;
+}
+
+/* Deals the splits, in the order of their discovery, to the lanes of `readers` subtasks, of which this is
+ * number `own`: one that was read begins a lane, one that waited does while there are too few. All subtasks
+ * come to the same. */
+static int deal(struct wr_stage *s, const struct wr_value **list, uint32_t count, uint32_t readers,
+		uint32_t own)
+{
+	struct files *f = s->state;
+	uint32_t to_begin = 0, begun = 0, turn = 0;
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < count; i++)
+		to_begin += was_read(list[i]);
+	for (uint32_t i = 0; i < count && rc == WR_OK; i++) {
+		bool read = was_read(list[i]),
+		     begins = read || !begun || begun + to_begin < readers * f->interleave;
+		uint32_t lane = begins ? begun : turn++ % begun;
+
+		begun += begins;
+		to_begin -= read;
+		if (lane % readers == own)
+			rc = restore_in_lane(s, lane / readers, list[i]);
+	}
+	return rc;
 }
 
 static int files_restore(struct wr_stage *s, const struct wr_saved_state *saved)
 {
-	bool own = saved->parallelism == s->env->parallelism;
+	bool same = saved->parallelism == s->env->parallelism;
 	const struct wr_value **list = NULL;
 	uint32_t count;
 	int rc = all_splits(saved, NULL, &count);
@@ -451,10 +579,7 @@ static int files_restore(struct wr_stage *s, const struct wr_saved_state *saved)
 	if (!list)
 		return WR_EFATAL;
 	all_splits(saved, list, &count);
-	qsort(list, count, sizeof(void *), by_id);
-	for (uint32_t i = 0; i < count && rc == WR_OK; i++)
-		if (own || i % s->env->parallelism == s->env->subtask)
-			rc = restore_split(s->state, list[i]);
+	rc = same ? deal(s, list, count, 1, 0) : deal(s, list, count, s->env->parallelism, s->env->subtask);
 	wr_free(&files_mem, list);
 	return rc;
 }
@@ -469,9 +594,9 @@ static void files_free(struct wr_stage *s)
 		wr_intake_free(f->lanes[i].intake);
 		if (f->lanes[i].at)
 			queued_free(f->lanes[i].at);
+		queue_free(&f->lanes[i].own);
 	}
-	while (f->first)
-		queued_free(queued_take(f));
+	queue_free(&f->fresh);
 	wr_free(&files_mem, f->lanes);
 	wr_free(&files_mem, f);
 	s->state = NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* files_test: every line of every file exactly once, whatever the parallelism, and what cannot
  * be read is told and passed over. */
+#include <ctype.h>
 #include <errno.h>
 #include "base/fault.h"
 #include "unit/connect/lines.h"
@@ -129,26 +130,38 @@ static void test_splits_of_one_file_have_names_of_their_own(void **state)
 	crew_done(c);
 }
 
-/* What a reader saves that has not begun these files yet. */
+/* What a reader saves: files that it reads, behind their first line, in capitals, and those that it has not
+ * begun.
+ */
 static void saved_splits(struct wr_bytes *out, const char *names, uint64_t id)
 {
 	uint32_t count = (uint32_t)strlen(names);
 
 	wr_value_put_list(out, count);
 	for (uint32_t i = 0; i < count; i++) {
-		char name[] = {names[i], '.', 't', 'x', 't', 0};
+		char name[] = {(char)tolower(names[i]), '.', 't', 'x', 't', 0};
 		struct wr_split split = {id + i, in_folder(name), 0, UINT64_MAX};
 
 		wr_value_put_record(out, 2);
 		wr_value_put_name(out, "at");
-		wr_value_put_nil(out);
+		if (isupper(names[i])) {
+			wr_value_put_record(out, 1);
+			wr_value_put_name(out, "offset");
+			wr_value_put_i64(out, 2);
+		} else {
+			wr_value_put_nil(out);
+		}
 		wr_value_put_name(out, "split");
 		wr_split_put(out, &split);
 	}
 }
 
-static void k24_splits_of_several_readers_are_gone_on_with_in_the_order_of_their_discovery(void **state)
+/* How reader `subtask` of `parallelism` begins and ends the splits that two readers saved: the first the
+ * files of `first` from number `id` on, the second those of `second` from 0 on. */
+static char *gone_on_with(const char *first, uint64_t id, const char *second, uint32_t subtask,
+			  uint32_t parallelism)
 {
+	static char text[1024];
 	struct wr_bytes saved[2] = {WR_BYTES_EMPTY, WR_BYTES_EMPTY};
 	struct wr_value lists[2];
 	struct wr_saved_part parts[2] = {{0, &lists[0]}, {1, &lists[1]}};
@@ -156,29 +169,62 @@ static void k24_splits_of_several_readers_are_gone_on_with_in_the_order_of_their
 	struct stand *st;
 	struct crew *c;
 
-	(void)state;
 	wr_arena_init(&arena, &mem);
-	file_text("a.txt", "1\n");
-	file_text("b.txt", "2\n");
-	file_text("c.txt", "3\n");
-	saved_splits(&saved[0], "c", 2);
-	saved_splits(&saved[1], "ab", 0);
+	for (char name[] = "a.txt"; *name <= 'd'; ++*name)
+		file_text(name, "1\n2\n");
+	saved_splits(&saved[0], first, id);
+	saved_splits(&saved[1], second, 0);
 	for (int i = 0; i < 2; i++) {
 		struct wr_reader r = wr_reader_of(saved[i].data, saved[i].len);
 
 		assert_int_equal(wr_value_parse(&r, &arena, &lists[i]), WR_OK);
 	}
-	c = lines_crew(1, WR_ON_ERROR_FAIL);
-	st = c->stands[0];
-	assert_int_equal(st->stage.ops->restore(&st->stage, &(struct wr_saved_state){2, 2, parts}), WR_OK);
+	c = lines_crew(parallelism, WR_ON_ERROR_SKIP);
+	st = c->stands[subtask];
+	/* of three, so that what they saved is dealt to one as to two */
+	assert_int_equal(st->stage.ops->restore(&st->stage, &(struct wr_saved_state){3, 2, parts}), WR_OK);
 	while (st->stage.ops->poll(&st->stage) == WR_OK)
 		;
-	assert_string_equal(splits_of(st),
-			    "begin 1 a.txt, end 1, begin 2 b.txt, end 2, begin 3 c.txt, end 3, ");
+	snprintf(text, sizeof text, "%s", splits_of(st));
 	crew_done(c);
 	wr_arena_deinit(&arena);
 	wr_bytes_deinit(&saved[0]);
 	wr_bytes_deinit(&saved[1]);
+	return text;
+}
+
+static void k24_splits_of_several_readers_are_gone_on_with_in_the_order_of_their_discovery(void **state)
+{
+	(void)state;
+	assert_string_equal(gone_on_with("c", 2, "ab", 0, 1),
+			    "begin 1 a.txt, begin 2 b.txt, end 1, at 2, begin 3 c.txt, end 2, at 3, end 3, ");
+}
+
+static void k24_splits_that_were_read_are_all_begun_before_one_of_them_is_read(void **state)
+{
+	(void)state;
+	assert_string_equal(gone_on_with("CD", 2, "AB", 0, 1),
+			    "begin 1 a.txt, begin 2 b.txt, begin 3 c.txt, begin 4 d.txt, at 1, end 1, "
+			    "at 2, end 2, at 3, end 3, at 4, end 4, ");
+	assert_string_equal(gone_on_with("CD", 2, "AB", 1, 2),
+			    "begin 1 b.txt, begin 2 d.txt, at 1, end 1, at 2, end 2, ");
+}
+
+static void k24_a_split_that_waited_begins_before_the_one_in_front_of_it_ends(void **state)
+{
+	(void)state;
+	assert_string_equal(gone_on_with("D", 3, "Abc", 0, 1),
+			    "begin 1 a.txt, begin 2 d.txt, at 1, begin 3 b.txt, end 1, at 2, end 2, "
+			    "at 3, begin 4 c.txt, end 3, at 4, end 4, ");
+	assert_string_equal(gone_on_with("D", 3, "Abc", 0, 2),
+			    "begin 1 a.txt, begin 2 b.txt, end 1, at 2, begin 3 c.txt, end 2, at 3, end 3, ");
+}
+
+static void k24_a_split_that_cannot_be_read_ends_behind_the_beginning_of_all_others(void **state)
+{
+	(void)state;
+	assert_string_equal(gone_on_with("C", 2, "XB", 0, 1),
+			    "begin 1 x.txt, begin 2 b.txt, begin 3 c.txt, end 1, at 2, end 2, at 3, end 3, ");
 }
 
 static void test_a_split_that_is_held_waits_and_the_others_go_on(void **state)
@@ -459,6 +505,9 @@ int main(void)
 	    LINES_TEST(test_splits_are_told_where_their_rows_are),
 	    LINES_TEST(test_splits_of_one_file_have_names_of_their_own),
 	    LINES_TEST(k24_splits_of_several_readers_are_gone_on_with_in_the_order_of_their_discovery),
+	    LINES_TEST(k24_splits_that_were_read_are_all_begun_before_one_of_them_is_read),
+	    LINES_TEST(k24_a_split_that_waited_begins_before_the_one_in_front_of_it_ends),
+	    LINES_TEST(k24_a_split_that_cannot_be_read_ends_behind_the_beginning_of_all_others),
 	    LINES_TEST(test_a_split_that_is_held_waits_and_the_others_go_on),
 	    LINES_TEST(test_a_line_beyond_the_limit_is_a_bad_row_and_the_next_is_read),
 	    LINES_TEST(test_a_line_far_beyond_the_window_is_one_bad_row),
