@@ -105,8 +105,8 @@ end
 --- `schema` may be missing then, and records are as they were written
 ---@field subject? string of a sink with a registry: what `schema` is registered under; without `schema`, whose
 --- latest version messages are written with
----@field timeout? weir.Duration of a question to the registry; default 5 s. A subtask waits for the answer, once for
---- each schema that is new to it
+---@field timeout? weir.Duration of a question to the registry; default 5 s. A source waits for the answer, once for
+--- each schema that is new to a subtask; other tasks and checkpoints do not
 
 local function contents(path)
   local file, why = io.open(path, "rb")

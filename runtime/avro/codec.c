@@ -66,11 +66,12 @@ static int option_schema(const struct wr_value *options, const char *name, struc
 	return *out ? WR_OK : wr_error_wrap(wr_error_code(), "%s", name);
 }
 
-static int option_registry(const struct wr_value *options, struct wr_registry **out)
+static int option_registry(const struct wr_value *options, const struct wr_notify *wake,
+			   struct wr_registry **out)
 {
 	const char *url = wr_value_str(options, "registry", NULL);
 
-	*out = url ? wr_registry_new(url, wr_value_int(options, "timeout", TIMEOUT_MS)) : NULL;
+	*out = url ? wr_registry_new(url, wr_value_int(options, "timeout", TIMEOUT_MS), wake) : NULL;
 	return url && !*out ? wr_error_code() : WR_OK;
 }
 
@@ -133,20 +134,26 @@ static struct known *known_add(struct reader *r, uint32_t id, struct wr_avro_sch
 	return k;
 }
 
-/* The schema of this number, from the registry. NULL with the error set: it cannot be had now. */
-static struct known *known_ask(struct reader *r, uint32_t id)
+/* The schema of this number, from the registry. WR_OK; WR_AGAIN: it was asked for; or an error: it cannot be
+ * had now. */
+static int known_ask(struct reader *r, uint32_t id, const struct known **out)
 {
-	struct wr_avro_schema *schema;
+	struct wr_avro_schema *schema = NULL;
 	int rc;
 
 	r->text.len = 0;
 	rc = wr_registry_schema(r->registry, id, &r->text);
-	if (rc != WR_OK)
-		return rc == WR_EUSER ? known_add(r, id, NULL, false) : NULL;
-	schema = wr_avro_schema_new((const char *)r->text.data, r->text.len);
-	if (!schema)
-		wr_error_wrap(wr_error_code(), "schema %u of the registry", id);
-	return schema || wr_error_code() == WR_EUSER ? known_add(r, id, schema, true) : NULL;
+	if (rc == WR_OK) {
+		schema = wr_avro_schema_new((const char *)r->text.data, r->text.len);
+		if (!schema)
+			wr_error_wrap(wr_error_code(), "schema %u of the registry", id);
+		if (!schema && wr_error_code() != WR_EUSER)
+			return wr_error_code();
+	} else if (rc != WR_EUSER) {
+		return rc;
+	}
+	*out = known_add(r, id, schema, rc == WR_OK);
+	return *out ? WR_OK : wr_error_code();
 }
 
 static struct known *known_find(struct reader *r, uint32_t id)
@@ -169,8 +176,8 @@ static void known_drop(struct reader *r, struct known *k)
 	*k = r->known[--r->known_count];
 }
 
-/* How a message with this number is read. NULL with the error set: it cannot be had now. */
-static const struct known *known_of(struct reader *r, uint32_t id)
+/* How a message with this number is read; as of known_ask. */
+static int known_of(struct reader *r, uint32_t id, const struct known **out)
 {
 	struct known *k = known_find(r, id);
 
@@ -178,7 +185,8 @@ static const struct known *known_of(struct reader *r, uint32_t id)
 		known_drop(r, k);
 		k = NULL;
 	}
-	return k ? k : known_ask(r, id);
+	*out = k;
+	return k ? WR_OK : known_ask(r, id, out);
 }
 
 /* Takes the number from the front of a message. */
@@ -200,14 +208,12 @@ static int read_message(struct reader *r, const uint8_t *p, size_t len, const st
 {
 	const struct known *k = r->known;
 	uint32_t id = 0;
+	int rc = r->registry ? take_number(&p, &len, &id) : WR_OK;
 
-	if (r->registry) {
-		if (take_number(&p, &len, &id) != WR_OK)
-			return WR_EUSER;
-		k = known_of(r, id);
-		if (!k)
-			return wr_error_code();
-	}
+	if (rc == WR_OK && r->registry)
+		rc = known_of(r, id, &k);
+	if (rc != WR_OK)
+		return rc;
 	return k->why ? wr_error_set(WR_EUSER, "%s", k->why)
 		      : wr_avro_read(r->values, k->step, p, len, nodes, count);
 }
@@ -238,7 +244,7 @@ static int reader_plain(struct reader *r, const struct wr_value *options)
 	return k->why ? wr_error_set(WR_EUSER, "%s", k->why) : WR_OK;
 }
 
-static void *reader_new(const struct wr_value *options)
+static void *reader_new(const struct wr_value *options, const struct wr_notify *wake)
 {
 	struct reader *r = wr_zalloc(&mem, sizeof *r);
 	int rc;
@@ -249,7 +255,7 @@ static void *reader_new(const struct wr_value *options)
 	r->values = wr_avro_reader_new();
 	rc = r->values ? option_schema(options, "schema", &r->schema) : WR_EFATAL;
 	if (rc == WR_OK)
-		rc = option_registry(options, &r->registry);
+		rc = option_registry(options, wake, &r->registry);
 	if (rc == WR_OK && !r->registry)
 		rc = reader_plain(r, options);
 	if (rc == WR_OK)
@@ -306,7 +312,7 @@ static void *writer_new(const struct wr_value *options)
 	w->values = wr_avro_writer_new();
 	rc = w->values ? option_schema(options, "schema", &w->schema) : WR_EFATAL;
 	if (rc == WR_OK)
-		rc = option_registry(options, &registry);
+		rc = option_registry(options, NULL, &registry);
 	if (rc == WR_OK && registry)
 		rc = writer_number(w, options, registry);
 	if (rc == WR_OK && !w->schema)

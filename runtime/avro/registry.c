@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry: questions to a registry of schemas; see registry.h. The answer comes on the client's thread, and
- * the one that asked waits for it. */
+/* registry: questions to a registry of schemas; see registry.h. The answer comes on the client's thread. */
 #include "avro/registry.h"
 
 #include <inttypes.h>
@@ -20,13 +19,16 @@ struct wr_registry {
 	struct wr_http *client;
 	char *url;
 	int64_t timeout_ms;
-	uint64_t asked; /* questions so far */
-	struct wr_bytes path;
+	const struct wr_notify *wake; /* NULL: every question is waited for */
+	bool asking;		      /* for the schema `id`, and the answer was not taken yet */
+	uint32_t id;
+	struct wr_bytes path; /* of the question */
 	struct wr_json *json;
 	int64_t charged; /* of the parser's own memory */
 
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t came;
+	uint64_t asked;	   /* questions so far */
 	uint64_t answered; /* the question whose answer is here */
 	int status;	   /* 0: there is none, and `body` says why */
 	struct wr_bytes body;
@@ -46,18 +48,21 @@ static void done(void *arg, const struct wr_http_reply *reply)
 	struct wr_registry *r = arg;
 
 	pthread_mutex_lock(&r->lock);
-	r->status = reply->error ? 0 : reply->status;
-	r->body.len = 0;
-	if (reply->error)
-		wr_bytes_put(&r->body, reply->error, strlen(reply->error));
-	else if (reply->body_len)
-		wr_bytes_put(&r->body, reply->body, reply->body_len);
-	r->answered = reply->id;
-	pthread_cond_signal(&r->came);
+	if (reply->id == r->asked) { /* else it was given up */
+		r->status = reply->error ? 0 : reply->status;
+		r->body.len = 0;
+		if (reply->error)
+			wr_bytes_put(&r->body, reply->error, strlen(reply->error));
+		else if (reply->body_len)
+			wr_bytes_put(&r->body, reply->body, reply->body_len);
+		r->answered = reply->id;
+		pthread_cond_signal(&r->came);
+	}
 	pthread_mutex_unlock(&r->lock);
+	wr_notify_fire(r->wake);
 }
 
-struct wr_registry *wr_registry_new(const char *url, int64_t timeout_ms)
+struct wr_registry *wr_registry_new(const char *url, int64_t timeout_ms, const struct wr_notify *wake)
 {
 	struct wr_registry *r = wr_zalloc(&mem, sizeof *r);
 	size_t len = strlen(url);
@@ -67,6 +72,7 @@ struct wr_registry *wr_registry_new(const char *url, int64_t timeout_ms)
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->came, NULL);
 	r->timeout_ms = timeout_ms;
+	r->wake = wake;
 	while (len && url[len - 1] == '/')
 		len--;
 	r->url = wr_strndup(&mem, url, len);
@@ -120,11 +126,11 @@ static int bad_answer(struct wr_registry *r, const char *why)
 	return failed(r, WR_ETRANSIENT, why, strlen(why));
 }
 
+/* The question of r->path. */
 static int send(struct wr_registry *r, const struct wr_bytes *post)
 {
 	struct wr_bytes url = WR_BYTES_EMPTY;
 	struct wr_http_request request = {
-	    .id = ++r->asked,
 	    .headers = "Accept: application/vnd.schemaregistry.v1+json, application/json\n"
 		       "Content-Type: application/vnd.schemaregistry.v1+json\n",
 	    .timeout_ms = r->timeout_ms,
@@ -135,6 +141,13 @@ static int send(struct wr_registry *r, const struct wr_bytes *post)
 	};
 	int rc;
 
+	wr_bytes_put_u8(&r->path, 0);
+	rc = wr_bytes_status(&r->path);
+	if (rc != WR_OK)
+		return rc;
+	pthread_mutex_lock(&r->lock);
+	request.id = ++r->asked;
+	pthread_mutex_unlock(&r->lock);
 	wr_bytes_printf(&url, "%s%s", r->url, (const char *)r->path.data);
 	wr_bytes_put_u8(&url, 0);
 	request.url = (const char *)url.data;
@@ -154,26 +167,31 @@ static int code_of(int status)
 											  : WR_ETRANSIENT;
 }
 
-/* Asks for r->path and waits; WR_OK: r->body is the answer. */
-static int ask(struct wr_registry *r, const struct wr_bytes *post)
+/* WR_OK: r->body is the answer to the last question. WR_AGAIN: it is not there, and not waited for. */
+static int answer(struct wr_registry *r, bool wait)
 {
-	int rc;
+	bool here;
 
-	wr_bytes_put_u8(&r->path, 0);
-	rc = wr_bytes_status(&r->path);
-	if (rc == WR_OK)
-		rc = send(r, post);
-	if (rc != WR_OK)
-		return rc;
 	pthread_mutex_lock(&r->lock);
-	while (r->answered != r->asked)
+	while (wait && r->answered != r->asked)
 		pthread_cond_wait(&r->came, &r->lock);
+	here = r->answered == r->asked;
 	pthread_mutex_unlock(&r->lock);
+	if (!here)
+		return WR_AGAIN;
 	if (wr_bytes_status(&r->body) != WR_OK)
 		return WR_EFATAL;
 	if (r->status >= 200 && r->status < 300)
 		return WR_OK;
 	return failed(r, code_of(r->status), (const char *)r->body.data, r->body.len);
+}
+
+/* Asks for r->path and waits. */
+static int ask(struct wr_registry *r, const struct wr_bytes *post)
+{
+	int rc = send(r, post);
+
+	return rc == WR_OK ? answer(r, true) : rc;
 }
 
 /* ---- answers ---- */
@@ -274,11 +292,17 @@ static void put_subject(struct wr_registry *r, const char *subject)
 
 int wr_registry_schema(struct wr_registry *r, uint32_t id, struct wr_bytes *schema)
 {
-	int rc;
+	int rc = WR_OK;
 
-	r->path.len = 0;
-	wr_bytes_printf(&r->path, "/schemas/ids/%" PRIu32, id);
-	rc = ask(r, NULL);
+	if (!r->asking || r->id != id) {
+		r->path.len = 0;
+		wr_bytes_printf(&r->path, "/schemas/ids/%" PRIu32, id);
+		rc = send(r, NULL);
+		r->id = id;
+	}
+	if (rc == WR_OK)
+		rc = answer(r, !r->wake);
+	r->asking = rc == WR_AGAIN;
 	return rc == WR_OK ? take(r, NULL, schema) : rc;
 }
 

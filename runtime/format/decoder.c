@@ -107,18 +107,20 @@ static int decode_by_codec(struct wr_decoder *d, const void *p, size_t len, cons
 	return d->codec->nodes(d->reader, p, len, nodes, count);
 }
 
-static int make_codec(struct wr_decoder *d, const char *name, const struct wr_value *options)
+static int make_codec(struct wr_decoder *d, const char *name, const struct wr_value *options,
+		      const struct wr_notify *wake)
 {
 	d->decode = decode_by_codec;
 	d->codec = wr_codec_load(name);
-	d->reader = d->codec ? d->codec->reader_new(wr_value_get(options, name)) : NULL;
+	d->reader = d->codec ? d->codec->reader_new(wr_value_get(options, name), wake) : NULL;
 	return d->reader ? WR_OK : WR_EFATAL;
 }
 
-static int make(struct wr_decoder *d, const char *name, const struct wr_value *options)
+static int make(struct wr_decoder *d, const char *name, const struct wr_value *options,
+		const struct wr_notify *wake)
 {
 	if (!strcmp(name, "avro") || !strcmp(name, "msgpack"))
-		return make_codec(d, name, options);
+		return make_codec(d, name, options, wake);
 	if (!strcmp(name, "json")) {
 		d->decode = decode_json;
 		d->json = wr_json_text_new();
@@ -133,13 +135,13 @@ static int make(struct wr_decoder *d, const char *name, const struct wr_value *o
 	return d->decode ? WR_OK : wr_error_set(WR_EUSER, "there is no format '%s' of whole records", name);
 }
 
-struct wr_decoder *wr_decoder_new(const struct wr_value *options)
+struct wr_decoder *wr_decoder_new(const struct wr_value *options, const struct wr_notify *wake)
 {
 	struct wr_decoder *d = wr_zalloc(&decoder_mem, sizeof *d);
 
 	if (!d)
 		return NULL;
-	if (make(d, wr_value_str(options, "format", "json"), options) == WR_OK)
+	if (make(d, wr_value_str(options, "format", "json"), options, wake) == WR_OK)
 		return d;
 	wr_decoder_free(d);
 	return NULL;

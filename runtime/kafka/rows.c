@@ -45,8 +45,8 @@ struct wr_kafka_rows *wr_kafka_rows_new(struct wr_stage *s)
 	r->stage = s;
 	r->meta = wr_value_bool(s->options, "meta", false);
 	r->learner = wr_learner_new();
-	r->value = r->learner ? wr_decoder_new(s->options) : NULL;
-	r->key = r->value && key ? wr_decoder_new(key) : NULL;
+	r->value = r->learner ? wr_decoder_new(s->options, &s->env->wake) : NULL;
+	r->key = r->value && key ? wr_decoder_new(key, &s->env->wake) : NULL;
 	if (r->value && (r->key || !key))
 		return r;
 	wr_kafka_rows_free(r);

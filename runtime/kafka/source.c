@@ -561,6 +561,22 @@ static void look_around(struct wr_stage *s)
 		s->wake_ns = k->told_ns + TELL_NS;
 }
 
+/* A message that has to wait for its schema stays the next one. */
+static int handle_next(struct wr_stage *s, int64_t *room)
+{
+	struct source *k = s->state;
+	rd_kafka_message_t *m = k->batch[k->at];
+	int rc = handle(s, m);
+
+	s->waits = rc == WR_AGAIN;
+	if (s->waits)
+		return rc;
+	k->at++;
+	*room -= (int64_t)m->len + (int64_t)sizeof *m;
+	rd_kafka_message_destroy(m);
+	return rc;
+}
+
 static int source_poll(struct wr_stage *s)
 {
 	struct source *k = s->state;
@@ -572,13 +588,8 @@ static int source_poll(struct wr_stage *s)
 	while (rc == WR_OK && room > 0) {
 		if (k->at == k->taken && !take(k))
 			rc = k->no_more && k->live == 0 ? WR_END : WR_AGAIN;
-		while (rc == WR_OK && k->at < k->taken && room > 0) {
-			rd_kafka_message_t *m = k->batch[k->at++];
-
-			room -= (int64_t)m->len + (int64_t)sizeof *m;
-			rc = handle(s, m);
-			rd_kafka_message_destroy(m);
-		}
+		while (rc == WR_OK && k->at < k->taken && room > 0)
+			rc = handle_next(s, &room);
 		if (rc == WR_OK && wr_stage_spent(s))
 			break;
 	}

@@ -5,9 +5,10 @@
 #include "msgpack/reader.h"
 #include "msgpack/writer.h"
 
-static void *reader_new(const struct wr_value *options)
+static void *reader_new(const struct wr_value *options, const struct wr_notify *wake)
 {
 	(void)options;
+	(void)wake;
 	return wr_msgpack_reader_new();
 }
 

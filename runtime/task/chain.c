@@ -110,6 +110,11 @@ void wr_stage_hold(struct wr_stage *s, uint32_t number, bool held)
 		s->chain->held = held;
 }
 
+bool wr_stage_source_waits(const struct wr_stage *s)
+{
+	return s->chain->stages[0].waits;
+}
+
 uint64_t wr_stage_running_ns(const struct wr_stage *s)
 {
 	const struct wr_task *t = task_of((struct wr_stage *)(uintptr_t)s);

@@ -253,6 +253,7 @@ struct wr_stage {
 	uint64_t looked_ns;	  /* when wr_stage_spent last looked at the clock */
 	uint64_t checkpoint;	  /* during `save`: whose */
 	bool awaits_checkpoint;	  /* `end` says so, with WR_AGAIN */
+	bool waits;		  /* a source's `poll` says so: its next record waits to be readable */
 	void *state;		  /* the stage's own */
 	struct wr_marker *marker; /* time/marker.h: of a stage that makes watermarks, or NULL */
 	bool untried;		  /* its functions are on trial, and were given no row yet */
@@ -285,6 +286,8 @@ int wr_stage_mail(struct wr_stage *s, uint32_t type, const void *payload, uint32
 int wr_stage_emit_split(struct wr_stage *s, enum wr_split_word word, uint32_t number, const char *name);
 /* Bids the source of this chain be still, as a whole (number 0) or with one split, or go on. */
 void wr_stage_hold(struct wr_stage *s, uint32_t number, bool held);
+/* Does the source of this chain have a record that it cannot read yet? It is not idle then. */
+bool wr_stage_source_waits(const struct wr_stage *s);
 /* Steady time, but for the times in which the task was held up by its outputs (K9). */
 uint64_t wr_stage_running_ns(const struct wr_stage *s);
 

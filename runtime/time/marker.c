@@ -274,7 +274,7 @@ int wr_marker_letter(struct wr_marker *m, uint32_t type, const uint8_t *payload,
 /* K8: quiet since the tick before last, and for longer than idle_after since then. */
 static bool fell_silent(struct wr_marker *m, struct wr_part *p, uint64_t running_ns)
 {
-	if (p->rows || p->held) {
+	if (p->rows || p->held || wr_stage_source_waits(m->stage)) {
 		p->rows = false;
 		p->silent_ns = 0;
 		return false;

@@ -7,7 +7,8 @@
  * those behind it until it has a split, ends, or is idle (K28).
  *
  * Idleness is seen lazily (K8), by a clock that stands still while the task is held up by its
- * outputs (K9) and while a part is held for alignment. An idle part is active again before its
+ * outputs (K9), while its source waits for what it takes to read a record, and while a part is held for
+ * alignment. An idle part is active again before its
  * next row (K10 as decided).
  *
  * Alignment (K25, K26): the marker tells the job's coordinator how far it is, is told how far

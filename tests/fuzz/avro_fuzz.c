@@ -18,7 +18,7 @@ static struct wr_str take(const uint8_t **p, const uint8_t *end)
 
 static void try(const struct wr_value *options, const uint8_t *p, size_t len)
 {
-	void *reader = wr_avro_codec.reader_new(options), *writer = wr_avro_codec.writer_new(options);
+	void *reader = wr_avro_codec.reader_new(options, NULL), *writer = wr_avro_codec.writer_new(options);
 
 	if (reader)
 		fuzz_message(&wr_avro_codec, reader, writer, NULL, p, len);

@@ -48,12 +48,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	items[1] = formats[data[0] % 4];
 	items[0].count = data[0] & 4 ? 2 : 1;
-	d = wr_decoder_new(&options);
+	d = wr_decoder_new(&options, NULL);
 	WR_ASSERT(d);
 	for (const uint8_t *p = data + 1, *end = data + len; p <= end;) {
 		const uint8_t *zero = p < end ? memchr(p, 0, (size_t)(end - p)) : NULL;
 		size_t n = (size_t)((zero ? zero : end) - p);
-		struct wr_decoder *fresh = wr_decoder_new(&options);
+		struct wr_decoder *fresh = wr_decoder_new(&options, NULL);
 
 		read_one(d, p, n, &one);
 		read_one(fresh, p, n, &again);

@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	const struct wr_codec *codec = wr_module.functions;
-	void *reader = codec->reader_new(NULL), *writer = codec->writer_new(NULL);
+	void *reader = codec->reader_new(NULL, NULL), *writer = codec->writer_new(NULL);
 
 	fuzz_message(codec, reader, writer, reader, data, len);
 	codec->reader_free(reader);

@@ -114,6 +114,27 @@ describe("a registry of schemas", function()
       read(topic, ("weir.avro { registry = '%s/rude/nonsense' }"):format(server.url)))
   end)
 
+  it("that takes its time is waited for by the source alone", function()
+    local topics = { cluster:topic(), cluster:topic() }
+    wrote(topics[1], ('weir.avro { registry = %q, subject = "slow", schema = %q }'):format(server.url, ORDER), RECORDS)
+    wrote(topics[2], "weir.json()", "{ { id = 5 } }")
+    -- one thread: what releases the answer runs on it, while the source waits for the answer
+    local out, code, err = script.try(([[%s local url, topics = %q, { %q, %q }
+      local function read(n, format)
+        return job:source(weir.kafka { brokers = %q, topic = topics[n], stop = "latest", format = format })
+      end
+      read(1, weir.avro { registry = url .. "/asked/slow", timeout = "60s" })
+        :map(function(rec) return { id = tostring(rec.id) } end):sink(weir.print())
+      read(2, weir.json()):async { timeout = "60s", fn = function(rec)
+        weir.http.get(url .. "/after/slow-asked", { timeout = "60s" })
+        weir.http.get(url .. "/release/slow")
+        return { id = tostring(rec.id) }
+      end }:sink(weir.print())
+      return job]]):format(script.head, server.url, topics[1], topics[2], cluster.brokers), "-q --workers 1 -p 1")
+    assert.equal(0, code, err)
+    assert.equal('{"id":"2"}\n{"id":"5"}\n{"id":"9007199254740993"}\n', (require("support.shell").sorted(out):gsub("LL", "")))
+  end)
+
   it("is of messages that say their number", function()
     local topic = cluster:topic()
     cluster:send(topic, { { value = "{}" } })

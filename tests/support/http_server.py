@@ -7,6 +7,7 @@
   /after/KEY     answers once /release/KEY was asked for; neither takes time, so tests need no clock
   /subjects/S/versions (POST), /subjects/S/versions/latest, /schemas/ids/N: as a schema registry; the first is 1
   /rude/HOW/…    as a registry that answers otherwise: HOW is a status, html, loop, none, nonsense, hang
+  /asked/KEY/…   says so to /after/KEY-asked, and answers the rest once /release/KEY was asked for
   /flaky/N/KEY   ends without an answer the first N times, then 200, "N"
 """
 import http.server
@@ -99,6 +100,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def on_release(self, key):
         gate(key).set()
         self.answer("release " + key)
+
+    def on_asked(self, key, what, *rest):
+        gate(key + "-asked").set()
+        gate(key).wait()
+        getattr(self, "on_" + what)(*rest)
 
     def on_rude(self, how, *rest):
         answers = {"html": "<html>", "none": "{}", "nonsense": json.dumps({"schema": "{\"type\":\"nonsense\"}"})}

@@ -12,7 +12,8 @@ static const char *evolved(const char *writer_schema, const char *schema, const 
 	struct options o;
 	void *reader = avro->reader_new(
 	    writer_schema ? options_of(&o, "schema", schema, "writer_schema", writer_schema, NULL)
-			  : options_of(&o, "schema", schema, NULL));
+			  : options_of(&o, "schema", schema, NULL),
+	    NULL);
 
 	if (!reader) {
 		snprintf(shown, sizeof shown, "! %s", wr_error_text());

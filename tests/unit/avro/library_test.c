@@ -180,7 +180,7 @@ static void test_random_values_of_the_library_pass_unchanged(void **state)
 		kind = avro_generic_class_from_schema(schema);
 		assert_int_equal(avro_generic_value_new(kind, &value), 0);
 		options = options_of(&o, "schema", (const char *)text.data, NULL);
-		reader = wr_avro_codec.reader_new(options);
+		reader = wr_avro_codec.reader_new(options, NULL);
 		writer = wr_avro_codec.writer_new(options);
 		if (!reader || !writer)
 			fail_msg("%s: %s", (char *)text.data, wr_error_text());

@@ -7,7 +7,7 @@
 static const char *read_behind(const struct wr_value *options, const char *before, const char *bytes,
 			       size_t len)
 {
-	struct wr_decoder *d = wr_decoder_new(options);
+	struct wr_decoder *d = wr_decoder_new(options, NULL);
 	void *exact = exact_copy(bytes, len);
 	const struct wr_node *nodes;
 	size_t count;
@@ -87,7 +87,7 @@ static void test_a_text_is_utf8(void **state)
 static void test_bytes_are_as_they_are(void **state)
 {
 	struct options o;
-	struct wr_decoder *d = wr_decoder_new(options_of(&o, "format", "bytes", NULL));
+	struct wr_decoder *d = wr_decoder_new(options_of(&o, "format", "bytes", NULL), NULL);
 	const struct wr_node *nodes;
 	size_t count;
 
@@ -134,7 +134,7 @@ static void test_formats_of_streams_are_no_formats_of_records(void **state)
 	struct options o;
 
 	(void)state;
-	assert_null(wr_decoder_new(options_of(&o, "format", "lines", NULL)));
+	assert_null(wr_decoder_new(options_of(&o, "format", "lines", NULL), NULL));
 	assert_has(wr_error_text(), "there is no format 'lines' of whole records");
 }
 

@@ -12,7 +12,7 @@ static const struct wr_codec *codec;
 
 static const char *read_one(const char *hex)
 {
-	void *reader = codec->reader_new(NULL);
+	void *reader = codec->reader_new(NULL, NULL);
 
 	read_hex(codec, reader, hex);
 	codec->reader_free(reader);
@@ -166,7 +166,7 @@ static void put_random(struct wr_rand *r, unsigned depth, struct wr_bytes *json)
 
 static void test_random_values_pass_through_the_library(void **state)
 {
-	void *reader = codec->reader_new(NULL), *writer = codec->writer_new(NULL);
+	void *reader = codec->reader_new(NULL, NULL), *writer = codec->writer_new(NULL);
 	struct wr_rand r = {1};
 
 	(void)state;

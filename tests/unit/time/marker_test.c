@@ -16,6 +16,28 @@ int wr_stage_emit_watermark(struct wr_stage *s, int64_t wm)
 	return WR_OK;
 }
 
+static bool is_idle;
+
+int wr_stage_emit_idle(struct wr_stage *s, bool idle)
+{
+	(void)s;
+	is_idle = idle;
+	return WR_OK;
+}
+
+static bool source_waits;
+
+bool wr_stage_source_waits(const struct wr_stage *s)
+{
+	(void)s;
+	return source_waits;
+}
+
+uint64_t wr_stage_running_ns(const struct wr_stage *s)
+{
+	return wr_clock_ns(s->env->clock);
+}
+
 /* A marker of two subtasks' saved splits. */
 static struct {
 	struct wr_mem mem;
@@ -116,6 +138,27 @@ static void k24_no_watermark_is_said_until_all_splits_that_go_on_have_begun(void
 	assert_int_equal(its.stage.watermark, 26394);
 }
 
+static void ticks(uint32_t count)
+{
+	for (; count > 0; count--) {
+		wr_clock_advance(&its.clock, 200000000);
+		assert_int_equal(wr_marker_tick(its.marker, wr_clock_ns(&its.clock)), WR_OK);
+	}
+}
+
+static void k8_a_split_whose_source_waits_for_a_schema_is_not_idle(void **state)
+{
+	(void)state;
+	its.marker->idle_ns = 1000000000;
+	is_idle = false;
+	source_waits = true;
+	ticks(100);
+	assert_false(is_idle);
+	source_waits = false;
+	ticks(10);
+	assert_true(is_idle);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -123,6 +166,8 @@ int main(void)
 		k24_a_split_begins_behind_all_of_its_file_in_watermark_and_in_timestamps, fresh, done),
 	    cmocka_unit_test_setup_teardown(k24_no_watermark_is_said_until_all_splits_that_go_on_have_begun,
 					    fresh, done),
+	    cmocka_unit_test_setup_teardown(k8_a_split_whose_source_waits_for_a_schema_is_not_idle, fresh,
+					    done),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
