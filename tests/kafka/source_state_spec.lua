@@ -228,4 +228,35 @@ describe("partitions of a topic", function()
     for n in out:gmatch '"n":(%d+)' do counts[#counts + 1] = tonumber(n) end
     assert.same({ 1998, 2000, 2000, 2 }, counts)
   end)
+
+  for _, to in ipairs { 1, 2, 7 } do
+    it("K24: have them also behind a restart, from parallelism 4 to " .. to .. ": none is late then", function()
+      local topic = cluster:topic { partitions = 4 }
+      for partition = 0, 3 do
+        local list = numbers(1, 2000 + 1000 * partition)
+        for _, record in ipairs(list) do record.partition = partition end
+        cluster:send(topic, list)
+      end
+      place.write("job.lua", ([[
+        local weir = require "weir"
+        local job = weir.job { name = "windows", max_parallelism = 128 }
+        local loops = tonumber(job.args.loops or 0)
+        local counts = job:source(weir.kafka { brokers = %q, topic = %q, stop = "latest" })
+          :watermarks(weir.watermark.ascending { every = 1 })
+          :map(function(rec)
+            local x = 0
+            for i = 1, loops do x = (x + i) %% 7 end
+            return { k = rec.n %% 10, x = x }
+          end)
+          :key_by "k":window(weir.window.tumbling "1s"):late_to "late":aggregate { n = weir.agg.count() }
+        local late = counts:side_output "late":map(function() return { what = "late", n = 1 } end)
+        counts:map(function(rec) return { what = "counted", n = rec.n } end):union(late)
+          :key_by "what":sum("n", { emit = "final" }):sink(weir.print())
+        return job]]):format(cluster.brokers, topic))
+      place.killed("--dir state --checkpoint-every 20ms -p 4", "loops=20000", "checkpoint.complete", 3)
+      local out, code, err = place.run("--dir state --checkpoint-every 1h -p " .. to)
+      assert.equal(0, code, err)
+      assert.equal('{"n":14000,"what":"counted"}\n', out)
+    end)
+  end
 end)

@@ -159,6 +159,31 @@ static void k8_a_split_whose_source_waits_for_a_schema_is_not_idle(void **state)
 	assert_true(is_idle);
 }
 
+static void k13_a_split_that_is_found_while_all_others_are_idle_holds_event_time(void **state)
+{
+	struct wr_marker *m = its.marker;
+
+	(void)state;
+	assert_int_equal(wr_marker_split(m, WR_SPLIT_BEGIN, 1, "silent"), WR_OK);
+	assert_int_equal(wr_marker_rows(m), WR_OK);
+	wr_marker_mark(m, 0, 100);
+	ticks(1);
+	assert_int_equal(its.stage.watermark, 100);
+	wr_combine_idle(&m->combine, 0, true);
+	ticks(1);
+	assert_true(is_idle);
+	assert_int_equal(wr_marker_split(m, WR_SPLIT_BEGIN, 2, "found"), WR_OK);
+	assert_false(is_idle);
+	assert_int_equal(wr_marker_split(m, WR_SPLIT_AT, 1, NULL), WR_OK);
+	assert_int_equal(wr_marker_rows(m), WR_OK);
+	wr_marker_mark(m, 0, 500);
+	ticks(1);
+	assert_int_equal(its.stage.watermark, 100);
+	wr_marker_mark(m, 1, 200);
+	ticks(1);
+	assert_int_equal(its.stage.watermark, 200);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -168,6 +193,8 @@ int main(void)
 					    fresh, done),
 	    cmocka_unit_test_setup_teardown(k8_a_split_whose_source_waits_for_a_schema_is_not_idle, fresh,
 					    done),
+	    cmocka_unit_test_setup_teardown(
+		k13_a_split_that_is_found_while_all_others_are_idle_holds_event_time, fresh, done),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
