@@ -43,20 +43,20 @@ static void put_decimal(struct wr_bytes *out, bool negative, uint64_t digits, un
 	wr_bytes_put(out, p, (size_t)(end - p));
 }
 
-/* Numbers of few digits behind the point, which are nearly all. digits and 10^scale are exact doubles
- * (below 2^53), so their quotient is the double nearest to the decimal: if that is v, the text reads
- * back as v; and with at most 15 digits no shorter one does. */
+/* Whole numbers up to 2^53, and those of few digits behind the point, which are nearly all. digits and
+ * 10^scale are exact doubles, so their quotient is the double nearest to the decimal: if that is v, the text
+ * reads back as v; and with at most 15 digits no shorter one does. */
 static bool put_short_decimal(struct wr_bytes *out, double v)
 {
 	static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8};
 	double magnitude = fabs(v);
 
-	if (!(magnitude >= 1e-4 && magnitude < 1e15))
+	if (!(magnitude >= 1e-4 && magnitude <= 0x1p53))
 		return false;
 	for (unsigned scale = 0; scale < sizeof powers / sizeof *powers; scale++) {
 		double digits = rint(magnitude * powers[scale]);
 
-		if (digits >= 1e15)
+		if (scale > 0 && digits >= 1e15)
 			return false;
 		if (digits / powers[scale] == magnitude) {
 			put_decimal(out, v < 0, (uint64_t)digits, scale);

@@ -90,5 +90,6 @@ void wr_row_json_short(const struct wr_elem *e, size_t max, struct wr_bytes *out
 void wr_cell_text(const struct wr_cell *cell, struct wr_bytes *out);
 /* Appends a string as JSON with quotes. */
 void wr_json_string(struct wr_bytes *out, const char *s, size_t len);
-/* Shortest text that reads back as the same double; integral values below 1e15 without exponent. */
+/* Shortest text that reads back as the same double; whole numbers up to 2^53 as their digits, which is how
+ * those who read integers want them. */
 void wr_json_number(struct wr_bytes *out, double v);

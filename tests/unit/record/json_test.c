@@ -27,7 +27,12 @@ static void test_numbers_have_their_shortest_text(void **state)
 	number_is(-1, "-1");
 	number_is(999999999999999, "999999999999999");
 	number_is(-123456789012345, "-123456789012345");
-	number_is(1e15, "1e+15");
+	number_is(1e15, "1000000000000000");
+	number_is(1795300000123450, "1795300000123450");
+	number_is(-9007199254740990, "-9007199254740990");
+	number_is(1000000000000000.5, "1000000000000000.5");
+	number_is(0x1p53 + 2, "9007199254740994");
+	number_is(1e16, "1e+16");
 	number_is(0x1p53, "9007199254740992");
 	number_is(0.1, "0.1");
 	number_is(-0.07, "-0.07");
