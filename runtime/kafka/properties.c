@@ -27,6 +27,7 @@ static const struct ours {
      "positions are in checkpoints; the option \"commit\" tells the group of them"},
     {"auto.offset.reset", "the options \"start\" and \"out_of_range\" say it"},
     {"bootstrap.servers", "the option \"brokers\" says it"},
+    {"delivery.report.only.error", "the sink needs to hear of all messages"},
     {"enable.auto.commit", "positions are in checkpoints; the option \"commit\" tells the group of them"},
     {"enable.auto.offset.store",
      "positions are in checkpoints; the option \"commit\" tells the group of them"},
@@ -37,6 +38,7 @@ static const struct ours {
     {"metadata.broker.list", "the option \"brokers\" says it"},
     {"offset.store.method", "positions are in checkpoints"},
     {"partition.assignment.strategy", "the job assigns partitions to its subtasks"},
+    {"partitioner", "the option \"partitioner\" says it"},
     {"statistics.interval.ms", "nobody would see them"},
     {"transactional.id", "the option \"transactional_id_prefix\" says it"},
 };

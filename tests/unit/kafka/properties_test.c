@@ -66,6 +66,8 @@ static void test_what_has_an_option_of_its_own_is_refused(void **state)
 	assert_has(wrong(WR_KAFKA_CONSUMER, "group.id", "g"), "the option \"group\"");
 	assert_has(wrong(WR_KAFKA_CONSUMER, "enable.auto.commit", "true"), "checkpoints");
 	assert_has(wrong(WR_KAFKA_PRODUCER, "transactional.id", "x"), "transactional_id_prefix");
+	assert_has(wrong(WR_KAFKA_PRODUCER, "partitioner", "consistent"), "the option \"partitioner\"");
+	assert_has(wrong(WR_KAFKA_PRODUCER, "delivery.report.only.error", "true"), "hear of all messages");
 }
 
 static bool is_listed(enum wr_kafka_role role, const char *line)
