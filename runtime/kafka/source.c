@@ -311,14 +311,14 @@ static int begin_fresh(struct wr_stage *s)
 	return rc;
 }
 
-/* `start = "latest"` is what the enumerator has seen: no checkpoint has it yet, and none may come for long.
- */
+/* `start = "latest"`, or what an edited savepoint sets to the latest, is what the enumerator has seen: no
+ * checkpoint has it yet, and none may come for long. */
 static void keep_start(struct wr_stage *s)
 {
 	const struct wr_stage_env *env = s->env;
 	const char *at = wr_value_str(wr_value_get(s->options, "start"), "at", "earliest");
 
-	if (!strcmp(at, "latest") && env->durable && env->durable->blobs)
+	if (env->durable && env->durable->blobs && (env->durable->restore || !strcmp(at, "latest")))
 		env->post(env->post_arg, env->vertex, env->subtask, s->index, WR_LETTER_WANTED, NULL, 0);
 }
 

@@ -158,6 +158,26 @@ describe("a savepoint of a job that reads a topic", function()
     came(from(0, 28) .. from(1, 0))
   end)
 
+  it("is set to the latest once, and what comes then is read, over a crash as well", function()
+    saved()
+    edited [[return function(sp)
+      local source = sp:operator "in"
+      for _, position in ipairs(source:positions()) do source:seek(position.split, "latest") end
+    end]]
+    assert.truthy(done "savepoint info new.weir":find(("in      %s[0]  latest"):format(topic), 1, true))
+    local _, code, err = place.sh(([[
+      $W run --from new.weir --dir other job.lua 2>err & pid=$!
+      %s
+      $W checkpoint $pid && kill -9 $pid]]):format(shell.await(("grep -q '%s.0. is read from offset 30 on' err"):format(topic),
+      "$pid")))
+    assert.equal(0, code, err)
+    local records = {}
+    for p = 0, PARTITIONS - 1 do records[#records + 1] = { partition = p, value = "new" } end
+    cluster:send(topic, records)
+    run("--dir other", PARTITIONS)
+    came "0:30\n1:30\n2:30\n3:30\n"
+  end)
+
   it("is set back while others have been read to their end, and ends again where it ended", function()
     -- One record of the last partition is missing, so that the job goes on.
     write_job(("stop = { offsets = { [0] = %d, %d, %d, %d } }"):format(COUNT, COUNT, COUNT, COUNT + 1))

@@ -12,6 +12,7 @@ local M = {}
 
 local FOREVER = 0x7fffffffffffffffLL
 local BEGINNING, END = -2, -1 -- in place of an offset (kafka/part.h)
+local LATEST = 2 ^ 53 -- in place of a time: behind all records when the job begins
 local NAMED_MAX = 6 -- splits in an error
 
 -- A kind: `is(value)` tells a subtask's value of it, and `is_enumerator(state)` the state of its enumerator, where it
@@ -40,7 +41,7 @@ end
 local function put_part(out, part, subtask, by_time)
   local next = part.from
   if by_time then
-    next = { timestamp = next }
+    next = next == LATEST and "latest" or { timestamp = next }
   elseif next == BEGINNING or next == END then
     next = next == END and "latest" or "earliest"
   end
@@ -74,17 +75,17 @@ local function take(lists, split)
 end
 
 function kafka.seek(source, position, next)
-  local words = { earliest = BEGINNING, latest = END }
   local time = type(next) == "table" and next.timestamp
-  if not (words[next] or whole(next) or whole(time)) then
+  if not (next == "earliest" or next == "latest" or whole(next) or whole(time)) then
     return 'an offset from 0, "earliest", "latest", or { timestamp = ms since 1970 }'
   end
+  time = next == "latest" and LATEST or time
   local state = source.to_come
   local sought, lists = state.sought or {}, {}
   for _, list in ipairs(source.values) do lists[#lists + 1] = list ~= codec.null and list or {} end
   lists[#lists + 1] = sought
   local part, from = take(lists, position.split)
-  part.from = time or words[next] or next
+  part.from = time or next == "earliest" and BEGINNING or next
   local to = time and sought or from ~= sought and from or source.values[source.first]
   table.insert(to, part)
   state.sought = #sought > 0 and sought or nil
