@@ -21,7 +21,7 @@ struct kafka_once {
 	struct wr_kafka_producer producer;
 	struct wr_kafka_reader reader;
 	struct wr_kafka_maker *fits; /* the task's */
-	size_t message_max;
+	size_t message_max, value_max;
 	const struct wr_stage *stage;
 	const char *marker_topic;
 	int64_t retention_ms; /* an option; 0 = as the broker says */
@@ -65,13 +65,14 @@ static bool is_lasting(int code)
 
 static int failed(const struct kafka_once *k, int code, const char *what, const char *words)
 {
-	char fatal[256];
+	char fatal[256], lost[512];
 
+	snprintf(lost, sizeof lost, "a message for topic %s was not delivered: %s", k->producer.lost_to,
+		 rd_kafka_err2str(k->code));
 	if (k->code && is_lasting(k->code))
-		return wr_error_set(WR_EUSER, "%s: a message was not delivered: %s", k->name,
-				    rd_kafka_err2str(k->code));
+		return wr_error_set(WR_EUSER, "%s: %s", k->name, lost);
 	if (k->code)
-		words = rd_kafka_err2str(k->code);
+		words = lost;
 	if (k->producer.client.rk && rd_kafka_fatal_error(k->producer.client.rk, fatal, sizeof fatal))
 		words = fatal;
 	return wr_error_set(is_lasting(code) ? WR_EUSER : WR_ETRANSIENT, "%s: %s: %s", k->name, what, words);
@@ -308,7 +309,8 @@ static int once_fits(struct wr_target *t, const struct wr_elem *row)
 	struct wr_kafka_message m;
 	int rc;
 
-	if (wr_kafka_message_surely(k->fits, row, k->message_max))
+	if (wr_kafka_message_surely(k->fits, row,
+				    k->message_max < k->value_max ? k->message_max : k->value_max))
 		return WR_OK;
 	rc = wr_kafka_message_of(k->fits, row, &m);
 	if (rc == WR_OK && wr_kafka_message_size(&m) > k->message_max)
@@ -316,6 +318,8 @@ static int once_fits(struct wr_target *t, const struct wr_elem *row)
 				    "a message of %zu bytes is larger than the property "
 				    "\"message.max.bytes\" allows",
 				    wr_kafka_message_size(&m));
+	if (rc == WR_OK && m.value.len > k->value_max)
+		return wr_kafka_value_refused(m.value.len, k->value_max);
 	return rc == WR_END ? WR_OK : rc;
 }
 
@@ -359,6 +363,7 @@ static int take_options(struct kafka_once *k, const struct wr_value *o)
 	k->marker_topic = wr_value_str(o, "marker_topic", wr_value_str(o, "topic", ""));
 	k->retention_ms = wr_value_int(o, "marker_retention", 0);
 	k->message_max = max ? (size_t)strtoull(max, NULL, 10) : MESSAGE_MAX;
+	k->value_max = wr_kafka_value_max(o);
 	k->producer.delivered = delivered;
 	k->producer.arg = k;
 	k->fits = wr_kafka_maker_new(o);

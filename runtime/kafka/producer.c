@@ -5,12 +5,14 @@
 
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include "base/assert.h"
 #include "base/error.h"
 #include "kafka/properties.h"
 #include "record/key.h"
 
 enum { TOPICS_MAX = 4096, PARTS_MAX = 6 + WR_KAFKA_HEADERS_MAX, NUMBER_SHIFT = 8 };
+enum { QUEUE_KB = 1 << 20 }; /* the library's default */
 
 struct wr_kafka_topics {
 	uint32_t count, last;
@@ -38,6 +40,8 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
 	(void)rk;
 	if (!m->err)
 		wr_kafka_client_up(c);
+	else
+		snprintf(p->lost_to, sizeof p->lost_to, "%s", rd_kafka_topic_name(m->rkt));
 	p->delivered(p->arg, (uint8_t)(uintptr_t)m->_private, m->err);
 }
 
@@ -160,12 +164,30 @@ static int topic_of(struct wr_kafka_producer *p, struct wr_str name, rd_kafka_to
 	return WR_OK;
 }
 
+size_t wr_kafka_value_max(const struct wr_value *options)
+{
+	const char *kb =
+	    wr_value_str(wr_value_get(options, "properties"), "queue.buffering.max.kbytes", NULL);
+
+	return (kb ? (size_t)strtoull(kb, NULL, 10) : QUEUE_KB) * 1024;
+}
+
+int wr_kafka_value_refused(size_t len, size_t max)
+{
+	return wr_error_set(WR_EUSER,
+			    "a value of %zu bytes does not fit into the queue, which the property "
+			    "\"queue.buffering.max.kbytes\" limits to %zu bytes",
+			    len, max);
+}
+
 static int refused(struct wr_kafka_producer *p, rd_kafka_resp_err_t code, const struct wr_kafka_message *m)
 {
 	char fatal[256];
 
 	if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-		return WR_AGAIN;
+		return m->value.len > wr_kafka_value_max(p->options)
+			   ? wr_kafka_value_refused(m->value.len, wr_kafka_value_max(p->options))
+			   : WR_AGAIN;
 	if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
 		return wr_error_set(WR_EUSER,
 				    "a message of %zu bytes is larger than the property "

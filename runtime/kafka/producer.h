@@ -8,6 +8,8 @@
 #include "kafka/message.h"
 #include "task/stage.h"
 
+enum { WR_KAFKA_TOPIC_TEXT = 256 }; /* more than a name has */
+
 struct wr_kafka_producer {
 	const struct wr_value *options;
 	const char *name;  /* for messages; borrowed */
@@ -21,6 +23,8 @@ struct wr_kafka_producer {
 	/* A message with this mark is acknowledged, or was given up with an error (rd_kafka_resp_err_t). */
 	void (*delivered)(void *arg, uint8_t mark, int code);
 	void *arg;
+	char lost_to[WR_KAFKA_TOPIC_TEXT]; /* topic of the message that was given up last; of who polls. "" =
+					      none */
 };
 
 /* `options` and `name` outlive it. WR_OK; or an error, `deinit` is to be called all the same. */
@@ -30,6 +34,12 @@ int wr_kafka_producer_open(struct wr_kafka_producer *p, const char *const *prese
 /* Messages that are not delivered are given up without being heard of. Nothing if it is closed. */
 void wr_kafka_producer_close(struct wr_kafka_producer *p);
 void wr_kafka_producer_deinit(struct wr_kafka_producer *p);
+
+/* Bytes of the largest value that goes into the library's queue, by the options of a sink: a larger one would
+ * find no room even if nothing else were in it. */
+size_t wr_kafka_value_max(const struct wr_value *options);
+/* WR_EUSER with the error set: the value of such a message is larger than that. */
+int wr_kafka_value_refused(size_t len, size_t max);
 
 /* Hands a row over. WR_OK; WR_END: there is nothing to be sent for it; WR_AGAIN: the queue is full, and
  * nothing was taken; WR_EUSER: the row cannot be sent; other errors are of the client. */

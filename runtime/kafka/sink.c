@@ -14,6 +14,7 @@
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -75,19 +76,33 @@ static void on_news(rd_kafka_t *rk, void *arg)
 	wr_notify_fire(&k->stage->env->wake);
 }
 
+/* The topic of the message that was given up last, which whoever polls writes down. */
+static void copy_topic(struct kafka_sink *k, char topic[WR_KAFKA_TOPIC_TEXT])
+{
+	pthread_mutex_lock(&k->polling);
+	memcpy(topic, k->producer.lost_to, WR_KAFKA_TOPIC_TEXT);
+	pthread_mutex_unlock(&k->polling);
+}
+
 static int given_up(struct kafka_sink *k)
 {
-	return wr_kafka_failed(atomic_load(&k->code), "%s: a message was not delivered", k->name);
+	char topic[WR_KAFKA_TOPIC_TEXT];
+
+	copy_topic(k, topic);
+	return wr_kafka_failed(atomic_load(&k->code), "%s: a message for topic %s was not delivered", k->name,
+			       topic);
 }
 
 static void count_lost(struct kafka_sink *k)
 {
 	uint64_t lost = atomic_exchange(&k->lost, 0);
+	char topic[WR_KAFKA_TOPIC_TEXT];
 
 	wr_metric_add(&k->stage->ops_stats[0].skipped, (int64_t)lost);
+	copy_topic(k, topic);
 	if (lost && !k->told)
-		wr_warn(k->name, "messages are given up and counted as skipped: %s",
-			rd_kafka_err2str(atomic_load(&k->code)));
+		wr_warn(k->name, "messages are given up and counted as skipped, the last for topic %s: %s",
+			topic, rd_kafka_err2str(atomic_load(&k->code)));
 	k->told = lost > 0;
 }
 
