@@ -4,6 +4,7 @@
 
 local duration = require "weir.duration"
 local formats = require "weir.formats"
+local kafka = require "weir.internal.kafka"
 local kafka_options = require "weir.kafka_options"
 local null = require "weir.null"
 local options = require "weir.options"
@@ -29,9 +30,10 @@ local M = {}
 ---@field partitioner? "murmur2"|"crc32"|"random"|fun(record: any): integer murmur2 of the key is that of the Java
 --- client, crc32 that of librdkafka ("consistent"); without key at random; a function gives a number, of which the
 --- remainder by the number of partitions is taken; default "murmur2"
----@field headers? table<string, string>|fun(record: any): table<string, string>?
+---@field headers? table<string, string>|fun(record: any): table<string, string>? of a number its digits
 ---@field timestamp? string|false|fun(record: any): integer? a field or a function, in ms; false: when it is sent;
---- default: the record's time, if it has one that is not before 1970 (Kafka knows no earlier). A topic whose records go
+--- default: the record's time, if it has one that is not before 1970 (Kafka knows no earlier, and the client not the
+--- first millisecond: it is sent as the second) and not the end of time. A topic whose records go
 --- by age, as they do by default after a week, goes by these times: its brokers remove old ones at once, unless its
 --- retention.ms is -1 or its message.timestamp.type is LogAppendTime
 ---@field guarantee? "none"|"at_least_once"|"exactly_once" default "at_least_once"
@@ -75,7 +77,7 @@ local function packed(headers)
   local parts = {}
   for name, value in require("weir.pairs").pairs(headers) do
     if #parts == HEADERS_MAX then error(("a message has %d headers at most"):format(HEADERS_MAX), 0) end
-    local text = type(value) == "string" and value or type(value) == "number" and tostring(value)
+    local text = kafka.text(value)
     if type(name) ~= "string" or name == "" or name:find "%z" or not text then
       error(("headers are names and strings, not %s = %s"):format(options.shown(name), options.shown(value)), 0)
     end
@@ -187,13 +189,14 @@ local function check_key(o)
   end
 end
 
--- The options as the plan has them: names of fields, and hidden ones for functions.
+-- The options as the plan has them: names of fields, and hidden ones for functions. A hidden field has the name of its
+-- option: records that one script has logged may be sent by another one, which has other functions.
 local function planned(o)
-  local fns = {}
+  local fns, names = {}, {}
   local function field(name, option, given, pack)
     if type(given) == "function" then
-      fns[#fns + 1] = hidden(option, given, pack)
-      given = "\1" .. #fns
+      fns[#fns + 1], names[#names + 1] = hidden(option, given, pack), option
+      given = "\1" .. option
     end
     o[name] = given
   end
@@ -227,7 +230,7 @@ local function planned(o)
     o.timestamp = nil
   end
   o.value = nil
-  return fns
+  return fns, names
 end
 
 --- A topic of Kafka, or several: one message a record.
@@ -272,9 +275,9 @@ function M.kafka_sink(opts)
   o.properties = kafka_options.checked("weir.kafka_sink", kafka_options.PRODUCER, o.properties)
   check_acks(o)
   local once = o.guarantee == "exactly_once"
-  local fns = planned(o)
+  local fns, names = planned(o)
   local s = sinks.make(once and "kafka_once" or "kafka_sink", "kafka_sink", o, o.guarantee)
-  if #fns > 0 then s.by, s.by_parts = together(fns), #fns end
+  if #fns > 0 then s.by, s.by_names = together(fns), names end
   s.logged = once or nil
   return s
 end

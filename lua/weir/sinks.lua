@@ -15,7 +15,7 @@ local M = {}
 ---@field steps? table[] native operators in front of it: { kind =, name =, options =, parallelism = }
 ---@field parallelism? integer its own, whatever the job's
 ---@field by? function what it gives for a record goes to the stage beside it
----@field by_parts? integer values that it gives, default 1
+---@field by_names? string[] of the values that it gives; default: one, "1"
 ---@field guarantee "none"|"at_least_once"|"exactly_once" what holds of its records after a crash, with checkpoints
 ---@field fn? table functions of the script's that it runs
 ---@field logged? boolean its records go to the epoch log: it commits at checkpoints, or at the end of bounded input

@@ -562,7 +562,9 @@ function methods:sink(sink)
     last.node.key = nil
   end
   if sink.by then
-    last = view(last, with_helper(last, "key_select", sink.name .. "_by", sink.by, { parts = sink.by_parts or 1 }))
+    last = view(last, with_helper(last, "key_select", sink.name .. "_by", sink.by, {
+      parts = sink.by_names and #sink.by_names or 1, names = sink.by_names,
+    }))
   end
   local s = operator(last, sink.kind, sink.name, {
     options = sink.options, native = true, role = "sink", parallelism = sink.parallelism,

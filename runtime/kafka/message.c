@@ -230,22 +230,34 @@ static bool is_hidden(const struct field *f)
 	return f->name.len && *f->name.p == '\1';
 }
 
-/* Type 0: the row has none, or it is null; what a function gave as nil is false in its hidden field. */
-static struct wr_cell cell_of(struct field *f, const struct wr_elem *row)
+static int bad(const char *what, const struct field *f, const char *why)
+{
+	if (is_hidden(f))
+		return wr_error_set(WR_EUSER, "what the function of %s gives %s", what, why);
+	return wr_error_set(WR_EUSER, "the field '%.*s', of %s, %s", (int)f->name.len, f->name.p, what, why);
+}
+
+/* Type 0: the row has none, or it is null. What a function gave as nil is false in its hidden field; a row
+ * without that was logged by a script that had no such function, and nobody knows what it would have given.
+ */
+static int cell_of(const char *what, struct field *f, const struct wr_elem *row, struct wr_cell *cell)
 {
 	const struct wr_shape *s = wr_shape(wr_elem_shape(row));
-	struct wr_cell cell;
 
 	if (f->shape != s->id) {
 		f->shape = s->id;
 		f->at = s->id == WR_SHAPE_ANY ? NOT_AT_THE_TOP : wr_shape_find(s, f->name.p, f->name.len);
 	}
-	cell = f->at >= 0 && s->fields[f->at].type != WR_T_ANY
-		   ? wr_row_get(s, wr_elem_body(row), (uint32_t)f->at)
-		   : wr_row_lookup(row, f->name.p, f->name.len);
-	if (cell.type == WR_T_NULL || (is_hidden(f) && cell.type == WR_T_BOOL && !cell.u64))
-		cell.type = 0;
-	return cell;
+	*cell = f->at >= 0 && s->fields[f->at].type != WR_T_ANY
+		    ? wr_row_get(s, wr_elem_body(row), (uint32_t)f->at)
+		    : wr_row_lookup(row, f->name.p, f->name.len);
+	if (is_hidden(f) && !cell->type)
+		return bad(what, f,
+			   "is missing: the record was logged by a script without it, which sends it when "
+			   "it is run once more");
+	if (cell->type == WR_T_NULL || (is_hidden(f) && cell->type == WR_T_BOOL && !cell->u64))
+		cell->type = 0;
+	return WR_OK;
 }
 
 static bool is_text(const struct wr_cell *cell)
@@ -271,13 +283,6 @@ static int text_of(const struct wr_cell *cell, struct wr_bytes *room, struct wr_
 	return wr_bytes_status(room);
 }
 
-static int bad(const char *what, const struct field *f, const char *why)
-{
-	if (is_hidden(f))
-		return wr_error_set(WR_EUSER, "what the function of %s gives %s", what, why);
-	return wr_error_set(WR_EUSER, "the field '%.*s', of %s, %s", (int)f->name.len, f->name.p, what, why);
-}
-
 /* ---- parts of a message ---- */
 
 /* "." and ".." */
@@ -301,11 +306,14 @@ static bool is_topic(struct wr_str name)
 static int put_topic(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
 {
 	struct wr_cell cell;
+	int rc;
 
 	out->topic = m->topic;
 	if (m->topic.p)
 		return WR_OK;
-	cell = cell_of(&m->topic_field, row);
+	rc = cell_of("topic", &m->topic_field, row, &cell);
+	if (rc != WR_OK)
+		return rc;
 	if (!is_text(&cell))
 		return bad("topic", &m->topic_field, "is no text");
 	if (!is_topic(cell.str))
@@ -338,12 +346,13 @@ static int put_coded_key(struct wr_kafka_maker *m, const struct wr_cell *cell, s
 static int put_key(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
 {
 	struct wr_cell cell;
+	int rc;
 
 	if (!m->key.name.p)
 		return WR_OK;
-	cell = cell_of(&m->key, row);
-	if (!cell.type)
-		return WR_OK;
+	rc = cell_of("key", &m->key, row, &cell);
+	if (rc != WR_OK || !cell.type)
+		return rc;
 	if (m->key_content)
 		return put_coded_key(m, &cell, out);
 	if (is_table(cell.type))
@@ -354,10 +363,11 @@ static int put_key(struct wr_kafka_maker *m, const struct wr_elem *row, struct w
 
 static int put_field(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
 {
-	struct wr_cell cell = cell_of(&m->value, row);
+	struct wr_cell cell;
+	int rc = cell_of(is_hidden(&m->value) ? "format" : "value", &m->value, row, &cell);
 
-	if (!cell.type)
-		return WR_OK;
+	if (rc != WR_OK || !cell.type)
+		return rc;
 	if (m->format == WR_TEXT_JSON && is_text(&cell) && !is_hidden(&m->value)) {
 		m->value_text.len = 0;
 		wr_json_string(&m->value_text, cell.str.p, cell.str.len);
@@ -456,13 +466,14 @@ static int put_headers(struct wr_kafka_maker *m, const struct wr_elem *row, stru
 {
 	const char *wrong;
 	struct wr_cell cell;
+	int rc;
 
 	out->headers = m->constant_headers;
 	if (!m->headers.name.p)
 		return WR_OK;
-	cell = cell_of(&m->headers, row);
-	if (!cell.type)
-		return WR_OK;
+	rc = cell_of("headers", &m->headers, row, &cell);
+	if (rc != WR_OK || !cell.type)
+		return rc;
 	wrong = is_text(&cell) ? headers_wrong(cell.str) : "are no headers";
 	if (wrong)
 		return bad("headers", &m->headers, wrong);
@@ -482,29 +493,47 @@ static bool whole(const struct wr_cell *cell, int64_t *out)
 	return *out <= WR_KAFKA_NUMBER_MAX && *out >= -WR_KAFKA_NUMBER_MAX;
 }
 
+/* The first millisecond of 1970 is sent as the next: 0 is none to the library. */
+static int64_t sent_time(int64_t ms)
+{
+	return ms ? ms : 1;
+}
+
+/* What is emitted at the end of time has none that would mean anything to Kafka. */
+static bool has_time(const struct wr_elem *row)
+{
+	return row->ts >= 0 && row->ts != WR_TS_MAX;
+}
+
 static int put_timestamp(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
 {
 	struct wr_cell cell;
+	int64_t ms;
+	int rc;
 
 	if (!m->timestamp.name.p) {
-		out->timestamp = m->stamp_now || row->ts < 0 ? 0 : row->ts;
+		out->timestamp = !m->stamp_now && has_time(row) ? sent_time(row->ts) : 0;
 		return WR_OK;
 	}
-	cell = cell_of(&m->timestamp, row);
-	if (!cell.type)
-		return WR_OK;
-	if (!whole(&cell, &out->timestamp) || out->timestamp < 0)
+	rc = cell_of("timestamp", &m->timestamp, row, &cell);
+	if (rc != WR_OK || !cell.type)
+		return rc;
+	if (!whole(&cell, &ms) || ms < 0)
 		return bad("timestamp", &m->timestamp, "is no time: milliseconds since 1970");
+	out->timestamp = sent_time(ms);
 	return WR_OK;
 }
 
 static int put_number(struct wr_kafka_maker *m, const struct wr_elem *row, struct wr_kafka_message *out)
 {
 	struct wr_cell cell;
+	int rc;
 
 	if (!m->number.name.p)
 		return WR_OK;
-	cell = cell_of(&m->number, row);
+	rc = cell_of("partitioner", &m->number, row, &cell);
+	if (rc != WR_OK)
+		return rc;
 	if (!whole(&cell, &out->number))
 		return bad("partitioner", &m->number, "is no number within 2^53");
 	return WR_OK;

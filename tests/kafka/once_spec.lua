@@ -151,6 +151,46 @@ describe("an exactly-once sink of Kafka", function()
     assert.is_true(twice > 0)
   end)
 
+  -- A job whose first epoch is logged and not committed by one script, and sent by another.
+  local function by_another(first, second)
+    local function script(functions)
+      place.write("job.lua", ([[
+        local weir = require "weir"
+        local job = weir.job "numbers"
+        job:source(weir.generate { rate = tonumber(job.args.rate), count = 100, fn = function(i) return { v = i } end })
+          :sink(weir.kafka_sink { brokers = "%s", topic = "%s", guarantee = "exactly_once", transactional_id_prefix = "%s",
+            %s }):uid "out"
+        return job]]):format(cluster.brokers, topic, topic, functions))
+    end
+    place.sh "rm -rf state"
+    script(first)
+    killed("--dir state --checkpoint-every 50ms", "rate=200", "commit.begin:1")
+    script(second)
+    local _, code, err = place.run "--dir state --checkpoint-every 50ms --restart none"
+    return code, err
+  end
+
+  it("takes what a function gave for nothing else when a changed script sends it", function()
+    local code, err = by_another("headers = function(r) return { h = r.v } end",
+      "timestamp = function(r) return r.at end, headers = function(r) return { h = r.v } end")
+    assert.equal(1, code, err)
+    assert.truthy(err:find("what the function of timestamp gives is missing: the record was logged by a script without it", 1,
+      true), err)
+    assert.equal(0, #cluster:consume(topic))
+    code, err = by_another("key = function(r) return r.v end, timestamp = function(r) return 5 end",
+      "timestamp = function(r) return 5 end")
+    assert.equal(0, code, err)
+    assert.equal(100, #cluster:consume(topic))
+    for _, record in ipairs(cluster:consume(topic)) do assert.equal(5, record.timestamp) end
+  end)
+
+  it("sends no tombstones for records that were logged before the script had a function for their values", function()
+    local code, err = by_another("", "format = function(r) return 'v' .. r.v end")
+    assert.equal(1, code, err)
+    assert.truthy(err:find("what the function of format gives is missing", 1, true), err)
+    assert.equal(0, #cluster:consume(topic))
+  end)
+
   it("says what topic is missing", function()
     write()
     local name = topic

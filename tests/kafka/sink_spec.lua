@@ -168,6 +168,40 @@ describe("a sink of Kafka", function()
     assert.equal('{"v":"y"}\n', cluster:values(topic))
   end)
 
+  it("leaves what does not fit into its queue to the policy for failed records, and waits for nothing", function()
+    for _, guarantee in ipairs { "none", "at_least_once", "exactly_once" } do
+      local topic = cluster:topic()
+      local source = 'weir.from { { v = ("x"):rep(5000) }, { v = "y" } }'
+      local options = ('topic = "%s", guarantee = "%s", properties = { ["queue.buffering.max.kbytes"] = 2 }')
+        :format(topic, guarantee)
+      local _, code, err = run(source, options)
+      assert.equal(1, code, err)
+      assert.truthy(err:find('does not fit into the queue, which the property "queue.buffering.max.kbytes" limits', 1, true), err)
+      ran(source, options, "--on-error skip")
+      assert.equal('{"v":"y"}\n', cluster:values(topic))
+    end
+  end)
+
+  it("writes numbers in keys and headers with all of their digits", function()
+    local topic = cluster:topic()
+    ran("weir.from { { id = 1795300000123450 } }", ([[topic = "%s", key = "id", headers = function(r)
+      return { id = r.id, more = 9007199254740993LL, part = 0.1, third = 1 / 3 }
+    end]]):format(topic))
+    local record = cluster:consume(topic)[1]
+    assert.equal("1795300000123450", record.key)
+    assert.equal('{"id":1795300000123450}', record.value)
+    assert.equal("id=1795300000123450,more=9007199254740993,part=0.1,third=0.3333333333333333", record.headers)
+  end)
+
+  it("gives results of the end of time the time at which they are sent, and no record one of its own that is none", function()
+    local topic = cluster:topic()
+    ran([[weir.from { { k = 1 } }):key_by("k"):count({ emit = "final" }]], ('topic = "%s"'):format(topic))
+    ran([[weir.from { { k = 1, ts = 0 } }):watermarks(weir.watermark.ascending "ts"]], ('topic = "%s"'):format(topic))
+    local records = cluster:consume(topic)
+    assert.is_true(math.abs(records[1].timestamp - os.time() * 1000) < 3600000, records[1].timestamp)
+    assert.equal(1, records[2].timestamp)
+  end)
+
   it("fails, or goes on where nothing is guaranteed, when a message is not delivered", function()
     local options = 'topic = "t", properties = { ["message.timeout.ms"] = 300 }'
     local brokers = cluster.brokers
@@ -176,9 +210,9 @@ describe("a sink of Kafka", function()
     local _, code_none, err_none = run("weir.sequence { to = 10 }", options .. ', guarantee = "none"')
     cluster.brokers = brokers
     assert.equal(1, code, err)
-    assert.truthy(err:find("a message was not delivered: Local: Message timed out", 1, true), err)
+    assert.truthy(err:find("a message for topic t was not delivered: Local: Message timed out", 1, true), err)
     assert.equal(0, code_none, err_none)
-    assert.truthy(err_none:find("messages are given up and counted as skipped", 1, true), err_none)
+    assert.truthy(err_none:find("messages are given up and counted as skipped, the last for topic t: ", 1, true), err_none)
   end)
 
   it("has everything acknowledged before a checkpoint is complete", function()
@@ -220,6 +254,8 @@ describe("a sink of Kafka", function()
     refused('topic = function() return "t" end, guarantee = "exactly_once"', 'needs option "marker_topic"')
     refused('topic = "t", marker_topic = "a b", guarantee = "exactly_once"', 'option "marker_topic" must be the name of a topic')
     refused('topic = "t", properties = { acks = 1 }', 'the property "acks" is "all" with guarantee = "at_least_once"')
+    refused('topic = "t", properties = { partitioner = "consistent" }', 'the option "partitioner" says it')
+    refused('topic = "t", properties = { ["delivery.report.only.error"] = true }', "needs to hear of all messages")
     refused('topic = "t", partitioner = "murmur"', 'did you mean "murmur2"?')
     refused('topic = "t", headers = { a = {} }', "headers are names and strings")
     refused('topic = "t", properties = { ["linger.m"] = 1 }', 'did you mean "linger.ms"?')

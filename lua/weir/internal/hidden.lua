@@ -41,12 +41,14 @@ local function hidden_fields(list, check)
   return hidden
 end
 
---- The key of so many parts that a function makes, in hidden fields of its record on the way to a hash edge.
+--- The key of so many parts that a function makes, in hidden fields of its record on the way to a hash edge, or what
+--- the functions of a sink give.
 ---@param parts integer
+---@param names? string[] of the parts; default "1", "2" …
 ---@return table hidden for `rows.site`
-function M.key_fields(parts)
+function M.key_fields(parts, names)
   local list = {}
-  for i = 1, parts do list[i] = "\1" .. i end
+  for i = 1, parts do list[i] = "\1" .. (names and names[i] or i) end
   return hidden_fields(list, not_a_key)
 end
 

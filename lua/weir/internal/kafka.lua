@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
---- What librdkafka knows of its properties (runtime/module/kafka.h).
+--- What librdkafka knows of its properties (runtime/module/kafka.h), and texts of headers.
 
 local ffi = require "ffi"
 local border = require "weir.internal.border"
@@ -39,6 +39,21 @@ function M.names(role)
   local names = {}
   for name in ffi.string(to, len):gmatch "[^\n]+" do names[#names + 1] = name end
   return names
+end
+
+--- The text of a header: a string as it is, a number with all of its digits, as in a key; nil for anything else.
+---@param v any
+---@return string?
+function M.text(v)
+  if type(v) == "string" then return v end
+  if ffi.istype(border.i64, v) or ffi.istype(border.u64, v) then return (tostring(v):gsub("U?LL$", "")) end
+  if type(v) ~= "number" then return nil end
+  if v % 1 == 0 and math.abs(v) <= 2 ^ 53 then return ("%.0f"):format(v) end
+  for digits = 15, 17 do
+    local text = ("%%.%dg"):format(digits):format(v)
+    if tonumber(text) == v then return text end
+  end
+  return nil -- it is no number
 end
 
 return M

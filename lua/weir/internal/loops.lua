@@ -106,9 +106,9 @@ end
 
 -- What the function of an operator gives beside its record, to go into hidden fields of the row.
 local function hidden_of(stage, k)
-  local kind, parts = stage.ops[k].kind, (stage.ops[k].options or {}).parts
+  local kind, o = stage.ops[k].kind, stage.ops[k].options or {}
   if kind == "key_select" then
-    return require("weir.internal.hidden").key_fields(parts), { N = tostring(parts) }
+    return require("weir.internal.hidden").key_fields(o.parts, o.names), { N = tostring(o.parts) }
   elseif kind == "partition_fn" then
     return require("weir.internal.hidden").channel_field(), { N = tostring(stage.plan.operators[k].channels or 1) }
   end

@@ -162,6 +162,40 @@ static void hidden_fields_are_read_and_not_written(void **state)
 	wr_kafka_maker_free(m);
 }
 
+static void a_row_without_a_hidden_field_was_logged_by_another_script(void **state)
+{
+	static const char *const options_of[][2] = {
+	    {"topic_field", "topic"},	      {"key_field", "key"},
+	    {"value_field", "format"},	      {"headers_field", "headers"},
+	    {"timestamp_field", "timestamp"}, {"number_field", "partitioner"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof options_of / sizeof options_of[0]; i++) {
+		struct wr_kafka_maker *m =
+		    maker(options_of[i][0], "\1x", i ? "topic" : "format", i ? "t" : "json", NULL);
+		char why[100];
+
+		snprintf(why, sizeof why, "what the function of %s gives is missing", options_of[i][1]);
+		refused(m, ROW(WR_INSERT, 0, {"\1y", num(7)}, {"a", num(1)}), why);
+		wr_kafka_maker_free(m);
+	}
+}
+
+static void the_end_of_time_is_no_time_and_the_first_millisecond_is_one(void **state)
+{
+	struct wr_kafka_maker *m = maker("topic", "t", NULL);
+
+	(void)state;
+	assert_int_equal(0, made(m, ROW(WR_INSERT, WR_TS_MAX, {"a", num(1)})).timestamp);
+	assert_int_equal(0, made(m, ROW(WR_INSERT, -1, {"a", num(1)})).timestamp);
+	assert_int_equal(1, made(m, ROW(WR_INSERT, 0, {"a", num(1)})).timestamp);
+	wr_kafka_maker_free(m);
+	m = maker("timestamp_field", "a", "topic", "t", NULL);
+	assert_int_equal(1, made(m, ROW(WR_INSERT, 5, {"a", num(0)})).timestamp);
+	assert_int_equal(2, made(m, ROW(WR_INSERT, 5, {"a", num(2)})).timestamp);
+	wr_kafka_maker_free(m);
+}
+
 static void a_key_is_text_and_an_empty_one_is_there(void **state)
 {
 	struct wr_kafka_maker *m = maker("key_field", "id", "topic", "t", NULL);
@@ -429,6 +463,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_row_is_its_json_with_its_own_time_and_no_key),
 	    cmocka_unit_test(hidden_fields_are_read_and_not_written),
+	    cmocka_unit_test(a_row_without_a_hidden_field_was_logged_by_another_script),
+	    cmocka_unit_test(the_end_of_time_is_no_time_and_the_first_millisecond_is_one),
 	    cmocka_unit_test(a_key_is_text_and_an_empty_one_is_there),
 	    cmocka_unit_test(a_value_of_a_field_that_is_null_or_missing_is_a_tombstone),
 	    cmocka_unit_test(lines_are_without_their_end),
