@@ -25,7 +25,8 @@ local M = {}
 ---@field meta? boolean records are { value =, key =, topic =, partition =, offset =, timestamp =, headers = }
 ---@field isolation? "read_committed"|"read_uncommitted" default the first: records of transactions that are open or
 --- were aborted are not seen
----@field group? string to which positions are told when a checkpoint holds, and of `start = "committed"`
+---@field group? string to which positions are told when a checkpoint holds, and before the source ends, with
+--- checkpoints (`--dir`) only; and of `start = "committed"`
 ---@field commit? boolean tell it; default true where there is a group
 ---@field out_of_range? "fail"|"earliest"|"latest" what to do where records were removed before they were read;
 --- default "fail"

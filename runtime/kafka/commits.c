@@ -38,9 +38,27 @@ void wr_kafka_commits_complete(struct wr_kafka_commits *c, struct rd_kafka_s *rk
 {
 	while (c->count && c->waiting[0].checkpoint <= checkpoint) {
 		if (c->waiting[0].checkpoint == checkpoint)
-			rd_kafka_commit(rk, c->waiting[0].positions, 1);
+			c->unheard +=
+			    rd_kafka_commit(rk, c->waiting[0].positions, 1) == RD_KAFKA_RESP_ERR_NO_ERROR;
 		drop_first(c);
 	}
+	c->last_told |= c->last && checkpoint >= c->last;
+}
+
+void wr_kafka_commits_last(struct wr_kafka_commits *c, uint64_t checkpoint)
+{
+	if (!c->last)
+		c->last = checkpoint;
+}
+
+void wr_kafka_commits_answered(struct wr_kafka_commits *c)
+{
+	c->unheard -= c->unheard > 0;
+}
+
+bool wr_kafka_commits_over(const struct wr_kafka_commits *c)
+{
+	return c->last_told && !c->unheard;
 }
 
 void wr_kafka_commits_deinit(struct wr_kafka_commits *c)

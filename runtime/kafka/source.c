@@ -66,6 +66,8 @@ struct source {
 	rd_kafka_queue_t *main;	 /* what the library has to say besides */
 	struct wr_kafka_rows *rows;
 	struct wr_kafka_commits commits;
+	uint64_t ask_ns,
+	    until_ns; /* at the end: when a checkpoint is asked for, how long the group is waited for */
 	bool bounded, no_more, commit, idle;
 
 	struct part *parts; /* in the order of topics and partitions */
@@ -86,6 +88,7 @@ struct source {
 };
 
 static const uint64_t TELL_NS = 250000000; /* between two words to who looks */
+static const uint64_t ASK_NS = 1000000000, GROUP_NS = 5000000000;
 
 static struct wr_mem mem = WR_MEM_INIT("kafka.source");
 
@@ -106,9 +109,11 @@ static void on_committed(rd_kafka_t *rk, rd_kafka_resp_err_t error,
 			 rd_kafka_topic_partition_list_t *positions, void *opaque)
 {
 	const struct wr_kafka_client *c = opaque;
+	struct source *k = ((const struct wr_stage *)c->owner)->state;
 
 	(void)rk;
 	(void)positions;
+	wr_kafka_commits_answered(&k->commits);
 	if (error)
 		wr_warn("kafka", "%s: the group was not told of positions: %s", c->name,
 			rd_kafka_err2str(error));
@@ -163,6 +168,11 @@ static int open_client(struct wr_stage *s, struct source *k)
 	return wr_kafka_client_open(&k->client, WR_KAFKA_CONSUMER, conf, name, s);
 }
 
+static bool takes_checkpoints(const struct wr_stage *s)
+{
+	return s->env->durable && s->env->durable->blobs;
+}
+
 static int source_open(struct wr_stage *s)
 {
 	struct source *k = s->state = wr_zalloc(&mem, sizeof *k);
@@ -172,6 +182,12 @@ static int source_open(struct wr_stage *s)
 		return WR_EFATAL;
 	k->bounded = wr_value_bool(s->options, "bounded", false);
 	k->commit = wr_value_bool(s->options, "commit", false);
+	if (k->commit && !takes_checkpoints(s) && s->env->subtask == 0)
+		wr_warn(
+		    "kafka",
+		    "%s: the group is told of positions when a checkpoint holds, and the job takes none: it "
+		    "is run without --dir",
+		    s->ops_stats[0].name);
 	k->rows = wr_kafka_rows_new(s);
 	if (!k->rows)
 		return wr_error_code();
@@ -318,7 +334,7 @@ static void keep_start(struct wr_stage *s)
 	const struct wr_stage_env *env = s->env;
 	const char *at = wr_value_str(wr_value_get(s->options, "start"), "at", "earliest");
 
-	if (env->durable && env->durable->blobs && (env->durable->restore || !strcmp(at, "latest")))
+	if (takes_checkpoints(s) && (env->durable->restore || !strcmp(at, "latest")))
 		env->post(env->post_arg, env->vertex, env->subtask, s->index, WR_LETTER_WANTED, NULL, 0);
 }
 
@@ -577,6 +593,28 @@ static int handle_next(struct wr_stage *s, int64_t *room)
 	return rc;
 }
 
+/* All is read. With a group, of which a checkpoint is to tell, that is waited for in front of the end of
+ * time, behind which no barrier comes by. */
+static int at_end(struct wr_stage *s)
+{
+	const struct wr_stage_env *env = s->env;
+	struct source *k = s->state;
+	uint64_t now_ns = wr_clock_ns(env->clock);
+
+	if (!k->commit || !k->count || !takes_checkpoints(s) || wr_kafka_commits_over(&k->commits))
+		return WR_END;
+	if (k->commits.last_told && !k->until_ns)
+		k->until_ns = now_ns + GROUP_NS;
+	if (k->until_ns && now_ns >= k->until_ns)
+		return WR_END;
+	if (now_ns >= k->ask_ns && !k->commits.last_told)
+		env->post(env->post_arg, env->vertex, env->subtask, s->index, WR_LETTER_WANTED, NULL, 0);
+	if (now_ns >= k->ask_ns)
+		k->ask_ns = now_ns + ASK_NS;
+	s->wake_ns = k->ask_ns;
+	return WR_AGAIN;
+}
+
 static int source_poll(struct wr_stage *s)
 {
 	struct source *k = s->state;
@@ -587,7 +625,7 @@ static int source_poll(struct wr_stage *s)
 		rc = say_idle(s);
 	while (rc == WR_OK && room > 0) {
 		if (k->at == k->taken && !take(k))
-			rc = k->no_more && k->live == 0 ? WR_END : WR_AGAIN;
+			rc = k->no_more && k->live == 0 ? at_end(s) : WR_AGAIN;
 		while (rc == WR_OK && k->at < k->taken && room > 0)
 			rc = handle_next(s, &room);
 		if (rc == WR_OK && wr_stage_spent(s))
@@ -605,6 +643,8 @@ static int source_save(struct wr_stage *s, struct wr_bytes *out)
 {
 	struct source *k = s->state;
 
+	if (k->no_more && k->live == 0)
+		wr_kafka_commits_last(&k->commits, s->checkpoint);
 	wr_value_put_list(out, k->count);
 	for (uint32_t i = 0; i < k->count; i++) {
 		wr_kafka_part_put(out, &k->parts[i].split);

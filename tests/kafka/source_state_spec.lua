@@ -49,6 +49,24 @@ describe("a job that reads a topic", function()
     assert.is_nil(cluster:client():committed(group .. "-silent")[topic])
   end)
 
+  it("tells its group of the end, where it has one, whoever else waits for a checkpoint", function()
+    local topic, group = cluster:topic { partitions = 3 }, kafka.unique "group"
+    for partition = 0, 2 do cluster:send(topic, numbers(1 + 10 * partition, 10 + 10 * partition, partition)) end
+    place.write("job.lua", ([[
+      local weir = require "weir"
+      local job = weir.job "ends"
+      job:source(weir.kafka { brokers = %q, topic = %q, group = %q, start = "committed", stop = "latest" })
+        :sink(weir.file_sink { path = "out", guarantee = job.args.guarantee }):parallelism(1)
+      return job]]):format(cluster.brokers, topic, group))
+    place.ran("--dir first -p 2", "guarantee=exactly_once")
+    copy.all_once(30)
+    for partition = 0, 2 do assert.equal(10, cluster:client():committed(group)[topic][partition].offset) end
+    cluster:send(topic, numbers(31, 35, 1))
+    place.ran("--dir second -p 4", "guarantee=none")
+    copy.all_once(35, 31)
+    assert.equal(15, cluster:client():committed(group)[topic][1].offset)
+  end)
+
   it("reads partitions and topics that come later from their first record, and tells of those that go", function()
     local name = kafka.unique "come"
     cluster:create(name .. "-1")
