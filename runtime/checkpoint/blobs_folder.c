@@ -186,12 +186,25 @@ static int write_pending(struct folder_blob *blob)
 	return err ? failed(blob->folder, "write", blob->id, err) : WR_OK;
 }
 
+/* Behind what is pending, from where it is. */
+static int write_large(struct folder_blob *blob, const void *p, size_t len)
+{
+	int rc = blob->pending.len ? write_pending(blob) : WR_OK, err;
+
+	if (rc != WR_OK)
+		return rc;
+	err = write_all(blob->fd, p, len);
+	return err ? failed(blob->folder, "write", blob->id, err) : WR_OK;
+}
+
 static int folder_append(struct wr_blob *base, const void *p, size_t len)
 {
 	struct folder_blob *blob = (struct folder_blob *)base;
 
-	wr_bytes_put(&blob->pending, p, len);
 	blob->base.bytes += len;
+	if (len >= WRITE_BLOCK && !blob->pending.failed)
+		return write_large(blob, p, len);
+	wr_bytes_put(&blob->pending, p, len);
 	if (blob->pending.failed)
 		return WR_EFATAL;
 	return blob->pending.len >= WRITE_BLOCK ? write_pending(blob) : WR_OK;

@@ -33,14 +33,23 @@ static size_t padded(size_t len)
 	return (len + 7) & ~(size_t)7;
 }
 
-static uint64_t checksum(const struct header *h, const uint8_t *payload)
+static const uint8_t padding[8];
+
+/* `there`: of the padded payload, what lies behind it; the rest is zero. */
+static uint64_t checksum_of(const struct header *h, const uint8_t *payload, size_t there)
 {
 	XXH3_state_t state;
 
 	XXH3_64bits_reset(&state);
 	XXH3_64bits_update(&state, h, BLOCK_SUMMED);
-	XXH3_64bits_update(&state, payload, padded(h->len));
+	XXH3_64bits_update(&state, payload, there);
+	XXH3_64bits_update(&state, padding, padded(h->len) - there);
 	return XXH3_64bits_digest(&state);
+}
+
+static uint64_t checksum(const struct header *h, const uint8_t *payload)
+{
+	return checksum_of(h, payload, padded(h->len));
 }
 
 /* ---- writing ---- */
@@ -60,9 +69,29 @@ void wr_block_writer_deinit(struct wr_block_writer *w)
 	}
 }
 
-/* The packed payload in w->packed behind the header's place; 0 if it does not get smaller. */
-static size_t pack(struct wr_block_writer *w, const struct wr_block *b, uint8_t *to, size_t room)
+static int append(struct wr_block_writer *w, const void *p, size_t len)
 {
+	return len ? w->blob->ops->append(w->blob, p, len) : WR_OK;
+}
+
+/* The payload goes from where it is. */
+static int put_plain(struct wr_block_writer *w, struct header *h, const struct wr_block *b)
+{
+	int rc;
+
+	h->codec = PLAIN;
+	h->len = b->len;
+	h->sum = checksum_of(h, b->payload, b->len);
+	rc = append(w, h, sizeof *h);
+	if (rc == WR_OK)
+		rc = append(w, b->payload, b->len);
+	return rc == WR_OK ? append(w, padding, padded(b->len) - b->len) : rc;
+}
+
+/* The packed payload in w->packed; 0 if it does not get smaller. */
+static size_t pack(struct wr_block_writer *w, const struct wr_block *b)
+{
+	uint8_t *to;
 	size_t n;
 
 	if (w->plain || b->len < PACK_MIN)
@@ -73,10 +102,25 @@ static size_t pack(struct wr_block_writer *w, const struct wr_block *b, uint8_t 
 			return 0;
 		wr_mem_charge(&mem, (int64_t)ZSTD_sizeof_CCtx(w->zstd));
 	}
+	w->packed.len = 0;
+	to = wr_bytes_room(&w->packed, padded(b->len));
+	if (!to)
+		return 0;
 	wr_mem_charge(&mem, -(int64_t)ZSTD_sizeof_CCtx(w->zstd));
-	n = ZSTD_compressCCtx(w->zstd, to, room, b->payload, b->len, PACK_LEVEL);
+	n = ZSTD_compressCCtx(w->zstd, to, b->len, b->payload, b->len, PACK_LEVEL);
 	wr_mem_charge(&mem, (int64_t)ZSTD_sizeof_CCtx(w->zstd));
 	return ZSTD_isError(n) || n >= b->len ? 0 : n;
+}
+
+static int put_packed(struct wr_block_writer *w, struct header *h)
+{
+	size_t len = padded(h->len);
+	int rc;
+
+	memset(w->packed.data + h->len, 0, len - h->len);
+	h->sum = checksum(h, w->packed.data);
+	rc = append(w, h, sizeof *h);
+	return rc == WR_OK ? append(w, w->packed.data, len) : rc;
 }
 
 int wr_block_put(struct wr_block_writer *w, const struct wr_block *b)
@@ -88,8 +132,6 @@ int wr_block_put(struct wr_block_writer *w, const struct wr_block *b)
 			   .stage = b->stage,
 			   .group = b->group,
 			   .plain_len = b->len};
-	size_t room = padded(b->len) + 8;
-	uint8_t *to;
 
 	if (b->len > WR_BLOCK_MAX)
 		return wr_error_set(WR_EUSER,
@@ -97,22 +139,11 @@ int wr_block_put(struct wr_block_writer *w, const struct wr_block *b)
 				    " bytes is too large for a checkpoint, which takes %d: "
 				    "keep it in several",
 				    b->len, WR_BLOCK_MAX);
-	w->packed.len = 0;
-	to = wr_bytes_room(&w->packed, sizeof h + room);
-	if (!to)
+	h.len = (uint32_t)pack(w, b);
+	if (w->packed.failed)
 		return wr_bytes_status(&w->packed);
-	h.len = (uint32_t)pack(w, b, to + sizeof h, room - 8);
-	if (!h.len) {
-		h.codec = PLAIN;
-		h.len = b->len;
-		if (b->len)
-			memcpy(to + sizeof h, b->payload, b->len);
-	}
-	memset(to + sizeof h + h.len, 0, padded(h.len) - h.len);
-	h.sum = checksum(&h, to + sizeof h);
-	memcpy(to, &h, sizeof h);
 	w->count++;
-	return w->blob->ops->append(w->blob, to, sizeof h + padded(h.len));
+	return h.len ? put_packed(w, &h) : put_plain(w, &h, b);
 }
 
 int wr_block_finish(struct wr_block_writer *w)

@@ -504,7 +504,7 @@ int wr_epoch_rows_open(struct wr_epoch_rows *r, struct wr_blobs *blobs, const ch
 {
 	int rc;
 
-	*r = (struct wr_epoch_rows){.blobs = blobs, .epoch = *e, .rows = WR_BYTES_EMPTY};
+	*r = (struct wr_epoch_rows){.blobs = blobs, .epoch = *e, .rows = WR_BYTES_EMPTY, .at_home = true};
 	wr_dict_init(&r->dict);
 	wr_history_log_id(uid, e->log, e->after, r->id);
 	rc = blobs->ops->open(blobs, r->id, &r->view);
@@ -516,26 +516,59 @@ int wr_epoch_rows_open(struct wr_epoch_rows *r, struct wr_blobs *blobs, const ch
 	return rc == WR_OK ? rc : in_log(r, rc);
 }
 
-/* Checks each row, and gives it the shape that it has here. */
-static int take_rows(struct wr_epoch_rows *r, const struct wr_block *block)
+/* May the rows of this block be read where they lie? Who reads them goes a little beyond, and they are of the
+ * shapes of this process: it wrote them itself, or has met the same shapes in the same order. */
+static bool may_stay(const struct wr_epoch_rows *r, const struct wr_block *block)
 {
-	uint8_t *p, *end;
+	const uint8_t *view_end = r->view.data + r->view.len;
+
+	return r->at_home && block->payload != r->in.plain.data &&
+	       (size_t)(view_end - block->payload) >= (size_t)block->len + WR_ROW_SLACK &&
+	       (uintptr_t)block->payload % WR_ELEM_ALIGN == 0;
+}
+
+static int check_rows(struct wr_epoch_rows *r, const uint8_t *p, const uint8_t *end)
+{
+	int rc = WR_OK;
+
+	for (; p < end && rc == WR_OK; p += ((const struct wr_elem *)p)->len) {
+		rc = wr_elem_verify(p, (size_t)(end - p), &r->dict);
+		if (rc == WR_OK && wr_elem_is_event((const struct wr_elem *)p))
+			rc = wr_error_set(WR_EUSER, "an event stands among its rows");
+		if (rc != WR_OK)
+			return rc;
+		r->count++;
+	}
+	return rc;
+}
+
+/* A copy, in which each row has the shape that it has here. */
+static int move_rows(struct wr_epoch_rows *r, const struct wr_block *block)
+{
+	int rc;
 
 	r->rows.len = 0;
 	if (!wr_bytes_room(&r->rows, block->len + WR_ROW_SLACK))
 		return wr_bytes_status(&r->rows);
 	wr_bytes_put(&r->rows, block->payload, block->len);
-	for (p = r->rows.data, end = p + r->rows.len; p < end; p += ((struct wr_elem *)p)->len) {
-		int rc = wr_elem_verify(p, (size_t)(end - p), &r->dict);
-
-		if (rc == WR_OK && wr_elem_is_event((struct wr_elem *)p))
-			rc = wr_error_set(WR_EUSER, "an event stands among its rows");
-		if (rc != WR_OK)
-			return rc;
+	rc = check_rows(r, r->rows.data, r->rows.data + r->rows.len);
+	if (rc != WR_OK)
+		return rc;
+	for (uint8_t *p = r->rows.data, *end = p + r->rows.len; p < end; p += ((struct wr_elem *)p)->len)
 		wr_dict_translate(&r->dict, (struct wr_elem *)p);
-		r->count++;
-	}
 	return WR_OK;
+}
+
+static int take_rows(struct wr_epoch_rows *r, const struct wr_block *block, const uint8_t **rows,
+		     const uint8_t **end)
+{
+	int rc;
+
+	r->lasting = may_stay(r, block);
+	rc = r->lasting ? check_rows(r, block->payload, block->payload + block->len) : move_rows(r, block);
+	*rows = r->lasting ? block->payload : r->rows.data;
+	*end = *rows + block->len;
+	return rc;
 }
 
 static int take_shapes(struct wr_epoch_rows *r, const struct wr_block *block)
@@ -545,20 +578,22 @@ static int take_shapes(struct wr_epoch_rows *r, const struct wr_block *block)
 
 	while (in.p < in.end && rc == WR_OK)
 		rc = wr_dict_read(&r->dict, &in);
+	for (uint32_t id = 0; id < r->dict.size; id++)
+		r->at_home &= r->dict.local[id] == 0 || r->dict.local[id] == id;
 	return rc;
 }
 
-/* WR_OK: *some tells whether there are rows in r->rows. */
-static int take_block(struct wr_epoch_rows *r, const struct wr_block *block, bool *some)
+/* WR_OK: *rows, if the block has some. */
+static int take_block(struct wr_epoch_rows *r, const struct wr_block *block, const uint8_t **rows,
+		      const uint8_t **end)
 {
-	*some = block->kind == WR_BLOCK_ROWS;
 	if (r->whole)
 		return another();
 	switch (block->kind) {
 	case WR_BLOCK_SHAPES:
 		return take_shapes(r, block);
 	case WR_BLOCK_ROWS:
-		return take_rows(r, block);
+		return take_rows(r, block, rows, end);
 	default:
 		r->whole = true;
 		return check_tail(r, block);
@@ -568,18 +603,16 @@ static int take_block(struct wr_epoch_rows *r, const struct wr_block *block, boo
 int wr_epoch_rows_next(struct wr_epoch_rows *r, const uint8_t **rows, const uint8_t **end)
 {
 	struct wr_block block;
-	bool some = false;
 	int rc;
 
+	*rows = *end = NULL;
 	do {
 		rc = wr_block_next(&r->in, &block);
 		if (rc == WR_OK)
-			rc = take_block(r, &block, &some);
-	} while (rc == WR_OK && !some);
+			rc = take_block(r, &block, rows, end);
+	} while (rc == WR_OK && !*rows);
 	if (rc == WR_END && !r->whole)
 		rc = another();
-	*rows = r->rows.data;
-	*end = r->rows.data + r->rows.len;
 	return rc < 0 ? in_log(r, rc) : rc;
 }
 

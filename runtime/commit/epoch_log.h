@@ -53,6 +53,8 @@ struct wr_epoch_rows {
 	struct wr_bytes rows;
 	uint64_t count; /* rows so far */
 	bool whole;	/* nothing may follow */
+	bool at_home;	/* shapes bear the ids here that they had there */
+	bool lasting;	/* the batch at hand is borrowed until the rows are closed */
 };
 /* WR_OK, or WR_EUSER: it is missing, damaged or another one. Close it in either case. */
 int wr_epoch_rows_open(struct wr_epoch_rows *r, struct wr_blobs *blobs, const char *uid,

@@ -186,6 +186,76 @@ static void each_byte_of_a_log_that_is_another_is_noticed(void **state)
 	wr_bytes_deinit(&copy);
 }
 
+/* The log of four rows as a process had written it that counts its shapes from `by` on. */
+static void write_anew(const char *id, uint32_t by)
+{
+	struct wr_bytes copy = WR_BYTES_EMPTY;
+	struct wr_block_writer writer;
+	struct wr_block_reader in;
+	struct wr_blob_view view;
+	struct wr_block block;
+	struct wr_blob *blob = blobs->ops->begin(blobs, id);
+
+	assert_int_equal(blobs->ops->open(blobs, id, &view), WR_OK);
+	wr_block_reader_init(&in, view.data, view.len);
+	wr_block_writer_init(&writer, blob);
+	while (wr_block_next(&in, &block) == WR_OK) {
+		copy.len = 0;
+		wr_bytes_put(&copy, block.payload, block.len);
+		block.payload = copy.data;
+		if (block.kind == WR_BLOCK_SHAPES)
+			*(uint32_t *)copy.data += by;
+		for (size_t at = 0; block.kind == WR_BLOCK_ROWS && at < copy.len;) {
+			struct wr_elem *row = (struct wr_elem *)(copy.data + at);
+
+			row->tag += by;
+			at += row->len;
+		}
+		assert_int_equal(wr_block_put(&writer, &block), WR_OK);
+	}
+	assert_int_equal(wr_block_finish(&writer), WR_OK);
+	wr_block_writer_deinit(&writer);
+	wr_block_reader_deinit(&in);
+	blobs->ops->close(blobs, &view);
+	assert_int_equal(blob->ops->commit(blob), WR_OK);
+	wr_bytes_deinit(&copy);
+}
+
+static void rows_of_a_log_have_the_shapes_of_here_and_last_where_they_had_them_there(void **state)
+{
+	struct wr_field_spec field = {"", 0, WR_T_I64, 0};
+	uint32_t shape = wr_shape_intern(&field, 1, 0, 1);
+	struct bench *b = begun();
+	struct wr_epoch e = {LINEAGE, 0, 1, 0, 4, 0};
+	char id[WR_HISTORY_ID];
+
+	(void)state;
+	give(b, 1, 4);
+	barrier(b, 1, NULL);
+	bench_free(b);
+	wr_history_log_id("sink", 0, 0, id);
+	for (uint32_t by = 0; by < 200; by += 100) {
+		struct wr_epoch_rows rows;
+		const uint8_t *p, *end;
+		int64_t sum = 0;
+
+		write_anew(id, by);
+		assert_int_equal(wr_epoch_rows_open(&rows, blobs, "sink", &e), WR_OK);
+		assert_int_equal(wr_epoch_rows_next(&rows, &p, &end), WR_OK);
+		assert_int_equal(rows.lasting, by == 0);
+		for (; p < end; p += ((const struct wr_elem *)p)->len) {
+			int64_t v;
+
+			assert_int_equal(wr_elem_shape((const struct wr_elem *)p), shape);
+			memcpy(&v, wr_elem_body((const struct wr_elem *)p), sizeof v);
+			sum += v;
+		}
+		assert_int_equal(sum, 10);
+		assert_int_equal(wr_epoch_rows_next(&rows, &p, &end), WR_END);
+		wr_epoch_rows_close(&rows);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +267,7 @@ int main(void)
 	    BENCH_TEST(a_commit_that_fails_for_good_fails_the_job),
 	    BENCH_TEST(rows_wait_while_commits_lag_and_large_epochs_ask_for_a_checkpoint),
 	    BENCH_TEST(each_byte_of_a_log_that_is_another_is_noticed),
+	    BENCH_TEST(rows_of_a_log_have_the_shapes_of_here_and_last_where_they_had_them_there),
 	};
 
 	return cmocka_run_group_tests_name("sink", tests, NULL, NULL);
