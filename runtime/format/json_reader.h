@@ -23,6 +23,14 @@ void wr_json_free(struct wr_json *j);
  * checked. */
 const char *wr_json_parse(struct wr_json *j, const uint8_t *p, size_t len);
 
+/* The first half of wr_json_parse: where in the text something begins, in order: each of {}[]:, and each
+ * string, number or word. Between them is white space, or what they go on with; strings and UTF-8 are
+ * checked. NULL: the text is malformed, or larger than any that was parsed before. Borrowed until the next
+ * text. */
+const uint32_t *wr_json_index(struct wr_json *j, const uint8_t *p, size_t len, uint32_t *count);
+/* The other half, of the text that was indexed last, whose bytes must still be there. */
+const char *wr_json_parse_indexed(struct wr_json *j);
+
 /* Memory that the parser holds: it grows with the largest text. */
 size_t wr_json_bytes(const struct wr_json *j);
 

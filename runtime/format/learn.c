@@ -44,6 +44,7 @@ struct layout {
 	uint64_t hash;
 	const struct wr_shape *shape;
 	uint32_t count;
+	bool flat; /* its members stand in cells as they are */
 	struct member members[];
 };
 
@@ -132,7 +133,7 @@ static bool layout_fits(const struct layout *y, const struct part *parts, uint32
 		const struct part *p = &parts[i];
 
 		if (m->type != p->cell.type || m->child != p->cell.child || m->name_len != p->node->key_len ||
-		    memcmp(m->name, p->node->key, m->name_len) != 0)
+		    !wr_name_same(m->name, p->node->key, m->name_len))
 			return false;
 	}
 	return true;
@@ -168,6 +169,11 @@ static uint32_t layout_intern(struct wr_learner *l, struct part *parts, uint32_t
 	return wr_shape_intern(specs, unique, 0, 0);
 }
 
+static bool is_flat(uint32_t type)
+{
+	return type <= WR_T_BYTES;
+}
+
 /* NULL: the shape is refused, or memory (which shows again where the fallback needs it). */
 static struct layout *layout_learn(struct wr_learner *l, struct part *parts, uint32_t count, uint64_t hash)
 {
@@ -180,7 +186,7 @@ static struct layout *layout_learn(struct wr_learner *l, struct part *parts, uin
 	y = id ? wr_arena_alloc(&l->kept, sizeof *y + count * sizeof y->members[0]) : NULL;
 	if (!y)
 		return NULL;
-	*y = (struct layout){hash, wr_shape(id), count};
+	*y = (struct layout){hash, wr_shape(id), count, true};
 	for (uint32_t i = 0; i < count; i++) {
 		const struct wr_node *n = parts[i].node;
 		char *name = wr_arena_strndup(&l->kept, n->key_len ? n->key : "", n->key_len);
@@ -194,6 +200,7 @@ static struct layout *layout_learn(struct wr_learner *l, struct part *parts, uin
 				    parts[i].cell.child,
 				    parts[i].last ? wr_shape_find(y->shape, name, n->key_len) : -1,
 				    {0}};
+		y->flat &= is_flat(parts[i].cell.type);
 	}
 	l->layouts++;
 	return y;
@@ -276,6 +283,18 @@ static int nested_cell(struct wr_learner *l, const struct wr_node *n, struct pla
 	return WR_OK;
 }
 
+/* A value or a string, which lie at the same place; in words as they are read, or the reader would wait. */
+static inline void flat_cell(const struct wr_node *n, struct wr_cell *cell)
+{
+	cell->type = n->type;
+	cell->child = 0;
+	cell->u64 = n->u64;
+	cell->str.len = n->len;
+}
+_Static_assert(offsetof(struct wr_cell, u64) == offsetof(struct wr_cell, str.p) &&
+		   offsetof(struct wr_node, u64) == offsetof(struct wr_node, str),
+	       "a value stands where a string's pointer does");
+
 static int make_cell(struct wr_learner *l, const struct wr_node *n, struct place *place, struct wr_cell *cell)
 {
 	switch (n->type) {
@@ -284,12 +303,8 @@ static int make_cell(struct wr_learner *l, const struct wr_node *n, struct place
 	case WR_T_LIST:
 	case WR_T_MAP:
 		return tagged_cell(l, n, n->type, cell);
-	case WR_T_STR:
-	case WR_T_BYTES:
-		*cell = (struct wr_cell){.type = n->type, .str = {n->str, n->len}};
-		return WR_OK;
 	default:
-		*cell = (struct wr_cell){.type = n->type, .u64 = n->u64};
+		flat_cell(n, cell);
 		return WR_OK;
 	}
 }
@@ -395,6 +410,28 @@ static int family_record(struct wr_learner *l, const struct wr_node *n, struct w
 	return rc;
 }
 
+/* A record like the last one at its place, without anything nested. False: it is another; *out may be
+ * written all the same. */
+static bool flat_record(struct wr_learner *l, const struct wr_node *n, const struct layout *y,
+			struct shaped *out)
+{
+	if (!y || !y->flat || y->count != n->len)
+		return false;
+	out->shape = y->shape;
+	out->cells = wr_arena_alloc(&l->row, (y->count + 1ull) * sizeof *out->cells);
+	for (uint32_t i = 0; i < y->count && out->cells; i++) {
+		const struct member *m = &y->members[i];
+		const struct wr_node *part = &n[1 + i];
+
+		if (m->type != part->type || m->name_len != part->key_len ||
+		    !wr_name_same(m->name, part->key, m->name_len))
+			return false;
+		if (m->slot >= 0)
+			flat_cell(part, &out->cells[m->slot]);
+	}
+	return out->cells != NULL;
+}
+
 static int shape_record(struct wr_learner *l, const struct wr_node *n, struct place *place,
 			struct shaped *out)
 {
@@ -402,6 +439,8 @@ static int shape_record(struct wr_learner *l, const struct wr_node *n, struct pl
 	struct layout *y;
 	int rc;
 
+	if (!place->family && flat_record(l, n, place->hint, out))
+		return WR_OK;
 	if (place->family) {
 		rc = family_record(l, n, place->family, out);
 		if (rc != WR_END)

@@ -36,6 +36,31 @@ static inline const struct wr_node *wr_node_skip(const struct wr_node *n)
 		left += n->type == WR_T_LIST || n->type == WR_T_ROW ? n->len - 1ull : -1ull;
 	return n;
 }
+/* Names are short: for most of them a call costs more than they do. */
+static inline bool wr_name_same(const char *x, const char *y, uint32_t len)
+{
+	uint64_t a, b, c, d;
+
+	if (len < 4 || len > 16) {
+		if (len > 16)
+			return memcmp(x, y, len) == 0;
+		return len == 0 || (x[0] == y[0] && x[len / 2] == y[len / 2] && x[len - 1] == y[len - 1]);
+	}
+	if (len < 8) {
+		uint32_t e, f, g, h;
+
+		memcpy(&e, x, 4);
+		memcpy(&f, y, 4);
+		memcpy(&g, x + len - 4, 4);
+		memcpy(&h, y + len - 4, 4);
+		return e == f && g == h;
+	}
+	memcpy(&a, x, 8);
+	memcpy(&b, y, 8);
+	memcpy(&c, x + len - 8, 8);
+	memcpy(&d, y + len - 8, 8);
+	return a == b && c == d;
+}
 static inline bool wr_node_same_name(const struct wr_node *x, const struct wr_node *y)
 {
 	return x->key_len == y->key_len && (x->key_len == 0 || memcmp(x->key, y->key, x->key_len) == 0);
