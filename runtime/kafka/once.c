@@ -3,6 +3,7 @@
  * publisher.h's; here is what it asks of brokers, by librdkafka. On the committer's thread, which may block.
  */
 #include <librdkafka/rdkafka.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/clock.h"
@@ -13,7 +14,15 @@
 #include "kafka/sink.h"
 #include "stream/remote.h"
 
-enum { CALL_MS = 2000, TOPIC_PATIENCE_S = 10, POLL_MS = 50, MESSAGE_MAX = 1000000 };
+enum {
+	CALL_MS = 2000,
+	TOPIC_PATIENCE_S = 10,
+	POLL_MS = 50,
+	LOOK_SOON_MS = 20,
+	LOOK_MS = 5,
+	MESSAGE_MAX = 1000000
+};
+enum { AHEAD_BYTES = 1400000, AHEAD_MAX = 14000, PARTITIONS_MAX = 4 };
 
 struct kafka_once {
 	struct wr_target base; /* first */
@@ -24,10 +33,15 @@ struct kafka_once {
 	size_t message_max, value_max;
 	const struct wr_stage *stage;
 	const char *marker_topic;
-	int64_t retention_ms; /* an option; 0 = as the broker says */
-	int code;	      /* of the first message that was not delivered, since `begin` */
+	int64_t retention_ms;	  /* an option; 0 = as the broker says */
+	bool lingers;		  /* until requests are whole: nobody said what these are to be */
+	uint32_t partitions;	  /* that all goes to; 0: many, or it is not known */
+	uint64_t messages, bytes; /* of the rows of this transaction so far */
+	int code;		  /* of the first message that was not delivered, since `begin` */
 	char name[128], default_prefix[256];
 };
+
+#define LINGER_MS "100"
 
 static struct wr_mem mem = WR_MEM_INIT("kafka.once");
 static struct wr_kafka_claims claims = WR_KAFKA_CLAIMS_INIT;
@@ -98,7 +112,11 @@ static int answer(const struct kafka_once *k, rd_kafka_error_t *error, const cha
 static int txn_open(void *arg, const char *id)
 {
 	struct kafka_once *k = arg;
-	const char *const presets[] = {"transactional.id", id, NULL};
+	/* What is delivered is known by there being nothing left. The last messages of an epoch do not
+	 * linger: it is flushed. */
+	const char *const presets[] = {
+	    "transactional.id", id,  "delivery.report.only.error", "true", k->lingers ? "linger.ms" : NULL,
+	    LINGER_MS,		NULL};
 
 	k->code = 0;
 	return wr_kafka_producer_open(&k->producer, presets);
@@ -112,6 +130,14 @@ static void txn_close(void *arg)
 	wr_kafka_producer_close(&k->producer);
 }
 
+static void count_partitions(struct kafka_once *k, const rd_kafka_metadata_topic_t *topic)
+{
+	bool only = k->producer.topic && !strcmp(k->producer.topic, topic->topic);
+
+	k->partitions =
+	    only && k->lingers && topic->partition_cnt <= PARTITIONS_MAX ? (uint32_t)topic->partition_cnt : 0;
+}
+
 static rd_kafka_resp_err_t topic_state(struct kafka_once *k)
 {
 	rd_kafka_topic_t *topic = rd_kafka_topic_new(k->producer.client.rk, k->marker_topic, NULL);
@@ -123,6 +149,8 @@ static rd_kafka_resp_err_t topic_state(struct kafka_once *k)
 	code = rd_kafka_metadata(k->producer.client.rk, 0, topic, &m, CALL_MS);
 	if (!code)
 		code = m->topic_cnt == 1 ? m->topics[0].err : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+	if (!code)
+		count_partitions(k, &m->topics[0]);
 	if (m)
 		rd_kafka_metadata_destroy(m);
 	rd_kafka_topic_destroy(topic);
@@ -203,31 +231,55 @@ static bool txn_is_leaving(void *arg)
 	return wr_sink_is_leaving(k->stage);
 }
 
-/* Waits until the library has something acknowledged, or has given it up. When the sink is to end, brokers
- * have a moment for it. */
-static int await_room(struct kafka_once *k)
+/* Waits until the library has no more than `enough` messages, or has given one up; no longer than `ms_max`,
+ * unless it is 0. Nothing tells of the former, so it is looked for. When the sink is to end, brokers have a
+ * moment for it. */
+static int await_room(struct kafka_once *k, int enough, int ms_max)
 {
 	rd_kafka_t *rk = k->producer.client.rk;
-	int left = rd_kafka_outq_len(rk);
+	int waited_ms = 0, quiet_ms = 0, left = INT_MAX, now;
 
-	for (int ms = 0; rd_kafka_outq_len(rk) >= left && !k->code; ms += POLL_MS) {
-		rd_kafka_poll(rk, POLL_MS);
-		if (ms >= CALL_MS && wr_sink_is_leaving(k->stage))
+	while ((now = rd_kafka_outq_len(rk)) > enough && !k->code && (!ms_max || waited_ms < ms_max)) {
+		int ms = waited_ms < LOOK_SOON_MS ? 1 : LOOK_MS;
+
+		rd_kafka_poll(rk, ms);
+		waited_ms += ms;
+		quiet_ms = now < left ? 0 : quiet_ms + ms;
+		left = now;
+		if (quiet_ms >= CALL_MS && wr_sink_is_leaving(k->stage))
 			return failed(k, 0, "rows", "they are not acknowledged");
 	}
 	return k->code ? failed(k, k->code, "rows", "") : WR_OK;
 }
 
-static int send_row(struct kafka_once *k, const struct wr_elem *row)
+/* The library has one request of a partition under way, and while it has another one ready, its thread looks
+ * for an answer without a pause (2.0.2). So what goes ahead of the answers is less than two requests of each
+ * partition, where these are few and known; what is no whole request waits for that, or for the flush. The
+ * number of messages, or INT_MAX. */
+static int ahead_max(const struct kafka_once *k)
 {
-	int rc = wr_kafka_produce(&k->producer, row, 0);
+	uint64_t most = (uint64_t)k->partitions * AHEAD_MAX, bytes = (uint64_t)k->partitions * AHEAD_BYTES;
 
-	while (rc == WR_AGAIN) {
-		rc = await_room(k);
-		if (rc == WR_OK)
-			rc = wr_kafka_produce(&k->producer, row, 0);
+	if (!most || !k->bytes)
+		return INT_MAX;
+	return (int)(most * k->bytes < bytes * k->messages ? most : bytes * k->messages / k->bytes);
+}
+
+static int send_batch(struct kafka_once *k, const uint8_t *p, const uint8_t *end, bool lasting)
+{
+	int rc = await_room(k, ahead_max(k), 0);
+
+	k->bytes += (uint64_t)(end - p);
+	while (rc == WR_OK && p < end) {
+		rc = wr_kafka_produce_rows(&k->producer, &p, end, lasting);
+		if (rc == WR_AGAIN) {
+			int left = rd_kafka_outq_len(k->producer.client.rk);
+
+			rc = await_room(k, left - left / 4 - 1, 0);
+		}
 	}
-	return rc == WR_END ? WR_OK : rc;
+	rd_kafka_poll(k->producer.client.rk, 0);
+	return rc;
 }
 
 static int send_rows(struct kafka_once *k, struct wr_epoch_rows *rows)
@@ -235,10 +287,10 @@ static int send_rows(struct kafka_once *k, struct wr_epoch_rows *rows)
 	const uint8_t *p, *end;
 	int rc;
 
+	k->bytes = 0;
 	while ((rc = wr_epoch_rows_next(rows, &p, &end)) == WR_OK) {
-		for (; p < end && rc == WR_OK; p += ((const struct wr_elem *)p)->len)
-			rc = send_row(k, (const struct wr_elem *)p);
-		rd_kafka_poll(k->producer.client.rk, 0);
+		k->messages = rows->count;
+		rc = send_batch(k, p, end, rows->lasting);
 		if (rc != WR_OK)
 			return rc;
 	}
@@ -257,13 +309,18 @@ static int flush(struct kafka_once *k)
 		code = rd_kafka_flush(rk, CALL_MS);
 	} while (code == RD_KAFKA_RESP_ERR__TIMED_OUT && !k->code &&
 		 (rd_kafka_outq_len(rk) < left || !wr_sink_is_leaving(k->stage)));
-	return code || k->code ? failed(k, code, "rows", rd_kafka_err2str(code)) : WR_OK;
+	if (code || k->code)
+		return failed(k, code, "rows", rd_kafka_err2str(code));
+	wr_kafka_client_up(&k->producer.client);
+	return WR_OK;
 }
 
 static int txn_send(void *arg, struct wr_epoch_rows *rows)
 {
 	int rc = send_rows(arg, rows);
 
+	if (rc == WR_OK) /* what is flushed is ready at once: mostly, this leaves one request */
+		rc = await_room(arg, ahead_max(arg) / 2, LOOK_SOON_MS);
 	return rc == WR_OK ? flush(arg) : rc;
 }
 
@@ -348,6 +405,20 @@ static void delivered(void *arg, uint8_t mark, int code)
 
 /* ---- the stage ---- */
 
+/* Does the script leave the sizes of requests and queues to us? */
+static bool is_free(const struct wr_value *properties)
+{
+	static const char *const names[] = {
+	    "linger.ms",	  "queue.buffering.max.ms",	  "batch.size",
+	    "batch.num.messages", "queue.buffering.max.messages", "queue.buffering.max.kbytes",
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (wr_value_get(properties, names[i]))
+			return false;
+	return true;
+}
+
 static int take_options(struct kafka_once *k, const struct wr_value *o)
 {
 	const char *max = wr_value_str(wr_value_get(o, "properties"), "message.max.bytes", NULL);
@@ -364,6 +435,7 @@ static int take_options(struct kafka_once *k, const struct wr_value *o)
 	k->retention_ms = wr_value_int(o, "marker_retention", 0);
 	k->message_max = max ? (size_t)strtoull(max, NULL, 10) : MESSAGE_MAX;
 	k->value_max = wr_kafka_value_max(o);
+	k->lingers = is_free(wr_value_get(o, "properties"));
 	k->producer.delivered = delivered;
 	k->producer.arg = k;
 	k->fits = wr_kafka_maker_new(o);

@@ -13,6 +13,17 @@
 
 enum { TOPICS_MAX = 4096, PARTS_MAX = 6 + WR_KAFKA_HEADERS_MAX, NUMBER_SHIFT = 8 };
 enum { QUEUE_KB = 1 << 20 }; /* the library's default */
+enum { BATCH_MAX = 256, TEXTS_MAX = 64 << 10 };
+
+/* Messages that the library takes with one call: of one topic, without time and headers. */
+struct batch {
+	rd_kafka_topic_t *topic;
+	bool copies; /* the library copies their values; keys it always does */
+	uint32_t count, texts_len;
+	rd_kafka_message_t messages[BATCH_MAX];
+	const uint8_t *rows[BATCH_MAX]; /* of which they are */
+	char texts[TEXTS_MAX];		/* what does not stand in the rows */
+};
 
 struct wr_kafka_topics {
 	uint32_t count, last;
@@ -21,6 +32,7 @@ struct wr_kafka_topics {
 		rd_kafka_topic_t *handle;
 	} topics[TOPICS_MAX];
 	rd_kafka_vu_t parts[PARTS_MAX]; /* of the message that is being produced */
+	struct batch batch;
 };
 
 static struct wr_mem mem = WR_MEM_INIT("kafka.producer");
@@ -133,6 +145,18 @@ void wr_kafka_producer_deinit(struct wr_kafka_producer *p)
 
 /* ---- messages ---- */
 
+/* Messages under way hold theirs, those in the batch do not. The place behind the others is free then. */
+static struct topic *forget_one(struct wr_kafka_topics *t)
+{
+	struct topic *at = &t->topics[t->count - 1];
+
+	if (t->batch.count && t->batch.topic == at->handle)
+		at--;
+	rd_kafka_topic_destroy(at->handle);
+	*at = t->topics[--t->count];
+	return &t->topics[t->count];
+}
+
 static int topic_of(struct wr_kafka_producer *p, struct wr_str name, rd_kafka_topic_t **out)
 {
 	struct wr_kafka_topics *t = p->topics;
@@ -149,10 +173,8 @@ static int topic_of(struct wr_kafka_producer *p, struct wr_str name, rd_kafka_to
 			if (at->hash == hash && !strcmp(rd_kafka_topic_name(at->handle), name.p))
 				break;
 	}
-	if (at == t->topics + TOPICS_MAX) { /* messages under way hold theirs */
-		at = &t->topics[--t->count];
-		rd_kafka_topic_destroy(at->handle);
-	}
+	if (at == t->topics + TOPICS_MAX)
+		at = forget_one(t);
 	if (at == t->topics + t->count) {
 		*at = (struct topic){hash, rd_kafka_topic_new(p->client.rk, name.p, NULL)};
 		if (!at->handle)
@@ -246,18 +268,137 @@ static int send_plain(struct wr_kafka_producer *p, const struct wr_kafka_message
 	return refused(p, rd_kafka_last_error(), m);
 }
 
+static void *opaque_of(const struct wr_kafka_message *m, uint8_t mark)
+{
+	return (void *)((uintptr_t)m->number << NUMBER_SHIFT | mark);
+}
+
+static int make(struct wr_kafka_producer *p, const struct wr_elem *row, struct wr_kafka_message *m,
+		rd_kafka_topic_t **topic)
+{
+	int rc = wr_kafka_message_of(p->maker, row, m);
+
+	return rc == WR_OK ? topic_of(p, m->topic, topic) : rc;
+}
+
+static int send_one(struct wr_kafka_producer *p, const struct wr_kafka_message *m, rd_kafka_topic_t *topic,
+		    uint8_t mark)
+{
+	return m->timestamp || m->headers.p ? send_with_parts(p, m, topic, opaque_of(m, mark))
+					    : send_plain(p, m, topic, opaque_of(m, mark));
+}
+
 int wr_kafka_produce(struct wr_kafka_producer *p, const struct wr_elem *row, uint8_t mark)
 {
 	struct wr_kafka_message m;
 	rd_kafka_topic_t *topic = NULL;
-	void *opaque;
-	int rc = wr_kafka_message_of(p->maker, row, &m);
+	int rc = make(p, row, &m, &topic);
 
-	if (rc == WR_OK)
-		rc = topic_of(p, m.topic, &topic);
+	return rc == WR_OK ? send_one(p, &m, topic, mark) : rc;
+}
+
+/* ---- many messages ---- */
+
+static bool stands_in(struct wr_str text, const struct wr_elem *row)
+{
+	return !text.p || (text.p >= (const char *)row && text.p < (const char *)row + row->len);
+}
+
+/* Copies what would be gone with the next message. */
+static void *keep(struct batch *b, struct wr_str text, const struct wr_elem *row)
+{
+	char *to = b->texts + b->texts_len;
+
+	if (stands_in(text, row))
+		return (void *)(uintptr_t)text.p;
+	memcpy(to, text.p, text.len);
+	b->texts_len += text.len;
+	return to;
+}
+
+/* Hands over what is in the batch, and empties it. At WR_AGAIN, *rows is the first that was not taken. */
+static int send_batch(struct wr_kafka_producer *p, const uint8_t **rows)
+{
+	struct batch *b = &p->topics->batch;
+	uint32_t count = b->count, i = 0;
+	struct wr_kafka_message m;
+
+	b->count = b->texts_len = 0;
+	if (!count ||
+	    rd_kafka_produce_batch(b->topic, RD_KAFKA_PARTITION_UA, b->copies ? RD_KAFKA_MSG_F_COPY : 0,
+				   b->messages, (int)count) == (int)count)
+		return WR_OK;
+	while (i < count && !b->messages[i].err)
+		i++;
+	WR_ASSERT(i < count);
+	*rows = b->rows[i];
+	m = (struct wr_kafka_message){.topic = {rd_kafka_topic_name(b->topic), 0},
+				      .key = {b->messages[i].key, (uint32_t)b->messages[i].key_len},
+				      .value = {b->messages[i].payload, (uint32_t)b->messages[i].len}};
+	return refused(p, b->messages[i].err, &m);
+}
+
+static bool fits(const struct batch *b, const struct wr_kafka_message *m, rd_kafka_topic_t *topic,
+		 bool copies)
+{
+	return !b->count || (b->count < BATCH_MAX && b->topic == topic && b->copies == copies &&
+			     TEXTS_MAX - b->texts_len >= (uint64_t)m->key.len + m->value.len);
+}
+
+static void add(struct batch *b, const struct wr_elem *row, const struct wr_kafka_message *m,
+		rd_kafka_topic_t *topic, bool copies)
+{
+	b->topic = topic;
+	b->copies = copies;
+	b->rows[b->count] = (const uint8_t *)row;
+	b->messages[b->count++] = (rd_kafka_message_t){.payload = keep(b, m->value, row),
+						       .len = m->value.len,
+						       .key = keep(b, m->key, row),
+						       .key_len = m->key.len,
+						       ._private = opaque_of(m, 0)};
+}
+
+/* Into the batch, which is sent first where this one has no place in it; or alone. *rows moves back to what
+ * could not be sent. */
+static int put_row(struct wr_kafka_producer *p, const uint8_t **rows, bool lasting)
+{
+	const struct wr_elem *row = (const struct wr_elem *)*rows;
+	struct wr_kafka_message m;
+	rd_kafka_topic_t *topic = NULL;
+	bool copies, alone;
+	int rc = make(p, row, &m, &topic);
+
 	if (rc != WR_OK)
 		return rc;
-	opaque = (void *)((uintptr_t)m.number << NUMBER_SHIFT | mark);
-	return m.timestamp || m.headers.p ? send_with_parts(p, &m, topic, opaque)
-					  : send_plain(p, &m, topic, opaque);
+	copies = !lasting || !stands_in(m.value, row);
+	alone = m.timestamp || m.headers.p || (uint64_t)m.key.len + m.value.len > TEXTS_MAX;
+	if (alone || !fits(&p->topics->batch, &m, topic, copies))
+		rc = send_batch(p, rows);
+	if (rc != WR_OK)
+		return rc;
+	if (alone)
+		return send_one(p, &m, topic, 0);
+	add(&p->topics->batch, row, &m, topic, copies);
+	return WR_OK;
+}
+
+int wr_kafka_produce_rows(struct wr_kafka_producer *p, const uint8_t **rows, const uint8_t *end, bool lasting)
+{
+	const uint8_t *at = *rows;
+	int rc = WR_OK;
+
+	p->topics->batch.count = p->topics->batch.texts_len = 0;
+	while (at < end && rc == WR_OK) {
+		uint32_t len = ((const struct wr_elem *)at)->len;
+
+		rc = put_row(p, &at, lasting);
+		if (rc == WR_END)
+			rc = WR_OK;
+		if (rc == WR_OK)
+			at += len;
+	}
+	if (rc == WR_OK)
+		rc = send_batch(p, &at);
+	*rows = at;
+	return rc;
 }

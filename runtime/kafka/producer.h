@@ -44,3 +44,9 @@ int wr_kafka_value_refused(size_t len, size_t max);
 /* Hands a row over. WR_OK; WR_END: there is nothing to be sent for it; WR_AGAIN: the queue is full, and
  * nothing was taken; WR_EUSER: the row cannot be sent; other errors are of the client. */
 int wr_kafka_produce(struct wr_kafka_producer *p, const struct wr_elem *row, uint8_t mark);
+/* Hands over the rows from *rows on, with the mark 0, and moves *rows behind those that were taken.
+ * `lasting`: they stay where they are until they are acknowledged, or the client is closed, so that what
+ * stands in them is not copied. Errors as above, but WR_END, which is passed over; behind others than
+ * WR_AGAIN nobody knows which of the rows were taken. */
+int wr_kafka_produce_rows(struct wr_kafka_producer *p, const uint8_t **rows, const uint8_t *end,
+			  bool lasting);

@@ -62,6 +62,43 @@ describe("an exactly-once sink of Kafka", function()
     all_once()
   end)
 
+  -- The library takes many messages at once, of one topic and of one kind, and its queue is shorter than that.
+  for kind, format in pairs {
+    made = "",
+    ["of the record"] = "format = function(r) if r.v % 10 ~= 4 then return r.v .. (r.pad or '') end end, ",
+  } do
+    it("keeps the order of messages of all kinds, their values " .. kind, function()
+      local main, other, found = cluster:topic(), cluster:topic(), { {}, {} }
+      place.write("job.lua", ([[
+        local weir = require "weir"
+        local job = weir.job { name = "kinds" }
+        local pad = ("x"):rep(70000)
+        job:source(weir.generate { count = 2000, fn = function(i) return { v = i, pad = i %% 500 == 3 and pad or nil } end })
+          :sink(weir.kafka_sink { brokers = "%s", guarantee = "exactly_once", transactional_id_prefix = "%s", %s
+            topic = function(r) return r.v %% 50 < 5 and "%s" or "%s" end, marker_topic = "%s",
+            key = function(r) return r.v %% 3 > 0 and "k" .. r.v or nil end,
+            headers = function(r) return r.v %% 100 == 9 and { n = r.v } or nil end,
+            timestamp = function(r) return r.v %% 90 < 20 and 1700000000000 + r.v or nil end,
+            properties = { ["queue.buffering.max.messages"] = 50 } })
+        return job]]):format(cluster.brokers, topic, format, other, main, main))
+      place.ran()
+      for i, name in ipairs { main, other } do
+        for _, record in ipairs(cluster:consume(name)) do
+          local v = tonumber(record.value and (record.value:match "^%d+" or record.value:match '"v":(%d+)}$'))
+          v = v or assert(found[i][#found[i]]) + 1 -- a tombstone; in a topic none is first
+          assert.equal(v % 3 > 0 and "k" .. v or nil, record.key)
+          assert.equal(v % 100 == 9 and "n=" .. v or "", record.headers)
+          if v % 90 < 20 then assert.equal(1700000000000 + v, record.timestamp) end
+          if v % 500 == 3 and record.value then assert.is_true(#record.value > 70000) end
+          table.insert(found[i], v)
+        end
+      end
+      local of = { {}, {} }
+      for v = 0, 1999 do table.insert(of[v % 50 < 5 and 2 or 1], v) end
+      assert.same(of, found)
+    end)
+  end
+
   for _, point in ipairs { "kafka.claim:2", "commit.begin:3", "kafka.begin:3", "kafka.send:3", "kafka.marker:3",
     "kafka.commit:3", "commit.done:3", "checkpoint.complete:3", "log.sealed:3" } do
     it("has each record once when it is killed at " .. point, function()
