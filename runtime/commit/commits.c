@@ -19,10 +19,7 @@ struct wr_commits {
 		bool known; /* the mark does not cover it */
 	} * list;
 	uint32_t count, cap;
-	struct committed { /* of our lineage; each log of `list` has one */
-		uint32_t log;
-		uint64_t number; /* of its newest epoch in the target, 0 = none is known */
-	} * logs;
+	struct wr_committed *logs; /* of our lineage; each log of `list` has one; number 0: none is known */
 	uint32_t log_count;
 };
 
@@ -49,7 +46,7 @@ void wr_commits_free(struct wr_commits *c)
 	wr_free(&mem, c);
 }
 
-static struct committed *log_of(const struct wr_commits *c, uint32_t log)
+static struct wr_committed *log_of(const struct wr_commits *c, uint32_t log)
 {
 	for (uint32_t i = 0; i < c->log_count; i++)
 		if (c->logs[i].log == log)
@@ -60,7 +57,7 @@ static struct committed *log_of(const struct wr_commits *c, uint32_t log)
 /* There are few: our own, and those that were inherited. */
 static int add_log(struct wr_commits *c, uint32_t log)
 {
-	struct committed *logs;
+	struct wr_committed *logs;
 
 	if (log_of(c, log))
 		return WR_OK;
@@ -68,16 +65,13 @@ static int add_log(struct wr_commits *c, uint32_t log)
 	if (!logs)
 		return WR_EFATAL;
 	c->logs = logs;
-	c->logs[c->log_count++] = (struct committed){log, 0};
+	c->logs[c->log_count++] = (struct wr_committed){.log = log};
 	return WR_OK;
 }
 
-static void is_committed(struct wr_commits *c, uint64_t lineage, uint32_t log, uint64_t number)
+static struct wr_committed *known_of(const struct wr_commits *c, uint64_t lineage, uint32_t log)
 {
-	struct committed *at = lineage == c->lineage ? log_of(c, log) : NULL;
-
-	if (at && number > at->number)
-		at->number = number;
+	return lineage == c->lineage ? log_of(c, log) : NULL;
 }
 
 /* Behind all that are as old: at the end, but for inherited ones. */
@@ -132,9 +126,11 @@ bool wr_commits_ask(const struct wr_commits *c, uint64_t *lineage, uint32_t *log
 
 void wr_commits_answer(struct wr_commits *c, uint64_t lineage, uint32_t log, uint64_t mark)
 {
+	struct wr_committed *known = known_of(c, lineage, log);
 	uint32_t kept = 0;
 
-	is_committed(c, lineage, log, mark);
+	if (known && mark > known->number)
+		known->number = mark;
 	for (uint32_t i = 0; i < c->count; i++) {
 		struct entry *at = &c->list[i];
 		bool same = same_log(&at->e, lineage, log);
@@ -149,21 +145,21 @@ void wr_commits_answer(struct wr_commits *c, uint64_t lineage, uint32_t log, uin
 
 /* ---- what is known ---- */
 
-int wr_commits_know(struct wr_commits *c, uint32_t log, uint64_t number)
+int wr_commits_know(struct wr_commits *c, const struct wr_committed *known)
 {
-	int rc = add_log(c, log);
+	int rc = add_log(c, known->log);
+	struct wr_committed *at = log_of(c, known->log);
 
-	if (rc == WR_OK)
-		is_committed(c, c->lineage, log, number);
+	if (rc == WR_OK && known->number > at->number)
+		*at = *known;
 	return rc;
 }
 
-bool wr_commits_known(const struct wr_commits *c, uint32_t i, uint32_t *log, uint64_t *number)
+bool wr_commits_known(const struct wr_commits *c, uint32_t i, struct wr_committed *out)
 {
 	for (uint32_t at = 0; at < c->log_count; at++)
 		if (c->logs[at].number && !i--) {
-			*log = c->logs[at].log;
-			*number = c->logs[at].number;
+			*out = c->logs[at];
 			return true;
 		}
 	return false;
@@ -171,17 +167,64 @@ bool wr_commits_known(const struct wr_commits *c, uint32_t i, uint32_t *log, uin
 
 uint64_t wr_commits_newest(const struct wr_commits *c, uint32_t log)
 {
-	const struct committed *at = log_of(c, log);
+	const struct wr_committed *at = log_of(c, log);
 
 	return at ? at->number : 0;
 }
 
 void wr_commits_lost(struct wr_commits *c, uint32_t log, uint64_t mark)
 {
-	struct committed *at = log_of(c, log);
+	struct wr_committed *at = log_of(c, log);
 
 	if (at)
 		at->number = mark;
+}
+
+/* ---- marks that are forgotten ---- */
+
+enum { SEVENTHS = 7 };
+
+static bool has_epochs(const struct wr_commits *c, uint64_t lineage, uint32_t log)
+{
+	for (uint32_t i = 0; i < c->count; i++)
+		if (same_log(&c->list[i].e, lineage, log))
+			return true;
+	return false;
+}
+
+/* May a mark that was last written then be forgotten? */
+static bool may_be_forgotten(const struct wr_mark_age *age, int64_t written_ms)
+{
+	return age->keeps_ms && age->now_ms - written_ms >= age->keeps_ms - age->keeps_ms / SEVENTHS;
+}
+
+enum wr_mark_is wr_commits_judge(const struct wr_commits *c, uint64_t lineage, uint32_t log, uint64_t mark,
+				 const struct wr_mark_age *age)
+{
+	const struct wr_committed *known = known_of(c, lineage, log);
+
+	if (mark == 0 && has_epochs(c, lineage, log) && may_be_forgotten(age, age->checkpoint_ms))
+		return WR_MARK_UNCERTAIN;
+	if (!known || mark >= known->number)
+		return WR_MARK_HOLDS;
+	return mark == 0 && may_be_forgotten(age, known->written_ms) ? WR_MARK_EXPIRED : WR_MARK_LOST;
+}
+
+bool wr_commits_keep(const struct wr_commits *c, int64_t keeps_ms, int64_t now_ms, uint64_t *number)
+{
+	const struct wr_committed *own = log_of(c, c->log);
+
+	*number = own ? own->number : 0;
+	return keeps_ms && *number &&
+	       (now_ms < own->written_ms || now_ms - own->written_ms >= keeps_ms / SEVENTHS);
+}
+
+void wr_commits_kept(struct wr_commits *c, int64_t written_ms)
+{
+	struct wr_committed *own = log_of(c, c->log);
+
+	if (own)
+		own->written_ms = written_ms;
 }
 
 /* ---- running ---- */
@@ -215,10 +258,14 @@ bool wr_commits_next(struct wr_commits *c, struct wr_epoch *out)
 	return true;
 }
 
-void wr_commits_done(struct wr_commits *c)
+void wr_commits_done(struct wr_commits *c, int64_t written_ms)
 {
+	const struct wr_epoch *e = &c->list[0].e;
+	struct wr_committed *known = known_of(c, e->lineage, e->log);
+
 	WR_ASSERT(c->under_way);
-	is_committed(c, c->list[0].e.lineage, c->list[0].e.log, c->list[0].e.number);
+	if (known)
+		*known = (struct wr_committed){e->log, e->number, written_ms};
 	c->under_way = false;
 	c->count--;
 	memmove(&c->list[0], &c->list[1], c->count * sizeof *c->list);

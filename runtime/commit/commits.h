@@ -57,14 +57,44 @@ void wr_commits_answer(struct wr_commits *c, uint64_t lineage, uint32_t log, uin
 /* ---- what is known to be in the target, of the logs of this lineage: part of checkpoints, so that a target
  * which lost its marks is told from one that never had any ---- */
 
-/* A checkpoint says that the epochs of `log` up to `number` are in it. WR_OK or WR_EFATAL. */
-int wr_commits_know(struct wr_commits *c, uint32_t log, uint64_t number);
+struct wr_committed {
+	uint32_t log;
+	uint64_t number;    /* of its newest epoch that is there */
+	int64_t written_ms; /* its mark was written then or later; since 1970 */
+};
+/* A checkpoint says so. WR_OK or WR_EFATAL. */
+int wr_commits_know(struct wr_commits *c, const struct wr_committed *known);
 /* False: no i-th log of which anything is known. */
-bool wr_commits_known(const struct wr_commits *c, uint32_t i, uint32_t *log, uint64_t *number);
+bool wr_commits_known(const struct wr_commits *c, uint32_t i, struct wr_committed *out);
 /* The newest epoch of `log` that is, 0 = none. */
 uint64_t wr_commits_newest(const struct wr_commits *c, uint32_t log);
 /* The target has less, and that is taken as it is: up to `mark`. */
 void wr_commits_lost(struct wr_commits *c, uint32_t log, uint64_t mark);
+
+/* ---- targets that forget marks: a mark is there for `keeps_ms` behind the last time that it was written,
+ * and counts as there for six sevenths of that; the rest is for clocks that differ, and for a commit whose
+ * answer came so late that a checkpoint behind it does not know of it ---- */
+
+/* When a target is asked for a mark: its keeps_ms (0 = for ever), the time, and that of the checkpoint. */
+struct wr_mark_age {
+	int64_t keeps_ms, now_ms, checkpoint_ms;
+};
+enum wr_mark_is {
+	WR_MARK_HOLDS,	   /* what it says is so; where there is none, nothing was committed */
+	WR_MARK_EXPIRED,   /* forgotten, but what is known is there, and what the checkpoint names is not:
+			      committed since, it would have left a mark that is young enough */
+	WR_MARK_UNCERTAIN, /* there is none, and the checkpoint is so old that what it names may have left one
+			    */
+	WR_MARK_LOST,	   /* the target has less than is known to be in it */
+};
+/* What `mark`, the target's answer at a restore (0 = none), means. */
+enum wr_mark_is wr_commits_judge(const struct wr_commits *c, uint64_t lineage, uint32_t log, uint64_t mark,
+				 const struct wr_mark_age *age);
+/* Is the mark of our own log to be written again, so that it is not forgotten? That is so a seventh of
+ * `keeps_ms` behind the last time. *number: what it says. */
+bool wr_commits_keep(const struct wr_commits *c, int64_t keeps_ms, int64_t now_ms, uint64_t *number);
+/* It was written again, at `written_ms` or later. */
+void wr_commits_kept(struct wr_commits *c, int64_t written_ms);
 
 /* ---- running ---- */
 
@@ -77,8 +107,9 @@ int wr_commits_barrier(struct wr_commits *c, uint64_t number, uint64_t rows, uin
 void wr_commits_complete(struct wr_commits *c, uint64_t number);
 /* The next epoch to commit, oldest first (C21); under way until `done` or `failed`. False: none now. */
 bool wr_commits_next(struct wr_commits *c, struct wr_epoch *out);
-/* The one under way is in the target with its mark; or may be there or not: its mark is to be asked for. */
-void wr_commits_done(struct wr_commits *c);
+/* The one under way is in the target with its mark, which was written at `written_ms` or later; or may be
+ * there or not: its mark is to be asked for. */
+void wr_commits_done(struct wr_commits *c, int64_t written_ms);
 void wr_commits_failed(struct wr_commits *c);
 
 /* What a checkpoint names now: all that is not known to be in the target, oldest first. False: no i-th. */

@@ -71,6 +71,9 @@ static void work(struct wr_iojob *job)
 	case WR_SINK_COMMIT:
 		c->rc = commit(c->stage, &mark);
 		break;
+	case WR_SINK_KEEP:
+		c->rc = k->target->ops->keep(k->target, &mark, c->epoch.number);
+		break;
 	case WR_SINK_SEAL:
 		c->rc = wr_epoch_log_seal(k->log);
 		break;
@@ -104,6 +107,7 @@ static void post(struct wr_sink *k, enum wr_sink_work what, bool mails)
 	k->c.what = what;
 	k->c.mails = mails;
 	k->c.is_done = false;
+	k->c.began_ms = wr_clock_ms(k->c.stage->env->clock);
 	wr_ioqueue_post(k->c.queue, &k->c.job);
 }
 
@@ -148,7 +152,7 @@ int wr_sink_commit_due(struct wr_sink *k)
 	while (rc == WR_OK && wr_commits_next(k->commits, &k->c.epoch)) {
 		rc = post_and_wait(k, WR_SINK_COMMIT);
 		if (rc == WR_OK)
-			wr_commits_done(k->commits);
+			wr_commits_done(k->commits, k->c.began_ms);
 	}
 	return rc;
 }
@@ -162,6 +166,20 @@ static void tell(struct wr_stage *s)
 	wr_metric_set(&s->ops_stats[0].commit_lag, (int64_t)wr_commits_lag(k->commits));
 }
 
+/* Once a checkpoint: what is not committed for long needs no better clock, and who forgets at once does not
+ * keep us at it. */
+static void keep_mark(struct wr_stage *s)
+{
+	struct wr_sink *k = wr_sink_of(s);
+	uint64_t number;
+
+	k->keeps = false;
+	if (!wr_commits_keep(k->commits, k->target->keeps_ms, wr_clock_ms(s->env->clock), &number))
+		return;
+	k->c.epoch = (struct wr_epoch){.lineage = k->lineage, .log = s->env->subtask, .number = number};
+	post(k, WR_SINK_KEEP, true);
+}
+
 void wr_sink_pump(struct wr_stage *s)
 {
 	struct wr_sink *k = wr_sink_of(s);
@@ -173,6 +191,8 @@ void wr_sink_pump(struct wr_stage *s)
 		post(k, WR_SINK_ASK, true);
 	else if (wr_commits_next(k->commits, &k->c.epoch))
 		post(k, WR_SINK_COMMIT, true);
+	else if (k->keeps)
+		keep_mark(s);
 }
 
 int wr_sink_tick(struct wr_stage *s, uint64_t now_ns)
@@ -212,6 +232,23 @@ static int try_again(struct wr_stage *s, enum wr_sink_work what)
 	return WR_OK;
 }
 
+/* There is time for it: the next checkpoint that holds tries it again. */
+static int on_kept(struct wr_stage *s, int rc)
+{
+	struct wr_sink *k = wr_sink_of(s);
+
+	if (rc == WR_OK)
+		wr_commits_kept(k->commits, k->c.began_ms);
+	else if (rc == WR_ETRANSIENT)
+		wr_warn(s->env->task, "%s; the mark is written again later, so that it is not forgotten",
+			k->c.text);
+	else
+		k->failed = true;
+	if (!k->failed)
+		wr_sink_pump(s);
+	return k->failed ? rc : WR_OK;
+}
+
 /* A run that is played back hears of it when the recorded one did: then it waits here. */
 static int on_done(struct wr_stage *s)
 {
@@ -221,13 +258,15 @@ static int on_done(struct wr_stage *s)
 	if (!k->c.busy)
 		return WR_OK;
 	rc = wait_done(k);
+	if (k->c.what == WR_SINK_KEEP)
+		return on_kept(s, rc);
 	if (k->c.rc < 0 && k->c.what != WR_SINK_SEAL)
 		return try_again(s, k->c.what);
 	if (k->c.what == WR_SINK_ASK)
 		wr_commits_answer(k->commits, k->c.epoch.lineage, k->c.epoch.log, k->c.mark);
 	if (k->c.what == WR_SINK_COMMIT) {
 		k->failures = 0;
-		wr_commits_done(k->commits);
+		wr_commits_done(k->commits, k->c.began_ms);
 		wr_metric_add(&s->ops_stats[0].commits, 1);
 	}
 	if (rc == WR_OK)
@@ -245,6 +284,7 @@ int wr_sink_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, ui
 		return WR_OK;
 	k->complete = wr_letter_checkpoint(payload, len);
 	k->wanted = false;
+	k->keeps = true;
 	wr_commits_complete(k->commits, k->complete);
 	wr_sink_pump(s);
 	return WR_OK;
@@ -521,7 +561,9 @@ static void commit_rest(struct wr_stage *s)
 	if (k->c.busy) {
 		rc = wait_done(k);
 		if (rc == WR_OK && k->c.what == WR_SINK_COMMIT)
-			wr_commits_done(k->commits);
+			wr_commits_done(k->commits, k->c.began_ms);
+		if (k->c.what == WR_SINK_KEEP)
+			rc = WR_OK;
 	}
 	if (rc == WR_OK && !k->failed)
 		rc = wr_sink_commit_due(k);

@@ -43,6 +43,10 @@ struct wr_target_ops {
 	/* Stores the rows and the number, both or neither, durably. */
 	int (*commit)(struct wr_target *t, const struct wr_mark *mark, uint64_t epoch,
 		      struct wr_epoch_rows *rows);
+	/* Stores the number that is stored with `mark` again, so that it is not forgotten. NULL where none
+	 * is.
+	 */
+	int (*keep)(struct wr_target *t, const struct wr_mark *mark, uint64_t epoch);
 	/* Also after a failed open; any thread. */
 	void (*free)(struct wr_target *t);
 	/* The task's thread: may the row be in the target? NULL: any may. WR_EUSER: the operator's policy for
@@ -51,8 +55,7 @@ struct wr_target_ops {
 };
 struct wr_target {
 	const struct wr_target_ops *ops;
-	int64_t
-	    keeps_ms; /* a mark is forgotten when nobody wrote it for so long; 0 = never. `open` may set it */
+	int64_t keeps_ms; /* marks that nobody writes are forgotten after so long; 0 = never; set by `open` */
 };
 
 /* ---- for kinds of stages: their `open` makes a target and calls wr_sink_open; the rest is WR_SINK_OPS ----

@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include "commit/sink.h"
 
-enum wr_sink_work { WR_SINK_OPEN, WR_SINK_ASK, WR_SINK_COMMIT, WR_SINK_SEAL };
+enum wr_sink_work { WR_SINK_OPEN, WR_SINK_ASK, WR_SINK_COMMIT, WR_SINK_KEEP, WR_SINK_SEAL };
 
 /* What the committer's thread is asked to do. */
 struct wr_committer {
@@ -15,7 +15,8 @@ struct wr_committer {
 	bool busy;  /* the task's: something was posted and is not heard of yet */
 	bool mails; /* says so by mail; else the task waits for it */
 	enum wr_sink_work what;
-	struct wr_epoch epoch; /* WR_SINK_ASK: lineage and log only */
+	struct wr_epoch epoch; /* WR_SINK_ASK: lineage and log only; WR_SINK_KEEP: and the number */
+	int64_t began_ms;
 	bool fresh;
 	/* the answer */
 	int rc;
@@ -38,6 +39,7 @@ struct wr_sink {
 	uint64_t skip;	   /* rows to be dropped, which were committed by a job that got further */
 	uint32_t failures; /* of one commit, in a row */
 	bool wanted;	   /* a checkpoint was asked for */
+	bool keeps;	   /* a checkpoint holds, and since then it was not looked at the mark's age */
 	bool failed, opened;
 	_Atomic bool abandoned; /* the task is to come back */
 };

@@ -18,12 +18,10 @@ static int inherit(struct wr_stage *s, const struct wr_sink_saved *saved)
 	int rc = WR_OK;
 
 	for (uint32_t i = 0; i < saved->known_count && goes_on && rc == WR_OK; i++) {
-		uint64_t number;
-		uint32_t log;
+		struct wr_committed known = wr_sink_saved_known(saved, i);
 
-		wr_sink_saved_known(saved, i, &log, &number);
-		if (wr_commits_owner(log, s->env->parallelism) == s->env->subtask)
-			rc = wr_commits_know(k->commits, log, number);
+		if (wr_commits_owner(known.log, s->env->parallelism) == s->env->subtask)
+			rc = wr_commits_know(k->commits, &known);
 	}
 	for (uint32_t i = 0; i < saved->epoch_count && rc == WR_OK; i++) {
 		struct wr_epoch e = wr_sink_saved_epoch(saved, i);
@@ -101,26 +99,8 @@ static int lost_its_mark(struct wr_stage *s, uint32_t log, uint64_t mark)
 	return WR_OK;
 }
 
-static bool has_epochs(const struct wr_commits *c, uint64_t lineage, uint32_t log)
-{
-	struct wr_epoch e;
-
-	for (uint32_t i = 0; wr_commits_named(c, i, &e); i++)
-		if (e.lineage == lineage && e.log == log)
-			return true;
-	return false;
-}
-
 /* The target may have had a mark, and forgotten it: nobody knows whether what the checkpoint has logged is in
  * it. */
-static bool may_be_forgotten(const struct wr_stage *s, uint64_t lineage, uint32_t log)
-{
-	const struct wr_sink *k = wr_sink_of(s);
-	int64_t age_ms = wr_clock_ms(s->env->clock) - s->env->durable->restore->manifest->time_ms;
-
-	return k->target->keeps_ms && age_ms >= k->target->keeps_ms && has_epochs(k->commits, lineage, log);
-}
-
 static int forgotten(struct wr_stage *s, uint64_t lineage, uint32_t log)
 {
 	const struct wr_durable *d = s->env->durable;
@@ -144,22 +124,36 @@ static int forgotten(struct wr_stage *s, uint64_t lineage, uint32_t log)
 	return WR_OK;
 }
 
-/* Asks for the mark of a log of the restored job. */
-static int check_mark(struct wr_stage *s, uint32_t log, bool same_parallelism)
+/* Asks for the mark of a log, whatever lineage wrote it. */
+static int check_mark(struct wr_stage *s, uint64_t lineage, uint32_t log, bool same_parallelism)
 {
 	const struct wr_manifest *m = s->env->durable->restore->manifest;
 	struct wr_sink *k = wr_sink_of(s);
+	struct wr_mark_age age = {k->target->keeps_ms, wr_clock_ms(s->env->clock), m->time_ms};
 	uint64_t mark;
-	int rc = wr_sink_ask(k, m->lineage, log, &mark);
+	int rc = wr_sink_ask(k, lineage, log, &mark);
 
-	if (rc == WR_OK && mark == 0 && may_be_forgotten(s, m->lineage, log))
-		return forgotten(s, m->lineage, log);
-	if (rc == WR_OK && mark < wr_commits_newest(k->commits, log))
+	if (rc != WR_OK)
+		return rc;
+	switch (wr_commits_judge(k->commits, lineage, log, mark, &age)) {
+	case WR_MARK_HOLDS:
+		break;
+	case WR_MARK_EXPIRED:
+		mark = wr_commits_newest(k->commits, log);
+		wr_info(s->env->task,
+			"the target has forgotten that epoch %" PRIu64
+			" is in it, the last one: nothing is lost",
+			mark);
+		break;
+	case WR_MARK_UNCERTAIN:
+		return forgotten(s, lineage, log);
+	case WR_MARK_LOST:
 		return lost_its_mark(s, log, mark);
-	if (rc == WR_OK && mark > m->checkpoint)
+	}
+	if (lineage == m->lineage && mark > m->checkpoint)
 		rc = restored_below(s, log, mark, same_parallelism);
 	if (rc == WR_OK)
-		wr_commits_answer(k->commits, m->lineage, log, mark);
+		wr_commits_answer(k->commits, lineage, log, mark);
 	return rc;
 }
 
@@ -168,17 +162,17 @@ static int check_mark(struct wr_stage *s, uint32_t log, bool same_parallelism)
 static uint32_t logs_max(const struct wr_stage *s, uint32_t parallelism)
 {
 	const struct wr_durable *d = s->env->durable;
-	uint32_t max = parallelism, log;
-	uint64_t number;
+	uint32_t max = parallelism;
+	struct wr_committed known;
 
 	if (max <= s->env->subtask)
 		max = s->env->subtask + 1;
 	if (wr_sink_of(s)->lineage == d->restore->manifest->lineage &&
 	    d->newest > d->restore->manifest->checkpoint && s->env->max_parallelism > max)
 		max = s->env->max_parallelism;
-	for (uint32_t i = 0; wr_commits_known(wr_sink_of(s)->commits, i, &log, &number); i++)
-		if (log >= max)
-			max = log + 1;
+	for (uint32_t i = 0; wr_commits_known(wr_sink_of(s)->commits, i, &known); i++)
+		if (known.log >= max)
+			max = known.log + 1;
 	return max;
 }
 
@@ -188,23 +182,14 @@ static int ask_for_marks(struct wr_stage *s, uint32_t parallelism)
 	bool same_parallelism = parallelism == s->env->parallelism;
 	uint32_t max = logs_max(s, parallelism), log;
 	struct wr_sink *k = wr_sink_of(s);
-	uint64_t lineage, mark;
+	uint64_t lineage;
 	int rc = WR_OK;
 
 	for (log = 0; log < max && rc == WR_OK; log++)
 		if (wr_commits_owner(log, s->env->parallelism) == s->env->subtask)
-			rc = check_mark(s, log, same_parallelism);
-	while (rc == WR_OK && wr_commits_ask(k->commits, &lineage, &log)) {
-		if (lineage == m->lineage) {
-			rc = check_mark(s, log, same_parallelism);
-			continue;
-		}
-		rc = wr_sink_ask(k, lineage, log, &mark);
-		if (rc == WR_OK && mark == 0 && may_be_forgotten(s, lineage, log))
-			rc = forgotten(s, lineage, log);
-		else if (rc == WR_OK)
-			wr_commits_answer(k->commits, lineage, log, mark);
-	}
+			rc = check_mark(s, m->lineage, log, same_parallelism);
+	while (rc == WR_OK && wr_commits_ask(k->commits, &lineage, &log))
+		rc = check_mark(s, lineage, log, same_parallelism);
 	return rc;
 }
 

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 
-enum { EPOCH_NUMBERS = 6, KNOWN_NUMBERS = 2 };
+enum { EPOCH_NUMBERS = 6, KNOWN_NUMBERS = 3 };
 
 /* ---- writing: fields are in the order of their names ---- */
 
@@ -17,15 +17,16 @@ static void put_numbers(struct wr_bytes *out, const uint64_t *numbers, uint32_t 
 
 static void put_known(const struct wr_commits *c, struct wr_bytes *out)
 {
-	uint64_t number;
-	uint32_t count = 0, log;
+	struct wr_committed known;
+	uint32_t count = 0;
 
-	while (wr_commits_known(c, count, &log, &number))
+	while (wr_commits_known(c, count, &known))
 		count++;
 	wr_value_put_name(out, "committed");
 	wr_value_put_list(out, count);
-	for (uint32_t i = 0; wr_commits_known(c, i, &log, &number); i++)
-		put_numbers(out, (uint64_t[]){log, number}, KNOWN_NUMBERS);
+	for (uint32_t i = 0; wr_commits_known(c, i, &known); i++)
+		put_numbers(out, (uint64_t[]){known.log, known.number, (uint64_t)known.written_ms},
+			    KNOWN_NUMBERS);
 }
 
 static void put_epochs(const struct wr_commits *c, struct wr_bytes *out)
@@ -98,8 +99,9 @@ struct wr_epoch wr_sink_saved_epoch(const struct wr_sink_saved *s, uint32_t i)
 	return (struct wr_epoch){v[0].u64, (uint32_t)v[1].u64, v[2].u64, v[3].u64, v[4].u64, v[5].u64};
 }
 
-void wr_sink_saved_known(const struct wr_sink_saved *s, uint32_t i, uint32_t *log, uint64_t *number)
+struct wr_committed wr_sink_saved_known(const struct wr_sink_saved *s, uint32_t i)
 {
-	*log = (uint32_t)s->known[i].items[0].u64;
-	*number = s->known[i].items[1].u64;
+	const struct wr_value *v = s->known[i].items;
+
+	return (struct wr_committed){(uint32_t)v[0].u64, v[1].u64, v[2].i64};
 }

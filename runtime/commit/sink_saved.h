@@ -16,5 +16,4 @@ struct wr_sink_saved { /* borrows the value that it was read from */
 /* WR_EUSER: it is malformed. */
 int wr_sink_saved_read(const struct wr_value *v, struct wr_sink_saved *out);
 struct wr_epoch wr_sink_saved_epoch(const struct wr_sink_saved *s, uint32_t i);
-/* Of log *log epochs up to *number are in the target. */
-void wr_sink_saved_known(const struct wr_sink_saved *s, uint32_t i, uint32_t *log, uint64_t *number);
+struct wr_committed wr_sink_saved_known(const struct wr_sink_saved *s, uint32_t i);

@@ -342,7 +342,8 @@ static int once_open(struct wr_target *t, bool fresh)
 	struct wr_mark mark = {.uid = k->stage->ops_stats[0].uid, .log = k->stage->env->subtask};
 	int rc = wr_kafka_publisher_open(&k->publisher, &mark);
 
-	if (rc == WR_OK && !fresh)
+	(void)fresh;
+	if (rc == WR_OK && k->stage->env->durable)
 		t->keeps_ms =
 		    k->retention_ms ? k->retention_ms : wr_kafka_group_retention_ms(k->producer.client.rk);
 	return rc;
@@ -357,6 +358,11 @@ static int once_commit(struct wr_target *t, const struct wr_mark *mark, uint64_t
 		       struct wr_epoch_rows *rows)
 {
 	return wr_kafka_publisher_commit(&of(t)->publisher, mark, epoch, rows);
+}
+
+static int once_keep(struct wr_target *t, const struct wr_mark *mark, uint64_t epoch)
+{
+	return wr_kafka_publisher_keep(&of(t)->publisher, mark, epoch);
 }
 
 /* What could never be committed is put aside before it is logged. */
@@ -391,8 +397,12 @@ static void once_free(struct wr_target *t)
 	wr_free(&mem, k);
 }
 
-static const struct wr_target_ops target_ops = {
-    .open = once_open, .last = once_last, .commit = once_commit, .free = once_free, .fits = once_fits};
+static const struct wr_target_ops target_ops = {.open = once_open,
+						.last = once_last,
+						.commit = once_commit,
+						.keep = once_keep,
+						.free = once_free,
+						.fits = once_fits};
 
 static void delivered(void *arg, uint8_t mark, int code)
 {

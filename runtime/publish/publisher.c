@@ -2,6 +2,7 @@
 /* publisher: see publisher.h. */
 #include "publish/publisher.h"
 
+#include <inttypes.h>
 #include "base/error.h"
 #include "base/fault.h"
 
@@ -205,20 +206,26 @@ int wr_kafka_publisher_last(struct wr_kafka_publisher *p, const struct wr_mark *
 
 /* ---- epochs ---- */
 
-static int publish(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t epoch,
-		   struct wr_epoch_rows *rows)
+static int put_marker(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t epoch)
 {
 	char group[WR_KAFKA_GROUP], note[WR_KAFKA_NOTE];
-	int rc = p->ops->begin(p->arg);
 
 	wr_kafka_marker(p->prefix, mark, group);
 	wr_kafka_note(WR_KAFKA_MARKER, mark->lineage, note);
+	return put(p, group, (int64_t)epoch, note);
+}
+
+static int publish(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t epoch,
+		   struct wr_epoch_rows *rows)
+{
+	int rc = p->ops->begin(p->arg);
+
 	WR_CRASH_STEP("kafka.begin");
 	if (rc == WR_OK)
 		rc = p->ops->send(p->arg, rows);
 	WR_CRASH_STEP("kafka.send");
 	if (rc == WR_OK)
-		rc = put(p, group, (int64_t)epoch, note);
+		rc = put_marker(p, mark, epoch);
 	WR_CRASH_STEP("kafka.marker");
 	if (rc == WR_OK)
 		rc = commit(p);
@@ -233,6 +240,39 @@ int wr_kafka_publisher_commit(struct wr_kafka_publisher *p, const struct wr_mark
 
 	if (rc == WR_OK)
 		rc = publish(p, mark, epoch, rows);
+	if (rc != WR_OK)
+		wr_kafka_publisher_close(p);
+	return rc;
+}
+
+static int write_again(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t epoch)
+{
+	int rc = p->ops->begin(p->arg);
+
+	if (rc == WR_OK)
+		rc = put_marker(p, mark, epoch);
+	return rc == WR_OK ? commit(p) : rc;
+}
+
+/* Behind a new client the marker is read first: whoever was at rest for so long that claims are forgotten may
+ * have been overtaken without a trace. */
+int wr_kafka_publisher_keep(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t epoch)
+{
+	uint64_t there = epoch;
+	int rc = WR_OK;
+
+	if (!is_of(p, mark)) {
+		rc = wr_kafka_publisher_open(p, mark);
+		if (rc == WR_OK)
+			rc = read_marker(p, mark, &there);
+	}
+	if (rc == WR_OK && there > epoch)
+		rc = wr_error_set(WR_ESUPERSEDED,
+				  "%s: another process of this job has committed epoch %" PRIu64
+				  ", and this one knows of %" PRIu64 ": it writes nothing more",
+				  p->name, there, epoch);
+	if (rc == WR_OK)
+		rc = write_again(p, mark, epoch);
 	if (rc != WR_OK)
 		wr_kafka_publisher_close(p);
 	return rc;

@@ -63,4 +63,7 @@ int wr_kafka_publisher_last(struct wr_kafka_publisher *p, const struct wr_mark *
 /* An epoch and its number, both or neither. Behind an error nobody knows which: `last` is to be asked. */
 int wr_kafka_publisher_commit(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t epoch,
 			      struct wr_epoch_rows *rows);
+/* The number alone once more, so that brokers do not forget it: `epoch` is the last one that is in the
+ * topics. WR_ESUPERSEDED: a newer one is. */
+int wr_kafka_publisher_keep(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t epoch);
 void wr_kafka_publisher_close(struct wr_kafka_publisher *p);

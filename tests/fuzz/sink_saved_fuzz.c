@@ -16,12 +16,11 @@ static bool inherit(const struct wr_sink_saved *saved, struct wr_commits *c, uin
 		    uint32_t *taken)
 {
 	for (uint32_t k = 0; k < saved->known_count; k++) {
-		uint64_t number;
-		uint32_t log;
+		struct wr_committed known = wr_sink_saved_known(saved, k);
 
-		wr_sink_saved_known(saved, k, &log, &number);
-		WR_ASSERT(number <= INT64_MAX && wr_commits_know(c, log, number) == WR_OK);
-		WR_ASSERT(wr_commits_newest(c, log) >= number);
+		WR_ASSERT(known.number <= INT64_MAX && known.written_ms >= 0);
+		WR_ASSERT(wr_commits_know(c, &known) == WR_OK);
+		WR_ASSERT(wr_commits_newest(c, known.log) >= known.number);
 	}
 	for (uint32_t k = 0; k < saved->epoch_count; k++) {
 		struct wr_epoch e = wr_sink_saved_epoch(saved, k);

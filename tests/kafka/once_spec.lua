@@ -169,6 +169,52 @@ describe("an exactly-once sink of Kafka", function()
     all_once(true)
   end)
 
+  -- How often the offset of a marker that was put most often was put, by what brokers keep of all groups.
+  local function times_put()
+    local counts, most = {}, 0
+    for _, record in ipairs(cluster:consume("__consumer_offsets", "read_uncommitted")) do
+      if record.key:find(topic .. "-out-0-", 1, true) and record.value then
+        local offset = record.value:sub(3, 10)
+        counts[offset] = (counts[offset] or 0) + 1
+        most = math.max(most, counts[offset])
+      end
+    end
+    return most
+  end
+
+  -- A job whose first rows alone come to its sink runs until `condition` holds.
+  local function without_rows(retention, condition)
+    write(('marker_topic = "%s", marker_retention = "%s"'):format(topic, retention))
+    place.write("job.lua", (place.read("job.lua"):gsub(":map%(.-end%)", ":filter(function(rec) return rec.v < 20 end)")))
+    os.remove(folder .. "/go")
+    local job = assert(io.popen(([[cd %s; export WEIR_RUNTIME_DIR=run
+      $W run --dir state --checkpoint-every 20ms job.lua rate=500 count=100000000 2>err & pid=$!
+      %s; kill -INT $pid; wait $pid; echo $?]]):gsub("$W", shell.weir):format(folder,
+      shell.await(("[ -e %s/go ]"):format(folder), "$pid"))))
+    local ok, why = pcall(condition)
+    place.write("go", "")
+    local code = tonumber(job:read "*l")
+    job:close()
+    assert(ok, why)
+    assert.equal(130, code, place.read "err")
+  end
+
+  it("keeps its marker while it has no rows, and needs none where nothing was committed since", function()
+    local markers = cluster:topic()
+    topic = markers
+    without_rows("70ms", function()
+      kafka.await("a marker that is put again", function() return times_put() > 3 end)
+    end)
+    assert.equal(20, #cluster:consume(topic))
+    cluster:delete(markers)
+    cluster:create(markers)
+    local before = place.sh "ls state"
+    without_rows("70ms", function()
+      kafka.await("another checkpoint", function() return place.sh "ls state" ~= before end)
+    end)
+    assert.equal(0, #cluster:consume(topic))
+  end)
+
   it("drops no row of a job that begins on purpose at an older checkpoint, and says what is there already", function()
     write()
     killed("--dir state --checkpoint-every 30ms --checkpoint-retain 9", "rate=400", "commit.done:4")

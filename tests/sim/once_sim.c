@@ -6,8 +6,9 @@
  * of a cluster (machine/cluster.h), and processes of it that follow each other: killed at any request, at
  * rest for minutes and then going on, or alive still when the next one begins, at other parallelism, in the
  * same lineage or from an older checkpoint in a new one. Requests and answers are lost or come late,
- * transactions run out of time, brokers are away. The last process has a calm time and comes to its end.
- * What must hold:
+ * transactions run out of time, brokers are away. In half of the seeds brokers forget markers that nobody
+ * wrote for hours, and jobs have no rows for as long, or are not run at all; who has to tell then what is
+ * committed looks. The last process has a calm time and comes to its end. What must hold:
  *
  *   exactly once   of what a checkpoint covers each row is visible once; of what a new lineage left behind,
  *                  at most once and whole; of all else nothing
@@ -29,6 +30,7 @@
 #include "sim/machine/seeds.h"
 
 enum { PARALLELISM = 3, PROCESSES = 32, EPOCHS = 2048, SAVES = 256, NAMED = 128, ROWS = 4 };
+enum { KEEPS_S = 10000, QUIET_PACE_S = 1000, QUIET_FROM = 2 };
 enum { PROCESSES_MAX = 6, RETAINED = 3, TRIES = 8, LAST_CHECKPOINTS = 4, LAG_MAX = 8, CHECKPOINTS_EACH = 20 };
 #define MS UINT64_C(1000000)
 static const char uid[] = "out";
@@ -44,6 +46,9 @@ enum {
 	CHECKPOINTS_LOST,
 	PUBLISHED,
 	DROPPED,
+	KEPT,
+	FORGOTTEN,
+	DOUBTED,
 	SIM_COUNTS
 };
 
@@ -52,11 +57,9 @@ enum {
 struct checkpoint {
 	uint64_t number, lineage;
 	uint32_t parallelism, named_count, known_count;
+	int64_t time_ms;
 	struct wr_epoch named[NAMED];
-	struct {
-		uint32_t log;
-		uint64_t number;
-	} known[NAMED];
+	struct wr_committed known[NAMED];
 };
 struct fate { /* of an epoch */
 	struct wr_epoch e;
@@ -68,6 +71,7 @@ struct fate { /* of an epoch */
 static struct sim {
 	uint64_t seed;
 	struct wr_rand rand;
+	int64_t keeps_ms;	  /* for which brokers keep markers, 0 = for ever */
 	uint64_t newest, lineage; /* of the folder of checkpoints: number given out last; of the job */
 	uint32_t owner, attempts; /* process that has the folder; attempts so far */
 	struct checkpoint checkpoints[SAVES];
@@ -98,6 +102,7 @@ struct subtask {
 	struct wr_kafka_publisher publisher;
 	pthread_t thread;
 	bool restored, idle;
+	bool keeps; /* a checkpoint holds since the age of the marker was looked at */
 };
 struct process {
 	struct cluster_process base;
@@ -107,6 +112,7 @@ struct process {
 	uint64_t lineage, pace_ns; /* from one checkpoint to the next */
 	uint32_t checkpoints_max;  /* takes so many, and ends; 0 = any number */
 	uint32_t taken;
+	bool quiet; /* without rows behind its first checkpoints */
 	bool failed, superseded, draining, ended;
 	struct subtask subtasks[PARALLELISM];
 	pthread_t thread;
@@ -121,6 +127,11 @@ static bool has_folder(const struct process *p)
 static bool is_over(struct process *p)
 {
 	return !cluster_goes_on(&p->base) || p->failed || p->superseded;
+}
+
+static bool is_quiet(const struct process *p)
+{
+	return p->quiet && p->taken >= QUIET_FROM;
 }
 
 static int lines_of(struct wr_epoch_rows *rows, struct wr_bytes *out)
@@ -148,6 +159,50 @@ static int has_newer_rows(struct subtask *s, uint32_t log, uint64_t epoch)
 	return wr_error_set(WR_ESUPERSEDED, "rows up to epoch %" PRIu64 " are committed already", epoch);
 }
 
+/* The number of the last epoch of a log that is visible. */
+static uint64_t visible_epoch(uint64_t lineage, uint32_t log)
+{
+	const struct wr_bytes *text = cluster_lines();
+	const char *at = (const char *)text->data, *end = at + text->len;
+	uint64_t last = 0;
+
+	while (at < end) {
+		size_t len = (size_t)((const char *)memchr(at, '\n', (size_t)(end - at)) - at) + 1;
+		uint64_t of, number;
+		char line[96];
+		uint32_t in;
+
+		snprintf(line, sizeof line, "%.*s", (int)len, at);
+		sscanf(line, "%" SCNu64 " %u %" SCNu64, &of, &in, &number);
+		if (of == lineage && in == log && number > last)
+			last = number;
+		at += len;
+	}
+	return last;
+}
+
+/* As commit/sink_restore.c has it; whoever is asked what is committed looks. */
+static uint64_t judged(const struct subtask *s, uint64_t lineage, uint32_t log, uint64_t epoch)
+{
+	int64_t now_ms = wr_clock_ms(machine_clock());
+	struct wr_mark_age age = {sim.keeps_ms, now_ms, s->restored ? now_ms : s->process->from.time_ms};
+	uint64_t known = wr_commits_newest(s->commits, log);
+
+	switch (wr_commits_judge(s->commits, lineage, log, epoch, &age)) {
+	case WR_MARK_EXPIRED:
+		machine_counts[FORGOTTEN]++;
+		return known;
+	case WR_MARK_UNCERTAIN:
+		machine_counts[DOUBTED]++;
+		return visible_epoch(lineage, log);
+	case WR_MARK_LOST:
+		machine_failed("the marker of log %u is %" PRIu64 ", and %" PRIu64 " is committed", log,
+			       epoch, known);
+	default:
+		return epoch;
+	}
+}
+
 static int ask(struct subtask *s, uint64_t lineage, uint32_t log)
 {
 	const struct wr_mark mark = {uid, lineage, log};
@@ -158,9 +213,7 @@ static int ask(struct subtask *s, uint64_t lineage, uint32_t log)
 
 	if (rc != WR_OK)
 		return rc;
-	if (lineage == s->process->lineage && epoch < wr_commits_newest(s->commits, log))
-		machine_failed("the marker of log %u is %" PRIu64 ", and %" PRIu64 " is committed", log,
-			       epoch, wr_commits_newest(s->commits, log));
+	epoch = judged(s, lineage, log, epoch);
 	if (lineage == s->process->lineage && !s->restored && epoch > s->process->from.number)
 		return has_newer_rows(s, log, epoch);
 	while (wr_commits_named(s->commits, before, &e))
@@ -178,12 +231,13 @@ static int commit(struct subtask *s, const struct wr_epoch *e)
 {
 	const struct wr_mark mark = {uid, e->lineage, e->log};
 	struct wr_epoch_rows rows = {.epoch = *e};
+	int64_t began_ms = wr_clock_ms(machine_clock());
 	int rc = wr_kafka_publisher_commit(&s->publisher, &mark, e->number, &rows);
 
 	wr_debug("sim", "process %u: epoch %" PRIu64 " of log %u: %s", s->process->base.number, e->number,
 		 e->log, rc == WR_OK ? "committed" : wr_error_text());
 	if (rc == WR_OK)
-		wr_commits_done(s->commits);
+		wr_commits_done(s->commits, began_ms);
 	else
 		wr_commits_failed(s->commits);
 	machine_counts[PUBLISHED] += rc == WR_OK;
@@ -203,7 +257,7 @@ static int restore(struct subtask *s)
 		return rc;
 	for (uint32_t i = 0; i < c->known_count && rc == WR_OK && c->lineage == s->process->lineage; i++)
 		if (is_mine(s, c->known[i].log))
-			rc = wr_commits_know(s->commits, c->known[i].log, c->known[i].number);
+			rc = wr_commits_know(s->commits, &c->known[i]);
 	for (uint32_t i = 0; i < c->named_count && rc == WR_OK; i++)
 		if (is_mine(s, c->named[i].log))
 			rc = wr_commits_inherit(s->commits, &c->named[i]);
@@ -215,6 +269,24 @@ static int restore(struct subtask *s)
 	return rc;
 }
 
+/* As commit/sink.c has it. WR_END: there is no need. */
+static int keep(struct subtask *s)
+{
+	const struct wr_mark mark = {uid, s->process->lineage, s->number};
+	int64_t now_ms = wr_clock_ms(machine_clock());
+	uint64_t epoch;
+	int rc;
+
+	s->keeps = false;
+	if (!wr_commits_keep(s->commits, sim.keeps_ms, now_ms, &epoch))
+		return WR_END;
+	rc = wr_kafka_publisher_keep(&s->publisher, &mark, epoch);
+	if (rc == WR_OK)
+		wr_commits_kept(s->commits, now_ms);
+	machine_counts[KEPT] += rc == WR_OK;
+	return rc == WR_ETRANSIENT ? WR_END : rc;
+}
+
 /* The next thing to be done; WR_END: there is nothing. */
 static int step(struct subtask *s)
 {
@@ -224,7 +296,9 @@ static int step(struct subtask *s)
 
 	if (wr_commits_ask(s->commits, &lineage, &log))
 		return ask(s, lineage, log);
-	return wr_commits_next(s->commits, &e) ? commit(s, &e) : WR_END;
+	if (wr_commits_next(s->commits, &e))
+		return commit(s, &e);
+	return s->keeps ? keep(s) : WR_END;
 }
 
 /* As commit/sink.c has it: what may pass is tried again a few times; else the job fails. */
@@ -263,7 +337,7 @@ static void *run_subtask(void *arg)
 		s->idle = rc == WR_END;
 		if (s->idle && p->draining)
 			break;
-		nap = s->idle && nap < 500 * MS ? 2 * nap : MS;
+		nap = s->idle && nap < (is_quiet(p) ? 60000 : 500) * MS ? 2 * nap : MS;
 		if (s->idle)
 			machine_sleep(nap);
 	}
@@ -276,7 +350,8 @@ static void *run_subtask(void *arg)
 static void cut(struct process *p, uint64_t number)
 {
 	for (uint32_t i = 0; i < p->parallelism; i++) {
-		uint64_t rows = below(ROWS), after = wr_commits_after(p->subtasks[i].commits);
+		uint64_t rows = is_quiet(p) ? 0 : below(ROWS),
+			 after = wr_commits_after(p->subtasks[i].commits);
 
 		if (wr_commits_barrier(p->subtasks[i].commits, number, rows, rows) != WR_OK)
 			machine_failed("%s", wr_error_text());
@@ -293,21 +368,20 @@ static void save(const struct process *p, uint64_t number, struct checkpoint *c)
 {
 	struct wr_epoch e;
 
-	*c = (struct checkpoint){.number = number, .lineage = p->lineage, .parallelism = p->parallelism};
+	*c = (struct checkpoint){.number = number,
+				 .lineage = p->lineage,
+				 .parallelism = p->parallelism,
+				 .time_ms = wr_clock_ms(machine_clock())};
 	for (uint32_t i = 0; i < p->parallelism; i++) {
 		const struct wr_commits *commits = p->subtasks[i].commits;
-		uint32_t log;
-		uint64_t known;
 
 		for (uint32_t k = 0; wr_commits_named(commits, k, &e); k++) {
 			if (c->named_count == NAMED)
 				machine_failed("more than %d epochs wait", NAMED);
 			c->named[c->named_count++] = e;
 		}
-		for (uint32_t k = 0; wr_commits_known(commits, k, &log, &known); k++) {
-			c->known[c->known_count].log = log;
-			c->known[c->known_count++].number = known;
-		}
+		for (uint32_t k = 0; wr_commits_known(commits, k, &c->known[c->known_count]); k++)
+			c->known_count++;
 	}
 }
 
@@ -341,8 +415,10 @@ static void checkpoint(struct process *p)
 	publish(p, &c);
 	p->taken++;
 	machine_sleep(below(2000) * 1000);
-	for (uint32_t i = 0; i < p->parallelism && !is_over(p); i++)
+	for (uint32_t i = 0; i < p->parallelism && !is_over(p); i++) {
 		wr_commits_complete(p->subtasks[i].commits, number);
+		p->subtasks[i].keeps = true;
+	}
 }
 
 /* All are at work, and not held up by what they could commit. */
@@ -373,6 +449,11 @@ static void start_subtask(struct process *p, uint32_t number)
 	wr_commits_complete(s->commits, p->from.number);
 }
 
+static uint64_t pace_of(const struct process *p)
+{
+	return is_quiet(p) ? QUIET_PACE_S * 1000 * MS : p->pace_ns;
+}
+
 static void attempt(struct process *p)
 {
 	p->attempt = ++sim.attempts;
@@ -383,7 +464,7 @@ static void attempt(struct process *p)
 	for (uint32_t i = 0; i < p->parallelism; i++)
 		pthread_create(&p->subtasks[i].thread, NULL, run_subtask, &p->subtasks[i]);
 	while (!is_over(p) && has_folder(p) && !(p->checkpoints_max && p->taken >= p->checkpoints_max)) {
-		machine_sleep(MS + below(1000) * (p->pace_ns / 500));
+		machine_sleep(MS + below(1000) * (pace_of(p) / 500));
 		if (is_running(p) && !is_over(p) && has_folder(p))
 			checkpoint(p);
 	}
@@ -443,7 +524,8 @@ static void start_process(struct process *p, uint32_t number)
 			      .parallelism = 1 + below(PARALLELISM),
 			      .pace_ns = (1 + below(below(2) ? 20 : 15000)) * MS,
 			      .from = last_checkpoint(),
-			      .lineage = sim.lineage};
+			      .lineage = sim.lineage,
+			      .quiet = sim.keeps_ms && below(3) == 0};
 	sim.owner = number;
 	machine_counts[PROCESSES_BEGUN]++;
 	wr_debug("sim", "process %u begins: parallelism %u, lineage %" PRIu64 ", checkpoint %" PRIu64, number,
@@ -470,11 +552,21 @@ static struct cluster_roughness draw_roughness(void)
 /* Until it ends, or the next is started beside it. */
 static void live(struct process *p, bool to_its_end)
 {
-	uint64_t until_ns = machine_clock()->manual_ns + CHECKPOINTS_EACH * p->pace_ns;
+	uint64_t until_ns = machine_clock()->manual_ns + CHECKPOINTS_EACH * p->pace_ns +
+			    (p->quiet ? below(2 * KEEPS_S) * 1000 * MS : 0);
 
 	while (!p->ended && (to_its_end || machine_clock()->manual_ns < until_ns))
-		machine_sleep(5 * MS);
+		machine_sleep((is_quiet(p) ? 1000 : 5) * MS);
 	machine_counts[OVERLAPPING] += !p->ended && !p->base.dead;
+}
+
+/* The process is killed, if it is not yet gone, and for hours nobody begins another. */
+static void rest_for_hours(struct process *p)
+{
+	p->base.dead = true;
+	while (!p->ended)
+		machine_sleep(1000 * MS);
+	machine_sleep(below(2 * KEEPS_S) * 1000 * MS);
 }
 
 /* Processes follow each other; the last has a calm time, unless somebody who was asleep takes it all from
@@ -490,6 +582,8 @@ static uint32_t run_processes(struct process *list)
 		if (n == PROCESSES)
 			machine_failed("no process comes to its end");
 		cluster_rough(calm ? &(struct cluster_roughness){0} : &rough);
+		if (n && sim.keeps_ms && below(4) == 0)
+			rest_for_hours(&list[n - 1]);
 		start_process(&list[n], n + 1);
 		if (!calm && below(2))
 			list[n].base.dies_at = 1 + below(200);
@@ -559,6 +653,8 @@ static void play(uint64_t seed)
 	sim.rand.s = seed * 0x9e3779b97f4a7c15u;
 	machine_init(seed);
 	cluster_init(below(2) ? 60 : 600, 1);
+	sim.keeps_ms = below(2) ? KEEPS_S * INT64_C(1000) : 0;
+	cluster_forgets((uint32_t)(sim.keeps_ms / 1000));
 	machine_begin(&(struct machine_roughness){.give_way = 1 + below(8)}, NULL, NULL);
 	count = run_processes(list);
 	for (uint32_t i = 0; i < count; i++)
@@ -581,6 +677,10 @@ int main(void)
 						    {CHECKPOINTS_LOST, "checkpoints that do not"},
 						    {PUBLISHED, "epochs published"},
 						    {DROPPED, "epochs dropped, as they were there"},
+						    {KEPT, "markers kept, without rows"},
+						    {FORGOTTEN, "forgotten, and nothing was at stake"},
+						    {DOUBTED, "forgotten, and somebody looked"},
+						    {OFFSETS_FORGOTTEN, "offsets forgotten by brokers"},
 						    {TXN_COMMITTED, "transactions committed"},
 						    {TXN_CLAIMS, "of them claims"},
 						    {TXN_FENCED, "aborted by an init"},

@@ -18,8 +18,9 @@ enum state { EMPTY, ONGOING, COMMITTING, ABORTING };
 
 struct group {
 	char name[CLUSTER_GROUP];
-	int64_t offset;
+	int64_t offset; /* below zero: there is none */
 	char note[WR_KAFKA_NOTE];
+	uint64_t put_ns;
 };
 struct id {
 	char name[CLUSTER_GROUP];
@@ -44,7 +45,7 @@ static struct {
 	} landing[LANDING];
 	uint32_t id_count, group_count, stray_count, landing_count;
 	struct cluster_roughness rough;
-	uint32_t txn_s, times_faster;
+	uint32_t txn_s, times_faster, forgets_s;
 	uint64_t down_until_ns;
 	struct wr_bytes visible;
 } c;
@@ -64,6 +65,11 @@ void cluster_init(uint32_t txn_s, uint32_t times_faster)
 	memset(&c, 0, sizeof c);
 	c.txn_s = txn_s;
 	c.times_faster = times_faster;
+}
+
+void cluster_forgets(uint32_t after_s)
+{
+	c.forgets_s = after_s;
 }
 
 void cluster_rough(const struct cluster_roughness *r)
@@ -134,6 +140,7 @@ static void land_offset(void)
 		struct group *g = group_of(o->group);
 
 		g->offset = o->offset;
+		g->put_ns = o->put_ns;
 		memcpy(g->note, o->note, sizeof g->note);
 	}
 	memmove(&c.landing[0], &c.landing[1], --c.landing_count * sizeof c.landing[0]);
@@ -232,10 +239,11 @@ static enum code take_rows(struct id *at, const struct cluster_request *r)
 	return FINE;
 }
 
-static enum code take_offset(struct id *at, const struct cluster_request *r)
+static enum code take_offset(struct id *at, struct cluster_request *r)
 {
 	if (!is_ongoing(at))
 		return BUSY;
+	r->put_ns = now_ns();
 	for (uint32_t i = 0; i < at->offset_count; i++)
 		if (!strcmp(at->offsets[i].group, r->group)) {
 			at->offsets[i] = *r;
@@ -287,9 +295,23 @@ static void strays_come(void)
 	}
 }
 
+static void forget_groups(void)
+{
+	for (uint32_t i = 0; c.forgets_s && i < c.group_count; i++) {
+		struct group *g = &c.groups[i];
+
+		if (g->offset >= 0 && now_ns() - g->put_ns > c.forgets_s * S && !is_pending(g->name)) {
+			machine_counts[OFFSETS_FORGOTTEN]++;
+			g->offset = -1;
+			*g->note = 0;
+		}
+	}
+}
+
 static void time_goes_on(void)
 {
 	strays_come();
+	forget_groups();
 	while (c.landing_count && machine_one_in(SETTLES_ONE_IN))
 		land_offset();
 	for (uint32_t i = 0; i < c.id_count; i++) {

@@ -11,7 +11,7 @@
  * may lie somewhere and come later, until the client sends the next: also when the client is gone, and its
  * process. No broker may answer for minutes, and a process rest for as long between any two calls. A group's
  * offset is pending while a transaction that has it is not over, and a moment longer: groups hear of its end
- * behind all others, as brokers have it.
+ * behind all others, as brokers have it. What nobody puts again is forgotten after a time, where one is set.
  */
 #pragma once
 #include "publish/publisher.h"
@@ -40,6 +40,7 @@ struct cluster_request {
 	char group[CLUSTER_GROUP]; /* PUT */
 	int64_t offset;
 	char note[WR_KAFKA_NOTE];
+	uint64_t put_ns;
 };
 
 /* A client, closed at first: zeroed, but for these two. */
@@ -58,6 +59,8 @@ extern const struct wr_kafka_txn_ops cluster_ops; /* of a struct cluster_client 
 /* Nothing is there yet. A transaction that takes longer than `txn_s` seconds is aborted; all times are
  * `times_faster` times as short. */
 void cluster_init(uint32_t txn_s, uint32_t times_faster);
+/* Of groups, `after_s` seconds after they were put; 0 = never. */
+void cluster_forgets(uint32_t after_s);
 void cluster_rough(const struct cluster_roughness *r);
 /* All that is under way comes to its end. */
 void cluster_settle(void);

@@ -57,6 +57,7 @@ enum machine_count {
 	COMMITS_UNKNOWN,      /* a client was closed, and knows not what became of its commit */
 	COMMITS_UNKNOWN_DONE, /* of them were done, or would be */
 	GROUPS_PENDING,	      /* reads of a group that is */
+	OFFSETS_FORGOTTEN,    /* of groups, as nobody wrote them for long */
 	OUTAGES,	      /* of all brokers */
 	RESTS,		      /* of a process */
 	PROCESSES_KILLED,     /* between two calls, or with one under way */

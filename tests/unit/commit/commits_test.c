@@ -81,7 +81,7 @@ static void nothing_is_committed_before_a_checkpoint_holds(void **state)
 	wr_commits_complete(c, 1);
 	next_is(7, 0, 1);
 	next_is_none(); /* one at a time */
-	wr_commits_done(c);
+	wr_commits_done(c, 1000);
 	next_is_none();
 	named_are(0);
 	wr_commits_free(c);
@@ -98,11 +98,11 @@ static void C20_a_checkpoint_that_holds_covers_all_epochs_before_it(void **state
 	next_is(7, 0, 1);
 	wr_commits_complete(c, 3);
 	wr_commits_complete(c, 2);
-	wr_commits_done(c);
+	wr_commits_done(c, 1000);
 	next_is(7, 0, 2);
-	wr_commits_done(c);
+	wr_commits_done(c, 1000);
 	next_is(7, 0, 3);
-	wr_commits_done(c);
+	wr_commits_done(c, 1000);
 	next_is_none();
 	wr_commits_free(c);
 }
@@ -131,7 +131,7 @@ static void what_is_not_known_to_be_committed_is_named_by_each_checkpoint(void *
 	named_are(2);
 	assert_int_equal(wr_commits_bytes(c), 60);
 	assert_int_equal(wr_commits_lag(c), 50);
-	wr_commits_done(c);
+	wr_commits_done(c, 1000);
 	named_are(1);
 	assert_int_equal(wr_commits_lag(c), 0);
 	wr_commits_free(c);
@@ -149,7 +149,7 @@ static void a_restored_epoch_is_committed_unless_its_mark_covers_it(void **state
 	asks_nothing();
 	named_are(2);
 	next_is(7, 0, 4);
-	wr_commits_done(c);
+	wr_commits_done(c, 1000);
 	next_is(7, 0, 5);
 	wr_commits_free(c);
 }
@@ -167,9 +167,9 @@ static void each_log_is_asked_for_and_committed_under_the_name_that_wrote_it(voi
 	cut(10, 1);
 	wr_commits_complete(c, 10);
 	next_is(7, 2, 3);
-	wr_commits_done(c);
+	wr_commits_done(c, 1000);
 	next_is(7, 2, 4);
-	wr_commits_done(c);
+	wr_commits_done(c, 1000);
 	next_is(8, 0, 10);
 	wr_commits_free(c);
 }
@@ -202,7 +202,7 @@ static void a_commit_that_failed_is_tried_again_behind_its_mark(void **state)
 	wr_commits_failed(c);
 	asked_for(7, 0, 1);
 	next_is(7, 0, 2);
-	wr_commits_done(c);
+	wr_commits_done(c, 1000);
 	next_is_none();
 	wr_commits_free(c);
 }
@@ -239,15 +239,14 @@ static void what_is_left_of_a_log_has_one_owner(void **state)
 
 static void what_is_known_to_be_in_the_target_is_known_by_log_of_this_lineage(void **state)
 {
-	uint64_t number;
-	uint32_t log;
+	struct wr_committed known;
 
 	(void)state;
 	c = wr_commits_new(7, 0, 9);
-	assert_false(wr_commits_known(c, 0, &log, &number));
+	assert_false(wr_commits_known(c, 0, &known));
 	inherit(7, 4, 3);
 	inherit(6, 5, 4);
-	assert_int_equal(wr_commits_know(c, 4, 2), WR_OK);
+	assert_int_equal(wr_commits_know(c, &(struct wr_committed){4, 2, 500}), WR_OK);
 	asked_for(7, 4, 3);
 	asked_for(6, 5, 4);
 	cut(11, 2);
@@ -255,17 +254,87 @@ static void what_is_known_to_be_in_the_target_is_known_by_log_of_this_lineage(vo
 	wr_commits_complete(c, 12);
 	next_is(7, 0, 11);
 	assert_int_equal(wr_commits_newest(c, 0), 0);
-	wr_commits_done(c);
+	wr_commits_done(c, 1000);
 	next_is(7, 0, 12);
 	wr_commits_failed(c);
 	assert_int_equal(wr_commits_newest(c, 0), 11);
 	assert_int_equal(wr_commits_newest(c, 4), 3);
 	assert_int_equal(wr_commits_newest(c, 5), 0);
-	assert_true(wr_commits_known(c, 1, &log, &number));
-	assert_false(wr_commits_known(c, 2, &log, &number));
+	assert_true(wr_commits_known(c, 0, &known));
+	assert_int_equal(known.log, 4);
+	assert_int_equal(known.written_ms, 500);
+	assert_true(wr_commits_known(c, 1, &known));
+	assert_int_equal(known.log, 0);
+	assert_int_equal(known.number, 11);
+	assert_int_equal(known.written_ms, 1000);
+	assert_false(wr_commits_known(c, 2, &known));
 	wr_commits_lost(c, 4, 0);
 	assert_int_equal(wr_commits_newest(c, 4), 0);
-	assert_false(wr_commits_known(c, 1, &log, &number));
+	assert_false(wr_commits_known(c, 1, &known));
+	wr_commits_free(c);
+}
+
+/* What a target that keeps marks for 7000 ms and has `mark` says at 100000, to a checkpoint so old. */
+static enum wr_mark_is judged(uint64_t mark, int64_t checkpoint_age_ms)
+{
+	struct wr_mark_age age = {7000, 100000, 100000 - checkpoint_age_ms};
+
+	return wr_commits_judge(c, 7, 4, mark, &age);
+}
+
+static void a_mark_that_is_gone_is_forgotten_or_lost_by_when_it_was_written(void **state)
+{
+	struct wr_mark_age for_ever = {0, 100000, 0};
+
+	(void)state;
+	c = wr_commits_new(7, 0, 9);
+	assert_int_equal(judged(0, 99999), WR_MARK_HOLDS); /* never was there one */
+	wr_commits_know(c, &(struct wr_committed){4, 3, 94001});
+	assert_int_equal(judged(0, 0), WR_MARK_LOST);
+	assert_int_equal(judged(2, 0), WR_MARK_LOST);
+	assert_int_equal(judged(3, 99999), WR_MARK_HOLDS);
+	wr_commits_free(c);
+
+	c = wr_commits_new(7, 0, 9);
+	wr_commits_know(c, &(struct wr_committed){4, 3, 94000});
+	assert_int_equal(judged(2, 0), WR_MARK_LOST);
+	assert_int_equal(judged(0, 99999), WR_MARK_EXPIRED);
+	assert_int_equal(wr_commits_judge(c, 7, 4, 0, &for_ever), WR_MARK_LOST);
+	inherit(7, 4, 5); /* committed behind the checkpoint it would have left a mark */
+	assert_int_equal(judged(0, 5999), WR_MARK_EXPIRED);
+	assert_int_equal(judged(0, 6000), WR_MARK_UNCERTAIN);
+	assert_int_equal(judged(5, 99999), WR_MARK_HOLDS);
+	wr_commits_free(c);
+
+	c = wr_commits_new(8, 0, 9); /* another job: nothing is known */
+	inherit(7, 4, 5);
+	assert_int_equal(judged(0, 5999), WR_MARK_HOLDS);
+	assert_int_equal(judged(0, 6000), WR_MARK_UNCERTAIN);
+	wr_commits_free(c);
+}
+
+static void a_mark_is_written_again_a_seventh_of_the_time_for_which_it_is_kept_later(void **state)
+{
+	uint64_t number;
+
+	(void)state;
+	c = wr_commits_new(7, 0, 9);
+	wr_commits_know(c, &(struct wr_committed){4, 3, 0});
+	assert_false(wr_commits_keep(c, 7000, 100000, &number)); /* there is none of ours */
+	wr_commits_know(c, &(struct wr_committed){0, 5, 0});
+	assert_true(wr_commits_keep(c, 7000, 100000, &number));
+	assert_int_equal(number, 5);
+	assert_false(wr_commits_keep(c, 0, 100000, &number));
+	wr_commits_kept(c, 100000);
+	assert_false(wr_commits_keep(c, 7000, 100999, &number));
+	assert_true(wr_commits_keep(c, 7000, 101000, &number));
+	assert_true(wr_commits_keep(c, 7000, 99999, &number)); /* the clock was set back */
+	cut(11, 1);
+	wr_commits_complete(c, 11);
+	next_is(7, 0, 11);
+	wr_commits_done(c, 200000);
+	assert_false(wr_commits_keep(c, 7000, 200999, &number));
+	assert_int_equal(number, 11);
 	wr_commits_free(c);
 }
 
@@ -283,7 +352,7 @@ struct checkpoint {
 	uint32_t position, parallelism;
 	struct wr_epoch named[SUBTASKS][EPOCHS];
 	uint32_t count[SUBTASKS];
-	uint64_t known[SUBTASKS]; /* by log */
+	struct wr_committed known[SUBTASKS]; /* by log */
 };
 struct subtask {
 	struct wr_commits *c;
@@ -355,13 +424,12 @@ static void emit(void)
 /* What a checkpoint knows to be in the target is there. */
 static void take_known(const struct subtask *s, struct checkpoint *p)
 {
-	uint64_t number;
-	uint32_t log;
+	struct wr_committed known;
 
-	for (uint32_t k = 0; wr_commits_known(s->c, k, &log, &number); k++) {
-		assert_int_equal(p->known[log], 0);
-		assert_true(number <= m->marks[m->lineage][log]);
-		p->known[log] = number;
+	for (uint32_t k = 0; wr_commits_known(s->c, k, &known); k++) {
+		assert_int_equal(p->known[known.log].number, 0);
+		assert_true(known.number <= m->marks[m->lineage][known.log]);
+		p->known[known.log] = known;
 	}
 }
 
@@ -450,7 +518,7 @@ static void commit(struct subtask *s)
 	if (below(8) == 0)
 		wr_commits_failed(s->c); /* the answer was lost */
 	else
-		wr_commits_done(s->c);
+		wr_commits_done(s->c, (int64_t)m->newest);
 }
 
 static void end_all(void)
@@ -482,9 +550,10 @@ static void begin(const struct checkpoint *from, bool new_lineage)
 			    WR_OK);
 		}
 	for (uint32_t log = 0; from && m->lineage == from->lineage && log < SUBTASKS; log++)
-		assert_int_equal(wr_commits_know(m->subtasks[wr_commits_owner(log, m->parallelism)].c, log,
-						 from->known[log]),
-				 WR_OK);
+		if (from->known[log].number)
+			assert_int_equal(wr_commits_know(m->subtasks[wr_commits_owner(log, m->parallelism)].c,
+							 &from->known[log]),
+					 WR_OK);
 	for (uint32_t i = 0; from && i < m->parallelism; i++)
 		wr_commits_complete(m->subtasks[i].c, from->number);
 }
@@ -596,6 +665,8 @@ int main(void)
 	    cmocka_unit_test(a_log_goes_when_no_kept_checkpoint_names_it_and_it_is_not_being_written),
 	    cmocka_unit_test(what_is_left_of_a_log_has_one_owner),
 	    cmocka_unit_test(what_is_known_to_be_in_the_target_is_known_by_log_of_this_lineage),
+	    cmocka_unit_test(a_mark_that_is_gone_is_forgotten_or_lost_by_when_it_was_written),
+	    cmocka_unit_test(a_mark_is_written_again_a_seventh_of_the_time_for_which_it_is_kept_later),
 	    cmocka_unit_test(each_row_is_in_the_target_once_in_random_schedules),
 	};
 

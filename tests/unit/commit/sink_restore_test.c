@@ -180,36 +180,56 @@ static void no_mark_means_not_committed_only_as_long_as_marks_are_kept(void **st
 
 	(void)state;
 	for (int i = 0; i < 2; i++) { /* young enough, or kept for ever */
-		b = begun_at(i ? INT64_C(1) << 40 : 9999, i ? 0 : 10000, &saved);
+		b = begun_at(i ? INT64_C(1) << 40 : 5999, i ? 0 : 7000, &saved);
 		assert_int_equal(restored(b, 1, &saved, 1), WR_OK);
 		assert_int_equal(hear(b, 1), WR_OK);
 		bench_free(b);
 		target_has(3, 6);
 	}
-	b = begun_at(10000, 10000, &saved);
+	b = begun_at(6000, 7000, &saved);
 	assert_int_equal(restored(b, 1, &saved, 1), WR_EUSER);
-	assert_non_null(strstr(wr_error_text(), "keeps marks for 10 s"));
+	assert_non_null(strstr(wr_error_text(), "keeps marks for 7 s"));
 	assert_non_null(strstr(wr_error_text(), "--assume-committed"));
 	assert_non_null(strstr(wr_error_text(), "--assume-lost"));
 	bench_free(b);
 	target_has(0, 0);
-	b = begun_at(10000, 10000, &saved);
+	b = begun_at(6000, 7000, &saved);
 	b->durable.assume_lost = true;
 	assert_int_equal(restored(b, 1, &saved, 1), WR_OK);
 	assert_int_equal(hear(b, 1), WR_OK);
 	bench_free(b);
 	target_has(3, 6);
-	b = begun_at(10000, 10000, &saved);
+	b = begun_at(6000, 7000, &saved);
 	b->durable.skip_committed = true;
 	assert_int_equal(restored(b, 1, &saved, 1), WR_OK);
 	bench_free(b);
 	target_has(0, 0);
-	b = begun_at(10000, 10000, &saved); /* a mark that is there is younger than it seems */
+	b = begun_at(6000, 7000, &saved); /* a mark that is there is younger than it seems */
 	*mark_of(&(struct wr_mark){"sink", LINEAGE, 0}) = 1;
 	assert_int_equal(restored(b, 1, &saved, 1), WR_OK);
 	bench_free(b);
 	target_has(0, 0);
-	the_target.keeps_ms = 0;
+	wr_bytes_deinit(&saved);
+}
+
+static void a_mark_that_is_forgotten_as_nothing_was_committed_for_so_long_is_no_error(void **state)
+{
+	struct wr_bytes saved = WR_BYTES_EMPTY;
+	struct bench *b;
+
+	(void)state;
+	the_target.keeps_ms = 7000;
+	commit_one_and_save(&saved);
+	for (int is_old = 0; is_old < 2; is_old++) {
+		memset(&target, 0, sizeof target);
+		b = bench_new(0, 1, 2);
+		wr_clock_advance(&b->clock, UINT64_C(1000000) * (is_old ? 6000 : 5999));
+		assert_int_equal(restored(b, 2, &saved, 1), is_old ? WR_OK : WR_EUSER);
+		if (is_old) /* what the checkpoint names would have left a mark */
+			assert_int_equal(hear(b, 1), WR_OK);
+		bench_free(b);
+		target_has(is_old ? 2 : 0, is_old ? 21 : 0);
+	}
 	wr_bytes_deinit(&saved);
 }
 
@@ -282,6 +302,7 @@ int main(void)
 	    BENCH_TEST(a_checkpoint_below_the_mark_is_refused_or_its_rows_are_skipped),
 	    BENCH_TEST(a_target_that_lost_its_mark_is_told_from_a_new_one),
 	    BENCH_TEST(no_mark_means_not_committed_only_as_long_as_marks_are_kept),
+	    BENCH_TEST(a_mark_that_is_forgotten_as_nothing_was_committed_for_so_long_is_no_error),
 	    BENCH_TEST(a_lost_mark_is_noticed_by_whoever_inherits_its_log),
 	    BENCH_TEST(a_checkpoint_below_the_mark_of_a_subtask_that_is_no_more_is_refused),
 	};

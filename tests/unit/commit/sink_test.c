@@ -117,6 +117,50 @@ static void a_commit_that_fails_for_good_fails_the_job(void **state)
 	bench_free(b);
 }
 
+/* A checkpoint without rows holds, so many ms behind the last. */
+static void rest(struct bench *b, uint64_t number, uint64_t ms)
+{
+	wr_clock_advance(&b->clock, ms * 1000000);
+	barrier(b, number, NULL);
+	complete(b, number);
+}
+
+static void the_mark_is_written_again_while_nothing_is_committed(void **state)
+{
+	struct bench *b;
+
+	(void)state;
+	the_target.keeps_ms = 7000;
+	b = begun();
+	rest(b, 1, 9000); /* there is none yet */
+	give(b, 1, 2);
+	rest(b, 2, 0);
+	assert_int_equal(hear(b, 1), WR_OK);
+	rest(b, 3, 999);
+	assert_int_equal(target.kept, 0);
+	rest(b, 4, 1);
+	assert_int_equal(hear(b, 1), WR_OK);
+	assert_int_equal(target.kept, 1);
+	rest(b, 5, 999);
+	target.fails = WR_ETRANSIENT;
+	rest(b, 6, 1);
+	assert_int_equal(hear(b, 1), WR_OK);
+	assert_int_equal(target.kept, 1);
+	rest(b, 7, 0); /* tried again at the next */
+	assert_int_equal(hear(b, 1), WR_OK);
+	assert_int_equal(target.kept, 2);
+	give(b, 10, 2); /* a commit does the same */
+	rest(b, 8, 1000);
+	assert_int_equal(hear(b, 1), WR_OK);
+	rest(b, 9, 999);
+	assert_int_equal(target.kept, 2);
+	target.fails = WR_ESUPERSEDED;
+	rest(b, 10, 1);
+	assert_int_equal(hear(b, 1), WR_ESUPERSEDED);
+	target_has(4, 24);
+	bench_free(b);
+}
+
 static void rows_wait_while_commits_lag_and_large_epochs_ask_for_a_checkpoint(void **state)
 {
 	struct wr_value key = {.tag = WR_V_STR, .str = {"log_max", 7}}, max = {.tag = WR_V_F64, .f64 = 200};
@@ -265,6 +309,7 @@ int main(void)
 	    BENCH_TEST(without_checkpoints_all_is_committed_at_the_end),
 	    BENCH_TEST(a_commit_that_may_have_happened_is_asked_for_before_it_is_tried_again),
 	    BENCH_TEST(a_commit_that_fails_for_good_fails_the_job),
+	    BENCH_TEST(the_mark_is_written_again_while_nothing_is_committed),
 	    BENCH_TEST(rows_wait_while_commits_lag_and_large_epochs_ask_for_a_checkpoint),
 	    BENCH_TEST(each_byte_of_a_log_that_is_another_is_noticed),
 	    BENCH_TEST(rows_of_a_log_have_the_shapes_of_here_and_last_where_they_had_them_there),

@@ -195,6 +195,28 @@ static void test_the_claim_of_a_run_before_is_taken_over(void **state)
 	assert_string_equal(asked, "close open init read(claim) begin put(claim0) commit ");
 }
 
+static void test_a_marker_is_written_again_without_rows_and_read_first_by_a_new_client(void **state)
+{
+	(void)state;
+	assert_int_equal(wr_kafka_publisher_open(&p, &mark), WR_OK);
+	*asked = 0;
+	assert_int_equal(wr_kafka_publisher_keep(&p, &mark, 42), WR_OK);
+	assert_string_equal(asked, "begin put(42) commit ");
+	refuse('c', WR_ETRANSIENT, 1);
+	assert_int_equal(wr_kafka_publisher_keep(&p, &mark, 42), WR_ETRANSIENT);
+	assert_string_equal(asked, "begin put(42) commit close ");
+	*asked = 0;
+	assert_int_equal(wr_kafka_publisher_keep(&p, &mark, 42), WR_OK);
+	assert_string_equal(asked,
+			    "close open read(claim) init read(claim) read(marker) begin put(42) commit ");
+
+	wr_kafka_publisher_close(&p);
+	marker_found.offset = 43;
+	wr_kafka_note(WR_KAFKA_MARKER, 7, marker_found.note);
+	assert_int_equal(wr_kafka_publisher_keep(&p, &mark, 42), WR_ESUPERSEDED);
+	assert_false(p.is_open);
+}
+
 static void test_for_a_log_that_nobody_ever_had_no_client_is_made(void **state)
 {
 	const struct wr_mark other = {"out", 7, 4};
@@ -235,6 +257,7 @@ int main(void)
 	    CASE(test_a_call_that_may_help_is_repeated_for_a_minute),
 	    CASE(test_whoever_was_overtaken_writes_nothing_more),
 	    CASE(test_the_claim_of_a_run_before_is_taken_over),
+	    CASE(test_a_marker_is_written_again_without_rows_and_read_first_by_a_new_client),
 	    CASE(test_for_a_log_that_nobody_ever_had_no_client_is_made),
 	    CASE(test_a_log_whose_claim_is_forgotten_is_asked_for_its_marker),
 	};
