@@ -37,7 +37,8 @@ local M = {}
 --- by age, as they do by default after a week, goes by these times: its brokers remove old ones at once, unless its
 --- retention.ms is -1 or its message.timestamp.type is LogAppendTime
 ---@field guarantee? "none"|"at_least_once"|"exactly_once" default "at_least_once"
----@field transactional_id_prefix? string exactly once: what is this job's alone on the cluster; default "weir-JOB"
+---@field transactional_id_prefix? string exactly once: what is this job's alone on the cluster; default "weir-JOB".
+--- Checkpoints know it: what they have logged is sent under the prefix that they were taken with
 ---@field marker_topic? string exactly once: the topic on whose first partition the number of the last epoch is kept,
 --- needed where `topic` is a function; default `topic`
 ---@field marker_retention? weir.Duration exactly once: for how long the cluster remembers groups without members;

@@ -180,10 +180,17 @@ void wr_commits_lost(struct wr_commits *c, uint32_t log, uint64_t mark)
 		at->number = mark;
 }
 
+void wr_commits_forget(struct wr_commits *c)
+{
+	WR_ASSERT(!c->count);
+	c->log_count = 0;
+}
+
 /* ---- marks that are forgotten ---- */
 
 enum { SEVENTHS = 7 };
 
+/* Does the checkpoint name epochs of it? */
 static bool has_epochs(const struct wr_commits *c, uint64_t lineage, uint32_t log)
 {
 	for (uint32_t i = 0; i < c->count; i++)

@@ -71,6 +71,9 @@ uint64_t wr_commits_newest(const struct wr_commits *c, uint32_t log);
 /* The target has less, and that is taken as it is: up to `mark`. */
 void wr_commits_lost(struct wr_commits *c, uint32_t log, uint64_t mark);
 
+/* All that was inherited is committed, and the target is another from now on, of which nothing is known. */
+void wr_commits_forget(struct wr_commits *c);
+
 /* ---- targets that forget marks: a mark is there for `keeps_ms` behind the last time that it was written,
  * and counts as there for six sevenths of that; the rest is for clocks that differ, and for a commit whose
  * answer came so late that a checkpoint behind it does not know of it ---- */

@@ -58,11 +58,15 @@ static void work(struct wr_iojob *job)
 {
 	struct wr_committer *c = (struct wr_committer *)job;
 	struct wr_sink *k = wr_sink_of(c->stage);
-	struct wr_mark mark = {wr_sink_uid(c->stage), c->epoch.lineage, c->epoch.log};
+	struct wr_mark mark = {wr_sink_uid(c->stage), c->epoch.lineage, c->epoch.log, k->scope};
 
 	switch (c->what) {
 	case WR_SINK_OPEN:
 		c->rc = k->target->ops->open(k->target, c->fresh);
+		break;
+	case WR_SINK_LOOK:
+		c->mark = 0;
+		c->rc = k->target->ops->look(k->target, &mark, &c->mark);
 		break;
 	case WR_SINK_ASK:
 		c->mark = 0;
@@ -135,12 +139,12 @@ static int post_and_wait(struct wr_sink *k, enum wr_sink_work what)
 	return wait_done(k);
 }
 
-int wr_sink_ask(struct wr_sink *k, uint64_t lineage, uint32_t log, uint64_t *mark)
+int wr_sink_ask(struct wr_sink *k, enum wr_sink_work how, uint64_t lineage, uint32_t log, uint64_t *mark)
 {
 	int rc;
 
 	k->c.epoch = (struct wr_epoch){.lineage = lineage, .log = log};
-	rc = post_and_wait(k, WR_SINK_ASK);
+	rc = post_and_wait(k, how);
 	*mark = k->c.mark;
 	return rc;
 }
@@ -385,7 +389,7 @@ int wr_sink_save(struct wr_stage *s, struct wr_bytes *out)
 
 	if (rc != WR_OK)
 		return rc;
-	wr_sink_saved_put(k->commits, k->skip, out);
+	wr_sink_saved_put(k->commits, k->target->scope, k->skip, out);
 	return wr_bytes_status(out);
 }
 

@@ -26,6 +26,7 @@ struct wr_mark {
 	const char *uid; /* of the sink */
 	uint64_t lineage;
 	uint32_t log;
+	const char *scope; /* in which it was written; NULL: that of the target, if it has any */
 };
 enum { WR_MARK_TEXT = 160 };
 /* As one name, for targets that keep marks by name: "uid/lineage/log", the lineage in hex; a long uid is cut
@@ -38,8 +39,12 @@ struct wr_target;
 struct wr_target_ops {
 	/* Once, before anything else. `fresh`: the job begins anew, and not at a checkpoint. */
 	int (*open)(struct wr_target *t, bool fresh);
-	/* The number stored with `mark`, 0 = none. */
+	/* The number stored with `mark`, 0 = none, once nobody else can change it. */
 	int (*last)(struct wr_target *t, const struct wr_mark *mark, uint64_t *epoch);
+	/* The same as far as it can be seen beside whoever may write it now. NULL where no target has a
+	 * scope.
+	 */
+	int (*look)(struct wr_target *t, const struct wr_mark *mark, uint64_t *epoch);
 	/* Stores the rows and the number, both or neither, durably. */
 	int (*commit)(struct wr_target *t, const struct wr_mark *mark, uint64_t epoch,
 		      struct wr_epoch_rows *rows);
@@ -56,6 +61,9 @@ struct wr_target_ops {
 struct wr_target {
 	const struct wr_target_ops *ops;
 	int64_t keeps_ms; /* marks that nobody writes are forgotten after so long; 0 = never; set by `open` */
+	/* Marks of another scope are not found by one that does not name it: part of checkpoints. NULL: there
+	 * are none. And the option by which the script says it. */
+	const char *scope, *scope_option;
 };
 
 /* ---- for kinds of stages: their `open` makes a target and calls wr_sink_open; the rest is WR_SINK_OPS ----

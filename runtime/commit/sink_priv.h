@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include "commit/sink.h"
 
-enum wr_sink_work { WR_SINK_OPEN, WR_SINK_ASK, WR_SINK_COMMIT, WR_SINK_KEEP, WR_SINK_SEAL };
+enum wr_sink_work { WR_SINK_OPEN, WR_SINK_LOOK, WR_SINK_ASK, WR_SINK_COMMIT, WR_SINK_KEEP, WR_SINK_SEAL };
 
 /* What the committer's thread is asked to do. */
 struct wr_committer {
@@ -15,7 +15,8 @@ struct wr_committer {
 	bool busy;  /* the task's: something was posted and is not heard of yet */
 	bool mails; /* says so by mail; else the task waits for it */
 	enum wr_sink_work what;
-	struct wr_epoch epoch; /* WR_SINK_ASK: lineage and log only; WR_SINK_KEEP: and the number */
+	struct wr_epoch
+	    epoch; /* to be committed; of others lineage and log, of WR_SINK_KEEP the number, too */
 	int64_t began_ms;
 	bool fresh;
 	/* the answer */
@@ -36,6 +37,7 @@ struct wr_sink {
 	struct wr_committer c;
 	uint64_t log_max;
 	uint64_t lineage, complete;
+	const char *scope; /* of what is restored, where that is not the target's; else NULL */
 	uint64_t skip;	   /* rows to be dropped, which were committed by a job that got further */
 	uint32_t failures; /* of one commit, in a row */
 	bool wanted;	   /* a checkpoint was asked for */
@@ -54,8 +56,9 @@ static inline const char *wr_sink_uid(const struct wr_stage *s)
 	return s->ops_stats[0].uid;
 }
 
-/* Waits for the target's answer: its mark of a log. Only before the first row. */
-int wr_sink_ask(struct wr_sink *k, uint64_t lineage, uint32_t log, uint64_t *mark);
+/* Waits for the target's answer: its mark of a log, by WR_SINK_ASK or WR_SINK_LOOK. Only before the first
+ * row. */
+int wr_sink_ask(struct wr_sink *k, enum wr_sink_work how, uint64_t lineage, uint32_t log, uint64_t *mark);
 /* Commits all that is due, and waits for it. Before the first row, or behind the last. */
 int wr_sink_commit_due(struct wr_sink *k);
 /* Gives the committer what comes next, unless it is at work. */

@@ -2,6 +2,7 @@
 /* sink_restore: a sink begins at a checkpoint: what of it is ours, and whether the target is where the
  * checkpoint says that it is. Before the first row, on the task's thread, which waits for the committer's. */
 #include <inttypes.h>
+#include <string.h>
 #include "base/error.h"
 #include "base/log.h"
 #include "commit/sink_priv.h"
@@ -124,6 +125,46 @@ static int forgotten(struct wr_stage *s, uint64_t lineage, uint32_t log)
 	return WR_OK;
 }
 
+static bool names_beyond(const struct wr_commits *c, uint64_t lineage, uint32_t log, uint64_t mark)
+{
+	struct wr_epoch e;
+
+	for (uint32_t i = 0; wr_commits_named(c, i, &e); i++)
+		if (e.lineage == lineage && e.log == log && e.number > mark)
+			return true;
+	return false;
+}
+
+/* The checkpoint was taken in another scope. Who is at work there still, as where a job begins beside the one
+ * of whose savepoint it is, is left alone if all that is at stake is committed; else it is taken from them.
+ * A newer checkpoint than this may have been taken in the present scope. */
+static int ask_elsewhere(struct wr_stage *s, uint64_t lineage, uint32_t log, uint64_t *mark)
+{
+	struct wr_sink *k = wr_sink_of(s);
+	const struct wr_target *t = k->target;
+	const char *scope = k->scope;
+	uint64_t here = 0;
+	int rc = wr_sink_ask(k, WR_SINK_LOOK, lineage, log, mark);
+
+	if (rc == WR_OK && names_beyond(k->commits, lineage, log, *mark)) {
+		wr_warn(s->env->task,
+			"%s is \"%s\" now, and was \"%s\": what checkpoint %" PRIu64
+			" has logged is committed under that name still, and a job that uses it ends",
+			t->scope_option, t->scope, scope, s->env->durable->restore->manifest->checkpoint);
+		rc = wr_sink_ask(k, WR_SINK_ASK, lineage, log, mark);
+	}
+	if (rc == WR_OK && lineage == k->lineage) {
+		k->scope = NULL;
+		rc = wr_sink_ask(k, WR_SINK_ASK, lineage, log, &here);
+		k->scope = scope;
+	}
+	if (here > *mark)
+		*mark = here;
+	return rc == WR_OK
+		   ? rc
+		   : wr_error_wrap(rc, "%s is \"%s\" now, and was \"%s\"", t->scope_option, t->scope, scope);
+}
+
 /* Asks for the mark of a log, whatever lineage wrote it. */
 static int check_mark(struct wr_stage *s, uint64_t lineage, uint32_t log, bool same_parallelism)
 {
@@ -131,7 +172,8 @@ static int check_mark(struct wr_stage *s, uint64_t lineage, uint32_t log, bool s
 	struct wr_sink *k = wr_sink_of(s);
 	struct wr_mark_age age = {k->target->keeps_ms, wr_clock_ms(s->env->clock), m->time_ms};
 	uint64_t mark;
-	int rc = wr_sink_ask(k, lineage, log, &mark);
+	int rc = k->scope ? ask_elsewhere(s, lineage, log, &mark)
+			  : wr_sink_ask(k, WR_SINK_ASK, lineage, log, &mark);
 
 	if (rc != WR_OK)
 		return rc;
@@ -193,9 +235,18 @@ static int ask_for_marks(struct wr_stage *s, uint32_t parallelism)
 	return rc;
 }
 
+/* The scope in which the checkpoint was taken, if it is another than the target's. */
+static const char *other_scope(const struct wr_sink *k, const struct wr_sink_saved *part)
+{
+	bool differs = part->scope && k->target->scope && strcmp(part->scope, k->target->scope) != 0;
+
+	return differs ? part->scope : NULL;
+}
+
 /* Where the parallelism is another, the rows of a key may be left in the log of one subtask and come from now
  * on to another: what is left is committed before the subtask can be part of a checkpoint, and so before
- * anything that comes is. */
+ * anything that comes is. Where the scope is another the same is done, so that a checkpoint is of one scope.
+ */
 int wr_sink_restore(struct wr_stage *s, const struct wr_saved_state *saved)
 {
 	struct wr_sink *k = wr_sink_of(s);
@@ -209,13 +260,18 @@ int wr_sink_restore(struct wr_stage *s, const struct wr_saved_state *saved)
 		rc = wr_sink_saved_read(saved->parts[i].value, &part);
 		if (rc == WR_OK)
 			rc = inherit(s, &part);
+		if (rc == WR_OK && !k->scope)
+			k->scope = other_scope(k, &part);
 		if (rc == WR_OK && saved->parts[i].subtask == s->env->subtask)
 			k->skip += part.skip;
 	}
 	if (rc == WR_OK)
 		rc = ask_for_marks(s, saved->parallelism);
-	if (rc == WR_OK && saved->parallelism != s->env->parallelism)
+	if (rc == WR_OK && (k->scope || saved->parallelism != s->env->parallelism))
 		rc = wr_sink_commit_due(k);
+	if (rc == WR_OK && k->scope)
+		wr_commits_forget(k->commits);
+	k->scope = NULL;
 	if (rc == WR_OK)
 		wr_sink_pump(s);
 	return rc;

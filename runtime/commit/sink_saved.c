@@ -43,11 +43,15 @@ static void put_epochs(const struct wr_commits *c, struct wr_bytes *out)
 			    EPOCH_NUMBERS);
 }
 
-void wr_sink_saved_put(const struct wr_commits *c, uint64_t skip, struct wr_bytes *out)
+void wr_sink_saved_put(const struct wr_commits *c, const char *scope, uint64_t skip, struct wr_bytes *out)
 {
-	wr_value_put_record(out, 3);
+	wr_value_put_record(out, scope ? 4 : 3);
 	put_known(c, out);
 	put_epochs(c, out);
+	if (scope) {
+		wr_value_put_name(out, "scope");
+		wr_value_put_str(out, scope);
+	}
 	wr_value_put_name(out, "skip");
 	wr_value_put_i64(out, (int64_t)skip);
 }
@@ -78,16 +82,18 @@ int wr_sink_saved_read(const struct wr_value *v, struct wr_sink_saved *out)
 {
 	const struct wr_value *epochs = wr_value_get(v, "epochs");
 	const struct wr_value *known = epochs ? wr_value_get(v, "committed") : NULL;
+	const struct wr_value *scope = epochs ? wr_value_get(v, "scope") : NULL;
 	const struct wr_value *skip = epochs ? wr_value_get(v, "skip") : NULL;
 
 	if (!epochs || !are_numbers(epochs, EPOCH_NUMBERS, 1) ||
-	    (known && !are_numbers(known, KNOWN_NUMBERS, 0)) ||
+	    (known && !are_numbers(known, KNOWN_NUMBERS, 0)) || (scope && scope->tag != WR_V_STR) ||
 	    (skip && (skip->tag != WR_V_I64 || skip->i64 < 0)))
 		return wr_error_set(WR_EUSER, "the sink's saved state is malformed");
 	*out = (struct wr_sink_saved){.epochs = epochs->items,
 				      .epoch_count = epochs->count,
 				      .known = known ? known->items : NULL,
 				      .known_count = known ? known->count : 0,
+				      .scope = scope ? scope->str.p : NULL,
 				      .skip = skip ? skip->u64 : 0};
 	return WR_OK;
 }

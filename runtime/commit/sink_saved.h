@@ -5,12 +5,14 @@
 #include "commit/commits.h"
 #include "record/value.h"
 
-/* All that `c` names and knows, and how many of the next rows are to be dropped. */
-void wr_sink_saved_put(const struct wr_commits *c, uint64_t skip, struct wr_bytes *out);
+/* All that `c` names and knows, in which scope (NULL: none), and how many of the next rows are to be dropped.
+ */
+void wr_sink_saved_put(const struct wr_commits *c, const char *scope, uint64_t skip, struct wr_bytes *out);
 
 struct wr_sink_saved { /* borrows the value that it was read from */
 	const struct wr_value *epochs, *known;
 	uint32_t epoch_count, known_count;
+	const char *scope; /* or NULL */
 	uint64_t skip;
 };
 /* WR_EUSER: it is malformed. */

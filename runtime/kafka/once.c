@@ -354,6 +354,11 @@ static int once_last(struct wr_target *t, const struct wr_mark *mark, uint64_t *
 	return wr_kafka_publisher_last(&of(t)->publisher, mark, epoch);
 }
 
+static int once_look(struct wr_target *t, const struct wr_mark *mark, uint64_t *epoch)
+{
+	return wr_kafka_publisher_look(&of(t)->publisher, mark, epoch);
+}
+
 static int once_commit(struct wr_target *t, const struct wr_mark *mark, uint64_t epoch,
 		       struct wr_epoch_rows *rows)
 {
@@ -399,6 +404,7 @@ static void once_free(struct wr_target *t)
 
 static const struct wr_target_ops target_ops = {.open = once_open,
 						.last = once_last,
+						.look = once_look,
 						.commit = once_commit,
 						.keep = once_keep,
 						.free = once_free,
@@ -441,6 +447,8 @@ static int take_options(struct kafka_once *k, const struct wr_value *o)
 	    .claims = &claims,
 	    .name = k->name,
 	    .prefix = wr_value_str(o, "transactional_id_prefix", k->default_prefix)};
+	k->base.scope = k->publisher.prefix;
+	k->base.scope_option = "transactional_id_prefix";
 	k->marker_topic = wr_value_str(o, "marker_topic", wr_value_str(o, "topic", ""));
 	k->retention_ms = wr_value_int(o, "marker_retention", 0);
 	k->message_max = max ? (size_t)strtoull(max, NULL, 10) : MESSAGE_MAX;

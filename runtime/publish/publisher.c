@@ -3,11 +3,13 @@
 #include "publish/publisher.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include "base/error.h"
 #include "base/fault.h"
 
 #define PATIENCE_NS UINT64_C(60000000000)
 #define LEAVING_NS UINT64_C(3000000000)
+#define LOOK_NS UINT64_C(10000000000)
 
 struct wait {
 	uint64_t until_ns;
@@ -48,15 +50,20 @@ static int init(struct wr_kafka_publisher *p)
 	return rc;
 }
 
-static int read_group(struct wr_kafka_publisher *p, const char *group, struct wr_kafka_found *found)
+static int read_group_for(struct wr_kafka_publisher *p, const char *group, struct wr_kafka_found *found,
+			  struct wait wait)
 {
-	struct wait wait = patience(p);
 	int rc;
 
 	do
 		rc = p->ops->read(p->arg, group, found);
 	while (again(p, &rc, &wait));
 	return rc == WR_OK ? rc : wr_error_wrap(rc, "%s", p->name);
+}
+
+static int read_group(struct wr_kafka_publisher *p, const char *group, struct wr_kafka_found *found)
+{
+	return read_group_for(p, group, found, patience(p));
 }
 
 static int put(struct wr_kafka_publisher *p, const char *group, int64_t offset, const char *note)
@@ -82,6 +89,11 @@ static int commit(struct wr_kafka_publisher *p)
 }
 
 /* ---- a client of a log ---- */
+
+static const char *prefix_of(const struct wr_kafka_publisher *p, const struct wr_mark *mark)
+{
+	return mark->scope ? mark->scope : p->prefix;
+}
 
 static int write_claim(struct wr_kafka_publisher *p, const char *id, uint64_t own)
 {
@@ -123,19 +135,17 @@ static int claim(struct wr_kafka_publisher *p, const char *id)
 
 int wr_kafka_publisher_open(struct wr_kafka_publisher *p, const struct wr_mark *mark)
 {
-	char id[WR_KAFKA_GROUP];
 	int rc;
 
-	wr_kafka_id(p->prefix, mark, id);
 	wr_kafka_publisher_close(p);
-	rc = p->ops->open(p->arg, id);
-	if (rc == WR_OK && wr_kafka_claims_has(p->claims, id)) /* who was overtaken takes it from nobody */
-		rc = claim(p, id);
+	wr_kafka_id(prefix_of(p, mark), mark, p->id);
+	rc = p->ops->open(p->arg, p->id);
+	if (rc == WR_OK && wr_kafka_claims_has(p->claims, p->id)) /* who was overtaken takes it from nobody */
+		rc = claim(p, p->id);
 	if (rc == WR_OK)
 		rc = init(p);
 	if (rc == WR_OK)
-		rc = claim(p, id);
-	p->log = mark->log;
+		rc = claim(p, p->id);
 	p->is_open = rc == WR_OK;
 	if (rc != WR_OK)
 		p->ops->close(p->arg);
@@ -150,7 +160,10 @@ void wr_kafka_publisher_close(struct wr_kafka_publisher *p)
 
 static bool is_of(const struct wr_kafka_publisher *p, const struct wr_mark *mark)
 {
-	return p->is_open && p->log == mark->log;
+	char id[WR_KAFKA_GROUP];
+
+	wr_kafka_id(prefix_of(p, mark), mark, id);
+	return p->is_open && !strcmp(p->id, id);
 }
 
 /* ---- the marker ---- */
@@ -166,24 +179,25 @@ static int was_used(struct wr_kafka_publisher *p, const struct wr_mark *mark, bo
 	*used = true;
 	if (!p->is_open)
 		return WR_OK;
-	wr_kafka_id(p->prefix, mark, group);
+	wr_kafka_id(prefix_of(p, mark), mark, group);
 	rc = read_group(p, group, &found);
 	if (rc == WR_OK && found.offset < 0) {
-		wr_kafka_marker(p->prefix, mark, group);
+		wr_kafka_marker(prefix_of(p, mark), mark, group);
 		rc = read_group(p, group, &found);
 	}
 	*used = rc != WR_OK || found.offset >= 0;
 	return rc;
 }
 
-static int read_marker(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t *epoch)
+static int read_marker(struct wr_kafka_publisher *p, const struct wr_mark *mark, struct wait wait,
+		       uint64_t *epoch)
 {
 	struct wr_kafka_found found;
 	char group[WR_KAFKA_GROUP];
 	int rc;
 
-	wr_kafka_marker(p->prefix, mark, group);
-	rc = read_group(p, group, &found);
+	wr_kafka_marker(prefix_of(p, mark), mark, group);
+	rc = read_group_for(p, group, &found, wait);
 	if (rc != WR_OK)
 		return rc;
 	rc = wr_kafka_judge_marker(&found, mark->lineage, epoch);
@@ -201,7 +215,18 @@ int wr_kafka_publisher_last(struct wr_kafka_publisher *p, const struct wr_mark *
 		if (rc == WR_OK && used)
 			rc = wr_kafka_publisher_open(p, mark);
 	}
-	return rc == WR_OK && used ? read_marker(p, mark, epoch) : rc;
+	return rc == WR_OK && used ? read_marker(p, mark, patience(p), epoch) : rc;
+}
+
+int wr_kafka_publisher_look(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t *epoch)
+{
+	int rc;
+
+	*epoch = 0;
+	if (!p->is_open)
+		return wr_kafka_publisher_last(p, mark, epoch);
+	rc = read_marker(p, mark, (struct wait){.until_ns = wr_clock_ns(p->clock) + LOOK_NS}, epoch);
+	return rc == WR_ETRANSIENT ? WR_OK : rc;
 }
 
 /* ---- epochs ---- */
@@ -210,7 +235,7 @@ static int put_marker(struct wr_kafka_publisher *p, const struct wr_mark *mark, 
 {
 	char group[WR_KAFKA_GROUP], note[WR_KAFKA_NOTE];
 
-	wr_kafka_marker(p->prefix, mark, group);
+	wr_kafka_marker(prefix_of(p, mark), mark, group);
 	wr_kafka_note(WR_KAFKA_MARKER, mark->lineage, note);
 	return put(p, group, (int64_t)epoch, note);
 }
@@ -264,7 +289,7 @@ int wr_kafka_publisher_keep(struct wr_kafka_publisher *p, const struct wr_mark *
 	if (!is_of(p, mark)) {
 		rc = wr_kafka_publisher_open(p, mark);
 		if (rc == WR_OK)
-			rc = read_marker(p, mark, &there);
+			rc = read_marker(p, mark, patience(p), &there);
 	}
 	if (rc == WR_OK && there > epoch)
 		rc = wr_error_set(WR_ESUPERSEDED,

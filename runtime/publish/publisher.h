@@ -12,7 +12,8 @@
  *      ▲                                │ any error
  *      └────────────────────────────────┘
  *
- * A client is of one log. Another log's is opened in its place where a subtask has inherited some.
+ * A client is of one log. Another log's is opened in its place where a subtask has inherited some, also where
+ * they are of another prefix: as who has the ids of that still it sends what is left under them.
  *
  * What is asked of brokers goes through a table of functions, librdkafka's in earnest (once.c),
  * those of a model in the simulation (tests/sim/machine/cluster.h).
@@ -50,16 +51,19 @@ struct wr_kafka_publisher {
 	struct wr_clock *clock;
 	struct wr_kafka_claims *claims; /* of the process */
 	const char *name;		/* for messages */
-	const char *prefix;		/* of its transactional ids */
+	const char *prefix;		/* of its transactional ids, where a mark does not name its scope */
 	/* its own */
 	bool is_open;
-	uint32_t log; /* of the open client */
+	char id[WR_KAFKA_GROUP]; /* of the open client */
 };
 
 /* Opens the client of this log. WR_OK; WR_ESUPERSEDED: a newer process has its id; or another error. */
 int wr_kafka_publisher_open(struct wr_kafka_publisher *p, const struct wr_mark *mark);
 /* The number of the last epoch of a log that is in the topics, 0 = none, once nobody else can change it. */
 int wr_kafka_publisher_last(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t *epoch);
+/* The same as far as it can be seen without taking the id from whoever has it; what is under way is waited
+ * for for ten seconds, and then counts as not there. */
+int wr_kafka_publisher_look(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t *epoch);
 /* An epoch and its number, both or neither. Behind an error nobody knows which: `last` is to be asked. */
 int wr_kafka_publisher_commit(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t epoch,
 			      struct wr_epoch_rows *rows);

@@ -3,6 +3,7 @@
  * inherited by the sinks of any parallelism, each epoch by one of them; what they say of themselves then is
  * let in again, and comes back the same.
  */
+#include <string.h>
 #include "base/assert.h"
 #include "base/error.h"
 #include "commit/sink_saved.h"
@@ -34,7 +35,7 @@ static bool inherit(const struct wr_sink_saved *saved, struct wr_commits *c, uin
 	return true;
 }
 
-static void put_twice(const struct wr_commits *c, uint64_t skip)
+static void put_twice(const struct wr_commits *c, const char *scope, uint64_t skip)
 {
 	struct wr_bytes once = WR_BYTES_EMPTY;
 	struct wr_sink_saved again;
@@ -44,10 +45,10 @@ static void put_twice(const struct wr_commits *c, uint64_t skip)
 	struct wr_epoch e;
 
 	wr_arena_init(&arena, &mem);
-	wr_sink_saved_put(c, skip, &once);
+	wr_sink_saved_put(c, scope, skip, &once);
 	r = wr_reader_of(once.data, once.len);
 	WR_ASSERT(wr_value_parse(&r, &arena, &value) == WR_OK && wr_sink_saved_read(&value, &again) == WR_OK);
-	WR_ASSERT(again.skip == skip);
+	WR_ASSERT(again.skip == skip && !again.scope == !scope && (!scope || !strcmp(again.scope, scope)));
 	for (uint32_t i = 0; i < again.epoch_count; i++) {
 		struct wr_epoch is = wr_sink_saved_epoch(&again, i);
 
@@ -76,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			struct wr_commits *c = wr_commits_new(LINEAGE, i, UINT64_C(1) << 40);
 
 			all &= inherit(&saved, c, i, SUBTASKS, &taken);
-			put_twice(c, saved.skip);
+			put_twice(c, saved.scope, saved.skip);
 			wr_commits_free(c);
 		}
 		WR_ASSERT(!all || taken == saved.epoch_count);

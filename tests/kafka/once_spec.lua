@@ -274,6 +274,25 @@ describe("an exactly-once sink of Kafka", function()
     assert.equal(0, #cluster:consume(topic))
   end)
 
+  for _, point in ipairs { "kafka.begin:3", "kafka.commit:3" } do
+    it("sends what is left under its former prefix when it was killed at " .. point .. " and has another now", function()
+      write()
+      killed("--dir state --checkpoint-every 30ms -p 2", "rate=400", point)
+      place.write("job.lua", (place.read("job.lua"):gsub('(transactional_id_prefix = ")', "%1other-")))
+      place.ran("--dir state --checkpoint-every 200ms -p 3", "")
+      all_once()
+    end)
+
+    it("does the same at a savepoint, killed at " .. point, function()
+      write()
+      killed("--dir state --checkpoint-every 30ms", "rate=400", point)
+      place.sh "$W savepoint --dir state -o sp.weir"
+      place.write("job.lua", (place.read("job.lua"):gsub('(transactional_id_prefix = ")', "%1other-")))
+      place.ran("--dir other --from sp.weir --checkpoint-every 200ms", "")
+      all_once(true)
+    end)
+  end
+
   it("says what topic is missing", function()
     write()
     local name = topic

@@ -205,7 +205,7 @@ static uint64_t judged(const struct subtask *s, uint64_t lineage, uint32_t log, 
 
 static int ask(struct subtask *s, uint64_t lineage, uint32_t log)
 {
-	const struct wr_mark mark = {uid, lineage, log};
+	const struct wr_mark mark = {uid, lineage, log, NULL};
 	struct wr_epoch e;
 	uint64_t epoch = 0;
 	uint32_t before = 0, after = 0;
@@ -229,7 +229,7 @@ static int ask(struct subtask *s, uint64_t lineage, uint32_t log)
 
 static int commit(struct subtask *s, const struct wr_epoch *e)
 {
-	const struct wr_mark mark = {uid, e->lineage, e->log};
+	const struct wr_mark mark = {uid, e->lineage, e->log, NULL};
 	struct wr_epoch_rows rows = {.epoch = *e};
 	int64_t began_ms = wr_clock_ms(machine_clock());
 	int rc = wr_kafka_publisher_commit(&s->publisher, &mark, e->number, &rows);
@@ -248,7 +248,7 @@ static int commit(struct subtask *s, const struct wr_epoch *e)
 static int restore(struct subtask *s)
 {
 	const struct checkpoint *c = &s->process->from;
-	const struct wr_mark own = {uid, s->process->lineage, s->number};
+	const struct wr_mark own = {uid, s->process->lineage, s->number, NULL};
 	uint64_t lineage;
 	uint32_t log;
 	int rc = wr_kafka_publisher_open(&s->publisher, &own);
@@ -272,7 +272,7 @@ static int restore(struct subtask *s)
 /* As commit/sink.c has it. WR_END: there is no need. */
 static int keep(struct subtask *s)
 {
-	const struct wr_mark mark = {uid, s->process->lineage, s->number};
+	const struct wr_mark mark = {uid, s->process->lineage, s->number, NULL};
 	int64_t now_ms = wr_clock_ms(machine_clock());
 	uint64_t epoch;
 	int rc;

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,7 +18,7 @@
 #include "task/letter.h"
 #include "task/restore.h"
 
-enum { MARKS = 8, ROWS = 4096, LINEAGE = 7 };
+enum { MARKS = 8, ROWS = 4096, LINEAGE = 7, MARK_NAME = WR_MARK_TEXT + 16 };
 
 /* ---- the target: survives its sinks ---- */
 
@@ -25,10 +26,10 @@ static struct {
 	int64_t rows[ROWS];
 	uint32_t count;
 	struct {
-		char name[WR_MARK_TEXT];
+		char name[MARK_NAME];
 		uint64_t epoch;
 	} marks[MARKS];
-	uint32_t commits, asked, kept;
+	uint32_t commits, asked, looked, kept;
 	int fails;	/* code of what is written next */
 	bool stores;	/* it is there nevertheless */
 	bool was_fresh; /* what the last open was told */
@@ -36,12 +37,17 @@ static struct {
 
 static pthread_mutex_t target_mutex = PTHREAD_MUTEX_INITIALIZER; /* two sinks may commit side by side */
 
+static const struct wr_target_ops target_ops;
+static struct wr_target the_target = {.ops = &target_ops};
+
 static inline uint64_t *mark_of(const struct wr_mark *m)
 {
-	char name[WR_MARK_TEXT];
+	const char *scope = m->scope ? m->scope : the_target.scope;
+	char name[MARK_NAME], text[WR_MARK_TEXT];
 	uint32_t i = 0;
 
-	wr_mark_text(m, name);
+	wr_mark_text(m, text);
+	snprintf(name, sizeof name, "%s:%s", scope ? scope : "", text);
 	while (*target.marks[i].name && strcmp(target.marks[i].name, name))
 		i++;
 	assert_true(i < MARKS);
@@ -63,6 +69,16 @@ static inline int target_last(struct wr_target *t, const struct wr_mark *mark, u
 	(void)t;
 	pthread_mutex_lock(&target_mutex);
 	target.asked++;
+	*epoch = *mark_of(mark);
+	pthread_mutex_unlock(&target_mutex);
+	return WR_OK;
+}
+
+static inline int target_look(struct wr_target *t, const struct wr_mark *mark, uint64_t *epoch)
+{
+	(void)t;
+	pthread_mutex_lock(&target_mutex);
+	target.looked++;
 	*epoch = *mark_of(mark);
 	pthread_mutex_unlock(&target_mutex);
 	return WR_OK;
@@ -122,8 +138,8 @@ static const struct wr_target_ops target_ops = {.open = target_open,
 						.last = target_last,
 						.commit = target_commit,
 						.keep = target_keep,
+						.look = target_look,
 						.free = target_free};
-static struct wr_target the_target = {.ops = &target_ops};
 
 /* ---- a subtask ---- */
 

@@ -48,7 +48,7 @@ static void what_is_left_of_a_subtask_that_is_no_more_is_committed_under_its_nam
 		assert_int_equal(restored(b[i], 1, saved, 3), WR_OK);
 		target_has(2 + i, i ? 303 : 202);
 	}
-	assert_int_equal(*mark_of(&(struct wr_mark){"sink", LINEAGE, 2}), 1);
+	assert_int_equal(*mark_of(&(struct wr_mark){"sink", LINEAGE, 2, NULL}), 1);
 	for (uint32_t i = 0; i < 2; i++)
 		bench_free(b[i]);
 	for (uint32_t i = 0; i < 3; i++)
@@ -205,7 +205,7 @@ static void no_mark_means_not_committed_only_as_long_as_marks_are_kept(void **st
 	bench_free(b);
 	target_has(0, 0);
 	b = begun_at(6000, 7000, &saved); /* a mark that is there is younger than it seems */
-	*mark_of(&(struct wr_mark){"sink", LINEAGE, 0}) = 1;
+	*mark_of(&(struct wr_mark){"sink", LINEAGE, 0, NULL}) = 1;
 	assert_int_equal(restored(b, 1, &saved, 1), WR_OK);
 	bench_free(b);
 	target_has(0, 0);
@@ -233,6 +233,78 @@ static void a_mark_that_is_forgotten_as_nothing_was_committed_for_so_long_is_no_
 	wr_bytes_deinit(&saved);
 }
 
+static uint64_t mark_in(const char *scope)
+{
+	return *mark_of(&(struct wr_mark){"sink", LINEAGE, 0, scope});
+}
+
+/* Begins at the checkpoint of commit_one_and_save, which was taken in the scope "old", in "new". */
+static struct bench *begun_in_new(uint64_t lineage)
+{
+	struct bench *b = bench_new(0, 1, 9);
+
+	b->durable.lineage = lineage;
+	the_target.scope = "new";
+	the_target.scope_option = "name";
+	return b;
+}
+
+static void what_was_logged_in_another_scope_is_committed_there_before_any_row(void **state)
+{
+	struct wr_bytes saved = WR_BYTES_EMPTY, later = WR_BYTES_EMPTY;
+	struct bench *b;
+
+	(void)state;
+	the_target.scope = "old";
+	commit_one_and_save(&saved);
+	b = begun_in_new(LINEAGE);
+	assert_int_equal(restored(b, 2, &saved, 1), WR_OK);
+	target_has(4, 24);
+	assert_int_equal(mark_in("old"), 2);
+	assert_int_equal(mark_in("new"), 0);
+	barrier(b, 10, &later);
+	bench_free(b);
+	b = begun_in_new(LINEAGE); /* nothing is known to be there */
+	b->durable.newest = 10;
+	assert_int_equal(restored(b, 10, &later, 1), WR_OK);
+	give(b, 20, 2);
+	barrier(b, 11, NULL);
+	complete(b, 11);
+	assert_int_equal(hear(b, 1), WR_OK);
+	bench_free(b);
+	target_has(6, 65);
+	assert_int_equal(mark_in("old"), 2);
+	assert_int_equal(mark_in("new"), 11);
+
+	b = begun_in_new(LINEAGE); /* again at the first */
+	assert_int_equal(restored(b, 2, &saved, 1), WR_EUSER);
+	assert_non_null(strstr(wr_error_text(), "rows up to epoch 11 are committed already"));
+	bench_free(b);
+	wr_bytes_deinit(&saved);
+	wr_bytes_deinit(&later);
+}
+
+static void another_scope_is_only_looked_at_where_all_that_is_at_stake_is_committed(void **state)
+{
+	struct wr_bytes saved = WR_BYTES_EMPTY;
+	struct bench *b;
+
+	(void)state;
+	the_target.scope = "old";
+	commit_one_and_save(&saved);
+	for (uint64_t epoch = 1; epoch <= 2; epoch++) { /* a job beside the one of whose savepoint it is */
+		memset(&target, 0, sizeof target);
+		*mark_of(&(struct wr_mark){"sink", LINEAGE, 0, "old"}) = epoch;
+		b = begun_in_new(LINEAGE + 1);
+		assert_int_equal(restored(b, 2, &saved, 1), WR_OK);
+		bench_free(b);
+		target_has(epoch == 1 ? 2 : 0, epoch == 1 ? 21 : 0);
+		assert_int_equal(target.looked, 1);
+		assert_int_equal(target.asked, epoch == 1);
+	}
+	wr_bytes_deinit(&saved);
+}
+
 static void a_lost_mark_is_noticed_by_whoever_inherits_its_log(void **state)
 {
 	struct wr_bytes saved[2] = {WR_BYTES_EMPTY, WR_BYTES_EMPTY}, one = WR_BYTES_EMPTY;
@@ -253,7 +325,7 @@ static void a_lost_mark_is_noticed_by_whoever_inherits_its_log(void **state)
 	assert_int_equal(restored(b, 2, saved, 2), WR_OK);
 	barrier(b, 3, &one);
 	bench_free(b);
-	*mark_of(&(struct wr_mark){"sink", LINEAGE, 1}) = 0;
+	*mark_of(&(struct wr_mark){"sink", LINEAGE, 1, NULL}) = 0;
 	b = bench_new(0, 1, 3);
 	assert_int_equal(restored(b, 3, &one, 1), WR_EUSER);
 	bench_free(b);
@@ -303,6 +375,8 @@ int main(void)
 	    BENCH_TEST(a_target_that_lost_its_mark_is_told_from_a_new_one),
 	    BENCH_TEST(no_mark_means_not_committed_only_as_long_as_marks_are_kept),
 	    BENCH_TEST(a_mark_that_is_forgotten_as_nothing_was_committed_for_so_long_is_no_error),
+	    BENCH_TEST(what_was_logged_in_another_scope_is_committed_there_before_any_row),
+	    BENCH_TEST(another_scope_is_only_looked_at_where_all_that_is_at_stake_is_committed),
 	    BENCH_TEST(a_lost_mark_is_noticed_by_whoever_inherits_its_log),
 	    BENCH_TEST(a_checkpoint_below_the_mark_of_a_subtask_that_is_no_more_is_refused),
 	};

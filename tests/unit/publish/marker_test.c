@@ -10,7 +10,7 @@
 
 static void names_are_of_prefix_uid_log_and_lineage(void **state)
 {
-	struct wr_mark m = {"alerts", 0xabc, 3}, other = {"alerts", 0xabd, 3};
+	struct wr_mark m = {"alerts", 0xabc, 3, NULL}, other = {"alerts", 0xabd, 3, NULL};
 	char id[WR_KAFKA_GROUP], group[WR_KAFKA_GROUP], of_other[WR_KAFKA_GROUP];
 
 	(void)state;
@@ -27,7 +27,7 @@ static void names_are_of_prefix_uid_log_and_lineage(void **state)
 static void long_names_are_told_apart(void **state)
 {
 	char uid[1000], one[WR_KAFKA_GROUP], two[WR_KAFKA_GROUP];
-	struct wr_mark m = {uid, 1, 4000000000};
+	struct wr_mark m = {uid, 1, 4000000000, NULL};
 
 	(void)state;
 	memset(uid, 'u', sizeof uid);

@@ -30,10 +30,15 @@ static int call(const char *what)
 	return with;
 }
 
+static bool is_id(const char *name)
+{
+	return !strcmp(name, "shop-out-3") || !strcmp(name, "shop-out-4") || !strcmp(name, "old-out-3");
+}
+
 static int on_open(void *arg, const char *id)
 {
 	(void)arg;
-	assert_true(!strcmp(id, "shop-out-3") || !strcmp(id, "shop-out-4"));
+	assert_true(is_id(id));
 	return call("open");
 }
 static void on_close(void *arg)
@@ -48,7 +53,7 @@ static int on_init(void *arg)
 }
 static int on_read(void *arg, const char *group, struct wr_kafka_found *out)
 {
-	bool is_claim = !strcmp(group, "shop-out-3") || !strcmp(group, "shop-out-4");
+	bool is_claim = is_id(group);
 
 	(void)arg;
 	*out = is_claim ? claim_found : marker_found;
@@ -89,7 +94,7 @@ static const struct wr_kafka_txn_ops ops = {.open = on_open,
 					    .send = on_send,
 					    .put = on_put,
 					    .commit = on_commit};
-static const struct wr_mark mark = {"out", 7, 3};
+static const struct wr_mark mark = {"out", 7, 3, NULL};
 
 static int fresh(void **state)
 {
@@ -219,7 +224,7 @@ static void test_a_marker_is_written_again_without_rows_and_read_first_by_a_new_
 
 static void test_for_a_log_that_nobody_ever_had_no_client_is_made(void **state)
 {
-	const struct wr_mark other = {"out", 7, 4};
+	const struct wr_mark other = {"out", 7, 4, NULL};
 	uint64_t epoch = 1;
 
 	(void)state;
@@ -235,7 +240,7 @@ static void test_for_a_log_that_nobody_ever_had_no_client_is_made(void **state)
 /* Brokers forget what no transaction wrote for a week: a claim is written once, a marker with each epoch. */
 static void test_a_log_whose_claim_is_forgotten_is_asked_for_its_marker(void **state)
 {
-	const struct wr_mark other = {"out", 7, 4};
+	const struct wr_mark other = {"out", 7, 4, NULL};
 	uint64_t epoch = 0;
 
 	(void)state;
@@ -245,6 +250,33 @@ static void test_a_log_whose_claim_is_forgotten_is_asked_for_its_marker(void **s
 	wr_kafka_note(WR_KAFKA_MARKER, 7, marker_found.note);
 	assert_int_equal(wr_kafka_publisher_last(&p, &other, &epoch), WR_OK);
 	assert_int_equal(epoch, 41);
+}
+
+static void test_under_another_prefix_it_is_looked_first_and_sent_as_who_has_that(void **state)
+{
+	const struct wr_mark old = {"out", 7, 3, "old"};
+	uint64_t epoch;
+
+	(void)state;
+	assert_int_equal(wr_kafka_publisher_open(&p, &mark), WR_OK);
+	marker_found.offset = 41;
+	wr_kafka_note(WR_KAFKA_MARKER, 7, marker_found.note);
+	*asked = 0;
+	assert_int_equal(wr_kafka_publisher_look(&p, &old, &epoch), WR_OK);
+	assert_int_equal(epoch, 41);
+	assert_string_equal(asked, "read(marker) ");
+	refuse('r', WR_AGAIN, 100); /* somebody has a transaction open */
+	assert_int_equal(wr_kafka_publisher_look(&p, &old, &epoch), WR_OK);
+	assert_int_equal(epoch, 0);
+	refuse(0, WR_OK, 0);
+	assert_int_equal(wr_kafka_publisher_last(&p, &old, &epoch), WR_OK);
+	assert_string_equal(asked,
+			    "read(claim) close open init read(claim) begin put(0) commit read(marker) ");
+	*asked = 0;
+	assert_int_equal(wr_kafka_publisher_commit(&p, &old, 42, NULL), WR_OK);
+	assert_int_equal(wr_kafka_publisher_commit(&p, &mark, 43, NULL), WR_OK);
+	assert_string_equal(asked, "begin send put(42) commit "
+				   "close open read(claim) init read(claim) begin send put(43) commit ");
 }
 
 int main(void)
@@ -259,6 +291,7 @@ int main(void)
 	    CASE(test_the_claim_of_a_run_before_is_taken_over),
 	    CASE(test_a_marker_is_written_again_without_rows_and_read_first_by_a_new_client),
 	    CASE(test_for_a_log_that_nobody_ever_had_no_client_is_made),
+	    CASE(test_under_another_prefix_it_is_looked_first_and_sent_as_who_has_that),
 	    CASE(test_a_log_whose_claim_is_forgotten_is_asked_for_its_marker),
 	};
 
