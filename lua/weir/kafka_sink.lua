@@ -42,7 +42,7 @@ local M = {}
 ---@field marker_topic? string exactly once: the topic on whose first partition the number of the last epoch is kept,
 --- needed where `topic` is a function; default `topic`
 ---@field marker_retention? weir.Duration exactly once: for how long the cluster remembers groups without members;
---- default: what a broker says of its offsets.retention.minutes
+--- default: what a broker says of its offsets.retention.minutes, and a week where it does not
 ---@field log_max? integer|string exactly once: bytes that may be logged and not sent although they could be, before
 --- the job is held back; default "256MiB"
 ---@field properties? table<string, string|number|boolean> of librdkafka, such as TLS and SASL

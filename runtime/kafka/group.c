@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "kafka/client.h"
 
-enum { ASK_MS = 2000, ANSWER_MS = 10000, PAUSE_MS = 20, DAYS = 7, MS_PER_MINUTE = 60000 };
+enum { ASK_MS = 2000, ANSWER_MS = 10000, PAUSE_MS = 20, MS_PER_MINUTE = 60000 };
 
 /* ---- offsets ---- */
 
@@ -99,50 +99,58 @@ void wr_kafka_reader_close(struct wr_kafka_reader *r)
 
 /* ---- retention ---- */
 
-static int64_t minutes_of(rd_kafka_event_t *event)
+static const char RETENTION[] = "offsets.retention.minutes";
+
+static int not_told(const char *why)
+{
+	return wr_error_set(WR_EUSER, "the brokers do not tell their %s: %s", RETENTION, why);
+}
+
+static int read_minutes(rd_kafka_event_t *event, int64_t *minutes)
 {
 	const rd_kafka_DescribeConfigs_result_t *result = rd_kafka_event_DescribeConfigs_result(event);
 	const rd_kafka_ConfigResource_t **resources;
 	const rd_kafka_ConfigEntry_t **entries;
 	size_t count = 0;
 
-	if (!result)
-		return 0;
+	if (!result || rd_kafka_event_error(event))
+		return not_told(rd_kafka_event_error_string(event));
 	resources = rd_kafka_DescribeConfigs_result_resources(result, &count);
 	if (count != 1 || rd_kafka_ConfigResource_error(resources[0]))
-		return 0;
+		return not_told(count ? rd_kafka_ConfigResource_error_string(resources[0]) : "no answer");
 	entries = rd_kafka_ConfigResource_configs(resources[0], &count);
 	for (size_t i = 0; i < count; i++)
-		if (!strcmp(rd_kafka_ConfigEntry_name(entries[i]), "offsets.retention.minutes"))
-			return strtoll(rd_kafka_ConfigEntry_value(entries[i]), NULL, 10);
-	return 0;
+		if (!strcmp(rd_kafka_ConfigEntry_name(entries[i]), RETENTION))
+			*minutes = strtoll(rd_kafka_ConfigEntry_value(entries[i]), NULL, 10);
+	return *minutes > 0 ? WR_OK : not_told("there is no such number among their settings");
 }
 
-static int64_t ask_minutes(rd_kafka_t *rk, int32_t broker)
+static int ask_minutes(rd_kafka_t *rk, int32_t broker, int64_t *minutes)
 {
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
 	rd_kafka_ConfigResource_t *resource;
 	rd_kafka_event_t *event;
-	int64_t minutes = 0;
 	char name[16];
+	int rc;
 
 	snprintf(name, sizeof name, "%d", broker);
 	resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_BROKER, name);
 	rd_kafka_DescribeConfigs(rk, &resource, 1, NULL, queue);
 	event = rd_kafka_queue_poll(queue, ANSWER_MS);
-	if (event) {
-		minutes = minutes_of(event);
+	rc = event ? read_minutes(event, minutes) : not_told("no answer");
+	if (event)
 		rd_kafka_event_destroy(event);
-	}
 	rd_kafka_ConfigResource_destroy(resource);
 	rd_kafka_queue_destroy(queue);
-	return minutes;
+	return rc;
 }
 
-int64_t wr_kafka_group_retention_ms(rd_kafka_t *rk)
+int wr_kafka_group_retention(rd_kafka_t *rk, int64_t *ms)
 {
 	int32_t broker = rd_kafka_controllerid(rk, ANSWER_MS);
-	int64_t minutes = broker >= 0 ? ask_minutes(rk, broker) : 0;
+	int64_t minutes = 0;
+	int rc = broker >= 0 ? ask_minutes(rk, broker, &minutes) : not_told("no answer");
 
-	return (minutes > 0 ? minutes : DAYS * 24 * 60) * MS_PER_MINUTE;
+	*ms = minutes * MS_PER_MINUTE;
+	return rc;
 }

@@ -21,7 +21,5 @@ int wr_kafka_reader_ask(struct wr_kafka_reader *r, struct rd_kafka_s *rk, const 
 /* Before `rk` is closed. */
 void wr_kafka_reader_close(struct wr_kafka_reader *r);
 
-/* For how long brokers remember groups without members, in ms; 7 days, as they have it, where they do not
- * say.
- */
-int64_t wr_kafka_group_retention_ms(struct rd_kafka_s *rk);
+/* For how long brokers remember groups without members. WR_OK, or WR_EUSER: they do not say. */
+int wr_kafka_group_retention(struct rd_kafka_s *rk, int64_t *ms);

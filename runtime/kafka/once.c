@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "kafka/group.h"
 #include "kafka/producer.h"
 #include "publish/publisher.h"
@@ -20,7 +21,8 @@ enum {
 	POLL_MS = 50,
 	LOOK_SOON_MS = 20,
 	LOOK_MS = 5,
-	MESSAGE_MAX = 1000000
+	MESSAGE_MAX = 1000000,
+	RETENTION_DAYS = 7
 };
 enum { AHEAD_BYTES = 1400000, AHEAD_MAX = 14000, PARTITIONS_MAX = 4 };
 
@@ -336,6 +338,21 @@ static const struct wr_kafka_txn_ops txn_ops = {.open = txn_open,
 
 /* ---- the contract ---- */
 
+/* Subtasks ask the same, and one says it. */
+static int64_t ask_retention_ms(const struct kafka_once *k)
+{
+	int64_t ms;
+
+	if (wr_kafka_group_retention(k->producer.client.rk, &ms) == WR_OK)
+		return ms;
+	if (k->stage->env->subtask == 0)
+		wr_warn("kafka",
+			"%s: %s: it is taken for %d days, as it is unless they are configured; the option "
+			"\"marker_retention\" says another",
+			k->name, wr_error_text(), RETENTION_DAYS);
+	return RETENTION_DAYS * INT64_C(86400000);
+}
+
 static int once_open(struct wr_target *t, bool fresh)
 {
 	struct kafka_once *k = of(t);
@@ -344,8 +361,7 @@ static int once_open(struct wr_target *t, bool fresh)
 
 	(void)fresh;
 	if (rc == WR_OK && k->stage->env->durable)
-		t->keeps_ms =
-		    k->retention_ms ? k->retention_ms : wr_kafka_group_retention_ms(k->producer.client.rk);
+		t->keeps_ms = k->retention_ms ? k->retention_ms : ask_retention_ms(k);
 	return rc;
 }
 

@@ -305,7 +305,10 @@ end)
 
 describe("sinks of Kafka whose broker is killed and comes again", function()
   local own
-  setup(function() own = kafka.start(1) end)
+  setup(function()
+    own = kafka.start(1, { "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+      "allow.everyone.if.no.acl.found=true" })
+  end)
   teardown(function()
     own:close()
     cluster = kafka.shared()
@@ -366,6 +369,20 @@ describe("sinks of Kafka whose broker is killed and comes again", function()
     local code, err = through_a_kill "--dir state --checkpoint-every 50ms"
     assert.equal(0, code, err)
     all_once(true)
+  end)
+
+  it("say once that they are not told for how long markers are kept", function()
+    own:client():hide_settings()
+    write()
+    local _, code, err = place.run("--dir state -p 2", "count=10")
+    assert.equal(0, code, err)
+    local first, last = err:find('do not tell their offsets.retention.minutes: [^\n]*: it is taken for 7 days, [^\n]*"marker_retention"')
+    assert.truthy(first, err)
+    assert.is_nil(err:find("offsets.retention.minutes", last, true), err)
+    write 'marker_retention = "7d"'
+    _, code, err = place.run("--dir other", "count=10")
+    assert.equal(0, code, err)
+    assert.is_nil(err:find("retention", 1, true), err)
   end)
 
   it("lose nothing where they are at least once", function()

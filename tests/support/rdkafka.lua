@@ -68,6 +68,12 @@ void *rd_kafka_AlterConsumerGroupOffsets_new(const char *group, const rd_test_pl
 void rd_kafka_AlterConsumerGroupOffsets_destroy(void *list);
 void rd_kafka_AlterConsumerGroupOffsets(void *rk, void **lists, size_t n, const void *options, void *queue);
 const void **rd_kafka_AlterConsumerGroupOffsets_result_groups(const void *event, size_t *n);
+void *rd_kafka_AclBinding_new(int kind, const char *name, int pattern, const char *principal, const char *host,
+  int operation, int permission, char *text, size_t size);
+void rd_kafka_AclBinding_destroy(void *binding);
+void rd_kafka_CreateAcls(void *rk, void **bindings, size_t n, const void *options, void *queue);
+const void **rd_kafka_CreateAcls_result_acls(const void *event, size_t *n);
+const void *rd_kafka_acl_result_error(const void *result);
 const void *rd_kafka_group_result_error(const void *group);
 const rd_test_places *rd_kafka_group_result_partitions(const void *group);
 
@@ -195,6 +201,23 @@ end
 function Client:grow(name, total)
   local partitions = rd.rd_kafka_NewPartitions_new(name, total, text, ffi.sizeof(text))
   self:ask_of_topic("CreatePartitions", ffi.gc(partitions, rd.rd_kafka_NewPartitions_destroy))
+end
+
+-- As librdkafka has them.
+local CLUSTER, LITERAL, DENY, ALLOW, ALL, DESCRIBE_CONFIGS = 4, 3, 2, 3, 2, 10
+
+--- From now on nobody is told of the brokers' settings; all else may be done with the cluster, if its authorizer allows
+--- it where nothing is said (allow.everyone.if.no.acl.found).
+function Client:hide_settings()
+  for _, rule in ipairs { { ALL, ALLOW }, { DESCRIBE_CONFIGS, DENY } } do
+    local binding = rd.rd_kafka_AclBinding_new(CLUSTER, "kafka-cluster", LITERAL, "User:ANONYMOUS", "*", rule[1],
+      rule[2], text, ffi.sizeof(text))
+    if binding == nil then error(ffi.string(text), 2) end
+    self:ask("CreateAcls", ffi.gc(binding, rd.rd_kafka_AclBinding_destroy), function(event)
+      local failure = rd.rd_kafka_acl_result_error(rd.rd_kafka_CreateAcls_result_acls(event, count)[0])
+      if failure ~= nil then refused("CreateAcls", 0, rd.rd_kafka_error_string(failure)) end
+    end)
+  end
 end
 
 -- A list from { [topic] = { [partition] = offset } }.
