@@ -29,7 +29,7 @@ local M = {}
 --- checkpoints (`--dir`) only; and of `start = "committed"`
 ---@field commit? boolean tell it; default true where there is a group
 ---@field out_of_range? "fail"|"earliest"|"latest" what to do where records were removed before they were read;
---- default "fail"
+--- default "fail". A topic that was made anew, or cut, and is longer than what was read is read on and not noticed
 ---@field discover? weir.Duration how often new partitions and topics are looked for; default 10 s
 ---@field wait? boolean wait for brokers and topics that are not there when the job begins; default false
 ---@field timeout? weir.Duration and else for so long; default 10 s
