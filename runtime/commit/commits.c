@@ -199,8 +199,7 @@ static bool has_epochs(const struct wr_commits *c, uint64_t lineage, uint32_t lo
 	return false;
 }
 
-/* May a mark that was last written then be forgotten? */
-static bool may_be_forgotten(const struct wr_mark_age *age, int64_t written_ms)
+bool wr_mark_may_be_forgotten(const struct wr_mark_age *age, int64_t written_ms)
 {
 	return age->keeps_ms && age->now_ms - written_ms >= age->keeps_ms - age->keeps_ms / SEVENTHS;
 }
@@ -210,11 +209,11 @@ enum wr_mark_is wr_commits_judge(const struct wr_commits *c, uint64_t lineage, u
 {
 	const struct wr_committed *known = known_of(c, lineage, log);
 
-	if (mark == 0 && has_epochs(c, lineage, log) && may_be_forgotten(age, age->checkpoint_ms))
+	if (mark == 0 && has_epochs(c, lineage, log) && wr_mark_may_be_forgotten(age, age->checkpoint_ms))
 		return WR_MARK_UNCERTAIN;
 	if (!known || mark >= known->number)
 		return WR_MARK_HOLDS;
-	return mark == 0 && may_be_forgotten(age, known->written_ms) ? WR_MARK_EXPIRED : WR_MARK_LOST;
+	return mark == 0 && wr_mark_may_be_forgotten(age, known->written_ms) ? WR_MARK_EXPIRED : WR_MARK_LOST;
 }
 
 bool wr_commits_keep(const struct wr_commits *c, int64_t keeps_ms, int64_t now_ms, uint64_t *number)

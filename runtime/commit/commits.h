@@ -82,6 +82,8 @@ void wr_commits_forget(struct wr_commits *c);
 struct wr_mark_age {
 	int64_t keeps_ms, now_ms, checkpoint_ms;
 };
+/* May a mark that was last written then be forgotten? */
+bool wr_mark_may_be_forgotten(const struct wr_mark_age *age, int64_t written_ms);
 enum wr_mark_is {
 	WR_MARK_HOLDS,	   /* what it says is so; where there is none, nothing was committed */
 	WR_MARK_EXPIRED,   /* forgotten, but what is known is there, and what the checkpoint names is not:

@@ -165,6 +165,37 @@ static int ask_elsewhere(struct wr_stage *s, uint64_t lineage, uint32_t log, uin
 		   : wr_error_wrap(rc, "%s is \"%s\" now, and was \"%s\"", t->scope_option, t->scope, scope);
 }
 
+/* Is there a newer checkpoint, which is damaged? It held, and so rows behind this one may be committed. */
+static bool has_newer(const struct wr_stage *s)
+{
+	const struct wr_durable *d = s->env->durable;
+	const struct wr_blobs_ops *ops = d->restore->blobs->ops;
+	char id[WR_HISTORY_ID];
+	struct wr_blob_view view;
+
+	for (uint64_t n = d->restore->manifest->checkpoint + 1; n <= d->newest; n++) {
+		int rc;
+
+		wr_history_manifest_id(n, id);
+		rc = ops->open(d->restore->blobs, id, &view);
+		if (rc == WR_OK)
+			ops->close(d->restore->blobs, &view);
+		if (rc != WR_END)
+			return true;
+	}
+	return false;
+}
+
+static int forgotten_below(const struct wr_stage *s)
+{
+	return wr_error_set(
+	    WR_EUSER,
+	    "checkpoint %" PRIu64 " is restored, as newer ones are damaged, and the target keeps "
+	    "marks for %" PRId64 " s: it has none, and so nobody knows whether rows behind the "
+	    "checkpoint are committed: only --allow-duplicates is left",
+	    s->env->durable->restore->manifest->checkpoint, wr_sink_of(s)->target->keeps_ms / 1000);
+}
+
 /* Asks for the mark of a log, whatever lineage wrote it. */
 static int check_mark(struct wr_stage *s, uint64_t lineage, uint32_t log, bool same_parallelism)
 {
@@ -177,6 +208,8 @@ static int check_mark(struct wr_stage *s, uint64_t lineage, uint32_t log, bool s
 
 	if (rc != WR_OK)
 		return rc;
+	if (mark == 0 && lineage == k->lineage && wr_mark_may_be_forgotten(&age, m->time_ms) && has_newer(s))
+		return forgotten_below(s);
 	switch (wr_commits_judge(k->commits, lineage, log, mark, &age)) {
 	case WR_MARK_HOLDS:
 		break;

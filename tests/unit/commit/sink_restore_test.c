@@ -233,6 +233,37 @@ static void a_mark_that_is_forgotten_as_nothing_was_committed_for_so_long_is_no_
 	wr_bytes_deinit(&saved);
 }
 
+/* What may be committed behind a checkpoint that is restored in the place of a damaged one. */
+static void a_mark_that_is_forgotten_says_nothing_of_newer_checkpoints_that_are_damaged(void **state)
+{
+	struct wr_bytes saved = WR_BYTES_EMPTY;
+	struct wr_blob *blob;
+	char id[WR_HISTORY_ID];
+	struct bench *b;
+
+	(void)state;
+	the_target.keeps_ms = 7000;
+	b = begun();
+	barrier(b, 1, &saved);
+	bench_free(b);
+	for (int is_there = 0; is_there < 2; is_there++) {
+		b = bench_new(0, 1, 3);
+		b->age_ms = 6000;
+		assert_int_equal(restored(b, 1, &saved, 1), is_there ? WR_EUSER : WR_OK);
+		if (is_there)
+			assert_non_null(strstr(wr_error_text(), "whether rows behind the checkpoint are"));
+		bench_free(b);
+		wr_history_manifest_id(2, id);
+		blob = blobs->ops->begin(blobs, id);
+		assert_int_equal(blob->ops->commit(blob), WR_OK);
+	}
+	b = bench_new(0, 1, 3); /* young enough: nothing is */
+	b->age_ms = 5999;
+	assert_int_equal(restored(b, 1, &saved, 1), WR_OK);
+	bench_free(b);
+	wr_bytes_deinit(&saved);
+}
+
 static uint64_t mark_in(const char *scope)
 {
 	return *mark_of(&(struct wr_mark){"sink", LINEAGE, 0, scope});
@@ -375,6 +406,7 @@ int main(void)
 	    BENCH_TEST(a_target_that_lost_its_mark_is_told_from_a_new_one),
 	    BENCH_TEST(no_mark_means_not_committed_only_as_long_as_marks_are_kept),
 	    BENCH_TEST(a_mark_that_is_forgotten_as_nothing_was_committed_for_so_long_is_no_error),
+	    BENCH_TEST(a_mark_that_is_forgotten_says_nothing_of_newer_checkpoints_that_are_damaged),
 	    BENCH_TEST(what_was_logged_in_another_scope_is_committed_there_before_any_row),
 	    BENCH_TEST(another_scope_is_only_looked_at_where_all_that_is_at_stake_is_committed),
 	    BENCH_TEST(a_lost_mark_is_noticed_by_whoever_inherits_its_log),
