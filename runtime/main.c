@@ -14,6 +14,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "recovery/attempts.h"
+#include "recovery/owed.h"
 #include "control/cli.h"
 #include "control/reload_cli.h"
 #include "control/serve.h"
@@ -62,7 +63,8 @@ static int complain(int status)
 /* A task did not return from the script's function after the second signal: nothing else can end it. */
 static void on_patience_end(int sig)
 {
-	static const char text[] = "weir: stopped while a function of the script was still running\n";
+	static const char text[] =
+	    "weir: stopped while a function of the script, or a commit, was still under way\n";
 	ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
 
 	(void)sig;
@@ -176,6 +178,7 @@ static struct wr_checkpoint_options checkpoint_options(const struct wr_config *c
 	    .at_least_once = !strcmp(wr_config_str(c, "checkpoint-mode"), "at_least_once"),
 	    .skip_committed = wr_config_bool(c, "skip-committed") || wr_config_bool(c, "assume-committed"),
 	    .assume_lost = wr_config_bool(c, "allow-duplicates") || wr_config_bool(c, "assume-lost"),
+	    .patience_us = wr_config_int(c, "commit-patience"),
 	    .incremental = strcmp(incremental, "off") != 0,
 	    .chain_bytes_min = strcmp(incremental, "always") ? WR_CHAIN_BYTES_MIN : 0,
 	};
@@ -237,15 +240,21 @@ static void say_where(const struct wr_attempts *attempts)
 static int run_attempts(struct wr_attempts *attempts, struct wr_report *report,
 			struct wr_recording *recording, struct wr_reached *reached)
 {
+	const char *owed;
 	int rc, status = 0;
 
 	atomic_store(&running, attempts);
 	rc = wr_attempts_run(attempts);
 	atomic_store(&running, NULL);
+	owed = wr_attempts_owed(attempts);
 	if (rc < 0)
 		status = complain(EXIT_FAILED);
 	else if (rc == WR_END)
 		status = EXIT_INTERRUPTED;
+	if (rc == WR_END && *owed) {
+		wr_error_set(WR_ETRANSIENT, "%s", owed);
+		complain(status);
+	}
 	if (wr_reached_end(reached, rc))
 		status = 0;
 	if (!wr_attempts_job(attempts))
@@ -278,6 +287,7 @@ static int run_plan(struct wr_config *c, const struct wr_draw_options *script, s
 						 .directory = wr_config_str(c, "dir"),
 						 .clock = wr_clock_system(),
 						 .hurry = hurry}};
+	struct wr_bytes command = WR_BYTES_EMPTY;
 	char hash[24];
 	int rc = report ? open_recording(c, plan, &recording) : WR_EFATAL, status;
 
@@ -285,6 +295,9 @@ static int run_plan(struct wr_config *c, const struct wr_draw_options *script, s
 	wr_frozen_bound(wr_config_is_set(c, "frozen-memory") ? wr_config_int(c, "frozen-memory")
 							     : wr_mem_machine() / 4);
 	snprintf(hash, sizeof hash, "%016" PRIx64, wr_bundle_hash(bundle));
+	wr_owed_command(&command, wr_config_str(c, "dir"), script->path, script->args, script->arg_count);
+	if (rc == WR_OK)
+		rc = wr_bytes_status(&command);
 	if (rc == WR_OK)
 		rc = open_resume(c, plan, &resume);
 	if (rc == WR_OK) {
@@ -293,6 +306,7 @@ static int run_plan(struct wr_config *c, const struct wr_draw_options *script, s
 						.resume = resume,
 						.report = report,
 						.restarts = restart_options(c, plan, recording != NULL),
+						.command = (const char *)command.data,
 						.allow_duplicates = wr_config_bool(c, "allow-duplicates")};
 
 		o.job.kinds = kinds;
@@ -312,6 +326,7 @@ static int run_plan(struct wr_config *c, const struct wr_draw_options *script, s
 	wr_resume_close(resume);
 	wr_serving_end(&serving);
 	wr_recording_free(recording);
+	wr_bytes_deinit(&command);
 	return status;
 }
 

@@ -124,6 +124,16 @@ const struct wr_option wr_options[] = {
      .verbs = "run,doctor",
      .help = "Whether a checkpoint has only what has changed since the last: on, where state is large; "
 	     "always; or off, each is whole."},
+    {.name = "commit-patience",
+     .kind = WR_OPT_DURATION,
+     .fallback = "60s",
+     .min = 0,
+     .max = 86400000000,
+     .value_name = "TIME",
+     .verbs = "run,doctor",
+     .help =
+	 "At the end of a job that takes checkpoints: for how long each commit of an exactly-once sink is "
+	 "tried again before it is left to the next run."},
     {.name = "resume",
      .kind = WR_OPT_STRING,
      .fallback = "auto",

@@ -38,8 +38,9 @@ struct wr_job {
 	struct wr_checkpoints *checkpoints;
 	struct wr_checkpoint_wish last_wish; /* for the one that the job ends with */
 	struct wr_checkpoint_wish *leave;    /* who asked for that, or NULL */
-	bool leaving, draining;		     /* it is asked for */
-	bool left;			     /* it holds, or the user does not wait for it any more */
+	bool leaving;			     /* it is asked for */
+	enum wr_leave why;
+	bool left, saved; /* it holds, or the user does not wait for it any more; the former */
 	struct wr_swap *swap;
 	struct wr_trial *trial;
 	struct wr_durable durable; /* with checkpoints, or when it begins at one */

@@ -507,6 +507,8 @@ int wr_checkpoints_work(struct wr_checkpoints *c, uint64_t now_ns)
 			snprintf(c->error, sizeof c->error, "%s", p->error);
 		wr_coordinator_published(c->coordinator, checkpoint, state == PUBLISH_OK, now_ns);
 	}
+	if (c->job->left)
+		return WR_OK;
 	if (!is_swapping_on(c))
 		wr_coordinator_tick(c->coordinator, now_ns);
 	while (rc == WR_OK && wr_coordinator_next(c->coordinator, &action))
@@ -516,7 +518,7 @@ int wr_checkpoints_work(struct wr_checkpoints *c, uint64_t now_ns)
 
 uint64_t wr_checkpoints_deadline(const struct wr_checkpoints *c)
 {
-	return is_swapping_on(c) ? UINT64_MAX : wr_coordinator_deadline(c->coordinator);
+	return is_swapping_on(c) || c->job->left ? UINT64_MAX : wr_coordinator_deadline(c->coordinator);
 }
 
 void wr_checkpoints_swap(struct wr_checkpoints *c, uint64_t option, uint64_t now_ns)

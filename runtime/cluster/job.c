@@ -250,19 +250,20 @@ void wr_job_read_mail(struct wr_job *j)
 
 /* ---- running ---- */
 
-static void send_to(struct wr_job *j, enum wr_letter_type type, bool sources_only)
+static void send_to_all(struct wr_job *j, enum wr_letter_type type)
 {
 	const struct wr_plan *p = j->o.plan;
 
 	for (uint32_t v = 0; v < p->vertex_count; v++)
-		for (uint32_t i = 0;
-		     (!sources_only || !p->vertices[v].inputs) && i < p->vertices[v].parallelism; i++)
+		for (uint32_t i = 0; i < p->vertices[v].parallelism; i++)
 			wr_job_send(j, type, (struct wr_address){v, i, 0}, NULL, 0);
 }
 
+/* Where a last checkpoint is none and the user wants the end, nothing is waited for. */
 static bool goes_on(struct wr_job *j)
 {
-	return atomic_load(&j->running) && !atomic_load(&j->failed) && atomic_load(&j->stops) < 2;
+	return atomic_load(&j->running) && j->left == j->saved && !atomic_load(&j->failed) &&
+	       atomic_load(&j->stops) < 2;
 }
 
 /* What is due of the checkpoints, and of a swap, which asks for one. Gives the time of the next work. */
@@ -287,34 +288,44 @@ static void on_last(struct wr_checkpoint_wish *w, const struct wr_checkpoint_out
 {
 	struct wr_job *j = (struct wr_job *)((char *)w - offsetof(struct wr_job, last_wish));
 
-	if (o->error && j->draining && atomic_load(&j->running))
+	if (o->error && j->why == WR_LEAVE_DRAIN && atomic_load(&j->running))
 		remember_failure(j,
 				 wr_error_set(WR_EFATAL, "the job was drained, but not saved: %s", o->error));
-	j->left = !o->error || atomic_load(&j->stops);
+	j->saved = !o->error;
+	j->left = j->saved || atomic_load(&j->stops);
 	j->leaving = false;
 	if (j->leave)
 		j->leave->done(j->leave, o);
 	j->leave = NULL;
 }
 
-static void leave(struct wr_job *j, struct wr_checkpoint_wish *w, bool drain)
+static void leave(struct wr_job *j, struct wr_checkpoint_wish *w, enum wr_leave why)
 {
 	j->leaving = true;
-	j->draining = drain;
+	j->why = why;
 	j->leave = w;
 	j->last_wish.done = on_last;
-	j->last_wish.options = WR_TRIGGER_STOP | (drain ? WR_TRIGGER_DRAIN : 0);
+	j->last_wish.options = WR_TRIGGER_STOP | (why == WR_LEAVE_DRAIN ? WR_TRIGGER_DRAIN : 0);
 	wr_checkpoints_ask(j->checkpoints, &j->last_wish, wr_clock_ns(j->o.clock));
 }
 
+/* The last checkpoint holds. */
+static void end_tasks(struct wr_job *j)
+{
+	send_to_all(j, j->why == WR_LEAVE_AGAIN ? WR_LETTER_CANCEL : WR_LETTER_LEAVE);
+	j->cancelled = true;
+}
+
 /* The user, or a sink, wants an end. A job with checkpoints is not drained: it can go on from the last one,
- * which is taken now. */
+ * which is taken now. Of the tasks that wait for a target each is told, so that it sees how long it may. */
 static void stop_in_order(struct wr_job *j)
 {
-	if (!j->o.checkpoints || atomic_load(&j->enough))
-		send_to(j, WR_LETTER_STOP, true);
+	if (j->saved)
+		end_tasks(j);
+	else if (!j->o.checkpoints || atomic_load(&j->enough))
+		send_to_all(j, WR_LETTER_STOP);
 	else if (!j->leaving)
-		leave(j, NULL, false);
+		leave(j, NULL, WR_LEAVE_STOP);
 }
 
 static int needs_checkpoints(const struct wr_job *j)
@@ -334,15 +345,20 @@ int wr_job_checkpoint(struct wr_job *j, struct wr_checkpoint_wish *w, bool align
 	return rc;
 }
 
-int wr_job_leave(struct wr_job *j, struct wr_checkpoint_wish *w, bool drain)
+int wr_job_leave(struct wr_job *j, struct wr_checkpoint_wish *w, enum wr_leave why)
 {
 	int rc = needs_checkpoints(j);
 
-	if (rc == WR_OK && (j->leaving || atomic_load(&j->stops) || atomic_load(&j->enough)))
+	if (rc == WR_OK && (j->leaving || j->left || atomic_load(&j->stops) || atomic_load(&j->enough)))
 		return wr_error_set(WR_EUSER, "the job is being stopped already");
 	if (rc == WR_OK)
-		leave(j, w, drain);
+		leave(j, w, why);
 	return rc;
+}
+
+bool wr_job_has_left(const struct wr_job *j)
+{
+	return j->saved;
 }
 
 static void coordinate(struct wr_job *j)
@@ -364,10 +380,8 @@ static void coordinate(struct wr_job *j)
 			j->o.work(j->o.work_arg, j);
 		if (due < next)
 			next = due;
-		if (j->left && !j->cancelled) {
-			send_to(j, WR_LETTER_CANCEL, false);
-			j->cancelled = true;
-		}
+		if (j->saved && !j->cancelled)
+			end_tasks(j);
 		if (j->o.tick && wr_clock_ns(j->o.clock) >= tick) {
 			j->o.tick(j->o.tick_arg, false);
 			tick += tick_ns;
@@ -479,14 +493,16 @@ static int job_init(struct wr_job *j)
 					.newest = j->o.restore->manifest->checkpoint,
 					.restore = j->o.restore};
 	if (j->o.checkpoints)
-		j->durable = (struct wr_durable){.blobs = j->o.checkpoints->blobs,
-						 .lineage = j->o.checkpoints->lineage,
-						 .newest = j->o.checkpoints->newest,
-						 .restore = j->o.restore,
-						 .skip_committed = j->o.checkpoints->skip_committed,
-						 .assume_lost = j->o.checkpoints->assume_lost,
-						 .holds = j->o.checkpoints->incremental ? &j->holds : NULL,
-						 .chain_bytes_min = j->o.checkpoints->chain_bytes_min};
+		j->durable =
+		    (struct wr_durable){.blobs = j->o.checkpoints->blobs,
+					.lineage = j->o.checkpoints->lineage,
+					.newest = j->o.checkpoints->newest,
+					.restore = j->o.restore,
+					.skip_committed = j->o.checkpoints->skip_committed,
+					.assume_lost = j->o.checkpoints->assume_lost,
+					.patience_ns = (uint64_t)j->o.checkpoints->patience_us * 1000,
+					.holds = j->o.checkpoints->incremental ? &j->holds : NULL,
+					.chain_bytes_min = j->o.checkpoints->chain_bytes_min};
 	j->loop = wr_loop_new(j->o.clock);
 	j->io = wr_iopool_new(IO_THREADS_MAX, WR_IOPOOL_PROMPT);
 	j->saving = wr_iopool_new(IO_THREADS_MAX, WR_IOPOOL_PATIENT);

@@ -37,6 +37,13 @@ struct wr_checkpoint_wish {
 	uint64_t checkpoint; /* 0: not begun */
 };
 
+/* Why a job leaves. */
+enum wr_leave {
+	WR_LEAVE_STOP,
+	WR_LEAVE_DRAIN, /* event time ends in front of the last checkpoint */
+	WR_LEAVE_AGAIN, /* it is run again at once: what sinks have to commit is left to that */
+};
+
 struct wr_kind_list {
 	const struct wr_stage_kind *kinds;
 	unsigned count;
@@ -104,10 +111,12 @@ struct wr_checkpoint_outcome wr_job_checkpoint_told(const struct wr_job *j, uint
 /* On the thread that runs the job, while it runs: asks for a checkpoint; `aligned`: one with nothing but
  * state, however long it takes. WR_EUSER: the job takes none. */
 int wr_job_checkpoint(struct wr_job *j, struct wr_checkpoint_wish *w, bool aligned);
-/* Likewise: one more checkpoint, behind which nothing happens, and then the job ends (C27); with `drain`
- * event time ends in front of it. When it fails, the job goes on; or, drained, it fails. WR_EUSER: the job
- * takes no checkpoints, or ends already. */
-int wr_job_leave(struct wr_job *j, struct wr_checkpoint_wish *w, bool drain);
+/* Likewise: one more checkpoint, behind which nothing happens but that sinks commit what it covers, and then
+ * the job ends (C27). When it fails, the job goes on; or, drained, it fails. WR_EUSER: the job takes no
+ * checkpoints, or ends already. */
+int wr_job_leave(struct wr_job *j, struct wr_checkpoint_wish *w, enum wr_leave why);
+/* It does, and that checkpoint holds. */
+bool wr_job_has_left(const struct wr_job *j);
 
 /* Sources end in order and the job drains; a second call ends everything at once. Any thread, and signal
  * handlers. */

@@ -114,6 +114,8 @@ static const char *hindrance(const struct wr_job *j)
 {
 	const struct wr_plan *p = j->o.plan;
 
+	if (j->left)
+		return "the job is being stopped";
 	if (j->o.world)
 		return "a run that is recorded or played back keeps its functions";
 	for (uint32_t v = 0; v < p->vertex_count; v++)

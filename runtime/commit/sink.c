@@ -18,11 +18,16 @@
 #include "task/letter.h"
 #include "task/restore.h"
 
-enum { TRIES = 8, DELAY_MS = 100, NS_PER_MS = 1000000 };
+enum {
+	TRIES = 8,
+	DELAY_MS = 100, /* twice as much before each try as before the last: */
+	SHIFT_MAX = 5,	/* up to that where time is the bound */
+	NS_PER_MS = 1000000
+};
 
 static struct wr_mem mem = WR_MEM_INIT("commit.sink");
 
-static bool takes_checkpoints(const struct wr_stage *s)
+bool wr_sink_takes_checkpoints(const struct wr_stage *s)
 {
 	return s->env->durable && s->env->durable->blobs;
 }
@@ -51,7 +56,7 @@ static int commit(struct wr_stage *s, const struct wr_mark *mark)
 		rc = k->target->ops->commit(k->target, mark, k->c.epoch.number, &rows);
 	wr_epoch_rows_close(&rows);
 	WR_CRASH_STEP("commit.done");
-	return rc == WR_OK ? rc : wr_error_wrap(rc, "commit of epoch %" PRIu64, k->c.epoch.number);
+	return rc;
 }
 
 static void work(struct wr_iojob *job)
@@ -115,9 +120,13 @@ static void post(struct wr_sink *k, enum wr_sink_work what, bool mails)
 	wr_ioqueue_post(k->c.queue, &k->c.job);
 }
 
-static int answer(const struct wr_sink *k)
+int wr_sink_answer(const struct wr_sink *k)
 {
-	return k->c.rc < 0 ? wr_error_set(k->c.rc, "%s", k->c.text) : WR_OK;
+	if (k->c.rc >= 0)
+		return WR_OK;
+	if (k->c.what == WR_SINK_COMMIT)
+		return wr_error_set(k->c.rc, "commit of epoch %" PRIu64 ": %s", k->c.epoch.number, k->c.text);
+	return wr_error_set(k->c.rc, "%s", k->c.text);
 }
 
 static int wait_done(struct wr_sink *k)
@@ -129,7 +138,7 @@ static int wait_done(struct wr_sink *k)
 		pthread_cond_wait(&c->done, &c->mutex);
 	pthread_mutex_unlock(&c->mutex);
 	c->busy = false;
-	return answer(k);
+	return wr_sink_answer(k);
 }
 
 /* Only before the first row and behind the last: nothing else happens meanwhile. */
@@ -137,6 +146,11 @@ static int post_and_wait(struct wr_sink *k, enum wr_sink_work what)
 {
 	post(k, what, false);
 	return wait_done(k);
+}
+
+void wr_sink_post_seal(struct wr_stage *s)
+{
+	post(wr_sink_of(s), WR_SINK_SEAL, true);
 }
 
 int wr_sink_ask(struct wr_sink *k, enum wr_sink_work how, uint64_t lineage, uint32_t log, uint64_t *mark)
@@ -161,7 +175,7 @@ int wr_sink_commit_due(struct wr_sink *k)
 	return rc;
 }
 
-static void tell(struct wr_stage *s)
+void wr_sink_tell(struct wr_stage *s)
 {
 	struct wr_sink *k = wr_sink_of(s);
 
@@ -188,8 +202,8 @@ void wr_sink_pump(struct wr_stage *s)
 {
 	struct wr_sink *k = wr_sink_of(s);
 
-	tell(s);
-	if (k->c.busy || s->tick_ns != UINT64_MAX || k->failed)
+	wr_sink_tell(s);
+	if (k->c.busy || k->retry_ns != UINT64_MAX || k->failed)
 		return;
 	if (wr_commits_ask(k->commits, &k->c.epoch.lineage, &k->c.epoch.log))
 		post(k, WR_SINK_ASK, true);
@@ -201,14 +215,22 @@ void wr_sink_pump(struct wr_stage *s)
 
 int wr_sink_tick(struct wr_stage *s, uint64_t now_ns)
 {
-	(void)now_ns;
-	s->tick_ns = UINT64_MAX;
+	struct wr_sink *k = wr_sink_of(s);
+
+	if (k->say_ns <= now_ns)
+		wr_sink_say(s);
+	if (k->until_ns <= now_ns) { /* for the last time */
+		k->until_ns = k->retry_ns = UINT64_MAX;
+		wr_sink_abandon(s);
+	}
+	if (k->retry_ns <= now_ns)
+		k->retry_ns = UINT64_MAX;
+	wr_sink_set_tick(s);
 	wr_sink_pump(s);
 	return WR_OK;
 }
 
-/* A task that is paused fires no timers. */
-static int pause_task(struct wr_stage *s)
+int wr_sink_pause(struct wr_stage *s)
 {
 	uint64_t now_ns = wr_clock_ns(s->env->clock);
 
@@ -221,18 +243,22 @@ static int pause_task(struct wr_stage *s)
 static int try_again(struct wr_stage *s, enum wr_sink_work what)
 {
 	struct wr_sink *k = wr_sink_of(s);
+	bool bounded = k->until_ns != UINT64_MAX;
+	uint32_t longest = bounded ? SHIFT_MAX : TRIES;
 
 	if (what == WR_SINK_COMMIT)
 		wr_commits_failed(k->commits);
-	if (k->c.rc != WR_ETRANSIENT || ++k->failures > TRIES || wr_sink_is_leaving(s)) {
-		k->failed = true;
-		if (wr_stage_is_stopping(s->env) && !takes_checkpoints(s))
-			wr_warn(s->env->task, "%s; its rows are lost", k->c.text);
-		return answer(k);
-	}
-	if (k->failures == 1)
-		wr_warn(s->env->task, "%s; it is tried again", k->c.text);
-	s->tick_ns = wr_clock_ns(s->env->clock) + ((uint64_t)DELAY_MS * NS_PER_MS << k->failures);
+	snprintf(k->why, sizeof k->why, "%s", k->c.text);
+	k->failures++;
+	if (k->c.rc != WR_ETRANSIENT || wr_sink_is_leaving(s) || (k->failures > TRIES && !bounded))
+		return wr_sink_give_up(s);
+	if (k->ends)
+		wr_sink_say(s);
+	else if (k->failures == 1)
+		wr_warn(s->env->task, "%s; it is tried again", wr_error_text());
+	k->retry_ns = wr_clock_ns(s->env->clock) +
+		      ((uint64_t)DELAY_MS * NS_PER_MS << (k->failures < longest ? k->failures : longest));
+	wr_sink_set_tick(s);
 	return WR_OK;
 }
 
@@ -270,8 +296,11 @@ static int on_done(struct wr_stage *s)
 		wr_commits_answer(k->commits, k->c.epoch.lineage, k->c.epoch.log, k->c.mark);
 	if (k->c.what == WR_SINK_COMMIT) {
 		k->failures = 0;
+		*k->why = 0;
 		wr_commits_done(k->commits, k->c.began_ms);
 		wr_metric_add(&s->ops_stats[0].commits, 1);
+		if (k->ends)
+			wr_sink_renew(s);
 	}
 	if (rc == WR_OK)
 		wr_sink_pump(s);
@@ -301,7 +330,7 @@ static void want_checkpoint(struct wr_stage *s)
 	struct wr_sink *k = wr_sink_of(s);
 	const struct wr_stage_env *env = s->env;
 
-	if (k->wanted || !takes_checkpoints(s))
+	if (k->wanted || !wr_sink_takes_checkpoints(s))
 		return;
 	k->wanted = true;
 	env->post(env->post_arg, env->vertex, env->subtask, s->index, WR_LETTER_WANTED, NULL, 0);
@@ -326,14 +355,14 @@ static int log_rows(struct wr_stage *s, struct wr_rows *rows)
 	if (rows->p == rows->end)
 		return WR_OK;
 	if (wr_commits_lag(k->commits) > k->log_max)
-		return pause_task(s);
+		return wr_sink_pause(s);
 	rc = wr_epoch_log_add(k->log, wr_commits_after(k->commits), rows->p, rows->end);
 	if (rc != WR_OK)
 		return rc;
 	rows->p = rows->end;
 	if (wr_epoch_log_bytes(k->log) > k->log_max)
 		want_checkpoint(s);
-	tell(s);
+	wr_sink_tell(s);
 	return WR_OK;
 }
 
@@ -372,8 +401,7 @@ int wr_sink_rows(struct wr_stage *s, struct wr_rows *rows)
 	return rc;
 }
 
-/* The open epoch ends at barrier `number`. */
-static int cut(struct wr_stage *s, uint64_t number)
+int wr_sink_cut(struct wr_stage *s, uint64_t number)
 {
 	struct wr_sink *k = wr_sink_of(s);
 	uint64_t rows, bytes;
@@ -385,7 +413,7 @@ static int cut(struct wr_stage *s, uint64_t number)
 int wr_sink_save(struct wr_stage *s, struct wr_bytes *out)
 {
 	struct wr_sink *k = wr_sink_of(s);
-	int rc = cut(s, s->checkpoint);
+	int rc = wr_sink_cut(s, s->checkpoint);
 
 	if (rc != WR_OK)
 		return rc;
@@ -409,48 +437,6 @@ int wr_sink_settle(struct wr_stage *s, uint64_t checkpoint, struct wr_bytes *out
 {
 	(void)checkpoint, (void)out;
 	return wr_epoch_log_seal(wr_sink_of(s)->log);
-}
-
-/* Without checkpoints all is one epoch. */
-static int commit_all(struct wr_stage *s)
-{
-	struct wr_sink *k = wr_sink_of(s);
-	int rc = WR_OK;
-
-	if (wr_epoch_log_rows(k->log) && !k->c.busy) {
-		uint64_t number = wr_commits_after(k->commits) + 1;
-
-		rc = cut(s, number);
-		if (rc == WR_OK)
-			post(k, WR_SINK_SEAL, true);
-		wr_commits_complete(k->commits, number);
-	}
-	return rc;
-}
-
-/* Is there a row that the last complete checkpoint does not cover? */
-static bool uncovered(const struct wr_sink *k)
-{
-	struct wr_epoch e;
-	bool found = wr_epoch_log_rows(k->log) > 0;
-
-	for (uint32_t i = 0; wr_commits_named(k->commits, i, &e); i++)
-		found |= e.number > k->complete;
-	return found;
-}
-
-/* Waits for the checkpoint that covers the last row, and for its commit (C28). */
-int wr_sink_end(struct wr_stage *s)
-{
-	struct wr_sink *k = wr_sink_of(s);
-	struct wr_epoch e;
-	int rc = takes_checkpoints(s) ? WR_OK : commit_all(s);
-
-	if (rc != WR_OK)
-		return rc;
-	s->awaits_checkpoint = takes_checkpoints(s) && uncovered(k);
-	tell(s);
-	return wr_epoch_log_rows(k->log) || wr_commits_named(k->commits, 0, &e) ? pause_task(s) : WR_OK;
 }
 
 /* ---- life ---- */
@@ -508,9 +494,9 @@ static int start(struct wr_stage *s)
 					 .log = s->env->subtask};
 	int rc;
 
-	if (!takes_checkpoints(s) && open_folder(k) != WR_OK)
+	if (!wr_sink_takes_checkpoints(s) && open_folder(k) != WR_OK)
 		return wr_error_code();
-	if (takes_checkpoints(s))
+	if (wr_sink_takes_checkpoints(s))
 		k->blobs = d->blobs;
 	k->log_max = (uint64_t)wr_value_num(s->options, "log_max", WR_SINK_LOG_MAX);
 	k->lineage = o.lineage;
@@ -537,6 +523,7 @@ int wr_sink_open(struct wr_stage *s, struct wr_target *target)
 	}
 	s->state = k;
 	k->target = target;
+	k->retry_ns = k->say_ns = k->until_ns = UINT64_MAX;
 	k->c.stage = s;
 	k->c.job = (struct wr_iojob){.work = work, .done = work_done};
 	pthread_mutex_init(&k->c.mutex, NULL);
@@ -555,8 +542,8 @@ void wr_sink_abandon(struct wr_stage *s)
 		atomic_store(&wr_sink_of(s)->abandoned, true);
 }
 
-/* A job that is stopped hears that its last checkpoint holds, and ends: what that covers is committed still.
- * What fails here is committed by the next run. */
+/* Of a job that fails, what its last checkpoint covers is committed still; what fails here is committed by
+ * the next run. */
 static void commit_rest(struct wr_stage *s)
 {
 	struct wr_sink *k = wr_sink_of(s);
@@ -569,11 +556,11 @@ static void commit_rest(struct wr_stage *s)
 		if (k->c.what == WR_SINK_KEEP)
 			rc = WR_OK;
 	}
-	if (rc == WR_OK && !k->failed)
+	if (rc == WR_OK && !k->failed && !wr_stage_is_cancelled(s->env))
 		rc = wr_sink_commit_due(k);
 	if (rc != WR_OK && !k->failed)
-		wr_warn(s->env->task, "%s; %s", k->c.text,
-			takes_checkpoints(s) ? "the next run commits it" : "its rows are lost");
+		wr_warn(s->env->task, "%s; %s", wr_error_text(),
+			wr_sink_takes_checkpoints(s) ? "the next run commits it" : "its rows are lost");
 }
 
 void wr_sink_free(struct wr_stage *s)

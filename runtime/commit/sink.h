@@ -14,6 +14,9 @@
  * Back-pressure: the task pauses while more than `log_max` bytes (an option of the sink, else
  * WR_SINK_LOG_MAX) could be committed and are not, and while blocks wait for the disk. What cannot be
  * committed yet is bounded by asking for a checkpoint when an epoch has as much.
+ *
+ * At the end (sink_end.c) the last commits are waited for, each for as long as the job says; what is given up
+ * stays in the log, and is owed.
  */
 #pragma once
 #include "commit/epoch_log.h"
@@ -69,8 +72,9 @@ struct wr_target {
 /* ---- for kinds of stages: their `open` makes a target and calls wr_sink_open; the rest is WR_SINK_OPS ----
  */
 
-/* Is the job to end, or the task to come back? What the target is asked for then is tried again for a moment
- * only, and answered with WR_ETRANSIENT: the next run does it. Any thread. */
+/* Is the job to end, or the task to come back, or is the time over for which a last commit is tried? What the
+ * target is asked for then is tried again for a moment only, and answered with WR_ETRANSIENT: the next run
+ * does it. Any thread. */
 bool wr_sink_is_leaving(const struct wr_stage *s);
 /* Takes the target, also with an error. s->state is ours from then on. */
 int wr_sink_open(struct wr_stage *s, struct wr_target *target);
@@ -82,12 +86,15 @@ int wr_sink_names(struct wr_stage *s, struct wr_bytes *out);
 int wr_sink_settle(struct wr_stage *s, uint64_t checkpoint, struct wr_bytes *out);
 int wr_sink_restore(struct wr_stage *s, const struct wr_saved_state *saved);
 int wr_sink_end(struct wr_stage *s);
+int wr_sink_leave(struct wr_stage *s);
+bool wr_sink_owes(const struct wr_stage *s, struct wr_owed *out);
 void wr_sink_abandon(struct wr_stage *s);
 void wr_sink_free(struct wr_stage *s);
 #define WR_SINK_OPS                                                                                          \
 	.rows = wr_sink_rows, .tick = wr_sink_tick, .letter = wr_sink_letter, .save = wr_sink_save,          \
 	.names = wr_sink_names, .settle = wr_sink_settle, .abandon = wr_sink_abandon,                        \
-	.restore = wr_sink_restore, .end = wr_sink_end, .free = wr_sink_free
+	.restore = wr_sink_restore, .end = wr_sink_end, .leave = wr_sink_leave, .owes = wr_sink_owes,        \
+	.free = wr_sink_free
 
 /* The file sink (file_once.c). */
 extern const struct wr_stage_ops wr_file_once_ops;

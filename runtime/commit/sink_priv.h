@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sink_priv: the inside of a sink, shared by sink.c and sink_restore.c. */
+/* sink_priv: the inside of a sink, shared by sink.c, sink_end.c and sink_restore.c. */
 #pragma once
 #include <pthread.h>
 #include "commit/sink.h"
@@ -40,10 +40,19 @@ struct wr_sink {
 	const char *scope; /* of what is restored, where that is not the target's; else NULL */
 	uint64_t skip;	   /* rows to be dropped, which were committed by a job that got further */
 	uint32_t failures; /* of one commit, in a row */
+	uint64_t retry_ns; /* when it is tried again, UINT64_MAX = none waits for that */
+	char why[1024];	   /* it failed last */
 	bool wanted;	   /* a checkpoint was asked for */
 	bool keeps;	   /* a checkpoint holds, and since then it was not looked at the mark's age */
-	bool failed, opened;
-	_Atomic bool abandoned; /* the task is to come back */
+	bool failed;	   /* and nothing is committed any more */
+	bool opened;
+	_Atomic bool abandoned; /* nobody waits any longer */
+	/* at the end (sink_end.c) */
+	bool ends;	   /* nothing comes any more but commits */
+	bool leaves;	   /* and the job has left at a checkpoint that holds */
+	bool said;	   /* what is waited for */
+	uint64_t say_ns;   /* when to, UINT64_MAX = not */
+	uint64_t until_ns; /* for which the commit under way is tried, UINT64_MAX = as ever */
 };
 
 static inline struct wr_sink *wr_sink_of(const struct wr_stage *s)
@@ -63,3 +72,25 @@ int wr_sink_ask(struct wr_sink *k, enum wr_sink_work how, uint64_t lineage, uint
 int wr_sink_commit_due(struct wr_sink *k);
 /* Gives the committer what comes next, unless it is at work. */
 void wr_sink_pump(struct wr_stage *s);
+bool wr_sink_takes_checkpoints(const struct wr_stage *s);
+/* The open epoch ends at barrier `number`. */
+int wr_sink_cut(struct wr_stage *s, uint64_t number);
+/* What was cut becomes durable, and is heard of by mail. */
+void wr_sink_post_seal(struct wr_stage *s);
+/* Tells the metrics. */
+void wr_sink_tell(struct wr_stage *s);
+/* What came of the work done last: WR_OK, or its error, set anew. */
+int wr_sink_answer(const struct wr_sink *k);
+/* WR_AGAIN. A task that is paused fires no timers: this does. */
+int wr_sink_pause(struct wr_stage *s);
+
+/* ---- sink_end.c ---- */
+
+/* Sets the stage's tick to what comes next. */
+void wr_sink_set_tick(struct wr_stage *s);
+/* What failed last is not tried again: its error, or WR_OK where the job leaves, and tells it itself. */
+int wr_sink_give_up(struct wr_stage *s);
+/* Once: the log tells what is waited for at the end. */
+void wr_sink_say(struct wr_stage *s);
+/* A commit is done: for the next one there is as much time again. */
+void wr_sink_renew(struct wr_stage *s);

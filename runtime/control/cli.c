@@ -340,6 +340,21 @@ static int say_end(const struct wr_config *c, const struct stopping *s, const st
 	return print(&out);
 }
 
+/* Of the last checkpoint there is a savepoint, too, where sinks could not commit what it covers (`rc`): it
+ * has that. */
+static int save_end(const struct wr_config *c, const struct stopping *s, int rc, const char *folder,
+		    struct wr_savepoint_made *made)
+{
+	char why[2048];
+
+	snprintf(why, sizeof why, "%s", rc < 0 ? wr_error_text() : "");
+	if (wr_saving_make(folder, wr_config_str(c, "savepoint"), made) == WR_OK)
+		return rc < 0 ? wr_error_set(rc, "%s; the savepoint %s has them, too", why, made->path) : rc;
+	wr_error_wrap(WR_ETRANSIENT, "%s is %s, its state is in %s", s->to.id, rc < 0 ? "stopped" : s->status,
+		      folder);
+	return rc < 0 ? wr_error_set(rc, "%s; %s", why, wr_error_text()) : WR_ETRANSIENT;
+}
+
 int wr_cli_stop(const struct wr_config *c, int argc, char **argv)
 {
 	struct stopping s = {.checkpoint = 0};
@@ -356,8 +371,8 @@ int wr_cli_stop(const struct wr_config *c, int argc, char **argv)
 		rc = await(&s, wr_config_bool(c, "drain") ? "{\"verb\":\"stop\",\"drain\":true}"
 							  : "{\"verb\":\"stop\"}");
 	wr_client_close(s.to.client);
-	if (rc == WR_OK && save && wr_saving_make(folder, wr_config_str(c, "savepoint"), &made) != WR_OK)
-		rc = wr_error_wrap(WR_ETRANSIENT, "%s is %s, its state is in %s", s.to.id, s.status, folder);
+	if (save && s.checkpoint)
+		rc = save_end(c, &s, rc, folder, &made);
 	return rc == WR_OK ? say_end(c, &s, save ? &made : NULL) : rc;
 }
 

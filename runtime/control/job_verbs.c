@@ -212,7 +212,7 @@ static int begin_stop(struct wr_reached *r, struct wr_ending *e, bool drain)
 	r->stopped = true;
 	e->wish.done = on_last;
 	if (j && r->directory)
-		return wr_job_leave(j, &e->wish, drain);
+		return wr_job_leave(j, &e->wish, drain ? WR_LEAVE_DRAIN : WR_LEAVE_STOP);
 	wr_attempts_stop(r->attempts);
 	return WR_OK;
 }

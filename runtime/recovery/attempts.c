@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include "base/error.h"
 #include "base/log.h"
+#include "recovery/owed.h"
 
 struct wr_attempts {
 	struct wr_attempts_options o;
@@ -15,8 +16,9 @@ struct wr_attempts {
 	uint64_t checkpoint;  /* the last that held, 0 = none */
 	struct wr_job *_Atomic job;
 	_Atomic bool stopped;
-	bool again;	  /* an end that was asked for is none */
-	uint64_t go_back; /* checkpoint to begin the next attempt at, 0 = the latest */
+	bool again;	      /* an end that was asked for is none */
+	uint64_t go_back;     /* checkpoint to begin the next attempt at, 0 = the latest */
+	struct wr_bytes owed; /* with a NUL, or nothing: of the last attempt that knew */
 };
 
 static struct wr_mem mem = WR_MEM_INIT("recovery.attempts");
@@ -43,6 +45,7 @@ void wr_attempts_free(struct wr_attempts *a)
 	wr_job_free(atomic_load(&a->job));
 	wr_loop_free(a->loop);
 	wr_restarts_free(a->restarts);
+	wr_bytes_deinit(&a->owed);
 	wr_free(&mem, a);
 }
 
@@ -123,7 +126,18 @@ static int attempt(struct wr_attempts *a)
 	rc = atomic_load(&a->stopped) ? WR_END : wr_job_run(j);
 	if (wr_job_last_checkpoint(j) > a->checkpoint)
 		a->checkpoint = wr_job_last_checkpoint(j);
+	wr_owed_note(j,
+		     &(struct wr_owed_way){.folder = a->o.job.checkpoints ? a->o.checkpoints.folder : NULL,
+					   .checkpoint = a->checkpoint,
+					   .command = a->o.command,
+					   .reasons = rc >= 0},
+		     &a->owed);
 	return rc;
+}
+
+const char *wr_attempts_owed(const struct wr_attempts *a)
+{
+	return a->owed.len ? (const char *)a->owed.data : "";
 }
 
 /* A job that began may fail for a reason that passes. */
@@ -204,6 +218,13 @@ void wr_attempts_again(struct wr_attempts *a)
 	a->again = true;
 }
 
+static bool has_left(const struct wr_attempts *a)
+{
+	const struct wr_job *j = atomic_load(&a->job);
+
+	return j && wr_job_has_left(j);
+}
+
 /* Is there another attempt, and when? */
 static bool goes_on(struct wr_attempts *a, int rc, uint64_t *at_ns)
 {
@@ -211,7 +232,7 @@ static bool goes_on(struct wr_attempts *a, int rc, uint64_t *at_ns)
 
 	*at_ns = 0;
 	a->again = false;
-	if (rc >= 0 || atomic_load(&a->stopped))
+	if (rc >= 0 || atomic_load(&a->stopped) || (has_left(a) && !again))
 		return rc == WR_END && again && !atomic_load(&a->stopped);
 	if (a->o.failed && a->o.failed(a->o.failed_arg, atomic_load(&a->job)))
 		return true;
@@ -228,5 +249,7 @@ int wr_attempts_run(struct wr_attempts *a)
 		if (rc == WR_OK)
 			rc = attempt(a);
 	}
-	return rc;
+	if (rc == WR_END && a->owed.len && !atomic_load(&a->stopped))
+		return wr_error_set(WR_ETRANSIENT, "%s", wr_attempts_owed(a));
+	return rc < 0 && a->owed.len ? wr_error_set(rc, "%s; %s", wr_error_text(), wr_attempts_owed(a)) : rc;
 }

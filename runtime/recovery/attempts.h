@@ -19,6 +19,7 @@ struct wr_attempts_options {
 	struct wr_report *report; /* watches each attempt; borrowed */
 	struct wr_restart_options restarts;
 	bool allow_duplicates; /* what was committed beyond the restored checkpoint may come again */
+	const char *command;   /* by which the user runs it again; borrowed */
 	/* An attempt has failed; `j` is freed after this, NULL: it was not even built. True: it is run again
 	 * at once. May be NULL. */
 	bool (*failed)(void *arg, struct wr_job *j);
@@ -36,8 +37,11 @@ struct wr_attempts;
 struct wr_attempts *wr_attempts_new(const struct wr_attempts_options *o);
 /* Frees the last job as well. */
 void wr_attempts_free(struct wr_attempts *a);
-/* Blocks until the job ended or is given up; as wr_job_run. WR_OK without a job: it had finished already. */
+/* Blocks until the job ended or is given up; as wr_job_run. WR_OK without a job: it had finished already. One
+ * that was stopped, but not by wr_attempts_stop, has failed where its sinks owe something. */
 int wr_attempts_run(struct wr_attempts *a);
+/* Behind that: what sinks owe (recovery/owed.h), "" = nothing, or nobody knows. */
+const char *wr_attempts_owed(const struct wr_attempts *a);
 /* Attempts from the next one on run this plan; all borrowed until then and as long as they run. */
 void wr_attempts_use(struct wr_attempts *a, struct wr_plan *plan, void *bundle, const char *script,
 		     bool allow_dropped);

@@ -449,7 +449,7 @@ static void begin_rebuild(struct wr_reload *r)
 	}
 	r->state = LEAVING;
 	r->leave.done = on_left;
-	if (wr_job_leave(wr_attempts_job(r->attempts), &r->leave, false) != WR_OK)
+	if (wr_job_leave(wr_attempts_job(r->attempts), &r->leave, WR_LEAVE_AGAIN) != WR_OK)
 		give_up(r, wr_error_text());
 }
 

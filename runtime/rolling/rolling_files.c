@@ -314,6 +314,15 @@ static int rolling_end(struct wr_stage *s)
 	return rc;
 }
 
+/* All was covered by the checkpoint at which the job left. */
+static int rolling_leave(struct wr_stage *s)
+{
+	struct rolling *r = s->state;
+
+	s->tick_ns = UINT64_MAX;
+	return wr_parts_finished(r->parts);
+}
+
 static const struct wr_stage_ops rolling_files_ops = {.kind = "rolling_files",
 						      .open = rolling_open,
 						      .rows = rolling_rows,
@@ -323,6 +332,7 @@ static const struct wr_stage_ops rolling_files_ops = {.kind = "rolling_files",
 						      .settle = rolling_settle,
 						      .restore = rolling_restore,
 						      .end = rolling_end,
+						      .leave = rolling_leave,
 						      .flush = rolling_flush,
 						      .free = rolling_free};
 

@@ -56,7 +56,7 @@ void wr_letter_encode(const struct wr_letter *l, struct wr_bytes *out)
 static bool type_known(int64_t type)
 {
 	return (type >= WR_LETTER_STOP && type <= WR_LETTER_TRIAL) ||
-	       (type >= WR_LETTER_ACK && type <= WR_LETTER_TRIED) ||
+	       (type >= WR_LETTER_ACK && type <= WR_LETTER_LEAVE) ||
 	       (type >= WR_LETTER_SPLIT_WANTED && type <= WR_LETTER_DONE);
 }
 

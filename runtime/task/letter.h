@@ -15,19 +15,22 @@
 #include "base/bytes.h"
 #include "record/row.h"
 
-enum { WR_LETTER_VERSION = 8 };
+enum { WR_LETTER_VERSION = 9 };
 
 /* Part of the wire form: never renumbered, and a new one raises the version. */
 enum wr_letter_type {
 	/* coordinator → task */
-	WR_LETTER_STOP = 1,	/* to a source: end in order, as if the input had ended */
-	WR_LETTER_CANCEL = 2,	/* stop at once, whatever is under way */
+	WR_LETTER_STOP = 1,   /* a source ends in order, as if its input had ended; others see that the job is
+			       * to end */
+	WR_LETTER_CANCEL = 2, /* stop at once, whatever is under way */
 	WR_LETTER_TRIGGER = 3,	/* to a source: struct wr_trigger; a barrier behind the rows emitted so far */
 	WR_LETTER_COMPLETE = 4, /* the checkpoint holds: its integer; handed to the stages, too */
 	WR_LETTER_ABORT = 5,	/* the checkpoint is off: its integer */
 	WR_LETTER_TRIAL = 6,	/* functions are on trial (1), or not any more (0): task/functions.h */
 	WR_LETTER_OVERTAKE = 13, /* the checkpoint takes long: its integer; where it may, its barrier
 				  * overtakes what waits */
+	WR_LETTER_LEAVE = 15,	 /* the job has left at a checkpoint that holds: what that covers comes to its
+				  * place, and the task ends */
 	/* task → coordinator */
 	WR_LETTER_ACK = 7,	 /* struct wr_ack: the task's part of a checkpoint is durable */
 	WR_LETTER_DECLINE = 8,	 /* struct wr_ack: it could not be taken */

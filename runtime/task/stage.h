@@ -80,6 +80,12 @@ static inline bool wr_saved_mine(const struct wr_saved_state *s, uint32_t i, uin
 	return s->parallelism == parallelism || s->parts[i].subtask % parallelism == subtask;
 }
 
+/* Rows that are not in the target of a sink. */
+struct wr_owed {
+	uint64_t rows, bytes, first, last; /* … of these epochs */
+	const char *why;		   /* borrowed from the stage; "" = it was not tried */
+};
+
 struct wr_stage_ops {
 	const char *kind; /* as named in the plan: "lua", "aggregate", "files", "print" … */
 	/* Once, before anything else, on the task's thread. */
@@ -136,6 +142,13 @@ struct wr_stage_ops {
 	/* The job is about to stop at a checkpoint: what a sink was given must be in its place before the
 	 * barrier passes. WR_AGAIN as of `end`; more rows may come if the checkpoint fails. */
 	int (*flush)(struct wr_stage *s);
+	/* Behind WR_LETTER_LEAVE, and whenever the task is woken: is what the checkpoint covers in its place?
+	 * WR_AGAIN: not yet; until then ticks come, and the letter that something is done, and nothing else
+	 * does. What cannot be brought there is told by `owes`. NULL: it is. */
+	int (*leave)(struct wr_stage *s);
+	/* What it was given, is to be in its place and is not, and will not be tried again in this run;
+	 * false: there is none. Nobody steps the task any more. Also where it was never opened. */
+	bool (*owes)(const struct wr_stage *s, struct wr_owed *out);
 	/* Functions for a stage that runs (task/functions.c); NULL: it has none that could be replaced.
 	 * `prepare`: any thread, when the task is open; makes those that `bundle` has for the stage by
 	 * `plan`, which differs from s->plan in nothing else; NULL with the error set. `swap`: the task's
@@ -189,8 +202,9 @@ struct wr_durable {
 	uint64_t lineage;	/* of the job */
 	uint64_t newest;	/* highest number of a checkpoint that was ever begun, before this job */
 	const struct wr_restore *restore; /* where the job begins, NULL = anew */
-	bool skip_committed; /* restored below what was committed: so much of what comes is dropped */
-	bool assume_lost;    /* what may or may not be committed is committed again */
+	bool skip_committed;  /* restored below what was committed: so much of what comes is dropped */
+	bool assume_lost;     /* what may or may not be committed is committed again */
+	uint64_t patience_ns; /* for which each last commit is tried again when the job ends */
 	/* The newest checkpoint that holds and was taken by this job; it stays until a newer one does. NULL:
 	 * what is written does not go on from it. */
 	const _Atomic uint64_t *holds;
@@ -224,6 +238,12 @@ struct wr_stage_env {
 static inline bool wr_stage_is_stopping(const struct wr_stage_env *env)
 {
 	return env->stops && atomic_load_explicit(env->stops, memory_order_relaxed) > 0;
+}
+
+/* Is it to end at once? Nothing is waited for then. */
+static inline bool wr_stage_is_cancelled(const struct wr_stage_env *env)
+{
+	return env->stops && atomic_load_explicit(env->stops, memory_order_relaxed) > 1;
 }
 
 struct wr_chain; /* task/port.h */

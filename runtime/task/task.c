@@ -312,6 +312,9 @@ static int read_letter(struct wr_task *t, const struct wr_letter *l)
 	case WR_LETTER_CANCEL:
 		t->done = true;
 		return WR_OK;
+	case WR_LETTER_LEAVE: /* what is on trial is gone on with, and so is what it gave */
+		t->leaving = true;
+		return wr_functions_trial(t, false);
 	case WR_LETTER_STOP:
 		t->stopping = true;
 		return WR_OK;
@@ -330,6 +333,8 @@ static int read_letter(struct wr_task *t, const struct wr_letter *l)
 	default:
 		break;
 	}
+	if (t->leaving && l->type != WR_LETTER_DONE)
+		return WR_OK;
 	if (l->who.stage >= t->chain.stage_count)
 		return wr_error_set(WR_EUSER, "a letter for stage %u of %u", l->who.stage,
 				    t->chain.stage_count);
@@ -339,7 +344,7 @@ static int read_letter(struct wr_task *t, const struct wr_letter *l)
 
 static struct wr_letter *next_letter(struct wr_task *t)
 {
-	struct wr_letter *l = t->last_barrier ? NULL : t->kept;
+	struct wr_letter *l = t->last_barrier && !t->leaving ? NULL : t->kept;
 
 	if (!l)
 		return t->world ? t->world->mail(t->world, &t->mailbox) : wr_mailbox_take(&t->mailbox);
@@ -353,7 +358,7 @@ static struct wr_letter *next_letter(struct wr_task *t)
 static bool keep_letter(struct wr_task *t, struct wr_letter *l)
 {
 	if (l->type < WR_LETTER_SPLIT_WANTED || l->who.stage >= t->chain.stage_count ||
-	    !t->rests[l->who.stage])
+	    !t->rests[l->who.stage] || t->leaving)
 		return false;
 	l->next = NULL;
 	*t->kept_last = l;
@@ -451,6 +456,32 @@ static int fire_timers(struct wr_task *t)
 	return rc;
 }
 
+/* Nothing happens any more but that stages bring to its place what the checkpoint covers. */
+static int leave(struct wr_task *t)
+{
+	uint64_t now_ns = t->chain.step_until_ns - WR_STEP_NS;
+	bool waits = false;
+	int rc = WR_OK;
+
+	t->leave_ns = UINT64_MAX;
+	for (uint32_t i = 0; i < t->chain.stage_count && rc >= 0; i++) {
+		struct wr_stage *s = &t->chain.stages[i];
+
+		if (!s->ops->leave || t->past_end[i])
+			continue;
+		rc = s->ops->tick && s->tick_ns <= now_ns ? s->ops->tick(s, now_ns) : WR_OK;
+		if (rc >= 0)
+			rc = s->ops->leave(s);
+		if (rc != WR_AGAIN)
+			continue;
+		waits = true;
+		if (s->tick_ns < t->leave_ns)
+			t->leave_ns = s->tick_ns;
+	}
+	t->done = rc >= 0 && !waits;
+	return rc < 0 ? rc : waits ? DRAIN_WAIT : WR_OK;
+}
+
 static int work(struct wr_task *t)
 {
 	int rc = wr_task_drain(t), input;
@@ -538,11 +569,21 @@ static uint64_t blocked_deadline(const struct wr_task *t)
 {
 	uint64_t at = t->flush_ns;
 
-	if (t->waits && t->waits->tick_ns < at)
-		at = t->waits->tick_ns;
+	if (t->leaving)
+		return t->leave_ns;
 	if (awaits_checkpoint(t) && t->ask_ns < at)
 		at = t->ask_ns;
-	return t->waits && t->waits->wake_ns < at ? t->waits->wake_ns : at;
+	for (uint32_t i = 0; i < t->chain.stage_count; i++) {
+		const struct wr_stage *s = &t->chain.stages[i];
+
+		if (s != t->waits && !s->awaits_checkpoint)
+			continue;
+		if (s->tick_ns < at)
+			at = s->tick_ns;
+		if (s->wake_ns < at)
+			at = s->wake_ns;
+	}
+	return at;
 }
 
 static uint64_t next_deadline(struct wr_task *t)
@@ -626,7 +667,7 @@ enum wr_step wr_task_step(struct wr_task *t)
 	if (rc == WR_OK && (t->overtaking || t->triggered))
 		rc = wr_task_overtake(t);
 	if (rc == WR_OK && !t->done)
-		rc = ready ? work(t) : DRAIN_WAIT;
+		rc = t->leaving ? leave(t) : ready ? work(t) : DRAIN_WAIT;
 	if (rc == DRAIN_WAIT && awaits_checkpoint(t))
 		await_checkpoint(t);
 	step = answer(t, rc);

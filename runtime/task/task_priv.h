@@ -67,7 +67,9 @@ struct wr_task {
 	uint64_t ask_ns; /* when to ask for a checkpoint that a stage awaits, UINT64_MAX = it was asked for */
 	uint64_t last_barrier; /* behind which nothing is to happen (WR_TRIGGER_STOP), 0 = none */
 	bool draining;	       /* with WR_TRIGGER_DRAIN */
-	bool *rests;	       /* by stage: that barrier has left it */
+	bool leaving; /* it holds, and the task ends when its stages say so (struct wr_stage_ops.leave) */
+	uint64_t leave_ns;		     /* when to ask them again */
+	bool *rests;			     /* by stage: that barrier has left it */
 	struct wr_letter *kept, **kept_last; /* that came for stages that rest */
 	struct wr_times *before_end;	     /* by stage: as they were when event time ended */
 	uint64_t now_ns;		     /* last reading of the clock */

@@ -63,7 +63,7 @@ describe("the job that writes to SQLite", function()
     repeat
       local line = assert(pipe:read "*l", said)
       said = said .. line .. "\n"
-    until line:find("database is locked; it is tried again", 1, true)
+    until line:find("waiting to commit epoch 1 of orders_db: LuaSQL: database is locked", 1, true)
     assert(db:execute "COMMIT")
     db:close()
     driver:close()

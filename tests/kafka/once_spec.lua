@@ -343,7 +343,7 @@ describe("sinks of Kafka whose broker is killed and comes again", function()
     if away then
       kafka.await("word of it", function() return place.read("err"):find("Connect to", 1, true) end)
     else
-      kafka.await("the first rows", function() return #own:consume(topic) > 0 end)
+      kafka.await("the first checkpoint", function() return place.sh "ls -d state/chk-*" ~= "" end)
       own:kill(1)
     end
     place.write("go", "")
@@ -356,6 +356,7 @@ describe("sinks of Kafka whose broker is killed and comes again", function()
     write()
     local code, err = interrupted "--dir state --checkpoint-every 50ms"
     assert.equal(130, code, err)
+    assert.truthy(err:find("they are kept in the epoch log of the checkpoint", 1, true), err)
     code, err = interrupted "--dir state --checkpoint-every 50ms"
     assert.equal(130, code, err)
     assert.truthy(err:find("given up, since it is to end", 1, true), err)

@@ -189,7 +189,7 @@ static void on_work(void *arg, struct wr_job *j)
 	}
 	if (is_due(&sim.rescale_at_ns)) {
 		sim.leave.done = on_left;
-		wr_job_leave(j, &sim.leave, false);
+		wr_job_leave(j, &sim.leave, WR_LEAVE_AGAIN);
 	}
 	if (is_due(&sim.reload_at_ns))
 		reload(j);
@@ -223,6 +223,7 @@ static struct pace pace_draw(bool faults)
 					     .unaligned_after_us = sim.overtakes ? 1 + below(3000) : 0,
 					     .tolerable = below(4),
 					     .retain = 1 + below(3),
+					     .patience_us = below(20000),
 					     .incremental = deltas || sim.seed % 2,
 					     .at_least_once = sim_may_double(&sim.job)}};
 }
@@ -244,6 +245,7 @@ static struct wr_attempts *make_attempts(const struct wr_plan *plan, const struc
 					.checkpoints = pace->checkpoints,
 					.resume = resume,
 					.report = report,
+					.command = "weir run",
 					.failed = on_failed,
 					.restarts = {.strategy = WR_RESTART_FIXED,
 						     .attempts = pace->attempts,

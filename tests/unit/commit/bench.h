@@ -19,6 +19,7 @@
 #include "task/restore.h"
 
 enum { MARKS = 8, ROWS = 4096, LINEAGE = 7, MARK_NAME = WR_MARK_TEXT + 16 };
+static const uint64_t PATIENCE_NS = 5000000000;
 
 /* ---- the target: survives its sinks ---- */
 
@@ -31,6 +32,8 @@ static struct {
 	} marks[MARKS];
 	uint32_t commits, asked, looked, kept;
 	int fails;	/* code of what is written next */
+	int refuses;	/* code of all of them, WR_OK = of none */
+	uint32_t takes; /* so many before that */
 	bool stores;	/* it is there nevertheless */
 	bool was_fresh; /* what the last open was told */
 } target;
@@ -99,7 +102,8 @@ static inline int target_commit(struct wr_target *t, const struct wr_mark *mark,
 	if (rc != WR_END)
 		return rc;
 	pthread_mutex_lock(&target_mutex);
-	fails = target.fails;
+	fails = target.refuses && !target.takes ? target.refuses : target.fails;
+	target.takes -= target.takes > 0;
 	target.fails = WR_OK;
 	if (fails == WR_OK || target.stores) {
 		memcpy(&target.rows[target.count], taken, count * sizeof *taken);
@@ -155,6 +159,7 @@ struct bench {
 	pthread_mutex_t mutex;
 	pthread_cond_t came;
 	uint32_t mail, wanted;
+	_Atomic int stops;
 	int64_t age_ms; /* of the checkpoint that it begins at */
 };
 static struct wr_iopool *io;
@@ -195,7 +200,8 @@ static inline struct bench *bench_new(uint32_t subtask, uint32_t parallelism, ui
 	wr_clock_manual_init(&b->clock, 1000000000, 1700000000000);
 	pthread_mutex_init(&b->mutex, NULL);
 	pthread_cond_init(&b->came, NULL);
-	b->durable = (struct wr_durable){.blobs = blobs, .lineage = LINEAGE, .newest = newest};
+	b->durable = (struct wr_durable){
+	    .blobs = blobs, .lineage = LINEAGE, .newest = newest, .patience_ns = PATIENCE_NS};
 	b->stats = (struct wr_op_stats){.name = "sink", .uid = "sink"};
 	b->ops = (struct wr_stage_ops){.kind = "test", WR_SINK_OPS};
 	b->env = (struct wr_stage_env){.job = "test",
@@ -207,6 +213,7 @@ static inline struct bench *bench_new(uint32_t subtask, uint32_t parallelism, ui
 				       .io = io,
 				       .post = on_post,
 				       .post_arg = b,
+				       .stops = &b->stops,
 				       .durable = &b->durable};
 	b->stage = (struct wr_stage){.ops = &b->ops,
 				     .env = &b->env,

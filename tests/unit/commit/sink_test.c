@@ -29,7 +29,7 @@ static void rows_are_in_the_target_once_a_checkpoint_covers_them(void **state)
 	bench_free(b);
 }
 
-static void what_the_last_checkpoint_of_a_job_covers_is_committed_although_it_ends(void **state)
+static void what_the_last_checkpoint_of_a_job_covers_is_committed_although_it_fails(void **state)
 {
 	struct bench *b = begun();
 
@@ -57,7 +57,7 @@ static void C28_the_end_waits_for_a_checkpoint_behind_the_last_row_and_for_its_c
 	assert_true(b->stage.awaits_checkpoint);
 	complete(b, 1);
 	assert_int_equal(wr_sink_end(&b->stage), WR_AGAIN);
-	assert_false(b->stage.awaits_checkpoint);
+	assert_true(b->stage.awaits_checkpoint); /* others may be taken */
 	assert_int_equal(hear(b, 1), WR_OK);
 	assert_int_equal(wr_sink_end(&b->stage), WR_OK);
 	target_has(3, 6);
@@ -304,7 +304,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    BENCH_TEST(rows_are_in_the_target_once_a_checkpoint_covers_them),
-	    BENCH_TEST(what_the_last_checkpoint_of_a_job_covers_is_committed_although_it_ends),
+	    BENCH_TEST(what_the_last_checkpoint_of_a_job_covers_is_committed_although_it_fails),
 	    BENCH_TEST(C28_the_end_waits_for_a_checkpoint_behind_the_last_row_and_for_its_commit),
 	    BENCH_TEST(without_checkpoints_all_is_committed_at_the_end),
 	    BENCH_TEST(a_commit_that_may_have_happened_is_asked_for_before_it_is_tried_again),

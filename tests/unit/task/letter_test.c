@@ -13,7 +13,7 @@
 
 static const enum wr_letter_type types[] = {
     WR_LETTER_STOP,  WR_LETTER_CANCEL,	WR_LETTER_TRIGGER,    WR_LETTER_SPLIT_WANTED,
-    WR_LETTER_SPLIT, WR_LETTER_NO_MORE, WR_LETTER_SPLIT_DONE,
+    WR_LETTER_SPLIT, WR_LETTER_NO_MORE, WR_LETTER_SPLIT_DONE, WR_LETTER_LEAVE,
 };
 static const struct wr_address somebody = {7, 300, 2};
 
@@ -77,7 +77,7 @@ static void expect_refusal(const struct wr_bytes *b, const char *text)
 
 static void what_this_version_does_not_know_is_refused(void **state)
 {
-	static const int64_t unknown[] = {0, 15, 63, 73, 1000, INT64_MAX};
+	static const int64_t unknown[] = {0, 16, 63, 73, 1000, INT64_MAX};
 	struct wr_bytes b = WR_BYTES_EMPTY;
 	struct wr_letter *l;
 
@@ -87,9 +87,9 @@ static void what_this_version_does_not_know_is_refused(void **state)
 		expect_refusal(&b, "same version");
 	}
 	put(&b, 6, WR_LETTER_VERSION + 1, WR_LETTER_STOP);
-	expect_refusal(&b, "version 9");
+	expect_refusal(&b, "version 10");
 	put(&b, 9, WR_LETTER_VERSION + 1, 4); /* whatever a later version looks like behind its type */
-	expect_refusal(&b, "version 9");
+	expect_refusal(&b, "version 10");
 	put(&b, 6, 0, WR_LETTER_STOP);
 	expect_refusal(&b, "malformed");
 	put(&b, 5, WR_LETTER_VERSION, WR_LETTER_STOP);

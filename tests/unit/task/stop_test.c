@@ -22,6 +22,24 @@ static int read_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload
 	return type == WR_LETTER_ANSWER ? kit_emit(s, -3, WR_TS_NONE) : WR_OK;
 }
 
+/* A sink that commits as long as `unflushed`. */
+static int leave_stage(struct wr_stage *s)
+{
+	struct kit_stage *k = kit_of(s);
+
+	kit_log(k->kit, "%s:leaves ", k->name);
+	s->tick_ns = k->unflushed ? k->kit->clock.manual_ns + 1000 : UINT64_MAX;
+	return k->unflushed ? WR_AGAIN : WR_OK;
+}
+
+static int tick_stage(struct wr_stage *s, uint64_t now_ns)
+{
+	(void)now_ns;
+	kit_log(kit_of(s)->kit, "%s:tick ", kit_of(s)->name);
+	kit_of(s)->unflushed--;
+	return WR_OK;
+}
+
 static void post(struct kit *k, enum wr_letter_type type, uint32_t stage, int64_t checkpoint)
 {
 	struct wr_bytes payload = WR_BYTES_EMPTY;
@@ -116,6 +134,32 @@ static void C27_a_sink_has_flushed_before_the_barrier_passes_it(void **state)
 	kit_free(k);
 }
 
+static void C27_a_task_ends_when_its_sinks_have_committed_what_the_last_checkpoint_covers(void **state)
+{
+	struct kit *k = stopped(WR_TRIGGER_STOP);
+
+	(void)state;
+	k->ops[1].leave = leave_stage;
+	k->ops[1].tick = tick_stage;
+	kit_run(k);
+	post(k, WR_LETTER_DONE, 1, 0);
+	kit_run(k);
+	k->log.len = 0;
+	k->stages[1].unflushed = 1;
+	wr_clock_advance(&k->clock, 2000000000); /* timers are due */
+	kit_send(k, 0, 3, 3);
+	post(k, WR_LETTER_LEAVE, 0, 0);
+	post(k, WR_LETTER_ANSWER, 0, 0);
+	post(k, WR_LETTER_DONE, 1, 0);
+	assert_int_equal(kit_run(k), WR_STEP_BLOCKED);
+	kit_expect_log(k, "b<72 b<72 b:leaves ");
+	assert_true(wr_task_deadline(k->task) == k->clock.manual_ns + 1000);
+	wr_clock_advance(&k->clock, 1000);
+	assert_int_equal(kit_run(k), WR_STEP_DONE);
+	kit_expect_log(k, "b:tick b:leaves ");
+	kit_free(k);
+}
+
 static void C27_with_drain_timers_fire_and_stages_end_before_the_barrier(void **state)
 {
 	struct kit *k = stopped(WR_TRIGGER_STOP | WR_TRIGGER_DRAIN);
@@ -198,6 +242,7 @@ int main(void)
 	    cmocka_unit_test(a_stop_that_is_given_up_goes_on_with_all_that_came_meanwhile),
 	    cmocka_unit_test(letters_that_are_never_read_are_freed_with_the_task),
 	    cmocka_unit_test(C27_a_sink_has_flushed_before_the_barrier_passes_it),
+	    cmocka_unit_test(C27_a_task_ends_when_its_sinks_have_committed_what_the_last_checkpoint_covers),
 	    cmocka_unit_test(C27_with_drain_timers_fire_and_stages_end_before_the_barrier),
 	    cmocka_unit_test(C27_a_channel_that_is_drained_holds_event_time_back_until_all_are),
 	    cmocka_unit_test(a_stop_that_was_given_up_and_is_still_under_way_stops_nothing),
