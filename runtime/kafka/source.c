@@ -67,8 +67,11 @@ struct source {
 	struct wr_kafka_rows *rows;
 	struct wr_kafka_commits commits;
 	uint64_t ask_ns,
-	    until_ns; /* at the end: when a checkpoint is asked for, how long the group is waited for */
+	    until_ns;	   /* at the end: when a checkpoint is asked for, how long the group is waited for */
+	uint64_t leave_ns; /* likewise as the job leaves, 0 = it does not */
 	bool bounded, no_more, commit, idle;
+	int unheld; /* why a partition was not held back, or did not go on; WR_OK: all did */
+	char unheld_text[512];
 
 	struct part *parts; /* in the order of topics and partitions */
 	uint32_t count, size;
@@ -88,7 +91,7 @@ struct source {
 };
 
 static const uint64_t TELL_NS = 250000000; /* between two words to who looks */
-static const uint64_t ASK_NS = 1000000000, GROUP_NS = 5000000000;
+static const uint64_t ASK_NS = 1000000000, GROUP_NS = 5000000000, LEAVE_NS = 1000000000;
 
 static struct wr_mem mem = WR_MEM_INIT("kafka.source");
 
@@ -360,6 +363,7 @@ static int source_letter(struct wr_stage *s, uint32_t type, const uint8_t *paylo
 	return rc;
 }
 
+/* Who holds it cannot fail: the next poll does. */
 static void source_hold(struct wr_stage *s, uint32_t number, bool held)
 {
 	struct source *k = s->state;
@@ -371,8 +375,11 @@ static void source_hold(struct wr_stage *s, uint32_t number, bool held)
 			continue;
 		p->held = held;
 		k->untold = true;
-		if (assign(k, p, !held) != WR_OK)
-			wr_warn("kafka", "%s: %s", k->client.name, wr_error_text());
+		if (assign(k, p, !held) == WR_OK)
+			continue;
+		k->unheld = wr_error_code();
+		snprintf(k->unheld_text, sizeof k->unheld_text, "%s", wr_error_text());
+		wr_notify_fire(&s->env->wake);
 	}
 }
 
@@ -619,8 +626,10 @@ static int source_poll(struct wr_stage *s)
 {
 	struct source *k = s->state;
 	int64_t room = ROWS_BYTES;
-	int rc = k->fresh && (!k->bounded || k->no_more) ? begin_fresh(s) : WR_OK;
+	int rc = k->unheld == WR_OK ? WR_OK : wr_error_set(k->unheld, "%s", k->unheld_text);
 
+	if (rc == WR_OK && k->fresh && (!k->bounded || k->no_more))
+		rc = begin_fresh(s);
 	if (rc == WR_OK)
 		rc = say_idle(s);
 	while (rc == WR_OK && room > 0) {
@@ -688,6 +697,23 @@ static int source_restore(struct wr_stage *s, const struct wr_saved_state *saved
 	return rc;
 }
 
+/* The job has left: the group hears of its last positions, if it answers soon. */
+static int source_leave(struct wr_stage *s)
+{
+	struct source *k = s->state;
+	uint64_t now_ns = wr_clock_ns(s->env->clock);
+
+	rd_kafka_poll(k->client.rk, 0);
+	if (!k->leave_ns)
+		k->leave_ns = s->tick_ns = now_ns + LEAVE_NS;
+	if (k->commits.unheard && now_ns < k->leave_ns)
+		return WR_AGAIN;
+	if (k->commits.unheard)
+		wr_warn("kafka", "%s: the group may not have heard of the last positions", k->client.name);
+	k->commits.unheard = 0;
+	return WR_OK;
+}
+
 static void free_part(struct part *p)
 {
 	if (p->number && !p->held && !p->ended)
@@ -730,5 +756,6 @@ const struct wr_stage_ops wr_kafka_source_ops = {
     .hold = source_hold,
     .save = source_save,
     .restore = source_restore,
+    .leave = source_leave,
     .free = source_free,
 };
