@@ -3,18 +3,23 @@
 #include "commit/sink_priv.h"
 #include "unit/commit/bench.h"
 
-/* One epoch for each of `epochs` checkpoints, of which the last holds; the target refuses. */
-static struct bench *left(uint64_t epochs)
+/* One epoch for each of `epochs` checkpoints, of which the last holds; the target refuses, by this code. */
+static struct bench *left_by(uint64_t epochs, int refuses)
 {
 	struct bench *b = begun();
 
-	target.refuses = WR_ETRANSIENT;
+	target.refuses = refuses;
 	for (uint64_t n = 1; n <= epochs; n++) {
 		give(b, (int64_t)n, 2);
 		barrier(b, n, NULL);
 	}
 	complete(b, epochs);
 	return b;
+}
+
+static struct bench *left(uint64_t epochs)
+{
+	return left_by(epochs, WR_ETRANSIENT);
 }
 
 /* All that is under way comes to its end. */
@@ -110,10 +115,9 @@ static void each_commit_has_as_much_time(void **state)
 
 static void what_is_refused_for_good_is_owed_at_once(void **state)
 {
-	struct bench *b = left(1);
+	struct bench *b = left_by(1, WR_EUSER);
 
 	(void)state;
-	target.refuses = WR_EUSER;
 	assert_int_equal(wr_sink_leave(&b->stage), WR_AGAIN);
 	settle(b);
 	assert_int_equal(ask_for(b, wr_sink_leave, 0), WR_OK);
