@@ -68,10 +68,11 @@ static struct wr_str trimmed(const uint8_t *p, const uint8_t *end)
 	return (struct wr_str){(const char *)p, (uint32_t)(end - p)};
 }
 
-/* A string without escapes: quotes in it would have one. */
+/* A string without escapes: quotes in it would have one. A quote behind a letter begins nothing of its own in
+ * the index: what stands in front of a string is seen here. */
 static bool fill_string(struct wr_node *n, struct wr_str text)
 {
-	if (text.len < 2 || text.p[text.len - 1] != '"' || memchr(text.p, '\\', text.len))
+	if (text.len < 2 || *text.p != '"' || text.p[text.len - 1] != '"' || memchr(text.p, '\\', text.len))
 		return false;
 	n->str = text.p + 1;
 	n->len = text.len - 2;

@@ -50,6 +50,10 @@ static const char *const texts[] = {
     "{\"a\":\"x\"y,\"b\":1,\"c\":true,\"d\":null}",
     "{\"a\":\"x\"\"y\",\"b\":1,\"c\":true,\"d\":null}",
     "{\"a\":\"x,\"b\":1,\"c\":true,\"d\":null}",
+    "{\"a\":x\"y\",\"b\":1,\"c\":true,\"d\":null}",
+    "{\"a\":1\"y\",\"b\":1,\"c\":true,\"d\":null}",
+    "{\"a\":null\"y\",\"b\":1,\"c\":true,\"d\":null}",
+    "{\"a\":\xc2\xa0\"y\",\"b\":1,\"c\":true,\"d\":null}",
     /* names */
     "{\"b\":\"x\",\"a\":1,\"c\":true,\"d\":null}",
     "{\"a\":\"x\",\"a\":1,\"a\":true,\"a\":null}",
