@@ -57,8 +57,8 @@ struct enumerator {
 	bool restored, troubled;     /* troubled: it was told that there is no answer */
 	uint64_t until_ns;	     /* of the first look, 0 = nothing failed yet */
 	struct wr_kafka_parts known; /* given out; `from` is 0, or 1: it has vanished */
-	/* to be read from a time on, as who edited the savepoint said: `from` is the time in ms. They are
-	 * known, and given out before anything else is looked for. */
+	/* to be read from a time on, as who edited the savepoint said: `from` is the time in ms, or
+	 * WR_KAFKA_END. They are known, and given out before anything else is looked for. */
 	struct wr_kafka_parts sought;
 
 	/* what the checkpoint says that the known ones were looked up by */
@@ -522,7 +522,7 @@ static struct wr_enumerator *enumerator_make(const struct wr_value *options, uin
 }
 
 /* ---- snapshots: { asked=, begun=, complete=, known=[[topic, partition, to], …], and
- * where there are some sought=[part, …], whose `from` is a time in ms } ---- */
+ * where there are some sought=[part, …], whose `from` is a time in ms, or WR_KAFKA_END } ---- */
 
 static const char *const asked[] = {"pattern", "stop", "topics"};
 

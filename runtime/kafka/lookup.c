@@ -289,10 +289,11 @@ static int by_edge(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, bool
 }
 
 /* The first records at the times of the list, which is taken, or behind them; where there are none, the end.
- */
+ * A time may be LATEST: a record of any time is in front of that. */
 static int by_times(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, bool start,
 		    rd_kafka_topic_partition_list_t *list, int timeout_ms)
 {
+	rd_kafka_topic_partition_list_t *times = rd_kafka_topic_partition_list_copy(list);
 	int rc = by_edge(l, parts, start, LATEST, timeout_ms);
 
 	if (rc == WR_OK)
@@ -301,10 +302,13 @@ static int by_times(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, boo
 	for (uint32_t i = 0; i < parts->count && rc == WR_OK; i++) {
 		int64_t *bound = bound_of(&parts->items[i], start);
 
+		if (times->elems[i].offset == LATEST) /* which is known, and has moved on since */
+			continue;
 		rc = check_offset(&list->elems[i], *bound, true);
 		if (list->elems[i].offset != LATEST)
 			*bound = list->elems[i].offset;
 	}
+	rd_kafka_topic_partition_list_destroy(times);
 	rd_kafka_topic_partition_list_destroy(list);
 	return rc;
 }

@@ -11,8 +11,7 @@ local suggest = require "weir.suggest"
 local M = {}
 
 local FOREVER = 0x7fffffffffffffffLL
-local BEGINNING, END = -2, -1 -- in place of an offset (kafka/part.h)
-local LATEST = 2 ^ 53 -- in place of a time: behind all records when the job begins
+local BEGINNING, END = -2, -1 -- in place of an offset, and END of a time (kafka/part.h)
 local NAMED_MAX = 6 -- splits in an error
 
 -- A kind: `is(value)` tells a subtask's value of it, and `is_enumerator(state)` the state of its enumerator, where it
@@ -40,8 +39,8 @@ end
 
 local function put_part(out, part, subtask, by_time)
   local next = part.from
-  if by_time then
-    next = next == LATEST and "latest" or { timestamp = next }
+  if by_time and next ~= END then
+    next = { timestamp = next }
   elseif next == BEGINNING or next == END then
     next = next == END and "latest" or "earliest"
   end
@@ -79,7 +78,7 @@ function kafka.seek(source, position, next)
   if not (next == "earliest" or next == "latest" or whole(next) or whole(time)) then
     return 'an offset from 0, "earliest", "latest", or { timestamp = ms since 1970 }'
   end
-  time = next == "latest" and LATEST or time
+  time = next == "latest" and END or time
   local state = source.to_come
   local sought, lists = state.sought or {}, {}
   for _, list in ipairs(source.values) do lists[#lists + 1] = list ~= codec.null and list or {} end
