@@ -11,7 +11,10 @@ local M = {}
 local KINDS = { [0] = "insert", "update_before", "update_after", "delete" }
 local SHAPE = 0xffffff
 
--- The records of `next_batch`, which gives where a batch begins and ends: record, kind, time.
+local function nothing() end
+
+-- The records of `next_batch`, which gives where a batch begins and ends: record, kind, time. And what ends that:
+-- batches are there during a commit only, and the script may keep the iterator.
 local function records(next_batch)
   local p, stop
   return function()
@@ -25,7 +28,7 @@ local function records(next_batch)
     p = p + elem.len
     if elem.ts == border.TS_NONE then return rec, KINDS[bit.rshift(elem.tag, 24)], nil end
     return rec, KINDS[bit.rshift(elem.tag, 24)], tonumber(elem.ts)
-  end
+  end, function() next_batch, p = nothing, nil end
 end
 
 -- Numbers of epochs are those of checkpoints: whole, and far below 2^53.
@@ -41,18 +44,26 @@ end
 ---@param node weir.Node as the script drew it
 ---@param about table what the sink may know: subtask, parallelism, uid, job
 function M.new(node, about)
-  local fn, sink = node.fn, about
+  local fn, sink, forget = node.fn, about, nothing
   return {
     open = function(fresh)
       sink.fresh = fresh
       if fn.open then fn.open(sink) end
     end,
-    last = function(log) return checked(node.name, fn.last_committed(sink, log)) end,
+    last = function(log)
+      forget() -- of a commit that failed
+      return checked(node.name, fn.last_committed(sink, log))
+    end,
     commit = function(log, epoch, next_batch)
-      local good, why = fn.commit(sink, log, epoch, records(next_batch))
+      local each
+      forget()
+      each, forget = records(next_batch)
+      local good, why = fn.commit(sink, log, epoch, each)
+      forget()
       if good == false then return tostring(why or "commit gave false") end
     end,
     close = function()
+      forget()
       if fn.close then fn.close(sink) end
     end,
   }
