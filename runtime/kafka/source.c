@@ -42,6 +42,7 @@ enum {
 	ROWS_BYTES = 32 << 10, /* of messages handled in one poll: about a buffer */
 	NAME_MAX_LEN = 320,    /* a topic has 249 characters at most */
 	ANSWER_MS = 1000,
+	LAST_SAVES_MAX = 3,    /* at the end, of which none held */
 	FETCH_MIN = 1000,      /* the least that the library takes for "message.max.bytes" */
 	BATCH_BYTES = 1000000, /* what it takes for that itself */
 };
@@ -69,6 +70,7 @@ struct source {
 	uint64_t ask_ns,
 	    until_ns;	   /* at the end: when a checkpoint is asked for, how long the group is waited for */
 	uint64_t leave_ns; /* likewise as the job leaves, 0 = it does not */
+	uint32_t last_saves; /* checkpoints that were begun with the last positions */
 	bool bounded, no_more, commit, idle;
 	int unheld; /* why a partition was not held back, or did not go on; WR_OK: all did */
 	char unheld_text[512];
@@ -601,7 +603,8 @@ static int handle_next(struct wr_stage *s, int64_t *room)
 }
 
 /* All is read. With a group, of which a checkpoint is to tell, that is waited for in front of the end of
- * time, behind which no barrier comes by. */
+ * time, behind which no barrier comes by. None may come: an operator that reads this stream to its end first
+ * takes part in no checkpoint before that. */
 static int at_end(struct wr_stage *s)
 {
 	const struct wr_stage_env *env = s->env;
@@ -610,6 +613,11 @@ static int at_end(struct wr_stage *s)
 
 	if (!k->commit || !k->count || !takes_checkpoints(s) || wr_kafka_commits_over(&k->commits))
 		return WR_END;
+	if (!k->commits.last_told && k->last_saves > LAST_SAVES_MAX) {
+		wr_warn("kafka", "%s: the group is not told that all is read, since no checkpoint is taken",
+			k->client.name);
+		return WR_END;
+	}
 	if (k->commits.last_told && !k->until_ns)
 		k->until_ns = now_ns + GROUP_NS;
 	if (k->until_ns && now_ns >= k->until_ns)
@@ -652,8 +660,10 @@ static int source_save(struct wr_stage *s, struct wr_bytes *out)
 {
 	struct source *k = s->state;
 
-	if (k->no_more && k->live == 0)
+	if (k->no_more && k->live == 0) {
 		wr_kafka_commits_last(&k->commits, s->checkpoint);
+		k->last_saves++;
+	}
 	wr_value_put_list(out, k->count);
 	for (uint32_t i = 0; i < k->count; i++) {
 		wr_kafka_part_put(out, &k->parts[i].split);
