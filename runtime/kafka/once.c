@@ -35,11 +35,10 @@ struct kafka_once {
 	size_t message_max, value_max;
 	const struct wr_stage *stage;
 	const char *marker_topic;
-	int64_t retention_ms;	  /* an option; 0 = as the broker says */
-	bool lingers;		  /* until requests are whole: nobody said what these are to be */
-	uint32_t partitions;	  /* that all goes to; 0: many, or it is not known */
-	uint64_t messages, bytes; /* of the rows of this transaction so far */
-	int code;		  /* of the first message that was not delivered, since `begin` */
+	int64_t retention_ms; /* an option; 0 = as the broker says */
+	bool lingers;	      /* until requests are whole: nobody said what these are to be */
+	uint32_t partitions;  /* that all goes to; 0: many, or it is not known */
+	int code;	      /* of the first message that was not delivered, since `begin` */
 	char name[128], default_prefix[256];
 };
 
@@ -257,31 +256,32 @@ static int await_room(struct kafka_once *k, int enough, int ms_max)
 /* The library has one request of a partition under way, and while it has another one ready, its thread looks
  * for an answer without a pause (2.0.2). So what goes ahead of the answers is less than two requests of each
  * partition, where these are few and known; what is no whole request waits for that, or for the flush. The
- * number of messages, or INT_MAX. */
+ * number of messages as large as those of the last block, or INT_MAX. */
 static int ahead_max(const struct kafka_once *k)
 {
+	uint64_t messages = k->producer.messages, given = k->producer.bytes;
 	uint64_t most = (uint64_t)k->partitions * AHEAD_MAX, bytes = (uint64_t)k->partitions * AHEAD_BYTES;
 
-	if (!most || !k->bytes)
+	if (!most || !given)
 		return INT_MAX;
-	return (int)(most * k->bytes < bytes * k->messages ? most : bytes * k->messages / k->bytes);
+	return (int)(most * given < bytes * messages ? most : bytes * messages / given);
 }
 
 static int send_batch(struct kafka_once *k, const uint8_t *p, const uint8_t *end, bool lasting)
 {
 	int rc = await_room(k, ahead_max(k), 0);
 
-	k->bytes += (uint64_t)(end - p);
+	k->producer.messages = k->producer.bytes = 0;
 	while (rc == WR_OK && p < end) {
 		rc = wr_kafka_produce_rows(&k->producer, &p, end, lasting);
 		if (rc == WR_AGAIN) {
 			int left = rd_kafka_outq_len(k->producer.client.rk);
 
-			rc = await_room(k, left - left / 4 - 1, 0);
+			rc = await_room(k, left / 4 * 3, 0); /* 0, if it is empty by now */
 		}
 	}
 	rd_kafka_poll(k->producer.client.rk, 0);
-	return rc;
+	return rc != WR_OK && k->code ? failed(k, k->code, "rows", "") : rc;
 }
 
 static int send_rows(struct kafka_once *k, struct wr_epoch_rows *rows)
@@ -289,9 +289,8 @@ static int send_rows(struct kafka_once *k, struct wr_epoch_rows *rows)
 	const uint8_t *p, *end;
 	int rc;
 
-	k->bytes = 0;
+	k->producer.messages = k->producer.bytes = 0;
 	while ((rc = wr_epoch_rows_next(rows, &p, &end)) == WR_OK) {
-		k->messages = rows->count;
 		rc = send_batch(k, p, end, rows->lasting);
 		if (rc != WR_OK)
 			return rc;

@@ -13,7 +13,7 @@
 
 enum { TOPICS_MAX = 4096, PARTS_MAX = 6 + WR_KAFKA_HEADERS_MAX, NUMBER_SHIFT = 8 };
 enum { QUEUE_KB = 1 << 20 }; /* the library's default */
-enum { BATCH_MAX = 256, TEXTS_MAX = 64 << 10 };
+enum { BATCH_MAX = 256, TEXTS_MAX = 64 << 10, MESSAGE_BYTES = 8 /* at least, beside key and value */ };
 
 /* Messages that the library takes with one call: of one topic, without time and headers. */
 struct batch {
@@ -217,6 +217,8 @@ static int refused(struct wr_kafka_producer *p, rd_kafka_resp_err_t code, const 
 				    wr_kafka_message_size(m));
 	if (rd_kafka_fatal_error(p->client.rk, fatal, sizeof fatal))
 		return wr_error_set(WR_ETRANSIENT, "topic %s: %s", m->topic.p, fatal);
+	if (code == RD_KAFKA_RESP_ERR__STATE) /* why it failed, its messages may say, or another try */
+		return wr_error_set(WR_ETRANSIENT, "topic %s: the transaction has failed", m->topic.p);
 	if (code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
 		return wr_error_set(WR_EUSER, "there is no topic %s", m->topic.p);
 	return wr_kafka_failed(code, "topic %s", m->topic.p);
@@ -370,6 +372,8 @@ static int put_row(struct wr_kafka_producer *p, const uint8_t **rows, bool lasti
 
 	if (rc != WR_OK)
 		return rc;
+	p->messages++;
+	p->bytes += MESSAGE_BYTES + (uint64_t)m.key.len + m.value.len;
 	copies = !lasting || !stands_in(m.value, row);
 	alone = m.timestamp || m.headers.p || (uint64_t)m.key.len + m.value.len > TEXTS_MAX;
 	if (alone || !fits(&p->topics->batch, &m, topic, copies))

@@ -23,6 +23,8 @@ struct wr_kafka_producer {
 	/* A message with this mark is acknowledged, or was given up with an error (rd_kafka_resp_err_t). */
 	void (*delivered)(void *arg, uint8_t mark, int code);
 	void *arg;
+	uint64_t messages,
+	    bytes; /* that were made for wr_kafka_produce_rows, since its caller set them to 0 */
 	char lost_to[WR_KAFKA_TOPIC_TEXT]; /* topic of the message that was given up last; of who polls. "" =
 					      none */
 };
