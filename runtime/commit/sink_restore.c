@@ -137,7 +137,8 @@ static bool names_beyond(const struct wr_commits *c, uint64_t lineage, uint32_t 
 
 /* The checkpoint was taken in another scope. Who is at work there still, as where a job begins beside the one
  * of whose savepoint it is, is left alone if all that is at stake is committed; else it is taken from them.
- * A newer checkpoint than this may have been taken in the present scope. */
+ * So it is where less is seen than is known to be there, since a look does not wait for long. A newer
+ * checkpoint than this may have been taken in the present scope. */
 static int ask_elsewhere(struct wr_stage *s, uint64_t lineage, uint32_t log, uint64_t *mark)
 {
 	struct wr_sink *k = wr_sink_of(s);
@@ -145,8 +146,9 @@ static int ask_elsewhere(struct wr_stage *s, uint64_t lineage, uint32_t log, uin
 	const char *scope = k->scope;
 	uint64_t here = 0;
 	int rc = wr_sink_ask(k, WR_SINK_LOOK, lineage, log, mark);
+	bool less = lineage == k->lineage && *mark < wr_commits_newest(k->commits, log);
 
-	if (rc == WR_OK && names_beyond(k->commits, lineage, log, *mark)) {
+	if (rc == WR_OK && (less || names_beyond(k->commits, lineage, log, *mark))) {
 		wr_warn(s->env->task,
 			"%s is \"%s\" now, and was \"%s\": what checkpoint %" PRIu64
 			" has logged is committed under that name still, and a job that uses it ends",
@@ -305,6 +307,8 @@ int wr_sink_restore(struct wr_stage *s, const struct wr_saved_state *saved)
 	if (rc == WR_OK && k->scope)
 		wr_commits_forget(k->commits);
 	k->scope = NULL;
+	k->failed =
+	    rc != WR_OK; /* what is left may belong to that scope: not a row of it goes out from here */
 	if (rc == WR_OK)
 		wr_sink_pump(s);
 	return rc;

@@ -3,6 +3,7 @@
 #include "commit/sink_saved.h"
 
 #include "base/error.h"
+#include "record/key.h"
 
 enum { EPOCH_NUMBERS = 6, KNOWN_NUMBERS = 3 };
 
@@ -71,7 +72,7 @@ static bool are_numbers(const struct wr_value *list, uint32_t count, uint32_t lo
 		for (uint32_t k = 0; k < count; k++)
 			if (v->items[k].tag != WR_V_I64 || v->items[k].i64 < 0)
 				return false;
-		if (v->items[log].i64 > UINT32_MAX)
+		if (v->items[log].i64 >= WR_PARALLELISM_MAX)
 			return false;
 	}
 	return true;
