@@ -253,7 +253,7 @@ static int run_attempts(struct wr_attempts *attempts, struct wr_report *report,
 		status = EXIT_INTERRUPTED;
 	if (rc == WR_END && *owed) {
 		wr_error_set(WR_ETRANSIENT, "%s", owed);
-		complain(status);
+		status = complain(reached->stopped ? EXIT_FAILED : EXIT_INTERRUPTED);
 	}
 	if (wr_reached_end(reached, rc))
 		status = 0;

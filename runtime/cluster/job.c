@@ -326,6 +326,8 @@ static void stop_in_order(struct wr_job *j)
 		send_to_all(j, WR_LETTER_STOP);
 	else if (!j->leaving)
 		leave(j, NULL, WR_LEAVE_STOP);
+	else if (j->why == WR_LEAVE_AGAIN) /* there is no next run that commits at once */
+		j->why = WR_LEAVE_STOP;
 }
 
 static int needs_checkpoints(const struct wr_job *j)

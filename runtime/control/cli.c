@@ -371,7 +371,7 @@ int wr_cli_stop(const struct wr_config *c, int argc, char **argv)
 		rc = await(&s, wr_config_bool(c, "drain") ? "{\"verb\":\"stop\",\"drain\":true}"
 							  : "{\"verb\":\"stop\"}");
 	wr_client_close(s.to.client);
-	if (save && s.checkpoint)
+	if (save && (rc == WR_OK || s.checkpoint))
 		rc = save_end(c, &s, rc, folder, &made);
 	return rc == WR_OK ? say_end(c, &s, save ? &made : NULL) : rc;
 }

@@ -252,9 +252,12 @@ static const char *status_of(const struct wr_reached *r, int rc)
 
 bool wr_reached_end(struct wr_reached *r, int rc)
 {
+	const char *owed = rc == WR_END && r->stopped ? wr_attempts_owed(r->attempts) : "";
 	struct wr_job *j = wr_attempts_job(r->attempts);
 	struct wr_bytes out = WR_BYTES_EMPTY;
 
+	if (*owed)
+		rc = wr_error_set(WR_ETRANSIENT, "%s", owed);
 	wr_bytes_printf(&out, "{\"status\":\"%s\",\"last_checkpoint\":%llu}", status_of(r, rc),
 			(unsigned long long)(j ? wr_job_last_checkpoint(j) : 0));
 	while (r->endings) {

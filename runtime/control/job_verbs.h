@@ -35,5 +35,6 @@ struct wr_reached {
 
 /* The table for wr_control_options; borrows `r`. */
 struct wr_control_verbs wr_job_verbs(struct wr_reached *r);
-/* The job has ended; `rc` as wr_attempts_run gave it. True: it did as `stop` asked, which is success. */
+/* The job has ended; `rc` as wr_attempts_run gave it. True: it did as `stop` asked, which is success
+ * unless its sinks owe something. */
 bool wr_reached_end(struct wr_reached *r, int rc);

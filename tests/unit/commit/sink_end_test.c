@@ -22,6 +22,15 @@ static struct bench *left(uint64_t epochs)
 	return left_by(epochs, WR_ETRANSIENT);
 }
 
+/* A commit may be under way. */
+static void refuse_by(int code, uint32_t behind)
+{
+	pthread_mutex_lock(&target_mutex);
+	target.refuses = code;
+	target.takes = behind;
+	pthread_mutex_unlock(&target_mutex);
+}
+
 /* All that is under way comes to its end. */
 static int settle(struct bench *b)
 {
@@ -76,7 +85,7 @@ static void a_job_that_leaves_waits_until_the_target_is_back(void **state)
 	(void)state;
 	assert_int_equal(ask_for(b, wr_sink_leave, PATIENCE_NS / 2), WR_AGAIN);
 	target_has(0, 0);
-	target.refuses = WR_OK;
+	refuse_by(WR_OK, 0);
 	assert_int_equal(ask_for(b, wr_sink_leave, PATIENCE_NS), WR_OK);
 	target_has(6, 15);
 	nothing_is_owed(b);
@@ -105,7 +114,7 @@ static void each_commit_has_as_much_time(void **state)
 
 	(void)state;
 	assert_int_equal(ask_for(b, wr_sink_leave, PATIENCE_NS * 3 / 4), WR_AGAIN);
-	target.takes = 1;
+	refuse_by(WR_ETRANSIENT, 1);
 	assert_int_equal(ask_for(b, wr_sink_leave, PATIENCE_NS * 3 / 4), WR_AGAIN);
 	target_has(2, 3);
 	assert_int_equal(ask_for(b, wr_sink_leave, PATIENCE_NS), WR_OK);
@@ -143,7 +152,7 @@ static void a_job_that_is_cancelled_owes_what_is_not_committed_and_tries_nothing
 
 	(void)state;
 	settle(b);
-	target.refuses = WR_OK;
+	refuse_by(WR_OK, 0);
 	nothing_is_owed(b);
 	atomic_store(&b->stops, 2);
 	is_owed(b, 1, 2, 4);

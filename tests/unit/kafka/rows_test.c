@@ -24,6 +24,7 @@ int wr_stage_bad_row(struct wr_stage *s, uint32_t op, const struct wr_elem *row,
 struct source {
 	struct options options, key;
 	struct wr_out out, *outs[1];
+	struct wr_stage_env env;
 	struct wr_stage stage;
 	struct wr_kafka_rows *rows;
 };
@@ -46,7 +47,8 @@ static struct source *source(const char *format, const char *key_format, bool me
 	if (meta)
 		add(s, "meta", (struct wr_value){.tag = WR_V_TRUE});
 	s->outs[0] = &s->out;
-	s->stage = (struct wr_stage){.options = &s->options.all, .outs = s->outs, .out_count = 1};
+	s->stage =
+	    (struct wr_stage){.env = &s->env, .options = &s->options.all, .outs = s->outs, .out_count = 1};
 	s->rows = wr_kafka_rows_new(&s->stage);
 	assert_non_null(s->rows);
 	return s;
