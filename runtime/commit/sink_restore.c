@@ -307,8 +307,7 @@ int wr_sink_restore(struct wr_stage *s, const struct wr_saved_state *saved)
 	if (rc == WR_OK && k->scope)
 		wr_commits_forget(k->commits);
 	k->scope = NULL;
-	k->failed =
-	    rc != WR_OK; /* what is left may belong to that scope: not a row of it goes out from here */
+	k->failed = rc != WR_OK; /* what is left may belong to that scope: it stays in the log */
 	if (rc == WR_OK)
 		wr_sink_pump(s);
 	return rc;

@@ -178,6 +178,19 @@ describe("a job that is stopped while the target is away", function()
     end)
   end
 
+  it("by `weir stop` fails when it is interrupted meanwhile, and so does who stops it", function()
+    begin(options .. "--commit-patience 1h", "[ -s out ]")
+    away(true)
+    local out, code, err = place.sh(([[$W stop last >told 2>&1 & pid=$!
+      %s; kill -INT $($W list --json | sed 's/.*"pid":\([0-9]*\).*/\1/'); wait $pid; code=$?; cat told; exit $code]])
+      :format(shell.await("grep -q 'waiting to commit' err", "$pid")))
+    assert.equal(1, code, out .. err)
+    assert.truthy(out:find("not committed", 1, true), out .. err)
+    code, err = ended()
+    assert.equal(1, code, err)
+    assert.truthy(err:find('of sink "target" [ai][rs]e? not committed'), err)
+  end)
+
   it("by `weir cancel` ends at once, and loses nothing", function()
     begin(options .. "--commit-patience 1h", "[ -s out ]")
     away(true)

@@ -31,11 +31,12 @@ static struct {
 		uint64_t epoch;
 	} marks[MARKS];
 	uint32_t commits, asked, looked, kept;
-	int fails;	/* code of what is written next */
-	int refuses;	/* code of all of them, WR_OK = of none */
-	uint32_t takes; /* so many before that */
-	bool stores;	/* it is there nevertheless */
-	bool was_fresh; /* what the last open was told */
+	int fails;	 /* code of what is written next */
+	int refuses;	 /* code of all of them, WR_OK = of none */
+	uint32_t takes;	 /* so many before that */
+	uint32_t unseen; /* the look with this number fails, 0 = none does */
+	bool stores;	 /* it is there nevertheless */
+	bool was_fresh;	 /* what the last open was told */
 } target;
 
 static pthread_mutex_t target_mutex = PTHREAD_MUTEX_INITIALIZER; /* two sinks may commit side by side */
@@ -79,12 +80,14 @@ static inline int target_last(struct wr_target *t, const struct wr_mark *mark, u
 
 static inline int target_look(struct wr_target *t, const struct wr_mark *mark, uint64_t *epoch)
 {
+	bool fails;
+
 	(void)t;
 	pthread_mutex_lock(&target_mutex);
-	target.looked++;
+	fails = ++target.looked == target.unseen;
 	*epoch = *mark_of(mark);
 	pthread_mutex_unlock(&target_mutex);
-	return WR_OK;
+	return fails ? wr_error_set(WR_ETRANSIENT, "the target is away") : WR_OK;
 }
 
 static inline int target_commit(struct wr_target *t, const struct wr_mark *mark, uint64_t epoch,

@@ -336,6 +336,34 @@ static void another_scope_is_only_looked_at_where_all_that_is_at_stake_is_commit
 	wr_bytes_deinit(&saved);
 }
 
+/* It would be under the mark of the new scope, where the next attempt does not look for it. */
+static void what_was_logged_in_another_scope_stays_in_the_log_where_the_restore_fails(void **state)
+{
+	struct wr_bytes saved[2] = {WR_BYTES_EMPTY, WR_BYTES_EMPTY};
+	struct bench *b;
+
+	(void)state;
+	the_target.scope = "old";
+	for (uint32_t i = 0; i < 2; i++) {
+		b = bench_new(i, 2, 0);
+		assert_int_equal(bench_open(b), WR_OK);
+		give(b, 1 + i, 1);
+		barrier(b, 1, &saved[i]);
+		bench_free(b);
+	}
+	target.unseen = 2;
+	b = begun_in_new(LINEAGE + 1);
+	assert_int_equal(restored(b, 1, saved, 2), WR_ETRANSIENT);
+	bench_free(b);
+	target_has(0, 0);
+	b = begun_in_new(LINEAGE + 2);
+	assert_int_equal(restored(b, 1, saved, 2), WR_OK);
+	bench_free(b);
+	target_has(2, 3);
+	for (uint32_t i = 0; i < 2; i++)
+		wr_bytes_deinit(&saved[i]);
+}
+
 static void a_lost_mark_is_noticed_by_whoever_inherits_its_log(void **state)
 {
 	struct wr_bytes saved[2] = {WR_BYTES_EMPTY, WR_BYTES_EMPTY}, one = WR_BYTES_EMPTY;
@@ -409,6 +437,7 @@ int main(void)
 	    BENCH_TEST(a_mark_that_is_forgotten_says_nothing_of_newer_checkpoints_that_are_damaged),
 	    BENCH_TEST(what_was_logged_in_another_scope_is_committed_there_before_any_row),
 	    BENCH_TEST(another_scope_is_only_looked_at_where_all_that_is_at_stake_is_committed),
+	    BENCH_TEST(what_was_logged_in_another_scope_stays_in_the_log_where_the_restore_fails),
 	    BENCH_TEST(a_lost_mark_is_noticed_by_whoever_inherits_its_log),
 	    BENCH_TEST(a_checkpoint_below_the_mark_of_a_subtask_that_is_no_more_is_refused),
 	};
