@@ -67,6 +67,25 @@ describe("a job that reads a topic", function()
     assert.equal(15, cluster:client():committed(group)[topic][1].offset)
   end)
 
+  it("ends without telling its group where no checkpoint comes before its end is read", function()
+    local topic, group = cluster:topic(), kafka.unique "group"
+    cluster:send(topic, numbers(1, 10))
+    place.write("job.lua", ([[
+      local weir = require "weir"
+      local job = weir.job "rules_first"
+      local rules = job:source(weir.kafka { brokers = %q, topic = %q, group = %q, stop = "latest" })
+      job:source(weir.from { { n = 1 }, { n = 2 } }):connect(rules:broadcast()):process(weir.broadcast_function {
+        complete = true, broadcast_state = { rules = weir.state.map() },
+        broadcast = function(ctx, rule) ctx.rules:put(rule.n, true) end,
+        element = function(ctx, rec) if ctx.rules:get(rec.n) then ctx:emit(rec) end end,
+      }):sink(weir.print())
+      return job]]):format(cluster.brokers, topic, group))
+    local out, code, err = place.sh "timeout 30 $W run --dir state -p 1 job.lua"
+    assert.equal(0, code, err)
+    assert.equal('{"n":1}\n{"n":2}\n', out)
+    assert.truthy(err:find("the group is not told that all is read", 1, true), err)
+  end)
+
   it("reads partitions and topics that come later from their first record, and tells of those that go", function()
     local name = kafka.unique "come"
     cluster:create(name .. "-1")
