@@ -174,7 +174,8 @@ static void test_what_cannot_be_read_goes_aside_as_it_came(void **state)
 static void test_a_format_that_is_none_is_told(void **state)
 {
 	struct options o;
-	struct wr_stage stage = {.options = options_of(&o, "format", "lines", NULL)};
+	struct wr_stage_env env = {0};
+	struct wr_stage stage = {.env = &env, .options = options_of(&o, "format", "lines", NULL)};
 
 	(void)state;
 	assert_null(wr_kafka_rows_new(&stage));
