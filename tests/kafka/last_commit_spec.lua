@@ -37,7 +37,7 @@ end
 local function bereft(options)
   place.write("err", "")
   place.sh(("{ $W run -q --dir state --checkpoint-every 50ms %s job.lua rate=500 2>err; echo $? >code; } >out 2>&1 &"):format(options))
-  kafka.await("the first checkpoint", function() return place.sh "ls -d state/chk-*" ~= "" end)
+  kafka.await("the first checkpoint", function() return select(2, place.sh "ls state/chk-*/manifest") == 0 end)
   own:kill(1)
 end
 

@@ -343,7 +343,7 @@ describe("sinks of Kafka whose broker is killed and comes again", function()
     if away then
       kafka.await("word of it", function() return place.read("err"):find("Connect to", 1, true) end)
     else
-      kafka.await("the first checkpoint", function() return place.sh "ls -d state/chk-*" ~= "" end)
+      kafka.await("the first checkpoint", function() return select(2, place.sh "ls state/chk-*/manifest") == 0 end)
       own:kill(1)
     end
     place.write("go", "")
