@@ -2,14 +2,18 @@
 /* group: see group.h. Of brokers one thing is asked at a time. */
 #include "kafka/group.h"
 
+#include <errno.h>
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "base/error.h"
+#include "base/mem.h"
+#include "base/thread.h"
 #include "kafka/client.h"
 
-enum { ASK_MS = 2000, ANSWER_MS = 10000, PAUSE_MS = 20, MS_PER_MINUTE = 60000 };
+enum { ASK_MS = 2000, PUT_MS = 2000, ANSWER_MS = 10000, PAUSE_MS = 20, MS_PER_MINUTE = 60000 };
 
 /* ---- offsets ---- */
 
@@ -95,6 +99,133 @@ void wr_kafka_reader_close(struct wr_kafka_reader *r)
 	if (r->rk)
 		rd_kafka_destroy_flags(r->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 	r->rk = NULL;
+}
+
+/* ---- writing ---- */
+
+struct wr_kafka_put {
+	struct wr_thread thread;
+	rd_kafka_t *rk;
+	rd_kafka_topic_partition_list_t *offsets;
+	rd_kafka_consumer_group_metadata_t *group;
+	pthread_mutex_t mutex; /* of what follows */
+	pthread_cond_t answered;
+	bool over;
+	rd_kafka_error_t *error;
+	void (*then)(void *arg); /* it was left behind */
+	void *arg;
+};
+
+static struct wr_mem mem = WR_MEM_INIT("kafka.group");
+
+static void free_put(struct wr_kafka_put *w)
+{
+	rd_kafka_consumer_group_metadata_destroy(w->group);
+	rd_kafka_topic_partition_list_destroy(w->offsets);
+	pthread_cond_destroy(&w->answered);
+	pthread_mutex_destroy(&w->mutex);
+	wr_free(&mem, w);
+}
+
+static void end_left(struct wr_kafka_put *w)
+{
+	void (*then)(void *) = w->then;
+	void *arg = w->arg;
+
+	if (w->error)
+		rd_kafka_error_destroy(w->error);
+	free_put(w);
+	then(arg);
+}
+
+static void *put(void *arg)
+{
+	struct wr_kafka_put *w = arg;
+	rd_kafka_error_t *error = rd_kafka_send_offsets_to_transaction(w->rk, w->offsets, w->group, PUT_MS);
+	bool left;
+
+	pthread_mutex_lock(&w->mutex);
+	w->over = true;
+	w->error = error;
+	left = w->then != NULL;
+	pthread_cond_signal(&w->answered);
+	pthread_mutex_unlock(&w->mutex);
+	if (left)
+		end_left(w);
+	return NULL;
+}
+
+struct wr_kafka_put *wr_kafka_put_begin(rd_kafka_t *rk, const char *group, const char *topic, int64_t offset,
+					const char *note)
+{
+	struct wr_kafka_put *w = wr_zalloc(&mem, sizeof *w);
+	rd_kafka_topic_partition_t *p;
+	pthread_condattr_t attr;
+
+	if (!w)
+		return NULL;
+	w->rk = rk;
+	w->group = rd_kafka_consumer_group_metadata_new(group);
+	w->offsets = rd_kafka_topic_partition_list_new(1);
+	p = rd_kafka_topic_partition_list_add(w->offsets, topic, 0);
+	p->offset = offset;
+	p->metadata_size = strlen(note);
+	p->metadata = rd_kafka_mem_malloc(rk, p->metadata_size + 1);
+	memcpy(p->metadata, note, p->metadata_size + 1);
+	pthread_mutex_init(&w->mutex, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->answered, &attr);
+	pthread_condattr_destroy(&attr);
+	if (wr_thread_start(&w->thread, "weir-marker", -1, put, w) == WR_OK)
+		return w;
+	free_put(w);
+	return NULL;
+}
+
+bool wr_kafka_put_over(struct wr_kafka_put *w, int ms)
+{
+	struct timespec until;
+	int64_t ns;
+	bool over;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	ns = until.tv_nsec + (int64_t)ms * 1000000;
+	until.tv_sec += ns / 1000000000;
+	until.tv_nsec = ns % 1000000000;
+	pthread_mutex_lock(&w->mutex);
+	while (!w->over && pthread_cond_timedwait(&w->answered, &w->mutex, &until) != ETIMEDOUT)
+		;
+	over = w->over;
+	pthread_mutex_unlock(&w->mutex);
+	return over;
+}
+
+rd_kafka_error_t *wr_kafka_put_take(struct wr_kafka_put *w)
+{
+	rd_kafka_error_t *error;
+
+	wr_thread_join(&w->thread);
+	error = w->error;
+	free_put(w);
+	return error;
+}
+
+void wr_kafka_put_leave(struct wr_kafka_put *w, void (*then)(void *arg), void *arg)
+{
+	bool over;
+
+	pthread_mutex_lock(&w->mutex);
+	w->then = then;
+	w->arg = arg;
+	over = w->over;
+	if (!over)
+		pthread_detach(w->thread.id);
+	pthread_mutex_unlock(&w->mutex);
+	if (!over)
+		return;
+	wr_thread_join(&w->thread);
+	end_left(w);
 }
 
 /* ---- retention ---- */

@@ -31,6 +31,7 @@ struct kafka_once {
 	struct wr_kafka_publisher publisher;
 	struct wr_kafka_producer producer;
 	struct wr_kafka_reader reader;
+	struct wr_kafka_put *put;    /* under way, or NULL */
 	struct wr_kafka_maker *fits; /* the task's */
 	size_t message_max, value_max;
 	const struct wr_stage *stage;
@@ -41,8 +42,6 @@ struct kafka_once {
 	int code;	      /* of the first message that was not delivered, since `begin` */
 	char name[128], default_prefix[256];
 };
-
-#define LINGER_MS "100"
 
 static struct wr_mem mem = WR_MEM_INIT("kafka.once");
 static struct wr_kafka_claims claims = WR_KAFKA_CLAIMS_INIT;
@@ -115,12 +114,17 @@ static int txn_open(void *arg, const char *id)
 	struct kafka_once *k = arg;
 	/* What is delivered is known by there being nothing left. The last messages of an epoch do not
 	 * linger: it is flushed. */
-	const char *const presets[] = {
-	    "transactional.id", id,  "delivery.report.only.error", "true", k->lingers ? "linger.ms" : NULL,
-	    LINGER_MS,		NULL};
+	const char *const presets[] = {"transactional.id",
+				       id,
+				       "delivery.report.only.error",
+				       "true",
+				       k->lingers ? "linger.ms" : NULL,
+				       "100",
+				       NULL};
 
 	k->code = 0;
-	return wr_kafka_producer_open(&k->producer, presets);
+	return k->put ? failed(k, 0, "marker", "the last one was given up, and is still under way")
+		      : wr_kafka_producer_open(&k->producer, presets);
 }
 
 static void txn_close(void *arg)
@@ -128,7 +132,8 @@ static void txn_close(void *arg)
 	struct kafka_once *k = arg;
 
 	wr_kafka_reader_close(&k->reader);
-	wr_kafka_producer_close(&k->producer);
+	if (!k->put)
+		wr_kafka_producer_close(&k->producer);
 }
 
 static void count_partitions(struct kafka_once *k, const rd_kafka_metadata_topic_t *topic)
@@ -199,23 +204,22 @@ static int txn_begin(void *arg)
 	return answer(k, rd_kafka_begin_transaction(k->producer.client.rk), "begin");
 }
 
+/* Without an answer it is waited for, as long as anybody waits for the sink: the client cannot be used for
+ * anything else. */
 static int txn_put(void *arg, const char *group, int64_t offset, const char *note)
 {
 	struct kafka_once *k = arg;
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(list, k->marker_topic, 0);
-	rd_kafka_consumer_group_metadata_t *metadata = rd_kafka_consumer_group_metadata_new(group);
-	int rc;
+	rd_kafka_error_t *error;
 
-	p->offset = offset;
-	p->metadata = rd_kafka_mem_malloc(k->producer.client.rk, WR_KAFKA_NOTE);
-	p->metadata_size = strlen(note);
-	memcpy(p->metadata, note, p->metadata_size);
-	rc = answer(k, rd_kafka_send_offsets_to_transaction(k->producer.client.rk, list, metadata, CALL_MS),
-		    "marker");
-	rd_kafka_consumer_group_metadata_destroy(metadata);
-	rd_kafka_topic_partition_list_destroy(list);
-	return rc;
+	k->put = wr_kafka_put_begin(k->producer.client.rk, group, k->marker_topic, offset, note);
+	if (!k->put)
+		return wr_error_code();
+	for (int ms = 0; !wr_kafka_put_over(k->put, POLL_MS); ms += POLL_MS)
+		if (ms >= CALL_MS && wr_sink_is_leaving(k->stage))
+			return failed(k, 0, "marker", "the coordinator of its group is not reached");
+	error = wr_kafka_put_take(k->put);
+	k->put = NULL;
+	return answer(k, error, "marker");
 }
 
 static int txn_commit(void *arg)
@@ -406,15 +410,27 @@ static int once_fits(struct wr_target *t, const struct wr_elem *row)
 	return rc == WR_END ? WR_OK : rc;
 }
 
+/* Of the stage, nothing is there any more where a marker was left behind. */
+static void release(void *arg)
+{
+	struct kafka_once *k = arg;
+
+	wr_kafka_producer_deinit(&k->producer);
+	wr_free(&mem, k);
+}
+
 static void once_free(struct wr_target *t)
 {
 	struct kafka_once *k = of(t);
 
 	wr_kafka_reader_close(&k->reader);
-	wr_kafka_producer_deinit(&k->producer);
-	wr_remote_detach(&k->stage->ops_stats[0].remote);
 	wr_kafka_maker_free(k->fits);
-	wr_free(&mem, k);
+	k->producer.client.remote = NULL;
+	wr_remote_detach(&k->stage->ops_stats[0].remote);
+	if (k->put)
+		wr_kafka_put_leave(k->put, release, k);
+	else
+		release(k);
 }
 
 static const struct wr_target_ops target_ops = {.open = once_open,
