@@ -27,11 +27,6 @@ enum {
 
 static struct wr_mem mem = WR_MEM_INIT("commit.sink");
 
-bool wr_sink_takes_checkpoints(const struct wr_stage *s)
-{
-	return s->env->durable && s->env->durable->blobs;
-}
-
 void wr_mark_text(const struct wr_mark *m, char text[WR_MARK_TEXT])
 {
 	size_t len = strlen(m->uid);
@@ -328,12 +323,11 @@ int wr_sink_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, ui
 static void want_checkpoint(struct wr_stage *s)
 {
 	struct wr_sink *k = wr_sink_of(s);
-	const struct wr_stage_env *env = s->env;
 
-	if (k->wanted || !wr_sink_takes_checkpoints(s))
+	if (k->wanted || !wr_stage_takes_checkpoints(s->env))
 		return;
 	k->wanted = true;
-	env->post(env->post_arg, env->vertex, env->subtask, s->index, WR_LETTER_WANTED, NULL, 0);
+	wr_stage_want_checkpoint(s);
 }
 
 /* Rows that another run of the job has committed already. */
@@ -494,9 +488,9 @@ static int start(struct wr_stage *s)
 					 .log = s->env->subtask};
 	int rc;
 
-	if (!wr_sink_takes_checkpoints(s) && open_folder(k) != WR_OK)
+	if (!wr_stage_takes_checkpoints(s->env) && open_folder(k) != WR_OK)
 		return wr_error_code();
-	if (wr_sink_takes_checkpoints(s))
+	if (wr_stage_takes_checkpoints(s->env))
 		k->blobs = d->blobs;
 	k->log_max = (uint64_t)wr_value_num(s->options, "log_max", WR_SINK_LOG_MAX);
 	k->lineage = o.lineage;
@@ -560,7 +554,7 @@ static void commit_rest(struct wr_stage *s)
 		rc = wr_sink_commit_due(k);
 	if (rc != WR_OK && !k->failed)
 		wr_warn(s->env->task, "%s; %s", wr_error_text(),
-			wr_sink_takes_checkpoints(s) ? "the next run commits it" : "its rows are lost");
+			wr_stage_takes_checkpoints(s->env) ? "the next run commits it" : "its rows are lost");
 }
 
 void wr_sink_free(struct wr_stage *s)

@@ -44,16 +44,12 @@ struct wr_target_ops {
 	int (*open)(struct wr_target *t, bool fresh);
 	/* The number stored with `mark`, 0 = none, once nobody else can change it. */
 	int (*last)(struct wr_target *t, const struct wr_mark *mark, uint64_t *epoch);
-	/* The same as far as it can be seen beside whoever may write it now. NULL where no target has a
-	 * scope.
-	 */
+	/* The same as far as it can be seen beside whoever may write it now. NULL: it has no scope. */
 	int (*look)(struct wr_target *t, const struct wr_mark *mark, uint64_t *epoch);
 	/* Stores the rows and the number, both or neither, durably. */
 	int (*commit)(struct wr_target *t, const struct wr_mark *mark, uint64_t epoch,
 		      struct wr_epoch_rows *rows);
-	/* Stores the number that is stored with `mark` again, so that it is not forgotten. NULL where none
-	 * is.
-	 */
+	/* Stores the number of `mark` again, so that it is not forgotten. NULL: none ever is. */
 	int (*keep)(struct wr_target *t, const struct wr_mark *mark, uint64_t epoch);
 	/* Also after a failed open; any thread. */
 	void (*free)(struct wr_target *t);

@@ -54,7 +54,7 @@ void wr_sink_renew(struct wr_stage *s)
 
 	atomic_store(&k->abandoned, false);
 	k->say_ns = k->said ? UINT64_MAX : now_ns + SILENT_NS;
-	if (wr_sink_takes_checkpoints(s))
+	if (wr_stage_takes_checkpoints(s->env))
 		k->until_ns = now_ns + s->env->durable->patience_ns;
 	wr_sink_set_tick(s);
 }
@@ -118,7 +118,7 @@ static bool uncovered(const struct wr_sink *k)
 int wr_sink_end(struct wr_stage *s)
 {
 	struct wr_sink *k = wr_sink_of(s);
-	bool takes = wr_sink_takes_checkpoints(s), left;
+	bool takes = wr_stage_takes_checkpoints(s->env), left;
 	struct wr_epoch e;
 	int rc = takes ? WR_OK : commit_all(s);
 
@@ -166,7 +166,7 @@ bool wr_sink_owes(const struct wr_stage *s, struct wr_owed *out)
 		return false;
 	out->why = k->why;
 	for (uint32_t i = 0; wr_commits_named(k->commits, i, &e); i++) {
-		if (wr_sink_takes_checkpoints(s) && e.number > k->complete)
+		if (wr_stage_takes_checkpoints(s->env) && e.number > k->complete)
 			break;
 		out->rows += e.rows;
 		out->bytes += e.bytes;

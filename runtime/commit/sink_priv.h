@@ -72,7 +72,6 @@ int wr_sink_ask(struct wr_sink *k, enum wr_sink_work how, uint64_t lineage, uint
 int wr_sink_commit_due(struct wr_sink *k);
 /* Gives the committer what comes next, unless it is at work. */
 void wr_sink_pump(struct wr_stage *s);
-bool wr_sink_takes_checkpoints(const struct wr_stage *s);
 /* The open epoch ends at barrier `number`. */
 int wr_sink_cut(struct wr_stage *s, uint64_t number);
 /* What was cut becomes durable, and is heard of by mail. */

@@ -63,7 +63,7 @@ static inline bool wr_name_same(const char *x, const char *y, uint32_t len)
 }
 static inline bool wr_node_same_name(const struct wr_node *x, const struct wr_node *y)
 {
-	return x->key_len == y->key_len && (x->key_len == 0 || memcmp(x->key, y->key, x->key_len) == 0);
+	return x->key_len == y->key_len && wr_name_same(x->key, y->key, x->key_len);
 }
 /* Members of one record by name, of equal names by their place in the run: below, at or above 0. */
 int wr_node_order(const struct wr_node *x, const struct wr_node *y);

@@ -99,10 +99,11 @@ static void count_lost(struct kafka_sink *k)
 	char topic[WR_KAFKA_TOPIC_TEXT];
 
 	wr_metric_add(&k->stage->ops_stats[0].skipped, (int64_t)lost);
-	copy_topic(k, topic);
-	if (lost && !k->told)
+	if (lost && !k->told) {
+		copy_topic(k, topic);
 		wr_warn(k->name, "messages are given up and counted as skipped, the last for topic %s: %s",
 			topic, rd_kafka_err2str(atomic_load(&k->code)));
+	}
 	k->told = lost > 0;
 }
 

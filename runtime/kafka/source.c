@@ -173,11 +173,6 @@ static int open_client(struct wr_stage *s, struct source *k)
 	return wr_kafka_client_open(&k->client, WR_KAFKA_CONSUMER, conf, name, s);
 }
 
-static bool takes_checkpoints(const struct wr_stage *s)
-{
-	return s->env->durable && s->env->durable->blobs;
-}
-
 static int source_open(struct wr_stage *s)
 {
 	struct source *k = s->state = wr_zalloc(&mem, sizeof *k);
@@ -187,7 +182,7 @@ static int source_open(struct wr_stage *s)
 		return WR_EFATAL;
 	k->bounded = wr_value_bool(s->options, "bounded", false);
 	k->commit = wr_value_bool(s->options, "commit", false);
-	if (k->commit && !takes_checkpoints(s) && s->env->subtask == 0)
+	if (k->commit && !wr_stage_takes_checkpoints(s->env) && s->env->subtask == 0)
 		wr_warn(
 		    "kafka",
 		    "%s: the group is told of positions when a checkpoint holds, and the job takes none: it "
@@ -336,11 +331,10 @@ static int begin_fresh(struct wr_stage *s)
  * checkpoint has it yet, and none may come for long. */
 static void keep_start(struct wr_stage *s)
 {
-	const struct wr_stage_env *env = s->env;
 	const char *at = wr_value_str(wr_value_get(s->options, "start"), "at", "earliest");
 
-	if (takes_checkpoints(s) && (env->durable->restore || !strcmp(at, "latest")))
-		env->post(env->post_arg, env->vertex, env->subtask, s->index, WR_LETTER_WANTED, NULL, 0);
+	if (wr_stage_takes_checkpoints(s->env) && (s->env->durable->restore || !strcmp(at, "latest")))
+		wr_stage_want_checkpoint(s);
 }
 
 static int source_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, uint32_t len)
@@ -607,11 +601,11 @@ static int handle_next(struct wr_stage *s, int64_t *room)
  * takes part in no checkpoint before that. */
 static int at_end(struct wr_stage *s)
 {
-	const struct wr_stage_env *env = s->env;
 	struct source *k = s->state;
-	uint64_t now_ns = wr_clock_ns(env->clock);
+	uint64_t now_ns = wr_clock_ns(s->env->clock);
 
-	if (!k->commit || !k->count || !takes_checkpoints(s) || wr_kafka_commits_over(&k->commits))
+	if (!k->commit || !k->count || !wr_stage_takes_checkpoints(s->env) ||
+	    wr_kafka_commits_over(&k->commits))
 		return WR_END;
 	if (!k->commits.last_told && k->last_saves > LAST_SAVES_MAX) {
 		wr_warn("kafka", "%s: the group is not told that all is read, since no checkpoint is taken",
@@ -622,10 +616,11 @@ static int at_end(struct wr_stage *s)
 		k->until_ns = now_ns + GROUP_NS;
 	if (k->until_ns && now_ns >= k->until_ns)
 		return WR_END;
-	if (now_ns >= k->ask_ns && !k->commits.last_told)
-		env->post(env->post_arg, env->vertex, env->subtask, s->index, WR_LETTER_WANTED, NULL, 0);
-	if (now_ns >= k->ask_ns)
+	if (now_ns >= k->ask_ns) {
 		k->ask_ns = now_ns + ASK_NS;
+		if (!k->commits.last_told)
+			wr_stage_want_checkpoint(s);
+	}
 	s->wake_ns = k->ask_ns;
 	return WR_AGAIN;
 }

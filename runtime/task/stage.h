@@ -48,6 +48,7 @@ int wr_stage_spent(struct wr_stage *s);
 #include "record/value.h"
 #include "state/store.h"
 #include "state/timers.h"
+#include "task/letter.h"
 
 /* Makes sure of `need` bytes at o->p; false with the error set. */
 static inline bool wr_out_room(struct wr_out *o, uint32_t need)
@@ -246,6 +247,12 @@ static inline bool wr_stage_is_cancelled(const struct wr_stage_env *env)
 	return env->stops && atomic_load_explicit(env->stops, memory_order_relaxed) > 1;
 }
 
+/* Does the job take checkpoints? Else it may have begun at one. */
+static inline bool wr_stage_takes_checkpoints(const struct wr_stage_env *env)
+{
+	return env->durable && env->durable->blobs;
+}
+
 struct wr_chain; /* task/port.h */
 struct wr_marker;
 
@@ -297,6 +304,13 @@ int wr_stage_second_keyer(const struct wr_stage *s, struct wr_keyer **keyer);
 /* Emits one event of a source or watermark assigner behind the rows written so far on all ports. */
 int wr_stage_emit_watermark(struct wr_stage *s, int64_t wm);
 int wr_stage_emit_idle(struct wr_stage *s, bool idle);
+/* Asks the coordinator for a checkpoint soon. On the task's thread. */
+static inline void wr_stage_want_checkpoint(const struct wr_stage *s)
+{
+	const struct wr_stage_env *env = s->env;
+
+	env->post(env->post_arg, env->vertex, env->subtask, s->index, WR_LETTER_WANTED, NULL, 0);
+}
 /* Posts a letter to this stage itself. Any thread, as long as the stage is not freed; copies the payload.
  * WR_OK or WR_EFATAL. */
 int wr_stage_mail(struct wr_stage *s, uint32_t type, const void *payload, uint32_t len);

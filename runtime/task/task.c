@@ -509,7 +509,7 @@ static void await_checkpoint(struct wr_task *t)
 	t->bid = 0;
 	if (t->now_ns < t->ask_ns)
 		return;
-	t->env.post(t->env.post_arg, t->env.vertex, t->env.subtask, 0, WR_LETTER_WANTED, NULL, 0);
+	wr_stage_want_checkpoint(&t->chain.stages[0]);
 	t->ask_ns = UINT64_MAX;
 }
 

@@ -41,12 +41,6 @@ local function bereft(options)
   own:kill(1)
 end
 
-local function ended()
-  local _, code, err = place.sh(shell.await("[ -s code ]", "$$"))
-  assert.equal(0, code, err)
-  return tonumber(place.read "code"), place.read "err"
-end
-
 -- The error says what is left, and the command that it names commits it when the node is back.
 local function made_good(err)
   assert.truthy(err:find('%d+ rows? %(%d+ bytes as logged%) of epochs? [%d to]+ of sink "out" [ai][rs]e? not committed'), err)
@@ -63,7 +57,7 @@ describe("a job whose broker is gone when its input ends", function()
     bereft ""
     kafka.await("word of it", function() return place.read("err"):find "waiting to commit epoch %d+ of out: [^\n]*refused" end)
     own:up(1)
-    local code, err = ended()
+    local code, err = place.ended()
     assert.equal(0, code, err)
     assert.equal(1, select(2, err:gsub("waiting to commit", "")), err)
     all_once()
@@ -71,7 +65,7 @@ describe("a job whose broker is gone when its input ends", function()
 
   it("fails when its patience is over, and says what is left", function()
     bereft "--restart none --commit-patience 1s"
-    local code, err = ended()
+    local code, err = place.ended()
     assert.equal(1, code, err)
     made_good(err)
   end)
@@ -82,7 +76,7 @@ describe("a job whose broker is gone when its input ends", function()
     local out, code, err = place.sh([[pid=$($W info --json numbers | grep -o '"pid":[0-9]*' | grep -o '[0-9]*')
       kill -INT $pid; timeout 15 tail --pid=$pid -f /dev/null || kill -9 $pid]])
     assert.equal(0, code, out .. err)
-    code, err = ended()
+    code, err = place.ended()
     assert.equal(130, code, err)
     made_good(err)
   end)
@@ -96,7 +90,7 @@ describe("a job that is stopped when its broker is gone", function()
       assert.equal(1, code, said)
       assert.truthy(said:find("not committed, and so not visible", 1, true), said)
       local err
-      code, err = ended()
+      code, err = place.ended()
       assert.equal(1, code, err)
       made_good(err)
     end)

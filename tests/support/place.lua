@@ -140,4 +140,14 @@ function M.until_lines(count, options)
   return out, err
 end
 
+--- Waits for the end of a job begun in the background, whose exit code goes to the file `code` and whose standard error
+--- to `err`; gives both.
+---@return integer code
+---@return string err
+function M.ended()
+  local _, code, err = M.sh(shell.await("[ -s code ]", "$$"))
+  assert.equal(0, code, err)
+  return tonumber(M.read "code"), M.read "err"
+end
+
 return M
