@@ -51,7 +51,7 @@ describe("a job that begins at a checkpoint of one with an end", function()
     cluster:send(topic, numbers(1, 10, 0))
     cluster:send(topic, numbers(11, 510, 1))
     copy.write(("topic = %q, stop = 'latest'"):format(topic), nil,
-      ":map(function(v) if v.n > 10 then local x = 0 for i = 1, 1e5 do x = x + i % 7 end end return v end)")
+      ":map(function(v) if v.n > 10 then local x = 0 for i = 1, 2e6 do x = x + i % 7 end end return v end)")
     copy.kill_behind(15)
     cluster:send(topic, numbers(511, 600, 0))
   end)

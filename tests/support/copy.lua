@@ -45,13 +45,11 @@ end
 function M.run_until(lines, options, behind)
   return place.sh(([[
     touch out
+    trap 'cat err >&2' EXIT
     $W run -q --dir state --checkpoint-every 50ms %s job.lua 2>err & pid=$!
     %s
     %s
-    wait $pid
-    code=$?
-    cat err >&2
-    exit $code]]):format(options or "", shell.await(('[ "$(wc -l <out)" -ge %d ]'):format(lines), "$pid"), behind))
+    wait $pid]]):format(options or "", shell.await(('[ "$(wc -l <out)" -ge %d ]'):format(lines), "$pid"), behind))
 end
 
 --- Runs the job until so many lines are there; then it is killed. Gives its standard error.
