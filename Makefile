@@ -21,13 +21,12 @@ LUAJIT_A      := $B/obj/libluajit.a
 
 OPT.release := -O3 -g -fno-omit-frame-pointer
 OPT.debug   := -O0 -g3 -DWR_DEBUG
-OPT.asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address -DWR_DEBUG
-OPT.ubsan   := -O1 -g -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=undefined -DWR_DEBUG
+OPT.asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -DWR_DEBUG
 OPT.tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread -DWR_DEBUG
 OPT.fuzz    := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address -DWR_DEBUG
 OPT := $(OPT.$(BUILD))
 ifeq ($(OPT),)
-$(error BUILD=$(BUILD) is none of release, debug, asan, ubsan, tsan)
+$(error BUILD=$(BUILD) is none of release, debug, asan, tsan)
 endif
 
 WARN     := -Wall -Wextra -Werror
@@ -64,7 +63,7 @@ demo:					## count the words of a real text and show the top words
 	@$(MAKE) --no-print-directory -s -j$$(nproc) all
 	@tests/support/demo $B/weir
 
-SANITIZE ?= asan ubsan tsan
+SANITIZE ?= asan tsan
 SUITES   ?= tidy lint rows unit spec e2e rocksdb crash sim mutants fuzz $(foreach b,$(SANITIZE),unit@$b spec@$b)
 test:					## run everything that CI runs; ends with "N passed, N failed" (SUITES=, SANITIZE=)
 	@tests/support/deps test
@@ -130,7 +129,7 @@ clean:					## remove what was built
 
 help:					## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
-	@echo "  BUILD=release|debug|asan|ubsan|tsan  each in a folder of its own; CC=gcc|clang; MARCH=-march=native"
+	@echo "  BUILD=release|debug|asan|tsan  each in a folder of its own; CC=gcc|clang; MARCH=-march=native"
 
 # ---- how things are made ----
 
