@@ -59,7 +59,7 @@ local function under_load(count, steps)
       :format(cluster.brokers, output), "$pid"), steps))
   assert.equal(0, code, err)
   local ok, why = pcall(kafka.await, "all that was sent", function() return #cluster:consume(output) >= count end)
-  place.sh "$W stop live || kill -9 $(cat pid); while kill -0 $(cat pid); do sleep 0.01; done"
+  place.sh "$W stop live || kill -9 $(cat pid); while [ -e /proc/$(cat pid)/exe ]; do sleep 0.01; done"
   assert.is_true(ok, tostring(why) .. "\n" .. place.read "log" .. place.read "said")
   return place.read "said", place.read "log"
 end

@@ -90,7 +90,7 @@ end
 
 --- Kills what was begun, and waits until it is gone.
 function M.kill()
-  place.sh "kill -9 $(cat pid); while kill -0 $(cat pid) 2>/dev/null; do sleep 0.01; done"
+  place.sh "kill -9 $(cat pid); while [ -e /proc/$(cat pid)/exe ]; do sleep 0.01; done"
 end
 
 --- Waits until what was begun has a checkpoint that holds.
@@ -100,7 +100,7 @@ end
 
 --- Ends what was begun and goes on because a test failed, and removes the folder.
 function M.remove()
-  place.sh "[ ! -e pid ] || { kill -9 $(cat pid) && while kill -0 $(cat pid); do sleep 0.01; done; }"
+  place.sh "[ ! -e pid ] || { kill -9 $(cat pid) && while [ -e /proc/$(cat pid)/exe ]; do sleep 0.01; done; }"
   place.remove()
 end
 
