@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/thread.h"
@@ -185,14 +186,10 @@ struct wr_kafka_put *wr_kafka_put_begin(rd_kafka_t *rk, const char *group, const
 
 bool wr_kafka_put_over(struct wr_kafka_put *w, int ms)
 {
-	struct timespec until;
-	int64_t ns;
+	uint64_t until_ns = wr_clock_ns(wr_clock_system()) + (uint64_t)ms * 1000000;
+	struct timespec until = {(time_t)(until_ns / 1000000000), (long)(until_ns % 1000000000)};
 	bool over;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	ns = until.tv_nsec + (int64_t)ms * 1000000;
-	until.tv_sec += ns / 1000000000;
-	until.tv_nsec = ns % 1000000000;
 	pthread_mutex_lock(&w->mutex);
 	while (!w->over && pthread_cond_timedwait(&w->answered, &w->mutex, &until) != ETIMEDOUT)
 		;

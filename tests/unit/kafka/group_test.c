@@ -8,8 +8,7 @@
 #include <cmocka.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
-#include <stdatomic.h>
-#include <unistd.h>
+#include <semaphore.h>
 #include "base/error.h"
 #include "kafka/group.h"
 
@@ -81,41 +80,37 @@ static void test_a_refusal_is_handed_on(void **state)
 static void end(void *arg)
 {
 	rd_kafka_destroy(rk);
-	atomic_store((_Atomic bool *)arg, true);
-}
-
-static void await(_Atomic bool *ended)
-{
-	for (int ms = 0; !atomic_load(ended); ms += 10) {
-		assert_true(ms < SOON_MS);
-		usleep(10000);
-	}
+	sem_post(arg);
 }
 
 static void test_what_is_left_behind_ends_when_the_coordinator_is_back(void **state)
 {
-	_Atomic bool ended = false;
+	sem_t ended;
 	struct wr_kafka_put *w;
 
 	(void)state;
+	sem_init(&ended, 0, 0);
 	rd_kafka_mock_broker_set_down(cluster, OF_GROUPS);
 	w = begin();
 	assert_false(wr_kafka_put_over(w, LONGER_THAN_ITS_TIME_MS));
 	wr_kafka_put_leave(w, end, &ended);
-	assert_false(atomic_load(&ended));
+	assert_int_not_equal(sem_trywait(&ended), 0);
 	rd_kafka_mock_broker_set_up(cluster, OF_GROUPS);
-	await(&ended);
+	sem_wait(&ended);
+	sem_destroy(&ended);
 }
 
 static void test_what_is_over_when_it_is_left_ends_there(void **state)
 {
-	_Atomic bool ended = false;
+	sem_t ended;
 	struct wr_kafka_put *w = begin();
 
 	(void)state;
+	sem_init(&ended, 0, 0);
 	assert_true(wr_kafka_put_over(w, SOON_MS));
 	wr_kafka_put_leave(w, end, &ended);
-	assert_true(atomic_load(&ended));
+	assert_int_equal(sem_trywait(&ended), 0);
+	sem_destroy(&ended);
 }
 
 int main(void)
