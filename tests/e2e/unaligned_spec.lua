@@ -74,7 +74,7 @@ end
 
 --- Kills it behind the completion of a checkpoint whose barriers overtook records.
 local function killed(options, point)
-  local _, err = place.dies(run, options .. " --log-level debug --fault " .. point .. "=kill", "loops=40000")
+  local _, err = place.dies(run, options .. " --log-level debug --fault " .. point .. "=kill", "loops=400000")
   assert.truthy(err:find "holds: %d+ bytes, [1-9]%d* in flight %(unaligned%)", err)
 end
 
