@@ -283,7 +283,7 @@ static uint64_t work_on_checkpoints(struct wr_job *j)
 }
 
 /* With an error: who asked from outside can ask again, and the job goes on, unless its event time has ended.
- * A signal is obeyed. */
+ * A signal is obeyed, and so is a sink whose rows nobody takes. */
 static void on_last(struct wr_checkpoint_wish *w, const struct wr_checkpoint_outcome *o)
 {
 	struct wr_job *j = (struct wr_job *)((char *)w - offsetof(struct wr_job, last_wish));
@@ -292,7 +292,7 @@ static void on_last(struct wr_checkpoint_wish *w, const struct wr_checkpoint_out
 		remember_failure(j,
 				 wr_error_set(WR_EFATAL, "the job was drained, but not saved: %s", o->error));
 	j->saved = !o->error;
-	j->left = j->saved || atomic_load(&j->stops);
+	j->left = j->saved || atomic_load(&j->stops) || (atomic_load(&j->enough) && atomic_load(&j->running));
 	j->leaving = false;
 	if (j->leave)
 		j->leave->done(j->leave, o);
@@ -322,7 +322,7 @@ static void stop_in_order(struct wr_job *j)
 {
 	if (j->saved)
 		end_tasks(j);
-	else if (!j->o.checkpoints || atomic_load(&j->enough))
+	else if (!j->o.checkpoints)
 		send_to_all(j, WR_LETTER_STOP);
 	else if (!j->leaving)
 		leave(j, NULL, WR_LEAVE_STOP);

@@ -4,7 +4,7 @@
  *
  * print: to standard output, which all subtasks share, so its lock is the only global of its
  *   kind here. When nobody reads any more (weir run … | head), the stage answers WR_END: the
- *   job ends in order and without an error.
+ *   job ends in order and without an error, with checkpoints behind a last one.
  * file: one plain file a subtask: `path`, or `path`.<subtask> where there are several; made
  *   anew, unless `append`, and on the disk when the job has ended.
  * tcp_sink: one connection a subtask to `host`, `port` (retries: stream/dial.h), made by the

@@ -82,15 +82,24 @@ static int look_elsewhere(struct wr_resume *r)
 /* There is nothing to go on with, and input that nobody has seen yet. */
 static int passes_over(const struct wr_resume *r)
 {
-	const char *source = r->found && r->manifest.finished ? wr_job_read_once(r->o.plan, false) : NULL;
+	const char *folder = r->o.dir ? r->o.dir : r->o.from, *source;
 
+	if (!r->found || !r->manifest.finished)
+		return WR_OK;
+	if (!r->o.plan->bounded)
+		return wr_error_set(WR_EUSER,
+				    "the job \"%s\" has finished, and has nothing to go on from now that its "
+				    "input has no end: --resume=never begins anew, as does another folder "
+				    "than %s",
+				    r->manifest.job, folder);
+	source = wr_job_read_once(r->o.plan, false);
 	if (!source)
 		return WR_OK;
 	return wr_error_set(
 	    WR_EUSER,
 	    "the job \"%s\" has finished, and what its source '%s' has to read now would be passed "
 	    "over: --resume=never begins anew with it, as does another folder than %s",
-	    r->manifest.job, source, r->o.dir ? r->o.dir : r->o.from);
+	    r->manifest.job, source, folder);
 }
 
 static uint32_t groups_of(const void *arg, const char *uid)

@@ -92,6 +92,25 @@ describe("a job with --dir that is killed", function()
     assert.equal("1\n2\n", (run "--dir state --resume=never"))
   end)
 
+  it("and had finished is refused where its input has no end now", function()
+    write("job.lua", [[
+      local weir = require "weir"
+      local job = weir.job "counts"
+      job:source(weir.generate { count = tonumber(job.args.count), fn = function(i) return i end }):sink(weir.print())
+      return job
+    ]])
+    assert.equal("0\n1\n", (run("--dir state", "count=2")))
+    assert.equal("", (run("--dir state", "count=2")))
+    place.done "savepoint --dir state -o x.weir"
+    for _, from in ipairs { "--dir state", "--from x.weir" } do
+      local out, code, err = run(from)
+      assert.equal(2, code)
+      assert.equal("", out)
+      assert.truthy(err:find('the job "counts" has finished, and has nothing to go on from now that its input has no end', 1, true), err)
+    end
+    assert.equal("0\n1\n2\n", (run("--dir state --resume=never", "count=3")))
+  end)
+
   it("goes on from the checkpoint before when a byte of the last one is another", function()
     write("job.lua", sum)
     local expected = run ""

@@ -78,6 +78,23 @@ describe("an exactly-once sink", function()
   end)
 end)
 
+describe("an exactly-once sink beside one whose output nobody reads any more", function()
+  it("has all rows up to a last checkpoint, from which the job goes on", function()
+    write("job.lua", (numbers:gsub("job:source(%b())", "local all = job:source%1\nall:sink(weir.print())\nall")
+      :gsub("count = %d+", "count = tonumber(job.args.count)")))
+    local out = place.sh "{ $W run -q --dir state --checkpoint-every 1h job.lua rate=2000 2>err; echo $? >code; } | head -1"
+    assert.equal('{"k":0,"v":0}\n', out)
+    assert.equal("130\n", shell.read(folder .. "/code"), shell.read(folder .. "/err"))
+    local before = committed()
+    assert.truthy(before > 0)
+    local _, code, err = run("--dir state", "count=" .. before + 1000)
+    assert.equal(0, code, err)
+    local count, seen = committed()
+    assert.equal(before + 1000, count)
+    for i = 0, count - 1 do assert.truthy(seen[tostring(i)], i .. " is missing") end
+  end)
+end)
+
 describe("an exactly-once sink of CSV", function()
   local csv = numbers:gsub("weir.lines%(%)", 'weir.csv { columns = { "v", "k" }, header = true }'):gsub(":map%b()", "")
 

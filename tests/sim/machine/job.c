@@ -307,10 +307,11 @@ struct wr_plan *sim_job_plan(const struct sim_job *j, const struct sim_layout *l
 	sink(&d, "sink");
 	if (j->raw)
 		sink(&d, "raw");
-	wr_bytes_printf(
-	    &text,
-	    "{\"edges\":[%.*s],\"job\":{\"name\":\"sim\",\"seed\":7},\"version\":1,\"vertices\":[%.*s]}",
-	    (int)d.edges.len, (const char *)d.edges.data, (int)d.vertices.len, (const char *)d.vertices.data);
+	wr_bytes_printf(&text,
+			"{\"edges\":[%.*s],\"job\":{\"bounded\":true,\"name\":\"sim\",\"seed\":7},"
+			"\"version\":1,\"vertices\":[%.*s]}",
+			(int)d.edges.len, (const char *)d.edges.data, (int)d.vertices.len,
+			(const char *)d.vertices.data);
 	wr_bytes_put_u8(&text, 0);
 	put_value((const char *)text.data, &value);
 	p = wr_plan_decode(value.data, value.len);
