@@ -30,6 +30,17 @@ struct wr_coordinator {
 
 static struct wr_mem mem = WR_MEM_INIT("checkpoint.coordinator");
 
+/* The next periodic one comes when its time has, and not before the pause is over. */
+static void schedule(struct wr_coordinator *c, uint64_t now_ns)
+{
+	uint64_t regular, pause = now_ns + c->o.min_pause_ns;
+
+	if (!c->o.every_ns)
+		return;
+	regular = c->began_ns + c->o.every_ns;
+	c->due_ns = regular > pause ? regular : pause;
+}
+
 struct wr_coordinator *wr_coordinator_new(const struct wr_coordinator_options *o, uint64_t now_ns)
 {
 	struct wr_coordinator *c = wr_zalloc(&mem, sizeof *c + o->tasks * sizeof c->task[0]);
@@ -39,7 +50,9 @@ struct wr_coordinator *wr_coordinator_new(const struct wr_coordinator_options *o
 		return NULL;
 	c->o = *o;
 	c->last = o->last;
-	c->due_ns = o->every_ns ? now_ns + o->every_ns : UINT64_MAX;
+	c->due_ns = UINT64_MAX;
+	c->began_ns = now_ns;
+	schedule(c, now_ns);
 	return c;
 }
 
@@ -78,17 +91,6 @@ static void begin(struct wr_coordinator *c, bool asked, uint64_t now_ns)
 	for (uint32_t i = 0; i < c->o.tasks; i++)
 		c->task[i].acked = c->task[i].ended;
 	act(c, WR_COORDINATOR_TRIGGER, c->pending, asked, NULL);
-}
-
-/* The next periodic one comes when its time has, and not before the pause is over. */
-static void schedule(struct wr_coordinator *c, uint64_t now_ns)
-{
-	uint64_t regular, pause = now_ns + c->o.min_pause_ns;
-
-	if (!c->o.every_ns)
-		return;
-	regular = c->began_ns + c->o.every_ns;
-	c->due_ns = regular > pause ? regular : pause;
 }
 
 static void finish(struct wr_coordinator *c, uint64_t now_ns)

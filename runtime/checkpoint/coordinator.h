@@ -7,9 +7,9 @@
  *                                              PUBLISHING n ──the disk refused──▶ IDLE, n is aborted
  *
  * Numbers rise and are never used twice. One checkpoint is under way at a time; what is asked for meanwhile
- * waits, as one, and goes before a periodic one (C12). Between the end of one and a periodic next lies the
- * minimum pause (C13). Checkpoints that fail one after another beyond the tolerable number fail the job
- * (C16).
+ * waits, as one, and goes before a periodic one (C12). Between the end of one, or the begin of the run (C18),
+ * and a periodic next lies the minimum pause (C13). Checkpoints that fail one after another beyond the
+ * tolerable number fail the job (C16).
  */
 #pragma once
 #include <stdbool.h>

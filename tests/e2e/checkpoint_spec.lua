@@ -124,9 +124,42 @@ describe("a job with --dir that is killed", function()
   end)
 end)
 
+describe("a checkpoint", function()
+  it("that takes longer than --checkpoint-timeout is given up, which fails the job unless it may fail", function()
+    write("job.lua", [[
+      local weir = require "weir"
+      local job = weir.job "slow"
+      job:source(weir.generate { count = 20, fn = function(i) return { v = i } end })
+        :map(function(rec)
+          local x = 0
+          for i = 1, 1e7 do x = (x + i) % 7 end
+          return { v = rec.v, x = x < 0 }
+        end):sink(weir.print())
+      return job
+    ]])
+    local late = "--log-level warn --checkpoint-every 20ms --checkpoint-timeout 1ms "
+    local _, code, err = run(late .. "--dir state --restart none")
+    assert.equal(1, code, err)
+    assert.truthy(err:find("it took longer than its timeout", 1, true), err)
+    local out, code2, err2 = run(late .. "--dir more --checkpoint-failures 1000000")
+    assert.equal(0, code2, err2)
+    assert.equal(20, select(2, out:gsub("\n", "")))
+  end)
+
+  it("C13, C18: is not begun before --checkpoint-min-pause is over", function()
+    write("job.lua", sum)
+    for pause, some in pairs { ["0"] = true, ["1h"] = false } do
+      local _, code, err = run(("--dir %s --log-level debug --checkpoint-every 1ms --checkpoint-min-pause %s"):format(pause, pause),
+        "rate=60000")
+      assert.equal(0, code, err)
+      assert.equal(some, err:find " holds: " ~= nil, err)
+    end
+  end)
+end)
+
 describe("a job that is killed at any step of a checkpoint", function()
   for _, point in ipairs(place.CHECKPOINT_STEPS) do
-    it(("goes on from the last one that holds: %s"):format(point), function()
+    it(("C26: goes on from the last one that holds: %s"):format(point), function()
       write("job.lua", sum)
       local expected = run ""
       for _, n in ipairs { 1, 3 } do

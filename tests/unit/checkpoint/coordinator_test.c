@@ -121,7 +121,26 @@ static void C13_the_pause_is_counted_from_the_end_of_the_last(void **state)
 	wr_coordinator_free(c);
 }
 
-static void a_checkpoint_that_comes_too_early_for_a_task_is_off_and_no_failure(void **state)
+static void C18_the_first_of_a_run_waits_for_the_pause_as_well(void **state)
+{
+	struct wr_coordinator_options o = {.every_ns = EVERY,
+					   .min_pause_ns = 3 * EVERY,
+					   .timeout_ns = TIMEOUT,
+					   .overtake_ns = UINT64_MAX,
+					   .tasks = 1,
+					   .last = 7};
+
+	(void)state;
+	c = wr_coordinator_new(&o, 1000);
+	assert_int_equal(wr_coordinator_deadline(c), 1000 + 3 * EVERY);
+	wr_coordinator_tick(c, 1000 + 3 * EVERY - 1);
+	says_nothing();
+	wr_coordinator_tick(c, 1000 + 3 * EVERY);
+	says(WR_COORDINATOR_TRIGGER, 8);
+	wr_coordinator_free(c);
+}
+
+static void C15_a_checkpoint_that_comes_too_early_for_a_task_is_off_and_no_failure(void **state)
 {
 	(void)state;
 	make(2, 0);
@@ -302,7 +321,8 @@ int main(void)
 	    cmocka_unit_test(C4_a_task_that_has_ended_counts_as_one_that_acked),
 	    cmocka_unit_test(C12_what_is_asked_for_goes_before_a_periodic_one),
 	    cmocka_unit_test(C13_the_pause_is_counted_from_the_end_of_the_last),
-	    cmocka_unit_test(a_checkpoint_that_comes_too_early_for_a_task_is_off_and_no_failure),
+	    cmocka_unit_test(C18_the_first_of_a_run_waits_for_the_pause_as_well),
+	    cmocka_unit_test(C15_a_checkpoint_that_comes_too_early_for_a_task_is_off_and_no_failure),
 	    cmocka_unit_test(C16_failures_in_a_row_beyond_the_tolerable_fail_the_job),
 	    cmocka_unit_test(a_late_ack_of_one_that_is_off_means_nothing),
 	    cmocka_unit_test(C8_barriers_overtake_when_the_checkpoint_takes_long_since_its_trigger),
