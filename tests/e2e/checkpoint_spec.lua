@@ -239,7 +239,7 @@ return job
     assert.equal(expected, out)
   end)
 
-  it("has the rows of an input that had ended in the state of who read it", function()
+  it("C30: has the rows of an input that had ended in the state of who read it", function()
     write("job.lua", [[
 local weir = require "weir"
 local job = weir.job { name = "side", max_parallelism = 128 }

@@ -299,6 +299,42 @@ describe("weir stop", function()
     assert.same(expected, (results(out)))
   end)
 
+  it("C27: with --drain and --savepoint leaves an endless job that goes on from its folder and from the file", function()
+    write("job.lua", endless)
+    local sums, last = {}, 0
+    local function take(text)
+      for k, v in text:gmatch '"k":(%d),"v":(%d+)' do
+        sums[tonumber(k)] = tonumber(v)
+        last = last + 1
+      end
+    end
+    local job = start "-q --dir state --checkpoint-every 1h job.lua"
+    take(job:await_line())
+    assert.truthy(done("stop --drain --savepoint=x.weir endless"):find "\nx.weir: savepoint, [%d.]+ k?B\n$")
+    local rest, code = job:await_end()
+    assert.equal("0", code)
+    take(rest)
+    for _, from in ipairs { "--dir state", "--from x.weir --dir other" } do
+      local again = start(("-q %s job.lua"):format(from))
+      local k = last % 7
+      assert.equal(('{"k":%d,"v":%d}'):format(k, (sums[k] or 0) + last), again:await_line())
+      done "stop endless"
+      assert.equal("0", select(2, again:await_end()))
+    end
+  end)
+
+  it("C29: is one at a time", function()
+    write("job.lua", (endless:gsub(':key_by "k"', ':map(function(rec) repeat until io.open "go" return rec end)%0', 1)))
+    local said, code, err = place.sh(([[
+      $W run -q --unsafe --dir state --checkpoint-every 1h job.lua >out 2>err & job=$!
+      %s; $W stop endless >one 2>&1 & first=$!; $W stop endless >two 2>&1 & second=$!
+      %s; touch go; wait $first; wait $second; cat one two; wait $job]]):format(
+      shell.await("$W info endless >info 2>&1", "$job"), shell.await("grep -q 'being stopped already' one two", "$job")))
+    assert.equal(0, code, err)
+    assert.equal(1, select(2, said:gsub("stopped, checkpoint 1 holds", "")), said)
+    assert.equal(1, select(2, said:gsub("the job is being stopped already", "")), said)
+  end)
+
   it("with --savepoint where no file can be is refused, and the job goes on", function()
     write("job.lua", endless)
     local job = start "-q --dir state --checkpoint-every 1h job.lua"

@@ -46,7 +46,7 @@ local function all_once()
 end
 
 describe("an exactly-once sink", function()
-  it("commits once at the end of its input when there are no checkpoints", function()
+  it("C24: commits once at the end of its input when there are no checkpoints", function()
     write("job.lua", numbers)
     local _, code, err = run("-p 2", "")
     assert.equal(0, code, err)
@@ -69,7 +69,7 @@ describe("an exactly-once sink", function()
       .. '"generate" has no end: run the job with --dir', 1, true), err)
   end)
 
-  it("commits what is left behind the last checkpoint when the input has ended, and only then is finished", function()
+  it("C24: commits what is left behind the last checkpoint when the input has ended, and only then is finished", function()
     write("job.lua", numbers)
     local _, code, err = run("--dir state --checkpoint-every 1h -p 2", "")
     assert.equal(0, code, err)

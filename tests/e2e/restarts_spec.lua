@@ -58,7 +58,7 @@ local checkpoints = "--unsafe --dir state --checkpoint-every 50ms --restart-dela
 
 describe("a job that fails", function()
   for _, p in ipairs { 1, 3 } do
-    it(("F1: goes on by itself with the sums that it had, at parallelism %d"):format(p), function()
+    it(("F1, F7: goes on by itself with the sums that it had, at parallelism %d"):format(p), function()
       local expected = undisturbed()
       sums(5000, 15000)
       local out, code, err = run(checkpoints .. "--json -p " .. p)

@@ -57,15 +57,18 @@ describe("a savepoint", function()
     assert.equal(tonumber(bytes), #shell.read(folder .. "/" .. file))
   end)
 
-  it("with --dir begins a line of its own there, which is gone on with by the same command after a crash", function()
+  it("C31: with --dir begins a line of its own there, which is gone on with by the same command after a crash, or without it", function()
     write("job.lua", sum)
     local expected = done "run -q job.lua"
     killed()
     done "savepoint --dir state -o x.weir"
     local again = "run -q --from x.weir --dir other --checkpoint-every 20ms job.lua "
     place.dies(weir, again .. "rate=20000 --fault checkpoint.complete:3=kill")
+    shell.run(("cp -r %s/other %s/alone"):format(folder, folder))
     assert.equal(sorted(expected), sorted((done(again))))
     assert.equal("", (done(again))) -- it has finished
+    os.remove(folder .. "/x.weir")
+    assert.equal(sorted(expected), sorted((done "run -q --dir alone job.lua")))
   end)
 
   it("is not mixed up with other checkpoints of the folder, which are left behind with --resume=never", function()

@@ -96,7 +96,7 @@ describe("a mistake in a script is an error at its line:", function()
       .. 'sink the union of their streams' },
     { "a job without a source", "", 'job.lua:1: job "test" has no source: begin with job:source(weir.files { path = … })' },
     { "two jobs", '\nweir.job {}', 'job.lua:2: a script draws one job, and weir.job was called before (job.lua:1)' },
-    { "a uid twice", source .. 's:map(print):uid "u":sink(weir.discard())\ns:filter(print):uid "u":sink(weir.discard())',
+    { "P14: a uid twice", source .. 's:map(print):uid "u":sink(weir.discard())\ns:filter(print):uid "u":sink(weir.discard())',
       'job.lua:2: uid "u" is taken by operator "map" (job.lua:1); each operator needs its own' },
     { "a malformed uid", source .. '\ns:map(print):uid "a b"',
       'job.lua:2: stream:uid: the uid must be a string of letters, digits and - _ . : /, not "a b"' },
@@ -149,7 +149,7 @@ describe("a mistake in a script is an error at its line:", function()
       '\nweir.process_function { element = print, state = { emit = weir.state.value() } }',
       'job.lua:2: weir.process_function: option "state" must be a table of states, { name = weir.state.value() }, '
       .. 'not a table; ctx has a method "emit": call the state otherwise' },
-    { "a ttl of nothing", '\nweir.state.value { ttl = 0 }',
+    { "S10: a ttl of nothing", '\nweir.state.value { ttl = 0 }',
       'job.lua:2: weir.state.value: option "ttl" must be a positive duration such as "10s", "1h30m" or 500 (ms), not 0' },
     { "ttl options without a ttl", '\nweir.state.value { ttl_update = "read" }',
       'job.lua:2: weir.state.value: option "ttl" is missing: the other ttl options need it' },

@@ -87,7 +87,7 @@ static void nothing_is_committed_before_a_checkpoint_holds(void **state)
 	wr_commits_free(c);
 }
 
-static void C20_a_checkpoint_that_holds_covers_all_epochs_before_it(void **state)
+static void C20_C21_a_checkpoint_that_holds_covers_all_epochs_before_it_in_order(void **state)
 {
 	(void)state;
 	c = wr_commits_new(7, 0, 0);
@@ -137,7 +137,7 @@ static void what_is_not_known_to_be_committed_is_named_by_each_checkpoint(void *
 	wr_commits_free(c);
 }
 
-static void a_restored_epoch_is_committed_unless_its_mark_covers_it(void **state)
+static void C22_C23_a_restored_epoch_is_committed_unless_its_mark_covers_it(void **state)
 {
 	(void)state;
 	c = wr_commits_new(7, 0, 9);
@@ -654,10 +654,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(nothing_is_committed_before_a_checkpoint_holds),
-	    cmocka_unit_test(C20_a_checkpoint_that_holds_covers_all_epochs_before_it),
+	    cmocka_unit_test(C20_C21_a_checkpoint_that_holds_covers_all_epochs_before_it_in_order),
 	    cmocka_unit_test(an_epoch_without_rows_leaves_nothing_behind),
 	    cmocka_unit_test(what_is_not_known_to_be_committed_is_named_by_each_checkpoint),
-	    cmocka_unit_test(a_restored_epoch_is_committed_unless_its_mark_covers_it),
+	    cmocka_unit_test(C22_C23_a_restored_epoch_is_committed_unless_its_mark_covers_it),
 	    cmocka_unit_test(each_log_is_asked_for_and_committed_under_the_name_that_wrote_it),
 	    cmocka_unit_test(a_mark_of_another_lineage_drops_nothing),
 	    cmocka_unit_test(a_commit_that_failed_is_tried_again_behind_its_mark),

@@ -201,7 +201,7 @@ static void a_sum_of_integers_is_exact_beyond_2_to_the_53(void **state)
 	bench_free(b);
 }
 
-static void final_gives_one_row_a_key_at_the_end_of_time(void **state)
+static void s19_final_gives_one_row_a_key_at_the_end_of_time(void **state)
 {
 	struct bench *b = bench_new("count", "final", WR_T_F64);
 	struct wr_bytes rows = WR_BYTES_EMPTY;
@@ -273,7 +273,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(s18_every_row_gives_the_running_value_with_its_timestamp),
 	    cmocka_unit_test(a_sum_of_integers_is_exact_beyond_2_to_the_53),
-	    cmocka_unit_test(final_gives_one_row_a_key_at_the_end_of_time),
+	    cmocka_unit_test(s19_final_gives_one_row_a_key_at_the_end_of_time),
 	    cmocka_unit_test(max_by_gives_the_whole_record_and_the_first_of_equals),
 	    cmocka_unit_test(a_row_without_the_field_is_a_bad_row_and_the_next_is_counted),
 	};

@@ -449,7 +449,7 @@ static void check_all(struct world *w, const bool *complete, uint32_t retain, ui
 	}
 }
 
-static void any_kept_checkpoint_restores_to_what_was_there_whatever_was_declined(void **state)
+static void C25_S15_any_kept_checkpoint_restores_to_what_was_there_whatever_was_declined(void **state)
 {
 	uint32_t incremental = 0;
 
@@ -631,7 +631,7 @@ static void a_damaged_blob_is_noticed_by_all_that_go_on_from_it_and_others_are_t
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(any_kept_checkpoint_restores_to_what_was_there_whatever_was_declined),
+	    cmocka_unit_test(C25_S15_any_kept_checkpoint_restores_to_what_was_there_whatever_was_declined),
 	    cmocka_unit_test(with_one_percent_changed_a_checkpoint_is_a_few_percent_of_the_first),
 	    cmocka_unit_test(blobs_that_nothing_goes_on_from_any_more_vanish),
 	    cmocka_unit_test(what_is_written_in_a_row_stays_within_twice_of_what_there_is),

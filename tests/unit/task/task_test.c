@@ -288,6 +288,13 @@ static int save_number(struct wr_stage *s, struct wr_bytes *out)
 	return WR_OK;
 }
 
+/* Logs what has left the task by then. */
+static int save_behind_what_left(struct wr_stage *s, struct wr_bytes *out)
+{
+	kit_drain_out(kit_of(s)->kit, &kit_of(s)->kit->log);
+	return save_number(s, out);
+}
+
 static int settle_number(struct wr_stage *s, uint64_t checkpoint, struct wr_bytes *out)
 {
 	assert_int_equal(out->len, 1 + 8);
@@ -346,6 +353,27 @@ static void c28_a_sink_that_waits_for_it_has_a_checkpoint_behind_its_last_row(vo
 	assert_int_equal(tell(k, WR_LETTER_COMPLETE, 3), WR_STEP_DONE);
 	kit_expect_log(k, "");
 	blobs = k->blobs;
+	kit_free(k);
+	blobs->ops->free(blobs);
+}
+
+static void C1_a_barrier_leaves_behind_the_rows_and_in_front_of_the_snapshot(void **state)
+{
+	struct kit *k = kit_new(1);
+	struct wr_blobs *blobs;
+
+	(void)state;
+	k->blobs = blobs = wr_blobs_memory();
+	k->io = wr_iopool_new(1, WR_IOPOOL_PROMPT);
+	k->ops[0].save = k->ops[1].save = save_behind_what_left;
+	kit_start(k, 2, true, WR_ON_ERROR_FAIL);
+	kit_send(k, 0, 1, 2);
+	kit_event(k, 0, WR_EV_BARRIER, 1);
+	kit_send(k, 0, 3, 3);
+	kit_run(k);
+	kit_expect_log(k, "a:1 a:2 b:1 b:2 1 2 a:save=1 barrier=1 b:save=1 a:3 b:3 ");
+	kit_expect_out(k, "3 ");
+	wr_iopool_free(k->io);
 	kit_free(k);
 	blobs->ops->free(blobs);
 }
@@ -519,6 +547,7 @@ int main(void)
 	    cmocka_unit_test(a_bad_row_is_skipped_at_each_place_of_a_batch_and_counted),
 	    cmocka_unit_test(a_barrier_waits_for_all_channels_and_holds_back_those_that_brought_it),
 	    cmocka_unit_test(c4_an_ended_channel_counts_as_one_that_brought_the_barrier),
+	    cmocka_unit_test(C1_a_barrier_leaves_behind_the_rows_and_in_front_of_the_snapshot),
 	    cmocka_unit_test(c28_a_sink_that_waits_for_it_has_a_checkpoint_behind_its_last_row),
 	    cmocka_unit_test(c9_no_barrier_overtakes_the_end_of_a_task_whose_snapshot_is_being_written),
 	    cmocka_unit_test(a_latency_marker_passes_behind_the_rows),
