@@ -179,6 +179,34 @@ describe("an exactly-once sink that is killed", function()
   end
 end)
 
+describe("an exactly-once sink of what comes into a watched folder", function()
+  it("has each line once when it is killed, also of files that came while it was away", function()
+    write("job.lua", [[
+      local weir = require "weir"
+      local job = weir.job "numbers"
+      local loops = tonumber(job.args.loops or 0)
+      job:source(weir.files { path = "in/*", watch = true, every = "10ms" }):map(function(r)
+        local x = 0
+        for i = 1, loops do x = (x + i) % 7 end
+        return x < 7 and r.line
+      end):sink(weir.file_sink { path = "out", format = weir.lines(), guarantee = "exactly_once" }):uid "out"
+      return job
+    ]])
+    place.sh "mkdir in"
+    write("in/a", shell.lines(1, 3000, "%d"))
+    write("in/b", shell.lines(3001, 6000, "%d"))
+    killed("-p 2 --dir state --checkpoint-every 10ms", "loops=20000", "checkpoint.complete:3")
+    assert.truthy((committed()) < 6000)
+    write("in/c", shell.lines(6001, 7000, "%d"))
+    local _, code, err = place.sh(("$W run -q -p 3 --dir state --checkpoint-every 20ms job.lua & job=$!; %s; $W stop numbers; wait $job")
+      :format(shell.await("[ $(cat out out.? | wc -l) -ge 7000 ]", "$job")))
+    assert.equal(0, code, err)
+    local count, seen = committed()
+    assert.equal(7000, count)
+    for i = 1, count do assert.truthy(seen[tostring(i)], i .. " is missing") end
+  end)
+end)
+
 describe("an exactly-once sink whose target lost what it had", function()
   --- A run that is killed behind its n-th commit, whose last checkpoint knows of one; then the files are gone.
   local function lost(n)

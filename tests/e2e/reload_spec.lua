@@ -159,6 +159,42 @@ describe("weir reload", function()
     assert.truthy(read "said":find("exit 2", 1, true))
   end)
 
+  it("asks on a terminal, and takes yes for an answer", function()
+    prepare_versions(2)
+    write("some", records(1, 10, 10))
+    local function answer(text)
+      return ("printf '%s\\n' | script -qec \"$W reload job job.lua\" /dev/null >>said 2>&1; echo exit $? >>said"):format(text)
+    end
+    local out, code, err = drive { "cat some", use(2), answer "n", "cat some", answer "y", "cat some" }
+    assert.equal(0, code, err)
+    assert.equal(30, check_rows(out, 1))
+    local refused, taken = read "said":match "^(.-exit 2)(.*)$"
+    assert.truthy(refused and refused:find("bring it in? [y/N]", 1, true) and refused:find("nothing was changed", 1, true), read "said")
+    assert.truthy(taken:find("is in use", 1, true) and taken:find("exit 0", 1, true), taken)
+  end)
+
+  it("--watch brings the script in whenever it or a module of it is saved, and is not stopped by a broken one", function()
+    prepare_versions(2)
+    write("some", records(1, 1, 10))
+    write("broken", "return {")
+    local function saved(name, as) return ("cp %s new; mv new %s"):format(name, as) end
+    local function counted(n, text, file) return await(("[ $(grep -c '%s' %s) -ge %d ]"):format(text, file, n)) end
+    local function in_use(n) return counted(n, "is in use", "watched") end
+    local function given(n) return "cat some; " .. counted(n, '"k":1,', "out") end
+    local _, code, err = sh(([[mkfifo pipe; $W run -q job.lua <pipe >out & job=$!
+      ( %s; $W reload --watch job.lua >watched 2>&1 & echo $! >watch; %s ) >pipe
+      wait $job; code=$?; while kill -0 $(cat watch) 2>/dev/null; do sleep 0.01; done; exit $code]]):format(reachable,
+      table.concat({
+        in_use(1), given(1), saved("rules.2", "rules.lua"), in_use(2), given(2),
+        saved("broken", "rules.lua"), counted(1, "rules.lua:1:", "watched"), given(3),
+        saved("rules.2", "rules.lua"), in_use(3), saved("job.2", "job.lua"), in_use(4), given(4),
+      }, "; ")))
+    assert.equal(0, code, err)
+    local seen = {}
+    for f, m, n in read "out":gmatch '"f":(%d),"k":1,"m":(%d),"n":(%d+)' do seen[#seen + 1] = f .. m .. n end
+    assert.same({ "111", "122", "123", "224" }, seen)
+  end)
+
   it("takes functions back that fail, and gives the record to those before", function()
     prepare_versions(2)
     for n = 1, 2 do -- what fails has not touched its state yet
