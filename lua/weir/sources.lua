@@ -75,7 +75,7 @@ end
 --- records: from there on each is taken exactly once, whatever happens to the process. The next run reads on in the
 --- log where its checkpoint is, then takes what standard input brings as further lines, whether it is the same file or
 --- another. What was read and not logged yet is lost with a crash, and so is a last line without its end. The log
---- is removed as far as no kept checkpoint needs it. A savepoint does not hold it.
+--- is removed as far as no kept checkpoint needs it. A savepoint has the lines of it that were not taken yet.
 ---@param opts? weir.StdinOptions|weir.Format
 ---@return weir.Source
 function M.stdin(opts)
