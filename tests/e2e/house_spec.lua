@@ -1,5 +1,6 @@
 --- The house itself: what a newcomer types, and the scripts that count and install.
 
+local place = require "support.place"
 local shell = require "support.shell"
 
 -- Make, free of the make that runs this spec.
@@ -152,6 +153,36 @@ describe("README.md", function()
     shell.remove(folder)
     assert.equal(0, code, err)
     assert.equal(expected, out)
+  end)
+
+  it("has a session that changes a running job, and gives what it says but for numbers", function()
+    local section = readme:match "\n## Change a running job\n(.-)\n## "
+    place.make()
+    place.write("visits.lua", section:match "```lua\n(.-)```")
+    place.write("rules.lua", section:match "`(return {.-})`")
+    place.write("fix.lua", section:match "%$ cat fix.lua\n(.-)%$ ")
+    local session, steps = section:match "```console\n(.-)```", { "cp rules.lua first.lua" }
+    local function step(code) steps[#steps + 1] = code end
+    for command, gives in (session:gsub("%$ ", "\1") .. "\1"):gmatch "([^\n\1]+)\n([^\1]*)" do
+      step(("echo '$ %s'"):format((command:gsub("'", "'\\''"))))
+      command = command:gsub("build/weir", "$W"):gsub(" +#.*", "")
+      local says = gives:match '^{"says":"(.-)"'
+      if command:find "^tail" then
+        step(shell.await(("tail -n 1 out | grep -q '%s'"):format(says), "$job"))
+      elseif says then
+        step(("cp first.lua rules.lua; %s >out2 2>log & job=$!"):format(command))
+        step(shell.await("grep -q user3 out2", "$job"))
+        command = "grep -m 1 user3 out2; $W stop -q visits >stopped"
+      end
+      step(command:find "&$" and command .. " job=$!\n" .. shell.await("[ -s out ]", "$job") or command .. " 2>&1")
+    end
+    local out, code, err = place.sh(table.concat(steps, "\n"))
+    place.remove()
+    assert.equal(0, code, out .. err)
+    local function without_numbers(text)
+      return (text:gsub("%S+/rules.lua:", "rules.lua:"):gsub("[%d.]+ m?s%f[%W]", "T"):gsub("[%d.]+ k?B", "SIZE"):gsub("%d+", "N"))
+    end
+    assert.equal(without_numbers(session), without_numbers(out))
   end)
 
   it("lists each option of weir run, and no other", function()
