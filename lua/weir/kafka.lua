@@ -19,9 +19,10 @@ local M = {}
 --- ones are read from their beginning
 ---@field stop? weir.KafkaPlace where they end, and then the job: "latest" is what there is now; default: they do not.
 --- At a checkpoint the same one stays what it was, another one is looked up again
----@field format? weir.Format of values; default weir.json(). weir.csv needs `columns`; a function makes a record of
---- the bytes of one
----@field key_format? weir.Format of keys, with `meta`; default weir.text()
+---@field format? weir.Format|fun(bytes: string, message: table): any of values; default weir.json(). weir.csv needs
+--- `columns`; a function makes a record of the bytes of one, weir.null for a tombstone, beside which it is given the
+--- message as `meta` has it
+---@field key_format? weir.Format of keys, with `meta`; default weir.text(), where `format` is a function weir.bytes()
 ---@field meta? boolean records are { value =, key =, topic =, partition =, offset =, timestamp =, headers = }
 ---@field isolation? "read_committed"|"read_uncommitted" default the first: records of transactions that are open or
 --- were aborted are not seen
@@ -182,9 +183,9 @@ function M.kafka(opts)
   if o.key_format and not (o.meta or fn) then
     where.fail 'weir.kafka: option "key_format" needs meta = true: records have no key without'
   end
-  local key = formats.of_messages("weir.kafka", "key_format", o.key_format or formats.text())
+  local key = formats.of_messages("weir.kafka", "key_format", o.key_format or fn and formats.bytes() or formats.text())
   return sources.declared {
-    kind = "kafka", name = "kafka", bounded = stop ~= nil, fn = fn and by_function(fn, o.meta) or nil,
+    kind = "kafka", name = "kafka", bounded = stop ~= nil, fn = fn and by_function(fn, o.meta) or nil, decodes = true,
     options = {
       brokers = o.brokers, topics = topics, pattern = o.pattern, start = start, stop = stop, bounded = stop ~= nil,
       format = format, key = { format = key.kind, [key.kind] = key },

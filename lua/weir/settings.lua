@@ -121,7 +121,9 @@ end
 ---@param policy "fail"|"skip"|"dead_letter" default: the job's
 ---@return self
 function settings:on_error(policy)
-  node_of(self, "on_error").on_error = options.value("stream:on_error", "the policy", policy, policy_type)
+  local node = node_of(self, "on_error")
+  node.on_error = options.value("stream:on_error", "the policy", policy, policy_type)
+  if node.companion and node.companion.decodes then node.companion.on_error = node.on_error end
   return self
 end
 

@@ -15,6 +15,7 @@ local M = {}
 ---@field options table as in the plan
 ---@field single? boolean it can only be read by one subtask
 ---@field fn? function made from the records of the stage by this function
+---@field decodes? boolean the stage can fail at a record before that function has it
 local Source = {}
 Source.__index = Source
 
@@ -241,7 +242,7 @@ function M.nexmark(opts)
 end
 
 --- A source that another module declares.
----@param fields { kind: string, name: string, bounded: boolean, options: table, fn?: function }
+---@param fields { kind: string, name: string, bounded: boolean, options: table, fn?: function, decodes?: boolean }
 ---@return weir.Source
 function M.declared(fields) return source(fields) end
 

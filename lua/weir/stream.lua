@@ -111,7 +111,7 @@ end
 function M.from_source(job, source)
   local node = draw(job, source.kind, source.name, {
     inputs = {}, options = source.options, native = true, role = "source",
-    bounded = source.bounded, single = source.single, projects = source.projects,
+    bounded = source.bounded, single = source.single, projects = source.projects, decodes = source.decodes,
   })
   if not source.fn then return stream_of(job, node) end
   local map = draw(job, "map", source.name .. "_fn", {
@@ -415,7 +415,8 @@ end
 local SIDE_OUTPUTS_MAX = 32
 
 --- The records sent to a side output, or (tag "dead_letter") those at which the operator failed under
---- on_error "dead_letter": { error =, operator =, origin =, record = }, all texts, the record as JSON.
+--- on_error "dead_letter": { error =, operator =, origin =, record = }, texts, but for the record, which is what it
+--- was: of what could not be decoded its bytes as a string.
 ---
 ---   local words = stream:process(fn)
 ---   words:side_output("late"):sink(weir.print())
@@ -441,7 +442,11 @@ function methods:side_output(tag)
     fail('stream:side_output: operator "%s" has more than %d side outputs; put the kind into the record and filter',
       node.name, SIDE_OUTPUTS_MAX)
   end
-  return view(self, { { node = node.id, tag = tag, where = where.caller() } })
+  local inputs = { { node = node.id, tag = tag, where = where.caller() } }
+  if tag == "dead_letter" and node.companion and node.companion.decodes then
+    inputs[2] = { node = node.companion.id, tag = tag, where = where.caller() }
+  end
+  return view(self, inputs)
 end
 
 ---------------------------------------------------------------- how records travel

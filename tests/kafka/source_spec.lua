@@ -240,6 +240,57 @@ describe("a record of a topic", function()
     assert.equal(('{"byte":255,"error":"value: byte 1 is not UTF-8","key":"k","offset":0,'
       .. '"origin":"topic %s, partition 0, offset 0","partition":0,"time":7,"topic":"%s"}\n'):format(topic, topic), out)
   end)
+
+  it("that cannot be decoded goes to another topic as it came, with the reason beside it", function()
+    local topic, failed = cluster:topic(), cluster:topic()
+    local raw = "\255\0{\n\"a"
+    cluster:send(topic, { { key = "k\254", value = raw, timestamp = 7 }, { key = "k", value = "{}", timestamp = 8 } })
+    local _, code, err = script.try(([[%s
+      local source = job:source(weir.kafka { brokers = %q, topic = %q, stop = "latest" }):on_error "dead_letter"
+      source:sink(weir.discard())
+      source:side_output "dead_letter":sink(weir.kafka_sink { brokers = %q, topic = %q,
+        key = function(d) return d.record.key end, format = function(d) return d.record.value end,
+        headers = function(d) return { error = d.error, origin = d.origin } end })
+      return job]]):format(script.head, cluster.brokers, topic, cluster.brokers, failed), "-q")
+    assert.equal(0, code, err)
+    local records = cluster:consume(failed)
+    assert.equal(1, #records)
+    assert.same({ "k\254", raw, 7 }, { records[1].key, records[1].value, records[1].timestamp })
+    assert.matches("^error=value: .+,origin=topic " .. topic:gsub("%-", "%%-") .. ", partition 0, offset 0$", records[1].headers)
+  end)
+
+  it("has a key of any bytes for a function that decodes it", function()
+    local topic = cluster:topic()
+    cluster:send(topic, { { key = "\255\254", value = "v" }, { key = "gone" } })
+    assert.equal('{"gone":false,"key":2}\n{"gone":true,"key":4}\n', read((
+      'topic = %q, format = function(bytes, m) return { key = #m.key, gone = bytes == weir.null } end, stop = "latest"')
+      :format(topic)))
+  end)
+
+  it("follows on_error where the function that decodes it fails, and where its key cannot be decoded", function()
+    local topic = cluster:topic()
+    cluster:send(topic, { { key = "\255", value = "first" }, { key = "1", value = "\255" }, { key = "2", value = "last" } })
+    local options = ([[topic = %q, stop = "latest", key_format = weir.json(),
+      format = function(bytes, m) return assert(bytes:match "^%%w+$", "no word") .. m.key end]]):format(topic)
+    assert.equal('"last2"\n', read(options, "", ':on_error "skip"'))
+    local _, code, err = try(options)
+    assert.equal(1, code)
+    assert.truthy(err:find("offset 0: key: ", 1, true), err)
+    local out
+    out, code, err = script.try(([[%s
+      local source = job:source(weir.kafka { brokers = %q, %s }):on_error "dead_letter"
+      source:sink(weir.print())
+      source:side_output "dead_letter":map(function(d)
+        local r = d.record
+        return { error = d.error:match "no word" or d.error:match "^%%w+", topic = r.topic, partition = r.partition, offset = r.offset,
+          key = r.key == 1 or r.key:byte(), value = r.value:byte() }
+      end):sink(weir.print())
+      return job]]):format(script.head, cluster.brokers, options), "-q")
+    assert.equal(0, code, err)
+    assert.equal(('"last2"\n{"error":"key","key":255,"offset":0,"partition":0,"topic":"%s","value":102}\n'
+      .. '{"error":"no word","key":true,"offset":1,"partition":0,"topic":"%s","value":255}\n'):format(topic, topic),
+      shell.sorted(out))
+  end)
 end)
 
 describe("what cannot be read", function()

@@ -29,6 +29,18 @@ describe("drawing a job", function()
     assert.equal("g", job.nodes[2].uid)
   end)
 
+  it("has a source and the function that decodes for it follow one policy, and put aside in one place", function()
+    local job = draw.job [[
+      local s = job:source(weir.kafka { brokers = "a:1", topic = "t", format = function(bytes) return bytes end })
+      s:on_error "dead_letter":sink(weir.print())
+      s:side_output "dead_letter":sink(weir.print())]]
+    assert.equal("dead_letter", job.nodes[1].on_error)
+    assert.equal("dead_letter", job.nodes[2].on_error)
+    local from = {}
+    for i, input in ipairs(job.nodes[4].inputs) do from[i] = { input.node, input.tag } end
+    assert.same({ { 2, "dead_letter" }, { 1, "dead_letter" } }, from)
+  end)
+
   it("computes keys made by functions in a helper operator before the exchange", function()
     local job = draw.job(source .. 's:key_by(function(r) return r.a, r.b end, "x", "y"):count()')
     assert.equal("key_select", job.nodes[2].kind)
