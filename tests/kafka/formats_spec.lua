@@ -84,6 +84,20 @@ describe("a registry of schemas", function()
       (read(topic, ("weir.avro { registry = %q }"):format(server.url))))
   end)
 
+  it("is asked for a schema once, however many messages are of it", function()
+    local topic = cluster:topic()
+    for _ = 1, 3 do
+      wrote(topic, ('weir.avro { registry = %q, subject = "order value", schema = %q }'):format(server.url, ORDER), RECORDS)
+    end
+    local out, code, err = read(topic, ('weir.avro { registry = "%s/counted/order" }'):format(server.url))
+    assert.equal(0, code, err)
+    assert.equal(6, select(2, out:gsub("\n", "")))
+    out, code, err = script.try(('%sjob:source(weir.from { 1 }):async(function() return weir.http.get(%q).body end)'
+      .. ":sink(weir.print()) return job"):format(script.head, server.url .. "/count/order"), "-q")
+    assert.equal(0, code, err)
+    assert.equal('"1"\n', out)
+  end)
+
   it("that has no such schema, or does not answer, is told with address and status", function()
     local topic = cluster:topic()
     cluster:send(topic, { { value = "\0\0\0\3\232x" } })

@@ -4,6 +4,7 @@
 local kafka = require "support.kafka"
 local place = require "support.place"
 local shell = require "support.shell"
+local steps = require("crash.process").steps
 
 local cluster = kafka.shared()
 local COUNT = 3000
@@ -28,16 +29,17 @@ local function write(options)
 end
 
 -- Each number is committed once, of `count` or of as many as there are (0); where one subtask wrote them, those of a
--- key are in order.
+-- key are in order. What has the key "other" is not the job's.
 local function all_once(one_subtask, count)
   local seen, last, total = {}, {}, 0
   for _, record in ipairs(cluster:consume(topic)) do
-    local v = tonumber(record.value)
-    assert.is_nil(seen[v], ("%d is there twice"):format(v))
-    seen[v], total = true, total + 1
-    local at = record.partition .. record.key
-    if one_subtask then assert.is_true(v > (last[at] or -1), "out of order: " .. record.key) end
-    last[at] = v
+    local v, at = tonumber(record.value), record.partition .. record.key
+    if record.key ~= "other" then
+      assert.is_nil(seen[v], ("%d is there twice"):format(v))
+      seen[v], total = true, total + 1
+      if one_subtask then assert.is_true(v > (last[at] or -1), "out of order: " .. record.key) end
+      last[at] = v
+    end
   end
   if count == 0 then count = total end
   for v = 0, (count or COUNT) - 1 do assert.truthy(seen[v], v .. " is missing") end
@@ -100,7 +102,8 @@ describe("an exactly-once sink of Kafka", function()
   end
 
   for _, point in ipairs { "kafka.claim:2", "commit.begin:3", "kafka.begin:3", "kafka.send:3", "kafka.marker:3",
-    "kafka.commit:3", "commit.done:3", "checkpoint.complete:3", "log.sealed:3" } do
+    "kafka.commit:3", "commit.done:3", "checkpoint.complete:3", "log.append:3", "log.cut:3", "log.sealed:3",
+    "blob.remove:3" } do
     it("has each record once when it is killed at " .. point, function()
       write()
       killed("--dir state --checkpoint-every 30ms -p 2", "rate=400", point)
@@ -132,7 +135,7 @@ describe("an exactly-once sink of Kafka", function()
 
   it("stops when a newer process of its job has begun, and writes nothing more", function()
     write()
-    place.sh "mkdir old new; cp job.lua old; cp job.lua new"
+    place.sh "mkdir old new; cp job.lua old; sed 's/v = i }/v = 1000000000 + i }/' job.lua >new/job.lua"
     local _, code, err = place.sh(([[cd old; $W run -q --dir state --checkpoint-every 20ms job.lua rate=500 count=100000000 2>err & pid=$!
       %s; cd ../new
       $W run -q --dir state --checkpoint-every 50ms job.lua count=100 rate=500 >out 2>&1 || { cat out >&2; kill -9 $pid; exit 3; }
@@ -141,8 +144,13 @@ describe("an exactly-once sink of Kafka", function()
     assert.equal(1, code, err)
     assert.truthy(err:find("another process of this job began after this one", 1, true), err)
     assert.is_nil(err:find("is run again", 1, true), err)
-    local before = #cluster:consume(topic)
-    assert.equal(before, #cluster:consume(topic))
+    local newer, count = {}, 0
+    for _, record in ipairs(cluster:consume(topic)) do
+      local is_newer = tonumber(record.value) >= 1e9
+      assert.is_true(is_newer or not newer[record.partition], "written behind the newer process: " .. record.value)
+      newer[record.partition], count = is_newer, count + (is_newer and 1 or 0)
+    end
+    assert.equal(100, count)
   end)
 
   -- Its first epoch is, or is not, in the topic when it is killed, and the number of it is forgotten.
@@ -182,27 +190,83 @@ describe("an exactly-once sink of Kafka", function()
     return most
   end
 
-  -- A job whose first rows alone come to its sink runs until `condition` holds.
-  local function without_rows(retention, condition)
-    write(('marker_topic = "%s", marker_retention = "%s"'):format(topic, retention))
-    place.write("job.lua", (place.read("job.lua"):gsub(":map%(.-end%)", ":filter(function(rec) return rec.v < 20 end)")))
+  -- job.lua runs while `condition` is waited for, and is sent a signal then; gives its exit code. Its process is in `pid`.
+  local function run_while(options, signal, condition)
     os.remove(folder .. "/go")
     local job = assert(io.popen(([[cd %s; export WEIR_RUNTIME_DIR=run
-      $W run --dir state --checkpoint-every 20ms job.lua rate=500 count=100000000 2>err & pid=$!
-      %s; kill -INT $pid; wait $pid; echo $?]]):gsub("$W", shell.weir):format(folder,
-      shell.await(("[ -e %s/go ]"):format(folder), "$pid"))))
+      $W run %s job.lua rate=500 count=100000000 2>err & pid=$!; echo $pid >pid
+      %s; kill -%s $pid; kill -CONT $pid 2>/dev/null; wait $pid; echo $?]]):gsub("$W", shell.weir):format(folder, options,
+      shell.await(("[ -e %s/go ]"):format(folder), "$pid"), signal)))
     local ok, why = pcall(condition)
     place.write("go", "")
     local code = tonumber(job:read "*l")
     job:close()
     assert(ok, why)
-    assert.equal(130, code, place.read "err")
+    return code
   end
+
+  -- A job whose first rows alone come to its sink runs until `condition` holds.
+  local function without_rows(retention, condition)
+    write(('marker_topic = "%s", marker_retention = "%s"'):format(topic, retention))
+    place.write("job.lua", (place.read("job.lua"):gsub(":map%(.-end%)", ":filter(function(rec) return rec.v < 20 end)")))
+    assert.equal(130, run_while("--dir state --checkpoint-every 20ms", "INT", condition), place.read "err")
+  end
+
+  -- Somebody else writes to each partition.
+  local function write_beside()
+    for partition = 0, 1 do cluster:produce(topic, "other:\n", { partition = partition }) end
+  end
+
+  it("holds nobody back who reads its topic between two checkpoints", function()
+    write()
+    local before
+    local code = run_while("--dir state --checkpoint-every 1h", "INT", function()
+      kafka.await("the first rows", function()
+        place.sh "$W checkpoint numbers"
+        return #cluster:consume(topic) > 0
+      end)
+      kafka.await("rows in the log", function()
+        return place.sh("$W info --json numbers"):find '"logged_bytes":[1-9]'
+      end)
+      before = #cluster:consume(topic)
+      write_beside()
+      assert.equal(before + 2, #cluster:consume(topic))
+    end)
+    assert.equal(130, code, place.read "err")
+    assert.is_true(#cluster:consume(topic) > before + 2)
+    all_once(true, 0)
+  end)
+
+  it("sends again what was in a transaction that ran out of time", function()
+    write 'properties = { ["transaction.timeout.ms"] = 1000 }'
+    run_while("--dir state --checkpoint-every 50ms --fault-steps steps:100000", "KILL", function()
+      kafka.await("an open transaction", function()
+        local step = steps(folder .. "/steps")["kafka.marker"]
+        if not step or step.at == 0 then return false end
+        place.sh "kill -STOP $(cat pid)"
+        local open = #cluster:consume(topic, "read_uncommitted") > #cluster:consume(topic)
+        if not open then place.sh "kill -CONT $(cat pid)" end
+        return open
+      end)
+      local before = #cluster:consume(topic)
+      write_beside()
+      kafka.await("its end", function() return #cluster:consume(topic) == before + 2 end)
+      place.sh "kill -CONT $(cat pid)"
+      kafka.await("its rows", function() return #cluster:consume(topic) > before + 2 end)
+    end)
+    assert.truthy(place.read("err"):find("it is tried again", 1, true), place.read "err")
+    local there = #cluster:consume(topic)
+    run_while("--dir state --checkpoint-every 50ms", "INT", function()
+      kafka.await("more rows", function() return #cluster:consume(topic) > there + 100 end)
+    end)
+    all_once(true, 0)
+  end)
 
   it("keeps its marker while it has no rows, and needs none where nothing was committed since", function()
     local markers = cluster:topic()
     topic = markers
     without_rows("70ms", function()
+      kafka.await("its rows", function() return #cluster:consume(topic) == 20 end)
       kafka.await("a marker that is put again", function() return times_put() > 3 end)
     end)
     assert.equal(20, #cluster:consume(topic))

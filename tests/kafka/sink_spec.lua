@@ -44,10 +44,12 @@ describe("a sink of Kafka", function()
   end)
 
   it("chooses the partitions that librdkafka chooses for the same keys", function()
-    for ours, theirs in pairs { murmur2 = "murmur2_random", crc32 = "consistent_random" } do
+    for _, how in ipairs { { "murmur2", "murmur2_random", "at_least_once" }, { "crc32", "consistent_random", "at_least_once" },
+      { "murmur2", "murmur2_random", "exactly_once" } } do
+      local ours, theirs, guarantee = unpack(how)
       local topic, other = cluster:topic { partitions = 5 }, cluster:topic { partitions = 5 }
       ran("weir.generate { count = 200, fn = function(i) return { k = 'key ' .. i } end }",
-        ('topic = "%s", key = "k", partitioner = "%s"'):format(topic, ours))
+        ('topic = "%s", key = "k", partitioner = "%s", guarantee = "%s"'):format(topic, ours, guarantee))
       local lines, partition = {}, {}
       for i = 0, 199 do lines[#lines + 1] = ("key %d:x\n"):format(i) end
       cluster:kcat(("-P -K: -t %s -X topic.partitioner=%s"):format(other, theirs), table.concat(lines))
@@ -60,23 +62,39 @@ describe("a sink of Kafka", function()
     end
   end)
 
-  it("takes topic, key, partition, headers, time and value from functions", function()
-    local a, b = cluster:topic { partitions = 4 }, cluster:topic { partitions = 4 }
-    ran([[weir.from { { n = 1 }, { n = 2 }, { n = 7 } }]], ([[
-      topic = function(r) return r.n == 2 and "%s" or "%s" end,
-      key = function(r) if r.n < 7 then return "k" .. r.n end end,
-      partitioner = function(r) return r.n end,
-      headers = function(r) if r.n > 1 then return { n = r.n, a = "x" } end end,
-      timestamp = function(r) return 1700000000000 + r.n end,
-      format = function(r) if r.n ~= 1 then return "v" .. r.n end end]]):format(b, a))
-    assert.same({
-      { partition = 1, offset = 0, timestamp = 1700000000001, headers = "", key = "k1" },
-      { partition = 3, offset = 0, timestamp = 1700000000007, headers = "a=x,n=7", value = "v7" },
-    }, cluster:consume(a))
-    assert.same({
-      { partition = 2, offset = 0, timestamp = 1700000000002, headers = "a=x,n=2", key = "k2", value = "v2" },
-    }, cluster:consume(b))
-  end)
+  for guarantee, more in pairs { at_least_once = "", exactly_once = ', guarantee = "exactly_once", marker_topic = "%s"' } do
+    it("takes topic, key, partition, headers, time and value from functions, " .. guarantee, function()
+      local a, b = cluster:topic { partitions = 4 }, cluster:topic { partitions = 4 }
+      ran([[weir.from { { n = 1 }, { n = 2 }, { n = 7 } }]], ([[
+        topic = function(r) return r.n == 2 and "%s" or "%s" end,
+        key = function(r) if r.n < 7 then return "k" .. r.n end end,
+        partitioner = function(r) return r.n end,
+        headers = function(r) if r.n > 1 then return { n = r.n, a = "x" } end end,
+        timestamp = function(r) return 1700000000000 + r.n end,
+        format = function(r) if r.n ~= 1 then return "v" .. r.n end end]] .. more):format(b, a, a))
+      assert.same({
+        { partition = 1, offset = 0, timestamp = 1700000000001, headers = "", key = "k1" },
+        { partition = 3, offset = 0, timestamp = 1700000000007, headers = "a=x,n=7", value = "v7" },
+      }, cluster:consume(a))
+      assert.same({
+        { partition = 2, offset = 0, timestamp = 1700000000002, headers = "a=x,n=2", key = "k2", value = "v2" },
+      }, cluster:consume(b))
+    end)
+
+    it("writes each record to the partition that a function says, " .. guarantee, function()
+      local topic = cluster:topic { partitions = 4 }
+      ran("weir.generate { count = 400, fn = function(i) return { v = i } end }",
+        (('topic = "%s", partitioner = function(r) return r.v / 2 - r.v / 2 %% 1 end' .. more):format(topic, topic)))
+      local last, count = {}, 0
+      for _, record in ipairs(cluster:consume(topic)) do
+        local v = tonumber(record.value:match '^{"v":(%d+)}$')
+        assert.equal(math.floor(v / 2) % 4, record.partition)
+        assert.is_true(v > (last[record.partition] or -1))
+        last[record.partition], count = v, count + 1
+      end
+      assert.equal(400, count)
+    end)
+  end
 
   it("writes tombstones, headers that are always the same, lines, and the time of the record", function()
     local topic = cluster:topic()

@@ -8,6 +8,7 @@
   /subjects/S/versions (POST), /subjects/S/versions/latest, /schemas/ids/N: as a schema registry; the first is 1
   /rude/HOW/…    as a registry that answers otherwise: HOW is a status, html, loop, none, nonsense, hang
   /asked/KEY/…   says so to /after/KEY-asked, and answers the rest once /release/KEY was asked for
+  /counted/KEY/… answers the rest, and /count/KEY how often it was asked
   /flaky/N/KEY   ends without an answer the first N times, then 200, "N"
 """
 import http.server
@@ -105,6 +106,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         gate(key + "-asked").set()
         gate(key).wait()
         getattr(self, "on_" + what)(*rest)
+
+    def on_counted(self, key, what, *rest):
+        with lock:
+            counts[key] = counts.get(key, 0) + 1
+        getattr(self, "on_" + what)(*rest)
+
+    def on_count(self, key):
+        self.answer(str(counts.get(key, 0)))
 
     def on_rude(self, how, *rest):
         answers = {"html": "<html>", "none": "{}", "nonsense": json.dumps({"schema": "{\"type\":\"nonsense\"}"})}
