@@ -60,19 +60,29 @@ static void an_empty_key_is_a_key(void **state)
 		assert_int_equal(first, wr_kafka_partition(WR_KAFKA_MURMUR2, str(""), 0, 1000, &rand));
 }
 
+static void all_partitions_are_met(enum wr_kafka_partitioner how, struct wr_str key)
+{
+	struct wr_rand rand = {1};
+	uint32_t met = 0;
+
+	for (int i = 0; i < 400; i++)
+		met |= 1u << wr_kafka_partition(how, key, 0, 8, &rand);
+	assert_int_equal(0xff, met);
+}
+
 static void without_a_key_all_partitions_are_met(void **state)
 {
 	static const enum wr_kafka_partitioner hows[] = {WR_KAFKA_MURMUR2, WR_KAFKA_CRC32, WR_KAFKA_RANDOM};
-	struct wr_rand rand = {1};
 
 	(void)state;
-	for (unsigned h = 0; h < 3; h++) {
-		uint32_t met = 0;
+	for (unsigned h = 0; h < 3; h++)
+		all_partitions_are_met(hows[h], (struct wr_str){NULL, 0});
+}
 
-		for (int i = 0; i < 400; i++)
-			met |= 1u << wr_kafka_partition(hows[h], (struct wr_str){NULL, 0}, 0, 8, &rand);
-		assert_int_equal(0xff, met);
-	}
+static void at_random_the_key_is_not_looked_at(void **state)
+{
+	(void)state;
+	all_partitions_are_met(WR_KAFKA_RANDOM, str("k"));
 }
 
 static void a_given_number_is_taken_modulo_the_partitions(void **state)
@@ -103,6 +113,7 @@ int main(void)
 	    cmocka_unit_test(crc32_is_taken_without_a_sign),
 	    cmocka_unit_test(an_empty_key_is_a_key),
 	    cmocka_unit_test(without_a_key_all_partitions_are_met),
+	    cmocka_unit_test(at_random_the_key_is_not_looked_at),
 	    cmocka_unit_test(a_given_number_is_taken_modulo_the_partitions),
 	    cmocka_unit_test(names_of_partitioners_are_checked),
 	};
