@@ -559,6 +559,7 @@ static const struct verb verbs[] = {
      "  # fix.lua:\n"
      "  #   return function(sp)\n"
      "  #     sp:operator(\"visits\"):map(\"last\", function(value, key) return value + 1 end)\n"
+     "  #     sp:operator(\"orders\"):seek(\"orders[3]\", { timestamp = sp.time - 3600e3 }) -- an hour back\n"
      "  #   end\n",
      .tool = "edit"},
     {"version", "", "show the version", "  weir version --json\n", .run = verb_version},
