@@ -258,12 +258,35 @@ static int publish(struct wr_kafka_publisher *p, const struct wr_mark *mark, uin
 	return rc;
 }
 
+/* A client for what is to be written of `epoch`. Behind a new one the marker is read: whoever was at rest for
+ * so long that claims are forgotten may have been overtaken without a trace, also since the marker was asked
+ * for. *there: it is that of the epoch. */
+static int open_for(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t epoch, bool *there)
+{
+	uint64_t last = 0;
+	int rc = WR_OK;
+
+	if (!is_of(p, mark)) {
+		rc = wr_kafka_publisher_open(p, mark);
+		if (rc == WR_OK)
+			rc = read_marker(p, mark, patience(p), &last);
+	}
+	*there = rc == WR_OK && last == epoch;
+	if (rc == WR_OK && last > epoch)
+		rc = wr_error_set(WR_ESUPERSEDED,
+				  "%s: another process of this job has committed epoch %" PRIu64
+				  ", and this one knows of %" PRIu64 ": it writes nothing more",
+				  p->name, last, epoch);
+	return rc;
+}
+
 int wr_kafka_publisher_commit(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t epoch,
 			      struct wr_epoch_rows *rows)
 {
-	int rc = is_of(p, mark) ? WR_OK : wr_kafka_publisher_open(p, mark);
+	bool there;
+	int rc = open_for(p, mark, epoch, &there);
 
-	if (rc == WR_OK)
+	if (rc == WR_OK && !there)
 		rc = publish(p, mark, epoch, rows);
 	if (rc != WR_OK)
 		wr_kafka_publisher_close(p);
@@ -279,23 +302,11 @@ static int write_again(struct wr_kafka_publisher *p, const struct wr_mark *mark,
 	return rc == WR_OK ? commit(p) : rc;
 }
 
-/* Behind a new client the marker is read first: whoever was at rest for so long that claims are forgotten may
- * have been overtaken without a trace. */
 int wr_kafka_publisher_keep(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t epoch)
 {
-	uint64_t there = epoch;
-	int rc = WR_OK;
+	bool there;
+	int rc = open_for(p, mark, epoch, &there);
 
-	if (!is_of(p, mark)) {
-		rc = wr_kafka_publisher_open(p, mark);
-		if (rc == WR_OK)
-			rc = read_marker(p, mark, patience(p), &there);
-	}
-	if (rc == WR_OK && there > epoch)
-		rc = wr_error_set(WR_ESUPERSEDED,
-				  "%s: another process of this job has committed epoch %" PRIu64
-				  ", and this one knows of %" PRIu64 ": it writes nothing more",
-				  p->name, there, epoch);
 	if (rc == WR_OK)
 		rc = write_again(p, mark, epoch);
 	if (rc != WR_OK)

@@ -222,6 +222,23 @@ static void test_a_marker_is_written_again_without_rows_and_read_first_by_a_new_
 	assert_false(p.is_open);
 }
 
+static void test_an_epoch_that_another_wrote_meanwhile_is_not_written_by_a_new_client(void **state)
+{
+	(void)state;
+	marker_found.offset = 42;
+	wr_kafka_note(WR_KAFKA_MARKER, 7, marker_found.note);
+	assert_int_equal(wr_kafka_publisher_commit(&p, &mark, 42, NULL), WR_OK);
+	assert_null(strstr(asked, "send"));
+	*asked = 0;
+	assert_int_equal(wr_kafka_publisher_commit(&p, &mark, 43, NULL), WR_OK);
+	assert_string_equal(asked, "begin send put(43) commit ");
+
+	wr_kafka_publisher_close(&p);
+	assert_int_equal(wr_kafka_publisher_commit(&p, &mark, 41, NULL), WR_ESUPERSEDED);
+	assert_null(strstr(strstr(asked, "close"), "send"));
+	assert_false(p.is_open);
+}
+
 static void test_for_a_log_that_nobody_ever_had_no_client_is_made(void **state)
 {
 	const struct wr_mark other = {"out", 7, 4, NULL};
@@ -275,8 +292,9 @@ static void test_under_another_prefix_it_is_looked_first_and_sent_as_who_has_tha
 	*asked = 0;
 	assert_int_equal(wr_kafka_publisher_commit(&p, &old, 42, NULL), WR_OK);
 	assert_int_equal(wr_kafka_publisher_commit(&p, &mark, 43, NULL), WR_OK);
-	assert_string_equal(asked, "begin send put(42) commit "
-				   "close open read(claim) init read(claim) begin send put(43) commit ");
+	assert_string_equal(
+	    asked, "begin send put(42) commit "
+		   "close open read(claim) init read(claim) read(marker) begin send put(43) commit ");
 }
 
 int main(void)
@@ -290,6 +308,7 @@ int main(void)
 	    CASE(test_whoever_was_overtaken_writes_nothing_more),
 	    CASE(test_the_claim_of_a_run_before_is_taken_over),
 	    CASE(test_a_marker_is_written_again_without_rows_and_read_first_by_a_new_client),
+	    CASE(test_an_epoch_that_another_wrote_meanwhile_is_not_written_by_a_new_client),
 	    CASE(test_for_a_log_that_nobody_ever_had_no_client_is_made),
 	    CASE(test_under_another_prefix_it_is_looked_first_and_sent_as_who_has_that),
 	    CASE(test_a_log_whose_claim_is_forgotten_is_asked_for_its_marker),
