@@ -38,8 +38,9 @@ struct wr_blobs_ops {
 	void (*discard)(struct wr_blob *blob);
 	/* A small blob that appears as a whole or not at all. WR_EUSER if there is one of this id. */
 	int (*publish)(struct wr_blobs *b, const char *id, const void *p, size_t len);
-	/* One that was published by a process that may have died before it was durable, and is relied upon
-	 * now: makes it so. Only of stores that checkpoints are taken in. */
+	/* Whether there is one of this id is relied upon now, and who published or removed it may have died
+	 * before that was durable: makes it so. Its folder is there. Only of stores that checkpoints are
+	 * taken in. */
 	int (*keep)(struct wr_blobs *b, const char *id);
 	/* WR_OK, WR_END: there is none of this id, or an error. */
 	int (*open)(struct wr_blobs *b, const char *id, struct wr_blob_view *out);

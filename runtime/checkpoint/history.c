@@ -183,10 +183,17 @@ int wr_history_open(struct wr_blobs *blobs, uint64_t number, struct wr_arena *ar
 
 int wr_history_keep(struct wr_blobs *blobs, uint64_t checkpoint)
 {
-	char id[WR_HISTORY_ID];
+	struct list l = {NULL, 0, 0};
+	int rc = list_all(blobs, &l);
 
-	wr_history_manifest_id(checkpoint, id);
-	return blobs->ops->keep(blobs, id);
+	for (uint32_t i = 0; i < l.count && l.numbers[i] >= checkpoint && rc == WR_OK; i++) {
+		char id[WR_HISTORY_ID];
+
+		wr_history_manifest_id(l.numbers[i], id);
+		rc = blobs->ops->keep(blobs, id);
+	}
+	wr_free(&mem, l.numbers);
+	return rc;
 }
 
 int wr_history_latest(struct wr_blobs *blobs, struct wr_arena *arena, struct wr_manifest *out,

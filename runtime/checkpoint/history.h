@@ -38,9 +38,12 @@ int wr_history_latest(struct wr_blobs *blobs, struct wr_arena *arena, struct wr_
 		      uint64_t *newest);
 /* Checkpoint `number`, as wr_history_latest. WR_END: it has no manifest; WR_EUSER: it is damaged. */
 int wr_history_open(struct wr_blobs *blobs, uint64_t number, struct wr_arena *arena, struct wr_manifest *out);
-/* A checkpoint that was found, and is begun at: its manifest may have been published by a process that was
- * killed before the name was durable. What is committed to the outside on the strength of it would be
- * committed again if it were gone after a loss of power. WR_OK or an error. */
+/* `checkpoint` was found to be the newest that holds and is begun at, or none holds from that number on:
+ * makes that durable. Its manifest may have been published by a process that was killed before the name was
+ * on the disk: what is committed to the outside on the strength of it would be committed again if it were
+ * gone after a loss of power. That of a newer one may have been taken back, by who could not make it durable
+ * or by wr_history_go_back: who found it again after a loss of power would miss the files of sinks that were
+ * removed because nothing named them. WR_OK or an error. */
 int wr_history_keep(struct wr_blobs *blobs, uint64_t checkpoint);
 /* The number in a name like "chk-12"; false: it is none that is written here. */
 bool wr_history_number(const char *name, uint64_t *number);

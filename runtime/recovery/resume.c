@@ -48,6 +48,16 @@ static int strangers(const struct wr_resume *r)
 	    r->o.dir, r->o.from, r->manifest.checkpoint);
 }
 
+/* What was found at home stays so, also that there is nothing (WR_END). */
+static int keep(const struct wr_resume *r, int found)
+{
+	bool never = !strcmp(r->o.resume, "never");
+	uint64_t from = found == WR_OK ? r->manifest.checkpoint : never ? r->before + 1 : 0;
+	int rc = r->blobs ? wr_history_keep(r->blobs, from) : WR_OK;
+
+	return rc == WR_OK ? found : rc;
+}
+
 /* The newest checkpoint of the job's own folder. WR_END: it begins elsewhere. */
 static int look_at_home(struct wr_resume *r)
 {
@@ -58,7 +68,7 @@ static int look_at_home(struct wr_resume *r)
 		r->before = r->newest;
 	r->looked = true;
 	if (never && (rc < 0 || (rc == WR_OK && r->manifest.checkpoint <= r->before)))
-		return WR_END;
+		rc = WR_END;
 	if (rc == WR_EUSER)
 		return wr_error_set(rc, "%s: %s; begin anew with --resume=never, or in another folder",
 				    r->o.dir, wr_error_text());
@@ -66,7 +76,7 @@ static int look_at_home(struct wr_resume *r)
 		return another_job(r);
 	if (rc == WR_OK && r->o.from && !never && strcmp(r->manifest.origin, r->origin))
 		return strangers(r);
-	return rc == WR_OK ? wr_history_keep(r->blobs, r->manifest.checkpoint) : rc;
+	return rc == WR_OK || rc == WR_END ? keep(r, rc) : rc;
 }
 
 /* Where else it is to begin. WR_END: nowhere, it begins anew. */

@@ -254,6 +254,38 @@ static void the_way_back_of_a_trial_is_kept_and_gone(void **state)
 	b->ops->free(b);
 }
 
+static char kept[200]; /* ids whose being there, or not, was made durable */
+
+static int note_kept(struct wr_blobs *b, const char *id)
+{
+	size_t len = strlen(kept);
+
+	(void)b;
+	snprintf(kept + len, sizeof kept - len, "%s ", id);
+	return WR_OK;
+}
+
+static void where_a_job_begins_is_durable_and_so_is_that_nothing_newer_holds(void **state)
+{
+	struct wr_blobs *b = wr_blobs_memory();
+	const struct wr_blobs_ops *ops = b->ops;
+	struct wr_blobs_ops noting = *ops;
+
+	(void)state;
+	for (uint64_t n = 1; n <= 4; n++)
+		write_checkpoint(b, n);
+	noting.keep = note_kept;
+	b->ops = &noting;
+	assert_int_equal(wr_history_go_back(b, 2), WR_OK);
+	assert_int_equal(wr_history_keep(b, 2), WR_OK);
+	assert_string_equal(kept, "chk-4/manifest chk-3/manifest chk-2/manifest ");
+	*kept = 0;
+	assert_int_equal(wr_history_keep(b, 5), WR_OK);
+	assert_string_equal(kept, "");
+	b->ops = ops;
+	b->ops->free(b);
+}
+
 static void a_log_belongs_to_the_checkpoints_that_name_it(void **state)
 {
 	struct wr_blobs *b = wr_blobs_memory();
@@ -431,6 +463,7 @@ int main(void)
 	    cmocka_unit_test(a_blob_that_is_cut_off_or_has_more_is_noticed),
 	    cmocka_unit_test(a_name_that_only_resembles_a_checkpoint_is_none),
 	    cmocka_unit_test(the_way_back_of_a_trial_is_kept_and_gone),
+	    cmocka_unit_test(where_a_job_begins_is_durable_and_so_is_that_nothing_newer_holds),
 	    cmocka_unit_test(a_log_belongs_to_the_checkpoints_that_name_it),
 	    cmocka_unit_test(a_checkpoint_that_cannot_be_looked_at_is_not_removed),
 	    cmocka_unit_test(a_checkpoint_whose_log_is_missing_does_not_hold),
