@@ -69,7 +69,8 @@ local function place(v, words, topics)
   return { at = "offsets", offsets = list }
 end
 
-local PLACES = 'a time { timestamp = ms since 1970 }, or offsets { offsets = { [partition] = offset } }'
+local PLACES = 'a time { timestamp = ms since 1970 }, or offsets { offsets = { [partition] = offset } }, '
+  .. 'of several topics { offsets = { [topic] = { [partition] = offset } } }'
 
 local declared = {
   brokers = kafka_options.brokers,

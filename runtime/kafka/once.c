@@ -17,6 +17,7 @@
 
 enum {
 	CALL_MS = 2000,
+	LEAVING_MS = 3000,
 	TOPIC_PATIENCE_S = 10,
 	POLL_MS = 50,
 	LOOK_SOON_MS = 20,
@@ -132,6 +133,13 @@ static void txn_close(void *arg)
 	struct kafka_once *k = arg;
 
 	wr_kafka_reader_close(&k->reader);
+	if (k->put && wr_kafka_put_over(k->put, 0)) {
+		rd_kafka_error_t *error = wr_kafka_put_take(k->put);
+
+		if (error)
+			rd_kafka_error_destroy(error);
+		k->put = NULL;
+	}
 	if (!k->put)
 		wr_kafka_producer_close(&k->producer);
 }
@@ -214,9 +222,12 @@ static int txn_put(void *arg, const char *group, int64_t offset, const char *not
 	k->put = wr_kafka_put_begin(k->producer.client.rk, group, k->marker_topic, offset, note);
 	if (!k->put)
 		return wr_error_code();
-	for (int ms = 0; !wr_kafka_put_over(k->put, POLL_MS); ms += POLL_MS)
-		if (ms >= CALL_MS && wr_sink_is_leaving(k->stage))
+	for (int leaving_ms = 0; !wr_kafka_put_over(k->put, POLL_MS);) {
+		rd_kafka_poll(k->producer.client.rk, 0); /* it says that no broker is reached */
+		leaving_ms = wr_sink_is_leaving(k->stage) ? leaving_ms + POLL_MS : 0;
+		if (leaving_ms >= LEAVING_MS)
 			return failed(k, 0, "marker", "the coordinator of its group is not reached");
+	}
 	error = wr_kafka_put_take(k->put);
 	k->put = NULL;
 	return answer(k, error, "marker");
