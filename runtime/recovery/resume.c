@@ -3,6 +3,8 @@
 #include "recovery/resume.h"
 
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include "base/error.h"
 #include "base/log.h"
@@ -89,27 +91,38 @@ static int look_elsewhere(struct wr_resume *r)
 	return WR_OK;
 }
 
+/* How the job begins anew instead of where it was found. */
+static const char *advice(const struct wr_resume *r, char *text, size_t size)
+{
+	if (r->restore.blobs == r->blobs)
+		snprintf(text, size, "--resume=never begins anew, as does another folder than %s", r->o.dir);
+	else
+		snprintf(text, size, "it begins anew without %s %s", r->o.from ? "--from" : "--resume",
+			 r->o.from ? r->o.from : r->o.resume);
+	return text;
+}
+
 /* There is nothing to go on with, and input that nobody has seen yet. */
 static int passes_over(const struct wr_resume *r)
 {
-	const char *folder = r->o.dir ? r->o.dir : r->o.from, *source;
+	char text[PATH_MAX + 64];
+	const char *source;
 
 	if (!r->found || !r->manifest.finished)
 		return WR_OK;
 	if (!r->o.plan->bounded)
 		return wr_error_set(WR_EUSER,
 				    "the job \"%s\" has finished, and has nothing to go on from now that its "
-				    "input has no end: --resume=never begins anew, as does another folder "
-				    "than %s",
-				    r->manifest.job, folder);
+				    "input has no end: "
+				    "%s",
+				    r->manifest.job, advice(r, text, sizeof text));
 	source = wr_job_read_once(r->o.plan, false);
-	if (!source)
-		return WR_OK;
-	return wr_error_set(
-	    WR_EUSER,
-	    "the job \"%s\" has finished, and what its source '%s' has to read now would be passed "
-	    "over: --resume=never begins anew with it, as does another folder than %s",
-	    r->manifest.job, source, folder);
+	return source ? wr_error_set(
+			    WR_EUSER,
+			    "the job \"%s\" has finished, and what its source '%s' has to read now would be "
+			    "passed over: %s",
+			    r->manifest.job, source, advice(r, text, sizeof text))
+		      : WR_OK;
 }
 
 static uint32_t groups_of(const void *arg, const char *uid)

@@ -102,11 +102,15 @@ describe("a job with --dir that is killed", function()
     assert.equal("0\n1\n", (run("--dir state", "count=2")))
     assert.equal("", (run("--dir state", "count=2")))
     place.done "savepoint --dir state -o x.weir"
-    for _, from in ipairs { "--dir state", "--from x.weir" } do
+    for from, advice in pairs {
+      ["--dir state"] = "--resume=never begins anew, as does another folder than state",
+      ["--from x.weir"] = "it begins anew without --from x.weir",
+      ["--dir new --resume=state"] = "it begins anew without --resume state",
+    } do
       local out, code, err = run(from)
       assert.equal(2, code)
       assert.equal("", out)
-      assert.truthy(err:find('the job "counts" has finished, and has nothing to go on from now that its input has no end', 1, true), err)
+      assert.truthy(err:find('the job "counts" has finished, and has nothing to go on from now that its input has no end: ' .. advice, 1, true), err)
     end
     assert.equal("0\n1\n2\n", (run("--dir state --resume=never", "count=3")))
   end)
