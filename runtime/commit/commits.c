@@ -143,6 +143,13 @@ void wr_commits_answer(struct wr_commits *c, uint64_t lineage, uint32_t log, uin
 	c->count = kept;
 }
 
+bool wr_commits_overtaken(const struct wr_commits *c, uint64_t lineage, uint32_t log, uint64_t mark)
+{
+	const struct wr_committed *known = known_of(c, lineage, log);
+
+	return lineage == c->lineage && mark > c->complete && !(known && mark <= known->number);
+}
+
 /* ---- what is known ---- */
 
 int wr_commits_know(struct wr_commits *c, const struct wr_committed *known)

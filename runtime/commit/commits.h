@@ -53,6 +53,9 @@ int wr_commits_inherit(struct wr_commits *c, const struct wr_epoch *e);
 bool wr_commits_ask(const struct wr_commits *c, uint64_t *lineage, uint32_t *log);
 /* The target's answer: the epochs up to `mark` (0 = none) are in it. */
 void wr_commits_answer(struct wr_commits *c, uint64_t lineage, uint32_t log, uint64_t mark);
+/* Does the answer name an epoch that no checkpoint of this process covers? Then another process of the job is
+ * at work, which has checkpoints of its own. */
+bool wr_commits_overtaken(const struct wr_commits *c, uint64_t lineage, uint32_t log, uint64_t mark);
 
 /* ---- what is known to be in the target, of the logs of this lineage: part of checkpoints, so that a target
  * which lost its marks is told from one that never had any ---- */

@@ -234,6 +234,17 @@ int wr_sink_pause(struct wr_stage *s)
 	return WR_AGAIN;
 }
 
+/* What failed last, or was under way, is in the target. */
+static void forget_failures(struct wr_stage *s)
+{
+	struct wr_sink *k = wr_sink_of(s);
+
+	k->failures = 0;
+	*k->why = 0;
+	if (k->ends)
+		wr_sink_renew(s);
+}
+
 /* It may be in the target or not: its mark is asked for, and then it is tried again. */
 static int try_again(struct wr_stage *s, enum wr_sink_work what)
 {
@@ -274,6 +285,33 @@ static int on_kept(struct wr_stage *s, int rc)
 	return k->failed ? rc : WR_OK;
 }
 
+/* The mark of a commit that failed is known. One beyond our checkpoints is of a process that has others, as
+ * from a copy of the folder: two that went on side by side would drop each other's rows. */
+static int on_asked(struct wr_stage *s)
+{
+	struct wr_sink *k = wr_sink_of(s);
+	const struct wr_epoch *e = &k->c.epoch;
+	uint64_t before = wr_commits_bytes(k->commits);
+
+	if (wr_commits_overtaken(k->commits, e->lineage, e->log, k->c.mark)) {
+		k->c.rc = WR_ESUPERSEDED;
+		snprintf(k->c.text, sizeof k->c.text,
+			 "%s: epoch %" PRIu64 " is committed, and no checkpoint of this process covers it: "
+			 "another process of this job is at work, and this one writes nothing more",
+			 wr_sink_uid(s), k->c.mark);
+		return try_again(s, WR_SINK_ASK);
+	}
+	if (k->c.mark > e->number) /* which was tried, and not beyond it */
+		wr_warn(s->env->task,
+			"%s: another process of this job has committed epoch %" PRIu64 " meanwhile",
+			wr_sink_uid(s), k->c.mark);
+	wr_commits_answer(k->commits, e->lineage, e->log, k->c.mark);
+	if (wr_commits_bytes(k->commits) < before)
+		forget_failures(s);
+	wr_sink_pump(s);
+	return WR_OK;
+}
+
 /* A run that is played back hears of it when the recorded one did: then it waits here. */
 static int on_done(struct wr_stage *s)
 {
@@ -288,14 +326,11 @@ static int on_done(struct wr_stage *s)
 	if (k->c.rc < 0 && k->c.what != WR_SINK_SEAL)
 		return try_again(s, k->c.what);
 	if (k->c.what == WR_SINK_ASK)
-		wr_commits_answer(k->commits, k->c.epoch.lineage, k->c.epoch.log, k->c.mark);
+		return on_asked(s);
 	if (k->c.what == WR_SINK_COMMIT) {
-		k->failures = 0;
-		*k->why = 0;
 		wr_commits_done(k->commits, k->c.began_ms);
 		wr_metric_add(&s->ops_stats[0].commits, 1);
-		if (k->ends)
-			wr_sink_renew(s);
+		forget_failures(s);
 	}
 	if (rc == WR_OK)
 		wr_sink_pump(s);

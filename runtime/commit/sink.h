@@ -37,8 +37,9 @@ enum { WR_MARK_TEXT = 160 };
 void wr_mark_text(const struct wr_mark *m, char text[WR_MARK_TEXT]);
 
 struct wr_target;
-/* All on one thread, but for `fits` and `free`; all but `fits` may block. WR_OK or an error: WR_ETRANSIENT is
- * tried again a few times, behind `last`; others fail the job. */
+/* All on one thread, but for `fits` and `free`; all but `fits` may block. WR_OK or an error, which fails the
+ * job's attempt, but for WR_ETRANSIENT where rows come already: a commit is tried again a few times, each
+ * behind `last`, and `keep` at the next checkpoint. */
 struct wr_target_ops {
 	/* Once, before anything else. `fresh`: the job begins anew, and not at a checkpoint. */
 	int (*open)(struct wr_target *t, bool fresh);

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include "base/assert.h"
 #include "base/error.h"
 #include "base/fault.h"
 
@@ -222,9 +223,8 @@ int wr_kafka_publisher_look(struct wr_kafka_publisher *p, const struct wr_mark *
 {
 	int rc;
 
+	WR_ASSERT(p->is_open);
 	*epoch = 0;
-	if (!p->is_open)
-		return wr_kafka_publisher_last(p, mark, epoch);
 	rc = read_marker(p, mark, (struct wait){.until_ns = wr_clock_ns(p->clock) + LOOK_NS}, epoch);
 	return rc == WR_ETRANSIENT ? WR_OK : rc;
 }
@@ -258,35 +258,36 @@ static int publish(struct wr_kafka_publisher *p, const struct wr_mark *mark, uin
 	return rc;
 }
 
-/* A client for what is to be written of `epoch`. Behind a new one the marker is read: whoever was at rest for
- * so long that claims are forgotten may have been overtaken without a trace, also since the marker was asked
- * for. *there: it is that of the epoch. */
-static int open_for(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t epoch, bool *there)
+/* A client for this log. Behind a new one the marker is read, *last, else 0: whoever was at rest for so long
+ * that claims are forgotten may have been overtaken without a trace, also since the marker was asked for. */
+static int open_for(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t *last)
 {
-	uint64_t last = 0;
-	int rc = WR_OK;
+	int rc;
 
-	if (!is_of(p, mark)) {
-		rc = wr_kafka_publisher_open(p, mark);
-		if (rc == WR_OK)
-			rc = read_marker(p, mark, patience(p), &last);
-	}
-	*there = rc == WR_OK && last == epoch;
-	if (rc == WR_OK && last > epoch)
-		rc = wr_error_set(WR_ESUPERSEDED,
-				  "%s: another process of this job has committed epoch %" PRIu64
-				  ", and this one knows of %" PRIu64 ": it writes nothing more",
-				  p->name, last, epoch);
-	return rc;
+	*last = 0;
+	if (is_of(p, mark))
+		return WR_OK;
+	rc = wr_kafka_publisher_open(p, mark);
+	return rc == WR_OK ? read_marker(p, mark, patience(p), last) : rc;
+}
+
+static int is_behind(const struct wr_kafka_publisher *p, int code, uint64_t last, uint64_t epoch)
+{
+	return wr_error_set(code,
+			    "%s: another process of this job has committed epoch %" PRIu64
+			    ", and this one is at %" PRIu64,
+			    p->name, last, epoch);
 }
 
 int wr_kafka_publisher_commit(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t epoch,
 			      struct wr_epoch_rows *rows)
 {
-	bool there;
-	int rc = open_for(p, mark, epoch, &there);
+	uint64_t last;
+	int rc = open_for(p, mark, &last);
 
-	if (rc == WR_OK && !there)
+	if (rc == WR_OK && last > epoch)
+		rc = is_behind(p, WR_ETRANSIENT, last, epoch);
+	if (rc == WR_OK && last != epoch)
 		rc = publish(p, mark, epoch, rows);
 	if (rc != WR_OK)
 		wr_kafka_publisher_close(p);
@@ -304,9 +305,11 @@ static int write_again(struct wr_kafka_publisher *p, const struct wr_mark *mark,
 
 int wr_kafka_publisher_keep(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t epoch)
 {
-	bool there;
-	int rc = open_for(p, mark, epoch, &there);
+	uint64_t last;
+	int rc = open_for(p, mark, &last);
 
+	if (rc == WR_OK && last > epoch)
+		rc = is_behind(p, WR_ESUPERSEDED, last, epoch);
 	if (rc == WR_OK)
 		rc = write_again(p, mark, epoch);
 	if (rc != WR_OK)

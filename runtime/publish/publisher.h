@@ -61,10 +61,13 @@ struct wr_kafka_publisher {
 int wr_kafka_publisher_open(struct wr_kafka_publisher *p, const struct wr_mark *mark);
 /* The number of the last epoch of a log that is in the topics, 0 = none, once nobody else can change it. */
 int wr_kafka_publisher_last(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t *epoch);
-/* The same as far as it can be seen without taking the id from whoever has it; what is under way is waited
- * for for ten seconds, and then counts as not there. */
+/* The same as far as it can be seen without taking the id from whoever has it, by the open client of another
+ * log or prefix: what is under way, or not answered, is waited for for ten seconds, and then counts as not
+ * there. */
 int wr_kafka_publisher_look(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t *epoch);
-/* An epoch and its number, both or neither. Behind an error nobody knows which: `last` is to be asked. */
+/* An epoch and its number, both or neither; neither, where another process has committed it meanwhile. Behind
+ * an error nobody knows which: `last` is to be asked. WR_ETRANSIENT also where another process has committed
+ * newer epochs, as one does that was at rest: who began after it may know them, too. */
 int wr_kafka_publisher_commit(struct wr_kafka_publisher *p, const struct wr_mark *mark, uint64_t epoch,
 			      struct wr_epoch_rows *rows);
 /* The number alone once more, so that brokers do not forget it: `epoch` is the last one that is in the

@@ -149,7 +149,7 @@ static bool is_mine(const struct subtask *s, uint32_t log)
 	return wr_commits_owner(log, s->process->parallelism) == s->number;
 }
 
-/* It was asleep before it claimed anything, and others have gone on from the same checkpoint. */
+/* It was asleep, before it claimed anything or until claims were forgotten, and others have gone on. */
 static int has_newer_rows(struct subtask *s, uint32_t log, uint64_t epoch)
 {
 	if (has_folder(s->process))
@@ -214,7 +214,7 @@ static int ask(struct subtask *s, uint64_t lineage, uint32_t log)
 	if (rc != WR_OK)
 		return rc;
 	epoch = judged(s, lineage, log, epoch);
-	if (lineage == s->process->lineage && !s->restored && epoch > s->process->from.number)
+	if (wr_commits_overtaken(s->commits, lineage, log, epoch))
 		return has_newer_rows(s, log, epoch);
 	while (wr_commits_named(s->commits, before, &e))
 		before++;

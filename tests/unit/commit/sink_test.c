@@ -103,6 +103,54 @@ static void a_commit_that_may_have_happened_is_asked_for_before_it_is_tried_agai
 	bench_free(b);
 }
 
+/* Two epochs are due when another process has the mark at `mark`. The answer to our asking. */
+static int find_mark_at(struct bench *b, uint64_t mark)
+{
+	give(b, 1, 2);
+	barrier(b, 1, NULL);
+	give(b, 10, 2);
+	barrier(b, 2, NULL);
+	target.fails = WR_ETRANSIENT;
+	complete(b, 2);
+	assert_int_equal(hear(b, 1), WR_OK);
+	*mark_of(&(struct wr_mark){"sink", LINEAGE, 0, NULL}) = mark;
+	assert_int_equal(wr_sink_tick(&b->stage, b->stage.tick_ns), WR_OK);
+	return hear(b, 1);
+}
+
+static void what_another_process_committed_meanwhile_is_dropped_and_no_reason_is_left(void **state)
+{
+	struct bench *b = begun();
+	struct wr_owed owed;
+
+	(void)state;
+	assert_int_equal(find_mark_at(b, 2), WR_OK);
+	give(b, 20, 2);
+	barrier(b, 3, NULL);
+	complete(b, 3);
+	atomic_store(&b->stops, 2);
+	assert_true(wr_sink_owes(&b->stage, &owed));
+	assert_int_equal(owed.first, 3);
+	assert_string_equal(owed.why, "");
+	assert_int_equal(hear(b, 1), WR_OK);
+	bench_free(b);
+	target_has(2, 41);
+}
+
+static void a_mark_beyond_all_checkpoints_of_the_process_ends_it(void **state)
+{
+	struct bench *b = begun();
+
+	(void)state;
+	give(b, 0, 1);
+	assert_int_equal(find_mark_at(b, 3), WR_ESUPERSEDED);
+	assert_non_null(strstr(wr_error_text(), "epoch 3 is committed"));
+	barrier(b, 3, NULL);
+	complete(b, 3);
+	bench_free(b);
+	target_has(0, 0);
+}
+
 static void a_commit_that_fails_for_good_fails_the_job(void **state)
 {
 	struct bench *b = begun();
@@ -308,6 +356,8 @@ int main(void)
 	    BENCH_TEST(C28_the_end_waits_for_a_checkpoint_behind_the_last_row_and_for_its_commit),
 	    BENCH_TEST(without_checkpoints_all_is_committed_at_the_end),
 	    BENCH_TEST(a_commit_that_may_have_happened_is_asked_for_before_it_is_tried_again),
+	    BENCH_TEST(what_another_process_committed_meanwhile_is_dropped_and_no_reason_is_left),
+	    BENCH_TEST(a_mark_beyond_all_checkpoints_of_the_process_ends_it),
 	    BENCH_TEST(a_commit_that_fails_for_good_fails_the_job),
 	    BENCH_TEST(the_mark_is_written_again_while_nothing_is_committed),
 	    BENCH_TEST(rows_wait_while_commits_lag_and_large_epochs_ask_for_a_checkpoint),

@@ -74,7 +74,7 @@ static int on_put(void *arg, const char *group, int64_t offset, const char *note
 	char what[64];
 
 	(void)arg;
-	if (!strcmp(group, "shop-out-3"))
+	if (is_id(group))
 		snprintf(claim_found.note, sizeof claim_found.note, "%s", note);
 	claim_found.offset = 0;
 	snprintf(what, sizeof what, "put(%s%d)", !strcmp(group, "shop-out-3") ? "claim" : "", (int)offset);
@@ -234,9 +234,32 @@ static void test_an_epoch_that_another_wrote_meanwhile_is_not_written_by_a_new_c
 	assert_string_equal(asked, "begin send put(43) commit ");
 
 	wr_kafka_publisher_close(&p);
-	assert_int_equal(wr_kafka_publisher_commit(&p, &mark, 41, NULL), WR_ESUPERSEDED);
+	assert_int_equal(wr_kafka_publisher_commit(&p, &mark, 41, NULL), WR_ETRANSIENT);
 	assert_null(strstr(strstr(asked, "close"), "send"));
 	assert_false(p.is_open);
+}
+
+/* An older process, at rest until its claim was forgotten, has them in its log, too. */
+static void test_inherited_epochs_that_an_older_process_wrote_meanwhile_end_nobody(void **state)
+{
+	const struct wr_mark inherited = {"out", 7, 4, NULL};
+	uint64_t epoch = 1;
+
+	(void)state;
+	assert_int_equal(wr_kafka_publisher_open(&p, &mark), WR_OK);
+	claim_found.offset = -1001;
+	assert_int_equal(wr_kafka_publisher_last(&p, &inherited, &epoch), WR_OK);
+	assert_int_equal(epoch, 0);
+	marker_found.offset = 6;
+	wr_kafka_note(WR_KAFKA_MARKER, 7, marker_found.note);
+	*asked = 0;
+	assert_int_equal(wr_kafka_publisher_commit(&p, &inherited, 5, NULL), WR_ETRANSIENT);
+	assert_null(strstr(asked, "send"));
+	assert_int_equal(wr_kafka_publisher_last(&p, &inherited, &epoch), WR_OK);
+	assert_int_equal(epoch, 6);
+	*asked = 0;
+	assert_int_equal(wr_kafka_publisher_commit(&p, &inherited, 7, NULL), WR_OK);
+	assert_string_equal(asked, "begin send put(7) commit ");
 }
 
 static void test_for_a_log_that_nobody_ever_had_no_client_is_made(void **state)
@@ -309,6 +332,7 @@ int main(void)
 	    CASE(test_the_claim_of_a_run_before_is_taken_over),
 	    CASE(test_a_marker_is_written_again_without_rows_and_read_first_by_a_new_client),
 	    CASE(test_an_epoch_that_another_wrote_meanwhile_is_not_written_by_a_new_client),
+	    CASE(test_inherited_epochs_that_an_older_process_wrote_meanwhile_end_nobody),
 	    CASE(test_for_a_log_that_nobody_ever_had_no_client_is_made),
 	    CASE(test_under_another_prefix_it_is_looked_first_and_sent_as_who_has_that),
 	    CASE(test_a_log_whose_claim_is_forgotten_is_asked_for_its_marker),
