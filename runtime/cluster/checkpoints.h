@@ -32,8 +32,8 @@ struct wr_checkpoint_options {
 	const char *folder; /* of `blobs`, NULL = none: in memory */
 	uint64_t folder_id; /* of `blobs` (checkpoint/folder_id.h) */
 	uint64_t lineage;   /* of the job (wr_lineage) */
-	bool skip_committed, assume_lost; /* as in struct wr_durable */
-	int64_t patience_us;		  /* likewise */
+	bool skip_committed, assume_committed, assume_lost; /* as in struct wr_durable */
+	int64_t patience_us;				    /* likewise */
 };
 
 /* The lineage of a job that begins at `restored` (NULL = anew); a new one is drawn where it begins anew, or

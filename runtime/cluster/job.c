@@ -501,6 +501,7 @@ static int job_init(struct wr_job *j)
 					.newest = j->o.checkpoints->newest,
 					.restore = j->o.restore,
 					.skip_committed = j->o.checkpoints->skip_committed,
+					.assume_committed = j->o.checkpoints->assume_committed,
 					.assume_lost = j->o.checkpoints->assume_lost,
 					.patience_ns = (uint64_t)j->o.checkpoints->patience_us * 1000,
 					.holds = j->o.checkpoints->incremental ? &j->holds : NULL,

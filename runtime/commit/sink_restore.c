@@ -110,7 +110,7 @@ static int forgotten(struct wr_stage *s, uint64_t lineage, uint32_t log)
 	char taken[WR_CLOCK_TEXT];
 
 	wr_clock_text(m->time_ms, taken);
-	if (!d->assume_lost && !d->skip_committed)
+	if (!d->assume_lost && !d->assume_committed)
 		return wr_error_set(
 		    WR_EUSER,
 		    "checkpoint %" PRIu64 " is of %s, and the target keeps marks for %" PRId64

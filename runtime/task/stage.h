@@ -203,8 +203,11 @@ struct wr_durable {
 	uint64_t lineage;	/* of the job */
 	uint64_t newest;	/* highest number of a checkpoint that was ever begun, before this job */
 	const struct wr_restore *restore; /* where the job begins, NULL = anew */
-	bool skip_committed;  /* restored below what was committed: so much of what comes is dropped */
-	bool assume_lost;     /* what may or may not be committed is committed again */
+	bool skip_committed; /* restored below what was committed: so much of what comes is dropped; and what
+				a target that lost its mark was given is taken for committed */
+	/* What the target has forgotten of, and may be committed or not: it is; it is not, and is committed.
+	 */
+	bool assume_committed, assume_lost;
 	uint64_t patience_ns; /* for which each last commit is tried again when the job ends */
 	/* The newest checkpoint that holds and was taken by this job; it stays until a newer one does. NULL:
 	 * what is written does not go on from it. */

@@ -73,6 +73,7 @@ static void a_checkpoint_below_the_mark_is_refused_or_its_rows_are_skipped(void 
 	bench_free(b);
 
 	b = bench_new(0, 1, 3);
+	b->durable.assume_committed = true; /* another question */
 	assert_int_equal(restored(b, 1, &saved, 1), WR_EUSER);
 	assert_non_null(strstr(wr_error_text(), "--skip-committed"));
 	bench_free(b);
@@ -125,6 +126,8 @@ static void a_target_that_lost_its_mark_is_told_from_a_new_one(void **state)
 	memset(&target, 0, sizeof target);
 	for (int i = 0; i < 2; i++) { /* it stays so */
 		b = bench_new(0, 1, 2);
+		b->durable.assume_committed = i == 0; /* another question */
+		b->durable.assume_lost = i == 1;
 		assert_int_equal(restored(b, 2, &saved, 1), WR_EUSER);
 		assert_non_null(strstr(wr_error_text(), "rows up to epoch 1 are committed, and the target's "
 							"mark is 0"));
@@ -187,6 +190,7 @@ static void no_mark_means_not_committed_only_as_long_as_marks_are_kept(void **st
 		target_has(3, 6);
 	}
 	b = begun_at(6000, 7000, &saved);
+	b->durable.skip_committed = true; /* another question */
 	assert_int_equal(restored(b, 1, &saved, 1), WR_EUSER);
 	assert_non_null(strstr(wr_error_text(), "keeps marks for 7 s"));
 	assert_non_null(strstr(wr_error_text(), "--assume-committed"));
@@ -200,7 +204,7 @@ static void no_mark_means_not_committed_only_as_long_as_marks_are_kept(void **st
 	bench_free(b);
 	target_has(3, 6);
 	b = begun_at(6000, 7000, &saved);
-	b->durable.skip_committed = true;
+	b->durable.assume_committed = true;
 	assert_int_equal(restored(b, 1, &saved, 1), WR_OK);
 	bench_free(b);
 	target_has(0, 0);
