@@ -66,7 +66,7 @@ describe("three brokers", function()
     assert.truthy(err:find(cluster.brokers, 1, true), err)
     assert.truthy(err:find("0.1 s; `wait = true` waits on and on", 1, true), err)
     other("patient.lua", 'wait = true, stop = "latest"')
-    place.sh "($W run -q patient.lua >patient.out 2>patient.err; echo $? >patient.code) &"
+    place.sh "touch patient.err; ($W run -q patient.lua >patient.out 2>patient.err; echo $? >patient.code) &"
     kafka.await("word of waiting", function() return place.read("patient.err"):find("waiting for topics", 1, true) end)
     cluster:up(1, 2, 3)
     kafka.await("all records", function() return #cluster:consume(topic) == #before end)
