@@ -36,7 +36,9 @@ local M = {}
 ---@field timeout? weir.Duration and else for so long; default 10 s
 ---@field properties? table<string, string|number|boolean> of librdkafka
 
----@alias weir.KafkaPlace "earliest"|"latest"|"committed"|{ timestamp: integer }|{ offsets: table }
+---@alias weir.KafkaPlace "earliest"|"latest"|"committed"|{ timestamp: integer }|{ offsets: weir.KafkaOffsets }
+
+---@alias weir.KafkaOffsets table<integer, integer>|table<string, table<integer, integer>> by partition, or topic and it
 
 local function whole(v)
   return type(v) == "number" and v % 1 == 0 and v >= 0 and v <= 2 ^ 53

@@ -161,35 +161,14 @@ static bool is_transient(rd_kafka_resp_err_t code)
 	}
 }
 
-static int failed(rd_kafka_resp_err_t code, bool transient, const char *words, const char *fmt, va_list ap)
-{
-	char what[REASON_MAX];
-
-	vsnprintf(what, sizeof what, fmt, ap);
-	return wr_error_set(transient || is_transient(code) ? WR_ETRANSIENT : WR_EUSER, "%s: %s", what,
-			    words);
-}
-
-int wr_kafka_error(struct rd_kafka_error_s *error, const char *fmt, ...)
-{
-	va_list ap;
-	int rc;
-
-	va_start(ap, fmt);
-	rc = failed(rd_kafka_error_code(error), rd_kafka_error_is_retriable(error),
-		    rd_kafka_error_string(error), fmt, ap);
-	va_end(ap);
-	rd_kafka_error_destroy(error);
-	return rc;
-}
-
 int wr_kafka_failed(int code, const char *fmt, ...)
 {
+	char what[REASON_MAX];
 	va_list ap;
-	int rc;
 
 	va_start(ap, fmt);
-	rc = failed(code, false, rd_kafka_err2str(code), fmt, ap);
+	vsnprintf(what, sizeof what, fmt, ap);
 	va_end(ap);
-	return rc;
+	return wr_error_set(is_transient(code) ? WR_ETRANSIENT : WR_EUSER, "%s: %s", what,
+			    rd_kafka_err2str(code));
 }

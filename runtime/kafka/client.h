@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* client: the life of one handle of librdkafka, and what it says: its logs and errors are lines of our log,
- * with the name of the operator that it is of.
+ * with the name of the operator that it is of; "partitions" for the one that looks these up.
  *
- * Threads of the library write logs. Everything else happens on the owner's thread, where it polls: errors of
- * the connection become known there.
+ * Threads of the library write logs. Everything else happens on whichever thread of the owner polls, one at a
+ * time: errors of the connection become known there.
  */
 #pragma once
 #include "base/notify.h"
@@ -11,7 +11,6 @@
 
 struct rd_kafka_s;
 struct rd_kafka_conf_s;
-struct rd_kafka_error_s;
 
 struct wr_kafka_client {
 	struct rd_kafka_s *rk; /* NULL: closed */
@@ -26,7 +25,7 @@ struct wr_kafka_client {
 
 /* `name` for messages, copied. `conf` is taken, also when this fails; callbacks of the stage's own may be set
  * in it. `c` stays where it is until it is closed. WR_OK; WR_EUSER: properties that do not go together, or a
- * file they name cannot be read; WR_EFATAL. */
+ * file they name cannot be read. */
 int wr_kafka_client_open(struct wr_kafka_client *c, enum wr_kafka_role role, struct rd_kafka_conf_s *conf,
 			 const char *name, void *owner);
 /* Waits for the library's threads. Whoever made topics, queues, messages or lists of the handle has freed
@@ -41,9 +40,6 @@ void wr_kafka_client_up(struct wr_kafka_client *c);
 /* Of one that is down: asks whether a broker is reached again. Does not wait. */
 void wr_kafka_client_look(struct wr_kafka_client *c);
 
-/* Sets this thread's error to "<formatted>: the library's words". Takes `error`. WR_ETRANSIENT where trying
- * again may help, else WR_EUSER. */
-int wr_kafka_error(struct rd_kafka_error_s *error, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-/* The same by a code (rd_kafka_resp_err_t). */
+/* Sets this thread's error to "<formatted>: the library's words", by a code (rd_kafka_resp_err_t).
+ * WR_ETRANSIENT where trying again may help, else WR_EUSER. */
 int wr_kafka_failed(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -23,7 +23,6 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
 #include "base/error.h"
@@ -34,9 +33,11 @@
 #include "task/enumerator.h"
 
 enum {
-	ANSWER_MS = 1000, /* a question waits so long at most: as long as it may take to end the job */
-	POLL_MS = 10,	  /* between two looks whether the thread is done */
-	AGAIN_MS = 100,	  /* before the first look is tried again, and while a topic is waited for */
+	/* An answer is waited for for so long at most, so that a job ends soon: a look that is under way
+	 * then, which needs up to five, is waited for. */
+	ANSWER_MS = 1000,
+	POLL_MS = 10,	/* between two looks whether the thread is done */
+	AGAIN_MS = 100, /* before the first look is tried again, and while a topic is waited for */
 	REASON_MAX = 512,
 };
 
@@ -56,7 +57,8 @@ struct enumerator {
 	bool looked;		     /* that of this process */
 	bool restored, troubled;     /* troubled: it was told that there is no answer */
 	uint64_t until_ns;	     /* of the first look, 0 = nothing failed yet */
-	struct wr_kafka_parts known; /* given out; `from` is 0, or 1: it has vanished */
+	struct wr_kafka_parts known; /* given out; `from` says nothing, positions are the readers' */
+	struct wr_kafka_parts gone;  /* those of them that had vanished when it was looked last */
 	/* to be read from a time on, as who edited the savepoint said: `from` is the time in ms, or
 	 * WR_KAFKA_END. They are known, and given out before anything else is looked for. */
 	struct wr_kafka_parts sought;
@@ -165,6 +167,7 @@ static int check_known(const struct enumerator *e)
 	return WR_OK;
 }
 
+/* The first look of this process: all that `start` and `stop` say is asked for, too. */
 static int look_first(struct enumerator *e)
 {
 	int rc = WR_OK;
@@ -192,6 +195,7 @@ static int look(struct enumerator *e)
 	return rc == WR_OK && !e->looked ? look_first(e) : rc;
 }
 
+/* What came of a look stays until it is taken (take_step). */
 static void *run(void *arg)
 {
 	struct enumerator *e = arg;
@@ -222,6 +226,7 @@ static int start_thread(struct enumerator *e)
 	return e->lookup ? wr_thread_start(&e->thread, "weir-topics", -1, run, e) : wr_error_code();
 }
 
+/* Has the thread look. */
 static int ask(struct enumerator *e)
 {
 	int rc = WR_OK;
@@ -275,6 +280,7 @@ static void tell_no_more(struct enumerator *e)
 		e->post(e->arg, i, WR_LETTER_NO_MORE, NULL, 0);
 }
 
+/* Begins a partition, which is known from then on. */
 static int give_new(struct enumerator *e, const struct wr_kafka_part *p)
 {
 	int rc = give(e, p);
@@ -326,23 +332,32 @@ static int give_found(struct enumerator *e)
 }
 
 /* Tells what is not there any more, once, and what came back. */
-static void tell_vanished(struct enumerator *e)
+static int tell_vanished(struct enumerator *e)
 {
-	for (uint32_t i = 0; i < e->known.count; i++) {
-		struct wr_kafka_part *p = &e->known.items[i];
-		bool gone = !wr_kafka_parts_find(&e->found, p);
+	struct wr_kafka_parts gone;
+	int rc = WR_OK;
 
-		if (gone && !p->from)
+	wr_kafka_parts_init(&gone);
+	for (uint32_t i = 0; i < e->known.count && rc == WR_OK; i++) {
+		const struct wr_kafka_part *p = &e->known.items[i];
+		bool is_gone = !wr_kafka_parts_find(&e->found, p),
+		     was_gone = wr_kafka_parts_find(&e->gone, p);
+
+		if (is_gone && !was_gone)
 			wr_warn("kafka", "the partition %s[%" PRId32 "] has vanished", p->topic,
 				p->partition);
-		if (!gone && p->from)
+		if (!is_gone && was_gone)
 			wr_warn("kafka",
 				"the partition %s[%" PRId32
 				"] is there again: where it was made anew, and is "
 				"as long as before, its first records are not read",
 				p->topic, p->partition);
-		p->from = gone;
+		if (is_gone)
+			rc = wr_kafka_parts_add(&gone, p);
 	}
+	wr_kafka_parts_deinit(&e->gone);
+	e->gone = gone;
+	return rc;
 }
 
 /* The offsets of times are known. */
@@ -380,7 +395,8 @@ static int take_found(struct enumerator *e)
 	if (e->seeking)
 		return take_sought(e);
 	rc = give_found(e);
-	tell_vanished(e);
+	if (rc == WR_OK)
+		rc = tell_vanished(e);
 	if (rc == WR_OK && !e->looked && !e->begun)
 		tell_first(e);
 	e->begun = e->looked = true;
@@ -409,8 +425,10 @@ static int take_failure(struct enumerator *e)
 		e->troubled = true;
 		return WR_OK;
 	}
-	if (!e->until_ns)
+	if (!e->until_ns) {
 		e->until_ns = now + (uint64_t)e->timeout_ms * 1000000;
+		wr_info("kafka", "waiting for at most %.3g s: %s", (double)e->timeout_ms / 1000, e->reason);
+	}
 	if (now < e->until_ns)
 		return WR_OK;
 	return wr_error_set(e->restored && !e->missing ? WR_ETRANSIENT : WR_EUSER,
@@ -481,6 +499,7 @@ static void enumerator_free(struct wr_enumerator *base)
 	wr_thread_join(&e->thread);
 	wr_kafka_lookup_free(e->lookup);
 	wr_kafka_parts_deinit(&e->known);
+	wr_kafka_parts_deinit(&e->gone);
 	wr_kafka_parts_deinit(&e->sought);
 	wr_kafka_parts_deinit(&e->found);
 	wr_kafka_names_close(&e->names);
@@ -510,6 +529,7 @@ static struct wr_enumerator *enumerator_make(const struct wr_value *options, uin
 	e->bounded = wr_value_bool(options, "bounded", false);
 	e->wait = wr_value_bool(options, "wait", false);
 	wr_kafka_parts_init(&e->known);
+	wr_kafka_parts_init(&e->gone);
 	wr_kafka_parts_init(&e->sought);
 	wr_kafka_parts_init(&e->found);
 	wr_arena_init(&e->arena, &mem);

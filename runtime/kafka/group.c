@@ -29,6 +29,7 @@ static rd_kafka_resp_err_t refusal(rd_kafka_t *reader)
 	return code;
 }
 
+/* 0, or why there is no answer: that a broker refused goes before that none came in time. */
 static rd_kafka_resp_err_t ask(rd_kafka_t *reader, const char *topic, int32_t partition,
 			       struct wr_kafka_found *found)
 {
@@ -128,6 +129,7 @@ static void free_put(struct wr_kafka_put *w)
 	wr_free(&mem, w);
 }
 
+/* Nobody takes the answer. */
 static void end_left(struct wr_kafka_put *w)
 {
 	void (*then)(void *) = w->then;

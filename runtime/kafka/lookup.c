@@ -128,10 +128,7 @@ static int open_client(struct wr_kafka_lookup *l, const struct wr_value *options
 
 	if (!conf)
 		return wr_error_code();
-	rc = wr_kafka_conf_set(conf, "group.id", wr_value_str(options, "group", "weir"));
-	if (rc == WR_OK)
-		rc = wr_kafka_conf_set(conf, "isolation.level",
-				       wr_value_str(options, "isolation", "read_committed"));
+	rc = wr_kafka_conf_reads(conf, options);
 	if (rc == WR_OK)
 		return wr_kafka_client_open(&l->client, WR_KAFKA_CONSUMER, conf, "partitions", l);
 	wr_kafka_conf_free(conf);
@@ -229,6 +226,7 @@ int wr_kafka_lookup_parts(struct wr_kafka_lookup *l, int timeout_ms, struct wr_k
 
 enum edge { LATEST = -1, EARLIEST = -2 }; /* as times: behind the last record, and the first */
 
+/* What is looked up: where it begins, or ends. */
 static int64_t *bound_of(struct wr_kafka_part *p, bool start)
 {
 	return start ? &p->from : &p->to;
@@ -251,6 +249,7 @@ static rd_kafka_topic_partition_list_t *list_of(const struct wr_kafka_parts *par
 	return list;
 }
 
+/* WR_OK where all were answered. */
 static int check_list(const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t error,
 		      const char *what)
 {
@@ -273,6 +272,7 @@ static int check_offset(const rd_kafka_topic_partition_t *p, int64_t end, bool n
 			    p->partition);
 }
 
+/* All at the end, or at the beginning, as it is now. */
 static int by_edge(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, bool start, enum edge edge,
 		   int timeout_ms)
 {
@@ -313,6 +313,7 @@ static int by_times(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, boo
 	return rc;
 }
 
+/* Where the group is; at the beginning, where it has no position. */
 static int by_group(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, int timeout_ms)
 {
 	rd_kafka_topic_partition_list_t *list = list_of(parts, RD_KAFKA_OFFSET_INVALID);

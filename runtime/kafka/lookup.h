@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lookup: asks brokers which partitions the topics of a source have, and at which offsets they are to be
- * read. Its functions wait for answers, `timeout_ms` at most each: the enumerator's thread (enumerator.c)
- * calls them.
+ * read. The enumerator's thread (enumerator.c) calls its functions, which wait: `timeout_ms` at most for each
+ * answer, of which start, stop and times may need two.
  *
  * Options of the source: topics = list of names, or pattern = POSIX extended regular expression that a whole
- * name matches (names that begin with "__" only where it does, too); start, stop = { at = "earliest" |
+ * name matches (names that begin with "__" only where it does, too); start = { at = "earliest" |
  * "latest" | "committed" | "timestamp" (ms) | "offsets" (offsets: list of { topic=, partition=, offset= }) };
- * without stop there is no end.
+ * stop likewise, but for "earliest" and "committed"; without it there is no end.
  */
 #pragma once
 #include <regex.h>
@@ -39,6 +39,7 @@ struct wr_kafka_names {
  * WR_EFATAL; then it is closed. */
 int wr_kafka_names_open(struct wr_kafka_names *n, const struct wr_value *options);
 void wr_kafka_names_close(struct wr_kafka_names *n);
+/* Is it one of them? */
 bool wr_kafka_names_has(const struct wr_kafka_names *n, const char *topic);
 
 /* WR_OK, or WR_EUSER: this is no pattern of topics. Any thread. */
@@ -58,8 +59,10 @@ int wr_kafka_lookup_check(const struct wr_kafka_lookup *l, const struct wr_kafka
 /* Sets where partitions begin, by `start`, or end, by `stop`. Errors likewise. */
 int wr_kafka_lookup_start(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, int timeout_ms);
 int wr_kafka_lookup_stop(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, int timeout_ms);
-/* `from` of each is a time (ms since 1970) and becomes the offset of the first record that is not older, or
- * where there is none, of the end. Errors likewise; `from` may then be either. */
+/* `from` of each is a time (ms since 1970), or WR_KAFKA_END, and becomes the offset of the first record that
+ * is not older, or of the end: for END, and where there is none. Errors likewise; `from` may then be either.
+ */
 int wr_kafka_lookup_times(struct wr_kafka_lookup *l, struct wr_kafka_parts *parts, int timeout_ms);
-/* What was wrong with the connection last; "" = nothing. */
+/* What was said last to be wrong with the connection since a broker was down for the last time; "" =
+ * nothing. */
 const char *wr_kafka_lookup_trouble(const struct wr_kafka_lookup *l);

@@ -4,7 +4,6 @@
 #include "kafka/message.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 #include "base/error.h"
@@ -225,6 +224,7 @@ void wr_kafka_maker_free(struct wr_kafka_maker *m)
 
 /* ---- fields ---- */
 
+/* Was it made for the sink, by a function of the script? */
 static bool is_hidden(const struct field *f)
 {
 	return f->name.len && *f->name.p == '\1';

@@ -16,15 +16,18 @@
 #include "stream/remote.h"
 
 enum {
-	CALL_MS = 2000,
-	LEAVING_MS = 3000,
-	TOPIC_PATIENCE_S = 10,
+	CALL_MS = 2000,	       /* a call waits so long at most, and is made again (publisher.h) */
+	LEAVING_MS = 3000,     /* for a marker, once the sink is to end */
+	TOPIC_PATIENCE_S = 10, /* until a topic is there that the cluster makes by itself */
 	POLL_MS = 50,
-	LOOK_SOON_MS = 20,
-	LOOK_MS = 5,
-	MESSAGE_MAX = 1000000,
-	RETENTION_DAYS = 7
+	LOOK_SOON_MS = 20,     /* the queue is looked at each ms for so long: answers mostly come by then */
+	LOOK_MS = 5,	       /* and less often then */
+	MESSAGE_MAX = 1000000, /* the library's default of "message.max.bytes" */
+	RETENTION_DAYS = 7     /* the brokers' of their offsets.retention.minutes */
 };
+/* The library fills a request up to "batch.size" (1000000 bytes) and "batch.num.messages" (10000), so that
+ * less than two of a partition are less than twice that (ahead_max). The bound is of all partitions together,
+ * and says little of each where there are many: of so many at most it is kept. */
 enum { AHEAD_BYTES = 1400000, AHEAD_MAX = 14000, PARTITIONS_MAX = 4 };
 
 struct kafka_once {
@@ -54,6 +57,7 @@ static struct kafka_once *of(struct wr_target *t)
 
 /* ---- errors: whatever cannot be mended from outside is tried again behind a new client ---- */
 
+/* Does it stay so, however often it is tried? */
 static bool is_lasting(int code)
 {
 	switch (code) {
@@ -78,6 +82,8 @@ static bool is_lasting(int code)
 	}
 }
 
+/* An error in the words that say most: of a client that is done for, of a message that was not delivered, or
+ * of the call. */
 static int failed(const struct kafka_once *k, int code, const char *what, const char *words)
 {
 	char fatal[256], lost[512];
@@ -144,6 +150,7 @@ static void txn_close(void *arg)
 		wr_kafka_producer_close(&k->producer);
 }
 
+/* How many partitions all goes to, where they are known and few. */
 static void count_partitions(struct kafka_once *k, const rd_kafka_metadata_topic_t *topic)
 {
 	bool only = k->producer.topic && !strcmp(k->producer.topic, topic->topic);
@@ -152,6 +159,7 @@ static void count_partitions(struct kafka_once *k, const rd_kafka_metadata_topic
 	    only && k->lingers && topic->partition_cnt <= PARTITIONS_MAX ? (uint32_t)topic->partition_cnt : 0;
 }
 
+/* 0, or why brokers do not know the topic. */
 static rd_kafka_resp_err_t topic_state(struct kafka_once *k)
 {
 	rd_kafka_topic_t *topic = rd_kafka_topic_new(k->producer.client.rk, k->marker_topic, NULL);
@@ -177,6 +185,9 @@ static int find_topic(struct kafka_once *k)
 	uint64_t until_ns = wr_clock_ns(wr_clock_system()) + TOPIC_PATIENCE_S * UINT64_C(1000000000);
 	rd_kafka_resp_err_t code = topic_state(k);
 
+	if (code && !is_lasting(code))
+		wr_info("kafka", "%s: waiting for at most %d s for the topic %s: %s", k->name,
+			TOPIC_PATIENCE_S, k->marker_topic, rd_kafka_err2str(code));
 	while (code && wr_clock_ns(wr_clock_system()) < until_ns && !is_lasting(code) &&
 	       !wr_sink_is_leaving(k->stage)) {
 		rd_kafka_poll(k->producer.client.rk, POLL_MS);
@@ -412,10 +423,7 @@ static int once_fits(struct wr_target *t, const struct wr_elem *row)
 		return WR_OK;
 	rc = wr_kafka_message_of(k->fits, row, &m);
 	if (rc == WR_OK && wr_kafka_message_size(&m) > k->message_max)
-		return wr_error_set(WR_EUSER,
-				    "a message of %zu bytes is larger than the property "
-				    "\"message.max.bytes\" allows",
-				    wr_kafka_message_size(&m));
+		return wr_kafka_size_refused(&m);
 	if (rc == WR_OK && m.value.len > k->value_max)
 		return wr_kafka_value_refused(m.value.len, k->value_max);
 	return rc == WR_END ? WR_OK : rc;

@@ -57,6 +57,7 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
 	p->delivered(p->arg, (uint8_t)(uintptr_t)m->_private, m->err);
 }
 
+/* The partition of a message, for the library. */
 static int32_t choose(const rd_kafka_topic_t *topic, const void *key, size_t len, int32_t count, void *opaque,
 		      void *message)
 {
@@ -157,6 +158,7 @@ static struct topic *forget_one(struct wr_kafka_topics *t)
 	return &t->topics[t->count];
 }
 
+/* The handle of a topic. The last one is looked at first: rows of one topic come together. */
 static int topic_of(struct wr_kafka_producer *p, struct wr_str name, rd_kafka_topic_t **out)
 {
 	struct wr_kafka_topics *t = p->topics;
@@ -202,6 +204,14 @@ int wr_kafka_value_refused(size_t len, size_t max)
 			    len, max);
 }
 
+int wr_kafka_size_refused(const struct wr_kafka_message *m)
+{
+	return wr_error_set(WR_EUSER,
+			    "a message of %zu bytes is larger than the property \"message.max.bytes\" allows",
+			    wr_kafka_message_size(m));
+}
+
+/* Why the library did not take a message: WR_AGAIN where its queue is full, or the error. */
 static int refused(struct wr_kafka_producer *p, rd_kafka_resp_err_t code, const struct wr_kafka_message *m)
 {
 	char fatal[256];
@@ -211,10 +221,7 @@ static int refused(struct wr_kafka_producer *p, rd_kafka_resp_err_t code, const 
 			   ? wr_kafka_value_refused(m->value.len, wr_kafka_value_max(p->options))
 			   : WR_AGAIN;
 	if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
-		return wr_error_set(WR_EUSER,
-				    "a message of %zu bytes is larger than the property "
-				    "\"message.max.bytes\" allows",
-				    wr_kafka_message_size(m));
+		return wr_kafka_size_refused(m);
 	if (rd_kafka_fatal_error(p->client.rk, fatal, sizeof fatal))
 		return wr_error_set(WR_ETRANSIENT, "topic %s: %s", m->topic.p, fatal);
 	if (code == RD_KAFKA_RESP_ERR__STATE) /* why it failed, its messages may say, or another try */
@@ -270,11 +277,13 @@ static int send_plain(struct wr_kafka_producer *p, const struct wr_kafka_message
 	return refused(p, rd_kafka_last_error(), m);
 }
 
+/* What the library keeps beside the message. */
 static void *opaque_of(const struct wr_kafka_message *m, uint8_t mark)
 {
 	return (void *)((uintptr_t)m->number << NUMBER_SHIFT | mark);
 }
 
+/* The message of a row, and its topic. WR_END: there is none. */
 static int make(struct wr_kafka_producer *p, const struct wr_elem *row, struct wr_kafka_message *m,
 		rd_kafka_topic_t **topic)
 {
@@ -340,6 +349,7 @@ static int send_batch(struct wr_kafka_producer *p, const uint8_t **rows)
 	return refused(p, b->messages[i].err, &m);
 }
 
+/* Can it go out with those of the batch? */
 static bool fits(const struct batch *b, const struct wr_kafka_message *m, rd_kafka_topic_t *topic,
 		 bool copies)
 {

@@ -42,6 +42,8 @@ void wr_kafka_producer_deinit(struct wr_kafka_producer *p);
 size_t wr_kafka_value_max(const struct wr_value *options);
 /* WR_EUSER with the error set: the value of such a message is larger than that. */
 int wr_kafka_value_refused(size_t len, size_t max);
+/* Likewise: the message is larger than "message.max.bytes". */
+int wr_kafka_size_refused(const struct wr_kafka_message *m);
 
 /* Hands a row over. WR_OK; WR_END: there is nothing to be sent for it; WR_AGAIN: the queue is full, and
  * nothing was taken; WR_EUSER: the row cannot be sent; other errors are of the client. */

@@ -27,7 +27,7 @@ static const struct ours {
      "positions are in checkpoints; the option \"commit\" tells the group of them"},
     {"auto.offset.reset", "the options \"start\" and \"out_of_range\" say it"},
     {"bootstrap.servers", "the option \"brokers\" says it"},
-    {"delivery.report.only.error", "the sink needs to hear of all messages"},
+    {"delivery.report.only.error", "the sink sets it"},
     {"enable.auto.commit", "positions are in checkpoints; the option \"commit\" tells the group of them"},
     {"enable.auto.offset.store",
      "positions are in checkpoints; the option \"commit\" tells the group of them"},
@@ -284,6 +284,15 @@ void wr_kafka_conf_free(struct rd_kafka_conf_s *conf)
 {
 	if (conf)
 		rd_kafka_conf_destroy(conf);
+}
+
+int wr_kafka_conf_reads(rd_kafka_conf_t *conf, const struct wr_value *options)
+{
+	int rc = wr_kafka_conf_set(conf, "group.id", wr_value_str(options, "group", "weir"));
+
+	return rc == WR_OK ? wr_kafka_conf_set(conf, "isolation.level",
+					       wr_value_str(options, "isolation", "read_committed"))
+			   : rc;
 }
 
 int wr_kafka_conf_default(struct rd_kafka_conf_s *conf, const struct wr_value *options, const char *name,

@@ -19,6 +19,8 @@ struct rd_kafka_conf_s *wr_kafka_conf_new(enum wr_kafka_role role, const struct 
 void wr_kafka_conf_free(struct rd_kafka_conf_s *conf);
 /* Sets what a stage decides itself, also where scripts must not. WR_OK, or WR_EUSER: librdkafka's words. */
 int wr_kafka_conf_set(struct rd_kafka_conf_s *conf, const char *name, const char *value);
+/* Sets as whom a source reads, and what of transactions: its options `group` and `isolation`. */
+int wr_kafka_conf_reads(struct rd_kafka_conf_s *conf, const struct wr_value *options);
 /* Sets what a script may set otherwise: nothing if `options` have it among their properties. */
 int wr_kafka_conf_default(struct rd_kafka_conf_s *conf, const struct wr_value *options, const char *name,
 			  const char *value);

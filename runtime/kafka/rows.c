@@ -105,6 +105,7 @@ static const struct wr_elem *raw_row(struct wr_kafka_rows *r, const char *topic,
 	return wr_bytes_status(&r->bad) == WR_OK ? (const struct wr_elem *)r->bad.data : NULL;
 }
 
+/* As on_error says; the dead letter has the message as it is. */
 static int bad(struct wr_kafka_rows *r, const char *topic, const rd_kafka_message_t *m, const char *what)
 {
 	char origin[512], reason[512];

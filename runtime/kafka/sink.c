@@ -128,6 +128,7 @@ static int hear(struct kafka_sink *k)
 
 /* ---- rows ---- */
 
+/* So many more, or less, are waited for. */
 static void count(struct kafka_sink *k, uint8_t mark, int by)
 {
 	atomic_fetch_add_explicit(&k->waiting[mark], (uint32_t)by, memory_order_relaxed);
@@ -202,6 +203,7 @@ static bool is_done(struct kafka_sink *k, uint64_t last)
 	return g > last;
 }
 
+/* Moves `oldest` behind what is acknowledged. */
 static void forget_done(struct kafka_sink *k)
 {
 	uint64_t oldest = atomic_load(&k->oldest);

@@ -24,12 +24,10 @@
 #include <inttypes.h>
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include "base/assert.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "kafka/client.h"
-#include "kafka/commits.h"
+#include "kafka/group_offsets.h"
 #include "kafka/lookup.h"
 #include "kafka/part.h"
 #include "kafka/properties.h"
@@ -41,7 +39,7 @@ enum {
 	BATCH = 1024,	       /* messages taken at once */
 	ROWS_BYTES = 32 << 10, /* of messages handled in one poll: about a buffer */
 	NAME_MAX_LEN = 320,    /* a topic has 249 characters at most */
-	ANSWER_MS = 1000,
+	ANSWER_MS = 1000,      /* for which the task waits for a broker */
 	LAST_SAVES_MAX = 3,    /* at the end, of which none held */
 	FETCH_MIN = 1000,      /* the least that the library takes for "message.max.bytes" */
 	BATCH_BYTES = 1000000, /* what it takes for that itself */
@@ -66,7 +64,7 @@ struct source {
 	rd_kafka_queue_t *queue; /* messages of all partitions */
 	rd_kafka_queue_t *main;	 /* what the library has to say besides */
 	struct wr_kafka_rows *rows;
-	struct wr_kafka_commits commits;
+	struct wr_kafka_group_offsets group_offsets;
 	uint64_t ask_ns,
 	    until_ns;	   /* at the end: when a checkpoint is asked for, how long the group is waited for */
 	uint64_t leave_ns; /* likewise as the job leaves, 0 = it does not */
@@ -118,7 +116,7 @@ static void on_committed(rd_kafka_t *rk, rd_kafka_resp_err_t error,
 
 	(void)rk;
 	(void)positions;
-	wr_kafka_commits_answered(&k->commits);
+	wr_kafka_group_offsets_answered(&k->group_offsets);
 	if (error)
 		wr_warn("kafka", "%s: the group was not told of positions: %s", c->name,
 			rd_kafka_err2str(error));
@@ -129,11 +127,8 @@ static int configure(const struct wr_stage *s, struct source *k, rd_kafka_conf_t
 	const struct wr_value *o = s->options;
 	int64_t half = wr_value_int(o, "queue_memory", 32 << 20) / 2, fetch;
 	char text[32];
-	int rc = wr_kafka_conf_set(conf, "group.id", wr_value_str(o, "group", "weir"));
+	int rc = wr_kafka_conf_reads(conf, o);
 
-	if (rc == WR_OK)
-		rc = wr_kafka_conf_set(conf, "isolation.level",
-				       wr_value_str(o, "isolation", "read_committed"));
 	if (rc == WR_OK)
 		rc = wr_kafka_conf_set(conf, "enable.auto.commit", "false");
 	if (rc == WR_OK)
@@ -347,7 +342,8 @@ static int source_letter(struct wr_stage *s, uint32_t type, const uint8_t *paylo
 	if (type == WR_LETTER_NO_MORE)
 		k->no_more = true;
 	if (type == WR_LETTER_COMPLETE && k->commit)
-		wr_kafka_commits_complete(&k->commits, k->client.rk, wr_letter_checkpoint(payload, len));
+		wr_kafka_group_offsets_complete(&k->group_offsets, k->client.rk,
+						wr_letter_checkpoint(payload, len));
 	if (type != WR_LETTER_SPLIT)
 		return WR_OK;
 	wr_arena_init(&arena, &mem);
@@ -394,7 +390,8 @@ static struct part *part_of(struct source *k, const rd_kafka_message_t *m)
 }
 
 /* Where to go on instead: an offset, so that a checkpoint has it before anything was read there. False: it
- * cannot be had now. */
+ * cannot be had now. The task waits for the answer: records were lost, which is rare, and a checkpoint that
+ * was taken meanwhile would have a position that is not there. */
 static bool next_of(const struct source *k, const struct part *p, const char *policy, int64_t *next)
 {
 	int64_t first, end;
@@ -436,6 +433,7 @@ static int out_of_range(struct wr_stage *s, struct part *p, const rd_kafka_messa
 	return assign(k, p, true);
 }
 
+/* Only who reads up to an end cannot wait until it is there. */
 static int no_such(struct source *k, struct part *p, const rd_kafka_message_t *m)
 {
 	char name[NAME_MAX_LEN];
@@ -449,6 +447,7 @@ static int no_such(struct source *k, struct part *p, const rd_kafka_message_t *m
 	return WR_OK;
 }
 
+/* What comes in place of a message. */
 static int handle_error(struct wr_stage *s, struct part *p, const rd_kafka_message_t *m)
 {
 	struct source *k = s->state;
@@ -605,20 +604,20 @@ static int at_end(struct wr_stage *s)
 	uint64_t now_ns = wr_clock_ns(s->env->clock);
 
 	if (!k->commit || !k->count || !wr_stage_takes_checkpoints(s->env) ||
-	    wr_kafka_commits_over(&k->commits))
+	    wr_kafka_group_offsets_over(&k->group_offsets))
 		return WR_END;
-	if (!k->commits.last_told && k->last_saves > LAST_SAVES_MAX) {
+	if (!k->group_offsets.last_told && k->last_saves > LAST_SAVES_MAX) {
 		wr_warn("kafka", "%s: the group is not told that all is read, since no checkpoint is taken",
 			k->client.name);
 		return WR_END;
 	}
-	if (k->commits.last_told && !k->until_ns)
+	if (k->group_offsets.last_told && !k->until_ns)
 		k->until_ns = now_ns + GROUP_NS;
 	if (k->until_ns && now_ns >= k->until_ns)
 		return WR_END;
 	if (now_ns >= k->ask_ns) {
 		k->ask_ns = now_ns + ASK_NS;
-		if (!k->commits.last_told)
+		if (!k->group_offsets.last_told)
 			wr_stage_want_checkpoint(s);
 	}
 	s->wake_ns = k->ask_ns;
@@ -656,14 +655,14 @@ static int source_save(struct wr_stage *s, struct wr_bytes *out)
 	struct source *k = s->state;
 
 	if (k->no_more && k->live == 0) {
-		wr_kafka_commits_last(&k->commits, s->checkpoint);
+		wr_kafka_group_offsets_last(&k->group_offsets, s->checkpoint);
 		k->last_saves++;
 	}
 	wr_value_put_list(out, k->count);
 	for (uint32_t i = 0; i < k->count; i++) {
 		wr_kafka_part_put(out, &k->parts[i].split);
 		if (k->commit && k->parts[i].split.from >= 0)
-			wr_kafka_commits_add(&k->commits, s->checkpoint, &k->parts[i].split);
+			wr_kafka_group_offsets_add(&k->group_offsets, s->checkpoint, &k->parts[i].split);
 	}
 	return wr_bytes_status(out);
 }
@@ -711,11 +710,11 @@ static int source_leave(struct wr_stage *s)
 	rd_kafka_poll(k->client.rk, 0);
 	if (!k->leave_ns)
 		k->leave_ns = s->tick_ns = now_ns + LEAVE_NS;
-	if (k->commits.unheard && now_ns < k->leave_ns)
+	if (k->group_offsets.unheard && now_ns < k->leave_ns)
 		return WR_AGAIN;
-	if (k->commits.unheard)
+	if (k->group_offsets.unheard)
 		wr_warn("kafka", "%s: the group may not have heard of the last positions", k->client.name);
-	k->commits.unheard = 0;
+	k->group_offsets.unheard = 0;
 	return WR_OK;
 }
 
@@ -736,7 +735,7 @@ static void source_free(struct wr_stage *s)
 		return;
 	while (k->at < k->taken)
 		rd_kafka_message_destroy(k->batch[k->at++]);
-	wr_kafka_commits_deinit(&k->commits);
+	wr_kafka_group_offsets_deinit(&k->group_offsets);
 	for (uint32_t i = 0; i < k->count; i++)
 		free_part(&k->parts[i]);
 	if (k->queue) {

@@ -50,7 +50,8 @@ void wr_kafka_note(char kind, uint64_t number, char note[WR_KAFKA_NOTE])
 	snprintf(note, WR_KAFKA_NOTE, "weir 1 %s %016" PRIx64, word_of(kind), number);
 }
 
-bool wr_kafka_note_read(char kind, const char *note, uint64_t *number)
+/* What was found: false where it is no such note. */
+static bool read_note(char kind, const char *note, uint64_t *number)
 {
 	char again[WR_KAFKA_NOTE], word[16];
 
@@ -68,7 +69,7 @@ int wr_kafka_judge_claim(const struct wr_kafka_found *found, uint64_t own, bool 
 	*out = did ? WR_KAFKA_OURS : WR_KAFKA_FREE;
 	if (found->offset < 0)
 		return WR_OK;
-	if (!wr_kafka_note_read(WR_KAFKA_CLAIM, found->note, &claim))
+	if (!read_note(WR_KAFKA_CLAIM, found->note, &claim))
 		return wr_error_set(WR_EUSER, "its offset says '%.40s', and is no claim of a sink's",
 				    found->note);
 	if (did && claim != own)
@@ -83,7 +84,7 @@ int wr_kafka_judge_marker(const struct wr_kafka_found *found, uint64_t lineage, 
 	*epoch = 0;
 	if (found->offset < 0)
 		return WR_OK;
-	if (!wr_kafka_note_read(WR_KAFKA_MARKER, found->note, &of) || of != lineage)
+	if (!read_note(WR_KAFKA_MARKER, found->note, &of) || of != lineage)
 		return wr_error_set(WR_EUSER,
 				    "its offset says '%.40s', and is no marker of lineage %016" PRIx64,
 				    found->note, lineage);

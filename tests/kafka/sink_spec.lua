@@ -1,4 +1,4 @@
---- weir.kafka_sink, none and at least once: what it writes, read by kcat.
+--- weir.kafka_sink: what it writes with none and at least once, read by kcat; and which options and rows it refuses.
 
 local kafka = require "support.kafka"
 local place = require "support.place"
@@ -273,7 +273,7 @@ describe("a sink of Kafka", function()
     refused('topic = "t", marker_topic = "a b", guarantee = "exactly_once"', 'option "marker_topic" must be the name of a topic')
     refused('topic = "t", properties = { acks = 1 }', 'the property "acks" is "all" with guarantee = "at_least_once"')
     refused('topic = "t", properties = { partitioner = "consistent" }', 'the option "partitioner" says it')
-    refused('topic = "t", properties = { ["delivery.report.only.error"] = true }', "needs to hear of all messages")
+    refused('topic = "t", properties = { ["delivery.report.only.error"] = true }', "the sink sets it")
     refused('topic = "t", partitioner = "murmur"', 'did you mean "murmur2"?')
     refused('topic = "t", headers = { a = {} }', "headers are names and strings")
     refused('topic = "t", properties = { ["linger.m"] = 1 }', 'did you mean "linger.ms"?')

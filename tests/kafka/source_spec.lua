@@ -301,7 +301,8 @@ describe("what cannot be read", function()
   end
 
   it("is an error: a topic that does not exist", function()
-    fails('topic = "nowhere", timeout = "100ms"', 'the topic "nowhere" does not exist', cluster.brokers, "wait = true")
+    fails('topic = "nowhere", timeout = "100ms"', 'waiting for at most 0.1 s: the topic "nowhere" does not exist',
+      cluster.brokers, "wait = true")
   end)
 
   it("is an error: brokers that are not there", function()
