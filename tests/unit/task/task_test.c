@@ -357,27 +357,6 @@ static void c28_a_sink_that_waits_for_it_has_a_checkpoint_behind_its_last_row(vo
 	blobs->ops->free(blobs);
 }
 
-static void C1_a_barrier_leaves_behind_the_rows_and_in_front_of_the_snapshot(void **state)
-{
-	struct kit *k = kit_new(1);
-	struct wr_blobs *blobs;
-
-	(void)state;
-	k->blobs = blobs = wr_blobs_memory();
-	k->io = wr_iopool_new(1, WR_IOPOOL_PROMPT);
-	k->ops[0].save = k->ops[1].save = save_behind_what_left;
-	kit_start(k, 2, true, WR_ON_ERROR_FAIL);
-	kit_send(k, 0, 1, 2);
-	kit_event(k, 0, WR_EV_BARRIER, 1);
-	kit_send(k, 0, 3, 3);
-	kit_run(k);
-	kit_expect_log(k, "a:1 a:2 b:1 b:2 1 2 a:save=1 barrier=1 b:save=1 a:3 b:3 ");
-	kit_expect_out(k, "3 ");
-	wr_iopool_free(k->io);
-	kit_free(k);
-	blobs->ops->free(blobs);
-}
-
 static void await_post(struct wr_iojob *job)
 {
 	(void)job;
@@ -387,6 +366,36 @@ static void await_post(struct wr_iojob *job)
 static void let_go(struct wr_iojob *job)
 {
 	(void)job;
+}
+
+static void C1_a_barrier_leaves_behind_the_rows_and_in_front_of_the_snapshot(void **state)
+{
+	struct kit *k = kit_new(1);
+	struct wr_iojob slow = {.work = await_post, .done = let_go};
+	struct wr_ioqueue *queue;
+	struct wr_blobs *blobs;
+
+	(void)state;
+	sem_init(&may_write, 0, 0);
+	k->blobs = blobs = wr_blobs_memory();
+	k->io = wr_iopool_new(1, WR_IOPOOL_PROMPT);
+	k->ops[0].save = k->ops[1].save = save_behind_what_left;
+	kit_start(k, 2, true, WR_ON_ERROR_FAIL);
+	queue = wr_ioqueue_new(k->io);
+	wr_ioqueue_post(queue, &slow);
+	kit_send(k, 0, 1, 2);
+	kit_event(k, 0, WR_EV_BARRIER, 1);
+	kit_send(k, 0, 3, 3);
+	kit_run(k);
+	kit_expect_log(k, "a:1 a:2 b:1 b:2 1 2 a:save=1 barrier=1 b:save=1 a:3 b:3 ");
+	kit_expect_out(k, "3 ");
+	sem_post(&may_write);
+	wr_iopool_free(k->io);
+	kit_expect_log(k, "a>7:0 ");
+	wr_ioqueue_free(queue);
+	kit_free(k);
+	blobs->ops->free(blobs);
+	sem_destroy(&may_write);
 }
 
 static void c9_no_barrier_overtakes_the_end_of_a_task_whose_snapshot_is_being_written(void **state)
