@@ -133,7 +133,8 @@ help:					## this list
 
 # ---- how things are made ----
 
-# Rewritten only when its text changes, so that other flags or another list of files rebuild.
+# Rewritten only when its text changes, so that other flags or another list of files rebuild. What one target
+# has besides is private to it: its prerequisites, the stamps among them, would inherit it.
 define stamp
 @mkdir -p $(@D)
 @echo '$(1)' | cmp -s - $@ || echo '$(1)' >$@
@@ -182,19 +183,19 @@ $B/weir: $B/obj/runtime/main.o $(OBJ) $(LUAJIT_A) $B/stamp/link
 # libraries that they are named after here.
 LIBS.http    = $(shell pkg-config --libs libcurl 2>/dev/null)
 LIBS.rocksdb = -lrocksdb
-$B/obj/runtime/vendor/%.o: CFLAGS += -fPIC
-$B/obj/runtime/vendor/%.o: CXXFLAGS += -fPIC
+$B/obj/runtime/vendor/%.o: private CFLAGS += -fPIC
+$B/obj/runtime/vendor/%.o: private CXXFLAGS += -fPIC
 $B/weir-%.so: $B/obj/runtime/vendor/%.o $B/stamp/link
 	$(CXX) $(OPT) -shared -o $@ $< $(LIBS.$*)
 LIBS.kafka = $(shell pkg-config --libs rdkafka 2>/dev/null)
 LIBS.msgpack = $(shell pkg-config --libs msgpack 2>/dev/null)
 define part
 OBJ.$(1) := $$(patsubst %.c,$B/obj/%.o,$$(wildcard runtime/$(1)/*.c))
-$B/obj/runtime/$(1)/%.o: CFLAGS += -fPIC
+$B/obj/runtime/$(1)/%.o: private CFLAGS += -fPIC
 $B/weir-$(1).so: $$(OBJ.$(1)) $B/stamp/link
 	$$(CXX) $$(OPT) -shared -o $$@ $$(OBJ.$(1)) $$(LIBS.$(1))
 $$(filter $B/unit/$(1)/% $B/fuzz/$(1)_%,$$(UNIT) $$(FUZZ)): $$(OBJ.$(1))
-$$(filter $B/unit/$(1)/% $B/fuzz/$(1)_%,$$(UNIT) $$(FUZZ)): LDLIBS += $$(LIBS.$(1))
+$$(filter $B/unit/$(1)/% $B/fuzz/$(1)_%,$$(UNIT) $$(FUZZ)): private LDLIBS += $$(LIBS.$(1))
 endef
 $(foreach p,$(PARTS),$(eval $(call part,$p)))
 
@@ -204,16 +205,16 @@ $B/$(1)/%: $B/obj/tests/$(1)/%.o $(OBJ) $(LUAJIT_A) $B/stamp/link
 	@mkdir -p $$(@D)
 	$$(CXX) $$(LDFLAGS) $(2) -o $$@ $$(filter %.o,$$^) $(3) $$(LDLIBS)
 endef
-$B/obj/tests/%.o: CFLAGS += -Itests
+$B/obj/tests/%.o: private CFLAGS += -Itests
 $(eval $(call test_program,unit,,-lcmocka))
 # State is tested over both backends.
 ON_ROCKSDB = $(addprefix $B/unit/,state/store_test state/frozen_test tiered/tiered_test)
 $(ON_ROCKSDB): $B/obj/runtime/vendor/rocksdb.o
-$(ON_ROCKSDB): LDLIBS += $(LIBS.rocksdb)
+$(ON_ROCKSDB): private LDLIBS += $(LIBS.rocksdb)
 # Avro is held against its own library.
-$B/unit/avro/library_test: LDLIBS += -lavro
+$B/unit/avro/library_test: private LDLIBS += -lavro
 # Sources, sinks, formats and watermarks are tested alone: what a task gives its stages comes from the test, which is linked first.
-$B/unit/commit/% $B/unit/connect/% $B/unit/time/% $B/unit/nexmark/% $B/unit/format/% $B/unit/avro/% $B/unit/msgpack/% $B/unit/kafka/rows_test $B/fuzz/csv_fuzz $B/fuzz/json_fuzz $B/fuzz/avro_fuzz $B/fuzz/msgpack_fuzz $B/fuzz/decoder_fuzz $B/fuzz/kafka_rows_fuzz: LDFLAGS += -Wl,-z,muldefs
+$B/unit/commit/% $B/unit/connect/% $B/unit/time/% $B/unit/nexmark/% $B/unit/format/% $B/unit/avro/% $B/unit/msgpack/% $B/unit/kafka/rows_test $B/fuzz/csv_fuzz $B/fuzz/json_fuzz $B/fuzz/avro_fuzz $B/fuzz/msgpack_fuzz $B/fuzz/decoder_fuzz $B/fuzz/kafka_rows_fuzz: private LDFLAGS += -Wl,-z,muldefs
 $(eval $(call test_program,sim,,))
 # These simulations put themselves between the program and the system (tests/sim/machine/machine.h).
 MACHINE = $(patsubst %.c,$B/obj/%.o,$(wildcard tests/sim/machine/*.c))
