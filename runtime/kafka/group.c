@@ -14,7 +14,14 @@
 #include "base/thread.h"
 #include "kafka/client.h"
 
-enum { ASK_MS = 2000, PUT_MS = 2000, ANSWER_MS = 10000, PAUSE_MS = 20, MS_PER_MINUTE = 60000 };
+enum {
+	ASK_MS = 2000,
+	ASKS = 5, /* then another client asks: this one may look for a coordinator that has moved */
+	PUT_MS = 2000,
+	ANSWER_MS = 10000,
+	PAUSE_MS = 20,
+	MS_PER_MINUTE = 60000,
+};
 
 /* ---- offsets ---- */
 
@@ -79,13 +86,14 @@ int wr_kafka_reader_ask(struct wr_kafka_reader *r, rd_kafka_t *rk, const char *g
 	rd_kafka_resp_err_t code;
 	int rc;
 
-	if (r->rk && strcmp(r->group, group) != 0)
+	if (r->rk && (strcmp(r->group, group) != 0 || r->asked == ASKS))
 		wr_kafka_reader_close(r);
 	if (!r->rk)
 		r->rk = reader_of(rk, group);
 	if (!r->rk)
 		return WR_EUSER;
 	snprintf(r->group, sizeof r->group, "%s", group);
+	r->asked++;
 	code = ask(r->rk, topic, 0, found);
 	rc = code ? wr_kafka_failed(code, "the offset of group %s", group) : WR_OK;
 	if (rc == WR_ETRANSIENT) {
@@ -101,6 +109,7 @@ void wr_kafka_reader_close(struct wr_kafka_reader *r)
 	if (r->rk)
 		rd_kafka_destroy_flags(r->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 	r->rk = NULL;
+	r->asked = 0;
 }
 
 /* ---- writing ---- */

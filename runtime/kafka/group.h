@@ -11,6 +11,7 @@ struct rd_kafka_error_s;
 /* Asks for offsets. Zeroed: closed. */
 struct wr_kafka_reader {
 	struct rd_kafka_s *rk; /* while an answer is missing */
+	int asked;	       /* times, with this client */
 	char group[WR_KAFKA_GROUP];
 };
 /* The offset that a group has in partition 0 of a topic, and the text beside it, by the properties of `rk`;

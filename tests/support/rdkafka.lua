@@ -99,6 +99,7 @@ ffi.cdef [[void *dlopen(const char *path, int flags);]]
 assert(ffi.C.dlopen("librdkafka.so.1", RTLD_NOW + RTLD_NODELETE) ~= nil)
 
 local PATIENCE_MS, PAUSE_MS = 60000, 10
+local REQUEST_MS, REQUESTS = 10000, 6 -- of the admin protocol
 local PRODUCER, CONSUMER, EVENT_DELIVERY = 0, 1, 1
 local COORDINATOR_LOADS, NO_COORDINATOR, NOT_COORDINATOR = 14, 15, 16
 local TOPIC, PARTITION, VALUE, KEY, FLAGS, TIMESTAMP, HEADER = 1, 3, 4, 5, 7, 8, 9 -- of rd_kafka_vtype_t
@@ -137,7 +138,9 @@ end
 ---@param brokers string
 ---@param properties? table<string, string>
 function M.new(brokers, properties)
-  local given = joined(properties or {}, { ["bootstrap.servers"] = brokers, log_level = "0" })
+  local given = joined(properties or {}, {
+    ["bootstrap.servers"] = brokers, log_level = "0", ["socket.timeout.ms"] = tostring(REQUEST_MS),
+  })
   local all = joined({ ["linger.ms"] = "0" }, given)
   local rk = handle(PRODUCER, all)
   local client = setmetatable({ rk = rk, properties = given }, Client)
@@ -172,13 +175,30 @@ function Client:ask(name, request, read)
   return result
 end
 
--- The answer of a request about one topic.
+-- What a request about a topic is refused with when it was done already: it exists, it does not, it has as many
+-- partitions.
+local DONE = { CreateTopics = 36, DeleteTopics = 3, CreatePartitions = 37 }
+
+-- The answer of a request about one topic. A client waits for the controller, at times in vain, although it is there:
+-- another, of its own, finds it then, and the first request may have been obeyed.
 function Client:ask_of_topic(name, request)
-  self:ask(name, request, function(event)
+  local again = false
+  local function answer(event)
     local result = rd["rd_kafka_" .. name .. "_result_topics"](event, count)[0]
     local err = rd.rd_kafka_topic_result_error(result)
-    if err ~= 0 then refused(name, err, rd.rd_kafka_topic_result_error_string(result)) end
-  end)
+    if err ~= 0 and not (again and err == DONE[name]) then
+      refused(name, err, rd.rd_kafka_topic_result_error_string(result))
+    end
+  end
+  local ok, why = pcall(self.ask, self, name, request, answer)
+  for _ = 1, ok and 0 or REQUESTS do
+    if ok or not why:find "imed out" then break end
+    again = true
+    local other = M.new(self.properties["bootstrap.servers"], self.properties)
+    ok, why = pcall(other.ask, other, name, request, answer)
+    other:close()
+  end
+  if not ok then error(why, 0) end
 end
 
 ---@param name string

@@ -130,18 +130,21 @@ class Node:
             "log.retention.ms": -1,
             "log.retention.check.interval.ms": 500,
             "log.initial.task.delay.ms": 500,
-            # Small, and quick to notice that a node is gone.
+            # Small; and where others are left, quick to notice that a node is gone.
             "num.network.threads": 2,
             "num.io.threads": 2,
             "background.threads": 2,
             "log.cleaner.dedupe.buffer.size": 4 << 20,
             "log.cleaner.backoff.ms": 200,
             "log.index.size.max.bytes": 1 << 20,
-            "broker.heartbeat.interval.ms": 500,
-            "broker.session.timeout.ms": 3000,
-            "controller.quorum.election.timeout.ms": 500,
-            "controller.quorum.fetch.timeout.ms": 1000,
         }
+        if c.count > 1:
+            lines.update({
+                "broker.heartbeat.interval.ms": 500,
+                "broker.session.timeout.ms": 3000,
+                "controller.quorum.election.timeout.ms": 500,
+                "controller.quorum.fetch.timeout.ms": 1000,
+            })
         lines.update(line.split("=", 1) for line in c.properties)
         with open(self.properties, "w") as file:
             file.writelines("%s=%s\n" % line for line in lines.items())
