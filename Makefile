@@ -69,6 +69,8 @@ test:					## run everything that CI runs; ends with "N passed, N failed" (SUITES
 	@tests/support/deps test
 	+@tests/support/run $(foreach s,$(SUITES),$(if $(findstring @,$s),$s,$s@$(BUILD)))
 
+# These brokers live for seconds, which an optimizing compiler does not pay back.
+kafka crash-kafka: export JDK_JAVA_OPTIONS ?= -XX:TieredStopAtLevel=1
 kafka:					## specs with a real Kafka broker, started for them on the loopback: tests/kafka (FILTER=)
 	@tests/support/deps kafka
 	+@python3 tests/support/broker/broker.py with 1 tests/support/run kafka@$(BUILD)
