@@ -27,8 +27,8 @@ describe("a job that reads a topic", function()
     local topic = cluster:topic { partitions = 2 }
     cluster:send(topic, numbers(1, 100))
     copy.write(("topic = %q, stop = 'latest'"):format(topic), nil,
-      ":map(function(v) local x = 0 for i = 1, 1e6 do x = x + i % 7 end return v end)")
-    copy.run_to_checkpoint "2 partitions are read"
+      ":map(function(v) local x = 0 for i = 1, job.args.loops or 1 do x = x + i % 7 end return v end)")
+    copy.run_to_checkpoint("2 partitions are read", "loops=3e7")
     cluster:send(topic, numbers(101, 200))
     place.ran("--dir state --checkpoint-every 20ms", "")
     copy.all_once(100)

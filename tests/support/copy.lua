@@ -66,13 +66,15 @@ function M.stop_behind(lines, options)
   return err
 end
 
---- Runs the job until standard error has a text, and a checkpoint behind that holds; then it is killed.
+--- Runs the job until standard error has a text, and a checkpoint behind that holds; then it is killed, which it must
+--- live to see.
 ---@param text string
-function M.run_to_checkpoint(text)
+---@param arguments? string of the job
+function M.run_to_checkpoint(text, arguments)
   local _, code, err = place.sh(([[
-    $W run --dir state job.lua 2>err & pid=$!
+    $W run --dir state job.lua %s 2>err & pid=$!
     %s
-    $W checkpoint $pid && kill -9 $pid]]):format(shell.await(("grep -q '%s' err"):format(text), "$pid")))
+    $W checkpoint $pid && kill -9 $pid]]):format(arguments or "", shell.await(("grep -q '%s' err"):format(text), "$pid")))
   assert.equal(0, code, err)
 end
 
