@@ -45,7 +45,7 @@ local function under_load(count, steps)
     return job]]):format(count, RATE, KEYS, KEYS))
   local _, code, err = place.sh(([[
     log="$(pwd)/log"; touch log said
-    { $W run -q -p 1 --control=no feed.lua | kcat -b %s -P -K '	' -t %s; } 2>feed.err & feed=$!
+    { $W run -q -p 1 --control=no feed.lua | kcat -b %s -P -X enable.idempotence=true -K '	' -t %s; } 2>feed.err & feed=$!
     fails() { echo "$1" >&2; cat log said >&2; kill -9 $pid $feed 2>/dev/null; exit 1; }
     begin() { $W run -q --checkpoint-every 50ms "$@" job.lua 2>>log & pid=$!; %s; }
     does() { "$@" >>said 2>&1 || fails "$*"; }

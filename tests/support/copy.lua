@@ -74,7 +74,8 @@ function M.run_to_checkpoint(text, arguments)
   local _, code, err = place.sh(([[
     $W run --dir state job.lua %s 2>err & pid=$!
     %s
-    $W checkpoint $pid && kill -9 $pid]]):format(arguments or "", shell.await(("grep -q '%s' err"):format(text), "$pid")))
+    $W checkpoint $pid && kill -9 $pid]])
+    :format(arguments or "", shell.await(("grep -q '%s' err"):format(text), "$pid")))
   assert.equal(0, code, err)
 end
 

@@ -205,7 +205,7 @@ end
 ---@param options? { partition?: integer, headers?: string[], id?: string } headers: "name=value"; id: of a transaction
 function Cluster:produce(topic, lines, options)
   options = options or {}
-  local words = { "-P -K: -X linger.ms=0 -t " .. topic }
+  local words = { "-P -K: -X linger.ms=0 -X enable.idempotence=true -t " .. topic }
   if options.partition then table.insert(words, "-p " .. options.partition) end
   for _, header in ipairs(options.headers or {}) do table.insert(words, "-H " .. quoted(header)) end
   if options.id then table.insert(words, "-X transactional.id=" .. options.id) end

@@ -141,7 +141,7 @@ function M.new(brokers, properties)
   local given = joined(properties or {}, {
     ["bootstrap.servers"] = brokers, log_level = "0", ["socket.timeout.ms"] = tostring(REQUEST_MS),
   })
-  local all = joined({ ["linger.ms"] = "0" }, given)
+  local all = joined({ ["linger.ms"] = "0", ["enable.idempotence"] = "true" }, given)
   local rk = handle(PRODUCER, all)
   local client = setmetatable({ rk = rk, properties = given }, Client)
   if all["transactional.id"] then client:transactional(rd.rd_kafka_init_transactions(rk, PATIENCE_MS)) end
