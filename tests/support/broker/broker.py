@@ -130,7 +130,7 @@ class Node:
             "log.retention.ms": -1,
             "log.retention.check.interval.ms": 500,
             "log.initial.task.delay.ms": 500,
-            # Small; and where others are left, quick to notice that a node is gone.
+            # Small.
             "num.network.threads": 2,
             "num.io.threads": 2,
             "background.threads": 2,
@@ -138,7 +138,7 @@ class Node:
             "log.cleaner.backoff.ms": 200,
             "log.index.size.max.bytes": 1 << 20,
         }
-        if c.count > 1:
+        if c.quick:
             lines.update({
                 "broker.heartbeat.interval.ms": 500,
                 "broker.session.timeout.ms": 3000,
@@ -202,13 +202,15 @@ class Node:
 
 
 class Cluster:
-    def __init__(self, count, properties):
+    """Nodes; `quick` to notice that one of them is gone, and to forget one that comes again."""
+
+    def __init__(self, count, properties, quick):
         self.jars = classpath()
         remove_remains()
         self.folder = os.path.join(BUILD, str(os.getpid()))
         shutil.rmtree(self.folder, ignore_errors=True)
         os.mkdir(self.folder)
-        self.count, self.properties = count, properties
+        self.count, self.properties, self.quick = count, properties, quick
         self.address = own_address()
         self.ports = free_ports(self.address, 2 * count)
         self.nodes = [Node(self, i) for i in range(1, count + 1)]
@@ -286,13 +288,13 @@ def main(words):
     try:
         if verb == "serve":
             with open(first, "w") as answers:  # who waits for them learns that there are none
-                cluster = Cluster(int(count), rest)
+                cluster = Cluster(int(count), rest, quick=True)
                 status = serve(cluster, answers)
         else:
             need("kcat", "kcat")
             command = [first] + rest
             properties = list(itertools.takewhile(lambda word: "=" in word, command))
-            cluster = Cluster(int(count), properties)
+            cluster = Cluster(int(count), properties, quick=False)
             status = run(cluster, command[len(properties):])
         return status
     finally:
