@@ -48,7 +48,7 @@ describe("weir doctor", function()
   -- What is not compiled while it warms up depends on where the first batches end; one run of three must be clean.
   it("finds that unix_filter stays in compiled code", function()
     local input, report = repeated("jobs/data/app.log", 4000), nil
-    for _ = 1, 3 do
+    for _ = 1, 6 do
       report = doctor("jobs/unix_filter.lua match=ERROR <" .. input)
       if report:find("all of it runs compiled", 1, true) then return end
     end
@@ -58,10 +58,10 @@ describe("weir doctor", function()
   -- What is still given up when half of the rows are through, with operator, file, line and reason. One thing is
   -- let pass: at the end of a buffer a site of many strings leaves its trace, once in thousands of rows, and has
   -- too many values in registers to be compiled from there. Where batches end depends on the load of the machine,
-  -- and a trace begun at such an edge may be given up: one run of three must have none.
+  -- and a trace begun at such an edge may be given up: one run of six must have none.
   local function assert_steady(command)
     local late
-    for _ = 1, 3 do
+    for _ = 1, 6 do
       local report = doctor(command)
       assert.is_truthy(report:find("after warm-up", 1, true), report)
       late = {}

@@ -100,7 +100,7 @@ describe("an exactly-once sink of CSV", function()
 
   it("has its header once a file, and each row once, when it is killed", function()
     write("job.lua", csv)
-    killed("--dir state --checkpoint-every 10ms -p 2", "rate=20000", "commit.done:4")
+    killed("--dir state --checkpoint-every 10ms -p 2", "rate=3000", "commit.done:4")
     local _, code, err = run("--dir state --checkpoint-every 50ms -p 2", "")
     assert.equal(0, code, err)
     local seen, count = {}, 0
@@ -157,7 +157,7 @@ describe("an exactly-once sink that is killed", function()
   local function goes_on(point, p)
     it(("at %s goes on with each record once, from parallelism %d to %d"):format(point, p[1], p[2]), function()
       write("job.lua", numbers)
-      killed("--dir state --checkpoint-every 10ms -p " .. p[1], "rate=20000", point)
+      killed("--dir state --checkpoint-every 10ms -p " .. p[1], "rate=3000", point)
       local _, code, err = run("--dir state --checkpoint-every 50ms -p " .. p[2], "")
       assert.equal(0, code, err)
       all_once()
@@ -211,7 +211,7 @@ describe("an exactly-once sink whose target lost what it had", function()
   --- A run that is killed behind its n-th commit, whose last checkpoint knows of one; then the files are gone.
   local function lost(n)
     write("job.lua", numbers)
-    killed("--dir state --checkpoint-every 10ms", "rate=10000", "commit.done:" .. n)
+    killed("--dir state --checkpoint-every 10ms", "rate=3000", "commit.done:" .. n)
     shell.run(("cd %s && rm out out.commit"):format(folder))
     return run "--dir state"
   end
@@ -238,7 +238,7 @@ describe("an exactly-once sink whose job begins at an older checkpoint", functio
   --- A run that is killed behind its n-th commit; gives the numbers of the checkpoints that hold, in order.
   local function begin()
     write("job.lua", numbers)
-    killed("--dir state --checkpoint-every 10ms", "rate=10000", "commit.done:3")
+    killed("--dir state --checkpoint-every 10ms", "rate=2000", "commit.done:3")
     local numbers_of = {}
     for n in shell.run(("cd %s/state && ls -d chk-*/manifest"):format(folder)):gmatch "chk%-(%d+)" do
       numbers_of[#numbers_of + 1] = tonumber(n)
@@ -278,7 +278,7 @@ describe("an exactly-once sink whose job begins at an older checkpoint", functio
     while not rows do shell.run(("rm -rf %s/state %s/out*"):format(folder, folder)) rows = fallen_back() end
     local before = shell.read(folder .. "/out.commit")
     local _, code, err = run "--dir state"
-    assert.equal(1, code)
+    assert.equal(1, code, err)
     assert.truthy(err:find("is restored, but rows up to epoch %d+ are committed already: they would come twice; "
       .. "%-%-skip%-committed drops as many rows as were committed since, %-%-allow%-duplicates commits them again"), err)
     assert.equal(before, shell.read(folder .. "/out.commit"))
@@ -312,7 +312,7 @@ describe("an exactly-once sink whose job begins at an older checkpoint", functio
 
   it("has in a savepoint what was not committed yet", function()
     write("job.lua", numbers)
-    killed("--dir state --checkpoint-every 10ms -p 2", "rate=10000", "commit.begin:3")
+    killed("--dir state --checkpoint-every 10ms -p 2", "rate=3000", "commit.begin:3")
     local _, code, err = shell.run(("cd %s && %s savepoint --dir state -o here.weir && rm -rf state"):format(folder, shell.weir))
     assert.equal(0, code, err)
     _, code, err = run("--dir elsewhere --from here.weir -p 3", "")
@@ -322,7 +322,7 @@ describe("an exactly-once sink whose job begins at an older checkpoint", functio
 
   it("notices each byte of a log that is another, and goes on from the checkpoint before", function()
     write("job.lua", numbers)
-    killed("--dir state --checkpoint-every 10ms", "rate=20000", "commit.begin:3")
+    killed("--dir state --checkpoint-every 10ms", "rate=3000", "commit.begin:3")
     local name, named -- the newest log that a checkpoint names
     for log in shell.run(("ls -t %s/state/logs"):format(folder)):gmatch "%S+" do
       local holds = shell.run(("cd %s/state && for f in chk-*/manifest; do grep -l %s ${f%%/*}/*.state; done"):format(folder, log))

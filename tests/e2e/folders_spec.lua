@@ -85,10 +85,10 @@ describe("a folder for checkpoints into which nothing can be written", function(
     write("job.lua", keys(60000))
     local expected = shell.sorted((run ""))
     local refused = options .. "--checkpoint-every 20ms --log-level warn --fault blob.open:3=13 "
-    local _, code, err = run(refused .. "--dir state --restart none", "rate=100000")
+    local _, code, err = run(refused .. "--dir state --restart none", "rate=20000")
     assert.equal(1, code, err)
     assert.truthy(err:find "cannot write state/chk%-%d+/.-: Permission denied", err)
-    local out, code2, err2 = run(refused .. "--dir more --checkpoint-failures 3", "rate=100000")
+    local out, code2, err2 = run(refused .. "--dir more --checkpoint-failures 3", "rate=20000")
     assert.equal(0, code2, err2)
     assert.truthy(err2:find("Permission denied", 1, true), err2)
     assert.equal(expected, shell.sorted(out))
@@ -118,7 +118,7 @@ describe("a file system without hard links, on which names cannot be taken only 
     each_way(way[1], function(options)
       write("job.lua", keys(30000))
       local expected = shell.sorted((run ""))
-      place.dies(poor, often(options) .. " rate=15000 --fault checkpoint.complete:4=kill")
+      place.dies(poor, often(options) .. " rate=6000 --fault checkpoint.complete:4=kill")
       assert.equal(expected, shell.sorted(poorly(way[2](options))))
     end)
   end
