@@ -113,16 +113,15 @@ static int passes_over(const struct wr_resume *r)
 	if (!r->o.plan->bounded)
 		return wr_error_set(WR_EUSER,
 				    "the job \"%s\" has finished, and has nothing to go on from now that its "
-				    "input has no end: "
-				    "%s",
+				    "input has no end: %s",
 				    r->manifest.job, advice(r, text, sizeof text));
 	source = wr_job_read_once(r->o.plan, false);
-	return source ? wr_error_set(
-			    WR_EUSER,
+	if (!source)
+		return WR_OK;
+	return wr_error_set(WR_EUSER,
 			    "the job \"%s\" has finished, and what its source '%s' has to read now would be "
 			    "passed over: %s",
-			    r->manifest.job, source, advice(r, text, sizeof text))
-		      : WR_OK;
+			    r->manifest.job, source, advice(r, text, sizeof text));
 }
 
 static uint32_t groups_of(const void *arg, const char *uid)

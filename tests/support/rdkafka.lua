@@ -99,7 +99,7 @@ ffi.cdef [[void *dlopen(const char *path, int flags);]]
 assert(ffi.C.dlopen("librdkafka.so.1", RTLD_NOW + RTLD_NODELETE) ~= nil)
 
 local PATIENCE_MS, PAUSE_MS = 60000, 10
-local REQUEST_MS, REQUESTS = 10000, 6 -- of the admin protocol
+local REQUEST_MS, AGAIN = 10000, 6 -- for a request of the admin protocol, and how often it is made again
 local PRODUCER, CONSUMER, EVENT_DELIVERY = 0, 1, 1
 local COORDINATOR_LOADS, NO_COORDINATOR, NOT_COORDINATOR = 14, 15, 16
 local TOPIC, PARTITION, VALUE, KEY, FLAGS, TIMESTAMP, HEADER = 1, 3, 4, 5, 7, 8, 9 -- of rd_kafka_vtype_t
@@ -182,21 +182,22 @@ local DONE = { CreateTopics = 36, DeleteTopics = 3, CreatePartitions = 37 }
 -- The answer of a request about one topic. A client waits for the controller, at times in vain, although it is there:
 -- another, of its own, finds it then, and the first request may have been obeyed.
 function Client:ask_of_topic(name, request)
-  local again = false
-  local function answer(event)
-    local result = rd["rd_kafka_" .. name .. "_result_topics"](event, count)[0]
-    local err = rd.rd_kafka_topic_result_error(result)
-    if err ~= 0 and not (again and err == DONE[name]) then
-      refused(name, err, rd.rd_kafka_topic_result_error_string(result))
-    end
+  local function try(client, again)
+    return pcall(client.ask, client, name, request, function(event)
+      local result = rd["rd_kafka_" .. name .. "_result_topics"](event, count)[0]
+      local err = rd.rd_kafka_topic_result_error(result)
+      if err ~= 0 and not (again and err == DONE[name]) then
+        refused(name, err, rd.rd_kafka_topic_result_error_string(result))
+      end
+    end)
   end
-  local ok, why = pcall(self.ask, self, name, request, answer)
-  for _ = 1, ok and 0 or REQUESTS do
-    if ok or not why:find "imed out" then break end
-    again = true
+  local ok, why = try(self, false)
+  local left = AGAIN
+  while not ok and left > 0 and why:find "imed out" do
     local other = M.new(self.properties["bootstrap.servers"], self.properties)
-    ok, why = pcall(other.ask, other, name, request, answer)
+    ok, why = try(other, true)
     other:close()
+    left = left - 1
   end
   if not ok then error(why, 0) end
 end

@@ -125,13 +125,19 @@ static void refuse(char what, int rc, int how_often)
 	*asked = 0;
 }
 
+/* The marker that brokers have, of this lineage. */
+static void marker_is(int64_t epoch)
+{
+	marker_found.offset = epoch;
+	wr_kafka_note(WR_KAFKA_MARKER, 7, marker_found.note);
+}
+
 static void test_an_id_is_fenced_and_claimed_before_anything_is_read_or_written(void **state)
 {
 	uint64_t epoch;
 
 	(void)state;
-	marker_found.offset = 41;
-	wr_kafka_note(WR_KAFKA_MARKER, 7, marker_found.note);
+	marker_is(41);
 	assert_int_equal(wr_kafka_publisher_last(&p, &mark, &epoch), WR_OK);
 	assert_string_equal(asked, "close open init read(claim) begin put(claim0) commit read(marker) ");
 	assert_int_equal(epoch, 41);
@@ -216,8 +222,7 @@ static void test_a_marker_is_written_again_without_rows_and_read_first_by_a_new_
 			    "close open read(claim) init read(claim) read(marker) begin put(42) commit ");
 
 	wr_kafka_publisher_close(&p);
-	marker_found.offset = 43;
-	wr_kafka_note(WR_KAFKA_MARKER, 7, marker_found.note);
+	marker_is(43);
 	assert_int_equal(wr_kafka_publisher_keep(&p, &mark, 42), WR_ESUPERSEDED);
 	assert_false(p.is_open);
 }
@@ -225,8 +230,7 @@ static void test_a_marker_is_written_again_without_rows_and_read_first_by_a_new_
 static void test_an_epoch_that_another_wrote_meanwhile_is_not_written_by_a_new_client(void **state)
 {
 	(void)state;
-	marker_found.offset = 42;
-	wr_kafka_note(WR_KAFKA_MARKER, 7, marker_found.note);
+	marker_is(42);
 	assert_int_equal(wr_kafka_publisher_commit(&p, &mark, 42, NULL), WR_OK);
 	assert_null(strstr(asked, "send"));
 	*asked = 0;
@@ -250,8 +254,7 @@ static void test_inherited_epochs_that_an_older_process_wrote_meanwhile_end_nobo
 	claim_found.offset = -1001;
 	assert_int_equal(wr_kafka_publisher_last(&p, &inherited, &epoch), WR_OK);
 	assert_int_equal(epoch, 0);
-	marker_found.offset = 6;
-	wr_kafka_note(WR_KAFKA_MARKER, 7, marker_found.note);
+	marker_is(6);
 	*asked = 0;
 	assert_int_equal(wr_kafka_publisher_commit(&p, &inherited, 5, NULL), WR_ETRANSIENT);
 	assert_null(strstr(asked, "send"));
@@ -286,8 +289,7 @@ static void test_a_log_whose_claim_is_forgotten_is_asked_for_its_marker(void **s
 	(void)state;
 	assert_int_equal(wr_kafka_publisher_open(&p, &mark), WR_OK);
 	claim_found.offset = -1001;
-	marker_found.offset = 41;
-	wr_kafka_note(WR_KAFKA_MARKER, 7, marker_found.note);
+	marker_is(41);
 	assert_int_equal(wr_kafka_publisher_last(&p, &other, &epoch), WR_OK);
 	assert_int_equal(epoch, 41);
 }
@@ -299,8 +301,7 @@ static void test_under_another_prefix_it_is_looked_first_and_sent_as_who_has_tha
 
 	(void)state;
 	assert_int_equal(wr_kafka_publisher_open(&p, &mark), WR_OK);
-	marker_found.offset = 41;
-	wr_kafka_note(WR_KAFKA_MARKER, 7, marker_found.note);
+	marker_is(41);
 	*asked = 0;
 	assert_int_equal(wr_kafka_publisher_look(&p, &old, &epoch), WR_OK);
 	assert_int_equal(epoch, 41);
