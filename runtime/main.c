@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 #include "control/cli.h"
 #include "control/reload_cli.h"
 #include "control/serve.h"
+#include "control/settings.h"
 #include "cluster/kinds.h"
 #include "cluster/recording.h"
 #include "connect/connect.h"
@@ -30,15 +30,7 @@
 #define WEIR_VERSION "0.1.0"
 #endif
 
-enum {
-	EXIT_FAILED = 1,
-	EXIT_USAGE = 2,
-	EXIT_INTERRUPTED = 130,
-	TICK_MS = 200,
-	NS_PER_US = 1000,
-	SAME_SIGNAL_MS = 50,
-	PATIENCE_S = 1
-};
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130, SAME_SIGNAL_MS = 50, PATIENCE_S = 1 };
 
 struct verb {
 	const char *name, *operands, *summary, *examples;
@@ -115,12 +107,6 @@ static struct wr_draw_options draw_options(const struct wr_config *c, int argc, 
 	    .path = argv[0], .args = (const char *const *)argv + 1, .arg_count = argc - 1, .config = c};
 }
 
-static uint32_t worker_count(const struct wr_config *c)
-{
-	return wr_config_is_set(c, "workers") ? (uint32_t)wr_config_int(c, "workers") : wr_thread_cpus();
-}
-
-/* --record or --replay: *recording stays NULL without them. */
 static int open_recording(struct wr_config *c, const struct wr_plan *plan, struct wr_recording **recording)
 {
 	const char *record = wr_config_str(c, "record"), *replay = wr_config_str(c, "replay");
@@ -137,94 +123,6 @@ static int open_recording(struct wr_config *c, const struct wr_plan *plan, struc
 }
 
 /* --dir, --from: *resume stays NULL without them. */
-static int open_resume(struct wr_config *c, struct wr_plan *plan, struct wr_resume **resume)
-{
-	struct wr_resume_options o = {.dir = wr_config_str(c, "dir"),
-				      .resume = wr_config_str(c, "resume"),
-				      .from = wr_config_str(c, "from"),
-				      .allow_dropped = wr_config_bool(c, "allow-dropped-state"),
-				      .plan = plan};
-
-	if (wr_config_bool(c, "allow-duplicates") && wr_config_bool(c, "skip-committed"))
-		return wr_error_set(WR_EUSER, "--allow-duplicates and --skip-committed exclude each other");
-	if (wr_config_bool(c, "assume-lost") && wr_config_bool(c, "assume-committed"))
-		return wr_error_set(WR_EUSER, "--assume-lost and --assume-committed exclude each other");
-	if (!o.dir && strcmp(o.resume, "auto") && strcmp(o.resume, "never"))
-		return wr_error_set(WR_EUSER, "--resume=%s needs --dir: where the job's own checkpoints go",
-				    o.resume);
-	if (!o.dir && !o.from)
-		return WR_OK;
-	*resume = wr_resume_open(&o);
-	return *resume ? WR_OK : wr_error_code();
-}
-
-static struct wr_checkpoint_options checkpoint_options(const struct wr_config *c, const char *script)
-{
-	int64_t unaligned_after_us = wr_config_int(c, "unaligned-after");
-	bool waits = !wr_config_is_set(c, "unaligned-after");
-	const char *incremental = wr_config_str(c, "checkpoint-incremental");
-
-	return (struct wr_checkpoint_options){
-	    .script = script,
-	    .every_us = wr_config_int(c, "checkpoint-every"),
-	    .min_pause_us = wr_config_int(c, "checkpoint-min-pause"),
-	    .timeout_us = wr_config_int(c, "checkpoint-timeout"),
-	    .unaligned_after_us = waits			   ? 0
-				  : unaligned_after_us > 0 ? unaligned_after_us
-							   : 1,
-	    .tolerable = (uint32_t)wr_config_int(c, "checkpoint-failures"),
-	    .retain = (uint32_t)wr_config_int(c, "checkpoint-retain"),
-	    .folder = wr_config_str(c, "dir"),
-	    .at_least_once = !strcmp(wr_config_str(c, "checkpoint-mode"), "at_least_once"),
-	    .skip_committed = wr_config_bool(c, "skip-committed"),
-	    .assume_committed = wr_config_bool(c, "assume-committed"),
-	    .assume_lost = wr_config_bool(c, "assume-lost"),
-	    .patience_us = wr_config_int(c, "commit-patience"),
-	    .incremental = strcmp(incremental, "off") != 0,
-	    .chain_bytes_min = strcmp(incremental, "always") ? WR_CHAIN_BYTES_MIN : 0,
-	};
-}
-
-/* A run that is recorded or played back is one attempt; and so is, unless it is asked for, that of a job
- * whose input would not come again: an error is not to turn into loss. */
-static struct wr_restart_options restart_options(const struct wr_config *c, const struct wr_plan *plan,
-						 bool recorded)
-{
-	bool checkpoints = wr_config_is_set(c, "dir") && !recorded && !wr_job_read_once(plan, true);
-
-	return (struct wr_restart_options){
-	    .strategy = wr_restart_strategy(wr_config_str(c, "restart"), checkpoints),
-	    .attempts = (uint32_t)wr_config_int(c, "restart-attempts"),
-	    .delay_ns = (uint64_t)wr_config_int(c, "restart-delay") * NS_PER_US,
-	    .interval_ns = (uint64_t)wr_config_int(c, "restart-interval") * NS_PER_US,
-	    .seed = (uint64_t)wr_config_int(c, "seed"),
-	};
-}
-
-static struct wr_job_options job_options(const struct wr_config *c, const struct wr_plan *plan,
-					 struct wr_bundle *bundle)
-{
-	return (struct wr_job_options){
-	    .plan = plan,
-	    .bundle = bundle,
-	    .kind_lists = WR_JOB_KIND_LISTS,
-	    .enumerators = wr_enumerators,
-	    .enumerator_count = wr_enumerators_count,
-	    .workers = worker_count(c),
-	    .buffer_size = (uint32_t)wr_config_int(c, "buffer-size"),
-	    .timeout_us = wr_config_int(c, "buffer-timeout"),
-	    .buffer_bytes_max = wr_config_int(c, "buffer-pool"),
-	    .marker_every_us = wr_config_int(c, "latency-interval"),
-	    .state_memory = wr_job_state_memory(c),
-	    .state_folder = wr_config_str(c, "dir"),
-	    .spin = wr_config_bool(c, "spin"),
-	    .pinned = wr_config_bool(c, "pin"),
-	    .clock = wr_clock_system(),
-	    .tick = wr_report_tick,
-	    .tick_ms = TICK_MS,
-	};
-}
-
 /* What an interrupted job with checkpoints leaves behind. */
 static void say_where(const struct wr_attempts *attempts)
 {
@@ -300,13 +198,13 @@ static int run_plan(struct wr_config *c, const struct wr_draw_options *script, s
 	if (rc == WR_OK)
 		rc = wr_bytes_status(&command);
 	if (rc == WR_OK)
-		rc = open_resume(c, plan, &resume);
+		rc = wr_settings_resume(c, plan, &resume);
 	if (rc == WR_OK) {
-		struct wr_attempts_options o = {.job = job_options(c, plan, bundle),
-						.checkpoints = checkpoint_options(c, hash),
+		struct wr_attempts_options o = {.job = wr_settings_job(c, plan, bundle),
+						.checkpoints = wr_settings_checkpoints(c, hash),
 						.resume = resume,
 						.report = report,
-						.restarts = restart_options(c, plan, recording != NULL),
+						.restarts = wr_settings_restarts(c, plan, recording != NULL),
 						.command = (const char *)command.data,
 						.allow_duplicates = wr_config_bool(c, "allow-duplicates")};
 
@@ -331,17 +229,6 @@ static int run_plan(struct wr_config *c, const struct wr_draw_options *script, s
 	return status;
 }
 
-/* Options that the script sets. */
-static int take_options(struct wr_config *c, const struct wr_plan *plan)
-{
-	const struct wr_value *set = wr_value_get(wr_value_get(&plan->value, "job"), "options");
-	int rc = WR_OK;
-
-	for (uint32_t i = 0; set && set->tag == WR_V_RECORD && i < set->count && rc == WR_OK; i++)
-		rc = wr_config_script(c, set->keys[i].str.p, set->items[i].str.p);
-	return rc;
-}
-
 static int run_script(struct wr_config *c, int argc, char **argv, bool doctor)
 {
 	struct wr_bytes bytes = WR_BYTES_EMPTY;
@@ -360,7 +247,7 @@ static int run_script(struct wr_config *c, int argc, char **argv, bool doctor)
 	plan = wr_plan_decode(bytes.data, bytes.len);
 	if (!plan)
 		status = complain(EXIT_FAILED);
-	else if (take_options(c, plan) != WR_OK)
+	else if (wr_settings_take(c, plan) != WR_OK)
 		status = complain(EXIT_USAGE);
 	else
 		status = run_plan(c, &o, plan, bundle);

@@ -23,9 +23,13 @@ local function number(min, max)
   end):optional()
 end
 
+local yes_or_no = options.type(options.boolean.expect, function(v)
+  return options.boolean.test(v), tostring(v)
+end)
+
 local declared = {
   every = time(0, "a duration"),
-  mode = options.one_of("exactly_once", "at_least_once"):optional(),
+  mode = options.one_of("exactly_once", "at_least_once", "none"):optional(),
   dir = options.string:optional(),
   min_pause = time(0, "a duration"),
   timeout = time(1000, "a duration from a millisecond"),
@@ -33,13 +37,14 @@ local declared = {
   failures = number(0, 1000000),
   retain = number(1, 1000),
   incremental = options.one_of("on", "off", "always"):optional(),
+  pack_logs = yes_or_no:optional(),
 }
 local flags = { dir = "dir", unaligned_after = "unaligned-after" }
 for name in pairs(declared) do flags[name] = flags[name] or "checkpoint-" .. name:gsub("_", "-") end
 
 ---@class weir.CheckpointOptions
 ---@field every? weir.Duration time between two checkpoints, default "10s"; 0: only when the job is stopped or asked
----@field mode? "exactly_once"|"at_least_once" whether channels wait for each other at a barrier, default exactly_once
+---@field mode? "exactly_once"|"at_least_once"|"none" default exactly_once: channels wait for each other
 ---@field dir? string folder of the checkpoints, made if its parent is there; a relative one is in the current folder
 ---@field min_pause? weir.Duration shortest time between the end of one and the next, default 0
 ---@field timeout? weir.Duration one that takes longer is given up, default "10m"
@@ -47,6 +52,7 @@ for name in pairs(declared) do flags[name] = flags[name] or "checkpoint-" .. nam
 ---@field failures? integer how many may fail in a row before the job does, default 0
 ---@field retain? integer complete ones that are kept, default 2
 ---@field incremental? "on"|"off"|"always" only what has changed since the last; on: where state is large, the default
+---@field pack_logs? boolean logs of exactly-once sinks are packed, default false: less to write, more processor time
 
 --- How a job takes checkpoints. Each option is one of the program, too (`--dir`, `--checkpoint-every`, …), and
 --- holds where neither a flag, nor the environment, nor weir.toml says otherwise.

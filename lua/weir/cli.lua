@@ -12,7 +12,7 @@ local notations = { text = graph.text, dot = graph.dot, mermaid = graph.mermaid 
 ---@field format? "text"|"dot"|"mermaid"|"json" default text
 ---@field view? "logical"|"physical" default both
 ---@field json? boolean the same as format = "json"
----@field mode? "exactly_once"|"at_least_once" of checkpoints, default that of the job
+---@field mode? "exactly_once"|"at_least_once"|"none" of checkpoints, default that of the job
 
 --- `weir graph`: the job as it was drawn and as it runs.
 ---@param job weir.Job

@@ -29,8 +29,9 @@ local function label_of(partition, key, tag, input)
 end
 
 -- What a sink promises of its records after a crash, with checkpoints of this mode: where barriers wait for nobody,
--- rows that came between them come again.
+-- rows that came between them come again; and without checkpoints nothing comes again.
 local function promised(node, mode)
+  if mode == "none" then return node.guarantee and mode end
   local exactly = node.guarantee == "exactly_once"
   return exactly and mode == "at_least_once" and mode or node.guarantee
 end
@@ -41,7 +42,7 @@ local guarantees = {
 
 --- The operators as they were drawn.
 ---@param job weir.Job
----@param mode? "exactly_once"|"at_least_once" of its checkpoints
+---@param mode? "exactly_once"|"at_least_once"|"none" of its checkpoints
 ---@return table model
 function M.logical(job, mode)
   local nodes, edges = {}, {}
@@ -256,7 +257,7 @@ end
 ---@param job weir.Job
 ---@param plan table
 ---@param view? "logical"|"physical"
----@param mode? "exactly_once"|"at_least_once" of its checkpoints
+---@param mode? "exactly_once"|"at_least_once"|"none" of its checkpoints
 ---@return string
 function M.json(job, plan, view, mode)
   local out = { job = job.name }

@@ -19,7 +19,8 @@ local M = {}
 ---@field max_parallelism? integer
 ---@field on_error? "fail"|"skip"|"dead_letter"
 ---@field seed? integer
----@field checkpoints? boolean does the job that is run take checkpoints
+---@field checkpoint_mode? string what the user says of it
+---@field checkpoints? boolean is the job that is run given a folder for checkpoints
 ---@field format? string of print sinks that say none
 ---@field kafka_queue_memory? integer bytes that a subtask of a source of Kafka may have fetched
 
@@ -486,7 +487,10 @@ function M.make(job, given)
   local policy_of = policies(job, given)
   local checkpoint = job.options.checkpoint
   local checkpoints = given.checkpoints -- nil: nobody is about to run it
-  if checkpoints == false then checkpoints = checkpoint ~= nil and checkpoint.dir ~= nil end
+  if checkpoints ~= nil then
+    local mode = given.checkpoint_mode or checkpoint and checkpoint.mode
+    checkpoints = mode ~= "none" and (checkpoints or checkpoint ~= nil and checkpoint.dir ~= nil)
+  end
   check.graph(job, policy_of, checkpoints)
   local settled = settle(job, given)
   local links = links_of(job, settled)

@@ -296,6 +296,15 @@ bool wr_config_is_set(const struct wr_config *c, const char *name)
 	return value_of(c, name)->rank != RANK_DEFAULT;
 }
 
+void wr_config_unset(struct wr_config *c, const char *name)
+{
+	struct value *v = &c->values[option_find(name)];
+
+	WR_ASSERT(!wr_options[option_find(name)].fallback);
+	value_deinit(v);
+	*v = (struct value){.rank = RANK_DEFAULT};
+}
+
 /* ---- file and environment ---- */
 
 int wr_config_set(struct wr_config *c, const char *key, const char *value, const char *origin)

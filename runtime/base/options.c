@@ -70,11 +70,11 @@ const struct wr_option wr_options[] = {
     {.name = "checkpoint-mode",
      .kind = WR_OPT_CHOICE,
      .fallback = "exactly_once",
-     .choices = "exactly_once|at_least_once",
+     .choices = "exactly_once|at_least_once|none",
      .value_name = "MODE",
      .verbs = "run,doctor,graph",
      .help = "Whether channels wait for each other at a barrier; at_least_once lets records through, which "
-	     "come again after a failure."},
+	     "come again after a failure; none: as without --dir, nothing is written or gone on from."},
     {.name = "checkpoint-min-pause",
      .kind = WR_OPT_DURATION,
      .fallback = "0",
@@ -124,6 +124,11 @@ const struct wr_option wr_options[] = {
      .verbs = "run,doctor",
      .help = "Whether a checkpoint has only what has changed since the last: on, where state is large; "
 	     "always; or off, each is whole."},
+    {.name = "checkpoint-pack-logs",
+     .kind = WR_OPT_FLAG,
+     .verbs = "run,doctor",
+     .help = "Logs of exactly-once sinks are packed: less to write where checkpoints are far apart, more "
+	     "processor time."},
     {.name = "commit-patience",
      .kind = WR_OPT_DURATION,
      .fallback = "60s",

@@ -34,6 +34,7 @@ struct wr_checkpoint_options {
 	uint64_t lineage;   /* of the job (wr_lineage) */
 	bool skip_committed, assume_committed, assume_lost; /* as in struct wr_durable */
 	int64_t patience_us;				    /* likewise */
+	bool packs_logs;				    /* likewise */
 };
 
 /* The lineage of a job that begins at `restored` (NULL = anew); a new one is drawn where it begins anew, or

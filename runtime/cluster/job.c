@@ -504,6 +504,7 @@ static int job_init(struct wr_job *j)
 					.assume_committed = j->o.checkpoints->assume_committed,
 					.assume_lost = j->o.checkpoints->assume_lost,
 					.patience_ns = (uint64_t)j->o.checkpoints->patience_us * 1000,
+					.packs_logs = j->o.checkpoints->packs_logs,
 					.holds = j->o.checkpoints->incremental ? &j->holds : NULL,
 					.chain_bytes_min = j->o.checkpoints->chain_bytes_min};
 	j->loop = wr_loop_new(j->o.clock);

@@ -90,7 +90,7 @@ static int begin_blob(struct wr_epoch_log *l, uint64_t after)
 	if (!l->blob)
 		return wr_error_code();
 	wr_block_writer_init(&l->writer, l->blob);
-	l->writer.plain = true;
+	l->writer.plain = !l->o.packs;
 	return put_head(l, after);
 }
 

@@ -21,6 +21,7 @@ struct wr_epoch_log_options {
 	const char *uid;       /* of the sink; borrowed */
 	uint64_t lineage;
 	uint32_t log; /* number of the subtask */
+	bool packs;   /* its blocks; else not, as what is soon read back and removed */
 };
 struct wr_epoch_log;
 /* Copies the options. NULL with the error set. */

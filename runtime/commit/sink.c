@@ -520,7 +520,8 @@ static int start(struct wr_stage *s)
 					 .wake = s->env->wake,
 					 .uid = wr_sink_uid(s),
 					 .lineage = lineage_of(s),
-					 .log = s->env->subtask};
+					 .log = s->env->subtask,
+					 .packs = d && d->packs_logs};
 	int rc;
 
 	if (!wr_stage_takes_checkpoints(s->env) && open_folder(k) != WR_OK)

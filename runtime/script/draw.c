@@ -87,9 +87,13 @@ static int put_args(const struct wr_draw_options *o, struct wr_bytes *out)
 static void put_settings(const struct wr_draw_options *o, struct wr_bytes *out)
 {
 	const struct wr_config *c = o->config;
-	bool max = wr_config_is_set(c, "max-parallelism");
+	bool max = wr_config_is_set(c, "max-parallelism"), mode = wr_config_is_set(c, "checkpoint-mode");
 
-	wr_value_put_record(out, 6 + max + o->runs);
+	wr_value_put_record(out, 6 + max + mode + o->runs);
+	if (mode) {
+		wr_value_put_name(out, "checkpoint_mode");
+		wr_value_put_str(out, wr_config_str(c, "checkpoint-mode"));
+	}
 	if (o->runs) {
 		wr_value_put_name(out, "checkpoints");
 		wr_value_put_bool(out, wr_config_is_set(c, "dir"));

@@ -209,6 +209,7 @@ struct wr_durable {
 	 */
 	bool assume_committed, assume_lost;
 	uint64_t patience_ns; /* for which each last commit is tried again when the job ends */
+	bool packs_logs;      /* of exactly-once sinks (commit/epoch_log.h) */
 	/* The newest checkpoint that holds and was taken by this job; it stays until a newer one does. NULL:
 	 * what is written does not go on from it. */
 	const _Atomic uint64_t *holds;

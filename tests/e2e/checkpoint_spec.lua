@@ -161,6 +161,35 @@ describe("a checkpoint", function()
   end)
 end)
 
+describe("a job with --checkpoint-mode none", function()
+  it("takes no checkpoint and goes on from none, whatever its script and its folder have", function()
+    write("job.lua", (sum:gsub('max_parallelism = 128', '%0, checkpoint = weir.checkpoint { dir = "state", every = "20ms" }')))
+    local expected, code, err = run("--checkpoint-mode none")
+    assert.equal(0, code, err)
+    assert.truthy(err:find("none are taken, nor gone on from (mode none): state stays as it is", 1, true), err)
+    assert.equal("", place.sh "ls -d state 2>/dev/null")
+    killed("", slowly(), "checkpoint.complete", 4)
+    local before = place.sh "ls -R state"
+    local out, code2, err2 = run("--checkpoint-mode none")
+    assert.equal(0, code2, err2)
+    assert.same(sorted(expected), sorted(out))
+    assert.equal(before, (place.sh "ls -R state"))
+  end)
+
+  it("is refused a checkpoint to go on from, and sinks that need some", function()
+    write("job.lua", sum)
+    local _, code, err = run("--checkpoint-mode none --dir state --resume state/checkpoints/1")
+    assert.equal(2, code)
+    assert.truthy(err:find("--checkpoint-mode=none from none", 1, true), err)
+    write("job.lua", 'local weir = require "weir"\nlocal job = weir.job "echo"\n'
+      .. 'job:source(weir.generate { rate = 1 })\n'
+      .. '  :sink(weir.file_sink { path = "out", format = weir.json(), guarantee = "exactly_once" })\nreturn job\n')
+    _, code, err = run("--checkpoint-mode none --dir state")
+    assert.equal(2, code)
+    assert.truthy(err:find("commits at checkpoints, or at the end of its input", 1, true), err)
+  end)
+end)
+
 describe("a job that is killed at any step of a checkpoint", function()
   for _, point in ipairs(place.CHECKPOINT_STEPS) do
     it(("C26: goes on from the last one that holds: %s"):format(point), function()

@@ -11,12 +11,13 @@ describe("weir.checkpoint", function()
   it("gives the program's options, each of which exists", function()
     local set = checkpoint.flags(weir.checkpoint {
       every = "1m", mode = "at_least_once", dir = "state", min_pause = 0, timeout = 250, failures = 3, retain = 5,
-      incremental = "always",
+      incremental = "always", pack_logs = true,
     })
     assert.same({
       ["checkpoint-every"] = "60000000us", ["checkpoint-mode"] = "at_least_once", dir = "state",
       ["checkpoint-min-pause"] = "0us", ["checkpoint-timeout"] = "250000us", ["checkpoint-failures"] = "3",
       ["checkpoint-retain"] = "5", ["checkpoint-incremental"] = "always",
+      ["checkpoint-pack-logs"] = "true",
     }, set)
     assert.same({}, checkpoint.flags(weir.checkpoint {}))
   end)
@@ -26,6 +27,7 @@ describe("weir.checkpoint", function()
     assert.truthy(message({ every = "25h" }):find('option "every" must be a duration up to a day', 1, true), message { every = "25h" })
     assert.truthy(message({ every = -1 }):find('option "every" must be a duration', 1, true))
     assert.truthy(message({ timeout = "10us" }):find('option "timeout" must be a duration from a millisecond', 1, true))
+    assert.truthy(message({ pack_logs = "yes" }):find('option "pack_logs" must be true or false', 1, true))
     assert.truthy(message({ mode = "twice" }):find("exactly_once", 1, true))
     assert.truthy(message({ incremental = false }):find('option "incremental" must be one of "on", "off", "always", not false', 1, true),
       message { incremental = false })

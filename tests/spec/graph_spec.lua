@@ -55,6 +55,7 @@ from ×1                                          [values: from]
     assert.truthy(promised({ mode = "exactly_once" }):find("guarantee: exactly once", 1, true))
     assert.truthy(promised({ mode = "at_least_once" }):find("guarantee: at least once", 1, true))
     assert.truthy(promised({ mode = "at_least_once", json = true }):find('"guarantee": "at_least_once"', 1, true))
+    assert.truthy(promised({ mode = "none" }):find("guarantee: none", 1, true))
     assert.truthy(graph({ mode = "at_least_once" }):find("guarantee: none", 1, true))
   end)
 

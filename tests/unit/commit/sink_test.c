@@ -348,6 +348,52 @@ static void rows_of_a_log_have_the_shapes_of_here_and_last_where_they_had_them_t
 	}
 }
 
+/* A log of rows, its bytes in the store. */
+static uint64_t write_log(bool packed, int64_t count)
+{
+	struct bench *b = bench_new(0, 1, 0);
+	struct wr_blob_view view;
+	char id[WR_HISTORY_ID];
+	uint64_t len;
+
+	b->durable.packs_logs = packed;
+	assert_int_equal(bench_open(b), WR_OK);
+	for (int64_t v = 0; v < count; v += 8)
+		assert_int_equal(give(b, v, 8), WR_OK);
+	barrier(b, 1, NULL);
+	bench_free(b);
+	wr_history_log_id("sink", 0, 0, id);
+	assert_int_equal(blobs->ops->open(blobs, id, &view), WR_OK);
+	len = view.len;
+	blobs->ops->close(blobs, &view);
+	return len;
+}
+
+static void a_packed_log_is_smaller_and_has_the_same_rows(void **state)
+{
+	enum { COUNT = 8000 };
+	uint64_t plain = write_log(false, COUNT), packed = write_log(true, COUNT);
+	struct wr_epoch e = {LINEAGE, 0, 1, 0, COUNT, 0};
+	struct wr_epoch_rows rows;
+	const uint8_t *p, *end;
+	int64_t next = 0;
+	int rc;
+
+	(void)state;
+	assert_true(packed * 2 < plain);
+	assert_int_equal(wr_epoch_rows_open(&rows, blobs, "sink", &e), WR_OK);
+	while ((rc = wr_epoch_rows_next(&rows, &p, &end)) == WR_OK)
+		for (; p < end; p += ((const struct wr_elem *)p)->len) {
+			int64_t v;
+
+			memcpy(&v, wr_elem_body((const struct wr_elem *)p), sizeof v);
+			assert_int_equal(v, next++);
+		}
+	assert_int_equal(rc, WR_END);
+	assert_int_equal(next, COUNT);
+	wr_epoch_rows_close(&rows);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +409,7 @@ int main(void)
 	    BENCH_TEST(rows_wait_while_commits_lag_and_large_epochs_ask_for_a_checkpoint),
 	    BENCH_TEST(each_byte_of_a_log_that_is_another_is_noticed),
 	    BENCH_TEST(rows_of_a_log_have_the_shapes_of_here_and_last_where_they_had_them_there),
+	    BENCH_TEST(a_packed_log_is_smaller_and_has_the_same_rows),
 	};
 
 	return cmocka_run_group_tests_name("sink", tests, NULL, NULL);
