@@ -156,7 +156,7 @@ end
 ---@field fields? table<string, weir.FieldPattern> instead of fn: records made in C, for load
 ---@field distinct? integer with fields: records repeat after so many; they are made once and copied
 ---@field count? integer how many; without end if left out
----@field rate? number records a second over all subtasks, exactly paced; as fast as possible if left out
+---@field rate? number records a second over all subtasks, on average; as fast as possible if left out
 
 ---@class weir.FieldPattern what a field of the n-th record is: one of random, cycle and due
 ---@field random? integer a random number below this one; the same for the same n

@@ -5,7 +5,8 @@
  *
  * The subtasks share the numbers: subtask k of n has every n-th from the k-th on, so the
  * set does not depend on the parallelism. With a rate, number i of the job is due at
- * start + i / rate: a source that was held up catches up, and what is late is never left out.
+ * start + i / rate: a source that was held up catches up, and what is late is never left out. Numbers that
+ * are due within moments of each other go out together (wr_stage_env.slack_ns).
  */
 #include <math.h>
 #include "base/assert.h"
@@ -77,6 +78,11 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+static uint64_t most_of(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* Numbers of the lane that are due by now, at most `most` and none that another lane's come before: a subtask
  * that has lanes of several goes on in order. Sets the time of the next one. */
 static uint32_t sequence_due(struct wr_stage *s, struct sequence *q, uint32_t most)
@@ -93,7 +99,7 @@ static uint32_t sequence_due(struct wr_stage *s, struct sequence *q, uint32_t mo
 	while (due < n && due_ns(q, l->next + due * l->stride) <= now)
 		due++;
 	if (due < n)
-		s->wake_ns = due_ns(q, l->next + due * l->stride);
+		s->wake_ns = most_of(due_ns(q, l->next + due * l->stride), now + s->env->slack_ns);
 	return due;
 }
 

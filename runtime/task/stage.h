@@ -222,6 +222,7 @@ struct wr_stage_env {
 	uint32_t subtask, parallelism, max_parallelism;
 	struct wr_clock *clock;
 	struct wr_rand rand;	  /* seeded per subtask */
+	uint64_t slack_ns;	  /* for so long a source may keep a row that is due, so as to wake seldom */
 	struct wr_notify wake;	  /* lets the task be stepped again; any thread */
 	struct wr_iopool *io;	  /* for work that blocks */
 	struct wr_iopool *saving; /* for what a checkpoint writes */

@@ -71,6 +71,28 @@ static void test_a_rate_emits_each_number_when_it_is_due(void **state)
 	stand_free(st);
 }
 
+static void test_numbers_that_are_due_within_the_slack_go_out_together(void **state)
+{
+	struct stand *st = stand_new("sequence", 0, 1);
+	uint64_t start;
+
+	(void)state;
+	stand_options(st, "n:rate", 1000.0, NULL);
+	st->env.slack_ns = 2500000;
+	start = wr_clock_ns(&st->clock);
+	assert_int_equal(stand_open(st), WR_OK);
+	assert_int_equal(stand_run(st), WR_AGAIN);
+	assert_int_equal(st->out.rows, 1);
+	assert_int_equal(st->stage.wake_ns, start + 2500000); /* not when the next one is due */
+	wr_clock_advance(&st->clock, 2500000);
+	assert_int_equal(stand_run(st), WR_AGAIN);
+	assert_int_equal(st->out.rows, 3);
+	wr_clock_advance(&st->clock, 997500000); /* held up: none is left out */
+	assert_int_equal(stand_run(st), WR_AGAIN);
+	assert_int_equal(st->out.rows, 1001);
+	stand_free(st);
+}
+
 static void test_a_rate_may_be_as_low_as_a_number_can_be(void **state)
 {
 	const double rates[] = {1e-9, 1e-300, 5e-324};
@@ -113,6 +135,7 @@ int main(void)
 	    cmocka_unit_test(test_subtasks_share_the_numbers),
 	    cmocka_unit_test(test_an_empty_range_ends_at_once),
 	    cmocka_unit_test(test_a_rate_emits_each_number_when_it_is_due),
+	    cmocka_unit_test(test_numbers_that_are_due_within_the_slack_go_out_together),
 	    cmocka_unit_test(test_a_rate_may_be_as_low_as_a_number_can_be),
 	    cmocka_unit_test(test_a_source_that_was_held_up_catches_up),
 	};
