@@ -384,7 +384,7 @@ figure("reload", function()
     end
   end
   -- With `first` both processes have real-time priority for moments, in which the clock of the reader runs: the
-  -- system takes a core away from who has it for most of a second.
+  -- system takes a core away from who has it for most of a second. Who asks for the reload has none.
   local function gaps(reloads, slice_ms, first)
     write(0)
     local weir = build .. "/weir"
@@ -396,7 +396,7 @@ figure("reload", function()
     local function moment(command)
       if not first then return capture(environment .. command) end
       capture(environment .. ("chrt -f 20 sh -c 'p=$(cat %s/job) r=$(cat %s/reader); chrt -a -f -p 10 $p; "
-        .. "chrt -a -f -p 10 $r; sleep 0.02; kill -USR1 $r; %s; kill -USR1 $r; chrt -a -o -p 0 $r; "
+        .. "chrt -a -f -p 10 $r; sleep 0.02; kill -USR1 $r; chrt -o 0 sh -c \"%s\"; kill -USR1 $r; chrt -a -o -p 0 $r; "
         .. "chrt -a -o -p 0 $p'; sleep 0.2"):format(folder, folder, command))
     end
     os.execute(environment .. ("until %s info reload_bench >/dev/null 2>&1; do sleep 0.05; done; sleep 2"):format(weir))
