@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* checkpoint_gaps: reads the rows "due,key,count" of tests/bench/checkpoint.lua as they come, and says for
  * each stretch of time how long nothing came at most, how late rows came behind their due time, and how many
- * they were. usage: checkpoint_gaps FILE ROWS: when that many rows have come it writes its process number
- * into FILE; each SIGUSR1 begins another stretch. The first is not told of. */
+ * they were. usage: checkpoint_gaps FILE ROWS: when that many rows have come, and they come when they are
+ * due, it writes its process number into FILE; each SIGUSR1 begins another stretch. The first is not told of.
+ */
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -12,7 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER = 1 << 20, STRETCHES = 64, BUCKETS = 1 << 16 }; /* of 0.1 ms */
+enum {
+	BUFFER = 1 << 20,
+	STRETCHES = 64,
+	BUCKETS = 1 << 16 /* of 0.1 ms */,
+	IN_TIME = 200 /* likewise */,
+	SETTLED_MS = 500
+};
 
 static struct stretch {
 	long rows;
@@ -36,12 +43,14 @@ static void next(int number)
 		current++;
 }
 
-static void note(struct stretch *s, double at_ms, const char *row)
+/* Whether it is in time. */
+static int note(struct stretch *s, double at_ms, const char *row)
 {
 	double late = (at_ms - (double)strtoll(row, NULL, 10) / 1e6) * 10;
 
 	s->late[late < 0 ? 0 : late >= BUCKETS ? BUCKETS - 1 : (int)late]++;
 	s->rows++;
+	return late < IN_TIME;
 }
 
 static double quantile(const struct stretch *s, double q)
@@ -79,10 +88,11 @@ static void report(double first_ms, long total)
 int main(int argc, char **argv)
 {
 	static char buffer[BUFFER];
-	double last = now_ms(), first = 0;
+	double last = now_ms(), first = 0, late_at = 0;
 	size_t kept = 0;
 	long total = 0, wanted = argc > 2 ? atol(argv[2]) : 0;
 	ssize_t got;
+	int told = 0;
 
 	if (argc < 3)
 		return 2;
@@ -91,21 +101,22 @@ int main(int argc, char **argv)
 		struct stretch *s = &stretches[current];
 		double at = now_ms();
 		char *p = buffer, *end = buffer + kept + got, *line;
-		long before = total;
 
 		if (!first)
 			first = at;
 		if (!s->begin_ms)
 			s->begin_ms = at;
 		for (; (line = memchr(p, '\n', (size_t)(end - p))); p = line + 1, total++)
-			note(s, at, p);
+			late_at = note(s, at, p) ? late_at : at;
 		if (at - last > s->longest_ms)
 			s->longest_ms = at - last;
 		s->end_ms = last = at;
 		kept = (size_t)(end - p);
 		memmove(buffer, p, kept);
-		if (before < wanted && total >= wanted)
+		if (!told && total >= wanted && at - late_at > SETTLED_MS) {
 			say_filled(argv[1]);
+			told = 1;
+		}
 	}
 	report(first, total);
 	return 0;
