@@ -70,6 +70,14 @@ void wr_thread_join(struct wr_thread *t)
 	t->running = false;
 }
 
+static _Thread_local bool yields;
+
+void wr_thread_give_turn(void)
+{
+	if (yields)
+		sched_yield();
+}
+
 void wr_thread_yield_to_others(void)
 {
 	enum { NICE = 10 };
@@ -78,6 +86,7 @@ void wr_thread_yield_to_others(void)
 	/* on Linux both are a thread's; that they cannot be lowered is no harm */
 	pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+	yields = true;
 }
 
 /* As the system has it (sched_setattr(2)), for which the C library has no name. */

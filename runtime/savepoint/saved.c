@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/thread.h"
 #include "record/row.h"
 #include "state/timers.h"
 
@@ -12,6 +13,7 @@ enum {
 	BLOCK_BYTES_MIN = 1 << 10, /* where there are many */
 	BUFFERS_BYTES = 8 << 20,   /* of all groups together */
 	CHANGED_BYTES = 1 << 20,   /* of a block of numbers */
+	TURN_BYTES = 16 << 10,	   /* written before others have a turn */
 };
 /* What an item says, beside its value. Part of the format. */
 enum { ITEM_KEY = 1, ITEM_STAMP = 2, ITEM_MAP_KEY = 4, ITEM_VERSION = 8, ITEM_ID = 16, ITEM_FLAGS = 31 };
@@ -37,7 +39,7 @@ struct wr_saved_writer {
 	struct wr_block_writer *w;
 	enum wr_block_kind kind;
 	uint32_t stage, first;
-	size_t block_bytes;
+	size_t block_bytes, turn_bytes;
 	struct group *groups;
 	uint32_t group_count;
 	struct wr_bytes shapes; /* not said yet */
@@ -146,6 +148,11 @@ static int put_done(struct wr_saved_writer *g, uint32_t group, const uint8_t *en
 {
 	struct wr_bytes *b = &g->groups[group - g->first].bytes;
 
+	g->turn_bytes += (size_t)(end - b->data) - b->len;
+	if (g->turn_bytes >= TURN_BYTES) {
+		g->turn_bytes = 0;
+		wr_thread_give_turn();
+	}
 	b->len = (size_t)(end - b->data);
 	return b->len >= g->block_bytes ? flush_group(g, group) : WR_OK;
 }
