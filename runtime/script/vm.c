@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread.h"
 #include "script/api.h"
 #include "script/birth.h"
 #include "script/embed.h"
@@ -33,6 +34,7 @@ static int load_embedded(lua_State *L)
 	const char *name = luaL_checkstring(L, 1);
 	unsigned low = 0, high = wr_embedded_count;
 
+	wr_thread_give_turn(); /* a state that is made for a reload is made beside rows */
 	while (low < high) {
 		unsigned mid = (low + high) / 2;
 		int order = strcmp(name, wr_embedded[mid].name);
