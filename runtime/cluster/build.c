@@ -561,6 +561,7 @@ static void making_env(struct making *m)
 					   .run = c ? c->newest + 1 : 1,
 					   .bundle = j->o.bundle,
 					   .stops = &j->stops,
+					   .failed = &j->failed,
 					   .durable = c || j->o.restore ? &j->durable : NULL};
 }
 

@@ -48,6 +48,16 @@ end
 
 local function seconds() return tonumber((place.sh "date +%s.%N")) end
 
+describe("a job that failed", function()
+  it("ends although its sink would wait a minute for the same brokers, of which there are none", function()
+    write_job("127.0.0.1:1", 'topic = "in", timeout = "100ms"', "",
+      'weir.kafka_sink { brokers = "127.0.0.1:1", topic = "out", guarantee = "exactly_once" }')
+    local _, code, err = place.sh "timeout 40 $W run --dir state --restart none job.lua"
+    assert.equal(1, code, err)
+    assert.truthy(err:find("weir: kafka → kafka_sink: no list of topics", 1, true), err)
+  end)
+end)
+
 describe("a job that reads a topic", function()
   it("tells how many offsets it is behind, in all and where most, until it is behind no more", function()
     local topic = cluster:topic { partitions = 4 }
