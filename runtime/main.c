@@ -20,7 +20,6 @@
 #include "control/settings.h"
 #include "cluster/kinds.h"
 #include "cluster/recording.h"
-#include "connect/connect.h"
 #include "savepoint/file.h"
 #include "script/script.h"
 #include "state/store.h"
@@ -107,6 +106,7 @@ static struct wr_draw_options draw_options(const struct wr_config *c, int argc, 
 	    .path = argv[0], .args = (const char *const *)argv + 1, .arg_count = argc - 1, .config = c};
 }
 
+/* --record or --replay: *recording stays NULL without them. */
 static int open_recording(struct wr_config *c, const struct wr_plan *plan, struct wr_recording **recording)
 {
 	const char *record = wr_config_str(c, "record"), *replay = wr_config_str(c, "replay");
@@ -122,7 +122,6 @@ static int open_recording(struct wr_config *c, const struct wr_plan *plan, struc
 	return *recording ? WR_OK : wr_error_code();
 }
 
-/* --dir, --from: *resume stays NULL without them. */
 /* What an interrupted job with checkpoints leaves behind. */
 static void say_where(const struct wr_attempts *attempts)
 {
@@ -198,7 +197,7 @@ static int run_plan(struct wr_config *c, const struct wr_draw_options *script, s
 	if (rc == WR_OK)
 		rc = wr_bytes_status(&command);
 	if (rc == WR_OK)
-		rc = wr_settings_resume(c, plan, &resume);
+		rc = wr_settings_open_resume(c, plan, &resume);
 	if (rc == WR_OK) {
 		struct wr_attempts_options o = {.job = wr_settings_job(c, plan, bundle),
 						.checkpoints = wr_settings_checkpoints(c, hash),
@@ -247,7 +246,7 @@ static int run_script(struct wr_config *c, int argc, char **argv, bool doctor)
 	plan = wr_plan_decode(bytes.data, bytes.len);
 	if (!plan)
 		status = complain(EXIT_FAILED);
-	else if (wr_settings_take(c, plan) != WR_OK)
+	else if (wr_settings_settle(c, plan) != WR_OK)
 		status = complain(EXIT_USAGE);
 	else
 		status = run_plan(c, &o, plan, bundle);

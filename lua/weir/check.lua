@@ -131,24 +131,20 @@ local function without_end(job, node)
   end
 end
 
-local needs_checkpoints = 'sink "%s" commits at checkpoints, or at the end of its input, and source "%s" has no end: '
-  .. "run the job with --dir"
+local needs_checkpoints = 'sink "%s" commits at checkpoints, or at the end of its input, and source "%s" has no end: %s'
 
-local function check_guarantees(job, checkpoints)
-  if checkpoints ~= false then return end -- nobody is about to run it
+local function check_guarantees(job, remedy)
   for _, node in ipairs(job.nodes) do
     local from = without_end(job, node)
-    if from then where.fail_at(node.where, needs_checkpoints, node.name, from.name) end
+    if from then where.fail_at(node.where, needs_checkpoints, node.name, from.name, remedy) end
   end
 end
 
 -- A log of what was read lies beside the checkpoints.
-local function check_logs(job, checkpoints)
-  if checkpoints ~= false then return end
+local function check_logs(job, remedy)
   for _, node in ipairs(job.nodes) do
     if node.options.wal then
-      where.fail_at(node.where, 'operator "%s": wal = true keeps its log beside the checkpoints: run the job with '
-        .. "--dir DIR", node.name)
+      where.fail_at(node.where, 'operator "%s": wal = true keeps its log beside the checkpoints: %s', node.name, remedy)
     end
   end
 end
@@ -156,16 +152,16 @@ end
 --- Checks the drawn graph and gives every operator its uid.
 ---@param job weir.Job
 ---@param policy_of fun(node: weir.Node): string
----@param checkpoints? boolean the job is about to run, with or without them
-function M.graph(job, policy_of, checkpoints)
+---@param remedy? string the job is about to run without checkpoints: what to do where some are needed
+function M.graph(job, policy_of, remedy)
   uids.assign(job)
   local read = readers(job)
   check_ends(job, read)
   check_shared(job)
   check_complete(job)
   check_dead_letters(job, read, policy_of)
-  check_guarantees(job, checkpoints)
-  check_logs(job, checkpoints)
+  if remedy then check_guarantees(job, remedy) end
+  if remedy then check_logs(job, remedy) end
 end
 
 --- What is allowed, and probably not meant. In order of drawing.

@@ -16,16 +16,14 @@ local function time(least_us, expect)
   end):optional()
 end
 
-local function number(min, max)
-  local type = options.integer_in(min, max)
-  return options.type(type.expect, function(v)
-    return type.test(v), type.test(v) and ("%.0f"):format(v)
-  end):optional()
+-- What is right of a type, as the text that a flag would be given.
+local function as_text(type, text)
+  return options.type(type.expect, function(v) return type.test(v), type.test(v) and text(v) end):optional()
 end
 
-local yes_or_no = options.type(options.boolean.expect, function(v)
-  return options.boolean.test(v), tostring(v)
-end)
+local function number(min, max)
+  return as_text(options.integer_in(min, max), function(v) return ("%.0f"):format(v) end)
+end
 
 local declared = {
   every = time(0, "a duration"),
@@ -37,14 +35,14 @@ local declared = {
   failures = number(0, 1000000),
   retain = number(1, 1000),
   incremental = options.one_of("on", "off", "always"):optional(),
-  pack_logs = yes_or_no:optional(),
+  pack_logs = as_text(options.boolean, tostring),
 }
 local flags = { dir = "dir", unaligned_after = "unaligned-after" }
 for name in pairs(declared) do flags[name] = flags[name] or "checkpoint-" .. name:gsub("_", "-") end
 
 ---@class weir.CheckpointOptions
 ---@field every? weir.Duration time between two checkpoints, default "10s"; 0: only when the job is stopped or asked
----@field mode? "exactly_once"|"at_least_once"|"none" default exactly_once: channels wait for each other
+---@field mode? "exactly_once"|"at_least_once"|"none" exactly_once: channels wait for each other; none: no checkpoints
 ---@field dir? string folder of the checkpoints, made if its parent is there; a relative one is in the current folder
 ---@field min_pause? weir.Duration shortest time between the end of one and the next, default 0
 ---@field timeout? weir.Duration one that takes longer is given up, default "10m"

@@ -29,7 +29,7 @@ local function label_of(partition, key, tag, input)
 end
 
 -- What a sink promises of its records after a crash, with checkpoints of this mode: where barriers wait for nobody,
--- rows that came between them come again; and without checkpoints nothing comes again.
+-- rows that came between them come again. Without checkpoints nobody knows what was written.
 local function promised(node, mode)
   if mode == "none" then return node.guarantee and mode end
   local exactly = node.guarantee == "exactly_once"

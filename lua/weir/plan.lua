@@ -474,6 +474,15 @@ local function policies(job, given)
   return function(node) return node.on_error or job.options.on_error or given.on_error or "fail" end
 end
 
+-- What helps a job that is about to run without checkpoints and needs some; nil: it has some, or nobody runs it.
+local function without_checkpoints(checkpoint, given)
+  if given.checkpoints == nil then return nil end
+  if (given.checkpoint_mode or checkpoint.mode) == "none" then
+    return 'its checkpoint mode is "none": say another, and run the job with --dir DIR'
+  end
+  return not (given.checkpoints or checkpoint.dir) and "run the job with --dir DIR" or nil
+end
+
 --- Plans a job. Errors name the line of the script.
 ---@param job weir.Job
 ---@param given? weir.PlanSettings
@@ -486,12 +495,7 @@ function M.make(job, given)
   end
   local policy_of = policies(job, given)
   local checkpoint = job.options.checkpoint
-  local checkpoints = given.checkpoints -- nil: nobody is about to run it
-  if checkpoints ~= nil then
-    local mode = given.checkpoint_mode or checkpoint and checkpoint.mode
-    checkpoints = mode ~= "none" and (checkpoints or checkpoint ~= nil and checkpoint.dir ~= nil)
-  end
-  check.graph(job, policy_of, checkpoints)
+  check.graph(job, policy_of, without_checkpoints(checkpoint or {}, given))
   local settled = settle(job, given)
   local links = links_of(job, settled)
   local graph = place(job, settled, links)

@@ -156,7 +156,7 @@ end
 ---@field fields? table<string, weir.FieldPattern> instead of fn: records made in C, for load
 ---@field distinct? integer with fields: records repeat after so many; they are made once and copied
 ---@field count? integer how many; without end if left out
----@field rate? number records a second over all subtasks, on average; as fast as possible if left out
+---@field rate? number records a second over all subtasks, each when it is due; else as fast as possible
 
 ---@class weir.FieldPattern what a field of the n-th record is: one of random, cycle and due
 ---@field random? integer a random number below this one; the same for the same n
@@ -190,6 +190,9 @@ local function patterns(fields, rate)
 end
 
 --- Records made by a function or, faster, by patterns; for tests, demonstrations and measurements.
+---
+--- At a rate, what is due within a fourth of the buffer timeout, a millisecond at most, goes out together; with a
+--- timeout of 0 each record does when it is due.
 ---
 ---   job:source(weir.generate { rate = 1000, fn = function(n) return { id = n, user = "u" .. n % 10 } end })
 ---   job:source(weir.generate { count = 1e6, fields = { user = { random = 500, prefix = "u" }, n = { cycle = 9 } } })

@@ -298,9 +298,10 @@ bool wr_config_is_set(const struct wr_config *c, const char *name)
 
 void wr_config_unset(struct wr_config *c, const char *name)
 {
-	struct value *v = &c->values[option_find(name)];
+	int index = option_find(name);
+	struct value *v = &c->values[index];
 
-	WR_ASSERT(!wr_options[option_find(name)].fallback);
+	WR_ASSERT(!wr_options[index].fallback);
 	value_deinit(v);
 	*v = (struct value){.rank = RANK_DEFAULT};
 }

@@ -66,7 +66,7 @@ bool wr_config_bool(const struct wr_config *c, const char *name);
 int64_t wr_config_int(const struct wr_config *c, const char *name);	/* 0 if unset */
 const char *wr_config_str(const struct wr_config *c, const char *name); /* NULL if unset; borrowed */
 bool wr_config_is_set(const struct wr_config *c, const char *name);	/* by the user, not by default */
-/* It is as if nobody had said anything of this one, which has no default. */
+/* Forgets what was said of `name`, an option without a default (asserted). Texts borrowed of it are gone. */
 void wr_config_unset(struct wr_config *c, const char *name);
 
 /* Texts made from the table. */

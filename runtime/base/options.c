@@ -46,7 +46,7 @@ const struct wr_option wr_options[] = {
      .value_name = "TIME",
      .verbs = JOB,
      .help = "Longest wait of a record in a buffer that is not full: 0 sends every record, -1 only full "
-	     "buffers."},
+	     "buffers. Sources at a rate wake as seldom as that allows, every millisecond at least."},
     {.name = "buffer-pool",
      .kind = WR_OPT_BYTES,
      .min = 64 << 10,
@@ -74,7 +74,8 @@ const struct wr_option wr_options[] = {
      .value_name = "MODE",
      .verbs = "run,doctor,graph",
      .help = "Whether channels wait for each other at a barrier; at_least_once lets records through, which "
-	     "come again after a failure; none: as without --dir, nothing is written or gone on from."},
+	     "come again after a failure; none: as without --dir, nothing is written, and only --from begins "
+	     "elsewhere."},
     {.name = "checkpoint-min-pause",
      .kind = WR_OPT_DURATION,
      .fallback = "0",

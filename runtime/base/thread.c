@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -70,12 +71,18 @@ void wr_thread_join(struct wr_thread *t)
 	t->running = false;
 }
 
-static _Thread_local bool yields;
+static _Thread_local bool yields; /* wr_thread_yield_to_others was called here */
+static _Thread_local uint64_t turn_ns;
 
 void wr_thread_give_turn(void)
 {
-	if (yields)
-		sched_yield();
+	enum { TURN_NS = 1000000 };
+	uint64_t now_ns = yields ? wr_clock_ns(wr_clock_system()) : 0;
+
+	if (!yields || now_ns - turn_ns < TURN_NS)
+		return;
+	turn_ns = now_ns;
+	sched_yield();
 }
 
 void wr_thread_yield_to_others(void)

@@ -18,8 +18,9 @@ void wr_thread_join(struct wr_thread *t);
 /* The calling thread gives way to all others from now on: what it does may take its time. It does not have
  * the real-time priority of who started it. */
 void wr_thread_yield_to_others(void);
-/* Of such a thread, every some 100 us: lets those run that wait for its core, which the system else does at
- * the next beat of its clock only, up to 4 ms later. Nothing on other threads. */
+/* To be called every some 10 us by a thread that yields to others: once a millisecond those run that wait for
+ * its core, which the system would let in at the next beat of its clock only, up to 4 ms later. More often it
+ * takes the thread's share away where all cores are busy. On other threads it does nothing. */
 void wr_thread_give_turn(void);
 /* The calling thread runs often and never long: where others want its core, too, it asks the system for turns
  * that are shorter than theirs, so that it gets one as it wakes, and not when theirs is over. */

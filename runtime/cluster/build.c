@@ -524,15 +524,17 @@ static uint64_t seed_of(const struct wr_plan *p, const char *uid, uint32_t subta
 	return wr_rand_next(&r);
 }
 
-/* A part of what rows wait in buffers anyway: a source that wakes for each of a million rows a second keeps a
- * core busy, and hands them on one by one. */
+/* For how long a source may keep what is due: a fourth of the shortest time that its rows wait in buffers, or
+ * would by the job's option where no buffer is behind it, and a millisecond at most. One that woke for each
+ * of a million rows a second would keep a core busy, and hand them on one by one; a worker that spins is busy
+ * anyway. */
 static uint64_t slack_ns(const struct making *m)
 {
 	enum { PART = 4, MOST_US = 1000 };
-	int64_t timeout_us = m->def.timeout_us_min < INT64_MAX ? m->def.timeout_us_min : m->job->o.timeout_us;
+	int64_t timeout_us = m->def.writer_count ? m->def.timeout_us_min : m->job->o.timeout_us;
 	int64_t us = timeout_us < 0 ? MOST_US : timeout_us / PART;
 
-	return (uint64_t)(us < MOST_US ? us : MOST_US) * 1000;
+	return m->job->o.spin ? 0 : (uint64_t)(us < MOST_US ? us : MOST_US) * 1000;
 }
 
 static void making_env(struct making *m)
@@ -660,7 +662,7 @@ static int make_task(struct wr_job *j, uint32_t vertex, uint32_t subtask)
 		making_drop(&m, stages);
 		return rc;
 	}
-	m.def.env.slack_ns = slack_ns(&m);
+	m.def.env.slack_ns = slack_ns(&m); /* only now: its writers say how long rows wait */
 	m.runner->task = wr_task_new(&m.def);
 	return m.runner->task ? list_task(j, vertex, subtask) : WR_EFATAL;
 }

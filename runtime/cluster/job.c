@@ -334,7 +334,9 @@ static int needs_checkpoints(const struct wr_job *j)
 {
 	if (j->o.checkpoints)
 		return WR_OK;
-	return wr_error_set(WR_EUSER, "the job takes no checkpoints: it was started without --dir");
+	return wr_error_set(
+	    WR_EUSER,
+	    "the job takes no checkpoints: it was started without --dir, or in checkpoint mode none");
 }
 
 int wr_job_checkpoint(struct wr_job *j, struct wr_checkpoint_wish *w, bool aligned)

@@ -563,7 +563,7 @@ int wr_sink_open(struct wr_stage *s, struct wr_target *target)
 
 bool wr_sink_is_leaving(const struct wr_stage *s)
 {
-	return wr_stage_is_stopping(s->env) || atomic_load(&wr_sink_of(s)->abandoned);
+	return wr_stage_is_hurried(s->env) || atomic_load(&wr_sink_of(s)->abandoned);
 }
 
 void wr_sink_abandon(struct wr_stage *s)

@@ -69,9 +69,9 @@ struct wr_target {
 /* ---- for kinds of stages: their `open` makes a target and calls wr_sink_open; the rest is WR_SINK_OPS ----
  */
 
-/* Is the job to end, or the task to come back, or is the time over for which a last commit is tried? What the
- * target is asked for then is tried again for a moment only, and answered with WR_ETRANSIENT: the next run
- * does it. Any thread. */
+/* Is the job to end, or has it failed, or is the task to come back, or is the time over for which a last
+ * commit is tried? What the target is asked for then is tried again for a moment only, and answered with
+ * WR_ETRANSIENT: the next run or attempt does it. Any thread. */
 bool wr_sink_is_leaving(const struct wr_stage *s);
 /* Takes the target, also with an error. s->state is ours from then on. */
 int wr_sink_open(struct wr_stage *s, struct wr_target *target);

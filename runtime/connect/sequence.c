@@ -78,7 +78,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-static uint64_t most_of(uint64_t a, uint64_t b)
+static uint64_t later(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
 }
@@ -99,7 +99,7 @@ static uint32_t sequence_due(struct wr_stage *s, struct sequence *q, uint32_t mo
 	while (due < n && due_ns(q, l->next + due * l->stride) <= now)
 		due++;
 	if (due < n)
-		s->wake_ns = most_of(due_ns(q, l->next + due * l->stride), now + s->env->slack_ns);
+		s->wake_ns = later(due_ns(q, l->next + due * l->stride), now + s->env->slack_ns);
 	return due;
 }
 

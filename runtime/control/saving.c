@@ -16,7 +16,9 @@ int wr_saving_folder(struct wr_client *client, const char *id, char folder[WR_SA
 	if (rc != WR_OK)
 		return rc;
 	if (wr_message_text(said.value, "dir", &dir) != WR_OK || !dir)
-		return wr_error_set(WR_EUSER, "%s takes no checkpoints: it was started without --dir", id);
+		return wr_error_set(
+		    WR_EUSER,
+		    "%s takes no checkpoints: it was started without --dir, or in checkpoint mode none", id);
 	if (snprintf(folder, WR_SAVEPOINT_PATH, "%s", dir) >= WR_SAVEPOINT_PATH)
 		return wr_error_set(WR_EUSER, "the path %s is longer than %d bytes", dir, WR_SAVEPOINT_PATH);
 	return WR_OK;

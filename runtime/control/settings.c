@@ -5,6 +5,9 @@
 #include <string.h>
 #include "base/error.h"
 #include "base/log.h"
+#include "base/thread.h"
+#include "cluster/kinds.h"
+#include "connect/connect.h"
 
 enum { TICK_MS = 200, NS_PER_US = 1000 };
 
@@ -13,7 +16,6 @@ static uint32_t worker_count(const struct wr_config *c)
 	return wr_config_is_set(c, "workers") ? (uint32_t)wr_config_int(c, "workers") : wr_thread_cpus();
 }
 
-/* --record or --replay: *recording stays NULL without them. */
 /* Options that the script sets. */
 static int take_options(struct wr_config *c, const struct wr_plan *plan)
 {
@@ -25,25 +27,31 @@ static int take_options(struct wr_config *c, const struct wr_plan *plan)
 	return rc;
 }
 
-/* A job without checkpoints has no folder for them. */
+/* A job without checkpoints has no folder for them; the plan was made as for such a one (lua/weir/plan.lua).
+ */
 static int settle_mode(struct wr_config *c)
 {
-	const char *resume = wr_config_str(c, "resume");
+	const char *resume = wr_config_str(c, "resume"), *from = wr_config_str(c, "from");
+	/* and stays as it is now: later versions of the script are not asked */
+	int rc = wr_config_script(c, "checkpoint-mode", wr_config_str(c, "checkpoint-mode"));
 
-	if (strcmp(wr_config_str(c, "checkpoint-mode"), "none") != 0 || !wr_config_is_set(c, "dir"))
-		return WR_OK;
+	if (rc != WR_OK || strcmp(wr_config_str(c, "checkpoint-mode"), "none") != 0)
+		return rc;
 	if (strcmp(resume, "auto") && strcmp(resume, "never"))
-		return wr_error_set(WR_EUSER,
-				    "--resume=%s goes on from a checkpoint, and --checkpoint-mode=none from "
-				    "none; --from begins at one",
-				    resume);
-	wr_info("checkpoint", "none are taken, nor gone on from (mode none): %s stays as it is",
-		wr_config_str(c, "dir"));
+		return wr_error_set(
+		    WR_EUSER,
+		    "--resume=%s goes on from a checkpoint, which --checkpoint-mode=none never "
+		    "does: --from begins at a savepoint",
+		    resume);
+	if (!wr_config_is_set(c, "dir"))
+		return WR_OK;
+	wr_info("checkpoint", "none are taken (mode none), and %s stays as it is: the job begins %s%s",
+		wr_config_str(c, "dir"), from ? "from " : "anew", from ? from : "");
 	wr_config_unset(c, "dir");
 	return WR_OK;
 }
 
-int wr_settings_resume(struct wr_config *c, struct wr_plan *plan, struct wr_resume **resume)
+int wr_settings_open_resume(struct wr_config *c, struct wr_plan *plan, struct wr_resume **resume)
 {
 	struct wr_resume_options o = {.dir = wr_config_str(c, "dir"),
 				      .resume = wr_config_str(c, "resume"),
@@ -130,7 +138,7 @@ struct wr_job_options wr_settings_job(const struct wr_config *c, const struct wr
 	};
 }
 
-int wr_settings_take(struct wr_config *c, const struct wr_plan *plan)
+int wr_settings_settle(struct wr_config *c, const struct wr_plan *plan)
 {
 	int rc = take_options(c, plan);
 

@@ -269,8 +269,9 @@ void wr_show_info(const struct wr_value *info, struct wr_bytes *out)
 	if (number(info, "restarts") > 0)
 		wr_bytes_printf(out, ", run again %.0f times", number(info, "restarts"));
 	wr_bytes_printf(out, "\nscript      %s\nstate       %s\ncheckpoint  ", text(info, "script"),
-			has(info, "dir", WR_V_STR) ? text(info, "dir")
-						   : "none: it was started without --dir");
+			has(info, "dir", WR_V_STR)
+			    ? text(info, "dir")
+			    : "none: it was started without --dir, or in checkpoint mode none");
 	checkpoint_text(info, out);
 	wr_bytes_printf(out, "\n\n");
 	totals(info, out);

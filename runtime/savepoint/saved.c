@@ -13,7 +13,7 @@ enum {
 	BLOCK_BYTES_MIN = 1 << 10, /* where there are many */
 	BUFFERS_BYTES = 8 << 20,   /* of all groups together */
 	CHANGED_BYTES = 1 << 20,   /* of a block of numbers */
-	TURN_BYTES = 16 << 10,	   /* written before others have a turn */
+	TURN_BYTES = 16 << 10,	   /* written between two offers of the core */
 };
 /* What an item says, beside its value. Part of the format. */
 enum { ITEM_KEY = 1, ITEM_STAMP = 2, ITEM_MAP_KEY = 4, ITEM_VERSION = 8, ITEM_ID = 16, ITEM_FLAGS = 31 };
@@ -147,13 +147,14 @@ static inline uint8_t *put_entry(struct group *to, uint8_t *p, uint8_t flags, ui
 static int put_done(struct wr_saved_writer *g, uint32_t group, const uint8_t *end)
 {
 	struct wr_bytes *b = &g->groups[group - g->first].bytes;
+	size_t len = (size_t)(end - b->data);
 
-	g->turn_bytes += (size_t)(end - b->data) - b->len;
+	g->turn_bytes += len - b->len;
 	if (g->turn_bytes >= TURN_BYTES) {
 		g->turn_bytes = 0;
 		wr_thread_give_turn();
 	}
-	b->len = (size_t)(end - b->data);
+	b->len = len;
 	return b->len >= g->block_bytes ? flush_group(g, group) : WR_OK;
 }
 

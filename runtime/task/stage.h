@@ -238,11 +238,12 @@ struct wr_stage_env {
 	void *bundle;	    /* struct wr_bundle of the script layer; opaque here */
 	const struct wr_durable *durable; /* NULL: the job neither begins at a checkpoint nor takes any */
 	const _Atomic int *stops;	  /* above 0: the user wants the job to end; NULL outside of jobs */
-	const _Atomic bool *failed;	  /* the job has; NULL outside of jobs */
+	const _Atomic bool *failed;	  /* a task of the job has; NULL outside of jobs */
 };
 
-/* Is the job to end? What waits for the outside world then waits for a moment only; any thread. */
-static inline bool wr_stage_is_stopping(const struct wr_stage_env *env)
+/* Is the job to end, or has it failed? What waits for the outside world then waits for a moment only: the
+ * next run or attempt does it. Any thread. */
+static inline bool wr_stage_is_hurried(const struct wr_stage_env *env)
 {
 	return (env->stops && atomic_load_explicit(env->stops, memory_order_relaxed) > 0) ||
 	       (env->failed && atomic_load_explicit(env->failed, memory_order_relaxed));

@@ -42,7 +42,8 @@ echo started $(cat FOLDER/started)
 cat FOLDER/gaps
 ]]
 
---- A run of checkpoint.lua until ROWS rows have come and the steps are done, shell commands with $READER to signal.
+--- A run of checkpoint.lua until ROWS rows have come, the last ones when they were due, and the steps are done, shell
+--- commands with $READER to signal.
 local function drive(b, values, steps)
   values.STEPS, values.PROGRAM, values.OUT = steps, b.build .. "/weir", b.out
   local text = script:gsub("STEPS", values):gsub("%u+%f[^%u_]", values)
@@ -83,7 +84,7 @@ first() {
 }
 moment() {
   chrt -f -p 20 $$; first -f 10; sleep 0.02; kill -USR1 $READER
-  if [ $1 = with ]; then PROGRAM checkpoint --json checkpoint_bench & fi
+  if [ $1 = with ]; then chrt -o 0 PROGRAM checkpoint --json checkpoint_bench & fi
   C=$!; sleep 0.4; kill -USR1 $READER; first -o 0; chrt -o -p 0 $$
   if [ $1 = with ]; then wait $C; fi
   sleep 0.4

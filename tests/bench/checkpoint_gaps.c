@@ -6,6 +6,7 @@
  */
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,8 +44,8 @@ static void next(int number)
 		current++;
 }
 
-/* Whether it is in time. */
-static int note(struct stretch *s, double at_ms, const char *row)
+/* Counts a row that came. Was it in time? */
+static bool count_row(struct stretch *s, double at_ms, const char *row)
 {
 	double late = (at_ms - (double)strtoll(row, NULL, 10) / 1e6) * 10;
 
@@ -88,11 +89,11 @@ static void report(double first_ms, long total)
 int main(int argc, char **argv)
 {
 	static char buffer[BUFFER];
-	double last = now_ms(), first = 0, late_at = 0;
+	double last = now_ms(), first = 0, late_at = 0, there = 0;
 	size_t kept = 0;
 	long total = 0, wanted = argc > 2 ? atol(argv[2]) : 0;
 	ssize_t got;
-	int told = 0;
+	bool told = false;
 
 	if (argc < 3)
 		return 2;
@@ -107,15 +108,24 @@ int main(int argc, char **argv)
 		if (!s->begin_ms)
 			s->begin_ms = at;
 		for (; (line = memchr(p, '\n', (size_t)(end - p))); p = line + 1, total++)
-			late_at = note(s, at, p) ? late_at : at;
+			if (!count_row(s, at, p))
+				late_at = at;
 		if (at - last > s->longest_ms)
 			s->longest_ms = at - last;
 		s->end_ms = last = at;
 		kept = (size_t)(end - p);
 		memmove(buffer, p, kept);
+		if (total < wanted)
+			there = at;
+		if (!told && at - there > GIVEN_UP_MS) {
+			fputs(
+			    "checkpoint_gaps: the rows do not come when they are due: a lower rate, please\n",
+			    stderr);
+			return 1;
+		}
 		if (!told && total >= wanted && at - late_at > SETTLED_MS) {
 			say_filled(argv[1]);
-			told = 1;
+			told = true;
 		}
 	}
 	report(first, total);

@@ -384,7 +384,8 @@ figure("reload", function()
     end
   end
   -- With `first` both processes have real-time priority for moments, in which the clock of the reader runs: the
-  -- system takes a core away from who has it for most of a second. Who asks for the reload has none.
+  -- system takes a core away from who has it for most of a second. Who asks for the reload has none:
+  -- its start would take a core from the job.
   local function gaps(reloads, slice_ms, first)
     write(0)
     local weir = build .. "/weir"

@@ -146,7 +146,7 @@ describe("weir reload", function()
     prepare_versions(2)
     write("said", "")
     drive({ use(2), "$W reload --yes --savepoint job job.lua >>said 2>&1; echo exit $? >>said" }, "")
-    assert.truthy(read "said":find("takes no checkpoints: it was started without %-%-dir\nexit 2\n"), read "said")
+    assert.truthy(read "said":find("takes no checkpoints: it was started without %-%-dir, or in checkpoint mode none\nexit 2\n"), read "said")
   end)
 
   it("without --yes and a terminal only says what would change", function()

@@ -225,7 +225,7 @@ static struct pace pace_draw(bool faults)
 					     .retain = 1 + below(3),
 					     .patience_us = below(20000),
 					     .incremental = deltas || sim.seed % 2,
-					     .packs_logs = sim.seed % 3 == 0,
+					     .packs_logs = (sim.seed + sim.plan_count) % 3 == 0,
 					     .at_least_once = sim_may_double(&sim.job)}};
 }
 

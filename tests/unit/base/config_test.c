@@ -160,6 +160,19 @@ static void flags_may_stand_before_and_behind_operands(void **state)
 	assert_true(wr_config_is_set(config, "spin"));
 }
 
+static void what_is_forgotten_is_as_if_nobody_had_said_it(void **state)
+{
+	(void)state;
+	assert_int_equal(args("--dir state"), WR_OK);
+	assert_string_equal(wr_config_str(config, "dir"), "state");
+	wr_config_unset(config, "dir");
+	assert_false(wr_config_is_set(config, "dir"));
+	assert_null(wr_config_str(config, "dir"));
+	assert_int_equal(wr_config_script(config, "dir", "other"),
+			 WR_OK); /* the lowest rank is heard again */
+	assert_string_equal(wr_config_str(config, "dir"), "other");
+}
+
 static void behind_two_dashes_all_are_operands(void **state)
 {
 	(void)state;
@@ -539,6 +552,7 @@ int main(void)
 	    TEST(every_option_is_named_once_and_says_what_it_does),
 	    TEST(defaults_are_there_before_anything_is_read),
 	    TEST(flags_may_stand_before_and_behind_operands),
+	    TEST(what_is_forgotten_is_as_if_nobody_had_said_it),
 	    TEST(behind_two_dashes_all_are_operands),
 	    TEST(a_flag_can_be_denied_and_the_last_one_counts),
 	    TEST(a_wrong_flag_is_told_what_is_allowed),

@@ -206,8 +206,11 @@ struct draft_numbers {
 	int64_t next;
 };
 
+static uint64_t draft_slack_ns; /* that a source was opened with */
+
 static inline int draft_open(struct wr_stage *s)
 {
+	draft_slack_ns = s->env->slack_ns;
 	s->state = calloc(1, sizeof(struct draft_numbers));
 	return s->state ? WR_OK : WR_EFATAL;
 }

@@ -167,6 +167,34 @@ static void a_job_without_memory_is_an_error_and_leaks_nothing(void **state)
 	wr_plan_free(p);
 }
 
+static void a_source_keeps_what_is_due_for_a_fourth_of_the_buffer_timeout_a_millisecond_at_most(void **state)
+{
+	static const struct {
+		int64_t timeout_us;
+		bool spin;
+		uint64_t slack_ns;
+	} cases[] = {{0, false, 0},	     {1000, false, 250000},
+		     {4000, false, 1000000}, {100000, false, 1000000},
+		     {-1, false, 1000000},   {1000, true, 0}};
+	struct draft d = pipeline("rebalance", 1, 1, 1, 1);
+	struct wr_plan *p = draft_plan(&d);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct wr_job_options o = draft_options(p, 1);
+
+		o.timeout_us = cases[i].timeout_us;
+		o.spin = cases[i].spin;
+		draft_slack_ns = 1;
+		draft_job = wr_job_new(&o);
+		assert_non_null(draft_job);
+		assert_int_equal(wr_job_run(draft_job), WR_OK);
+		wr_job_free(draft_job);
+		assert_int_equal(draft_slack_ns, cases[i].slack_ns);
+	}
+	wr_plan_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +207,8 @@ int main(void)
 	    cmocka_unit_test(a_job_that_is_stopped_drains_in_order),
 	    cmocka_unit_test(a_kind_that_nobody_has_is_an_error),
 	    cmocka_unit_test(buffers_beyond_the_bound_are_an_error_that_names_the_option),
+	    cmocka_unit_test(
+		a_source_keeps_what_is_due_for_a_fourth_of_the_buffer_timeout_a_millisecond_at_most),
 	    cmocka_unit_test(a_job_without_memory_is_an_error_and_leaks_nothing),
 	};
 

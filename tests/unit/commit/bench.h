@@ -163,6 +163,7 @@ struct bench {
 	pthread_cond_t came;
 	uint32_t mail, wanted;
 	_Atomic int stops;
+	_Atomic bool failed;
 	int64_t age_ms; /* of the checkpoint that it begins at */
 };
 static struct wr_iopool *io;
@@ -217,6 +218,7 @@ static inline struct bench *bench_new(uint32_t subtask, uint32_t parallelism, ui
 				       .post = on_post,
 				       .post_arg = b,
 				       .stops = &b->stops,
+				       .failed = &b->failed,
 				       .durable = &b->durable};
 	b->stage = (struct wr_stage){.ops = &b->ops,
 				     .env = &b->env,

@@ -146,6 +146,18 @@ static void who_interrupts_the_job_waits_for_no_further_try(void **state)
 	bench_free(b);
 }
 
+static void a_job_that_has_failed_waits_for_the_outside_for_a_moment_only(void **state)
+{
+	struct bench *b = bench_new(0, 1, 0);
+
+	(void)state;
+	assert_int_equal(bench_open(b), WR_OK);
+	assert_false(wr_sink_is_leaving(&b->stage));
+	atomic_store(&b->failed, true);
+	assert_true(wr_sink_is_leaving(&b->stage));
+	bench_free(b);
+}
+
 static void a_job_that_is_cancelled_owes_what_is_not_committed_and_tries_nothing(void **state)
 {
 	struct bench *b = left(2);
@@ -208,6 +220,7 @@ int main(void)
 	    BENCH_TEST(each_commit_has_as_much_time),
 	    BENCH_TEST(what_is_refused_for_good_is_owed_at_once),
 	    BENCH_TEST(who_interrupts_the_job_waits_for_no_further_try),
+	    BENCH_TEST(a_job_that_has_failed_waits_for_the_outside_for_a_moment_only),
 	    BENCH_TEST(a_job_that_is_cancelled_owes_what_is_not_committed_and_tries_nothing),
 	    BENCH_TEST(C28_at_the_end_of_the_input_what_is_given_up_fails_the_task),
 	    BENCH_TEST(what_no_checkpoint_covers_is_not_owed),
