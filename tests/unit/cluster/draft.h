@@ -206,7 +206,7 @@ struct draft_numbers {
 	int64_t next;
 };
 
-static uint64_t draft_slack_ns; /* that a source was opened with */
+static _Atomic uint64_t draft_slack_ns; /* that a source was opened with */
 
 static inline int draft_open(struct wr_stage *s)
 {
