@@ -17,9 +17,10 @@
 enum {
 	BUFFER = 1 << 20,
 	STRETCHES = 64,
-	BUCKETS = 1 << 16 /* of 0.1 ms */,
-	IN_TIME = 200 /* likewise */,
-	SETTLED_MS = 500
+	BUCKETS = 1 << 16,   /* of 0.1 ms */
+	IN_TIME = 200,	     /* buckets */
+	SETTLED_MS = 500,    /* without a late row */
+	GIVEN_UP_MS = 60000, /* behind the last row that was waited for */
 };
 
 static struct stretch {
@@ -115,7 +116,7 @@ int main(int argc, char **argv)
 		s->end_ms = last = at;
 		kept = (size_t)(end - p);
 		memmove(buffer, p, kept);
-		if (total < wanted)
+		if (total < wanted || !there)
 			there = at;
 		if (!told && at - there > GIVEN_UP_MS) {
 			fputs(
