@@ -160,8 +160,9 @@ function M.graph(job, policy_of, remedy)
   check_shared(job)
   check_complete(job)
   check_dead_letters(job, read, policy_of)
-  if remedy then check_guarantees(job, remedy) end
-  if remedy then check_logs(job, remedy) end
+  if not remedy then return end
+  check_guarantees(job, remedy)
+  check_logs(job, remedy)
 end
 
 --- What is allowed, and probably not meant. In order of drawing.

@@ -77,9 +77,12 @@ static _Thread_local uint64_t turn_ns;
 void wr_thread_give_turn(void)
 {
 	enum { TURN_NS = 1000000 };
-	uint64_t now_ns = yields ? wr_clock_ns(wr_clock_system()) : 0;
+	uint64_t now_ns;
 
-	if (!yields || now_ns - turn_ns < TURN_NS)
+	if (!yields)
+		return;
+	now_ns = wr_clock_ns(wr_clock_system());
+	if (now_ns - turn_ns < TURN_NS)
 		return;
 	turn_ns = now_ns;
 	sched_yield();

@@ -186,6 +186,25 @@ describe("a job with --checkpoint-mode none", function()
     assert.equal("state\n", place.sh "ls -d state 2>/dev/null")
   end)
 
+  it("is not what a reload brings: the job keeps the mode that it began with", function()
+    local function version(mode)
+      write("job.lua", ([[
+        local weir = require "weir"
+        local job = weir.job { name = "keeps", checkpoint = weir.checkpoint { every = "20ms"%s } }
+        job:source(weir.generate { rate = 1000 }):sink(weir.file_sink {
+          path = "out", format = weir.json(), guarantee = "exactly_once" }):uid "out"
+        return job]]):format(mode))
+    end
+    version ""
+    place.sh("$W run -q --dir state job.lua 2>err & echo $! >pid; " .. shell.await("[ -s out.commit ]", "$(cat pid)"))
+    version ', mode = "none"'
+    local said, code = place.sh "$W reload --yes keeps job.lua 2>&1"
+    local stopped, left = place.sh "$W stop keeps 2>&1; while kill -0 $(cat pid) 2>/dev/null; do sleep 0.01; done"
+    assert.equal(0, code, said)
+    assert.equal(0, left)
+    assert.truthy(stopped:find("stopped, checkpoint %d+ holds"), stopped)
+  end)
+
   it("is refused a checkpoint to go on from, and sinks that need some", function()
     write("job.lua", sum)
     local _, code, err
