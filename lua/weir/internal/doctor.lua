@@ -160,13 +160,18 @@ local function count_text(n)
   return format("%.0f", n)
 end
 
+-- Is an abort worth a word? One in which the compiler tries again is none, and none is that of a chunk which is just
+-- being loaded, as generated text is when a site learns its rows: its functions are made once.
+local function is_news(abort)
+  local loads = abort.reason:find "FNEW$" and util.funcinfo(abort.func).linedefined == 0
+  return not loads and hint_for(abort.reason) ~= false or given_up(abort.func)
+end
+
 -- What the compiler could not compile, or has given up, when half of the rows were through.
 local function late_aborts(patient, stage)
   local out = {}
   for _, event in ipairs(patient.events) do
-    local learns = event.reason:find "FNEW$" and not event.place:find "%.lua:" -- generated text is being loaded
-    local news = not learns and hint_for(event.reason) ~= false or given_up(event.func)
-    if news and event.row > stage.rows / 2 and event.row > WARM_ROWS then
+    if is_news(event) and event.row > stage.rows / 2 and event.row > WARM_ROWS then
       out[#out + 1] = format("  after warm-up, at row %.0f: %s%s: %s", event.row, event.place,
         operator_at(stage.ops, event.place), event.reason)
     end
@@ -187,9 +192,9 @@ end
 local function say_reasons(out, patient, stage)
   local said = 0
   for _, entry in ipairs(sorted(patient.aborted, by "count")) do
-    local hint, lost = hint_for(entry.reason), given_up(entry.func)
-    if (hint or hint == nil or lost) and said < REASONS_MAX then
+    if is_news(entry) and said < REASONS_MAX then
       said = said + 1
+      local hint, lost = hint_for(entry.reason), given_up(entry.func)
       out[#out + 1] = format("  %s%s: %s (%d times%s)", entry.place, operator_at(stage.ops, entry.place),
         entry.reason, entry.count, lost and "; a loop was given up" or "")
       if hint then out[#out + 1] = "    " .. hint end
