@@ -48,7 +48,8 @@ describe("a job with --dir that is killed", function()
       write("job.lua", [[
         local weir = require "weir"
         local job = weir.job { name = "asks", max_parallelism = 128 }
-        job:source(weir.generate { rate = 4000, count = 3000, fn = function(i) return { k = i % 3, v = i, s = "x" } end })
+        local rate = job.args.rate and 1000 -- only of the run that is killed
+        job:source(weir.generate { rate = rate, count = 3000, fn = function(i) return { k = i % 3, v = i, s = "x" } end })
           :rebalance():async { capacity = 1000, order = "unordered", fn = function(rec)
             weir.async.sleep((20 + rec.v % 30) .. "ms")
             return rec
