@@ -48,8 +48,8 @@ describe("checkpoints on a disk that becomes full", function()
     local expected = shell.sorted((run ""))
     local often = "$W run -q --dir state --restart none --checkpoint-every 20ms --log-level error " .. options
     local out, _, err = with_mounts {
-      "mkdir state && mount -t tmpfs -o size=600k none state || exit 9",
-      often .. "job.lua rate=20000 >first; echo exit $?",
+      "mkdir state && mount -t tmpfs -o size=300k none state || exit 9",
+      often .. "job.lua rate=8000 >first; echo exit $?",
       "mount -o remount,size=64m state; ls state/chk-*/manifest | wc -l",
       ("$W run -q --dir state --checkpoint-every 1h %s job.lua >second; echo exit $?"):format(options),
     }

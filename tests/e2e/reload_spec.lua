@@ -367,11 +367,11 @@ describe("a job that failed and waits to be run again", function()
   local COUNT = 3000
 
   -- Sums by key; `check` is what the function does to a record first.
-  local function sums(check)
+  local function sums(check, rate)
     return ([[
 local weir = require "weir"
 local job = weir.job "job"
-job:source(weir.generate { rate = 3000, count = %d, fn = function(i) return { k = i %% 3, v = i } end })
+job:source(weir.generate { rate = %d, count = %d, fn = function(i) return { k = i %% 3, v = i } end })
   :map(function(rec)
     %s
     return rec
@@ -379,7 +379,7 @@ job:source(weir.generate { rate = 3000, count = %d, fn = function(i) return { k 
   :key_by "k":sum("v", { emit = "final" })
   :sink(weir.stdout { format = weir.json() })
 return job
-]]):format(COUNT, check)
+]]):format(rate or COUNT, COUNT, check)
   end
 
   local function begin(steps, options)
@@ -411,8 +411,9 @@ return job
   end
 
   it("goes back to the version before", function()
-    write("job.lua", sums "")
-    write("bad.lua", sums "if rec.v >= 1500 then error 'no' end")
+    local RATE = COUNT / 4 -- the reload is asked for before the end
+    write("job.lua", sums("", RATE))
+    write("bad.lua", sums("if rec.v >= 1500 then error 'no' end", RATE))
     local out, code, err = begin({ "$W reload --yes --probation 1ms job bad.lua >said", restarting, "$W rollback --yes job >said" },
       "--dir state")
     assert.equal(0, code, err)
