@@ -194,12 +194,21 @@ local cases = {
     [[n:connect(n:broadcast()):process(weir.broadcast_function {
       broadcast_state = { rules = weir.state.map() },
       element = function(ctx, r)
-        local ok, err = pcall(function() ctx.rules:put(1, 2) end)
-        if r.i == 1 then ctx:emit { ok = ok, why = err:match "broadcast state '.*" } end
+        if r.i > 1 then return end
+        for _, change in ipairs {
+          function() ctx.rules:put(1, 2) end, function() ctx.rules:remove(1) end, function() ctx.rules:clear() end,
+          function() ctx.others:get(1) end, -- which is not declared
+        } do
+          local ok, err = pcall(change)
+          ctx:emit { ok = ok, why = ok or err:match "broadcast state '.*" or err:match "field '.*" }
+        end
       end,
       broadcast = function(ctx, r) ctx.rules:put(r.i, true) end,
     }):sink(print)]],
-    { [[{"ok":false,"why":"broadcast state 'rules' can only be changed by the broadcast function"}]] } },
+    { [[{"ok":false,"why":"broadcast state 'rules' can only be changed by the broadcast function"}]],
+      [[{"ok":false,"why":"broadcast state 'rules' can only be changed by the broadcast function"}]],
+      [[{"ok":false,"why":"broadcast state 'rules' can only be changed by the broadcast function"}]],
+      [[{"ok":false,"why":"field 'others' (a nil value)"}]] } },
   { "generate makes the records of a function", [[job:source(weir.generate { count = 3, fn = function(i) return { g = i } end }):sink(print)
     n:sink(weir.discard())]], { '{"g":0}', '{"g":1}', '{"g":2}' } },
   { "open and close are called once a subtask",

@@ -130,6 +130,12 @@ describe("an interval join", function()
     assert.equal(2, code)
     assert.is_truthy(err:find("job.lua:8: joins.interval: lower is above upper", 1, true), err)
   end)
+  it("J3: takes equal bounds although exclusive ones leave nothing between them", function()
+    for _, exclusive in ipairs { "lower_exclusive", "upper_exclusive" } do
+      assert.equal(joined("full", function() return false end),
+        run_join(("joins.interval { lower = 0, upper = 0, %s = true, kind = 'full', %s }"):format(exclusive, pair)))
+    end
+  end)
 end)
 
 describe("sliding windows of a cogroup", function()
