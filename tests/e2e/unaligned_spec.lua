@@ -123,6 +123,43 @@ local function overtaken()
   error "no checkpoint had anything under way"
 end
 
+--- A job whose slow operator has full queues in front of it, over one kind of edges.
+local function behind(edge)
+  return ([[
+local weir = require "weir"
+local job = weir.job { name = "slow", checkpoint = weir.checkpoint { unaligned_after = 0 } }
+job:source(weir.sequence { from = 1, to = 100000000 }):%s:map(function(i)
+  local x = 0
+  for n = 1, 3000 do x = x + (n + i) %% 7 end
+  return x
+end):sink(weir.discard())
+return job
+]]):format(edge)
+end
+
+describe("barriers overtake", function()
+  it("where records may go to any subtask", function()
+    write("job.lua", behind "rebalance()")
+    start "--checkpoint-every 1h job.lua"
+    overtaken()
+  end)
+
+  for _, case in ipairs {
+    { "P11: nothing where a function says which subtask", "partition(function(i, n) return i % n end)" },
+    { "C9: nothing where a record goes to every subtask", "broadcast()" },
+    { "C9: nothing where records go to subtasks that are near", "rescale()" },
+  } do
+    it(case[1], function()
+      write("job.lua", behind(case[2]))
+      start "--checkpoint-every 1h job.lua"
+      for _ = 1, 5 do
+        local said = weir "checkpoint --json slow"
+        assert.truthy(said:find('"in_flight_bytes":0,"unaligned":false', 1, true), said)
+      end
+    end)
+  end
+end)
+
 describe("a running job under back-pressure", function()
   before_each(function() write("job.lua", slow) end)
 

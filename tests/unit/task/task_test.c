@@ -472,6 +472,31 @@ static void i14_a_barrier_waits_until_all_timers_of_a_watermark_have_fired(void 
 	kit_free(k);
 }
 
+static void i14_no_barrier_overtakes_the_timers_that_are_left_of_a_watermark(void **state)
+{
+	struct kit *k = kit_new(1);
+	struct wr_blobs *blobs;
+
+	(void)state;
+	k->blobs = blobs = wr_blobs_memory();
+	k->io = wr_iopool_new(1, WR_IOPOOL_PROMPT);
+	k->may_overtake = true;
+	k->stages[0].timers = 3;
+	kit_start(k, 1, true, WR_ON_ERROR_FAIL);
+	kit_event(k, 0, WR_EV_WATERMARK, 9);
+	kit_event(k, 0, WR_EV_BARRIER, 1);
+	wr_task_step(k->task);
+	kit_expect_out(k, "-1 ");
+	tell(k, WR_LETTER_OVERTAKE, 1);
+	kit_expect_out(k, "-1 -1 ");
+	kit_run(k);
+	kit_expect_out(k, "wm=9 barrier=1 ");
+	wr_iopool_free(k->io);
+	kit_run(k);
+	kit_free(k);
+	blobs->ops->free(blobs);
+}
+
 static void i15_a_task_that_is_cancelled_between_two_timers_fires_no_more(void **state)
 {
 	struct kit *k = kit_new(1);
@@ -562,6 +587,7 @@ int main(void)
 	    cmocka_unit_test(a_latency_marker_passes_behind_the_rows),
 	    cmocka_unit_test(a_cancelled_task_stops_at_once),
 	    cmocka_unit_test(i14_a_barrier_waits_until_all_timers_of_a_watermark_have_fired),
+	    cmocka_unit_test(i14_no_barrier_overtakes_the_timers_that_are_left_of_a_watermark),
 	    cmocka_unit_test(i15_a_task_that_is_cancelled_between_two_timers_fires_no_more),
 	    cmocka_unit_test(a_task_fails_when_its_store_was_refused_memory),
 	    cmocka_unit_test(a_row_larger_than_a_buffer_goes_through),
