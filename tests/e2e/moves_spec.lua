@@ -81,7 +81,7 @@ describe("strings that a chain only moves", function()
     end)
   end
 
-  for case = 1, 12 do
+  for case = 1, 24 do
     local chains, text, all = {}, {}, {}
     for b = 1, 1 + random(2) do
       chains[b] = {}
@@ -94,7 +94,8 @@ describe("strings that a chain only moves", function()
     end
     it("and records of branches that run in one stage: case " .. case .. ", operators " .. table.concat(all, " | "),
       function()
-        local out = script.run(head .. "local s, branches = job:source(weir.from(" .. literal(rows(200)) .. ")), {}\n"
+        local front = case % 2 == 0 and ":filter(function() return true end)" or "" -- they have one table, or each its own
+        local out = script.run(head .. "local s, branches = job:source(weir.from(" .. literal(rows(200)) .. "))" .. front .. ", {}\n"
           .. table.concat(text, "\n") .. "\nfor b, branch in ipairs(branches) do\n"
           .. "branch:map(function(r) return { a = b .. ' ' .. r.a, b = r.b, n = r.n, m = r.m } end)\n"
           .. ":sink(weir.print()) end", "-q")
@@ -104,6 +105,28 @@ describe("strings that a chain only moves", function()
         end
         assert.equal(shell.sorted(table.concat(lines)), out)
       end)
+  end
+
+  -- Each changes what it is given, so that the last would see it.
+  local changes = {
+    ["sets a field"] = ":map(function(r) r.k = 6 return r end)",
+    ["sets a field of a table in it"] = ":filter(function(r) r.inner.k = 6 return true end)",
+    ["sets an element of a list in it"] = ":process(weir.process_function { element = function(ctx, r) r.list[1] = 6 end })",
+    ["hands a list in it to a function"] = ":map(function(r) table.insert(r.list, 6) return { a = 1 } end)",
+    ["hands it to a function"] = ":flat_map(function(r, emit) rawset(r, 'k', 6) emit(r) end)",
+    ["changes it further behind"] = ":filter(function(r) return r.k == 5 end):map(function(r) return { x = r.inner } end)"
+      .. ":map(function(r) r.x.k = 6 return r end)",
+  }
+  for what, change in pairs(changes) do
+    for _, front in ipairs { ":map(function(r) return r end)", ":flat_map(function(r, emit) emit { k = r.k, inner = r.inner, list = r.list } end)" } do
+      it("are not seen by another branch where one " .. what .. ", behind " .. front:match "%w+", function()
+        local out = script.run(head .. "local s = job:source(weir.from { { k = 5, inner = { k = 5 }, list = { 5, 5 } } })" .. front
+          .. "\ns" .. change .. ":sink(weir.discard())\n"
+          .. "s:map(function(r) return { k = r.k, i = r.inner.k, l = r.list[1], n = #r.list } end):sink(weir.print())\n"
+          .. "s:filter(function(r) return r.k == 5 end):map(function(r) return r.inner end):sink(weir.print())", "-q")
+        assert.equal('{"i":5,"k":5,"l":5,"n":2}\n{"k":5}\n', out)
+      end)
+    end
   end
 
   local failing = ":map(function(r) return { a = r.a, b = r.b, n = r.n, m = r.m } end)"

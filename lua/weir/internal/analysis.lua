@@ -39,6 +39,7 @@ local MODE_NONE, MODE_VAR = 0, 3 -- what an operand is
 ---@field seen table<string, true>|nil names of the record whose values are looked at; nil = any
 ---@field gives table<string, table<string|false, true>>|nil for each name of `made`: the fields whose values
 --- are moved there; false among them = something else
+---@field changes boolean the record, or a table in it, may be changed
 
 ---@class weir.internal.Walk
 ---@field fn function
@@ -57,6 +58,7 @@ local MODE_NONE, MODE_VAR = 0, 3 -- what an operand is
 ---@field reads table<string, true>|nil
 ---@field adds table<string, true>|nil
 ---@field seen table<string, true>
+---@field changes boolean
 local Walk = {}
 Walk.__index = Walk
 
@@ -135,7 +137,7 @@ end
 
 function Walk:escape(v)
   if v == REC then
-    self.reads, self.adds = nil, nil
+    self.reads, self.adds, self.changes = nil, nil, true
   elseif v == OUT or v == EMIT then
     self.failed = true
   elseif is_place(v) then
@@ -143,6 +145,12 @@ function Walk:escape(v)
   elseif type(v) == "table" then
     if v.field then self.seen[v.field] = true else self.written[v.handle or v.of] = false end
   end
+end
+
+-- A value is handed to a function that is not looked into: were it a table of the record, it could be changed there.
+function Walk:hand(v)
+  if v == UNKNOWN or type(v) == "table" and v.field or is_place(v) then self.changes = true end
+  self:escape(v)
 end
 
 -- What a register holds, for an instruction that makes use of it.
@@ -282,17 +290,18 @@ function steps.TSETS(w, a, _, b, c)
     base.keys[name] = true
     hold(base, name, v)
     if type(v) == "table" and v.field then return end -- looked at only if the table is
-  elseif base == REC then
-    if w.adds then w.adds[name] = true end
   else
-    w:escape(base)
+    w.changes = true
+    if base ~= REC then w:escape(base) elseif w.adds then w.adds[name] = true end
   end
   w:escape(v)
 end
 
 function steps.TSETV(w, a, _, b)
+  local base = w:get(b)
+  if not is_place(base) then w.changes = true end
   w:escape(w:get(a))
-  w:escape(w:get(b))
+  w:escape(base)
 end
 
 -- The results of a call; what lay behind its base is dead.
@@ -354,7 +363,7 @@ function steps.CALL(w, a, _, _, c)
     call_method(w, fv, from, last)
   else
     w:escape(fv)
-    for r = from, last do w:escape(w:get(r)) end
+    for r = from, last do w:hand(w:get(r)) end
   end
   results(w, a)
 end
@@ -370,7 +379,7 @@ function steps.CALLM(w, a, _, _, c)
   else
     w:escape(fv)
   end
-  for r = from, last do w:escape(w:get(r)) end
+  for r = from, last do w:hand(w:get(r)) end
   results(w, a)
 end
 
@@ -516,7 +525,7 @@ function Walk:result()
   for state, values in pairs(self.written) do stored[state] = values and names_of(values) end
   return {
     reads = self.reads, adds = self.adds, made = made, passes = self.sent[REC] ~= nil, stored = stored,
-    seen = self.reads and self.seen, gives = gives,
+    seen = self.reads and self.seen, gives = gives, changes = self.changes,
   }
 end
 
@@ -535,6 +544,7 @@ function M.of(fn, rec, out, returns)
   local walk = setmetatable({
     fn = fn, slots = info.stackslots, returns = returns, regs = {}, states = {}, work = {}, left = STEPS_MAX,
     failed = false, places = {}, interned = {}, sent = {}, written = {}, reads = {}, adds = {}, seen = {},
+    changes = false,
   }, Walk)
   if rec then walk.regs[rec] = REC end
   if out then walk.regs[out] = OUT end

@@ -10,6 +10,7 @@
 
 local ffi = require "ffi"
 local border = require "weir.internal.border"
+local branches = require "weir.internal.branches"
 local context = require "weir.internal.context"
 local moves = require "weir.internal.moves"
 local names = require "weir.internal.names"
@@ -209,13 +210,16 @@ function Chunk:operator(k)
   for i = 1, hidden and hidden.count or 0 do parameters[i] = "h" .. i end
   local beside = concat(parameters, ", ")
   local values = hidden and "v, " .. beside or "v"
-  local tags = {}
-  for _, link in ipairs(stage.links[k]) do
+  local tags, last = {}, {}
+  for i, link in ipairs(stage.links[k]) do last[link.tag or ""] = i end
+  for i, link in ipairs(stage.links[k]) do
     local tag = link.tag or ""
     tags[tag] = tags[tag] or {}
     if link.to then
       self:operator(link.to)
-      table.insert(tags[tag], format("push%d(v)", link.to))
+      local copied = i < last[tag] and branches.may_change(stage, link.to, self.functions)
+      local given = copied and branches.copy_text(tag == "" and self.known[k] or nil) or "v"
+      table.insert(tags[tag], format("push%d(%s)", link.to, given))
     else
       local number = self:port_site(k, link.port, tag == "" and hidden or nil, beside)
       self:add("local put%d = E.put%d", number, number)
@@ -357,7 +361,7 @@ function Chunk:load(name)
   end
   E.new_window = function(k, out, side) return require("weir.internal.window").new(stage, k, out, side) end
   E.new_reduce = function() return stage.reducer end
-  E.no_channel, E.more_parts = no_channel, more_parts
+  E.no_channel, E.more_parts, E.copy_of = no_channel, more_parts, branches.copy
   E.mark = stage.mark
   E.bad_key = stage.bad_key
   for i, site in ipairs(self.sites) do E["put" .. i] = site.put end
@@ -371,7 +375,7 @@ function Chunk:load(name)
     "local pcall = pcall",
     "local failed, misuse, unknown_tag, bad_key = E.failed, E.misuse, E.unknown_tag, E.bad_key",
     "local new_ctx, new_reduce = E.new_ctx, E.new_reduce",
-    "local no_channel, more_parts = E.no_channel, E.more_parts",
+    "local no_channel, more_parts, copy_of = E.no_channel, E.more_parts, E.copy_of",
     concat(self.head, "\n"),
     concat(setters, "\n"),
     concat(self.lines, "\n"),

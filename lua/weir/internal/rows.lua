@@ -33,8 +33,8 @@ M.HEAD = HEAD
 -- What generates text, learns shapes and reads bytecode is large, and a state does so a few times in its life:
 -- loaded for that, and dropped after it.
 local BUILDERS = {
-  "weir.internal.analysis", "weir.internal.loops", "weir.internal.moves", "weir.internal.names",
-  "weir.internal.row_encode", "weir.internal.row_text", "weir.internal.sparse", "jit.util",
+  "weir.internal.analysis", "weir.internal.branches", "weir.internal.loops", "weir.internal.moves",
+  "weir.internal.names", "weir.internal.row_encode", "weir.internal.row_text", "weir.internal.sparse", "jit.util",
 }
 
 local encode -- of weir.internal.row_encode, while that is loaded
