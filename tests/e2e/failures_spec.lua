@@ -147,6 +147,27 @@ describe("an open that fails", function()
   end)
 end)
 
+describe("a record that cannot go out", function()
+  local function refused(operator, why, shown)
+    local text = head .. "job:source(weir.from { { s = 'a', n = 1 } }):" .. operator .. ":sink(weir.print())"
+    local _, code, err = script.try(text, "-q")
+    assert.equal(1, code)
+    assert.is_truthy(err:find("failed in subtask 0: " .. why .. "\n  record: " .. shown, 1, true), err)
+  end
+
+  it("is shown with the strings that were only moved: for its key", function()
+    for made, why in pairs { ["nil"] = "nil", ["0/0"] = "NaN", ["{}"] = "a table; a key is a string, number, integer or boolean" } do
+      refused("key_by(function(r) return " .. made .. " end):count()", "key_by function returned " .. why,
+        '{"n":1,"s":"a"}')
+    end
+  end)
+
+  it("is shown with the strings that were only moved: for a field", function()
+    refused("map(function(r) r.x = print return r end)", "a record cannot hold a function (field x)",
+      '{"n":1,"s":"a","x":function}')
+  end)
+end)
+
 describe("a key that is none", function()
   local function by_function(made)
     return head .. "job:source(weir.from { { i = 1 }, { i = 2 }, { i = 3 } }):key_by(function(r) if r.i == 2 then return "

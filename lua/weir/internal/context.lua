@@ -27,6 +27,9 @@ function M.errors(stage)
   --- A call of operator k failed under its policy; in coroutine `co`, if that is given.
   function stage.failed(k, err, rec, co) return failures.failed(stage, k, err, rec, co) end
 
+  --- What operator k gave cannot go out, or not with what goes beside it.
+  function stage.refused(k, what, rec) return failures.refused(stage, k, what, rec) end
+
   --- The function of operator k broke its contract.
   function stage.misuse(k, what, rec) return failures.failed(stage, k, what, rec) end
 

@@ -115,16 +115,22 @@ local function current_key(stage)
   end
 end
 
--- The record as operator k was meant to see it: fields that no function reads are not decoded in the
--- loop, and those that are only moved are tokens, but both belong into messages and dead letters.
-local function whole(stage, k, rec)
+-- Of the row at hand: its shape, and what its loop knows of the records in it; nil: no row is at hand.
+local function at_hand(stage)
   local row = stage.L.row
-  if rec == nil or row == nil then return rec end
-  local seen = stage.seen[stage.L.input][bit.band(ffi.cast(border.elemp, row).tag, 0xffffff)]
-  if not (seen and seen.partial[k]) then
-    return require("weir.internal.moves").whole(rec, seen and seen.tokens[k], row)
-  end
-  return rows.decoder(bit.band(ffi.cast(border.elemp, row).tag, 0xffffff))(row + rows.HEAD)
+  if row == nil then return nil end
+  local id = bit.band(ffi.cast(border.elemp, row).tag, 0xffffff)
+  return id, stage.seen[stage.L.input][id]
+end
+
+-- The record as operator k was meant to see it: fields that no function reads are not decoded in the loop, and those
+-- that are only moved are tokens, but both belong into messages and dead letters. `strings`: it has no tokens any more.
+local function whole(stage, k, rec, strings)
+  if rec == nil then return nil end
+  local id, seen = at_hand(stage)
+  if seen and seen.partial[k] then return rows.decoder(id)(stage.L.row + rows.HEAD) end
+  if not seen or strings then return rec end
+  return require("weir.internal.moves").whole(rec, seen.tokens[k], stage.L.row)
 end
 
 -- What the function raised: a text, without a place in a generated loop or a module of ours in front, or
@@ -145,7 +151,7 @@ end
 local function describe_failure(stage, k, err, rec, trace)
   local node = stage.ops[k]
   local text = format("%s failed in subtask %d: %s", operator_text(node), stage.L.subtask, M.error_text(err))
-  if rec ~= nil then text = text .. "\n  record: " .. M.show(whole(stage, k, rec)) end
+  if rec ~= nil then text = text .. "\n  record: " .. M.show(rec) end
   local key = current_key(stage)
   if key then text = text .. "\n  key: " .. key end
   return text .. (trace or "")
@@ -183,7 +189,8 @@ end
 function M.describe(stage, thread, err)
   if is_described(err) then return err.text end
   local k, rec = failing(stage, thread)
-  return describe_failure(stage, k or stage.doing or 1, err, rec, user_traceback(thread, err))
+  k = k or stage.doing or 1
+  return describe_failure(stage, k, err, whole(stage, k, rec), user_traceback(thread, err))
 end
 
 -- A record as a whole row element, for dead letters; nil when it cannot be one.
@@ -198,17 +205,26 @@ local function element(stage, rec)
   return ffi.string(head, 16) .. body
 end
 
---- A call of operator k failed under its policy; in coroutine `co`, if that is given.
-function M.failed(stage, k, err, rec, co)
-  if is_described(err) then error(err, 0) end
+local function failed(stage, k, err, rec, co)
   if stage.policies[k] == "fail" then
     error({ [FATAL] = true, text = describe_failure(stage, k, err, rec, co and user_traceback(co, err)) }, 0)
   end
   local text = M.error_text(err)
-  local row = element(stage, whole(stage, k, rec)) or ""
+  local row = element(stage, rec) or ""
   if C.wr_lua_bad_row(stage.L, k - 1, row, #row, text, #text) ~= 0 then
     error({ [FATAL] = true, text = border.error_text() }, 0)
   end
+end
+
+--- A call of operator k failed under its policy; in coroutine `co`, if that is given.
+function M.failed(stage, k, err, rec, co)
+  if is_described(err) then error(err, 0) end
+  return failed(stage, k, err, whole(stage, k, rec), co)
+end
+
+--- What operator k gave, `rec`, which has strings in place of its tokens, cannot go out.
+function M.refused(stage, k, err, rec)
+  return failed(stage, k, err, whole(stage, k, rec, true))
 end
 
 --- The key of a row could not be made; C has the reason.

@@ -182,7 +182,7 @@ function Chunk:port_site(k, port, hidden, parameters)
       if setters[number] then setters[number](put) end
     end,
     refused = function(message, rec)
-      return stage.failed(k, message, rec)
+      return stage.refused(k, message, rec)
     end,
     on_tagged = function(bound)
       stage.note(format("operator '%s' emits records of more than %d shapes: their field names look like data; "
