@@ -55,7 +55,8 @@ local function parse_block(lines)
     elseif tag == "return" then
       doc.returns[#doc.returns + 1] = rest
     elseif tag == "alias" then
-      doc.alias = rest
+      last = { text = rest }
+      doc.alias = last
     elseif tag == "type" then
       doc.type = rest
     elseif tag == "private" or tag == "package" then
@@ -74,6 +75,13 @@ end
 
 local classes, class_order, aliases = {}, {}, {}
 
+-- Arguments of a function that another one makes: `M.min = extreme("min", less)`.
+local function made_args(doc)
+  local names = {}
+  for i, p in ipairs(doc.params) do names[i] = p.name:gsub("%?$", "") end
+  return "(" .. table.concat(names, ", ") .. ")"
+end
+
 local function attach(file, doc, line)
   if doc.class then
     classes[doc.class] = doc
@@ -90,10 +98,12 @@ local function attach(file, doc, line)
     args = doc.type and doc.type:match "^fun(%b())"
     if args then
       args = args:gsub("^%(self: [%w_.]+,? ?", "("):gsub("%?: [^,)]+", ""):gsub(": [^,)]+", "")
-      name = name:gsub("%.", ":")
       local result = doc.type:match "^fun%b(): (.*)$"
       doc.returns = { result }
+    elseif name and #doc.params > 0 then
+      args = made_args(doc)
     end
+    if name and not name:match "^M%." then name = name:gsub("%.", ":") end
   end
   if name and args and #doc.text > 0 and not doc.private then
     doc.args = args
@@ -148,6 +158,10 @@ local function public_entries(path)
     if not module then
       local variable, field = value:match "^([%w_]+)%.([%w_]+)$"
       module, member = modules[variable], field
+    end
+    if not module then
+      local inner, variable, field = value:match "^{ ([%w_]+) = ([%w_]+)%.([%w_]+) }$"
+      if inner then name, module, member = name .. "." .. inner, modules[variable], field end
     end
     if module then entries[#entries + 1] = { name = name, module = module, member = member } end
   end
@@ -214,12 +228,13 @@ local function put_function(level, name, doc)
   end
 end
 
---- Methods of a class, from the file in which its table is made.
-local function put_class(files, class, receiver, title)
+--- Methods of a class, from the file in which its table is made, behind `words`.
+local function put_class(files, class, receiver, title, words)
   for _, file in pairs(files) do
     for variable, name in pairs(file.class_of) do
       if name == class then
         put("\n## ", title, "\n")
+        put_text(words or {})
         if classes[class].about ~= "" then put("`", class, "`: ", classes[class].about, "\n") end
         for _, key in ipairs(file.order) do
           local method = key:match("^" .. variable .. ":(.*)$")
@@ -246,9 +261,30 @@ local function put_rest(public_paths)
   end
   if #aliases > 0 then put "" end
   for _, alias in ipairs(aliases) do
-    local name, rest = alias:match "^(%S+)%s+(.*)$"
+    local name, rest = alias.text:match "^(%S+)%s+(.*)$"
     local type, text = split_type(rest)
     put("- `", name, "` = `", type, "`", text ~= "" and ": " .. text or "")
+  end
+end
+
+-- What `stream:window` gives, and what a process function of windows is and is given.
+local function put_windowed(files)
+  put_class(files, "weir.WindowedStream", "windowed", "Windowed streams", files["weir.windowed"].top)
+  for _, class in ipairs { "weir.WindowFunction", "weir.WindowContext" } do
+    put("\n### ", class, "\n")
+    if classes[class].about ~= "" then put(classes[class].about, "\n") end
+    put_fields(class)
+  end
+end
+
+-- A module of the table in weir.lua; `as`: the name under which it was put already.
+local function put_module(file, name, as)
+  put("\n## weir.", name, "\n")
+  if as then return put("Another name of `weir.", as, "`.") end
+  put_text(file.top)
+  for _, key in ipairs(file.order) do
+    local member = key:match "^M%.(.*)$"
+    if member then put_function("###", "weir." .. name .. "." .. member, file.functions[key]) end
   end
 end
 
@@ -297,16 +333,13 @@ local function write_all(lua, stdlib)
   end
   put_class(files, "weir.Job", "job", "Jobs")
   put_class(files, "weir.Stream", "stream", "Streams")
+  put_windowed(files)
   put_class(files, "weir.ConnectedStreams", "connected", "Connected streams")
   put_class(files, "weir.SinkHandle", "stream", "Settings of operators, and of sinks")
+  local named = {}
   for _, e in ipairs(whole) do
-    local file = files[e.module]
-    put("\n## weir.", e.name, "\n")
-    put_text(file.top)
-    for _, key in ipairs(file.order) do
-      local name = key:match "^M%.(.*)$"
-      if name then put_function("###", "weir." .. e.name .. "." .. name, file.functions[key]) end
-    end
+    put_module(files[e.module], e.name, named[e.module])
+    named[e.module] = named[e.module] or e.name
   end
   for _, path in ipairs(files_under(stdlib)) do
     local module = path:sub(#stdlib + 2):gsub("%.lua$", ""):gsub("/init$", ""):gsub("/", ".")

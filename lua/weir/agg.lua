@@ -12,6 +12,8 @@
 ---     merge = function(a, b) return #a.text >= #b.text and a or b end,  -- windows that merge need it
 ---     result = function(acc) return acc.text end,
 ---   }
+---
+--- Of a numeric field each record must have a number: one in which it is missing or `weir.null` fails, see `on_error`.
 
 local null = require "weir.null"
 local options = require "weir.options"
@@ -365,7 +367,8 @@ local function key_of(v)
   return v
 end
 
---- How many different values a field has, exactly: keeps each of them. Missing values do not count.
+--- How many different values a field has, exactly: keeps each of them. A field that is missing does not count;
+--- `weir.null` does, as one value: leave such records out with a filter where it should not.
 ---@param field string
 ---@return weir.Aggregate
 function M.distinct(field)
@@ -473,7 +476,8 @@ local function hash_of(v)
   return bit.bxor(h, bit.rshift(h, 16)) % 2 ^ 32
 end
 
---- About how many different values a field has: within some 3 %, from a sketch of 1,024 registers.
+--- About how many different values a field has: within some 3 %, from a sketch of 1,024 registers. What counts is
+--- what counts for `distinct`.
 ---@param field string
 ---@return weir.Aggregate
 function M.distinct_approx(field)

@@ -6,7 +6,8 @@ local options = require "weir.options"
 local floor = math.floor
 local M = {}
 
----@alias weir.Duration string|number "10s", "5m", "1h30m", "100us"; a number is milliseconds
+---@alias weir.Duration string|number "10s", "5m", "1h30m", "250ms"; a number is milliseconds; at most "104249d".
+--- Whole milliseconds, but for buffer timeouts and times of checkpoints, which may be microseconds: "100us"
 
 local in_us = { us = 1, ms = 1000, s = 1e6, m = 6e7, h = 3.6e9, d = 8.64e10, w = 6.048e11 }
 

@@ -492,6 +492,11 @@ end
 --- Looking changes nothing.
 ---
 ---   assert.equal(3, t:state("sessions", "count", "ann"))
+---
+--- Of a window, what a trigger declares is called "trigger.NAME", or "trigger.1.NAME" where it is the first trigger
+--- of another; states of a process function are "window.NAME" and "global.NAME", and the last has no window.
+---
+---   assert.equal(2, t:state("visits", "trigger.count", "ann", { start = 0, stop = 10 }))
 ---@param uid string of the operator, or its name
 ---@param name string of the state
 ---@param key any a list for a key of several parts

@@ -286,7 +286,8 @@ end
 
 local each_time = options.one_of("event", "processing"):default "processing"
 
---- Fires each time event time passes a multiple of `every`, and at the window's end (T6).
+--- Fires each time event time passes a multiple of `every`, and at the window's end (T6). Multiples are counted from
+--- 1970 in both directions: with "10s", what follows a record of -15 s is -10 s.
 ---@param every weir.Duration
 ---@return weir.Trigger
 function M.continuous_event_time(every)

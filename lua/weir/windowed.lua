@@ -22,7 +22,8 @@ M.methods = methods
 
 local AGGREGATES_MAX = 32
 
---- How long a window is kept behind its end: each record that comes late by up to this gives another result.
+--- How long a window is kept behind its end, by event time; default 0. Each record that comes for it until then
+--- gives another result, of all that the window holds.
 ---@param lateness weir.Duration
 ---@return weir.WindowedStream
 function methods:allowed_lateness(lateness)
@@ -121,21 +122,23 @@ local process_type = options.type("a function, or a table with process =", funct
   return type(v) == "function" or type(v) == "table", v
 end)
 
----@class weir.WindowFunction
----@field process fun(ctx: weir.WindowContext, contents: any)
+---@class weir.WindowFunction A process function of windows that has state, or is told when a window goes.
+---@field process fun(ctx: weir.WindowContext, contents: any) called at each firing: with the list of records, behind
+--- `reduce` or `aggregate` with what they made of them
 ---@field clear? fun(ctx: weir.WindowContext) the window goes
----@field state? table<string, weir.StateDescriptor> of each window; windows that merge have none (M8)
----@field global_state? table<string, weir.StateDescriptor> of the key, over all windows
+---@field state? table<string, weir.StateDescriptor> of each window, with which it goes; windows that merge have none
+--- (M8)
+---@field global_state? table<string, weir.StateDescriptor> of the key, over all windows: it stays
 
----@class weir.WindowContext declared states are fields of it
+---@class weir.WindowContext What a process function of windows is given. Declared states are fields of it, by name.
 ---@field window fun(self): number, number start and end of the window
 ---@field key fun(self): weir.Scalar ...
 ---@field emit fun(self, record: any)
----@field side fun(self, tag: string, record: any)
+---@field side fun(self, tag: string, record: any) to a side output, see `stream:side_output`
 ---@field timestamp fun(self): number of what is emitted: the window's last ms
----@field now fun(self): number
+---@field now fun(self): number ms of the clock
 ---@field watermark fun(self): number?
----@field random fun(self): number
+---@field random fun(self): number in [0, 1)
 
 -- The parts of a process function, into `spec`.
 local function add_process(what, spec, fn)
@@ -161,6 +164,18 @@ end
 ---     local start, stop = ctx:window()
 ---     ctx:emit { user = ctx:key(), visits = #records, from = start, to = stop }
 ---   end)
+---
+--- With state of each window, or of the key over all of its windows:
+---
+---   :process {
+---     global_state = { most = weir.state.value() },
+---     process = function(ctx, records)
+---       if #records > (ctx.most:get() or 0) then
+---         ctx.most:set(#records)
+---         ctx:emit { user = ctx:key(), record = #records }
+---       end
+---     end,
+---   }
 ---@param fn fun(ctx: weir.WindowContext, records: any[])|weir.WindowFunction
 ---@return weir.Stream
 function methods:process(fn)
@@ -393,6 +408,11 @@ end
 --- gets that record, without key and bounds, and emits itself.
 ---
 ---   :aggregate { n = weir.agg.count(), total = weir.agg.sum "amount" }
+---
+---   :aggregate({ n = weir.agg.count() }, function(ctx, result)
+---     local _, stop = ctx:window()
+---     ctx:emit { user = ctx:key(), n = result.n, until_ms = stop }
+---   end)
 ---@param aggregates table<string, weir.Aggregate>
 ---@param process? fun(ctx: weir.WindowContext, result: table)|weir.WindowFunction
 ---@return weir.Stream

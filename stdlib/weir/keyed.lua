@@ -364,11 +364,11 @@ end
 
 ---@class weir.keyed.FillOptions
 ---@field every weir.Duration one record is expected in each such step
----@field max? integer at most so many are filled in, then a longer gap stays one; default 1000
+---@field max? integer a gap of more steps stays as it is, with none of them filled in; default 1000
 ---@field as? string field that is true in records that were filled in; default "filled"
 
 --- Fills gaps: where a key has no record for more than `every`, the last one is repeated at each step up to
---- the next record.
+--- the next record, unless that takes more than `max`.
 ---@param opts weir.keyed.FillOptions
 ---@return weir.ProcessFunction
 function M.fill(opts)

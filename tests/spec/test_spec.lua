@@ -220,6 +220,24 @@ describe("the inside of an operator", function()
     local windows = {}
     for _, timer in ipairs(t:timers "w") do windows[#windows + 1] = timer.window.start .. "-" .. timer.window.stop end
     assert.same({ "0-10", "10-20" }, windows)
+    assert.equal(2, t:state("w", "trigger.count", "ann", { start = 0, stop = 10 }))
+    assert.equal(1, t:state("w", "trigger.count", "ann", { start = 10, stop = 20 }))
+  end)
+
+  it("shows state of a trigger in another, and of a process function of windows", function()
+    local t = kit.harness(function(stream)
+      return stream:key_by("user"):window(weir.window.tumbling(10)):trigger(weir.trigger.purging(weir.trigger.count(2)))
+        :process { state = { mine = weir.state.value() }, global_state = { all = weir.state.value() },
+          process = function(ctx, records)
+            ctx.mine:set(#records)
+            ctx.all:set((ctx.all:get() or 0) + #records)
+          end }:uid "w"
+    end, { time = "ts" })
+    t:feed { { user = "ann", ts = 1 }, { user = "ann", ts = 2 }, { user = "ann", ts = 3 } }
+    local window = { start = 0, stop = 10 }
+    assert.equal(1, t:state("w", "trigger.1.count", "ann", window))
+    assert.equal(2, t:state("w", "window.mine", "ann", window))
+    assert.equal(2, t:state("w", "global.all", "ann"))
   end)
 end)
 
