@@ -59,7 +59,7 @@ local function check_dead_letters(job, read, policy_of)
     end
     for _, each in ipairs(M.inputs(node)) do
       local from = job.nodes[each.input.node]
-      if each.input.tag == "dead_letter" and policy_of(from) ~= "dead_letter" then
+      if each.input.tag == "dead_letter" and not from.helper and policy_of(from) ~= "dead_letter" then
         where.fail_at(each.input.where, 'operator "%s" has no dead letters: its errors %s; add :on_error '
           .. '"dead_letter" to it', from.name, policy_of(from) == "skip" and "are skipped" or "fail the job")
       end

@@ -50,7 +50,7 @@ function M.default_max_parallelism(parallelism)
 end
 
 -- settings[id] = { parallelism, max_parallelism, on_error, slot_group }
-local function settle(job, given)
+local function settle(job, given, policy_of)
   local settled = {}
   for id, node in ipairs(job.nodes) do
     local s = {}
@@ -63,7 +63,7 @@ local function settle(job, given)
       where.fail_at(node.where, 'operator "%s": parallelism %d is more than max parallelism %d', node.name,
         s.parallelism, s.max_parallelism)
     end
-    s.on_error = node.on_error or job.options.on_error or given.on_error or "fail"
+    s.on_error = policy_of(node)
     s.slot_group = node.slot_group
     for _, each in ipairs(check.inputs(node)) do
       local group = settled[each.input.node].slot_group
@@ -470,8 +470,23 @@ end
 
 ---------------------------------------------------------------- the plan
 
+local strictness = { skip = 1, dead_letter = 2, fail = 3 }
+
+-- What happens at errors of each operator. A helper fails for those that it was drawn for: the strictest of them says.
 local function policies(job, given)
-  return function(node) return node.on_error or job.options.on_error or given.on_error or "fail" end
+  local strictest, said = {}, {}
+  for id = #job.nodes, 1, -1 do
+    local node = job.nodes[id]
+    said[id] = strictest[id] or node.on_error or job.options.on_error or given.on_error or "fail"
+    for _, each in ipairs(check.inputs(node)) do
+      local before = each.input.tag == "" and each.input.node
+      if before and job.nodes[before].helper
+        and strictness[said[id]] > (strictest[before] and strictness[strictest[before]] or 0) then
+        strictest[before] = said[id]
+      end
+    end
+  end
+  return function(node) return said[node.id] end
 end
 
 -- What helps a job that is about to run without checkpoints and needs some; nil: it has some, or nobody runs it.
@@ -496,7 +511,7 @@ function M.make(job, given)
   local policy_of = policies(job, given)
   local checkpoint = job.options.checkpoint
   check.graph(job, policy_of, without_checkpoints(checkpoint or {}, given))
-  local settled = settle(job, given)
+  local settled = settle(job, given, policy_of)
   local links = links_of(job, settled)
   local graph = place(job, settled, links)
   check_alignment(graph)

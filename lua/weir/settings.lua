@@ -117,7 +117,7 @@ end
 
 --- What happens when the operator fails at a record: the job fails, the record is skipped (counted, and
 --- sampled in the log), or it goes to the side output "dead_letter". What the function had emitted and
---- written before it failed stays.
+--- written before it failed stays. What is said here holds for a function of key_by or partition before it, too.
 ---@param policy "fail"|"skip"|"dead_letter" default: the job's
 ---@return self
 function settings:on_error(policy)

@@ -102,9 +102,25 @@ end
 --- A helper operator behind each input, chained to it: it computes a key or a channel.
 local function with_helper(stream, kind, name, fn, o)
   return each_input(stream, function(input)
-    local node = draw(stream.job, kind, name, { inputs = { input }, fn = fn, options = o, inherit = true })
+    local node = draw(stream.job, kind, name, {
+      inputs = { input }, fn = fn, options = o, inherit = true, helper = true,
+    })
     return { node = node.id, tag = "" }
   end)
+end
+
+-- The helpers of a node, and theirs, each once, into `list`.
+local function helpers_of(job, node, list)
+  for _, inputs in ipairs { node.inputs, node.inputs2 or {} } do
+    for _, input in ipairs(inputs) do
+      local from = job.nodes[input.node]
+      if from.helper and not list[from] then
+        list[from], list[#list + 1] = true, from
+        helpers_of(job, from, list)
+      end
+    end
+  end
+  return list
 end
 
 --- The stream of a source. Called by job:source.
@@ -416,7 +432,8 @@ local SIDE_OUTPUTS_MAX = 32
 
 --- The records sent to a side output, or (tag "dead_letter") those at which the operator failed under
 --- on_error "dead_letter": { error =, operator =, origin =, record = }, texts, but for the record, which is what it
---- was: of what could not be decoded its bytes as a string.
+--- was: of what could not be decoded its bytes as a string. Those at which a function of key_by or partition before it
+--- failed are among them: what happens to these the operators behind say, and of several the strictest.
 ---
 ---   local words = stream:process(fn)
 ---   words:side_output("late"):sink(weir.print())
@@ -445,6 +462,9 @@ function methods:side_output(tag)
   local inputs = { { node = node.id, tag = tag, where = where.caller() } }
   if tag == "dead_letter" and node.companion and node.companion.decodes then
     inputs[2] = { node = node.companion.id, tag = tag, where = where.caller() }
+  end
+  for _, helper in ipairs(tag == "dead_letter" and helpers_of(self.job, node, {}) or {}) do
+    inputs[#inputs + 1] = { node = helper.id, tag = tag, where = where.caller() }
   end
   return view(self, inputs)
 end

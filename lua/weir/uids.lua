@@ -10,10 +10,12 @@ local where = require "weir.where"
 
 local M = {}
 
--- Helpers that only compute a key or a channel are invisible: their input is the name that counts.
+-- Helpers that only compute a key or a channel are invisible: their input is the name that counts, and their dead
+-- letters are those of the operator behind them.
 local function input_name(job, input)
   local node = job.nodes[input.node]
-  while node.inherit and not node.companion do
+  if node.helper and input.tag ~= "" then return nil end
+  while node.helper do
     input = node.inputs[1]
     node = job.nodes[input.node]
   end

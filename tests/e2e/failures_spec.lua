@@ -185,6 +185,42 @@ describe("a key that is none", function()
     end)
   end
 
+  local letters = ":side_output 'dead_letter':map(function(d) return { op = d.operator, record = d.record.i, "
+    .. "why = d.error } end):sink(weir.print())"
+  local letter = '{"op":"key_by","record":2,"why":"key_by function returned nil"}'
+
+  it("made by a function is among the dead letters of the operator that was drawn on it", function()
+    local s = "local s = job:source(weir.from { { i = 1 }, { i = 2 }, { i = 3 } }) local function key(r) if r.i ~= 2 "
+      .. "then return r.i end end "
+    for operator, good in pairs {
+      ["s:key_by(key):count { emit = 'final' }"] = '{"count":1,"key":%d}',
+      ["s:key_by(key):window_all(weir.window.global()):trigger(weir.trigger.count(1)):process(function(ctx, list) "
+        .. "ctx:emit(list[#list]) end)"] = '{"i":%d}',
+      ["s:key_by(key):connect(s:filter(function() return false end):key_by(key)):map(function(r) return r end, "
+        .. "function() end)"] = '{"i":%d}',
+      ["s:partition(function(r) return key(r) and 0 end):map(function(r) return r end)"] = '{"i":%d}',
+    } do
+      local want = { good:format(1), good:format(3),
+        operator:find "partition" and '{"op":"partition","record":2,"why":"partition function returned nil; it must '
+          .. 'return a whole number from 0 to 0"}' or letter }
+      assert.equal(script.lines(want), script.run(head .. s .. "local c = " .. operator
+        .. ":on_error 'dead_letter' c:sink(weir.print()) c" .. letters, "-q"), operator)
+      assert.equal(script.lines(want), script.run(head .. s .. "local c = " .. operator
+        .. " c:sink(weir.print()) c" .. letters, "-q --on-error=dead_letter"), operator)
+    end
+  end)
+
+  it("made by a function fails the job if one of those that were drawn on it does", function()
+    local text = by_function "nil":gsub(":count.*", "") .. " "
+    text = text:gsub("job:source", "local k = job:source") .. "k:count():on_error 'skip':sink(weir.discard()) "
+    assert.equal("", script.run(text, "-q"))
+    text = text .. "local c = k:sum 'i':on_error 'dead_letter' c:sink(weir.discard()) c" .. letters
+    assert.equal(letter .. "\n", script.run(text, "-q"))
+    local _, code, err = script.try(text .. " k:max 'i':sink(weir.discard())", "-q")
+    assert.equal(1, code)
+    assert.is_truthy(err:find("key_by function returned nil", 1, true), err)
+  end)
+
   for value, why in pairs { ["i = 0/0"] = "is NaN", ["i = { 1 }"] = "is a table", ["x = 1"] = "is missing", ["i = weir.null"] = "is null" } do
     it("in a field fails with the record: " .. value, function()
       local text = head .. "job:source(weir.from { { i = 1 }, { " .. value .. " }, { i = 3 } }):key_by 'i'"
