@@ -513,4 +513,4 @@ function M.distinct_approx(field)
   }
 end
 
-return suggest.strict("weir.agg", M)
+return suggest.strict("weir.agg", M, { "is", "of" })

@@ -11,12 +11,18 @@ local M = {}
 
 local in_us = { us = 1, ms = 1000, s = 1e6, m = 6e7, h = 3.6e9, d = 8.64e10, w = 6.048e11 }
 
---- A duration in microseconds, or nil if it is none. Parts follow each other: "1h30m", "1d 12h".
+local US_MAX = 2 ^ 53 -- whole numbers up to here are exact
+local TOO_LARGE = ("it is too large: at most %.0fd"):format(floor(US_MAX / in_us.d))
+
+--- A duration in microseconds, or nil if it is none, and why if that is known. Parts follow each other: "1h30m",
+--- "1d 12h".
 ---@param value weir.Duration
 ---@return number? microseconds whole
+---@return string? why
 function M.parse_us(value)
   if type(value) == "number" then
-    if value ~= value or math.abs(value) > 2 ^ 53 / 1000 then return nil end
+    if value ~= value then return nil end
+    if math.abs(value) > US_MAX / 1000 then return nil, TOO_LARGE end
     return floor(value * 1000 + 0.5)
   end
   if type(value) ~= "string" then return nil end
@@ -30,16 +36,18 @@ function M.parse_us(value)
     if not digits or not in_us[unit] then return nil end
     total, at = total + tonumber(digits) * in_us[unit], after
   until at > #rest
-  if total > 2 ^ 53 then return nil end
+  if total > US_MAX then return nil, TOO_LARGE end
   return floor(total + 0.5) * (sign == "-" and -1 or 1)
 end
 
---- A duration in milliseconds, or nil if it is none or no whole number of them.
+--- A duration in milliseconds, or nil if it is none or no whole number of them, and why if that is known.
 ---@param value weir.Duration
 ---@return number? milliseconds
+---@return string? why
 function M.parse(value)
-  local us = M.parse_us(value)
+  local us, why = M.parse_us(value)
   if us and us % 1000 == 0 then return us / 1000 end
+  return nil, why
 end
 
 --- A duration in milliseconds, for scripts: `weir.duration(job.args.gap or "30m")`. An error at the caller's
@@ -70,8 +78,8 @@ end
 
 local function type_of(expect, parse, good)
   return options.type(expect .. ' such as "10s", "1h30m" or 500 (ms)', function(v)
-    local n = parse(v)
-    return n ~= nil and good(n), n
+    local n, why = parse(v)
+    return n ~= nil and good(n), n, why
   end)
 end
 
@@ -84,8 +92,8 @@ M.any = type_of("a duration", M.parse, function() return true end)
 local timeouts = 'a duration such as "10ms" or "100us", 0 (every record) or -1 (only full buffers)'
 M.timeout = options.type(timeouts, function(v)
   if v == -1 then return true, -1 end
-  local n = M.parse_us(v)
-  return n ~= nil and n >= 0, n
+  local n, why = M.parse_us(v)
+  return n ~= nil and n >= 0, n, why
 end)
 
 return M

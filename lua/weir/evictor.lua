@@ -92,4 +92,4 @@ function M.delta(opts)
   end)
 end
 
-return suggest.strict("weir.evictor", M)
+return suggest.strict("weir.evictor", M, { "of" })

@@ -27,11 +27,16 @@ local methods = {}
 ---@class weir.ConnectedStreams
 local connected = {}
 
---- An __index that knows methods, and raises for all other names.
-function M.strict(what, known)
+--- An __index that knows methods, and raises for all other names; `advise` may say more of one.
+---@param what string
+---@param known table<string, function>
+---@param advise? fun(name: any): string?
+function M.strict(what, known, advise)
   return function(_, name)
     local method = known[name]
     if method then return method end
+    local advice = advise and advise(name)
+    if advice then fail("%s has no method %s%s", what, options.shown(name), advice) end
     local names = {}
     for n in pairs(known) do names[#names + 1] = n end
     local guess = type(name) == "string" and suggest.nearest(name, names)
@@ -54,7 +59,9 @@ local Connected = {
 }
 local Handle = { __index = M.strict("sink", settings), __newindex = M.closed("sink", settings) }
 local Windowed = {
-  __index = M.strict("windowed stream", windowed.methods),
+  __index = M.strict("windowed stream", windowed.methods, function(name)
+    if methods[name] then return ": make a stream of it first, with count, aggregate, reduce or process" end
+  end),
   __newindex = M.closed("windowed stream", windowed.methods),
 }
 

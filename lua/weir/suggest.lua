@@ -53,12 +53,17 @@ end
 --- A module that raises at the script's line for names it does not have: "weir.window has no tumblin".
 ---@param name string of the module
 ---@param module table
+---@param private? string[] its functions that are not for scripts, and are no answer
 ---@return table module
-function M.strict(name, module)
+function M.strict(name, module, private)
+  local hidden = {}
+  for _, known in ipairs(private or {}) do hidden[known] = true end
   return setmetatable(module, {
     __index = function(_, key)
       local names = {}
-      for known in pairs(module) do names[#names + 1] = known end
+      for known in pairs(module) do
+        if not hidden[known] then names[#names + 1] = known end
+      end
       require("weir.where").fail("%s has no %s%s", name, tostring(key), M.hint(key, names))
     end,
   })

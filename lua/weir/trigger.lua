@@ -479,4 +479,4 @@ function M.timeout(other, opts)
   return trigger(t) -- M7: it does not merge
 end
 
-return suggest.strict("weir.trigger", M)
+return suggest.strict("weir.trigger", M, { "of", "count_to_end" })

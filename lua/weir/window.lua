@@ -146,8 +146,8 @@ function M.session(opts)
     o.assign = function(rec, ts, add)
       local ms = gap(rec)
       if type(ms) ~= "number" or not (ms > 0 and ms < 2 ^ 52) then -- W11
-        error("the gap function of a session returned " .. tostring(ms) .. "; it must give a positive number of "
-          .. "milliseconds", 0)
+        error(("the gap function of a session returned %s; it must give a positive number of milliseconds%s"):format(
+          tostring(ms), type(ms) == "number" and ms >= 2 ^ 52 and ", and this is too large" or ""), 0)
       end
       add(ts, ts + ms)
     end
@@ -225,4 +225,4 @@ M.type = options.type('a window such as weir.window.tumbling "10s"', function(v)
   return getmetatable(v) == Assigner, v
 end)
 
-return suggest.strict("weir.window", M)
+return suggest.strict("weir.window", M, { "type" })

@@ -158,12 +158,21 @@ static struct wr_cell cell_of(struct wr_stamp *s, const struct wr_elem *row)
 	return wr_row_get(shape, wr_elem_body(row), (uint32_t)s->at);
 }
 
+/* The year of a time before first_ms or behind last_ms, by the mean length of years, which is off by one
+ * at the bounds. */
+static double year_outside(double ms)
+{
+	double year = floor(1970 + ms / ms_per_year);
+
+	return ms < 0 ? fmin(year, 0) : fmax(year, 10000);
+}
+
 static int out_of_range(const struct wr_stamp *s, double ms)
 {
 	return wr_error_set(WR_EUSER,
 			    "timestamp field '%s' is in the year %.0f: is it in another unit? (unit = \"s\", "
 			    "\"ms\", \"us\" or \"ns\")",
-			    s->field, floor(1970 + ms / ms_per_year));
+			    s->field, year_outside(ms));
 }
 
 static int of_number(const struct wr_stamp *s, double v, int64_t *ts)
@@ -262,7 +271,7 @@ int wr_stamp_of(struct wr_stamp *s, const struct wr_elem *row, int64_t now_ms, i
 			rc = wr_error_set(WR_EUSER,
 					  "the record's time, %" PRId64
 					  " ms since 1970, is in the year %.0f: is it in another unit?",
-					  *ts, 1970 + (double)*ts / ms_per_year);
+					  *ts, year_outside((double)*ts));
 	}
 	if (rc == WR_OK && s->ahead_ms != INT64_MAX && *ts > now_ms + s->ahead_ms)
 		rc = wr_error_set(WR_EUSER,

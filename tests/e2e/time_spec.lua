@@ -199,6 +199,8 @@ local bad = {
   { "NaN", [[{ ts = 0 / 0 }]], "", "timestamp field 'ts' is NaN" },
   { "an infinite time", [[{ ts = 1 / 0 }]], "", "timestamp field 'ts' is infinite" },
   { "a time in the year 40,000", [[{ ts = 1.2001e15 }]], "", "is in the year 39999: is it in another unit?" },
+  { "a time just before the year 1", [[{ ts = -62135596800001 }]], "", "is in the year 0: is it in another unit?" },
+  { "a time just behind the year 9999", [[{ ts = 253402300800000 }]], "", "is in the year 10000: is it in another unit?" },
   { "a time far in the future, if that is bounded", [[{ ts = 2e14 }]], ', ahead_max = "1h"',
     "ms ahead of the clock, and ahead_max is 3600000 ms" },
 }

@@ -35,6 +35,15 @@ describe("a duration", function()
     end
   end)
 
+  it("says of one that is too large that it is", function()
+    for _, v in ipairs { "100000000d", "104250d", "-104250d", 1e300, 1 / 0 } do
+      assert.equal("it is too large: at most 104249d", (select(2, duration.parse_us(v))), tostring(v))
+      assert.equal("it is too large: at most 104249d", (select(2, duration.parse(v))), tostring(v))
+    end
+    assert.equal(104249 * 86400000, duration.parse "104249d")
+    assert.is_nil((select(2, duration.parse "soon")))
+  end)
+
   it("is written as it is read", function()
     for _, ms in ipairs { 1, 999, 1000, 61000, 5400000, 86400000 * 3 + 5, 0.1, 12.75, 0 } do
       assert.equal(ms * 1000, duration.parse_us(duration.text(ms)), duration.text(ms))

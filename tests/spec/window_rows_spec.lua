@@ -186,6 +186,8 @@ local failures = {
   { "W5: a record without a time", "w.tumbling(10)", "process(ids)", "a", "the record has no timestamp" },
   { "W11: a gap of zero", "w.session(function() return 0 end)", "process(ids)", "a@1",
     "the gap function of a session returned 0; it must give a positive number" },
+  { "W11, F: a gap function that returns too much", "w.session(function() return 1e300 end)", "process(ids)", "a@1",
+    "returned 1e+300; it must give a positive number of milliseconds, and this is too large" },
   { "W11, F: a gap function that returns nil", "w.session(function() end)", "process(ids)", "a@1",
     "the gap function of a session returned nil" },
   { "M5, F: a merge that shrinks the window", [[w.new { assign = function(_, ts, add) add(ts, ts + 10) end,

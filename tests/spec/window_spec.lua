@@ -34,6 +34,11 @@ local mistakes = {
   { "L17: a reduce that is more than a function",
     'keyed:window(w.tumbling "1s"):reduce { open = function() end, reduce = function() end }',
     "windowed:reduce: its argument must be a function, not a table" },
+  { "L14: a lateness that is too large", 'keyed:window(w.tumbling "1s"):allowed_lateness "100000000d"',
+    'windowed:allowed_lateness: the lateness must be a duration such as "10s", "1h30m" or 500 (ms), not "100000000d"; '
+      .. "it is too large: at most 104249d" },
+  { "W11: a gap that is too large", "w.session(1e300)", 'weir.window.session: option "gap" must be a positive duration '
+    .. 'such as "30m", or a function that gives milliseconds, not 1e+300; it is too large: at most 104249d' },
   { "M7: windows that merge under a trigger that cannot", [[local t = weir.trigger.delta { threshold = 1, fn = print }
       keyed:window(w.session "1s"):trigger(t):process(print)]],
     "windowed:process: the windows merge, and the trigger has no merge function, so it cannot (M7)" },
@@ -52,6 +57,18 @@ local mistakes = {
     'windowed:count: "window_end" is the name of a field that each result has' },
   { "a misspelled method", 'keyed:window(w.tumbling "1s"):agregate {}',
     'windowed stream has no method "agregate"; did you mean "aggregate"?' },
+  { "a sink behind a window without an aggregate", 'keyed:window(w.tumbling "1s"):sink(weir.print())',
+    'windowed stream has no method "sink": make a stream of it first, with count, aggregate, reduce or process' },
+  { "a map behind a window without an aggregate", 'keyed:window(w.tumbling "1s"):map(print)',
+    'windowed stream has no method "map": make a stream of it first, with count, aggregate, reduce or process' },
+  { "settings of a window without an aggregate", 'keyed:window(w.tumbling "1s"):uid "x"',
+    'windowed stream has no method "uid": make a stream of it first, with count, aggregate, reduce or process' },
+  { "a misspelled aggregate", "weir.agg.cnt()", "weir.agg has no cnt; there is avg, collect, count, distinct, "
+    .. "distinct_approx, first, last, max, max_by, median, min, min_by, quantile, stddev, string_agg, sum, top" },
+  { "a misspelled trigger", "weir.trigger.when()", "weir.trigger has no when; there is all, any, "
+    .. "continuous_event_time, continuous_processing_time, count, delta, early, end_of_stream, event_time, never, "
+    .. "processing_time, purging, timeout" },
+  { "a misspelled evictor", "weir.evictor.size(3)", "weir.evictor has no size; there is count, delta, time" },
 }
 
 describe("a window", function()

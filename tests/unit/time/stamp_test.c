@@ -170,6 +170,8 @@ static void what_is_no_time_is_an_error_that_says_why(void **state)
 	bad(i64(1700000000123456), NULL, NULL, "in the year 55840: is it in another unit?");
 	bad(i64(INT64_MAX), "unit", "s", "in the year");
 	bad(f64(1.2e15), NULL, NULL, "in the year 39996");
+	bad(i64(-62135596800001), NULL, NULL, "in the year 0:");
+	bad(i64(253402300800000), NULL, NULL, "in the year 10000:");
 	bad(str("soon"), NULL, NULL, "is the text \"soon\", not a number");
 	bad(str("soon"), "format", "iso8601", "no ISO 8601 time");
 	bad(f64(1), "format", "iso8601", "is no text");
