@@ -238,11 +238,26 @@ local function key_names(what, ...)
   return given
 end
 
+-- Results have each part of the key under its last name.
+local function check_called(what, key)
+  local called = {}
+  for i, as in ipairs(key.as) do
+    local other = called[as]
+    if other then
+      fail('%s: the fields "%s" and "%s" would both be called "%s" in results: name them, key_by(function(r) '
+        .. 'return r.%s, r.%s end, "%s", "%s")', what, other, key.names[i], as, other, key.names[i],
+        (other:gsub("%.", "_")), (key.names[i]:gsub("%.", "_")))
+    end
+    called[as] = key.names[i]
+  end
+end
+
 local function keyed_view(what, stream, first, ...)
   if type(first) ~= "function" then
     local names = key_names(what, first, ...)
     local key = { names = names, as = {} }
-    for i, name in ipairs(names) do key.as[i] = name:match "[^.]+$" end
+    for i, name in ipairs(names) do key.as[i] = name:match "[^.]+$" or name end
+    check_called(what, key)
     return view(stream, each_input(stream, function(input)
       input.partition, input.key = "hash", key
       return input

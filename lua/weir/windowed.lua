@@ -28,6 +28,9 @@ local AGGREGATES_MAX = 32
 ---@return weir.WindowedStream
 function methods:allowed_lateness(lateness)
   self.lateness = options.value("windowed:allowed_lateness", "the lateness", lateness, duration.not_negative)
+  if self.lateness > 0 and self.window.time == "none" then
+    fail "windowed:allowed_lateness: a record is late by event time, and a window that counts, or has no end, has none"
+  end
   return self
 end
 
@@ -81,6 +84,11 @@ local function scripted(self, what, verb, spec)
   spec.evictor = self.dropping or w.evictor
   if w.merging and not spec.trigger.merge then
     fail("%s: the windows merge, and the trigger has no merge function, so it cannot (M7)", what)
+  end
+  local own_state = w.merging and next(spec.window_state or {})
+  if own_state then
+    fail('%s: the state "%s" belongs to a window, and windows that merge have none (M8): declare it as global_state',
+      what, own_state)
   end
   if w.merging and spec.add and not spec.evictor and not spec.merge then
     fail("%s: the windows merge, and %s has no merge function", what, spec.unmergeable)
@@ -395,8 +403,24 @@ local function combined(list)
   return spec
 end
 
+-- A result has the bounds of its own window, and no room beside them for a key that is called like them.
+local function check_bounds(what, self)
+  local key, taken, fields, names = self.key, nil, {}, {}
+  if not key or self.window.time == "none" then return end
+  for i, as in ipairs(key.as) do
+    taken = taken or reserved[as] and as
+    fields[i] = "r." .. key.names[i]
+    names[i] = ('"%s"'):format(reserved[as] and as:gsub("^window", "of") or as)
+  end
+  if not taken then return end
+  fail('%s: a result has the "%s" of its own window, and cannot have that of the key beside it: name the key '
+    .. "otherwise, key_by(%s, %s), or take a process function", what, taken, key.names[1]:byte() == 1 and "fn"
+    or ("function(r) return %s end"):format(table.concat(fields, ", ")), table.concat(names, ", "))
+end
+
 local function draw(self, what, verb, aggregates, process)
   local list = checked(what, self, aggregates)
+  if not process then check_bounds(what, self) end
   if is_native(self, list, process) then return native(self, verb, list) end
   local spec = combined(list)
   spec.finish = finish_aggregates(self.key and self.key.as or {})

@@ -45,6 +45,25 @@ local mistakes = {
   { "M7: windows that merge under a timeout", [[keyed:window(w.session "1s"):trigger(weir.trigger.timeout(
       weir.trigger.count(3), "1s")):count()]],
     "windowed:count: the windows merge, and the trigger has no merge function, so it cannot (M7)" },
+  { "M8: state of a window that merges",
+    "keyed:window(w.session(10)):process { state = { n = weir.state.value() }, process = print }",
+    'windowed:process: the state "n" belongs to a window, and windows that merge have none (M8): declare it as '
+      .. "global_state" },
+  { "lateness of windows that count", 'keyed:window(w.count(2)):allowed_lateness "1s"',
+    "windowed:allowed_lateness: a record is late by event time, and a window that counts, or has no end, has none" },
+  { "lateness of the global window", 'keyed:window(w.global()):allowed_lateness "1s"',
+    "windowed:allowed_lateness: a record is late by event time, and a window that counts, or has no end, has none" },
+  { "a key called like a bound of the window", 's:key_by("k", "window_start"):window(w.tumbling "1s"):count()',
+    'windowed:count: a result has the "window_start" of its own window, and cannot have that of the key beside it: name '
+      .. 'the key otherwise, key_by(function(r) return r.k, r.window_start end, "k", "of_start"), or take a process '
+      .. "function" },
+  { "a key of a function called like a bound of the window",
+    's:key_by(print, "window_end"):window(w.session "1s"):aggregate { n = weir.agg.count() }',
+    'windowed:aggregate: a result has the "window_end" of its own window, and cannot have that of the key beside it: '
+      .. 'name the key otherwise, key_by(fn, "of_end"), or take a process function' },
+  { "two key fields of one name", 's:key_by("u.id", "v.id")',
+    'stream:key_by: the fields "u.id" and "v.id" would both be called "id" in results: name them, key_by(function(r) '
+      .. 'return r.u.id, r.v.id end, "u_id", "v_id")' },
   { "an aggregate that is not called", 'keyed:window(w.tumbling "1s"):aggregate { sum = weir.agg.sum }',
     'windowed:aggregate: "sum" must be an aggregate such as weir.agg.sum "amount", not the function itself: call it' },
   { "an aggregate alone", 'keyed:window(w.tumbling "1s"):aggregate(weir.agg.count())',
@@ -78,6 +97,14 @@ describe("a window", function()
       if case[3] then assert.equal(case[3], message) end
     end)
   end
+
+  it("takes a key called like a bound where its results have none", function()
+    for _, text in ipairs { 's:key_by "window_end":window(w.count(2)):count()',
+      's:key_by "window_end":window(w.tumbling "1s"):process(print)',
+      'keyed:window(w.tumbling "1s"):count():key_by "window_start":max "count"' } do
+      draw.plan(head .. text .. ":sink(weir.print())")
+    end
+  end)
 
   it("of declared aggregates is a stage of its own, with the key's names and the tag of late records", function()
     local plan = draw.plan(head .. [[
