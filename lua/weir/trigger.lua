@@ -305,6 +305,23 @@ end
 
 ---------------------------------------------------------------- of other triggers
 
+local functions = { "element", "event_time", "processing_time" }
+
+-- Has one of the inner triggers this function? One that none has is not there: a timer that it would hear is refused.
+local function has(t, name)
+  for _, inner in ipairs(t.inner) do
+    if inner[name] then return true end
+  end
+  return false
+end
+
+-- Gives trigger `t` what `make(name)` makes of each function that its inner ones have.
+local function of_inner(t, make)
+  for _, name in ipairs(functions) do
+    if has(t, name) then t[name] = make(name) end
+  end
+end
+
 -- Calls one function of each inner trigger; gives what they said.
 local function ask(t, name, ctx, ...)
   local said = {}
@@ -352,12 +369,12 @@ function M.purging(other)
   local t = { inner = { M.of("weir.trigger.purging", other) } }
   local native = t.inner[1].native
   t.native = native and { every = native.every, at_end = native.at_end, purge = true }
-  for _, name in ipairs { "element", "event_time", "processing_time" } do
-    t[name] = function(ctx, ...)
+  of_inner(t, function(name)
+    return function(ctx, ...)
       local said = ask(t, name, ctx, ...)[1]
       return said == "fire" and "fire_and_purge" or said
     end
-  end
+  end)
   return pass_on(t)
 end
 
@@ -368,13 +385,13 @@ end
 ---@return weir.Trigger
 function M.any(triggers)
   local t = { inner = inner_of("weir.trigger.any", triggers) }
-  for _, name in ipairs { "element", "event_time", "processing_time" } do
-    t[name] = function(ctx, ...)
+  of_inner(t, function(name)
+    return function(ctx, ...)
       local said, fire, purge = ask(t, name, ctx, ...), false, false
       for i = 1, #t.inner do fire, purge = fire or fires(said[i]), purge or purges(said[i]) end
       return both(fire, purge)
     end
-  end
+  end)
   return pass_on(t)
 end
 
@@ -386,8 +403,8 @@ end
 function M.all(triggers)
   local t = { inner = inner_of("weir.trigger.all", triggers), state = { done = state.value() } }
   local full = 2 ^ #t.inner - 1
-  for _, name in ipairs { "element", "event_time", "processing_time" } do
-    t[name] = function(ctx, ...)
+  of_inner(t, function(name)
+    return function(ctx, ...)
       local said, purge = ask(t, name, ctx, ...), false
       local before = ctx.done:get() or 0
       local done = before
@@ -402,7 +419,7 @@ function M.all(triggers)
       if done ~= before then ctx.done:set(done) end
       return both(false, purge)
     end
-  end
+  end)
   function t.merge_own(ctx) ctx.done:clear() end
   return pass_on(t)
 end

@@ -160,6 +160,11 @@ local function unkeyed(ctx, node)
   ctx.delete_processing_timer = ctx.event_timer
 end
 
+--- Raises at the caller of `emit`, which was given no record; called with a dot it took that for itself.
+function M.nothing_to_emit(self, ctx)
+  error(self == ctx and "cannot emit nil" or "emit is called with a colon: ctx:emit(record)", 3)
+end
+
 local kinds = { [0] = "insert", "update_before", "update_after", "delete" }
 
 --- The context of operator k in one chunk; `out` and `side` deliver what it emits.
@@ -167,8 +172,8 @@ function M.new(stage, k, out, side, input)
   local L, node = stage.L, stage.ops[k]
   local ctx = base_context(stage)
 
-  function ctx.emit(_, rec, ts, kind)
-    if rec == nil then error("cannot emit nil", 2) end
+  function ctx.emit(self, rec, ts, kind)
+    if rec == nil then M.nothing_to_emit(self, ctx) end
     if ts == nil and kind == nil then return out(rec) end
     local time_before, kind_before = L.ts, L.kind
     if ts ~= nil then L.ts = check_time(ts, "a record's time") end

@@ -86,7 +86,7 @@ end
 -- The operator's trigger at the window at hand: its calls, and its states at a merge and at the end.
 local function triggers(at, handles, spec)
   local trigger = spec.trigger
-  local ctx = window_context.trigger(at, handles, trigger, "trigger.")
+  local ctx = window_context.trigger(at, handles, trigger, "trigger.", trigger)
   local self = {}
 
   function self.element(rec, ts) return trigger.element(ctx, rec, ts) end

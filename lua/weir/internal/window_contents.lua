@@ -3,6 +3,7 @@
 --- them, or an accumulator, with records that wait to be added to it where it is costly to load and store.
 
 local border = require "weir.internal.border"
+local codec = require "weir.internal.codec"
 
 local C = border.C
 
@@ -12,11 +13,28 @@ local TRIM_MIN = 64 -- records
 local WAITING_MIN = 256 -- records, and WAITING_BYTES of the accumulator for each
 local WAITING_BYTES = 32
 
+-- What is wrong with what an evictor gave, or left of the list that it was given; nil: nothing.
+local function not_elements(kept)
+  if type(kept) ~= "table" then return "a " .. type(kept) end
+  if next(kept) == nil then return nil end
+  local count = codec.list_length(kept)
+  if not count then return "a table with holes or names" end
+  for i = 1, count do
+    local element = kept[i]
+    if type(element) ~= "table" then return ("a list with a %s at %d"):format(type(element), i) end
+    if element.record == nil then return ("a list with a table without record at %d"):format(i) end
+  end
+end
+
 local function evict(ctx, elements, evictor_fn)
-  local kept = evictor_fn(ctx, elements)
-  if kept == nil then return elements end
-  if type(kept) ~= "table" then
-    error("an evictor returns the list of elements to keep, or nothing, not a " .. type(kept), 0)
+  local given = evictor_fn(ctx, elements)
+  local kept = given == nil and elements or given
+  local wrong = not_elements(kept)
+  if wrong then
+    local at = debug.getinfo(evictor_fn, "S")
+    local did = given == nil and "left" or "returned"
+    error(("the evictor (%s:%d) %s %s: it gives the list of elements to keep, { record =, time = } each as it was "
+      .. "given them, or nothing"):format(at.short_src, at.linedefined, did, wrong), 0)
   end
   return kept
 end
