@@ -342,7 +342,7 @@ end
 
 local function describe_operator(graph, node)
   local op = {
-    id = node.id, name = node.name, uid = node.uid, sign = fingerprint.sign(node),
+    id = node.id, name = node.name, uid = node.uid, where = node.where, sign = fingerprint.sign(node),
     on_error = graph.settled[node.id].on_error,
   }
   if lua_kinds[node.kind] then op.code = require("weir.internal.code").of(node) end

@@ -406,7 +406,8 @@ static int make_stage(struct making *m, const struct wr_plan_stage *ps, uint32_t
 	d->options = ps->options;
 	d->on_error = ps->on_error;
 	for (uint32_t i = 0; i < ps->operator_count; i++)
-		operators[i] = (struct wr_op_def){ps->operators[i].name, ps->operators[i].uid};
+		operators[i] =
+		    (struct wr_op_def){ps->operators[i].name, ps->operators[i].uid, ps->operators[i].where};
 	d->operators = operators;
 	d->operator_count = ps->operator_count;
 	rc = make_store(m, ps, d);

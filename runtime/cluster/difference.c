@@ -23,19 +23,26 @@ static const char *const kinds[] = {"value", "list", "map", "reducing", "aggrega
  * the text, and what its functions are made of. */
 static bool is_text(const char *name)
 {
-	return !strcmp(name, "sign") || !strcmp(name, "code");
+	return !strcmp(name, "sign") || !strcmp(name, "code") || !strcmp(name, "where");
+}
+
+/* Elsewhere a name may be the script's: of a column. */
+static bool is_operator(const struct wr_value *record)
+{
+	return wr_value_get(record, "uid") && wr_value_get(record, "sign");
 }
 
 static bool same(const struct wr_value *a, const struct wr_value *b);
 
 static bool same_fields(const struct wr_value *a, const struct wr_value *b)
 {
+	bool texts = is_operator(a) && is_operator(b);
 	uint32_t i = 0, k = 0;
 
 	for (;;) {
-		while (i < a->count && is_text(a->keys[i].str.p))
+		while (texts && i < a->count && is_text(a->keys[i].str.p))
 			i++;
-		while (k < b->count && is_text(b->keys[k].str.p))
+		while (texts && k < b->count && is_text(b->keys[k].str.p))
 			k++;
 		if (i == a->count || k == b->count)
 			return i == a->count && k == b->count;

@@ -145,6 +145,7 @@ static int read_operators(struct wr_plan *p, const struct wr_value *v, struct wr
 		s->operators[i].id = (uint32_t)wr_value_int(&list[i], "id", 0);
 		s->operators[i].name = wr_value_str(&list[i], "name", "");
 		s->operators[i].uid = wr_value_str(&list[i], "uid", "");
+		s->operators[i].where = wr_value_str(&list[i], "where", NULL);
 	}
 	return WR_OK;
 }

@@ -30,6 +30,7 @@ struct wr_plan_out {
 struct wr_plan_operator {
 	uint32_t id; /* position in the script's graph, from 1 */
 	const char *name, *uid;
+	const char *where; /* its line of the script; NULL = nobody knows */
 };
 /* What one struct wr_stage is made from. */
 struct wr_plan_stage {

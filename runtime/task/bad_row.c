@@ -126,9 +126,11 @@ static int dead_letter(struct wr_out *out, const struct failure *f)
 int wr_stage_bad_row(struct wr_stage *s, uint32_t op, const struct wr_elem *row, const void *raw,
 		     size_t raw_len, const char *origin, const char *error, int code)
 {
-	const char *name = s->ops_stats[op].name, *text, *at = origin ? origin : "";
+	const char *name = s->ops_stats[op].name, *where = s->ops_stats[op].where;
+	const char *text, *at = origin ? origin : "";
 	struct failure failure = {row, raw, raw_len, name, at, error};
 	struct wr_bytes shown = WR_BYTES_EMPTY;
+	const char *opens = where ? " (" : "", *closes = where ? ")" : "";
 	const char *between = origin ? ": " : "";
 	int rc = WR_OK;
 
@@ -136,12 +138,12 @@ int wr_stage_bad_row(struct wr_stage *s, uint32_t op, const struct wr_elem *row,
 	show(row, raw, raw_len, &shown);
 	text = wr_bytes_status(&shown) == WR_OK ? (const char *)shown.data : "";
 	if (s->on_error == WR_ON_ERROR_FAIL) {
-		rc = wr_error_set(code, "operator \"%s\": %s%s%s%s%s", name, at, between, error,
-				  *text ? "\n  record: " : "", text);
+		rc = wr_error_set(code, "operator \"%s\"%s%s%s: %s%s%s%s%s", name, opens, where ? where : "",
+				  closes, at, between, error, *text ? "\n  record: " : "", text);
 	} else {
 		wr_metric_add(&s->ops_stats[op].skipped, 1);
-		wr_warn(s->env->task, "operator \"%s\" skips a record: %s%s%s%s%s", name, at, between, error,
-			*text ? "; record: " : "", text);
+		wr_warn(s->env->task, "operator \"%s\"%s%s%s skips a record: %s%s%s%s%s", name, opens,
+			where ? where : "", closes, at, between, error, *text ? "; record: " : "", text);
 		if (s->on_error == WR_ON_ERROR_DEAD_LETTER && s->dead_letter >= 0)
 			rc = dead_letter(s->outs[s->dead_letter], &failure);
 	}

@@ -67,6 +67,7 @@ static int stage_init(struct wr_task *t, const struct wr_task_def *def, uint32_t
 	for (uint32_t k = 0; k < d->operator_count; k++) {
 		s->ops_stats[k].name = d->operators[k].name;
 		s->ops_stats[k].uid = d->operators[k].uid;
+		s->ops_stats[k].where = d->operators[k].where;
 	}
 	return WR_OK;
 }

@@ -183,6 +183,7 @@ struct wr_remote;
 struct wr_op_stats {
 	const char *name; /* operator's name */
 	const char *uid;
+	const char *where; /* its line of the script, for messages; NULL = nobody knows */
 	wr_metric rows_in, rows_out, bytes_in, bytes_out, skipped;
 	wr_metric late;			    /* rows that came too late */
 	wr_metric late_dropped;		    /* those of them that nobody reads */

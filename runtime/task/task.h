@@ -41,6 +41,7 @@ struct wr_port_def {
 };
 struct wr_op_def {
 	const char *name, *uid;
+	const char *where; /* in the script; NULL = nobody knows */
 };
 struct wr_stage_def {
 	const struct wr_stage_ops *ops;

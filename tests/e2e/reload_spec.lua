@@ -293,6 +293,25 @@ describe("a job with checkpoints", function()
     assert.truthy(count "it-before.weir" <= count "it-after.weir")
   end)
 
+  it("with another type of a column is another job, whatever the column is called", function()
+    local function typed(name, kind)
+      write("job.lua", ([[
+local weir = require "weir"
+local job = weir.job "job"
+job:source(weir.stdin { format = weir.csv { header = false, columns = { %q }, types = { %s = %q } } }):uid "in"
+  :sink(weir.stdout { format = weir.json() }):uid "out"
+return job
+]]):format(name, name, kind))
+    end
+    for _, name in ipairs { "where", "code", "sign" } do
+      typed(name, "string")
+      assert(os.execute(("cp %s/job.lua %s/other.lua"):format(folder, folder)))
+      typed(name, "number")
+      drive { "cp other.lua job.lua", "$W reload job job.lua >said 2>&1", "echo 1" }
+      assert.truthy(read "said":find("~ operator in: options", 1, true), read "said")
+    end
+  end)
+
   it("that cannot be saved is not changed", function()
     write("better.lua", (good:gsub("v = 1", "v = 2")))
     write("job.lua", good)

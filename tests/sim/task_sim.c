@@ -428,7 +428,7 @@ static void heard(void *node, uint32_t vertex, uint32_t subtask, uint32_t stage,
 
 static void make_task(struct sim *s, struct node *n)
 {
-	static const struct wr_op_def op = {"op", "op"};
+	static const struct wr_op_def op = {"op", "op", NULL};
 	static struct wr_target targets[GRAPH_TASKS][GRAPH_STAGES][GRAPH_EDGES + 1];
 	static struct wr_port_def ports[GRAPH_TASKS][GRAPH_STAGES];
 	struct graph_vertex *v = &s->graph.vertices[n->vertex];

@@ -25,7 +25,7 @@ end
 local function unsigned(plan)
   for _, vertex in ipairs(plan.vertices) do
     for _, stage in ipairs(vertex.stages) do
-      for _, op in ipairs(stage.operators) do op.sign, op.code = nil, nil end
+      for _, op in ipairs(stage.operators) do op.sign, op.code, op.where = nil, nil, nil end
     end
   end
   return plan

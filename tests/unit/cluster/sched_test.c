@@ -126,7 +126,7 @@ static struct bench *bench_new(uint32_t workers, bool pinned)
 
 static struct seat *bench_add(struct bench *b, const struct wr_stage_ops *ops, uint64_t ends_at)
 {
-	static const struct wr_op_def op = {"op", "op"};
+	static const struct wr_op_def op = {"op", "op", NULL};
 	struct seat *seat = &b->seats[b->count];
 	struct wr_stage_def stage = {.ops = ops, .operators = &op, .operator_count = 1};
 	struct wr_task_def def = {.stages = &stage, .stage_count = 1};

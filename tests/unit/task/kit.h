@@ -262,7 +262,7 @@ static inline void kit_start(struct kit *k, uint32_t count, bool out, enum wr_on
 	for (uint32_t i = 0; i < count; i++) {
 		bool last = i + 1 == count;
 
-		k->op[i] = (struct wr_op_def){k->stages[i].name, k->stages[i].name};
+		k->op[i] = (struct wr_op_def){k->stages[i].name, k->stages[i].name, NULL};
 		if (last && out)
 			k->targets[i] = (struct wr_target){.writer = writer, .row_max = KIT_BUFFER};
 		else

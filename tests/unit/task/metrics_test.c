@@ -133,7 +133,7 @@ static int nothing_now(struct wr_stage *s)
 static struct wr_task *silent_source(struct kit *k, uint64_t every_ns)
 {
 	static const struct wr_stage_ops ops = {.kind = "silent", .poll = nothing_now};
-	static const struct wr_op_def op = {"silent", "silent"};
+	static const struct wr_op_def op = {"silent", "silent", NULL};
 	static struct wr_target target;
 	static struct wr_port_def port;
 	struct wr_notify wake = {kit_wake, k};
