@@ -127,10 +127,37 @@ describe("a timer that fails", function()
       script.run(text, "-q --on-error=skip"))
   end)
 
-  it("fails the job with operator and key", function()
+  it("fails the job with operator, key and time", function()
     local _, code, err = script.try(text, "-q")
     assert.equal(1, code)
-    assert.matches("operator 'alarm' %(job.lua:%d+%) failed in subtask 0: job.lua:7: planted\n  key: \"b\"", err)
+    assert.matches("operator 'alarm' %(job.lua:%d+%) failed in subtask 0: job.lua:7: planted\n  key: \"b\"\n"
+      .. "  timer: event time 20\n", err)
+    _, code, err = script.try(text:gsub("event_timer", "processing_timer"), "-q")
+    assert.equal(1, code)
+    assert.matches("planted\n  key: \"b\"\n  timer: processing time 20\n", err)
+  end)
+
+  it("fails the job with the key and the window that it is of", function()
+    local source = head .. [[local s = job:source(weir.from { { k = "a", ts = 1 }, { k = "b", ts = 21 } })
+      :watermarks(weir.watermark.ascending { field = "ts" }):key_by "k" ]]
+    for operator, window in pairs {
+      ["window(weir.window.tumbling(10)):process(function(ctx) if ctx:key() == 'b' then error 'planted' end end)"]
+        = "20 to 30",
+      ["window(weir.window.session(7)):trigger { element = function(ctx) ctx:event_timer(25) end, merge = print, "
+        .. "event_time = function(ctx) if ctx:key() == 'b' then error 'planted' end end }:count()"] = "21 to 28",
+    } do
+      local _, code, err = script.try(source .. "s:" .. operator .. ":sink(weir.print())", "-q")
+      assert.equal(1, code)
+      assert.is_truthy(err:find('planted\n  key: "b"\n  window: ' .. window .. "\n", 1, true), err)
+    end
+  end)
+
+  it("is not what a record fails at behind it", function()
+    local failing = text:gsub("r.ts %* 10%)", "r.ts) if r.ts == 3 then error 'element' end")
+    local _, code, err = script.try(failing:gsub('error "planted"', ""), "-q")
+    assert.equal(1, code)
+    assert.is_truthy(err:find("element\n  record:", 1, true), err)
+    assert.is_falsy(err:find("  timer:", 1, true), err)
   end)
 end)
 
@@ -227,7 +254,7 @@ describe("a key that is none", function()
         .. ":count { emit = 'final' }:sink(weir.print())"
       local _, code, err = script.try(text, "-q")
       assert.equal(1, code)
-      assert.is_truthy(err:find("key field 'i' " .. why .. "\n  record: {", 1, true), err)
+      assert.is_truthy(err:find("operator \"count\" (job.lua:2): key field 'i' " .. why .. "\n  record: {", 1, true), err)
       assert.equal(script.lines { '{"count":1,"i":1}', '{"count":1,"i":3}' }, script.run(text, "-q --on-error=skip"))
     end)
   end

@@ -138,7 +138,9 @@ function M.new(L_ptr, plan, nodes, known)
     settle()
     rows.thread = running()
     L.kind = 0
+    stage.due = kind -- for messages
     local rc = timers(kind, ffi.cast("int64_t *", upto)[0])
+    stage.due = nil
     settle()
     return rc
   end

@@ -148,13 +148,23 @@ function M.error_text(err)
   return M.show(err)
 end
 
+-- What is due, if that is what failed: the window with its bounds, or the timer.
+local function due_text(stage)
+  if not stage.due or not stage.due_time then return "" end
+  if stage.due_window then
+    local start, stop = stage.due_window()
+    return stop < math.huge and format("\n  window: %.0f to %.0f", start, stop) or ""
+  end
+  return format("\n  timer: %s time %.0f", stage.due == 0 and "event" or "processing", tonumber(stage.due_time[0]))
+end
+
 local function describe_failure(stage, k, err, rec, trace)
   local node = stage.ops[k]
   local text = format("%s failed in subtask %d: %s", operator_text(node), stage.L.subtask, M.error_text(err))
   if rec ~= nil then text = text .. "\n  record: " .. M.show(rec) end
   local key = current_key(stage)
   if key then text = text .. "\n  key: " .. key end
-  return text .. (trace or "")
+  return text .. due_text(stage) .. (trace or "")
 end
 
 -- The depth of a thread's stack.

@@ -431,6 +431,7 @@ function M.timers(stage)
   -- the context is made while the chunk runs
   local loop = chunk:load(format("weir:%s#timers", stage.name))
   E.timer_ctx = E.ctx1
+  if stage.L.walks_at_end == 0 then stage.due_time, stage.due_window = E.time, E.ctx1.bounds end
   rows.learned(rows.place(rows.AT_TIMERS, 0, 0), 0)
   return loop
 end

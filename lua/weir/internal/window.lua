@@ -300,7 +300,7 @@ function M.new(stage, k, out, side)
     contents.settle()
   end
 
-  return { take = take, timer = timer }
+  return { take = take, timer = timer, bounds = function() return at.s, at.e end }
 end
 
 --- What chains call with a record.
