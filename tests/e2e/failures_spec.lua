@@ -110,6 +110,32 @@ describe("an error object that is no text", function()
   end)
 end)
 
+describe("a method of a state that is called with a dot", function()
+  for call, method in pairs {
+    ["v.set(5)"] = "set", ["v.set { a = 1 }"] = "set", ["v.update(print)"] = "update", ["r.add(1)"] = "add",
+    ["a.add(1)"] = "add", ["l.add(r)"] = "add", ["l.add_all { 1 }"] = "add_all", ["l.set { 1 }"] = "set",
+    ["m.get 'k'"] = "get", ["m.put('k', 1)"] = "put", ["m.remove 'k'"] = "remove", ["m.contains 'k'"] = "contains",
+  } do
+    it("says so: " .. call, function()
+      local _, code, err = script.try(head .. [[local s = weir.state
+        job:source(weir.from { { k = "a" } }):key_by "k":process(weir.process_function {
+          state = { v = s.value(), r = s.reducing(math.max), l = s.list(), m = s.map(),
+            a = s.aggregating { init = function() return 0 end, add = function(n, v) return n + v end } },
+          element = function(ctx, r) ctx.]] .. call .. " end }):sink(weir.print())", "-q")
+      assert.equal(1, code)
+      assert.is_truthy(err:find("failed in subtask 0: job.lua:6: a method of a state is called with a colon: "
+        .. "ctx.state:" .. method .. "(…)\n", 1, true), err)
+    end)
+  end
+
+  it("or emits so, as none is given to emit", function()
+    local _, code, err = script.try(head .. [[job:source(weir.from { { k = "a" } })
+      :process(function(ctx, r) ctx.emit(r) end):sink(weir.print())]], "-q")
+    assert.equal(1, code)
+    assert.is_truthy(err:find("job.lua:3: emit is called with a colon: ctx:emit(record)\n", 1, true), err)
+  end)
+end)
+
 describe("a timer that fails", function()
   local text = head .. [[
     job:source(weir.from { { k = "a", ts = 1 }, { k = "b", ts = 2 }, { k = "c", ts = 3 } })

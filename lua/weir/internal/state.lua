@@ -136,6 +136,12 @@ local function put_body(p, body)
   ffi.copy(p, body, #body)
 end
 
+-- Called where a method was given nothing: with a dot it took its argument for the handle.
+local function check_colon(self, method, level)
+  if type(self) == "table" and self[method] then return end
+  error(format("a method of a state is called with a colon: ctx.state:%s(…)", method), (level or 2) + 1)
+end
+
 ---------------------------------------------------------------- kinds
 
 local kinds = {}
@@ -170,8 +176,14 @@ function kinds.value(S, i, _, known, V)
   local get, set, bring_up = value_access(S, i, known, V)
   return {
     get = function(_) return get() end,
-    set = function(_, v) return set(v) end,
-    update = function(_, fn) return set(fn(get())) end,
+    set = function(self, v)
+      if v == nil then check_colon(self, "set") end
+      return set(v)
+    end,
+    update = function(self, fn)
+      if fn == nil then check_colon(self, "update") end
+      return set(fn(get()))
+    end,
     clear = function(_) C.wr_state_clear(S, i) end,
   }, bring_up
 end
@@ -181,8 +193,11 @@ function kinds.reducing(S, i, descriptor, _, V)
   local fn = descriptor.fn
   return {
     get = function(_) return get() end,
-    add = function(_, v)
-      if v == nil then error("cannot add nil to a reducing state", 2) end
+    add = function(self, v)
+      if v == nil then
+        check_colon(self, "add")
+        error("cannot add nil to a reducing state", 2)
+      end
       local old = get()
       if old == nil then return set(v) end
       local new = fn(old, v)
@@ -203,7 +218,8 @@ function kinds.aggregating(S, i, descriptor, _, V)
       if result then return result(acc) end
       return acc
     end,
-    add = function(_, v)
+    add = function(self, v)
+      if v == nil then check_colon(self, "add") end
       local acc = get()
       if acc == nil then acc = init() end
       local new = add(acc, v)
@@ -269,19 +285,23 @@ function kinds.list(S, i, _, known, V)
     count = function(_) return C.wr_list_count(S, i) end,
     clear = function(_) C.wr_state_clear(S, i) end,
   }
-  function handle.add(_, v)
-    if v == nil then error("cannot add nil to a list state", 2) end -- S2
+  function handle.add(self, v)
+    if v == nil then
+      check_colon(self, "add")
+      error("cannot add nil to a list state", 2) -- S2
+    end
     write(v)
   end
-  local function check_list(list)
+  local function check_list(self, method, list)
+    if list == nil then check_colon(self, method, 3) end
     if type(list) ~= "table" then error("a list state is set to a list, not to " .. type(list), 3) end
   end
-  function handle.add_all(_, list)
-    check_list(list)
+  function handle.add_all(self, list)
+    check_list(self, "add_all", list)
     for k = 1, #list do write(list[k]) end
   end
-  function handle.set(_, list)
-    check_list(list)
+  function handle.set(self, list)
+    check_list(self, "set", list)
     C.wr_state_clear(S, i)
     for k = 1, #list do write(list[k]) end
   end
@@ -320,7 +340,8 @@ function kinds.map(S, i, _, known, V)
     end
   end
   return {
-    get = function(_, key)
+    get = function(self, key)
+      if key == nil then check_colon(self, "get") end
       local k, n = put_key(key)
       local p = C.wr_map_get(S, i, k, n)
       if p == nil then return nil end
@@ -332,19 +353,22 @@ function kinds.map(S, i, _, known, V)
       end
       return read(p)
     end,
-    put = function(_, key, v)
+    put = function(self, key, v)
       local k, n = put_key(key)
       if v == nil then
+        check_colon(self, "put")
         C.wr_map_remove(S, i, k, n)
       else
         write(v, k, n)
       end
     end,
-    remove = function(_, key)
+    remove = function(self, key)
+      if key == nil then check_colon(self, "remove") end
       local k, n = put_key(key)
       return C.wr_map_remove(S, i, k, n) ~= 0
     end,
-    contains = function(_, key)
+    contains = function(self, key)
+      if key == nil then check_colon(self, "contains") end
       local k, n = put_key(key)
       return C.wr_map_get(S, i, k, n) ~= nil
     end,
