@@ -124,7 +124,7 @@ end
 
 ---@class weir.SessionOptions
 ---@field gap weir.Duration|fun(record: any): number how long a key is silent between two sessions; the function
---- gives milliseconds
+--- gives milliseconds, of which the whole ones count
 ---@field time? "event"|"processing"
 ---@field on_end? "fire"|"drop"
 
@@ -145,11 +145,12 @@ function M.session(opts)
   if type(gap) == "function" then
     o.assign = function(rec, ts, add)
       local ms = gap(rec)
-      if type(ms) ~= "number" or not (ms > 0 and ms < 2 ^ 52) then -- W11
+      if type(ms) ~= "number" or not (ms >= 1 and ms < 2 ^ 52) then -- W11
+        local why = type(ms) == "number" and (ms >= 2 ^ 52 and ", and this is too large" or ", 1 at least") or ""
         error(("the gap function of a session returned %s; it must give a positive number of milliseconds%s"):format(
-          tostring(ms), type(ms) == "number" and ms >= 2 ^ 52 and ", and this is too large" or ""), 0)
+          tostring(ms), why), 0)
       end
-      add(ts, ts + ms)
+      add(ts, ts + ms - ms % 1) -- times are whole, and so are their distances
     end
   else
     o.native = true

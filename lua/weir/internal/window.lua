@@ -30,6 +30,8 @@ local outcomes = { -- what a trigger may say: fire?, purge?
 
 ---------------------------------------------------------------- assigners
 
+local function is_whole(ms) return ms % 1 == 0 or ms == huge or ms == -huge end
+
 -- Asks the assigner for the windows of a record: gives a function (rec, ts) → how many; they lie in the two lists.
 local function assigner(at, spec)
   local starts, stops, count = {}, {}, 0
@@ -38,6 +40,9 @@ local function assigner(at, spec)
     if type(s) ~= "number" or type(e) ~= "number" or s ~= s or e ~= e or s >= e then
       error(format("an assigner gives windows with a start before their end, not %s to %s", tostring(s),
         tostring(e)), 2)
+    end
+    if not (is_whole(s) and is_whole(e)) then
+      error(format("an assigner gives windows of whole milliseconds, not %.14g to %.14g: math.floor makes them", s, e), 2)
     end
     count = count + 1
     if count > WINDOWS_MAX then
