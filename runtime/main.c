@@ -63,8 +63,8 @@ static void on_patience_end(int sig)
 	_exit(EXIT_INTERRUPTED);
 }
 
-/* The first signal ends the job in order, the second at once. A signal that comes twice at once (to the
- * process and to its group) is one wish. */
+/* The first signal ends the job in order, the second at once; so does the first where there is no order left.
+ * A signal that comes twice at once (to the process and to its group) is one wish. */
 static void on_signal(int sig)
 {
 	static _Atomic int64_t last_ms;
@@ -78,7 +78,7 @@ static void on_signal(int sig)
 	if (now_ms - before <= SAME_SIGNAL_MS || !atomic_compare_exchange_strong(&last_ms, &before, now_ms))
 		return;
 	wr_attempts_stop(a);
-	if (atomic_fetch_add(&wishes, 1) == 1)
+	if (atomic_fetch_add(&wishes, 1) == 1 || wr_attempts_is_stuck(a))
 		alarm(PATIENCE_S);
 }
 

@@ -55,7 +55,8 @@ struct wr_job {
 	_Atomic int stops;   /* asked for by the user: 1 in order, 2 at once */
 	_Atomic bool enough; /* a sink wants no more: in order, too */
 	_Atomic bool failed;
-	bool cancelled; /* behind a checkpoint from which it can go on */
+	_Atomic bool stuck; /* it has failed, and a task does not come back from its step */
+	bool cancelled;	    /* behind a checkpoint from which it can go on */
 };
 
 /* Makes runners, channels, pools and tasks. What was made is freed by wr_job_free. */

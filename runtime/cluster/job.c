@@ -70,6 +70,13 @@ static void on_end(void *arg, struct wr_runner *r, enum wr_step step)
 		wr_loop_wake(j->loop);
 }
 
+static void on_quit(void *arg)
+{
+	struct wr_job *j = arg;
+
+	wr_loop_wake(j->loop);
+}
+
 void wr_job_post(void *job, uint32_t vertex, uint32_t subtask, uint32_t stage, uint32_t type,
 		 const void *payload, uint32_t len)
 {
@@ -397,6 +404,47 @@ static void coordinate(struct wr_job *j)
 	}
 }
 
+/* What has failed is told when it is over. Where that is long to come, it is told now, with what is awaited.
+ */
+static void tell_stuck(struct wr_job *j, const struct wr_runner *stepped)
+{
+	const struct wr_stage_env *env = stepped ? wr_task_env(stepped->task) : NULL;
+
+	pthread_mutex_lock(&j->mutex);
+	wr_err("job", "%s has failed: %s", j->o.plan->job, j->error ? j->error : "out of memory");
+	pthread_mutex_unlock(&j->mutex);
+	wr_warn("job",
+		"%s: subtask %u of \"%s\" does not return from a function of the script, or a commit, and is "
+		"waited for; a signal (Ctrl-C), or weir cancel, ends the process without it",
+		j->o.plan->job, env ? env->subtask : 0, env ? env->task : "a task");
+	wr_checkpoints_give_up(j->checkpoints, "the job has failed, and one of its subtasks does not return");
+}
+
+/* The workers come back from the steps that they are in. Whoever asks the job for something is answered
+ * meanwhile. */
+static void await_workers(struct wr_job *j)
+{
+	enum { PATIENCE_MS = 1000 };
+	uint64_t until = wr_clock_ns(j->o.clock) + PATIENCE_MS * (uint64_t)JOB_NS_PER_MS;
+	const struct wr_runner *stepped;
+
+	wr_sched_end(j->sched);
+	while (wr_sched_left(j->sched, &stepped)) {
+		if (atomic_load(&j->failed) && !atomic_load(&j->stuck) && wr_clock_ns(j->o.clock) >= until) {
+			atomic_store(&j->stuck, true);
+			tell_stuck(j, stepped);
+		}
+		wr_loop_wait(j->loop,
+			     atomic_load(&j->failed) && !atomic_load(&j->stuck) ? until : UINT64_MAX);
+	}
+	atomic_store(&j->stuck, false);
+}
+
+bool wr_job_is_stuck(const struct wr_job *j)
+{
+	return atomic_load(&j->stuck);
+}
+
 int wr_job_run(struct wr_job *j)
 {
 	int rc;
@@ -406,6 +454,7 @@ int wr_job_run(struct wr_job *j)
 	if (rc != WR_OK)
 		return rc;
 	coordinate(j);
+	await_workers(j);
 	wr_sched_stop(j->sched);
 	wr_checkpoints_give_up(j->checkpoints, "the job has ended");
 	if (j->o.tick)
@@ -488,6 +537,7 @@ static int job_init(struct wr_job *j)
 				      .pinned = j->o.pinned,
 				      .clock = j->o.clock,
 				      .on_end = on_end,
+				      .on_quit = on_quit,
 				      .arg = j};
 	int rc;
 

@@ -93,6 +93,9 @@ void wr_job_free(struct wr_job *j);
 /* After it failed: something of the user's kept it from beginning, a source without its input, or a stage
  * that does not open. */
 bool wr_job_in_vain(const struct wr_job *j);
+/* Has it failed, and waits for long for a task that does not come back from its step, in a function of the
+ * script or a commit that does not return? Only the end of the process ends that. Any thread, signals too. */
+bool wr_job_is_stuck(const struct wr_job *j);
 /* The hash that manifests give for the script from here on; borrowed. */
 void wr_job_set_script(struct wr_job *j, const char *hash);
 /* What it runs is on trial, or not any more: meanwhile sinks that give each record once keep what they have

@@ -34,6 +34,8 @@ struct wr_worker {
 	/* any thread */
 	_Alignas(64) _Atomic(struct wr_runner *) inbox;
 	_Atomic int sleeping;
+	_Atomic(struct wr_runner *) stepped; /* its step is under way, or was the last one */
+	_Atomic bool runs;
 };
 
 struct wr_sched {
@@ -187,6 +189,7 @@ static void run(struct wr_worker *w, struct wr_runner *r)
 	atomic_exchange(&r->queued, 0);
 	if (r->finished)
 		return;
+	atomic_store_explicit(&w->stepped, r, memory_order_relaxed);
 	step = wr_task_step(r->task);
 	if (step == WR_STEP_ENOUGH)
 		w->sched->o.on_end(w->sched->o.arg, r, step);
@@ -271,6 +274,9 @@ static void *worker_main(void *arg)
 		run(w, r);
 	}
 	current = NULL;
+	atomic_store(&w->runs, false);
+	if (w->sched->o.on_quit)
+		w->sched->o.on_quit(w->sched->o.arg);
 	return NULL;
 }
 
@@ -313,13 +319,18 @@ static int worker_start(struct wr_worker *w)
 {
 	int cpu = w->sched->o.pinned ? wr_thread_cpu(w->index) : -1;
 	char name[16];
+	int rc;
 
 	w->heap = wr_alloc(&mem, (w->runners + 1) * sizeof(struct wr_runner *));
 	w->loop = wr_loop_new(w->sched->o.clock);
 	if (!w->heap || !w->loop)
 		return WR_EFATAL;
 	snprintf(name, sizeof name, "weir-worker-%u", w->index % 1000);
-	return wr_thread_start(&w->thread, name, cpu, worker_main, w);
+	atomic_store(&w->runs, true);
+	rc = wr_thread_start(&w->thread, name, cpu, worker_main, w);
+	if (rc != WR_OK)
+		atomic_store(&w->runs, false);
+	return rc;
 }
 
 int wr_sched_start(struct wr_sched *s)
@@ -338,7 +349,7 @@ int wr_sched_start(struct wr_sched *s)
 	return rc;
 }
 
-void wr_sched_stop(struct wr_sched *s)
+void wr_sched_end(struct wr_sched *s)
 {
 	atomic_store(&s->stop, true);
 	for (uint32_t i = 0; i < s->o.workers; i++) {
@@ -347,6 +358,25 @@ void wr_sched_stop(struct wr_sched *s)
 		if (w->thread.running && atomic_exchange(&w->sleeping, 0))
 			wr_loop_wake(w->loop);
 	}
+}
+
+uint32_t wr_sched_left(struct wr_sched *s, const struct wr_runner **stepped)
+{
+	uint32_t left = 0;
+
+	*stepped = NULL;
+	for (uint32_t i = 0; i < s->o.workers; i++) {
+		if (!atomic_load(&s->workers[i].runs))
+			continue;
+		*stepped = atomic_load_explicit(&s->workers[i].stepped, memory_order_relaxed);
+		left++;
+	}
+	return left;
+}
+
+void wr_sched_stop(struct wr_sched *s)
+{
+	wr_sched_end(s);
 	for (uint32_t i = 0; i < s->o.workers; i++)
 		wr_thread_join(&s->workers[i].thread);
 }

@@ -36,6 +36,8 @@ struct wr_sched_options {
 	/* A step was ENOUGH, or the task's last one, DONE or FAILED (with this thread's error set). Worker's
 	 * thread. */
 	void (*on_end)(void *arg, struct wr_runner *r, enum wr_step step);
+	/* A worker's thread has ended; on it, as the last thing. May be NULL. */
+	void (*on_quit)(void *arg);
 	void *arg;
 };
 struct wr_sched;
@@ -47,6 +49,11 @@ int wr_sched_add(struct wr_sched *s, struct wr_runner *r, uint32_t worker);
 struct wr_notify wr_runner_notify(struct wr_runner *r);
 /* Starts the threads and wakes all tasks once. */
 int wr_sched_start(struct wr_sched *s);
-/* Lets the threads end after the step they are in, and joins them. */
+/* Lets the threads end after the step that they are in, and does not wait for that. Any thread. */
+void wr_sched_end(struct wr_sched *s);
+/* After wr_sched_end: how many threads have not ended. One runner that such a thread is stepping goes to
+ * *stepped, or NULL. Any thread. */
+uint32_t wr_sched_left(struct wr_sched *s, const struct wr_runner **stepped);
+/* As wr_sched_end, and joins the threads. */
 void wr_sched_stop(struct wr_sched *s);
 void wr_sched_free(struct wr_sched *s);

@@ -64,6 +64,13 @@ struct wr_job *wr_attempts_job(const struct wr_attempts *a)
 	return atomic_load(&a->job);
 }
 
+bool wr_attempts_is_stuck(const struct wr_attempts *a)
+{
+	const struct wr_job *j = atomic_load(&a->job);
+
+	return j && wr_job_is_stuck(j);
+}
+
 static void wait_in(struct wr_attempts *a, struct wr_loop *loop)
 {
 	if (a->o.waits)

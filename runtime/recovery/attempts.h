@@ -56,3 +56,5 @@ void wr_attempts_stop(struct wr_attempts *a);
 uint32_t wr_attempts_restarts(const struct wr_attempts *a);
 /* The last that was built, NULL = none. */
 struct wr_job *wr_attempts_job(const struct wr_attempts *a);
+/* wr_job_is_stuck of the attempt under way; signals too. */
+bool wr_attempts_is_stuck(const struct wr_attempts *a);

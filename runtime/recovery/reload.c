@@ -231,8 +231,14 @@ static void *draw_in_thread(void *arg)
 }
 
 /* False: somebody else's is under way; w is told. */
+static const char STUCK[] = "the job has failed, and one of its subtasks does not return: cancel it";
+
 static bool may_begin(struct wr_reload *r, struct wr_reload_wish *w)
 {
+	if (wr_attempts_is_stuck(r->attempts)) {
+		w->done(w, STUCK);
+		return false;
+	}
 	if (r->state == NONE || r->state == DRAWN) {
 		forget_difference(r);
 		version_set(&r->next, NULL);
@@ -475,7 +481,9 @@ void wr_reload_apply(struct wr_reload *r, const struct wr_reload_way *way, struc
 	struct wr_job *j = wr_attempts_job(r->attempts);
 	const char *why = NULL;
 
-	if (r->state != DRAWN || r->next->number != w->version)
+	if (wr_attempts_is_stuck(r->attempts))
+		why = STUCK;
+	else if (r->state != DRAWN || r->next->number != w->version)
 		why = "that version is not the one that was drawn last: begin again";
 	else if (r->difference.removed && !way->allow_dropped)
 		why = "state would be dropped: give the operators their former uid, or leave it behind with "

@@ -495,3 +495,51 @@ describe("weir.job { checkpoint = … }", function()
     assert.truthy(kept == 3 or kept == 4, kept)
   end)
 end)
+
+describe("a job that has failed while one of its subtasks does not return from the script", function()
+  local function await(text)
+    local _, code, err = place.sh(shell.await(("grep -q '%s' err"):format(text), "$$"))
+    assert.equal(0, code, err)
+  end
+
+  local function stuck(options, element)
+    write("job.lua", ([[
+      local weir = require "weir"
+      local job = weir.job "stuck"
+      job:source(weir.generate { rate = 1000, fn = function(i) return { i = i } end })
+        :key_by "i":process(weir.process_function { element = function(ctx, r)
+          %s
+          ctx:emit(r)
+        end }):sink(weir.print())
+      return job
+    ]]):format(element))
+    local job = start("-q --workers 3 " .. options .. " job.lua >/dev/null")
+    await "does not return from a function of the script"
+    return job
+  end
+
+  local spins = "if r.i == 1 then while true do end end"
+  local ways = {
+    ["a record"] = { "-p 2", spins .. " if r.i > 200 then error 'boom' end", "boom" },
+    ["a checkpoint"] = { "--dir state --checkpoint-every 50ms --checkpoint-timeout 200ms", spins, "longer than its timeout" },
+  }
+  for what, way in pairs(ways) do
+    it("says so, answers, and is cancelled: failed by " .. what, function()
+      local job = stuck(way[1], way[2])
+      assert.truthy(shell.read(folder .. "/err"):find("stuck has failed: [^\n]*" .. way[3]))
+      assert.truthy(done("info stuck"):find "job.lua")
+      refused(1, "does not return", "reload --yes stuck job.lua")
+      if way[1]:find "dir" then refused(1, "does not return", "stop stuck") end
+      done "cancel stuck"
+      local _, code = job:await_end()
+      assert.equal("130", code)
+    end)
+
+    it("is ended by the first signal: failed by " .. what, function()
+      local job = stuck(way[1], way[2])
+      assert.equal(0, os.execute("kill -TERM " .. job.pid))
+      local _, code = job:await_end()
+      assert.equal("130", code)
+    end)
+  end
+end)

@@ -42,7 +42,8 @@ local function assigner(at, spec)
         tostring(e)), 2)
     end
     if not (is_whole(s) and is_whole(e)) then
-      error(format("an assigner gives windows of whole milliseconds, not %.14g to %.14g: math.floor makes them", s, e), 2)
+      error(format("an assigner gives windows of whole milliseconds, not %.14g to %.14g: math.floor makes them", s,
+        e), 2)
     end
     count = count + 1
     if count > WINDOWS_MAX then
