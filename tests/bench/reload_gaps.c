@@ -7,7 +7,6 @@
  * One thread reads and looks at the clock, before all others where the system lets it (SCHED_FIFO), since
  * what is told is how long the job was silent, not how long its reader was kept from a core; the other
  * checks. */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
