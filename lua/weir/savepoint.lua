@@ -8,6 +8,7 @@
 local codec = require "weir.internal.codec"
 local positions = require "weir.internal.positions"
 local saved = require "weir.internal.savepoint"
+local duration = require "weir.duration"
 local jsontext = require "weir.jsontext"
 local suggest = require "weir.suggest"
 
@@ -185,7 +186,7 @@ local function ls_json(sp)
       for n, shape in ipairs(counts.shape_list) do shapes[n] = sp:shape_text(shape) end
       states[k] = {
         name = state.name, kind = state.kind, broadcast = state.broadcast, version = state.version,
-        keys = counts.keys, values = counts.values, bytes = counts.bytes, shapes = shapes,
+        ttl_ms = state.ttl_ms, keys = counts.keys, values = counts.values, bytes = counts.bytes, shapes = shapes,
       }
     end
     operators[i] = {
@@ -217,6 +218,7 @@ local function ls_lines(sp, operator, lines)
     local c = by_state[state]
     local kind = state.kind .. (state.broadcast and ", broadcast" or "")
       .. (state.version > 1 and ", version " .. state.version or "")
+      .. (state.ttl_ms and ", ttl " .. duration.text(state.ttl_ms) or "")
     line(state.name, kind, ("%d"):format(c.keys), ("%d"):format(c.values), bytes_text(c.bytes),
       shapes_text(sp, c) .. (state.layout and (" (%s)"):format(state.layout) or ""))
   end

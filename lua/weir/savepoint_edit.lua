@@ -43,7 +43,7 @@ local function never() return false end
 local function state_of(operator, s)
   return {
     name = s.name, kind = s.kind, layout = s.layout, index = s.index, broadcast = s.broadcast, version = s.version,
-    new_version = s.version, max_parallelism = operator.max_parallelism, replaces = never,
+    ttl_ms = s.ttl_ms, new_version = s.version, max_parallelism = operator.max_parallelism, replaces = never,
   }
 end
 

@@ -27,11 +27,13 @@ static void put_states(struct wr_bytes *out, const char *name, const struct wr_m
 	wr_value_put_name(out, name);
 	wr_value_put_list(out, n);
 	for (uint32_t i = 0; i < n; i++) {
-		wr_value_put_record(out, 2u + (s[i].layout != NULL) + (s[i].version > 0));
+		wr_value_put_record(out, 2u + (s[i].layout != NULL) + (s[i].ttl_ms > 0) + (s[i].version > 0));
 		put_u64(out, "kind", s[i].kind);
 		if (s[i].layout)
 			put_str(out, "layout", s[i].layout);
 		put_str(out, "name", s[i].name);
+		if (s[i].ttl_ms)
+			put_u64(out, "ttl", (uint64_t)s[i].ttl_ms);
 		if (s[i].version)
 			put_u64(out, "version", s[i].version);
 	}
@@ -203,6 +205,8 @@ static struct wr_manifest_state *get_states(struct decoding *d, const struct wr_
 		s[i].name = get_str(d, &list->items[i], "name");
 		if (d->rc == WR_OK && wr_value_get(&list->items[i], "layout"))
 			s[i].layout = get_str(d, &list->items[i], "layout");
+		if (d->rc == WR_OK && wr_value_get(&list->items[i], "ttl"))
+			s[i].ttl_ms = (int64_t)get_u64(d, &list->items[i], "ttl", INT64_MAX);
 		if (d->rc == WR_OK && wr_value_get(&list->items[i], "version"))
 			s[i].version = (uint32_t)get_u64(d, &list->items[i], "version", 255);
 	}

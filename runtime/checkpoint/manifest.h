@@ -13,6 +13,7 @@ struct wr_manifest_state {
 	uint32_t kind;	    /* enum wr_state_kind (state/store.h) */
 	uint32_t version;   /* of its declaration, less 1 */
 	const char *layout; /* what an operator in C keeps it for, as text; NULL: nothing */
+	int64_t ttl_ms;	    /* told to whoever looks; 0 = none */
 };
 struct wr_manifest_stage {
 	const char *uid; /* of its first operator: what it is found again by */

@@ -148,6 +148,7 @@ static int states_of(struct wr_checkpoints *c, const struct wr_plan_stage *from,
 		    (struct wr_manifest_state){.name = from->states[i].name,
 					       .kind = from->states[i].kind,
 					       .layout = wr_value_str(&given->items[i], "layout", NULL),
+					       .ttl_ms = from->states[i].ttl_ms,
 					       .version = from->states[i].version};
 	for (uint32_t i = 0; i < to->broadcast_count; i++)
 		broadcast[i] = (struct wr_manifest_state){.name = wr_value_str(&list[i], "name", ""),

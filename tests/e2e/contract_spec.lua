@@ -125,9 +125,19 @@ describe("state that is declared otherwise", function()
     end
   end)
 
-  it("S11: with another time to live is fine", function()
+  it("S11: with another time to live is fine, which the snapshot tells", function()
     save(COUNT)
-    assert.equal(EXPECTED, (go_on((COUNT:gsub("n = weir.state.value%(%)", 'n = weir.state.value { ttl = "1h" }')))))
+    local timed = COUNT:gsub("n = weir.state.value%(%)", 'n = weir.state.value { ttl = "1h" }')
+    assert.equal(EXPECTED, (go_on(timed)))
+    assert.truthy(place.done("savepoint ls x.weir"):find "n +value +%d")
+    shell.run("rm -rf " .. folder .. "/state")
+    save(timed)
+    write("fix.lua", "return function(sp) sp:operator('op'):map('n', function(v) return v end) end")
+    place.done "savepoint edit x.weir fix.lua -o y.weir"
+    for _, file in ipairs { "x.weir", "y.weir" } do
+      assert.truthy(place.done("savepoint ls " .. file):find "n +value, ttl 1h +%d")
+      assert.truthy(place.done("savepoint ls --json " .. file):find '"ttl_ms": ?3600000')
+    end
   end)
 
   it("with more states begins those empty", function()

@@ -80,12 +80,12 @@ describe("weir savepoint", function()
       assert.truthy(out:match "\nvisits +last +value +3 +3 +[%d.]+ %a+ +{n: number, user: string}\n", out)
       assert.truthy(out:match "\n +most +reducing +3 +3 +[%d.]+ %a+ +number\n", out)
       assert.truthy(out:match "\n +pages +map +3 +6 +[%d.]+ %a+ +number\n", out)
-      assert.truthy(out:match(("\n +seen +list +3 +%d +[%%d.]+ %%a+ +number\n"):format(n)), out)
+      assert.truthy(out:match(("\n +seen +list, ttl 1h +3 +%d +[%%d.]+ %%a+ +number\n"):format(n)), out)
       assert.truthy(out:match(("\n +%%(timers%%) +event time +3 +%d\n"):format(n)), out)
       assert.truthy(out:match "\ncounts +%S+ +%S+ +6 +6 ", out)
       assert.truthy(out:match "\nnumbers.source +%(positions%) +of %d subtasks? +%d +lane 0 at %d+[^\n]*\n", out)
       local json = tool(("ls --json p%d.weir"):format(p))
-      assert.truthy(json:find(('"keys": 3, "kind": "list", "name": "seen", "shapes": ["number"], "values": %d, "version": 1'):format(n),
+      assert.truthy(json:find(('"keys": 3, "kind": "list", "name": "seen", "shapes": ["number"], "ttl_ms": 3600000, "values": %d, "version": 1'):format(n),
         1, true), json)
       assert.truthy(json:find(('"timers": {"event": %d, "keys": 3, "processing": 0}, "uid": "visits"'):format(n), 1, true), json)
     end

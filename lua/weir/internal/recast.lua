@@ -229,6 +229,7 @@ local function states_list(change, broadcast)
     if state.broadcast == broadcast and state.to then
       out[state.to + 1] = {
         name = state.name, kind = i64(KIND_NUMBERS[state.kind]), layout = state.layout,
+        ttl = state.ttl_ms and i64(state.ttl_ms),
         version = state.new_version > 1 and i64(state.new_version - 1) or nil,
       }
     end

@@ -33,6 +33,7 @@ local Savepoint = { __index = methods }
 ---@field broadcast boolean
 ---@field version integer of its declaration
 ---@field layout? string what an operator in C keeps it for
+---@field ttl_ms? integer its time to live
 
 ---@class weir.internal.SavedOperator
 ---@field uid string
@@ -59,7 +60,7 @@ local function states_of(saved)
     for i, s in ipairs(broadcast and saved.broadcast or saved.states) do
       out[#out + 1] = {
         name = s.name, kind = KINDS[number(s.kind)] or "unknown", index = i - 1, broadcast = broadcast,
-        version = number(s.version) + 1, layout = s.layout,
+        version = number(s.version) + 1, layout = s.layout, ttl_ms = s.ttl and number(s.ttl),
       }
     end
   end
