@@ -37,6 +37,24 @@ describe("a job that writes rolling files and is killed", function()
     end)
   end
 
+  --- Killed as it runs, and at `point` as it begins anew. On a busy machine the files may be no longer than in the last
+  --- checkpoint that holds, so that there is nothing to do at that point: then both begin again, further on.
+  local function killed_twice(point, p)
+    local _, code
+    for attempt = 0, 3 do
+      shell.run(("rm -rf %s/out %s/state"):format(folder, folder))
+      if point == "rolling.remove" then
+        killed("--dir state --checkpoint-every 1h -p " .. p[1], "rate=8000", "rolling.write", 12)
+      else
+        killed("--dir state --checkpoint-every 30ms -p " .. p[1], "rate=8000", "rolling.barrier", 5 + 3 * attempt)
+      end
+      _, code = run(("--dir state --checkpoint-every 20ms -p %d --fault %s:1=kill"):format(p[2], point),
+        "rate=" .. 8000 / 2 ^ attempt)
+      if code == 137 then return end
+    end
+    assert.equal(137, code)
+  end
+
   for _, point in ipairs {
     "rolling.recovered", "rolling.truncate", "rolling.remove", "rolling.rename", "rolling.sync_folder",
   } do
@@ -44,13 +62,7 @@ describe("a job that writes rolling files and is killed", function()
       write("job.lua", finished.job)
       local rows = expected()
       for _, p in ipairs { { 1, 1, 1 }, { 3, 2, 1 } } do
-        shell.run(("rm -rf %s/out %s/state"):format(folder, folder))
-        if point == "rolling.remove" then
-          killed("--dir state --checkpoint-every 1h -p " .. p[1], "rate=8000", "rolling.write", 12)
-        else -- files are longer than in the last checkpoint that holds
-          killed("--dir state --checkpoint-every 30ms -p " .. p[1], "rate=8000", "rolling.barrier", 5)
-        end
-        killed("--dir state --checkpoint-every 20ms -p " .. p[2], "rate=8000", point, 1)
+        killed_twice(point, p)
         ran("--dir state --checkpoint-every 20ms -p " .. p[3])
         assert.equal(rows, rows_of "out")
         assert.equal("", hidden "out")
