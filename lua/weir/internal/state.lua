@@ -65,9 +65,13 @@ local function versions_of(S, name, descriptor, at, i)
     local old = rows.decoder(bit.band(p.shape, SHAPE))(ffi.cast(border.u8p, p.body))
     local text = shown(old) -- migrate may change it
     local ok, new = pcall(descriptor.migrate, old, from)
+    local why = new
+    if ok and new ~= nil then
+      ok, why = pcall(rows.encode, new, true) -- what cannot be in a record shows here, where its origin is known
+    end
     if ok then return new end
     error(format("migrate of state '%s' from version %d to %d failed%s, value %s: %s", name, from, version,
-      key_text(S), text, tostring(new)), 0)
+      key_text(S), text, tostring(why)), 0)
   end
   return V
 end
