@@ -25,6 +25,7 @@ enum {
 	FEW_STATES = 32,	     /* that may begin with some garbage each */
 	KEPT_PART = 4,		     /* of its share a state keeps so much, where many share */
 	CLOCK_INSTRUCTIONS = 100000, /* between two looks at the clock */
+	STEPMUL = 400,		     /* speed of the collector */
 	ROOM_PART = 16, /* of the bound must be free after a collection, or a call that passes it ends */
 };
 
@@ -239,6 +240,11 @@ static void look_at_clock(lua_State *L, lua_Debug *at)
 
 static void unhook(struct wr_vm *vm)
 {
+	if (vm->hurried) {
+		lua_gc(vm->L, LUA_GCSETPAUSE, vm->pause);
+		lua_gc(vm->L, LUA_GCSETSTEPMUL, STEPMUL);
+		vm->hurried = false;
+	}
 	if (vm->ms_max)
 		lua_sethook(vm->L, look_at_clock, LUA_MASKCOUNT, CLOCK_INSTRUCTIONS);
 	else
@@ -274,13 +280,22 @@ static void before_instruction(lua_State *L, lua_Debug *at)
 	luaL_error(L, "out of Lua memory");
 }
 
-/* Safe where an allocation is, as in a signal handler. */
+/* Safe where an allocation is, as in a signal handler: the calls of the collector only set numbers. Compiled
+ * code does not look at hooks, but at the collector's threshold wherever it allocates: the next step goes on
+ * to the end of the cycle, where it comes back to the interpreter. */
 static void on_passed(struct wr_heap *h)
 {
 	struct wr_vm *vm = (struct wr_vm *)((char *)h - offsetof(struct wr_vm, heap));
 
-	if (vm->L)
-		lua_sethook(vm->L, before_instruction, LUA_MASKCOUNT, 1);
+	if (!vm->L)
+		return;
+	lua_sethook(vm->L, before_instruction, LUA_MASKCOUNT, 1);
+	if (!vm->collects)
+		return;
+	vm->hurried = true;
+	vm->pause = lua_gc(vm->L, LUA_GCSETPAUSE, 100);
+	lua_gc(vm->L, LUA_GCSETSTEPMUL, 0); /* without end */
+	lua_gc(vm->L, LUA_GCRESTART, 0);
 }
 
 static int out_of_memory(const struct wr_heap *h)
@@ -322,8 +337,9 @@ struct wr_vm *wr_vm_new(struct wr_bundle *bundle, bool drawing, int64_t bytes_ma
 	 * and round */
 	lua_gc(vm->L, LUA_GCSETPAUSE,
 	       atomic_load_explicit(&states, memory_order_relaxed) > FEW_STATES ? 105 : 400);
-	lua_gc(vm->L, LUA_GCSETSTEPMUL, 400);
+	lua_gc(vm->L, LUA_GCSETSTEPMUL, STEPMUL);
 	lua_gc(vm->L, LUA_GCRESTART, 0);
+	vm->collects = true;
 	return vm;
 }
 

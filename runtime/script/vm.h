@@ -13,6 +13,9 @@ struct wr_vm {
 	lua_State *L;
 	struct wr_heap heap;
 	bool stopped;		  /* what ran was stopped since it holds too much memory; not told yet */
+	bool collects;		  /* the collector runs */
+	bool hurried;		  /* it runs without pauses, since the bound is passed */
+	int pause;		  /* what its pause was before */
 	bool refusal_told;	  /* that the heap refused memory was an error of a call */
 	struct wr_bundle *bundle; /* borrowed; NULL for plain `weir lua` */
 	bool drawing;		  /* files may be read and are added to the bundle */

@@ -131,6 +131,14 @@ describe("a script that takes too much memory", function()
     end
   end)
 
+  it("fails the job before compiled code has gone far beyond the limit", function()
+    local _, code, err = script.try(head .. "job:source(weir.from { { i = 1 } }):map(function() local t = {} "
+      .. "for i = 1, 1e9 do t[i] = { i } end end):sink(weir.print())", "-q --lua-memory=100M")
+    assert.equal(1, code, err)
+    local held = tonumber(err:match "out of Lua memory: (%d+) of 104857600 bytes held")
+    assert.is_true(held and held < 150e6, err)
+  end)
+
   it("fails so with one huge string too", function()
     local _, code, err = script.try(head .. "job:source(weir.from { { i = 1 } }):map(function() local t = ('x'):rep(1e6)"
       .. " while true do t = t .. t end end):sink(weir.print())", "-q --lua-memory=16MB")
