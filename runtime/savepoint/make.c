@@ -11,7 +11,10 @@
 #include "savepoint/file.h"
 #include "savepoint/logs.h"
 
-enum { COPY_BYTES = 1 << 20 };
+enum {
+	COPY_BYTES = 1 << 20,
+	NAME_MAX_BYTES = 200, /* of the job in the name of a file, which may have 255 with all that follows */
+};
 
 static struct wr_mem mem = WR_MEM_INIT("savepoint.make");
 
@@ -108,13 +111,20 @@ int wr_savepoint_make(struct wr_blobs *from, const struct wr_manifest *m, const 
 
 void wr_savepoint_name(const struct wr_manifest *m, char out[WR_SAVEPOINT_PATH])
 {
+	const char *p = m->job;
 	size_t len = 0;
 
-	for (const char *p = m->job; *p && len < WR_SAVEPOINT_PATH / 2; p++)
-		out[len++] = isalnum((unsigned char)*p) || strchr("._-", *p) || *p < 0 ? *p : '-';
+	for (; *p && len < NAME_MAX_BYTES; p++)
+		out[len++] = isalnum((unsigned char)*p) || strchr("._-", *p) || (*p & 0x80) ? *p : '-';
+	/* no part of a character of UTF-8 at the end */
+	while (len && (*p & 0xc0) == 0x80) {
+		p--;
+		len--;
+	}
 	snprintf(out + len, WR_SAVEPOINT_PATH - len, "-%" PRIu64 ".weir", m->checkpoint);
-	if (*out == '.')
-		*out = '-';
+	/* nor an option, nor hidden */
+	if (*out == '.' || *out == '-')
+		*out = '_';
 }
 
 static int make_from(struct wr_blobs *blobs, const struct wr_manifest *m, const char *path,

@@ -3,6 +3,7 @@
  * where the disk refuses, nothing is left that looks like one. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -225,6 +226,38 @@ static void its_name_is_made_from_the_jobs(void **state)
 	with_checkpoint(false, check_name);
 }
 
+static void names(const char *job, const char *expected)
+{
+	struct wr_manifest m = {.job = job, .checkpoint = 1};
+	char name[WR_SAVEPOINT_PATH];
+
+	wr_savepoint_name(&m, name);
+	assert_string_equal(name, expected);
+}
+
+static void its_name_is_neither_hidden_nor_an_option(void **state)
+{
+	(void)state;
+	names("/", "_-1.weir");
+	names("..", "_.-1.weir");
+	names("-o", "_o-1.weir");
+}
+
+static void its_name_is_short_enough_for_a_file(void **state)
+{
+	char job[302], name[WR_SAVEPOINT_PATH];
+	struct wr_manifest m = {.job = job, .checkpoint = UINT64_MAX};
+
+	(void)state;
+	job[0] = 'x';
+	for (size_t i = 1; i < 301; i += 2)
+		memcpy(job + i, "\xc3\xa9", 2);
+	job[301] = 0;
+	wr_savepoint_name(&m, name);
+	assert_true(strlen(name) + strlen(".part") <= NAME_MAX);
+	assert_non_null(strstr(name, "\xa9-18446744073709551615.weir"));
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -252,6 +285,8 @@ int main(void)
 	    cmocka_unit_test(where_the_disk_refuses_nothing_is_left_and_what_was_there_stays),
 	    cmocka_unit_test(a_job_that_has_ended_has_one_too),
 	    cmocka_unit_test(its_name_is_made_from_the_jobs),
+	    cmocka_unit_test(its_name_is_neither_hidden_nor_an_option),
+	    cmocka_unit_test(its_name_is_short_enough_for_a_file),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
