@@ -290,7 +290,7 @@ static void on_passed(struct wr_heap *h)
 	if (!vm->L)
 		return;
 	lua_sethook(vm->L, before_instruction, LUA_MASKCOUNT, 1);
-	if (!vm->collects)
+	if (!vm->collects || vm->hurried)
 		return;
 	vm->hurried = true;
 	vm->pause = lua_gc(vm->L, LUA_GCSETPAUSE, 100);
