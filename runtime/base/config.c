@@ -185,8 +185,6 @@ static int value_parse(const struct wr_option *o, const char *text, struct value
 			return wr_error_set(WR_EUSER, "allowed is %s", o->choices);
 		/* fall through */
 	case WR_OPT_STRING:
-		if (o->min > 0 && !*text)
-			return wr_error_set(WR_EUSER, "it is empty");
 		v->s = wr_strdup(&mem, text);
 		return v->s ? WR_OK : WR_EFATAL;
 	}

@@ -25,7 +25,7 @@ struct wr_option {
 	char letter; /* short flag or 0 */
 	enum wr_option_kind kind;
 	const char *fallback; /* default as text, parsed like a user's value; NULL = unset */
-	int64_t min, max;     /* STRING: min 1 refuses an empty one */
+	int64_t min, max;
 	const char *choices;
 	const char *value_name; /* in help: "MS" */
 	const char *bare;	/* STRING: the value where none is given; NULL: one must be */

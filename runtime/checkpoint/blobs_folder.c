@@ -262,8 +262,7 @@ static int name_it(struct folder *f, const char *temporary, const char *id)
 		return WR_OK;
 	err = errno;
 	if (err == EEXIST || (err == EINVAL && faccessat(f->fd, id, F_OK, 0) == 0))
-		return wr_error_set(WR_EUSER, "%s/%s is there already: another process writes this folder",
-				    f->path, id);
+		return wr_error_set(WR_EUSER, "%s/%s is there already", f->path, id);
 	if (err == EINVAL && renameat(f->fd, temporary, f->fd, id) == 0)
 		return WR_OK;
 	return failed(f, "rename to", id, err == EINVAL ? errno : err);

@@ -23,7 +23,7 @@ static int draw(struct wr_blobs *blobs, uint64_t *number)
 	return blobs->ops->publish(blobs, id, text, strlen(text));
 }
 
-int wr_folder_id(struct wr_blobs *blobs, const char *path, uint64_t *number)
+int wr_folder_id(struct wr_blobs *blobs, uint64_t *number)
 {
 	struct wr_blob_view view;
 	char text[DIGITS + 1] = {0};
@@ -37,5 +37,6 @@ int wr_folder_id(struct wr_blobs *blobs, const char *path, uint64_t *number)
 		memcpy(text, view.data, DIGITS);
 	blobs->ops->close(blobs, &view);
 	*number = strtoull(text, NULL, 16);
-	return *number ? WR_OK : wr_error_set(WR_EUSER, "%s/%s is damaged: remove it", path, id);
+	return *number ? WR_OK
+		       : wr_error_set(WR_EUSER, "%s in the folder of checkpoints is damaged: remove it", id);
 }

@@ -5,5 +5,5 @@
 #pragma once
 #include "checkpoint/blobs.h"
 
-/* Never 0. `path` is the folder, for messages. WR_OK or an error. */
-int wr_folder_id(struct wr_blobs *blobs, const char *path, uint64_t *number);
+/* Never 0. WR_OK or an error. */
+int wr_folder_id(struct wr_blobs *blobs, uint64_t *number);

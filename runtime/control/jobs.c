@@ -111,8 +111,12 @@ const struct wr_running *wr_jobs_find(const struct wr_jobs *jobs, const char *wh
 	const struct wr_running *found = NULL;
 	char text[256];
 
-	if (!*what) {
-		wr_error_set(WR_EUSER, "the name of the job is empty");
+	if (!*what || strchr(what, '/')) {
+		wr_error_set(WR_EUSER,
+			     *what ? "'%s' is a path; a job is meant by its id, its process or its "
+				     "name: `weir list` shows them"
+				   : "the name of the job is empty",
+			     what);
 		return NULL;
 	}
 	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {

@@ -9,11 +9,7 @@
 #include "cluster/kinds.h"
 #include "connect/connect.h"
 
-enum {
-	TICK_MS = 200,
-	NS_PER_US = 1000,
-	LITTLE_STATE = 32 << 20, /* bytes, of which RocksDB needs some itself */
-};
+enum { TICK_MS = 200, NS_PER_US = 1000 };
 
 static uint32_t worker_count(const struct wr_config *c)
 {
@@ -29,22 +25,6 @@ static int take_options(struct wr_config *c, const struct wr_plan *plan)
 	for (uint32_t i = 0; set && set->tag == WR_V_RECORD && i < set->count && rc == WR_OK; i++)
 		rc = wr_config_script(c, set->keys[i].str.p, set->items[i].str.p);
 	return rc;
-}
-
-static void judge_state_memory(const struct wr_config *c)
-{
-	int64_t bytes = wr_config_int(c, "state-memory");
-
-	if (!wr_config_is_set(c, "state-memory"))
-		return;
-	if (!wr_job_state_memory(c))
-		wr_warn("state", "--state-memory has no effect without --state-backend=rocksdb");
-	else if (bytes < LITTLE_STATE)
-		wr_info(
-		    "state",
-		    "--state-memory of %lld bytes is little: where keys in use do not fit, each record waits "
-		    "for the disk; from 32 MiB on this is not said",
-		    (long long)bytes);
 }
 
 /* A job without checkpoints has no folder for them; the plan was made as for such a one (lua/weir/plan.lua).
@@ -162,7 +142,5 @@ int wr_settings_settle(struct wr_config *c, const struct wr_plan *plan)
 {
 	int rc = take_options(c, plan);
 
-	if (rc == WR_OK)
-		judge_state_memory(c);
 	return rc == WR_OK ? settle_mode(c) : rc;
 }

@@ -190,7 +190,7 @@ struct wr_resume *wr_resume_open(const struct wr_resume_options *o)
 		rc = r->blobs ? WR_OK : WR_EFATAL;
 	}
 	if (rc == WR_OK && r->blobs)
-		rc = wr_folder_id(r->blobs, o->dir, &r->folder_id);
+		rc = wr_folder_id(r->blobs, &r->folder_id);
 	if (rc == WR_OK)
 		rc = open_elsewhere(r);
 	if (rc == WR_OK && wr_resume_again(r) == WR_OK && passes_over(r) == WR_OK)

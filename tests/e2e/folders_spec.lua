@@ -65,7 +65,7 @@ describe("a folder for checkpoints into which nothing can be written", function(
     write("job.lua", keys(10))
     local out, _, err = with_mounts {
       "mkdir state && mount -t tmpfs -o ro none state || exit 9",
-      ("$W run -q --log-level warn --dir state %s job.lua; echo exit $?"):format(options),
+      ("$W run -q --dir state %s job.lua; echo exit $?"):format(options),
     }
     if not out then return end
     assert.equal("exit 2\n", out)
@@ -76,7 +76,7 @@ describe("a folder for checkpoints into which nothing can be written", function(
     write("job.lua", keys(10))
     local as = tonumber((shell.run "id -u")) == 0 and "setpriv --reuid=65534 --regid=65534 --clear-groups " or ""
     local out, _, err = sh(("chmod 755 . && mkdir state && chmod 555 state && cp $W $(dirname $W)/*.so . && "
-      .. "{ %s./weir run -q --log-level warn --dir state %s job.lua; echo exit $?; }"):format(as, options))
+      .. "{ %s./weir run -q --dir state %s job.lua; echo exit $?; }"):format(as, options))
     assert.equal("exit 2\n", out)
     assert.truthy(err:find "^weir: cannot keep checkpoints in state: Permission denied\n$", err)
   end)

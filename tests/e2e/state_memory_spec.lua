@@ -28,23 +28,6 @@ local large = [[
   return job
 ]]
 
-describe("--state-memory", function()
-  local small = 'local weir = require "weir" local job = weir.job "x" job:source(weir.from { 1 }):sink(weir.discard()) '
-    .. "return job"
-
-  it("says when it has no effect, or little room", function()
-    local _, code, err = script.try(small, "--state-memory=1G")
-    assert.equal(0, code, err)
-    assert.matches("%-%-state%-memory has no effect without %-%-state%-backend=rocksdb", err)
-    _, code, err = script.try(small, "--log-level=info --state-backend=rocksdb --state-memory=64k")
-    assert.equal(0, code, err)
-    assert.matches("%-%-state%-memory of 65536 bytes is little", err)
-    _, code, err = script.try(small, "--state-backend=rocksdb --state-memory=1")
-    assert.equal(2, code, err)
-    assert.matches("%-%-state%-memory=1: allowed is 65536 bytes or more", err)
-  end)
-end)
-
 describe("state larger than --state-memory", function()
   it("gives the results that state in memory gives, within the bound", function()
     local expected = script.run(large, "--quiet")

@@ -39,7 +39,6 @@ static void a_job_is_meant_by_id_process_name_or_beginning(void **state)
 	means("visits_", "visits_of_ann-5");
 	means("77", "count-77"); /* a process before a name */
 	means("77-", "77-6");
-	means("visits/of/ann", "visits_of_ann-5");
 }
 
 static void what_is_ambiguous_or_unknown_is_an_error_with_the_list(void **state)
@@ -49,6 +48,9 @@ static void what_is_ambiguous_or_unknown_is_an_error_with_the_list(void **state)
 	refuses("count-7", "'count-7' may mean several jobs: count-77, count-78");
 	refuses("vis", "'vis' may mean several jobs: visits-790, visits_of_ann-5");
 	refuses("", "the name of the job is empty");
+	refuses("jobs/count",
+		"'jobs/count' is a path; a job is meant by its id, its process or its name: `weir list` "
+		"shows them");
 	refuses("x",
 		"no job 'x' is running; these are: count-77, count-78, visits-790, visits_of_ann-5, 77-6");
 	assert_null(wr_jobs_find(&(struct wr_jobs){.count = 0}, "x"));
