@@ -48,7 +48,7 @@ struct kit {
 	struct wr_op_def op[KIT_STAGES];
 	const struct wr_value *options[KIT_STAGES];
 	uint32_t inputs, shape;
-	uint32_t wakes;
+	_Atomic uint32_t wakes;	  /* by threads that write snapshots, too */
 	bool may_overtake;	  /* its barriers, where they wait too long */
 	uint64_t barrier_options; /* enum wr_trigger_option of those that are fed */
 	struct wr_bytes log;
