@@ -220,7 +220,7 @@ describe("a record of a topic", function()
     cluster:send(topic, { { value = "{}" }, { key = "k", value = '{"n":' } })
     local _, code, err = try(('topic = %q, stop = "latest"'):format(topic))
     assert.equal(1, code)
-    assert.truthy(err:find(('operator "kafka": topic %s, partition 0, offset 1: value: '):format(topic), 1, true), err)
+    assert.truthy(err:find(('operator "kafka" (job.lua:2): topic %s, partition 0, offset 1: value: '):format(topic), 1, true), err)
   end)
 
   it("that cannot be decoded goes to the dead letters as it is", function()
