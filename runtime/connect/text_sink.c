@@ -49,13 +49,14 @@ static struct text_sink *sink_new(struct wr_stage *s)
 	return t->csv ? t : NULL;
 }
 
-/* Opens the outlet; io, wake and name are filled in here. */
+/* Opens the outlet; io, clock, wake and name are filled in here. */
 static int sink_start(struct wr_stage *s, const struct wr_outlet_options *o)
 {
 	struct text_sink *t = s->state;
 	struct wr_outlet_options all = *o;
 
 	all.io = s->env->io;
+	all.clock = s->env->clock;
 	all.wake = s->env->wake;
 	all.name = t->name;
 	t->outlet = wr_outlet_new(&all);

@@ -15,11 +15,14 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "stream/outlet.h"
+#include "stream/pipe.h"
 
 enum {
 	BLOCK_SIZE = 64 << 10,	/* handed over when it holds as much; a pipe's capacity */
 	BLOCK_KEEP = 256 << 10, /* a block that grew beyond (one huge line) is given back */
 	BLOCKS_MAX = 8,		/* on their way: 512 KiB, enough to cover a slow write */
+	AT_ONCE_MAX = 16 << 10, /* bytes; more costs the stage's thread more than to wake another one, */
+	AT_ONCE_NS = 200000,	/* as does what comes sooner than so behind what came before it */
 };
 
 struct wr_outlet {
@@ -29,6 +32,8 @@ struct wr_outlet {
 	struct wr_bytes *block; /* the stage's */
 	char text[256];		/* of the failure, set before `state` */
 	int stop_fd;		/* readable: a peer is no longer waited for; −1 = there is none */
+	bool at_once;		/* the stage's thread writes what a pipe has room for */
+	uint64_t flushed_ns;	/* the last time */
 
 	pthread_mutex_t mutex;
 	pthread_cond_t idle;
@@ -228,6 +233,7 @@ struct wr_outlet *wr_outlet_new(const struct wr_outlet_options *options)
 		return NULL;
 	}
 	o->options = *options;
+	o->at_once = options->pipe && wr_is_pipe(options->fd);
 	o->job = (struct wr_iojob){.work = outlet_work, .done = outlet_done};
 	pthread_mutex_init(&o->mutex, NULL);
 	pthread_cond_init(&o->idle, NULL);
@@ -291,6 +297,38 @@ static void start_job(struct wr_outlet *o)
 	o->running = true;
 }
 
+/* Little, and nothing on its way that it must wait for. */
+static bool comes_at_a_low_pace(struct wr_outlet *o)
+{
+	uint64_t now = wr_clock_ns(o->options.clock), before = o->flushed_ns;
+	bool running;
+
+	o->flushed_ns = now;
+	if (o->block->len > AT_ONCE_MAX || now - before < AT_ONCE_NS)
+		return false;
+	pthread_mutex_lock(&o->mutex);
+	running = o->running;
+	pthread_mutex_unlock(&o->mutex);
+	return !running;
+}
+
+/* So rows are with their reader sooner, and no thread has to get a core first. What is left are whole lines.
+ */
+static void write_at_once(struct wr_outlet *o)
+{
+	struct wr_bytes *b = o->block;
+	size_t done;
+
+	if (o->options.lock && pthread_mutex_trylock(o->options.lock))
+		return;
+	done = wr_pipe_put_lines(o->options.fd, (const char *)b->data, b->len);
+	o->at_once = done == b->len || errno != EOPNOTSUPP;
+	if (o->options.lock)
+		pthread_mutex_unlock(o->options.lock);
+	memmove(b->data, b->data + done, b->len - done);
+	b->len -= done;
+}
+
 int wr_outlet_flush(struct wr_outlet *o)
 {
 	int state;
@@ -299,6 +337,10 @@ int wr_outlet_flush(struct wr_outlet *o)
 		return WR_OK;
 	if (wr_bytes_status(o->block) != WR_OK)
 		return WR_EFATAL;
+	if (o->at_once && comes_at_a_low_pace(o))
+		write_at_once(o);
+	if (o->block->len == 0)
+		return WR_OK;
 	pthread_mutex_lock(&o->mutex);
 	WR_ASSERT(o->waiting_count <= BLOCKS_MAX);
 	o->waiting[o->waiting_count++] = o->block;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* outlet: text on its way out of the process through an I/O thread.
+/* outlet: text on its way out of the process through an I/O thread, or at once into a pipe with room for it.
  *
  * The stage appends whole lines to a block; full or flushed blocks are written by an I/O
  * thread, all that wait in one call. A bounded number of blocks is on its way; beyond it the
@@ -10,14 +10,16 @@
 #pragma once
 #include <pthread.h>
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/notify.h"
 #include "base/thread.h"
 
 struct wr_outlet_options {
 	struct wr_iopool *io;
-	struct wr_notify wake; /* fired when a paused stage may go on */
-	const char *name;      /* for messages; borrowed */
-	int fd;		       /* −1: `dial` gives it */
+	struct wr_clock *clock; /* only of an outlet into a pipe */
+	struct wr_notify wake;	/* fired when a paused stage may go on */
+	const char *name;	/* for messages; borrowed */
+	int fd;			/* −1: `dial` gives it */
 	/* On the I/O thread, may block until `stop_fd` becomes readable. WR_OK, and the fd is ours; WR_END:
 	 * stopped; or the error. */
 	int (*dial)(const void *arg, int stop_fd, int *fd);

@@ -368,7 +368,8 @@ figure("sweep", function()
   print("plot: " .. out .. "/sweep.svg")
 end)
 
--- The longest time without output, with a reload in each of 100 stretches and without: 1 M keys, 1 M records/s.
+-- The longest time without output, with a reload in each of 100 stretches and without: 1 M keys, 1 M records/s,
+-- a subtask of each operator a core, and one of each alone.
 figure("reload", function()
   local folder, keys, rate = out .. "/reload", scaled(1e6), scaled(1e6)
   local text = assert(io.open "tests/bench/reload.lua"):read "*a"
@@ -386,11 +387,11 @@ figure("reload", function()
   -- With `first` both processes have real-time priority for moments, in which the clock of the reader runs: the
   -- system takes a core away from who has it for most of a second. Who asks for the reload has none:
   -- its start would take a core from the job.
-  local function gaps(reloads, slice_ms, first)
+  local function gaps(parallelism, reloads, slice_ms, first)
     write(0)
     local weir = build .. "/weir"
-    local run = ("%s run -q --log-level warn --buffer-timeout 1ms %s/job.lua rate=%d keys=%d")
-      :format(weir, folder, rate, keys)
+    local run = ("%s run -q --log-level warn --buffer-timeout 1ms -p %d %s/job.lua rate=%d keys=%d")
+      :format(weir, parallelism, folder, rate, keys)
     local reader = io.popen(environment
       .. ("sh -c 'echo $$ >%s/job; exec %s' | sh -c 'echo $$ >%s/reader; exec %s/reload_gaps %d %d'"):format(folder,
         run, folder, out, keys, slice_ms))
@@ -418,28 +419,25 @@ figure("reload", function()
   end
   capture(("rm -rf %s && mkdir -p -m 700 %s/run"):format(folder, folder))
   local probe = ("%s/ref_gaps %d 3000"):format(out, rate)
+  local function both(name, parallelism, first, why)
+    local quiet, with = gaps(parallelism, 0, 100, first), gaps(parallelism, 100, 0, first)
+    report("reload, " .. name, {
+      weir = ("%.1f ms"):format(with.median), median_ms = with.median, p90_ms = with.p90, max_ms = with.max,
+      without_median_ms = quiet.median, without_p90_ms = quiet.p90, without_max_ms = quiet.max,
+      note = ("90 %% %.1f, max %.1f ms: %s; without reloads %.1f, 90 %% %.1f, max %.1f%s"):format(with.p90, with.max,
+        with.histogram, quiet.median, quiet.p90, quiet.max, why),
+    })
+  end
   local before = quantiles(capture(probe))
-  local quiet, with = gaps(0, 100), gaps(100, 0)
+  both("longest gap", 2, false, "; goal: max 5 ms")
+  both("parallelism 1", 1, false, "")
   local behind = quantiles(capture(probe))
-  report("reload, longest gap", {
-    weir = ("%.1f ms"):format(with.median), median_ms = with.median, p90_ms = with.p90, max_ms = with.max,
-    without_median_ms = quiet.median, without_p90_ms = quiet.p90, without_max_ms = quiet.max,
-    note = ("90 %% %.1f, max %.1f ms: %s; without reloads %.1f, 90 %% %.1f, max %.1f; goal: max 5 ms"):format(with.p90,
-      with.max, with.histogram, quiet.median, quiet.p90, quiet.max),
-  })
   report("reload, the machine", {
     longest_us = math.max(before.longest, behind.longest),
     note = ("two threads that only read the clock, before and behind: a core was gone for up to %.1f and %.1f ms")
       :format(before.longest / 1e3, behind.longest / 1e3),
   })
-  if not may_be_first() then return end
-  quiet, with = gaps(0, 100, true), gaps(100, 0, true)
-  report("reload, real time", {
-    weir = ("%.1f ms"):format(with.median), median_ms = with.median, p90_ms = with.p90, max_ms = with.max,
-    without_median_ms = quiet.median, without_p90_ms = quiet.p90, without_max_ms = quiet.max,
-    note = ("90 %% %.1f, max %.1f ms: %s; without reloads %.1f, 90 %% %.1f, max %.1f, where no core is taken "
-      .. "from it (SCHED_FIFO)"):format(with.p90, with.max, with.histogram, quiet.median, quiet.p90, quiet.max),
-  })
+  if may_be_first() then both("real time", 2, true, ", where no core is taken from it (SCHED_FIFO)") end
 end)
 
 local of_checkpoints = require "checkpoint_figures"
