@@ -430,12 +430,14 @@ static void await_workers(struct wr_job *j)
 
 	wr_sched_end(j->sched);
 	while (wr_sched_left(j->sched, &stepped)) {
-		if (atomic_load(&j->failed) && !atomic_load(&j->stuck) && wr_clock_ns(j->o.clock) >= until) {
+		bool patient = atomic_load(&j->failed) && !atomic_load(&j->stuck);
+
+		if (patient && wr_clock_ns(j->o.clock) >= until) {
 			atomic_store(&j->stuck, true);
 			tell_stuck(j, stepped);
+			patient = false;
 		}
-		wr_loop_wait(j->loop,
-			     atomic_load(&j->failed) && !atomic_load(&j->stuck) ? until : UINT64_MAX);
+		wr_loop_wait(j->loop, patient ? until : UINT64_MAX);
 	}
 	atomic_store(&j->stuck, false);
 }

@@ -230,9 +230,9 @@ static void *draw_in_thread(void *arg)
 	return NULL;
 }
 
-/* False: somebody else's is under way; w is told. */
 static const char STUCK[] = "the job has failed, and one of its subtasks does not return: cancel it";
 
+/* False: somebody else's is under way, or none can be any more; w is told. */
 static bool may_begin(struct wr_reload *r, struct wr_reload_wish *w)
 {
 	if (wr_attempts_is_stuck(r->attempts)) {

@@ -115,28 +115,26 @@ describe("a state with versions", function()
     assert.equal('{"s":20,"user":"bob"}\n{"user":"ann"}', (until_lines(2)))
   end)
 
-  it("whose migrate returns what no record can hold is the same error", function()
+  --- The error of a job whose `migrate` meets the value {"n": 1} of version 1.
+  local function failure(migrate)
     job("s = weir.state.value()", "ctx.s:set { n = v.n } ctx:emit(v.n)")
     visits("a", { { "ann", 1 } })
     until_lines(1)
-    job("s = weir.state.value { version = 2, migrate = function() return print end }", "ctx:emit(ctx.s:get())")
+    job(("s = weir.state.value { version = 2, migrate = function(old) %s end }"):format(migrate), "ctx:emit(ctx.s:get())")
     visits("b", { { "ann", 0 } })
     local _, code, err = weir "run -q --dir state --restart=none job.lua"
     assert.equal(1, code)
-    assert.truthy(err:find('migrate of state \'s\' from version 1 to 2 failed at key "ann", value {"n": 1}: '
-      .. "a record cannot hold a function", 1, true), err)
-  end)
+    return assert(err:match 'migrate of state \'s\' from version 1 to 2 failed at key "ann", value {"n": 1}: (.*)', err)
+  end
 
   it("whose migrate fails is one clear error, with key and value", function()
-    job("s = weir.state.value()", "ctx.s:set { n = v.n } ctx:emit(v.n)")
-    visits("a", { { "ann", 1 } })
-    until_lines(1)
-    job("s = weir.state.value { version = 2, migrate = function(old) return { n = old.m + 1 } end }", "ctx:emit(ctx.s:get())")
-    visits("b", { { "ann", 0 } })
-    local _, code, err = weir "run -q --dir state --restart=none job.lua"
-    assert.equal(1, code)
-    assert.truthy(err:find('migrate of state \'s\' from version 1 to 2 failed at key "ann", value {"n": 1}: job.lua:', 1, true), err)
-    assert.truthy(err:find("attempt to perform arithmetic on field 'm' (a nil value)", 1, true), err)
+    local said = failure "return { n = old.m + 1 }"
+    assert.truthy(said:find("^job.lua:%d+: attempt to perform arithmetic on field 'm' %(a nil value%)"), said)
+  end)
+
+  it("whose migrate returns what no record can hold is the same error", function()
+    local said = failure "return print"
+    assert.truthy(said:find("^a record cannot hold a function"), said)
   end)
 
   it("that is newer than the job is refused", function()

@@ -40,7 +40,6 @@ function M.copy_text(known)
   if not known then return "copy_of(v)" end
   local parts = {}
   for name in pairs(known) do parts[#parts + 1] = ("[%q] = copy_of(v[%q])"):format(name, name) end
-  if #parts > border.FIELDS_MAX then return "copy_of(v)" end
   table.sort(parts)
   return ('type(v) == "table" and v ~= null and { %s } or v'):format(table.concat(parts, ", "))
 end
