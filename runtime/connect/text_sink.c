@@ -127,7 +127,7 @@ static void sink_free(struct wr_stage *s)
 
 /* ---- print ---- */
 
-static pthread_mutex_t stdout_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct wr_outlet_shared stdout_shared = WR_OUTLET_SHARED_INIT;
 
 static int print_open(struct wr_stage *s)
 {
@@ -137,7 +137,7 @@ static int print_open(struct wr_stage *s)
 		return wr_error_code();
 	snprintf(t->name, sizeof t->name, "standard output");
 	return sink_start(
-	    s, &(struct wr_outlet_options){.fd = STDOUT_FILENO, .lock = &stdout_lock, .pipe = true});
+	    s, &(struct wr_outlet_options){.fd = STDOUT_FILENO, .shared = &stdout_shared, .pipe = true});
 }
 
 const struct wr_stage_ops wr_print_ops = {.kind = "print",

@@ -102,19 +102,26 @@ static int write_all(struct wr_outlet *o, struct iovec *v, int count)
 	return rc;
 }
 
-/* Writes the given blocks, whole lines: under the lock of a shared file nobody comes between. */
+/* Writes the given blocks, whole lines; of a shared file what is left of somebody's before. */
 static int write_blocks(struct wr_outlet *o, struct wr_bytes **blocks, uint32_t count)
 {
-	struct iovec v[BLOCKS_MAX + 1];
-	int rc;
+	struct wr_outlet_shared *shared = o->options.shared;
+	struct iovec v[BLOCKS_MAX + 2];
+	int n = 0, rc;
 
+	if (shared) {
+		pthread_mutex_lock(&shared->lock);
+		if (shared->rest.len > 0)
+			v[n++] = (struct iovec){shared->rest.data, shared->rest.len};
+	}
 	for (uint32_t i = 0; i < count; i++)
-		v[i] = (struct iovec){blocks[i]->data, blocks[i]->len};
-	if (o->options.lock)
-		pthread_mutex_lock(o->options.lock);
-	rc = write_all(o, v, (int)count);
-	if (o->options.lock)
-		pthread_mutex_unlock(o->options.lock);
+		if (blocks[i]->len > 0)
+			v[n++] = (struct iovec){blocks[i]->data, blocks[i]->len};
+	rc = write_all(o, v, n);
+	if (shared) {
+		wr_bytes_deinit(&shared->rest);
+		pthread_mutex_unlock(&shared->lock);
+	}
 	return rc;
 }
 
@@ -184,7 +191,7 @@ static void outlet_work(struct wr_iojob *job)
 
 	if (rc == WR_OK)
 		rc = ready_to_write(o);
-	if (rc == WR_OK && count > 0)
+	if (rc == WR_OK)
 		rc = write_blocks(o, blocks, count);
 	if (rc == WR_OK && draining && o->options.sync)
 		rc = sync_file(o);
@@ -233,7 +240,7 @@ struct wr_outlet *wr_outlet_new(const struct wr_outlet_options *options)
 		return NULL;
 	}
 	o->options = *options;
-	o->at_once = options->pipe && wr_is_pipe(options->fd);
+	o->at_once = options->pipe && options->shared && wr_is_pipe(options->fd);
 	o->job = (struct wr_iojob){.work = outlet_work, .done = outlet_done};
 	pthread_mutex_init(&o->mutex, NULL);
 	pthread_cond_init(&o->idle, NULL);
@@ -312,21 +319,33 @@ static bool comes_at_a_low_pace(struct wr_outlet *o)
 	return !running;
 }
 
-/* So rows are with their reader sooner, and no thread has to get a core first. What is left are whole lines.
- */
-static void write_at_once(struct wr_outlet *o)
+/* So rows are with their reader sooner, and no thread has to get a core first. False: some of the block is
+ * left, here, or, when a part of it is written, where the next to write finds it. */
+static bool write_at_once(struct wr_outlet *o)
 {
+	struct wr_outlet_shared *shared = o->options.shared;
 	struct wr_bytes *b = o->block;
-	size_t done;
+	ssize_t n = 0;
+	bool whole;
 
-	if (o->options.lock && pthread_mutex_trylock(o->options.lock))
-		return;
-	done = wr_pipe_put_lines(o->options.fd, (const char *)b->data, b->len);
-	o->at_once = done == b->len || errno != EOPNOTSUPP;
-	if (o->options.lock)
-		pthread_mutex_unlock(o->options.lock);
-	memmove(b->data, b->data + done, b->len - done);
-	b->len -= done;
+	if (pthread_mutex_trylock(&shared->lock))
+		return false;
+	if (shared->rest.len == 0) {
+		n = wr_pipe_write(o->options.fd, b->data, b->len);
+		o->at_once = n >= 0 || errno == EAGAIN;
+	}
+	whole = n == (ssize_t)b->len;
+	if (whole) {
+		b->len = 0;
+	} else if (n > 0) {
+		memmove(b->data, b->data + n, b->len - (size_t)n);
+		b->len -= (size_t)n;
+		wr_bytes_deinit(&shared->rest);
+		shared->rest = *b;
+		*b = (struct wr_bytes)WR_BYTES_EMPTY;
+	}
+	pthread_mutex_unlock(&shared->lock);
+	return whole;
 }
 
 int wr_outlet_flush(struct wr_outlet *o)
@@ -337,9 +356,7 @@ int wr_outlet_flush(struct wr_outlet *o)
 		return WR_OK;
 	if (wr_bytes_status(o->block) != WR_OK)
 		return WR_EFATAL;
-	if (o->at_once && comes_at_a_low_pace(o))
-		write_at_once(o);
-	if (o->block->len == 0)
+	if (o->at_once && comes_at_a_low_pace(o) && write_at_once(o))
 		return WR_OK;
 	pthread_mutex_lock(&o->mutex);
 	WR_ASSERT(o->waiting_count <= BLOCKS_MAX);

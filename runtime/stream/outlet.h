@@ -14,6 +14,16 @@
 #include "base/notify.h"
 #include "base/thread.h"
 
+/* What is appended between two calls of wr_outlet_added comes in one piece, whoever else writes. */
+struct wr_outlet_shared {
+	pthread_mutex_t lock; /* held by who writes */
+	struct wr_bytes rest; /* of a block of which a part is written: comes before all else */
+};
+#define WR_OUTLET_SHARED_INIT                                                                                \
+	{                                                                                                    \
+		PTHREAD_MUTEX_INITIALIZER, WR_BYTES_EMPTY                                                    \
+	}
+
 struct wr_outlet_options {
 	struct wr_iopool *io;
 	struct wr_clock *clock; /* only of an outlet into a pipe */
@@ -24,11 +34,10 @@ struct wr_outlet_options {
 	 * stopped; or the error. */
 	int (*dial)(const void *arg, int stop_fd, int *fd);
 	const void *dial_arg;
-	bool close; /* the fd is ours */
-	bool sync;  /* fsync when drained */
-	bool pipe;  /* that nobody reads any more is the end (WR_END), not an error */
-	pthread_mutex_t
-	    *lock; /* held while lines are written; for an fd that several outlets share, or NULL */
+	bool close;			 /* the fd is ours */
+	bool sync;			 /* fsync when drained */
+	bool pipe;			 /* that nobody reads any more is the end (WR_END), not an error */
+	struct wr_outlet_shared *shared; /* of an fd that several outlets write to; borrowed, or NULL */
 };
 struct wr_outlet;
 /* Copies the options. NULL with the error set; then the fd is still the caller's. */
