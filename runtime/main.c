@@ -181,7 +181,6 @@ static int run_plan(struct wr_config *c, const struct wr_draw_options *script, s
 	struct wr_resume *resume = NULL;
 	struct wr_attempts *attempts = NULL;
 	struct wr_serving serving = {.reached = {.plan = plan,
-						 .script = script->path,
 						 .directory = wr_config_str(c, "dir"),
 						 .clock = wr_clock_system(),
 						 .hurry = hurry}};

@@ -89,7 +89,8 @@ static void info(struct wr_call *call, const struct wr_value *request, void *arg
 	put_text(&out, "id", wr_control_id(r->control));
 	put_text(&out, "name", r->plan->job);
 	put_text(&out, "status", !j ? "restarting" : r->stopped ? "stopping" : "running");
-	put_path(&out, "script", r->script);
+	put_path(&out, "script", wr_reload_script(r->reload));
+	wr_bytes_printf(&out, ",\"version\":%llu", (unsigned long long)wr_reload_version(r->reload));
 	put_path(&out, "dir", r->directory);
 	wr_bytes_printf(&out, ",\"seconds\":%.3f,\"restarts\":%u,\"steady_ns\":%llu",
 			seconds(now_ns - r->start_ns), wr_attempts_restarts(r->attempts),

@@ -13,6 +13,7 @@
 #pragma once
 #include "control/control.h"
 #include "recovery/attempts.h"
+#include "recovery/reload.h"
 
 struct wr_ending;
 
@@ -21,7 +22,7 @@ struct wr_reached {
 	struct wr_control *control;
 	struct wr_attempts *attempts;
 	const struct wr_plan *plan;
-	const char *script;    /* its path */
+	const struct wr_reload *reload;
 	const char *directory; /* of its checkpoints, or NULL */
 	struct wr_clock *clock;
 	/* The process is to end soon, whatever still holds it: a function that does not return, a pipe that

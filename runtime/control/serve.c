@@ -43,6 +43,7 @@ int wr_serving_begin(struct wr_serving *s, const struct wr_config *c, const stru
 	s->reload = wr_reload_new(&r);
 	if (!s->reload)
 		return WR_EFATAL;
+	s->reached.reload = s->reload;
 	o->job.work = wr_reload_work;
 	o->job.work_arg = s->reload;
 	o->failed = wr_reload_failed;

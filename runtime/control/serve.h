@@ -7,7 +7,7 @@
 #include "recovery/reload.h"
 
 struct wr_serving {
-	struct wr_reached reached; /* plan, script, directory and clock are set by the caller */
+	struct wr_reached reached; /* plan, directory and clock are set by the caller */
 	struct wr_reload *reload;
 	struct wr_control *control; /* NULL: it cannot be reached */
 };

@@ -347,6 +347,11 @@ uint64_t wr_reload_version(const struct wr_reload *r)
 	return r->used->number;
 }
 
+const char *wr_reload_script(const struct wr_reload *r)
+{
+	return r->used->path;
+}
+
 /* ---- coming in ---- */
 
 static uint64_t now_ns(const struct wr_reload *r)

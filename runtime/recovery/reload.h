@@ -74,3 +74,4 @@ void wr_reload_apply(struct wr_reload *r, const struct wr_reload_way *way, struc
 
 /* The version in use: its number from 1, and how many there were that came back. */
 uint64_t wr_reload_version(const struct wr_reload *r);
+const char *wr_reload_script(const struct wr_reload *r); /* its path */

@@ -108,6 +108,19 @@ describe("weir reload", function()
     assert.equal(1500, last)
   end)
 
+  it("is told by weir info as the script that is in use", function()
+    prepare_versions(2)
+    local told = "$W info --json job | grep -o '\"script\":\"[^\"]*\",\"version\":[0-9]*' | sed 's|/[^\"]*/||' >>told"
+    local _, code, err = drive {
+      told, "cp job.2 other.lua", "$W reload --yes job other.lua >said", told, "$W rollback --yes job >>said", told,
+    }
+    assert.equal(0, code, err)
+    assert.equal([["script":"job.lua","version":1
+"script":"other.lua","version":2
+"script":"job.lua","version":1
+]], read "told")
+  end)
+
   it("refuses what is broken, and the job does not notice", function()
     prepare_versions(1)
     local function broken(name, text) write(name, text) return ("cp %s job.lua"):format(name) end
