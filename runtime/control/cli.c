@@ -202,7 +202,7 @@ static int show_top(struct top *t, int64_t every_ms, bool once)
 	struct wr_said said;
 	int rc = wr_client_ask(t->client, "{\"verb\":\"info\"}", &said);
 
-	while (rc == WR_OK) {
+	while (rc == WR_OK && !ferror(stdout)) { /* nobody may read it any more */
 		rc = remember(t, &said);
 		if (rc == WR_OK)
 			rc = pause_for(t, every_ms);

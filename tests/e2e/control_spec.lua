@@ -196,6 +196,15 @@ describe("weir info and weir top", function()
     assert.truthy(top:read("*a"):find "the job has ended\nexit 1\n$")
     top:close()
   end)
+
+  it("top ends when nobody reads it any more", function()
+    write("job.lua", endless)
+    local job = start "-q job.lua"
+    job:await_line()
+    place.sh "{ timeout 20 $W top --interval 50ms endless; echo $? >code; } | head -1; while ! test -s code; do sleep 0.02; done"
+    assert.equal("0\n", place.read "code")
+    done "cancel endless"
+  end)
 end)
 
 describe("weir checkpoint", function()
