@@ -218,7 +218,7 @@ end
 ---@field last_committed fun(sink: table, log: string): integer? the number stored with `log`, nil if there is none
 ---@field commit fun(sink: table, log: string, epoch: integer, rows: fun(): any, string, integer?): boolean?, string?
 --- stores all of `rows` and the number `epoch` for `log`, both or neither. `for rec, kind, time in rows do` gives the
---- records. false and a reason: it could not be done now and is tried again; an error fails the job
+--- records. false or nil and a reason: it could not be done now and is tried again; an error fails the job
 ---@field close? fun(sink: table)
 ---@field log_max? integer|string bytes that may be logged and not committed although they could be, before the job is
 --- held back; default "256MiB"

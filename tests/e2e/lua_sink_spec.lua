@@ -107,6 +107,21 @@ return job
     assert.truthy(err:find("sink [1/1]: commit of epoch 1: job.lua:4: no such table", 1, true), err)
   end)
 
+  for _, given in ipairs { "false", "nil" } do
+    it("that gives " .. given .. " and a reason, as functions of Lua do that fail, is asked again", function()
+      job(last .. ([[commit = function(sink, log, epoch, rows)
+        sink.tries = (sink.tries or 0) + 1
+        if sink.tries == 1 then return %s, "disk full" end
+        local out = io.open("out", "w")
+        for rec in rows do out:write(rec.n, "\n") end
+        out:close()
+      end]]):format(given))
+      local _, code, err = run ""
+      assert.equal(0, code, err)
+      assert.equal("1\n2\n3\n", place.read "out")
+    end)
+  end
+
   it("that does not open fails the job at once, whatever --restart says", function()
     job(last .. 'open = function() error("no database", 0) end, commit = function() end')
     local _, code, err = run "--dir state"

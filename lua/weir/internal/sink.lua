@@ -60,7 +60,7 @@ function M.new(node, about)
       each, forget = records(next_batch)
       local good, why = fn.commit(sink, log, epoch, each)
       forget()
-      if good == false then return tostring(why or "commit gave false") end
+      if good == false or (good == nil and why ~= nil) then return tostring(why or "commit gave false") end
     end,
     close = function()
       forget()
