@@ -215,7 +215,8 @@ end
 ---@field name? string default "sink"
 ---@field open? fun(sink: table) connects; `sink` is a table of this subtask's own, in which it may keep what it likes,
 --- with job, uid, subtask (from 0), parallelism, and fresh: the job begins anew and not at a checkpoint
----@field last_committed fun(sink: table, log: string): integer? the number stored with `log`, nil if there is none
+---@field last_committed fun(sink: table, log: string): integer?, string? the number stored with `log`, nil if there is
+--- none; nil and a reason: it cannot be told, which fails the job
 ---@field commit fun(sink: table, log: string, epoch: integer, rows: fun(): any, string, integer?): boolean?, string?
 --- stores all of `rows` and the number `epoch` for `log`, both or neither. `for rec, kind, time in rows do` gives the
 --- records. false or nil and a reason: it could not be done now and is tried again; an error fails the job

@@ -150,6 +150,16 @@ return job
     assert.truthy(err:find("last_committed gives the number of an epoch, or nil, not many", 1, true), err)
   end)
 
+  it("that cannot tell its mark, and gives nil and a reason, fails the job and writes nothing twice", function()
+    job [[last_committed = function() return nil, "database is locked" end,
+      commit = function(sink, log, epoch, rows) local out = io.open("out", "a"); out:write "once\n"; out:close() end]]
+    shell.run(("cd %s && %s run -q --dir state --fault commit.done:1=kill job.lua"):format(folder, shell.weir))
+    local _, code, err = run "--dir state --restart none"
+    assert.equal(1, code)
+    assert.truthy(err:find("sink: last_committed: database is locked", 1, true), err)
+    assert.equal("once\n", place.read "out")
+  end)
+
   it("needs both of its functions", function()
     job "commit = function() end"
     local _, code, err = run ""

@@ -32,7 +32,8 @@ local function records(next_batch)
 end
 
 -- Numbers of epochs are those of checkpoints: whole, and far below 2^53.
-local function checked(name, given)
+local function checked(name, given, why)
+  if given == nil and why ~= nil then error(("%s: last_committed: %s"):format(name, tostring(why)), 0) end
   local epoch = given == nil and 0 or tonumber(given)
   if not epoch or epoch < 0 or epoch ~= math.floor(epoch) then
     error(("%s: last_committed gives the number of an epoch, or nil, not %s"):format(name, tostring(given)), 0)
