@@ -51,11 +51,12 @@ static int complain(int status)
 	return status;
 }
 
-/* A task did not return from the script's function after the second signal: nothing else can end it. */
+/* A task did not return from the script's function, or from a write that nobody reads, after the second
+ * signal: nothing else can end it. */
 static void on_patience_end(int sig)
 {
 	static const char text[] =
-	    "weir: stopped while a function of the script, or a commit, was still under way\n";
+	    "weir: stopped while a function of the script, a write or a commit was still under way\n";
 	ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
 
 	(void)sig;

@@ -132,9 +132,12 @@ static struct wr_outlet_shared stdout_shared = WR_OUTLET_SHARED_INIT;
 static int print_open(struct wr_stage *s)
 {
 	struct text_sink *t = sink_new(s);
+	int flags = fcntl(STDOUT_FILENO, F_GETFL);
 
 	if (!t)
 		return wr_error_code();
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
+		return wr_error_set(WR_EUSER, "cannot write standard output: it is closed");
 	snprintf(t->name, sizeof t->name, "standard output");
 	return sink_start(
 	    s, &(struct wr_outlet_options){.fd = STDOUT_FILENO, .shared = &stdout_shared, .pipe = true});

@@ -245,7 +245,10 @@ static bool may_begin(struct wr_reload *r, struct wr_reload_wish *w)
 		r->state = NONE;
 		return true;
 	}
-	w->done(w, "another reload is under way");
+	w->done(w, r->state == DRAWING
+		       ? "another reload is under way, whose script is being drawn; one that draws "
+			 "longer than 30 s is given up"
+		       : "another reload is under way");
 	return false;
 }
 
