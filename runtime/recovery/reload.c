@@ -48,7 +48,7 @@ struct wr_reload {
 	uint64_t trial_until_ns, trial_checkpoint;
 	/* the drawing thread */
 	struct wr_thread thread;
-	_Atomic bool drawn;
+	_Atomic bool drawn, given_up;
 	int rc;
 	char error[2048];
 	pthread_mutex_t mutex; /* of `loop` */
@@ -174,6 +174,7 @@ void wr_reload_free(struct wr_reload *r)
 {
 	if (!r)
 		return;
+	atomic_store(&r->given_up, true);
 	wr_thread_join(&r->thread);
 	give_up(r, "the job has ended");
 	version_unref(r->last);
@@ -202,6 +203,7 @@ static int draw(struct wr_reload *r, struct version *v)
 				    .config = r->o.script.config,
 				    .parallelism = v->parallelism,
 				    .ms_max = DRAW_MS_MAX,
+				    .given_up = &r->given_up,
 				    .runs = r->o.script.runs};
 	struct wr_bytes bytes = WR_BYTES_EMPTY;
 	int rc = wr_script_draw(&o, &bytes, &v->bundle);

@@ -168,7 +168,7 @@ static int begin(const struct wr_draw_options *o, const char *name, struct wr_bu
 		return rc;
 	*vm = wr_vm_new(*bundle, true, wr_config_int(o->config, "lua-memory"));
 	if (*vm && o->ms_max)
-		wr_vm_bound_time(*vm, o->ms_max);
+		wr_vm_bound_time(*vm, o->ms_max, o->given_up);
 	rc = *vm ? wr_vm_function(*vm, "weir.internal.boot", "script_error") : WR_EFATAL;
 	if (rc == WR_OK)
 		rc = wr_vm_function(*vm, "weir.internal.boot", name);

@@ -26,6 +26,7 @@ struct wr_draw_options {
 	const struct wr_config *config; /* parallelism, lua-path, unsafe, on-error, … */
 	int64_t parallelism;		/* in place of the option's; 0 = that */
 	int64_t ms_max;			/* the script may take so long; 0 = no bound */
+	const _Atomic bool *given_up;	/* with a bound: set when nobody waits for it any more; or NULL */
 	bool doctor; /* subtasks watch their Lua, and report at the end on standard error */
 	bool runs;   /* the job is about to run: with checkpoints if the config has `dir` */
 	/* Instead of a file: functions of a test, packed (lua/weir/internal/carry.lua); path is a name. */

@@ -5,6 +5,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/assert.h"
@@ -233,6 +234,8 @@ static void look_at_clock(lua_State *L, lua_Debug *at)
 	struct wr_vm *vm = vm_of(L);
 
 	(void)at;
+	if (vm->given_up && atomic_load(vm->given_up))
+		luaL_error(L, "its graph is not drawn, and nobody waits for it any more");
 	if (wr_clock_ns(wr_clock_system()) >= vm->until_ns)
 		luaL_error(L, "the script has run for %f s, and its graph is not drawn",
 			   (double)vm->ms_max / 1000);
@@ -251,9 +254,10 @@ static void unhook(struct wr_vm *vm)
 		lua_sethook(vm->L, NULL, 0, 0);
 }
 
-void wr_vm_bound_time(struct wr_vm *vm, int64_t ms_max)
+void wr_vm_bound_time(struct wr_vm *vm, int64_t ms_max, const _Atomic bool *given_up)
 {
 	vm->ms_max = ms_max;
+	vm->given_up = given_up;
 	vm->until_ns = wr_clock_ns(wr_clock_system()) + (uint64_t)ms_max * 1000000;
 	unhook(vm);
 }

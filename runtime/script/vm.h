@@ -21,14 +21,15 @@ struct wr_vm {
 	bool drawing;		  /* files may be read and are added to the bundle */
 	int64_t ms_max;		  /* of steady time, until until_ns; 0 = no bound */
 	uint64_t until_ns;
+	const _Atomic bool *given_up; /* nobody waits for what runs any more; borrowed, NULL: never */
 };
 
 /* NULL with the error set. `bytes_max` 0 = no bound. */
 struct wr_vm *wr_vm_new(struct wr_bundle *bundle, bool drawing, int64_t bytes_max);
 void wr_vm_free(struct wr_vm *vm);
 
-/* What is not compiled ends with an error when so much time has passed. */
-void wr_vm_bound_time(struct wr_vm *vm, int64_t ms_max);
+/* What is not compiled ends with an error when so much time has passed, or *given_up (NULL: never) is set. */
+void wr_vm_bound_time(struct wr_vm *vm, int64_t ms_max, const _Atomic bool *given_up);
 
 /* Lets `require` search the disk as well (LUA_PATH), behind the embedded modules. */
 int wr_vm_disk_loaders(struct wr_vm *vm);

@@ -158,8 +158,8 @@ describe("weir reload", function()
   it("is told of another one whose script does not come to an end, and the job can be cancelled", function()
     version(1)
     write("endless.lua", "while true do end")
-    local out, _, err = drive({ "$W reload --yes job endless.lua >/dev/null 2>&1 & "
-      .. await "$W reload --yes job job.lua 2>&1 | grep -q 'script is being drawn; one that draws longer than 30 s is given up'",
+    local out, _, err = drive({ await("{ $W reload --yes job endless.lua >/dev/null 2>&1 & }; $W reload --yes job job.lua 2>&1 "
+      .. "| grep -q 'script is being drawn; one that draws longer than 30 s is given up'"),
       "$W cancel job >&2" })
     assert.equal("", out)
     assert.is_nil(err:find("waited in vain", 1, true), err)

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 #include <lauxlib.h>
 #include "base/error.h"
@@ -69,11 +71,30 @@ static void a_refusal_while_compiled_code_runs_ends_the_call_and_not_the_process
 	assert_true(fewer < refused / 20);
 }
 
+/* What it is bound to is a minute away. */
+static void a_call_that_nobody_waits_for_any_more_ends(void **state)
+{
+	_Atomic bool given_up = false;
+	struct wr_vm *vm = wr_vm_new(NULL, false, 0);
+
+	(void)state;
+	assert_non_null(vm);
+	wr_vm_bound_time(vm, 60000, &given_up);
+	assert_int_equal(luaL_loadstring(vm->L, "for i = 1, 1e6 do end"), 0);
+	assert_int_equal(wr_vm_call(vm, 0, 0, 0), WR_OK);
+	atomic_store(&given_up, true);
+	assert_int_equal(luaL_loadstring(vm->L, "jit.off(true, true) while true do end"), 0);
+	assert_int_equal(wr_vm_call(vm, 0, 0, 0), WR_EUSER);
+	assert_non_null(strstr(wr_error_text(), "nobody waits for it any more"));
+	wr_vm_free(vm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_refusal_at_any_point_of_its_making_is_an_error),
 	    cmocka_unit_test(a_refusal_while_compiled_code_runs_ends_the_call_and_not_the_process),
+	    cmocka_unit_test(a_call_that_nobody_waits_for_any_more_ends),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -329,5 +329,6 @@ int main(void)
 	    ON_A_PIPE(test_a_reader_that_is_gone_is_the_end),
 	};
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,5 +90,6 @@ int main(void)
 	    ON_A_PIPE(test_only_pipes_are_pipes),
 	};
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
