@@ -237,6 +237,8 @@ static const char STUCK[] = "the job has failed, and one of its subtasks does no
 /* False: somebody else's is under way, or none can be any more; w is told. */
 static bool may_begin(struct wr_reload *r, struct wr_reload_wish *w)
 {
+	char text[160] = "another reload is under way";
+
 	if (wr_attempts_is_stuck(r->attempts)) {
 		w->done(w, STUCK);
 		return false;
@@ -247,10 +249,12 @@ static bool may_begin(struct wr_reload *r, struct wr_reload_wish *w)
 		r->state = NONE;
 		return true;
 	}
-	w->done(w, r->state == DRAWING
-		       ? "another reload is under way, whose script is being drawn; one that draws "
-			 "longer than 30 s is given up"
-		       : "another reload is under way");
+	if (r->state == DRAWING)
+		snprintf(text, sizeof text,
+			 "another reload is under way, whose script is being drawn; one that draws longer "
+			 "than %d s is given up",
+			 DRAW_MS_MAX / 1000);
+	w->done(w, text);
 	return false;
 }
 

@@ -340,8 +340,7 @@ static bool write_at_once(struct wr_outlet *o)
 	} else if (n > 0) {
 		memmove(b->data, b->data + n, b->len - (size_t)n);
 		b->len -= (size_t)n;
-		wr_bytes_deinit(&shared->rest);
-		shared->rest = *b;
+		shared->rest = *b; /* which has no content: who wrote the last one freed it */
 		*b = (struct wr_bytes)WR_BYTES_EMPTY;
 	}
 	pthread_mutex_unlock(&shared->lock);

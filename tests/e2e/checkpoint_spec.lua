@@ -200,7 +200,7 @@ describe("a job with --checkpoint-mode none", function()
     place.sh("$W run -q --dir state job.lua 2>err & echo $! >pid; " .. shell.await("[ -s out.commit ]", "$(cat pid)"))
     version ', mode = "none"'
     local said, code = place.sh "$W reload --yes keeps job.lua 2>&1"
-    local stopped, left = place.sh "$W stop keeps 2>&1; while kill -0 $(cat pid) 2>/dev/null; do sleep 0.01; done"
+    local stopped, left = place.sh("$W stop keeps 2>&1; " .. shell.await("! kill -0 $(cat pid) 2>/dev/null", "$(cat pid)"))
     assert.equal(0, code, said)
     assert.equal(0, left)
     assert.truthy(stopped:find("stopped, checkpoint %d+ holds"), stopped)

@@ -2,27 +2,10 @@
 /* outside: a stage that writes to the outside or reads from it, with the threads that do so and wake it; rows
  * to give to it, and what came out. */
 #pragma once
-#include <poll.h>
-#include <sys/eventfd.h>
 #include "unit/connect/crew.h"
+#include "unit/woken.h"
 
 static struct wr_iopool *io;
-static int woken; /* an eventfd */
-
-static inline void on_wake(void *self)
-{
-	(void)self;
-	eventfd_write(woken, 1);
-}
-
-static inline void wait_woken(void)
-{
-	struct pollfd p = {.fd = woken, .events = POLLIN};
-	eventfd_t n;
-
-	assert_int_equal(poll(&p, 1, 10000), 1);
-	eventfd_read(woken, &n);
-}
 
 static inline int outside_setup(void **state)
 {

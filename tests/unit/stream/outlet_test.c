@@ -3,40 +3,24 @@
  * waits for them, and all comes in order. */
 #include "stream/outlet.h"
 #include <fcntl.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "base/error.h"
 #include "stream/pipe.h"
+#include "unit/woken.h"
 
-static int ends[2], woken; /* `woken` is an eventfd */
+static int ends[2];
 static struct wr_iopool *pool;
 static struct wr_outlet *outlet, *other;
 static struct wr_clock now;
 static struct wr_outlet_shared shared = WR_OUTLET_SHARED_INIT;
-
-static void on_wake(void *self)
-{
-	(void)self;
-	eventfd_write(woken, 1);
-}
-
-static void wait_woken(void)
-{
-	struct pollfd p = {.fd = woken, .events = POLLIN};
-	eventfd_t n;
-
-	assert_int_equal(poll(&p, 1, 10000), 1);
-	eventfd_read(woken, &n);
-}
 
 static struct wr_outlet *outlet_to_pipe(void)
 {
