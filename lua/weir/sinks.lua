@@ -181,10 +181,11 @@ local suffixes = { gzip = ".gz", zstd = ".zst", none = "", lines = ".txt", json 
 --- **Exactly once** with checkpoints (`--dir`), if the sources can be read again: a file is staged out of sight in
 --- `path`/.weir-… and appears in its bucket, by rename and under a name that is never used again, when a checkpoint
 --- holds all of its rows; after any crash nothing is there twice, in part, or missing, at whatever parallelism the
---- job goes on. So files appear with checkpoints, and a restart finishes those that were open. Each checkpoint ends a
---- member (gzip) or frame (zstd) of a packed file, as the formats allow. Without checkpoints a file appears as it is
---- finished, by a bound of `roll` or the end of the input, and a job that fails leaves what was open in the staging
---- folder. Kept apart by `uid`: give the sink one, so that a changed job still knows its files.
+--- job goes on. So files appear with checkpoints, and a restart finishes those that were open; a savepoint carries
+--- their rows along. Each checkpoint ends a member (gzip) or frame (zstd) of a packed file, as the formats allow.
+--- Without checkpoints a file appears as it is finished, by a bound of `roll` or the end of the input, and a job that
+--- fails leaves what was open in the staging folder. Kept apart by `uid`: give the sink one, so that a changed job
+--- still knows its files.
 ---@param opts weir.RollingFilesOptions|string
 ---@return weir.Sink
 function M.rolling_files(opts)

@@ -51,6 +51,7 @@ static struct point {
     {"log.sealed", 0, 0},
     {"mcode.map", 0, 0},
     {"mem.alloc", 0, 0},
+    {"rolling.adopted", 0, 0},
     {"rolling.barrier", 0, 0},
     {"rolling.finished", 0, 0},
     {"rolling.folder", 0, 0},

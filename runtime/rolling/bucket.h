@@ -7,8 +7,7 @@
 #pragma once
 #include "record/row.h"
 #include "record/value.h"
-
-enum { WR_BUCKET_MAX = 1024 /* bytes */ };
+#include "savepoint/unfinished.h"
 
 struct wr_bucket;
 /* bucket = [{ text = } | { time = "%H" } | { field = } | { given = field }], time = "event" | "processing" of

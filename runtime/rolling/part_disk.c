@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -15,8 +17,9 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "record/key.h"
+#include "task/restore.h"
 
-enum { FILE_PATH = 4096, COPY = 64 << 10, ID_BITS = 48 };
+enum { FILE_PATH = WR_UNFINISHED_PATH, COPY = 64 << 10, ID_BITS = 48 };
 
 static struct wr_mem mem = WR_MEM_INIT("rolling.part_disk");
 
@@ -171,7 +174,7 @@ static bool is_lost(const struct wr_disk *d, const char *path, const struct wr_s
 
 int wr_disk_open(struct wr_disk *d, const struct wr_parts_options *o)
 {
-	char path[FILE_PATH];
+	char path[FILE_PATH], root[PATH_MAX];
 	int rc = path_of(path, o->path, NULL, NULL);
 
 	if (rc == WR_OK)
@@ -196,6 +199,8 @@ int wr_disk_open(struct wr_disk *d, const struct wr_parts_options *o)
 	if (rc == WR_OK && (!is_folder(path) || access(path, W_OK | X_OK) != 0))
 		rc = wr_error_set(WR_EUSER, "rolling_files: cannot write to the folder %s: %s", path,
 				  strerror(errno));
+	if (rc == WR_OK && realpath(path, root))
+		d->at = wr_strndup(&mem, root, strlen(root));
 	return rc;
 }
 
@@ -207,6 +212,7 @@ void wr_disk_deinit(struct wr_disk *d)
 		rmdir(folder);
 	wr_packer_free(d->packer);
 	wr_bytes_deinit(&d->packed);
+	wr_free(&mem, d->at);
 }
 
 /* ---- files ---- */
@@ -301,15 +307,17 @@ void wr_disk_forget(struct wr_disk_part *part)
 	wr_free(&mem, part->bucket);
 }
 
-static int move(const char *path, const char *staging, const struct wr_disk_part *part)
+/* `staged` becomes `name` of the bucket. */
+static int move(const char *path, const char *staging, const char *staged, const char *bucket,
+		const char *name)
 {
 	char from[FILE_PATH], to[FILE_PATH], folder[FILE_PATH];
-	int rc = path_of(from, path, staging, part->name);
+	int rc = path_of(from, path, staging, staged);
 
 	if (rc == WR_OK)
-		rc = path_of(folder, path, part->bucket, NULL);
+		rc = path_of(folder, path, bucket, NULL);
 	if (rc == WR_OK)
-		rc = path_of(to, folder, part->name, NULL);
+		rc = path_of(to, folder, name, NULL);
 	if (rc == WR_OK && (WR_FAULT("rolling.rename", &errno) || rename(from, to) != 0))
 		rc = failed("rename", from);
 	return rc;
@@ -318,7 +326,7 @@ static int move(const char *path, const char *staging, const struct wr_disk_part
 int wr_disk_finish(struct wr_disk *d, struct wr_disk_part *part)
 {
 	d->names_changed = true;
-	return move(d->path, d->staging, part);
+	return move(d->path, d->staging, part->name, part->bucket, part->name);
 }
 
 /* ---- marks: an empty file a lineage and subtask, named after them and the checkpoint ---- */
@@ -458,7 +466,7 @@ static int recover_staged(int fd, const char *path, uint64_t length)
 }
 
 /* It is not staged any more: behind its last checkpoint it was finished, as it was. */
-static int recover_finished(const char *path, const struct wr_disk_part *part, bool another)
+static int recover_finished(const char *path, const struct wr_unfinished_part *part)
 {
 	char folder[FILE_PATH], file[FILE_PATH];
 	struct stat st;
@@ -470,11 +478,6 @@ static int recover_finished(const char *path, const struct wr_disk_part *part, b
 		return rc;
 	if (stat(file, &st) == 0 && (uint64_t)st.st_size == part->length)
 		return sync_folder(folder); /* who moved it may not have come to that */
-	if (another) {
-		wr_warn("rolling_files",
-			"%s is not here as it was at the checkpoint: left to the job that wrote it", file);
-		return WR_OK;
-	}
 	if (stat(file, &st) != 0)
 		return wr_error_set(WR_EUSER,
 				    "%s is not there, and the checkpoint names it: put it back, or go on "
@@ -488,63 +491,7 @@ static int recover_finished(const char *path, const struct wr_disk_part *part, b
 	    file, (uint64_t)st.st_size, part->length);
 }
 
-/* It stays below the sink's folder. */
-static bool is_bucket(const char *bucket)
-{
-	for (const char *at = bucket; *at; at += strspn(at, "/")) {
-		size_t len = strcspn(at, "/");
-
-		if (!len || (len == 1 && at[0] == '.') || (len == 2 && at[0] == '.' && at[1] == '.'))
-			return false;
-		at += len;
-	}
-	return true;
-}
-
-static bool is_text(const struct wr_value *v, size_t max)
-{
-	return v->tag == WR_V_STR && v->str.len <= max && !memchr(v->str.p, 0, v->str.len);
-}
-
-static bool is_part(const struct wr_value *v)
-{
-	const struct wr_value *items = v->items;
-
-	return v->tag == WR_V_LIST && v->count == 3 && is_text(&items[0], WR_BUCKET_MAX) &&
-	       is_text(&items[1], WR_PART_NAME - 1) && items[2].tag == WR_V_I64 && items[2].i64 >= 0 &&
-	       is_bucket(items[0].str.p) && !strncmp(items[1].str.p, "part-", 5) &&
-	       !memchr(items[1].str.p, '/', items[1].str.len);
-}
-
-int wr_disk_saved_read(const struct wr_value *v, struct wr_disk_saved *out)
-{
-	const struct wr_value *parts = wr_value_get(v, "parts"), *path = wr_value_get(v, "path"),
-			      *staging = wr_value_get(v, "staging");
-	bool good = (!parts || parts->tag == WR_V_LIST) && (!path || is_text(path, FILE_PATH - 1)) &&
-		    (!staging || (is_text(staging, WR_STAGING_NAME - 1) &&
-				  !strncmp(staging->str.p, ".weir-", 6) && !strchr(staging->str.p, '/')));
-
-	*out = (struct wr_disk_saved){.path = path && good ? path->str.p : NULL,
-				      .staging = staging && good ? staging->str.p : NULL};
-	for (uint32_t i = 0; good && parts && i < parts->count; i++)
-		good = is_part(&parts->items[i]);
-	if (!good)
-		return wr_error_set(WR_EUSER, "what it says of part files is malformed");
-	out->parts = parts ? parts->items : NULL;
-	out->count = parts ? parts->count : 0;
-	return WR_OK;
-}
-
-struct wr_disk_part wr_disk_saved_part(const struct wr_disk_saved *s, uint32_t i)
-{
-	const struct wr_value *v = s->parts[i].items;
-	struct wr_disk_part part = {.fd = -1, .bucket = (char *)(uintptr_t)v[0].str.p, .length = v[2].u64};
-
-	memcpy(part.name, v[1].str.p, v[1].str.len);
-	return part;
-}
-
-int wr_disk_recover(const char *path, const char *staging, const struct wr_disk_part *part, bool another)
+int wr_disk_recover(const char *path, const char *staging, const struct wr_unfinished_part *part)
 {
 	char file[FILE_PATH];
 	int rc = path_of(file, path, staging, part->name), fd;
@@ -553,16 +500,147 @@ int wr_disk_recover(const char *path, const char *staging, const struct wr_disk_
 		return rc;
 	fd = open(file, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? recover_finished(path, part, another) : failed("open", file);
+		return errno == ENOENT ? recover_finished(path, part) : failed("open", file);
 	rc = recover_staged(fd, file, part->length);
 	close(fd);
 	if (rc == WR_OK)
 		rc = make_bucket(path, part->bucket);
 	if (rc == WR_OK)
-		rc = move(path, staging, part);
+		rc = move(path, staging, part->name, part->bucket, part->name);
 	if (rc == WR_OK)
 		rc = sync_bucket(path, part->bucket);
 	return rc == WR_OK ? sync_bucket(path, staging) : rc;
+}
+
+/* ---- beginning a job of its own at a checkpoint ---- */
+
+/* Of an earlier attempt, or of the job that wrote it, which may have gone on with it. */
+static int has_it(const struct wr_disk *d, const struct wr_unfinished_part *part, bool *has)
+{
+	char folder[FILE_PATH], file[FILE_PATH];
+	struct stat st;
+	int rc = path_of(folder, d->path, part->bucket, NULL);
+
+	if (rc == WR_OK)
+		rc = path_of(file, folder, part->name, NULL);
+	if (rc != WR_OK)
+		return rc;
+	*has = stat(file, &st) == 0 && (uint64_t)st.st_size >= part->length;
+	if (*has && (uint64_t)st.st_size > part->length)
+		wr_warn("rolling_files",
+			"%s has rows of behind the checkpoint, of the job that wrote it: they come again",
+			file);
+	return *has ? sync_folder(folder) : WR_OK;
+}
+
+struct adopting {
+	struct wr_disk *d;
+	struct wr_disk_part to; /* made when there is something for it */
+};
+
+/* One at a time: what an earlier attempt left of it is in the way. */
+static int begin(struct adopting *a, const struct wr_stage_env *env)
+{
+	char path[FILE_PATH];
+	int rc;
+
+	snprintf(a->to.name, sizeof a->to.name, "part-%s-0-%" PRIu32 "-adopted", a->d->id, env->subtask);
+	rc = path_of(path, a->d->path, a->d->staging, a->to.name);
+	if (rc == WR_OK && unlink(path) != 0 && errno != ENOENT)
+		rc = failed("remove", path);
+	return rc;
+}
+
+static int put_carried(void *arg, const void *p, size_t len)
+{
+	struct adopting *a = arg;
+	int rc = len && a->to.fd < 0 ? create(a->d, &a->to) : WR_OK;
+
+	return rc == WR_OK ? write_all(a->d, &a->to, p, len) : rc;
+}
+
+static int copy_staged(struct adopting *a, const char *file, uint64_t length)
+{
+	int from = open(file, O_RDONLY | O_CLOEXEC), rc;
+
+	if (from < 0)
+		return failed("open", file);
+	rc = create(a->d, &a->to);
+	if (rc == WR_OK && copy(from, a->to.fd, length) != 0)
+		rc = failed("copy", file);
+	a->to.length = length;
+	close(from);
+	return rc;
+}
+
+/* WR_OK: it has its rows, or was not made, where they are finished elsewhere. */
+static int fill(struct adopting *a, struct wr_blobs *from, const struct wr_unfinished *u,
+		const struct wr_unfinished_part *part)
+{
+	enum wr_unfinished_place place;
+	char file[FILE_PATH];
+	uint64_t carried;
+	int rc = wr_savepoint_read_unfinished(from, part->name, put_carried, a, &carried);
+
+	if (rc == WR_END)
+		rc = wr_unfinished_find(u, part, &place, file);
+	else
+		return rc;
+	if (rc != WR_OK || place == WR_UNFINISHED_FINISHED)
+		return rc;
+	if (place == WR_UNFINISHED_STAGED)
+		return copy_staged(a, file, part->length);
+	if (place == WR_UNFINISHED_LOST)
+		return wr_error_set(WR_EUSER,
+				    "%s is out of reach, and the checkpoint has rows in it: begin at a "
+				    "savepoint of it (weir savepoint --dir), which has them",
+				    file);
+	wr_warn("rolling_files", "%s is not there any more: left to the job that wrote it", file);
+	return WR_OK;
+}
+
+static int finish_adopted(struct adopting *a, const struct wr_unfinished_part *part)
+{
+	int rc = wr_disk_sync(&a->to);
+
+	wr_disk_close(&a->to);
+	WR_CRASH_STEP("rolling.adopted");
+	if (rc == WR_OK)
+		rc = make_bucket(a->d->path, part->bucket);
+	if (rc == WR_OK)
+		rc = move(a->d->path, a->d->staging, a->to.name, part->bucket, part->name);
+	return rc == WR_OK ? sync_bucket(a->d->path, part->bucket) : rc;
+}
+
+/* The sink of this very folder staged it. */
+static bool is_ours(const struct wr_disk *d, const struct wr_unfinished *u,
+		    const struct wr_unfinished_part *part)
+{
+	char file[FILE_PATH];
+
+	return u->staging && !strcmp(u->staging, d->staging) &&
+	       path_of(file, d->path, d->staging, part->name) == WR_OK && access(file, F_OK) == 0;
+}
+
+int wr_disk_adopt(struct wr_disk *d, const struct wr_stage_env *env, const struct wr_unfinished *u,
+		  const struct wr_unfinished_part *part)
+{
+	struct adopting a = {.d = d, .to = {.fd = -1, .dirty = true}};
+	bool has = false;
+	int rc;
+
+	if (is_ours(d, u, part))
+		return wr_disk_recover(d->path, d->staging, part);
+	rc = has_it(d, part, &has);
+	if (rc != WR_OK || has)
+		return rc;
+	rc = begin(&a, env);
+	if (rc == WR_OK)
+		rc = fill(&a, env->durable->restore->blobs, u, part);
+	if (rc == WR_OK && a.to.fd >= 0)
+		return finish_adopted(&a, part);
+	wr_disk_close(&a.to);
+	return rc;
 }
 
 static bool is_of(const char *name, uint32_t subtask, uint32_t parallelism)

@@ -5,12 +5,11 @@
 #pragma once
 #include "rolling/bucket.h"
 #include "rolling/part_files.h"
-
-enum { WR_PART_NAME = 160, WR_STAGING_NAME = 24 };
+#include "savepoint/unfinished.h"
 
 /* One file. */
 struct wr_disk_part {
-	char *bucket; /* owned, but in wr_disk_recover */
+	char *bucket; /* owned */
 	char name[WR_PART_NAME];
 	uint64_t length; /* of what is a part of it: all that was written */
 	int fd;		 /* −1 = closed */
@@ -20,6 +19,7 @@ struct wr_disk_part {
 enum { WR_DISK_MADE = 8 };
 struct wr_disk {
 	const char *path, *suffix;
+	char *at;		       /* `path` from the root, owned; NULL = it cannot be told */
 	char staging[WR_STAGING_NAME]; /* name of the folder below `path` */
 	char id[WR_STAGING_NAME - 6];
 	struct wr_packer *packer; /* NULL: as it is */
@@ -58,19 +58,14 @@ int wr_disk_make_bucket(struct wr_disk *d, const char *bucket);
 int wr_disk_finish(struct wr_disk *d, struct wr_disk_part *part);
 int wr_disk_sync_bucket(const struct wr_disk *d, const char *bucket);
 
-/* What a sink says of itself in a checkpoint; all borrowed. */
-struct wr_disk_saved {
-	const struct wr_value *parts; /* [bucket, name, length] each */
-	uint32_t count;
-	const char *path, *staging; /* as they were, NULL = not said */
-};
-/* WR_EUSER: it is malformed, or its names lead elsewhere. */
-int wr_disk_saved_read(const struct wr_value *v, struct wr_disk_saved *out);
-struct wr_disk_part wr_disk_saved_part(const struct wr_disk_saved *s, uint32_t i);
-/* A file that a checkpoint names, staged under `path` then: cuts it to the length that it had and finishes
- * it, unless it is finished already. WR_EUSER: it is not what the checkpoint says; a job that is `another`
- * than the one that wrote it is only warned. */
-int wr_disk_recover(const char *path, const char *staging, const struct wr_disk_part *part, bool another);
+/* To go on from a checkpoint that names a file, staged below `path` then: cuts it to the length that it had
+ * and finishes it, unless it is finished already. WR_EUSER: it is not what the checkpoint says. */
+int wr_disk_recover(const char *path, const char *staging, const struct wr_unfinished_part *part);
+/* To begin a job of its own there: finishes, as one of this sink, what the file had, unless the sink has it
+ * already, and leaves to the job that wrote it what is its own. The rows are those that the savepoint carries
+ * at which the job begins, else those that the other sink has. WR_EUSER: they are out of reach. */
+int wr_disk_adopt(struct wr_disk *d, const struct wr_stage_env *env, const struct wr_unfinished *u,
+		  const struct wr_unfinished_part *part);
 /* Reads the marks of the subtasks that are ours modulo the parallelism. WR_EUSER: files were finished behind
  * `checkpoint`, where the job begins. */
 int wr_disk_read_marks(struct wr_disk *d, const struct wr_stage_env *env, uint64_t checkpoint);

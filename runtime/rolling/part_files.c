@@ -188,7 +188,9 @@ static void put_saved(struct wr_parts *p)
 	for (struct wr_part *part = p->parts; part; part = part->next)
 		count += part->disk.length > 0;
 	out->len = 0;
-	wr_value_put_record(out, 3);
+	wr_value_put_record(out, 4);
+	wr_value_put_name(out, "at");
+	wr_value_put_str(out, p->disk.at ? p->disk.at : "");
 	wr_value_put_name(out, "parts");
 	wr_value_put_list(out, count);
 	for (struct wr_part *part = p->parts; part; part = part->next) {
@@ -384,12 +386,14 @@ void wr_parts_free(struct wr_parts *p)
 	wr_free(&mem, p);
 }
 
-static int recover_part(const struct wr_parts *p, const struct wr_disk_saved *saved, uint32_t i, bool another)
+static int recover_part(struct wr_parts *p, const struct wr_unfinished *u, uint32_t i, bool another)
 {
-	struct wr_disk_part part = wr_disk_saved_part(saved, i);
+	struct wr_unfinished_part part = wr_unfinished_part(u, i);
 
-	return wr_disk_recover(saved->path ? saved->path : p->disk.path,
-			       saved->staging ? saved->staging : p->disk.staging, &part, another);
+	if (another)
+		return wr_disk_adopt(&p->disk, p->env, u, &part);
+	return wr_disk_recover(u->path ? u->path : p->disk.path, u->staging ? u->staging : p->disk.staging,
+			       &part);
 }
 
 int wr_parts_recover(struct wr_parts *p, const struct wr_saved_state *saved)
@@ -400,14 +404,14 @@ int wr_parts_recover(struct wr_parts *p, const struct wr_saved_state *saved)
 	int rc = wr_disk_read_marks(&p->disk, p->env, m ? m->checkpoint : 0);
 
 	for (uint32_t i = 0; saved && i < saved->count && rc == WR_OK; i++) {
-		struct wr_disk_saved part;
+		struct wr_unfinished u;
 
 		if (!wr_saved_mine(saved, i, p->env->subtask, p->env->parallelism))
 			continue;
-		rc = wr_disk_saved_read(saved->parts[i].value, &part);
-		any |= rc == WR_OK && part.count > 0;
-		for (uint32_t k = 0; rc == WR_OK && k < part.count; k++)
-			rc = recover_part(p, &part, k, another);
+		rc = wr_unfinished_read(saved->parts[i].value, &u);
+		any |= rc == WR_OK && u.count > 0;
+		for (uint32_t k = 0; rc == WR_OK && k < u.count; k++)
+			rc = recover_part(p, &u, k, another);
 	}
 	if (rc == WR_OK && any && p->env->folder_id && !another)
 		rc = wr_disk_mark(&p->disk, p->env, m->checkpoint);

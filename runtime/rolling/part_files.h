@@ -13,7 +13,8 @@
  * threads. At a barrier all that was written is on the disk, names included, before the checkpoint may hold;
  * it holds the length of each file that is not finished. Beginning at a checkpoint all those are cut to
  * their length and finished, and what else the sink's folder has of the subtasks that this one stands for
- * was never part of anything and is removed.
+ * was never part of anything and is removed. A job of its own that begins there (from a savepoint, in another
+ * folder of checkpoints) finishes copies of them, under their names: the job that wrote them may be running.
  *
  * Without checkpoints (folder_id 0) a file is finished as it ends. Functions are the task's but for
  * wr_parts_settle. */

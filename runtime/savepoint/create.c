@@ -16,7 +16,7 @@
 #include "savepoint/file.h"
 #include "savepoint/layout.h"
 
-enum { WRITE_BLOCK = 256 << 10, ID_MAX = 128 };
+enum { WRITE_BLOCK = 256 << 10, ID_MAX = 192 };
 
 struct entry {
 	char id[ID_MAX];

@@ -10,6 +10,7 @@
 #include "checkpoint/history.h"
 #include "savepoint/file.h"
 #include "savepoint/logs.h"
+#include "savepoint/unfinished.h"
 
 enum {
 	COPY_BYTES = 1 << 20,
@@ -64,6 +65,8 @@ static int copy_task(struct wr_blobs *from, struct wr_blobs *to, const char *id)
 	struct copying c = {from, to};
 	int rc = copy_blob(from, to, id);
 
+	if (rc == WR_OK)
+		rc = wr_savepoint_copy_unfinished(from, to, id);
 	return rc == WR_OK
 		   ? wr_history_each_name(from, id, WR_HISTORY_NAMED | WR_HISTORY_BASES, copy_named, &c)
 		   : rc;

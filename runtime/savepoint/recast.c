@@ -11,6 +11,7 @@
 #include "savepoint/file.h"
 #include "savepoint/logs.h"
 #include "savepoint/saved.h"
+#include "savepoint/unfinished.h"
 #include "savepoint/under_way.h"
 
 struct wr_recast {
@@ -60,9 +61,13 @@ void wr_recast_free(struct wr_recast *r)
 int wr_recast_named(struct wr_recast *r, struct wr_look *from, uint32_t vertex, uint32_t subtask)
 {
 	const char *id = wr_look_blob(from, vertex, subtask);
+	int rc;
 
 	WR_ASSERT(!r->blob);
-	return id ? wr_savepoint_copy_named(wr_look_blobs(from), r->blobs, id) : WR_OK;
+	if (!id)
+		return WR_OK;
+	rc = wr_savepoint_copy_named(wr_look_blobs(from), r->blobs, id);
+	return rc == WR_OK ? wr_savepoint_copy_unfinished(wr_look_blobs(from), r->blobs, id) : rc;
 }
 
 int wr_recast_log(struct wr_recast *r, struct wr_look *from, const char *uid, const char *to_uid)

@@ -189,19 +189,4 @@ return job
     finished_behind(all:format "truncate -s 5 $f", "has 5 bytes, and had ")
     finished_behind(all:format "rm $f", "is not there, and the checkpoint names it")
   end)
-
-  it("go on from a savepoint beside those of the job, and elsewhere without them", function()
-    write("job.lua", finished.job)
-    ran("", "out=expected")
-    killed("--dir state --checkpoint-every 30ms", "rate=8000", "checkpoint.complete", 3)
-    local copy = "cd %s && mkdir away && cp job.lua away && %s savepoint --dir state -o away/s.weir"
-    local _, code, err = shell.run(copy:format(folder, shell.weir))
-    assert.equal(0, code, err)
-    local begin = "cd %s/away && %s run -q --from s.weir --dir state job.lua"
-    local _, there, why = shell.run(begin:format(folder, shell.weir))
-    assert.equal(0, there, why)
-    assert.truthy(why:find("is not here as it was at the checkpoint", 1, true), why)
-    ran "--from away/s.weir --dir other"
-    assert.equal(rows_of "expected", rows_of "out")
-  end)
 end)

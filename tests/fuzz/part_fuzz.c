@@ -4,7 +4,7 @@
  */
 #include "base/assert.h"
 #include "base/error.h"
-#include "rolling/part_disk.h"
+#include "savepoint/unfinished.h"
 
 /* No level of it goes up, and none is empty. */
 static void stays(const char *path)
@@ -24,15 +24,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static struct wr_mem mem = WR_MEM_INIT("fuzz");
 	struct wr_reader r = wr_reader_of(data, len);
-	struct wr_disk_saved saved;
+	struct wr_unfinished said;
 	struct wr_value value;
 	struct wr_arena arena;
 
 	wr_arena_init(&arena, &mem);
-	if (wr_value_parse(&r, &arena, &value) == WR_OK && wr_disk_saved_read(&value, &saved) == WR_OK) {
-		WR_ASSERT(!saved.staging || (!strchr(saved.staging, '/') && saved.staging[1] == 'w'));
-		for (uint32_t i = 0; i < saved.count; i++) {
-			struct wr_disk_part part = wr_disk_saved_part(&saved, i);
+	if (wr_value_parse(&r, &arena, &value) == WR_OK && wr_unfinished_read(&value, &said) == WR_OK) {
+		WR_ASSERT(!said.staging || (!strchr(said.staging, '/') && said.staging[1] == 'w'));
+		for (uint32_t i = 0; i < said.count; i++) {
+			struct wr_unfinished_part part = wr_unfinished_part(&said, i);
 
 			WR_ASSERT(strlen(part.bucket) <= WR_BUCKET_MAX && strlen(part.name) < WR_PART_NAME);
 			WR_ASSERT(!strchr(part.name, '/') && part.name[0] != '.' && part.length <= INT64_MAX);
