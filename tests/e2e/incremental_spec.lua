@@ -51,13 +51,28 @@ local function info()
   return tonumber(text:match '"bytes": *(%d+)'), tonumber(text:match '"bytes_gone_on_from": *(%d+)'), text
 end
 
+--- The same at a checkpoint that goes on from others, and has less than that share of them. While keys come in, which
+--- takes longer on a busy machine, now and then one is whole: a later one is taken then.
+---@return integer bytes
+---@return integer older of those that it goes on from
+---@return string text
+local function kill_on_a_chain(share, options, arguments)
+  local bytes, older, text
+  for n = 20, 80, 20 do
+    sh "rm -rf state"
+    kill_at(n, options, arguments)
+    bytes, older, text = info()
+    if bytes < older * share then break end
+  end
+  assert.is_true(bytes < older * share, text)
+  return bytes, older, text
+end
+
 describe("a checkpoint of state of which one percent has changed", function()
   it("is a few percent of a whole one", function()
     write_job()
-    kill_at(20, "")
-    local bytes, older, text = info()
+    local _, older, text = kill_on_a_chain(1 / 20, "")
     assert.is_true(older > 1e6, text)
-    assert.is_true(bytes < older / 20, text)
     kill_at(3, "--resume=never --checkpoint-incremental off")
     assert.equal(0, select(2, info()))
   end)
@@ -69,8 +84,7 @@ describe("a checkpoint of state of which one percent has changed", function()
       assert.equal(0, code, err)
       local expected, lines = sorted(out)
       assert.is_true(lines >= 600)
-      kill_at(20, "-p " .. p[1])
-      assert.is_true(select(2, info()) > 0)
+      kill_on_a_chain(1, "-p " .. p[1])
       out, code, err = sh(("%s run -q --dir state -p %d job.lua"):format(shell.weir, p[2]))
       assert.equal(0, code, err)
       assert.equal(expected, (sorted(out)))
@@ -86,10 +100,8 @@ describe("a checkpoint of state of which one percent has changed", function()
       local out, code, err = sh(shell.weir .. " run -q job.lua keys=6000")
       assert.equal(0, code, err)
       local expected = sorted(out)
-      kill_at(20, DISK .. " -p " .. p[1], "keys=6000 rate=12000")
-      local bytes, older, text = info()
+      local _, older, text = kill_on_a_chain(1 / 2, DISK .. " -p " .. p[1], "keys=6000 rate=12000")
       assert.is_true(older > 1e5, text)
-      assert.is_true(bytes < older / 2, text)
       out, code, err = sh(("%s run -q --dir state -p %d %s job.lua keys=6000"):format(shell.weir, p[2], p[3]))
       assert.equal(0, code, err)
       assert.equal(expected, (sorted(out)))
@@ -122,8 +134,7 @@ describe("a checkpoint of state of which one percent has changed", function()
 
   it("is looked into, made a savepoint of and edited like a whole one", function()
     write_job()
-    kill_at(20, "")
-    assert.is_true(select(2, info()) > 0)
+    kill_on_a_chain(1, "")
     local listed = sh(shell.weir .. " savepoint ls state")
     assert.truthy(listed:find("n +value +60000 +60000"), listed)
     assert.truthy(listed:find("first +list +60000 +60000"), listed)
@@ -142,7 +153,7 @@ describe("a checkpoint of state of which one percent has changed", function()
 
   it("does not hold when what it goes on from is damaged, and says so", function()
     write_job()
-    kill_at(20, "")
+    kill_on_a_chain(1, "")
     local base = sh "ls -d state/chk-*/1-0.state | sort -t- -k2n | head -1":match "%S+"
     local f = assert(io.open(folder .. "/" .. base, "r+b"))
     f:seek("set", 5000)
