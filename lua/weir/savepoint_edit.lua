@@ -10,13 +10,15 @@
 --- `sp.args` has what stands behind on the command line as key=value, `sp.job` is the job's name and may be set,
 --- `sp.time` is when the savepoint was taken, in ms.
 ---
---- It only says so; then the savepoint is walked once, a key group at a time, and written anew.
+--- It only says so; then the savepoint is walked once, a key group at a time, and written anew. What it puts and loads
+--- waits for that in a file beside the new one once it is more than some MB.
 
 local codec = require "weir.internal.codec"
 local jsontext = require "weir.jsontext"
 local positions = require "weir.internal.positions"
 local recast = require "weir.internal.recast"
 local saved = require "weir.internal.savepoint"
+local spools = require "weir.internal.spool"
 local suggest = require "weir.suggest"
 local where = require "weir.where"
 
@@ -38,12 +40,10 @@ end
 
 ---------------------------------------------------------------- a state
 
-local function never() return false end
-
 local function state_of(operator, s)
   return {
     name = s.name, kind = s.kind, layout = s.layout, index = s.index, broadcast = s.broadcast, version = s.version,
-    ttl_ms = s.ttl_ms, new_version = s.version, max_parallelism = operator.max_parallelism, replaces = never,
+    ttl_ms = s.ttl_ms, new_version = s.version, max_parallelism = operator.max_parallelism,
   }
 end
 
@@ -53,6 +53,71 @@ local function place_of(item, position, kind)
     entry = saved.map_key(item), position = kind == "list" and position or nil, window = saved.window(item),
     version = item.version,
   }
+end
+
+---------------------------------------------------------------- records of a file
+
+-- The fields of a line of CSV; none of them goes on in the next line.
+local function csv_fields(line)
+  local out, at = {}, 1
+  while at <= #line + 1 do
+    if line:sub(at, at) == '"' then
+      local stop = at
+      repeat stop = line:find('"', stop + 1, true) or #line + 1
+        local doubled = line:sub(stop + 1, stop + 1) == '"'
+        if doubled then stop = stop + 1 end
+      until not doubled
+      if stop > #line then error("a quoted field is not closed in its line", 0) end
+      if not line:match("^,", stop + 1) and stop < #line then error("text follows a closing quote", 0) end
+      out[#out + 1] = line:sub(at + 1, stop - 1):gsub('""', '"')
+      at = stop + 2
+    else
+      local stop = line:find(",", at, true) or #line + 1
+      out[#out + 1] = line:sub(at, stop - 1)
+      at = stop + 1
+    end
+  end
+  return out
+end
+
+local function csv_records(file)
+  local names
+  return function(line)
+    local fields = csv_fields(line)
+    if not names then
+      names = fields
+      return nil
+    end
+    if #fields ~= #names then error(("%d fields, where there are %d columns"):format(#fields, #names), 0) end
+    local record = {}
+    for i, name in ipairs(names) do record[name] = fields[i] end
+    return record
+  end, file
+end
+
+local function records_of(path)
+  return path:match "%.csv$" and csv_records() or jsontext.decode
+end
+
+local function each_record(file, path, fn)
+  local record_of, number = records_of(path), 0
+  local function take(line)
+    local record = record_of(line)
+    if record ~= nil then fn(record) end
+  end
+  for line in file:lines() do
+    number = number + 1
+    line = line:gsub("\r$", "")
+    if number == 1 then line = line:gsub("^\239\187\191", "") end -- a byte order mark
+    if line ~= "" then
+      local ok, err = pcall(take, line)
+      if not ok then
+        file:close()
+        where.fail_at(nil, "%s:%d: %s", path, number, tostring(err))
+      end
+    end
+  end
+  file:close()
 end
 
 ---------------------------------------------------------------- an operator
@@ -120,10 +185,12 @@ function Operator:drop_state(name)
   find_state(self, name).dropped = true
 end
 
---- Leaves the values of a state behind; the state stays, and can be loaded anew.
+--- Leaves the values of a state behind, those that were put or loaded before included; the state stays, and can be
+--- loaded anew.
 ---@param name string
 function Operator:clear(name)
-  find_state(self, name).cleared = true
+  local state = find_state(self, name)
+  state.cleared, state.places = true, nil
 end
 
 --- Gives a state another name.
@@ -140,8 +207,9 @@ function Operator:rename_state(name, new)
   state.name = new
 end
 
---- Each value of a state becomes what the function makes of it; nil leaves it behind. `at` has entry (key in a
---- map), position (in a list), window ({ start =, stop = }) and version.
+--- Each value that the savepoint has of a state becomes what the function makes of it; nil leaves it behind. `at` has
+--- entry (key in a map), position (in a list), window ({ start =, stop = }) and version. What is put or loaded stays as
+--- it is.
 ---@param name string
 ---@param fn fun(value: any, key: any, at: table): any
 ---@param opts? { version: integer } of the state's declaration that the values are made for
@@ -207,7 +275,18 @@ local function entry_of(state, entry)
   if entry ~= nil then fail('state "%s" is a %s: only values of a map have an entry', state.name, state.kind) end
 end
 
---- Sets what a key has: the value, an entry of its map, or one element more of its list.
+-- Of a state that is going to have values: where they wait for the key groups to be written.
+local function make_places(self, state)
+  for _, ended in ipairs(self.vertex.ended) do
+    if ended then fail('operator "%s" had ended in a part of its subtasks: nothing can be put into it', self.uid) end
+  end
+  state.places = state.places or self.sp.spool:places(state.broadcast and 1 or state.max_parallelism)
+end
+
+local function has_values(state) return state.index and not state.cleared end
+
+--- Sets what a key has: the value, an entry of its map, or one element more of its list. What is said later in the
+--- script holds, be it put or loaded.
 ---@param name string
 ---@param key any a string, number, boolean, or a list of them for a key of several fields
 ---@param value any
@@ -217,16 +296,19 @@ function Operator:put(name, key, value, entry)
   check_open(self, state)
   local k, e = canonical("a key", key), entry_of(state, entry)
   if value == nil then fail("put sets a value; to remove one, map it to nil") end
-  state.puts = state.puts or { order = {}, at = {} }
-  local address = k .. "\0" .. (e or "")
-  local at = state.kind ~= "list" and state.puts.at[address] or #state.puts.order + 1
-  state.puts.order[at] = { k, value, e }
-  state.puts.at[address] = at
+  make_places(self, state)
+  local ok, err = pcall(recast.add, self.sp.spool, state, k, value, e)
+  if not ok then fail("%s", err) end
+  if has_values(state) and state.kind ~= "list" then
+    state.replaced = state.replaced or {}
+    state.replaced[k .. (e or "")] = true
+  end
 end
 
---- Fills a state that is empty from a file: lines of JSON, or .csv with a line of names. The function is called for
---- each record and gives key, value and, for a map, entry; without a key the record is passed over. Of several
---- values of a key the last one holds.
+--- Fills a state that is empty from a file: lines of JSON, or .csv with a line of names. The function is called once
+--- for each record, in the order of the file, and gives key, value and, for a map, entry; without a key or a value the
+--- record is passed over. Of several values of a key (of a map: of an entry) the last one holds, in this file, in
+--- another one that is loaded later, or put; each one of a list is an element more.
 ---@param name string
 ---@param path string
 ---@param fn fun(record: table): any, any, any
@@ -235,14 +317,17 @@ function Operator:load(name, path, fn)
   check_open(self, state)
   text("the path of a file", path)
   callable("what makes key and value of a record", fn)
-  if state.index and not state.cleared then
-    fail('state "%s" has values: clear it first, or add one of another name', name)
-  end
+  if has_values(state) then fail('state "%s" has values: clear it first, or add one of another name', name) end
+  make_places(self, state)
   local file, err = io.open(path, "r")
   if not file then fail("%s", err) end
-  file:close()
-  state.loads = state.loads or {}
-  table.insert(state.loads, { path = path, fn = fn })
+  each_record(file, path, function(record)
+    local key, value, entry = fn(record)
+    if key ~= nil and value ~= nil then
+      local e = state.kind == "map" and saved.canonical(entry) or nil
+      recast.add(self.sp.spool, state, saved.canonical(key), value, e)
+    end
+  end)
 end
 
 -- Where the source is, as tables that a later seek may change.
@@ -379,20 +464,19 @@ function Edited:add_operator(uid, opts)
     fail("max_parallelism is a whole number from 1 to 32768, not %s", tostring(max))
   end
   local change = { uid = uid, name = uid, states = {}, max_parallelism = max }
+  local vertex = { name = uid, parallelism = 1, max_parallelism = max, ended = {}, all = { change } }
   local operator = setmetatable({
-    sp = self, uid = uid, name = uid, change = change, parallelism = 1, max_parallelism = max,
+    sp = self, uid = uid, name = uid, change = change, vertex = vertex, parallelism = 1, max_parallelism = max,
   }, Operator)
   self.by_uid[uid] = operator
   self.all[#self.all + 1] = operator
-  self.vertices[#self.vertices + 1] = {
-    name = uid, parallelism = 1, max_parallelism = max, ended = {}, all = { change },
-  }
+  self.vertices[#self.vertices + 1] = vertex
   return operator
 end
 
-local function edited(from, args)
+local function edited(from, spool, args)
   local self = setmetatable({
-    from = from, job = from.job, time = from.time, args = args, by_uid = {}, all = {}, vertices = {},
+    from = from, spool = spool, job = from.job, time = from.time, args = args, by_uid = {}, all = {}, vertices = {},
   }, Edited)
   for _, operator in ipairs(from.operators) do
     local vertex = self.vertices[operator.vertex + 1]
@@ -409,8 +493,8 @@ local function edited(from, args)
     for i, s in ipairs(operator.states) do change.states[i] = state_of(operator, s) end
     vertex.all[operator.stage + 1] = change
     local it = setmetatable({
-      sp = self, uid = operator.uid, name = operator.name, change = change, parallelism = operator.parallelism,
-      max_parallelism = operator.max_parallelism,
+      sp = self, uid = operator.uid, name = operator.name, change = change, vertex = vertex,
+      parallelism = operator.parallelism, max_parallelism = operator.max_parallelism,
     }, Operator)
     self.by_uid[operator.uid] = it
     self.all[#self.all + 1] = it
@@ -418,116 +502,17 @@ local function edited(from, args)
   return self
 end
 
----------------------------------------------------------------- records of a file
-
--- The fields of a line of CSV; none of them goes on in the next line.
-local function csv_fields(line)
-  local out, at = {}, 1
-  while at <= #line + 1 do
-    if line:sub(at, at) == '"' then
-      local stop = at
-      repeat stop = line:find('"', stop + 1, true) or #line + 1
-        local doubled = line:sub(stop + 1, stop + 1) == '"'
-        if doubled then stop = stop + 1 end
-      until not doubled
-      if stop > #line then error("a quoted field is not closed in its line", 0) end
-      if not line:match("^,", stop + 1) and stop < #line then error("text follows a closing quote", 0) end
-      out[#out + 1] = line:sub(at + 1, stop - 1):gsub('""', '"')
-      at = stop + 2
-    else
-      local stop = line:find(",", at, true) or #line + 1
-      out[#out + 1] = line:sub(at, stop - 1)
-      at = stop + 1
-    end
-  end
-  return out
-end
-
-local function csv_records(file)
-  local names
-  return function(line)
-    local fields = csv_fields(line)
-    if not names then
-      names = fields
-      return nil
-    end
-    if #fields ~= #names then error(("%d fields, where there are %d columns"):format(#fields, #names), 0) end
-    local record = {}
-    for i, name in ipairs(names) do record[name] = fields[i] end
-    return record
-  end, file
-end
-
-local function records_of(path)
-  return path:match "%.csv$" and csv_records() or jsontext.decode
-end
-
-local function each_record(load, fn)
-  local file = assert(io.open(load.path, "r"))
-  local record_of, number = records_of(load.path), 0
-  for line in file:lines() do
-    number = number + 1
-    line = line:gsub("\r$", "")
-    if number == 1 then line = line:gsub("^\239\187\191", "") end -- a byte order mark
-    if line ~= "" then
-      local ok, err = pcall(function()
-        local record = record_of(line)
-        if record ~= nil then fn(record) end
-      end)
-      if not ok then
-        file:close()
-        where.fail_at(nil, "%s:%d: %s", load.path, number, tostring(err))
-      end
-    end
-  end
-  file:close()
-end
-
 ---------------------------------------------------------------- what the script said, as a plan
 
--- Numbers of the states that stay, and where new values come from.
+-- Numbers of the states that stay.
 local function settle_states(change)
   local next_number = { [false] = 0, [true] = 0 }
   for _, state in ipairs(change.states) do
     if state.dropped then
-      state.cleared = true
+      state.cleared, state.places = true, nil
     else
       state.to = next_number[state.broadcast]
       next_number[state.broadcast] = state.to + 1
-    end
-    local puts, loads = state.puts, state.loads
-    if puts and state.kind ~= "list" then
-      state.replaces = function(item)
-        return item.ns_len == 0
-          and puts.at[saved.key_bytes(item) .. "\0" .. (state.kind == "map" and saved.map_key_bytes(item) or "")] ~= nil
-      end
-    end
-    if not state.dropped and (puts or loads) then
-      state.fresh = function(out)
-        for _, load in ipairs(loads or {}) do
-          each_record(load, function(record)
-            local key, value, entry = load.fn(record)
-            if key ~= nil and value ~= nil then
-              out:put(state, saved.canonical(key), value, state.kind == "map" and saved.canonical(entry) or nil)
-            end
-          end)
-        end
-        for _, put in ipairs(puts and puts.order or {}) do out:put(state, put[1], put[2], put[3]) end
-      end
-    end
-  end
-end
-
-local function check_ended(vertex)
-  for _, change in ipairs(vertex.all) do
-    for _, state in ipairs(change.states) do
-      if state.fresh then
-        for _, ended in ipairs(vertex.ended) do
-          if ended then
-            fail('operator "%s" had ended in a part of its subtasks: nothing can be put into it', change.uid)
-          end
-        end
-      end
     end
   end
 end
@@ -557,7 +542,6 @@ local function settle(sp)
     end
     vertex.headless = kept[1] ~= vertex.all[1]
     vertex.all = kept
-    check_ended(vertex)
     if #kept > 0 then vertices[#vertices + 1] = vertex end
   end
   return vertices
@@ -595,18 +579,12 @@ local function arguments(operands)
   return args
 end
 
---- Writes the changed savepoint; gives what was changed.
----@param operands string[] file, script, key=value …
----@param output string path of the new one
----@return { changed: integer, removed: integer, added: integer }
-function M.edit(operands, output)
-  local from = saved.open(operands[1])
-  if from.finished then error(("%s: the job had ended, there is nothing to change"):format(operands[1]), 0) end
-  local sp = edited(from, arguments(operands))
+local function rewrite(from, spool, operands, output)
+  local sp = edited(from, spool, arguments(operands))
   function_of(operands[2])(sp)
   if type(sp.job) ~= "string" or sp.job == "" then error("the name of a job is a string", 0) end
   local vertices = settle(sp)
-  local out = recast.new(output, from, sp.time_anew)
+  local out = recast.new(output, from, spool, sp.time_anew)
   local ok, err = pcall(out.write, out, vertices, {
     job = sp.job, sources = sources_of(sp), identity = ("%s-%d"):format(from.lineage, from.checkpoint),
   })
@@ -614,6 +592,20 @@ function M.edit(operands, output)
   out:close()
   if not ok then error(err, 0) end
   return counts
+end
+
+--- Writes the changed savepoint; gives what was changed.
+---@param operands string[] file, script, key=value …
+---@param output string path of the new one
+---@return { changed: integer, removed: integer, added: integer }
+function M.edit(operands, output)
+  local from = saved.open(operands[1])
+  if from.finished then error(("%s: the job had ended, there is nothing to change"):format(operands[1]), 0) end
+  local spool = spools.new(output .. ".load.part")
+  collectgarbage("setpause", 150) -- each key group is garbage behind it, and no four of them should be kept
+  local ok, result = pcall(rewrite, from, spool, operands, output)
+  spool:close()
+  return ok and result or error(result, 0)
 end
 
 return M

@@ -24,7 +24,8 @@ int wr_recast_log(struct wr_recast *r, struct wr_look *from, const char *uid, co
 /* What a subtask (kind 1) or a stage (2) says of itself, one tagged value; or which blobs a stage names (10):
  * behind the first of kind 1, before all others. */
 int wr_recast_block(struct wr_recast *r, uint32_t kind, uint32_t stage, const uint8_t *value, uint32_t len);
-/* State of `stage`, of the key groups first..last, which may come in any order; a key's values together. */
+/* State of `stage`, of the key groups first..last, which may come in any order, elements of a list in theirs.
+ */
 int wr_recast_store(struct wr_recast *r, uint32_t stage, uint32_t first, uint32_t last);
 /* A value as it is, as that of state number `state`; or another one in its place; or a timer at `time`. */
 int wr_recast_item(struct wr_recast *r, const struct wr_look_item *item, uint32_t state);

@@ -143,6 +143,137 @@ describe("weir savepoint edit", function()
     }, "\n"), out)
   end)
 
+  it("keeps the last of several values of a key, whether put or loaded", function()
+    begin(3)
+    write("first.ndjson", '{"k":"ann","n":1}\n{"k":"bob","n":2}\n{"k":"ann","n":3}\n{"k":"dora","n":4}\n{"n":5}\n{"k":"bob"}\n')
+    write("second.csv", "k,n\ndora,50\nevan,60\n")
+    write("fix.lua", [[
+      return function(sp)
+        local visits, seen = sp:operator "visits", 0
+        local function load(path)
+          visits:load("sum", path, function(r)
+            seen = seen + 1
+            return r.k, r.n and { n = tonumber(r.n), record = seen }
+          end)
+        end
+        visits:put("sum", "gone", 7)
+        visits:clear "sum"
+        visits:put("sum", "bob", "put before")
+        visits:put("sum", "fay", "put once")
+        visits:put("sum", "fay", "put twice")
+        load "first.ndjson"
+        visits:put("sum", "ann", "put behind")
+        load "second.csv"
+        assert(seen == 8)
+        visits:clear "pages"
+        visits:load("pages", "first.ndjson", function(r) return r.k, r.n, r.n and r.n % 2 == 0 end)
+        visits:put("pages", "dora", "put", true)
+        visits:clear "seen"
+        visits:put("seen", "ann", 0)
+        visits:load("seen", "first.ndjson", function(r) return r.k, r.n end)
+        visits:put("seen", "ann", 3)
+      end]])
+    local told = done "savepoint edit x.weir fix.lua -o new.weir"
+    -- five sums, three pages, six numbers that were seen; left behind: three sums, four pages, four numbers
+    assert.equal("new.weir: values: 0 changed, 14 added, 11 left behind\n", told)
+    assert.equal(table.concat({
+      '"ann"\t"put behind"', '"bob"\t{"n":2,"record":2}', '"dora"\t{"n":50,"record":7}', '"evan"\t{"n":60,"record":8}',
+      '"fay"\t"put twice"',
+    }, "\n"), sorted(done "savepoint query new.weir visits sum"))
+    assert.equal('"ann"\tfalse\t3\n"bob"\ttrue\t2\n"dora"\ttrue\t"put"', sorted(done "savepoint query new.weir visits pages"))
+    assert.equal("#1\t0\n#2\t1\n#3\t3\n#4\t3\n", done "savepoint get new.weir visits seen ann")
+    write("fix.lua", [[
+      return function(sp)
+        sp:operator "visits":map("sum", function(value, key) if key ~= "bob" and key ~= "ann" then return value end end)
+      end]])
+    assert.equal("last.weir: values: 0 changed, 0 added, 2 left behind\n",
+      (done "savepoint edit new.weir fix.lua -o last.weir"))
+    assert.equal("dora evan fay", (sorted(done "savepoint query last.weir visits sum"):gsub('"(%a+)"[^\n]*\n?', "%1 "):gsub(" $", "")))
+  end)
+
+  it("goes on with what was loaded last, at another parallelism", function()
+    begin(3)
+    write("sums.ndjson", '{"user":"ann","n":1}\n{"user":"dora","n":2}\n{"user":"ann","n":100}\n')
+    local out = go_on([[
+      return function(sp)
+        local visits = sp:operator "visits"
+        visits:clear "sum"
+        visits:load("sum", "sums.ndjson", function(r) return r.user, r.n end)
+        visits:put("sum", "dora", 200)
+      end]], { run = "-p 2" })
+    assert.equal(table.concat({
+      '{"even":10,"odd":1,"seen":[1,4,10],"sum":110,"user":"ann"}',
+      '{"even":20,"seen":[2,20],"sum":20,"user":"bob"}',
+      '{"even":30,"seen":[30],"sum":230,"user":"dora"}',
+    }, "\n"), out)
+  end)
+
+  it("loads more than is held in memory, each key once, and leaves no file beside the new one", function()
+    begin(3)
+    local rows = {}
+    for i = 1, 120000 do rows[i] = ('{"user":"user-%d","i":%d}\n'):format(i % 40000, i) end
+    write("sums.ndjson", table.concat(rows))
+    write("fix.lua", [[
+      return function(sp)
+        local visits, text = sp:operator "visits", ("x"):rep(1000)
+        visits:clear "sum"
+        visits:load("sum", "sums.ndjson", function(r) return r.user, text .. r.i end)
+        visits:clear "seen"
+        visits:load("seen", "sums.ndjson", function(r)
+          assert(r.i ~= tonumber(sp.args.fails_at))
+          return "one", r.i
+        end)
+      end]])
+    assert.equal("new.weir: values: 0 changed, 160000 added, 7 left behind\n",
+      (done "savepoint edit x.weir fix.lua -o new.weir"))
+    local count, sum = 0, 0
+    for key, i in done "savepoint query new.weir visits sum":gmatch '"user%-(%d+)"\t"x+(%d+)"\n' do
+      count, sum = count + 1, sum + i
+      assert.equal(0, (i - key) % 40000)
+    end
+    assert.equal(40000, count)
+    assert.equal((80001 + 120000) * 20000, sum) -- of each key the last
+    local at = 0
+    for i in done "savepoint get new.weir visits seen one":gmatch "\t(%d+)\n" do
+      at = at + 1
+      assert.equal(at, tonumber(i))
+    end
+    assert.equal(120000, at)
+    assert.equal("new.weir\n", (shell.run(("cd %s && ls -d new.weir*"):format(folder))))
+    local _, code, err = weir "savepoint edit x.weir fix.lua -o other.weir fails_at=120000"
+    assert.equal(2, code)
+    assert.truthy(err:find("sums.ndjson:120000: fix.lua:7: assertion failed!", 1, true), err)
+    _, code, err = place.sh "ulimit -f 2000; $W savepoint edit x.weir fix.lua -o other.weir"
+    assert.equal(2, code)
+    assert.truthy(err:find("other.weir.load.part: File too large", 1, true), err)
+    assert.equal("", (shell.run(("cd %s && ls -d other.weir* 2>/dev/null"):format(folder))))
+  end)
+
+  it("counts broadcast state, which is in every subtask, once", function()
+    write("job.lua", [[
+      local weir = require "weir"
+      local job = weir.job { name = "rules", max_parallelism = 128 }
+      local n = job:source(weir.generate { count = 2000, rate = 1000, fn = function(i) return { i = i } end }):uid "n"
+      n:connect(n:filter(function(r) return r.i <= 2 end):broadcast()):process(weir.broadcast_function {
+        broadcast_state = { rules = weir.state.map() },
+        element = function() end,
+        broadcast = function(ctx, r) ctx.rules:put(r.i, "old") end,
+      }):uid "rules":sink(weir.print())
+      return job]])
+    place.dies(weir, "run -q -p 3 --dir state --checkpoint-every 20ms job.lua --fault checkpoint.complete:4=kill")
+    done "savepoint --dir state -o x.weir"
+    write("rules.ndjson", '{"i":1,"n":1}\n{"i":1,"n":2}\n')
+    write("fix.lua", [[
+      return function(sp)
+        local rules = sp:operator "rules"
+        local key
+        rules:map("rules", function(_, k) key = k return "new" end)
+        rules:clear "rules"
+        rules:load("rules", "rules.ndjson", function(r) return "all", r.n, r.i end)
+      end]])
+    assert.equal("new.weir: values: 0 changed, 1 added, 3 left behind\n", (done "savepoint edit x.weir fix.lua -o new.weir"))
+  end)
+
   it("puts state into an operator that was not there", function()
     begin()
     write("job.lua", (job:gsub("UID", "others")))

@@ -9,7 +9,8 @@ local rows = require "weir.internal.rows"
 local saved = require "weir.internal.savepoint"
 
 local C = ffi.C
-local i64 = border.i64
+local cast, ffistr = ffi.cast, ffi.string
+local cu8p, i64 = border.cu8p, border.i64
 local KIND_NUMBERS = { value = 0, list = 1, map = 2, reducing = 3, aggregating = 4 }
 local BLOCK_TASK, BLOCK_OPERATOR, BLOCK_NAMES = 1, 2, 10
 local BROADCAST = C.WR_LOOK_BROADCAST
@@ -42,6 +43,32 @@ function M.numbers(v)
   return out
 end
 
+---------------------------------------------------------------- a value that was nowhere
+
+local Fresh = ffi.typeof "struct { uint32_t shape, key_len, entry_len; }" -- then key, key of a map's entry, body
+local freshp = ffi.typeof("const $ *", Fresh)
+local FRESH = ffi.sizeof(Fresh)
+local fresh = Fresh()
+
+--- Adds it to a spool, for its key group; `state` is a change of weir.savepoint_edit that has its places there.
+---@param spool weir.internal.Spool
+---@param state table
+---@param key string canonical bytes
+---@param value any
+---@param entry? string canonical bytes of a map's key
+function M.add(spool, state, key, value, entry)
+  local shape, body = rows.encode(value)
+  local group = state.broadcast and 0 or C.wr_look_group_of(key, #key, state.max_parallelism)
+  fresh.shape, fresh.key_len, fresh.entry_len = shape, #key, entry and #entry or 0
+  spool:add(state.places + group, ffistr(fresh, FRESH), entry and key .. entry or key, body)
+end
+
+-- Key and entry, of which a state has one value; canonical bytes say where they end.
+local function address_of(text)
+  local head = cast(freshp, text)
+  return text:sub(FRESH + 1, FRESH + head.key_len + head.entry_len)
+end
+
 ---@class weir.internal.Recast
 ---@field changed integer values that are others now
 ---@field removed integer
@@ -51,32 +78,45 @@ local Recast = { __index = methods }
 
 ---@param path string of the new savepoint
 ---@param from weir.internal.Savepoint
+---@param spool weir.internal.Spool values that were nowhere
 ---@param time_anew? boolean no watermark goes over
-function M.new(path, from, time_anew)
+function M.new(path, from, spool, time_anew)
   local h = C.wr_recast_new(path)
   if h == nil then error(border.error_text(), 0) end
   return setmetatable({
-    h = ffi.gc(h, C.wr_recast_free), from = from, time_anew = time_anew, changed = 0, removed = 0, added = 0,
+    h = ffi.gc(h, C.wr_recast_free), from = from, spool = spool, time_anew = time_anew,
+    changed = 0, removed = 0, added = 0,
     first = ffi.new "uint32_t[1]", last = ffi.new "uint32_t[1]", bytes = ffi.new "uint64_t[1]",
-    fresh = ffi.new "struct wr_look_item",
+    item_made = ffi.new "struct wr_look_item",
   }, Recast)
 end
 
 ---------------------------------------------------------------- what goes over
 
+-- Broadcast state is in every subtask, and counts once.
+function methods:count(what)
+  if not self.again then self[what] = self[what] + 1 end
+end
+
 -- A value under the hands of a state's function; `state` is a change of weir.savepoint_edit.
 function methods:value(state, item, position)
   local new, version = state.map(item, position), state.new_version
   if new == nil then
-    self.removed = self.removed + 1
+    self:count "removed"
     return
   end
   local shape, body = rows.encode(new)
   if shape == item.shape and version == item.version and body == saved.body_bytes(item) then
     return check(C.wr_recast_item(self.h, item, state.to))
   end
-  self.changed = self.changed + 1
+  self:count "changed"
   check(C.wr_recast_value(self.h, item, state.to, version, shape, body, #body))
+end
+
+-- Is it the value of a key that another one was put for?
+local function is_replaced(state, item)
+  if not state.replaced or item.ns_len > 0 then return false end
+  return state.replaced[saved.key_bytes(item) .. (item.map_key ~= nil and saved.map_key_bytes(item) or "")]
 end
 
 function methods:item(change, by_index, item, position)
@@ -85,16 +125,16 @@ function methods:item(change, by_index, item, position)
     if change.map_timers then
       time = change.map_timers(item)
       if time == nil then
-        self.removed = self.removed + 1
+        self:count "removed"
         return
       end
-      if time ~= item.time then self.changed = self.changed + 1 end
+      if time ~= item.time then self:count "changed" end
     end
     return check(C.wr_recast_timer(self.h, item, time))
   end
   local state = by_index[item.state]
-  if not state or state.cleared or state.replaces(item) then
-    self.removed = self.removed + 1
+  if not state or state.cleared or is_replaced(state, item) then
+    self:count "removed"
   elseif state.map then
     self:value(state, item, position)
   else
@@ -102,50 +142,58 @@ function methods:item(change, by_index, item, position)
   end
 end
 
---- A value that was nowhere, if its key group is in the range that is being written.
----@param state table
----@param key string canonical bytes
----@param value any
----@param map_key? string canonical bytes
-function methods:put(state, key, value, map_key)
-  local group = state.broadcast and 0 or C.wr_look_group_of(key, #key, state.max_parallelism)
-  if group < self.first[0] or group > self.last[0] then return end
-  local it = self.fresh
-  local shape, body = rows.encode(value)
-  it.key, it.key_len = ffi.cast(border.cu8p, key), #key
-  it.ns, it.ns_len = ffi.cast(border.cu8p, ""), 0
-  it.map_key, it.map_key_len = nil, 0
-  if map_key then it.map_key, it.map_key_len = ffi.cast(border.cu8p, map_key), #map_key end
+-- A value as it came out of the spool.
+function methods:put(state, group, text)
+  local it, head = self.item_made, cast(freshp, text)
+  local key = cast(cu8p, text) + FRESH
+  local entry = key + head.key_len
+  local body = entry + head.entry_len
+  it.key, it.key_len = key, head.key_len
+  it.ns, it.ns_len = cast(cu8p, ""), 0
+  it.map_key, it.map_key_len = state.kind == "map" and entry or nil, head.entry_len
   it.group, it.state, it.version = group, state.to, state.new_version
-  check(C.wr_recast_fresh(self.h, it, shape, body, #body))
-  self.added = self.added + 1
+  check(C.wr_recast_fresh(self.h, it, head.shape, body, #text - (body - cast(cu8p, text))))
+  self:count "added"
+end
+
+-- What was put and loaded for a key group: all elements of a list, else of each key (and entry) the last value.
+function methods:fill(state, group)
+  local texts, at = {}, {}
+  self.spool:each(state.places + group, function(text)
+    if state.kind == "list" then return self:put(state, group, text) end
+    local address = address_of(text)
+    at[address] = at[address] or #texts + 1
+    texts[at[address]] = text
+  end)
+  for _, text in ipairs(texts) do self:put(state, group, text) end
+end
+
+-- What an operator of the old savepoint knows of a key group.
+function methods:keep(change, by_index, broadcast, group)
+  local items, count = self.from:group(change.operator, broadcast, group)
+  local hash, positions = nil, {}
+  for i = 0, count - 1 do
+    local item = items[i]
+    if hash ~= item.hash then hash, positions = item.hash, {} end
+    local position = (positions[item.state] or 0) + 1
+    positions[item.state] = position
+    self:item(change, by_index, item, position)
+  end
 end
 
 -- Keyed or broadcast state of an operator, of the key groups that a subtask has.
 function methods:store(change, stage, broadcast, first, last)
-  local by_index, any = {}, false
+  local by_index, filled = {}, {}
   for _, state in ipairs(change.states) do
-    if state.broadcast == broadcast and state.index then by_index[state.index] = state end
-    any = any or state.broadcast == broadcast and state.fresh ~= nil
+    if state.broadcast == broadcast then
+      if state.index then by_index[state.index] = state end
+      if state.places then filled[#filled + 1] = state end
+    end
   end
-  self.first[0], self.last[0] = first, last
   check(C.wr_recast_store(self.h, stage + (broadcast and BROADCAST or 0), first, last))
-  local operator = change.operator
-  for group = first, operator and last or first - 1 do
-    local items, count = self.from:group(operator, broadcast, group)
-    local hash, positions = nil, {}
-    for i = 0, count - 1 do
-      local item = items[i]
-      if hash ~= item.hash then hash, positions = item.hash, {} end
-      local position = (positions[item.state] or 0) + 1
-      positions[item.state] = position
-      self:item(change, by_index, item, position)
-    end
-  end
-  if any then
-    for _, state in ipairs(change.states) do
-      if state.broadcast == broadcast and state.fresh then state.fresh(self) end
-    end
+  for group = first, last do
+    if change.operator then self:keep(change, by_index, broadcast, group) end
+    for _, state in ipairs(filled) do self:fill(state, group) end
   end
   check(C.wr_recast_store_end(self.h))
 end
@@ -194,8 +242,8 @@ local function task_bytes(self, vertex, subtask)
   return codec.encode_value(out)
 end
 
-function methods:subtask(vertex, number, subtask, checkpoint)
-  local id = ("chk-%d/%d-%d.state"):format(checkpoint, number, subtask)
+function methods:subtask(vertex, number, subtask, again)
+  local id = ("chk-%d/%d-%d.state"):format(self.from.checkpoint, number, subtask)
   local operator = vertex.all[1].operator
   if operator then check(C.wr_recast_named(self.h, self.from.h, operator.vertex, subtask)) end
   check(C.wr_recast_blob(self.h, id))
@@ -211,7 +259,9 @@ function methods:subtask(vertex, number, subtask, checkpoint)
   C.wr_recast_groups(vertex.max_parallelism, vertex.parallelism, subtask, self.first, self.last)
   local first, last = self.first[0], self.last[0]
   for stage, change in ipairs(vertex.all) do
+    self.again = false
     self:store(change, stage - 1, false, first, last)
+    self.again = again
     self:store(change, stage - 1, true, 0, 0)
   end
   if operator and not vertex.headless then
@@ -264,7 +314,7 @@ function methods:write(vertices, head)
   local from = self.from.manifest
   local records = {}
   for number, vertex in ipairs(vertices) do
-    local tasks, head_stage = {}, vertex.all[1]
+    local tasks, head_stage, again = {}, vertex.all[1], false
     if head_stage.operator then
       check(C.wr_recast_log(self.h, self.from.h, head_stage.operator.uid, head_stage.uid))
     end
@@ -272,8 +322,9 @@ function methods:write(vertices, head)
       if vertex.ended[subtask + 1] then
         tasks[subtask + 1] = { blob = false, bytes = i64(0) }
       else
-        local id, bytes = self:subtask(vertex, number - 1, subtask, self.from.checkpoint)
-        tasks[subtask + 1] = { blob = id, bytes = ffi.cast(i64, bytes), in_flight = self:in_flight(vertex, subtask) }
+        local id, bytes = self:subtask(vertex, number - 1, subtask, again)
+        again = true
+        tasks[subtask + 1] = { blob = id, bytes = cast(i64, bytes), in_flight = self:in_flight(vertex, subtask) }
       end
     end
     records[number] = vertex_record(vertex, tasks)
