@@ -283,12 +283,18 @@ local function make_places(self, state)
   state.places = state.places or self.sp.spool:places(state.broadcast and 1 or state.max_parallelism)
 end
 
+local function check_key(self, state, key)
+  if state.broadcast and key ~= true then
+    fail('state "%s" of operator "%s" is broadcast: its only key is true', state.name, self.uid)
+  end
+end
+
 local function has_values(state) return state.index and not state.cleared end
 
 --- Sets what a key has: the value, an entry of its map, or one element more of its list. What is said later in the
---- script holds, be it put or loaded.
+--- script holds, be it put or loaded. A time to live begins with the edit.
 ---@param name string
----@param key any a string, number, boolean, or a list of them for a key of several fields
+---@param key any a string, number, boolean, or a list of them for a key of several fields; of broadcast state true
 ---@param value any
 ---@param entry? any of a map
 function Operator:put(name, key, value, entry)
@@ -296,6 +302,7 @@ function Operator:put(name, key, value, entry)
   check_open(self, state)
   local k, e = canonical("a key", key), entry_of(state, entry)
   if value == nil then fail("put sets a value; to remove one, map it to nil") end
+  check_key(self, state, key)
   make_places(self, state)
   local ok, err = pcall(recast.add, self.sp.spool, state, k, value, e)
   if not ok then fail("%s", err) end
@@ -324,6 +331,7 @@ function Operator:load(name, path, fn)
   each_record(file, path, function(record)
     local key, value, entry = fn(record)
     if key ~= nil and value ~= nil then
+      check_key(self, state, key)
       local e = state.kind == "map" and saved.canonical(entry) or nil
       recast.add(self.sp.spool, state, saved.canonical(key), value, e)
     end

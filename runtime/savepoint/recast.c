@@ -20,6 +20,7 @@ struct wr_recast {
 	struct wr_block_writer writer;
 	struct wr_saved_writer *values, *timers; /* of the store under way, or NULL */
 	struct wr_bytes room;
+	int64_t now_ms; /* the last access of what was nowhere: a state may have a time to live */
 };
 
 static struct wr_mem mem = WR_MEM_INIT("savepoint.recast");
@@ -30,6 +31,7 @@ struct wr_recast *wr_recast_new(const char *path)
 
 	if (!r)
 		return NULL;
+	r->now_ms = wr_clock_ms(wr_clock_system());
 	r->blobs = wr_savepoint_create(path);
 	if (r->blobs)
 		return r;
@@ -192,7 +194,10 @@ int wr_recast_value(struct wr_recast *r, const struct wr_look_item *item, uint32
 int wr_recast_fresh(struct wr_recast *r, const struct wr_look_item *item, uint32_t shape, const uint8_t *body,
 		    uint32_t len)
 {
-	return put(r, item, item->state, tagged(shape, item->version), body, len);
+	struct wr_look_item fresh = *item;
+
+	fresh.time = r->now_ms;
+	return put(r, &fresh, item->state, tagged(shape, item->version), body, len);
 }
 
 int wr_recast_timer(struct wr_recast *r, const struct wr_look_item *item, int64_t time)

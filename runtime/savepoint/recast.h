@@ -32,7 +32,8 @@ int wr_recast_item(struct wr_recast *r, const struct wr_look_item *item, uint32_
 int wr_recast_value(struct wr_recast *r, const struct wr_look_item *item, uint32_t state, uint32_t version,
 		    uint32_t shape, const uint8_t *body, uint32_t len);
 int wr_recast_timer(struct wr_recast *r, const struct wr_look_item *item, int64_t time);
-/* A value that was nowhere: key, state, version, map_key and group of `item` say whose it is. */
+/* A value that was nowhere, as if it were accessed at wr_recast_new(): key, state, version, map_key and group
+ * of `item` say whose it is. */
 int wr_recast_fresh(struct wr_recast *r, const struct wr_look_item *item, uint32_t shape, const uint8_t *body,
 		    uint32_t len);
 int wr_recast_store_end(struct wr_recast *r);

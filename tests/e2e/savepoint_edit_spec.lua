@@ -249,29 +249,51 @@ describe("weir savepoint edit", function()
     assert.equal("", (shell.run(("cd %s && ls -d other.weir* 2>/dev/null"):format(folder))))
   end)
 
-  it("counts broadcast state, which is in every subtask, once", function()
+  it("loads broadcast state, which has one key, and counts it once, though it is in every subtask", function()
     write("job.lua", [[
       local weir = require "weir"
       local job = weir.job { name = "rules", max_parallelism = 128 }
-      local n = job:source(weir.generate { count = 2000, rate = 1000, fn = function(i) return { i = i } end }):uid "n"
+      local n = job:source(weir.generate { count = 1000, rate = tonumber(job.args.rate), fn = function(i) return { i = i } end })
       n:connect(n:filter(function(r) return r.i <= 2 end):broadcast()):process(weir.broadcast_function {
         broadcast_state = { rules = weir.state.map() },
-        element = function() end,
+        element = function(ctx, r) if r.i >= 998 then ctx:emit(ctx.rules:get(1)) end end,
         broadcast = function(ctx, r) ctx.rules:put(r.i, "old") end,
       }):uid "rules":sink(weir.print())
       return job]])
-    place.dies(weir, "run -q -p 3 --dir state --checkpoint-every 20ms job.lua --fault checkpoint.complete:4=kill")
+    place.dies(weir, "run -q -p 3 --dir state --checkpoint-every 20ms job.lua rate=1000 --fault checkpoint.complete:4=kill")
     done "savepoint --dir state -o x.weir"
     write("rules.ndjson", '{"i":1,"n":1}\n{"i":1,"n":2}\n')
     write("fix.lua", [[
       return function(sp)
         local rules = sp:operator "rules"
-        local key
-        rules:map("rules", function(_, k) key = k return "new" end)
         rules:clear "rules"
-        rules:load("rules", "rules.ndjson", function(r) return "all", r.n, r.i end)
+        rules:load("rules", "rules.ndjson", function(r) return true, r.n, r.i end)
       end]])
     assert.equal("new.weir: values: 0 changed, 1 added, 3 left behind\n", (done "savepoint edit x.weir fix.lua -o new.weir"))
+    assert.equal("2\n2\n", (done "run -q -p 2 --from new.weir job.lua"))
+    shell.run(("rm %s/new.weir"):format(folder))
+    local message = 'fix.lua:1: state "rules" of operator "rules" is broadcast: its only key is true'
+    refused(message, 'return function(sp) sp:operator "rules":put("rules", "all", 1, 2) end')
+    refused("rules.ndjson:1: " .. message, [[return function(sp) sp:operator "rules":clear "rules" sp:operator "rules":load(
+      "rules", "rules.ndjson", function(r) return r.i, r.n, r.i end) end]])
+  end)
+
+  it("puts and loads as if the job wrote: what has a time to live begins it", function()
+    local timed = job:gsub("sum = weir.state.value%(%)", 'sum = weir.state.value { ttl = "1h" }')
+    shell.run("mkdir " .. folder .. "/in")
+    write("job.lua", (timed:gsub("UID", "visits")))
+    visits("a", { { "ann", 1 }, { "bob", 2 } })
+    until_lines(2)
+    done "savepoint --dir state -o x.weir"
+    shell.run("rm -r " .. folder .. "/state")
+    write("fix.lua", [[return function(sp)
+      sp:operator "visits":put("sum", "ann", 100)
+      sp:operator "visits":put("sum", "dora", 200)
+    end]])
+    done "savepoint edit x.weir fix.lua -o new.weir"
+    visits("b", { { "ann", 10 }, { "bob", 20 }, { "dora", 30 } })
+    local out = sorted((until_lines(3, "--from new.weir")))
+    assert.same({ "110", "22", "230" }, { out:match '"sum":(%d+).-"sum":(%d+).-"sum":(%d+)' })
   end)
 
   it("puts state into an operator that was not there", function()
