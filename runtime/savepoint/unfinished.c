@@ -94,7 +94,7 @@ static int look(const char *folder, const char *below, const char *name, char fi
 int wr_unfinished_find(const struct wr_unfinished *u, const struct wr_unfinished_part *part,
 		       enum wr_unfinished_place *place, char file[WR_UNFINISHED_PATH])
 {
-	const char *folders[2] = {u->path, u->at};
+	const char *folders[2] = {u->path, u->at}, *root = u->at ? u->at : u->path ? u->path : "";
 	bool is = false;
 	int rc = WR_OK;
 
@@ -110,13 +110,9 @@ int wr_unfinished_find(const struct wr_unfinished *u, const struct wr_unfinished
 			rc = look(folders[i], part->bucket, part->name, file, &is);
 	if (rc != WR_OK || is)
 		return rc;
-	rc = look(u->at ? u->at : u->path ? u->path : "", "", "", file, &is);
+	rc = look(root, "", "", file, &is);
 	*place = is ? WR_UNFINISHED_GONE : WR_UNFINISHED_LOST;
-	return rc == WR_OK ? look(u->at	    ? u->at
-				  : u->path ? u->path
-					    : "",
-				  part->bucket, part->name, file, &is)
-			   : rc;
+	return rc == WR_OK ? look(root, part->bucket, part->name, file, &is) : rc;
 }
 
 /* ---- in a savepoint ---- */
@@ -198,7 +194,7 @@ static int lost(const char *file)
 	    file);
 }
 
-/* Opened before it is asked for again: it may be finished meanwhile, which leaves an open one as it is. */
+/* It may be finished before it is opened: then it is looked for again. */
 static int put_part(struct copying *c, const struct wr_unfinished *u, const struct wr_unfinished_part *part)
 {
 	enum wr_unfinished_place place;
