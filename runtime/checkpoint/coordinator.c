@@ -66,7 +66,7 @@ static void act(struct wr_coordinator *c, enum wr_coordinator_act what, uint64_t
 {
 	WR_ASSERT(c->count < ACTIONS_MAX);
 	c->actions[(c->first + c->count++) % ACTIONS_MAX] =
-	    (struct wr_coordinator_action){what, checkpoint, asked, why};
+	    (struct wr_coordinator_action){.act = what, .checkpoint = checkpoint, .asked = asked, .why = why};
 }
 
 bool wr_coordinator_next(struct wr_coordinator *c, struct wr_coordinator_action *out)
@@ -101,11 +101,25 @@ static void finish(struct wr_coordinator *c, uint64_t now_ns)
 	schedule(c, now_ns);
 }
 
-static void give_up(struct wr_coordinator *c, const char *why, uint64_t now_ns)
+/* Whom the action that was said last waited for. */
+static void name_awaited(struct wr_coordinator *c)
+{
+	struct wr_coordinator_action *a = &c->actions[(c->first + c->count - 1) % ACTIONS_MAX];
+
+	for (uint32_t i = c->o.tasks; i-- > 0;)
+		if (!c->task[i].acked) {
+			a->task = i;
+			a->awaited++;
+		}
+}
+
+static void give_up(struct wr_coordinator *c, const char *why, bool late, uint64_t now_ns)
 {
 	uint64_t id = c->pending;
 
 	act(c, WR_COORDINATOR_ABORT, id, c->pending_asked, why);
+	if (late)
+		name_awaited(c);
 	finish(c, now_ns);
 	if (c->failures++ >= c->o.tolerable)
 		act(c, WR_COORDINATOR_FAIL, id, false, why);
@@ -130,7 +144,7 @@ static void tick_pending(struct wr_coordinator *c, uint64_t now_ns)
 	uint64_t ns = now_ns - c->began_ns;
 
 	if (ns >= c->o.timeout_ns) {
-		give_up(c, "it took longer than its timeout", now_ns);
+		give_up(c, "it took longer than its timeout", true, now_ns);
 	} else if (ns >= c->o.overtake_ns && !c->overtaken) {
 		c->overtaken = true;
 		act(c, WR_COORDINATOR_OVERTAKE, c->pending, c->pending_asked, NULL);
@@ -190,7 +204,7 @@ void wr_coordinator_decline(struct wr_coordinator *c, uint32_t task, uint64_t ch
 {
 	WR_ASSERT(task < c->o.tasks);
 	if (c->pending && checkpoint == c->pending && !c->publishing)
-		give_up(c, "a task could not take its snapshot", now_ns);
+		give_up(c, "a task could not take its snapshot", false, now_ns);
 }
 
 void wr_coordinator_defer(struct wr_coordinator *c, uint64_t checkpoint, uint64_t now_ns)
@@ -218,7 +232,7 @@ void wr_coordinator_published(struct wr_coordinator *c, uint64_t checkpoint, boo
 {
 	WR_ASSERT(c->publishing && checkpoint == c->pending);
 	if (!ok) {
-		give_up(c, "its manifest could not be written", now_ns);
+		give_up(c, "its manifest could not be written", false, now_ns);
 		return;
 	}
 	c->failures = 0;

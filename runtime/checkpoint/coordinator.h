@@ -36,8 +36,10 @@ enum wr_coordinator_act {
 struct wr_coordinator_action {
 	enum wr_coordinator_act act;
 	uint64_t checkpoint;
-	bool asked;	 /* for, by somebody: not periodic */
-	const char *why; /* of ABORT and FAIL; static */
+	bool asked;	  /* for, by somebody: not periodic */
+	const char *why;  /* of ABORT and FAIL; static */
+	uint32_t awaited; /* of an ABORT that was too late: how many tasks had not answered, … */
+	uint32_t task;	  /* … and the first of them */
 };
 
 struct wr_coordinator;

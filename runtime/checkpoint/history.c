@@ -201,21 +201,24 @@ int wr_history_latest(struct wr_blobs *blobs, struct wr_arena *arena, struct wr_
 {
 	struct list l = {NULL, 0, 0};
 	int rc = list_all(blobs, &l), found = WR_END;
-	bool damaged = false;
+	uint64_t damaged = 0;
+	char why[1024] = "";
 
 	*newest = l.count ? l.numbers[0] : 0;
 	for (uint32_t i = 0; i < l.count && rc == WR_OK && found == WR_END; i++) {
 		found = wr_history_open(blobs, l.numbers[i], arena, out);
-		if (found == WR_EUSER) {
+		if (found != WR_END && damaged)
 			wr_warn("checkpoint",
-				"checkpoint %" PRIu64 " is damaged, the one before is taken: %s",
-				l.numbers[i], wr_error_text());
+				"checkpoint %" PRIu64 " is damaged, the one before is taken: %s", damaged,
+				why);
+		if (found == WR_EUSER) {
+			snprintf(why, sizeof why, "%s", wr_error_text());
+			damaged = l.numbers[i];
 			found = WR_END;
-			damaged = true;
 		}
 	}
 	if (rc == WR_OK && found == WR_END && damaged)
-		found = wr_error_set(WR_EUSER, "none of the checkpoints holds any more: %s", wr_error_text());
+		found = wr_error_set(WR_EUSER, "none of the checkpoints holds any more: %s", why);
 	wr_free(&mem, l.numbers);
 	return rc == WR_OK ? found : rc;
 }

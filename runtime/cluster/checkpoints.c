@@ -453,10 +453,25 @@ static void complete(struct wr_checkpoints *c, const struct wr_coordinator_actio
 	answer(c, &o);
 }
 
+static void name_awaited(struct wr_checkpoints *c, const struct wr_coordinator_action *a)
+{
+	char more[32] = "";
+	uint32_t v = 0;
+
+	while (v + 1 < c->job->o.plan->vertex_count && c->first[v + 1] <= a->task)
+		v++;
+	if (a->awaited > 1)
+		snprintf(more, sizeof more, " and %" PRIu32 " more", a->awaited - 1);
+	snprintf(c->error, sizeof c->error, "%s [%u]%s had no part of it yet",
+		 c->job->o.plan->vertices[v].name, a->task - c->first[v] + 1, more);
+}
+
 static void abort_one(struct wr_checkpoints *c, const struct wr_coordinator_action *a)
 {
 	char why[sizeof c->error + 80];
 
+	if (a->awaited)
+		name_awaited(c, a);
 	snprintf(why, sizeof why, "%s%s%s", a->why, *c->error ? ": " : "", c->error);
 	wr_warn("checkpoint", "checkpoint %" PRIu64 " is off: %s", a->checkpoint, why);
 	if (a->checkpoint != c->swapping)

@@ -157,6 +157,30 @@ static void C15_a_checkpoint_that_comes_too_early_for_a_task_is_off_and_no_failu
 	wr_coordinator_free(c);
 }
 
+static void a_checkpoint_that_is_too_late_names_whom_it_waited_for(void **state)
+{
+	struct wr_coordinator_action a;
+
+	(void)state;
+	make(4, 1);
+	wr_coordinator_ended(c, 0, 1);
+	wr_coordinator_tick(c, EVERY);
+	says(WR_COORDINATOR_TRIGGER, 1);
+	wr_coordinator_ack(c, 2, 1, EVERY);
+	wr_coordinator_tick(c, EVERY + TIMEOUT);
+	assert_true(wr_coordinator_next(c, &a));
+	assert_int_equal(a.act, WR_COORDINATOR_ABORT);
+	assert_int_equal(a.awaited, 2);
+	assert_int_equal(a.task, 1);
+	wr_coordinator_tick(c, 3 * EVERY);
+	says(WR_COORDINATOR_TRIGGER, 2);
+	wr_coordinator_decline(c, 2, 2, 3 * EVERY);
+	assert_true(wr_coordinator_next(c, &a));
+	assert_int_equal(a.act, WR_COORDINATOR_ABORT);
+	assert_int_equal(a.awaited, 0);
+	wr_coordinator_free(c);
+}
+
 static void C16_failures_in_a_row_beyond_the_tolerable_fail_the_job(void **state)
 {
 	(void)state;
@@ -323,6 +347,7 @@ int main(void)
 	    cmocka_unit_test(C13_the_pause_is_counted_from_the_end_of_the_last),
 	    cmocka_unit_test(C18_the_first_of_a_run_waits_for_the_pause_as_well),
 	    cmocka_unit_test(C15_a_checkpoint_that_comes_too_early_for_a_task_is_off_and_no_failure),
+	    cmocka_unit_test(a_checkpoint_that_is_too_late_names_whom_it_waited_for),
 	    cmocka_unit_test(C16_failures_in_a_row_beyond_the_tolerable_fail_the_job),
 	    cmocka_unit_test(a_late_ack_of_one_that_is_off_means_nothing),
 	    cmocka_unit_test(C8_barriers_overtake_when_the_checkpoint_takes_long_since_its_trigger),
