@@ -17,6 +17,7 @@ local codec = require "weir.internal.codec"
 local jsontext = require "weir.jsontext"
 local positions = require "weir.internal.positions"
 local recast = require "weir.internal.recast"
+local rows = require "weir.internal.rows"
 local saved = require "weir.internal.savepoint"
 local spools = require "weir.internal.spool"
 local suggest = require "weir.suggest"
@@ -118,6 +119,20 @@ local function each_record(file, path, fn)
     end
   end
   file:close()
+end
+
+-- Shape and body of the value that the function gives, or nil.
+local function encoded(fn, value, key, at)
+  local new = fn(value, key, at)
+  if new ~= nil then return rows.encode(new) end
+end
+
+-- Raises what went wrong in a function of the script, or with what it gave: then its text has no line of its own.
+local function fail_in(fn, err, place, ...)
+  local info = debug.getinfo(fn, "S")
+  err = tostring(err)
+  if not err:find(info.short_src, 1, true) then err = ("%s:%d: %s"):format(info.short_src, info.linedefined, err) end
+  where.fail_at(nil, "%s: %s", place:format(...), err)
 end
 
 ---------------------------------------------------------------- an operator
@@ -225,10 +240,10 @@ function Operator:map(name, fn, opts)
   if opts and opts.version then state.new_version = opts.version end
   state.map = function(item, position)
     local value, key = saved.value(item), saved.key(item)
-    local ok, new = pcall(state.map_with, value, key, place_of(item, position, state.kind))
-    if ok then return new end
-    where.fail_at(nil, '"%s.%s" at key %s, value %s: %s', uid, name, self.sp.from:key_json(item),
-      self.sp.from:value_json(item), tostring(new))
+    local ok, shape, body = pcall(encoded, state.map_with, value, key, place_of(item, position, state.kind))
+    if ok then return shape, body end
+    fail_in(fn, shape, '"%s.%s" at key %s, value %s', uid, name, self.sp.from:key_json(item),
+      self.sp.from:value_json(item))
   end
 end
 
@@ -236,13 +251,16 @@ end
 ---@param fn fun(time: number, key: any, at: { kind: "event"|"processing", window: table? }): number?
 function Operator:map_timers(fn)
   callable("what timers are mapped with", fn)
+  local uid = self.uid
   self.change.map_timers = function(item)
     local at = { kind = item.timer == 0 and "event" or "processing", window = saved.window(item) }
-    local time = fn(tonumber(item.time), saved.key(item), at)
-    if time ~= nil and (type(time) ~= "number" or time % 1 ~= 0) then
-      fail("the time of a timer is a whole number of milliseconds, not %s", tostring(time))
-    end
-    return time
+    local was = tonumber(item.time)
+    local ok, time = pcall(fn, was, saved.key(item), at)
+    if ok and time == was then return item.time end -- the end of time is no whole number of a double
+    if ok and (time == nil or type(time) == "number" and time % 1 == 0 and math.abs(time) <= 2 ^ 53) then return time end
+    if ok then time = ("the time of a timer is a whole number of milliseconds, not %s"):format(tostring(time)) end
+    fail_in(fn, time, 'a timer of "%s" at key %s, time %s', uid, self.sp.from:key_json(item),
+      tostring(was))
   end
 end
 

@@ -431,7 +431,17 @@ describe("weir savepoint edit", function()
       'return function(sp) sp:operator "visits":drop_state "smu" end')
     refused('"visits.sum" at key "', 'return function(sp) sp:operator "visits":map("sum", function(v) return v.x.y end) end')
     refused("fix.lua:1: attempt to index", 'return function(sp) sp:operator "visits":map("sum", function(v) return v.x.y end) end')
-    refused("a record cannot hold a function", 'return function(sp) sp:operator "visits":map("sum", function() return print end) end')
+    for _, bad in ipairs { "print", "{ f = print }", "coroutine.create(print)" } do
+      local change = ('return function(sp) sp:operator "visits":map("sum", function() return %s end) end'):format(bad)
+      refused('"visits.sum" at key "', change)
+      refused(bad:find "co" and "fix.lua:1: a record cannot hold a thread" or "fix.lua:1: a record cannot hold a function", change)
+    end
+    for bad, text in pairs { ["0/0"] = "nan", ["1e300"] = "1e+300", ['"x"'] = "x", ["1.5"] = "1.5", ["t.x"] = "index" } do
+      local change = ('return function(sp) sp:operator "visits":map_timers(function(t) return %s end) end'):format(bad)
+      refused('a timer of "visits" at key "', change)
+      refused("fix.lua:1: ", change)
+      refused(text, change)
+    end
     refused('fix.lua:1: there is an operator "in', 'return function(sp) sp:operator "visits":rename(sp:operators()[1].uid) end')
     refused('fix.lua:1: state "sum" has values: clear it first',
       'return function(sp) sp:operator "visits":load("sum", "x.csv", print) end')

@@ -100,12 +100,11 @@ end
 
 -- A value under the hands of a state's function; `state` is a change of weir.savepoint_edit.
 function methods:value(state, item, position)
-  local new, version = state.map(item, position), state.new_version
-  if new == nil then
+  local version, shape, body = state.new_version, state.map(item, position)
+  if not shape then
     self:count "removed"
     return
   end
-  local shape, body = rows.encode(new)
   if shape == item.shape and version == item.version and body == saved.body_bytes(item) then
     return check(C.wr_recast_item(self.h, item, state.to))
   end
