@@ -425,9 +425,10 @@ static const struct verb verbs[] = {
     {"savepoint info", "FILE",
      "tell where a savepoint comes from: job, time, script, parallelism, watermarks",
      "  weir savepoint info monday.weir\n  weir savepoint info --json state/chk-12\n", .tool = "info"},
-    {"savepoint get", "FILE UID STATE KEY", "show what an operator knows of a key",
+    {"savepoint get", "FILE UID STATE KEY [ENTRY]", "show what an operator knows of a key",
      "  weir savepoint get monday.weir visits last ann\n"
      "  weir savepoint get monday.weir visits last 17\n"
+     "  weir savepoint get monday.weir visits pages ann /home        # one entry of a map\n"
      "  weir savepoint get monday.weir visits last '[\"ann\",3]'     # a key of several fields\n",
      .tool = "get"},
     {"savepoint query", "FILE UID STATE [EXPRESSION]",

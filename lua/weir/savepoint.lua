@@ -11,6 +11,7 @@ local saved = require "weir.internal.savepoint"
 local duration = require "weir.duration"
 local jsontext = require "weir.jsontext"
 local suggest = require "weir.suggest"
+local words = require "weir.internal.words"
 
 local M = {}
 
@@ -110,8 +111,13 @@ end
 local function source_of(sp, operator)
   local source = positions.source_of(sp, operator)
   if source then return positions.list(source) end
-  fail('operator "%s" of %s is no source whose positions are known; `weir savepoint info` shows all it keeps',
-    operator.uid, sp.path)
+  local hint = "`weir savepoint info` shows all it keeps"
+  for _, other in ipairs(sp.operators) do -- the operators of one step of the script have its uid in front
+    if other.uid:sub(1, #operator.uid + 1) == operator.uid .. "." and positions.source_of(sp, other) then
+      hint = ('did you mean "%s"?'):format(other.uid)
+    end
+  end
+  fail('operator "%s" of %s is no source whose positions are known; %s', operator.uid, sp.path, hint)
 end
 
 ---------------------------------------------------------------- counting
@@ -430,40 +436,6 @@ end
 
 ---------------------------------------------------------------- get
 
-local function unquoted(text)
-  local ok, value = pcall(function() return assert(loadstring("return " .. text))() end)
-  if ok and type(value) == "string" then return value end
-end
-
-local function scalar(text)
-  if text == "true" or text == "false" then return text == "true" end
-  if text:match '^".*"$' then return unquoted(text) end
-  local n = tonumber(text)
-  if n and math.abs(n) > 2 ^ 53 and saved.integer(text) then return saved.integer(text) end
-  return n
-end
-
--- The keys that a word of the command line may mean: as JSON, and as it stands.
-local function meanings(text)
-  local inside = text:match "^%s*%[(.*)%]%s*$"
-  if inside then
-    local parts, at = {}, 1
-    while at <= #inside do
-      local quoted, stop = inside:match('^%s*("[^"\\]*")%s*,?()', at)
-      if not quoted then quoted, stop = inside:match("^%s*([^,]-)%s*,()", at) end
-      if not quoted then quoted, stop = inside:match("^%s*(.-)%s*$", at), #inside + 1 end
-      local v = scalar(quoted)
-      if v == nil then fail("the key %s is no list of strings, numbers and booleans as in JSON", text) end
-      parts[#parts + 1] = v
-      at = stop
-    end
-    return { parts }
-  end
-  local value = scalar(text)
-  if value == nil then return { text } end
-  return { value, text }
-end
-
 local function place_json(sp, position)
   return ('{"key": %s, "value": %s}'):format(jsontext.encode(position.split), positions.json(sp, position))
 end
@@ -480,30 +452,42 @@ local function get_position(o, sp, operator, split)
   return found
 end
 
+-- Is it the entry that the word means? Without a word any is.
+local function is_entry(state, word)
+  if not word then return function() return true end end
+  if state.kind ~= "map" then fail('"%s" is no map: it has no entry %s', state.name, word) end
+  local meant = {}
+  for _, key in ipairs(words.meanings(word)) do meant[saved.canonical(key)] = true end
+  return function(item) return meant[saved.map_key_bytes(item)] end
+end
+
 function M.get(o, operands)
-  need(operands, 4, 4, "get FILE UID STATE KEY")
+  need(operands, 4, 5, "get FILE UID STATE KEY [ENTRY]")
   local sp = saved.open(operands[1])
   local operator = find_operator(sp, operands[2])
   local state = find_kept(sp, operator, operands[3])
+  local is_meant = is_entry(state, operands[5])
   local found = state == POSITIONS and get_position(o, sp, operator, operands[4])
   local function show(item, position)
+    if not is_meant(item) then return end
     found = true
     if o.json then
       put(item_json(sp, state, item, position), "\n")
     elseif state.kind == "timers" then
       put(item_text(sp, state, item, position), "\n")
     else
-      local place = place_text(sp, state, item, position)
+      local place = operands[5] and "" or place_text(sp, state, item, position)
       put(place ~= "" and place .. "\t" or "", sp:value_json(item), "\n")
     end
   end
-  for _, key in ipairs(state == POSITIONS and {} or meanings(operands[4])) do
+  for _, key in ipairs(state == POSITIONS and {} or words.meanings(operands[4])) do
     if not found then
       sp:each_of_key(operator, state.broadcast, saved.canonical(key), counted(state, show))
     end
   end
   if found then return end
-  io.stderr:write(('weir: key %s has nothing in "%s.%s"\n'):format(operands[4], operator.uid, state.name))
+  local entry = operands[5] and ", entry " .. operands[5] or ""
+  io.stderr:write(('weir: key %s%s has nothing in "%s.%s"\n'):format(operands[4], entry, operator.uid, state.name))
   return 1
 end
 

@@ -257,7 +257,8 @@ function Operator:map_timers(fn)
     local was = tonumber(item.time)
     local ok, time = pcall(fn, was, saved.key(item), at)
     if ok and time == was then return item.time end -- the end of time is no whole number of a double
-    if ok and (time == nil or type(time) == "number" and time % 1 == 0 and math.abs(time) <= 2 ^ 53) then return time end
+    local good = time == nil or type(time) == "number" and time % 1 == 0 and math.abs(time) <= 2 ^ 53
+    if ok and good then return time end
     if ok then time = ("the time of a timer is a whole number of milliseconds, not %s"):format(tostring(time)) end
     fail_in(fn, time, 'a timer of "%s" at key %s, time %s', uid, self.sp.from:key_json(item),
       tostring(was))

@@ -169,11 +169,22 @@ describe("weir savepoint", function()
     assert.equal(1, select(2, tool(("diff --json --limit 1 p1.weir state1/%s visits seen"):format(oldest), 1):gsub("\n", "")))
   end)
 
+  it("shows one entry of a map", function()
+    local all = tool "get p1.weir visits pages ann"
+    assert.equal(all:match '"p1"\t(%d+\n)', tool "get p1.weir visits pages ann p1")
+    assert.equal(all:match '"p0"\t(%d+\n)', tool [[get p1.weir visits pages ann '"p0"']])
+    local _, err = tool("get p1.weir visits pages ann p2", 1)
+    assert.equal('weir: key ann, entry p2 has nothing in "visits.pages"\n', err)
+  end)
+
   it("tells apart what is not there from what cannot be, with what there is instead", function()
     refused('p1.weir has no operator "visist"; did you mean "visits"?', "get p1.weir visist last ann")
     refused('operator "visits" of p1.weir has no state "lsat"; did you mean "last"?',
       "query p1.weir visits lsat")
-    refused("usage: weir savepoint get FILE UID STATE KEY", "get p1.weir visits last")
+    refused("usage: weir savepoint get FILE UID STATE KEY [ENTRY]", "get p1.weir visits last")
+    refused('"last" is no map: it has no entry p0', "get p1.weir visits last ann p0")
+    refused('operator "numbers" of p1.weir is no source whose positions are known; did you mean "numbers.source"?',
+      "query p1.weir numbers positions")
     refused("none.weir: cannot be read: No such file or directory", "ls none.weir")
     refused('job.lua: this is no savepoint: it does not begin with "WEIRSAVE"', "info job.lua")
     refused("weir savepoint get has no option --limit", "get --limit 3 p1.weir visits last ann")
