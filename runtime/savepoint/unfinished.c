@@ -129,7 +129,7 @@ int wr_savepoint_read_unfinished(struct wr_blobs *from, const char *name,
 	struct wr_blob_view view;
 	struct wr_block block;
 	char id[ID];
-	int rc;
+	int rc, gave = WR_OK;
 
 	*bytes = 0;
 	id_of(name, id);
@@ -137,12 +137,18 @@ int wr_savepoint_read_unfinished(struct wr_blobs *from, const char *name,
 	if (rc != WR_OK)
 		return rc;
 	wr_block_reader_init(&r, view.data, view.len);
-	while ((rc = wr_block_next(&r, &block)) == WR_OK &&
-	       (rc = block.kind == WR_BLOCK_BYTES ? put(arg, block.payload, block.len)
-						  : wr_error_set(WR_EUSER, "it has other blocks")) == WR_OK)
+	while (gave == WR_OK && (rc = wr_block_next(&r, &block)) == WR_OK) {
+		if (block.kind != WR_BLOCK_BYTES) {
+			rc = wr_error_set(WR_EUSER, "it has other blocks");
+			break;
+		}
+		gave = put(arg, block.payload, block.len);
 		*bytes += block.len;
+	}
 	wr_block_reader_deinit(&r);
 	from->ops->close(from, &view);
+	if (gave != WR_OK)
+		return gave;
 	return rc == WR_END ? WR_OK : wr_error_wrap(rc, "%s", id);
 }
 
