@@ -307,9 +307,21 @@ void wr_disk_forget(struct wr_disk_part *part)
 	wr_free(&mem, part->bucket);
 }
 
-/* `staged` becomes `name` of the bucket. */
+/* WR_END: it is to be `anew`, and there is one; file systems that cannot tell put it in its place. */
+static int rename_as(const char *from, const char *to, bool anew)
+{
+	if (anew && renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+		return WR_OK;
+	if (anew && errno == EEXIST)
+		return WR_END;
+	if (anew && errno != EINVAL && errno != ENOSYS)
+		return failed("rename", from);
+	return rename(from, to) == 0 ? WR_OK : failed("rename", from);
+}
+
+/* `staged` becomes `name` of the bucket; as rename_as. */
 static int move(const char *path, const char *staging, const char *staged, const char *bucket,
-		const char *name)
+		const char *name, bool anew)
 {
 	char from[FILE_PATH], to[FILE_PATH], folder[FILE_PATH];
 	int rc = path_of(from, path, staging, staged);
@@ -318,15 +330,15 @@ static int move(const char *path, const char *staging, const char *staged, const
 		rc = path_of(folder, path, bucket, NULL);
 	if (rc == WR_OK)
 		rc = path_of(to, folder, name, NULL);
-	if (rc == WR_OK && (WR_FAULT("rolling.rename", &errno) || rename(from, to) != 0))
+	if (rc == WR_OK && WR_FAULT("rolling.rename", &errno))
 		rc = failed("rename", from);
-	return rc;
+	return rc == WR_OK ? rename_as(from, to, anew) : rc;
 }
 
 int wr_disk_finish(struct wr_disk *d, struct wr_disk_part *part)
 {
 	d->names_changed = true;
-	return move(d->path, d->staging, part->name, part->bucket, part->name);
+	return move(d->path, d->staging, part->name, part->bucket, part->name, false);
 }
 
 /* ---- marks: an empty file a lineage and subtask, named after them and the checkpoint ---- */
@@ -415,6 +427,7 @@ static int copy(int from, int to, uint64_t length)
 	while (length) {
 		ssize_t n = read(from, block, length < COPY ? length : COPY);
 
+		errno = n == 0 ? EIO : ENOSPC; /* where less is read, or written, than was asked for */
 		if (n <= 0 || write(to, block, (size_t)n) != n)
 			return -1;
 		length -= (uint64_t)n;
@@ -449,6 +462,12 @@ static int cut(int fd, const char *path, uint64_t length)
 	return WR_FAULT("rolling.sync", &errno) || fsync(fd) != 0 ? failed("sync", path) : WR_OK;
 }
 
+static int too_short(const char *path, uint64_t bytes, uint64_t length)
+{
+	return wr_error_set(WR_EUSER, "%s has %" PRIu64 " bytes, and had %" PRIu64 " at the checkpoint", path,
+			    bytes, length);
+}
+
 static int recover_staged(int fd, const char *path, uint64_t length)
 {
 	struct stat st;
@@ -456,9 +475,7 @@ static int recover_staged(int fd, const char *path, uint64_t length)
 	if (fstat(fd, &st) != 0)
 		return failed("read", path);
 	if ((uint64_t)st.st_size < length)
-		return wr_error_set(WR_EUSER,
-				    "%s has %" PRIu64 " bytes, and had %" PRIu64 " at the checkpoint", path,
-				    (uint64_t)st.st_size, length);
+		return too_short(path, (uint64_t)st.st_size, length);
 	if ((uint64_t)st.st_size > length)
 		return cut(fd, path, length);
 	/* an attempt that did not come through may have cut it and not synced */
@@ -506,7 +523,7 @@ int wr_disk_recover(const char *path, const char *staging, const struct wr_unfin
 	if (rc == WR_OK)
 		rc = make_bucket(path, part->bucket);
 	if (rc == WR_OK)
-		rc = move(path, staging, part->name, part->bucket, part->name);
+		rc = move(path, staging, part->name, part->bucket, part->name, false);
 	if (rc == WR_OK)
 		rc = sync_bucket(path, part->bucket);
 	return rc == WR_OK ? sync_bucket(path, staging) : rc;
@@ -559,17 +576,33 @@ static int put_carried(void *arg, const void *p, size_t len)
 	return rc == WR_OK ? write_all(a->d, &a->to, p, len) : rc;
 }
 
+static int copy_from(struct adopting *a, int fd, const char *file, uint64_t length)
+{
+	uint64_t left = length;
+	char block[COPY];
+	int rc = WR_OK;
+
+	while (left && rc == WR_OK) {
+		ssize_t n = read(fd, block, left < COPY ? left : COPY);
+
+		if (n < 0)
+			return failed("read", file);
+		if (n == 0)
+			return too_short(file, length - left, length);
+		rc = put_carried(a, block, (size_t)n);
+		left -= (uint64_t)n;
+	}
+	return rc;
+}
+
 static int copy_staged(struct adopting *a, const char *file, uint64_t length)
 {
-	int from = open(file, O_RDONLY | O_CLOEXEC), rc;
+	int fd = open(file, O_RDONLY | O_CLOEXEC), rc;
 
-	if (from < 0)
+	if (fd < 0)
 		return failed("open", file);
-	rc = create(a->d, &a->to);
-	if (rc == WR_OK && copy(from, a->to.fd, length) != 0)
-		rc = failed("copy", file);
-	a->to.length = length;
-	close(from);
+	rc = copy_from(a, fd, file, length);
+	close(fd);
 	return rc;
 }
 
@@ -590,26 +623,35 @@ static int fill(struct adopting *a, struct wr_blobs *from, const struct wr_unfin
 		return rc;
 	if (place == WR_UNFINISHED_STAGED)
 		return copy_staged(a, file, part->length);
-	if (place == WR_UNFINISHED_LOST)
+	if (place == WR_UNFINISHED_LOST && (!u->staging || strcmp(u->staging, a->d->staging) != 0))
 		return wr_error_set(WR_EUSER,
 				    "%s is out of reach, and the checkpoint has rows in it: begin at a "
 				    "savepoint of it (weir savepoint --dir), which has them",
 				    file);
-	wr_warn("rolling_files", "%s is not there any more: left to the job that wrote it", file);
+	wr_warn("rolling_files", "%s is not there any more: what it had at the checkpoint is left out", file);
 	return WR_OK;
 }
 
+/* The job that wrote it may finish it at this moment, with more rows: those stay. */
 static int finish_adopted(struct adopting *a, const struct wr_unfinished_part *part)
 {
+	const struct wr_disk *d = a->d;
+	bool has = false;
 	int rc = wr_disk_sync(&a->to);
 
 	wr_disk_close(&a->to);
 	WR_CRASH_STEP("rolling.adopted");
 	if (rc == WR_OK)
-		rc = make_bucket(a->d->path, part->bucket);
+		rc = make_bucket(d->path, part->bucket);
 	if (rc == WR_OK)
-		rc = move(a->d->path, a->d->staging, a->to.name, part->bucket, part->name);
-	return rc == WR_OK ? sync_bucket(a->d->path, part->bucket) : rc;
+		rc = move(d->path, d->staging, a->to.name, part->bucket, part->name, true);
+	if (rc == WR_END)
+		rc = has_it(d, part, &has);
+	else
+		has = true;
+	if (rc == WR_OK && !has)
+		rc = move(d->path, d->staging, a->to.name, part->bucket, part->name, false);
+	return rc == WR_OK ? sync_bucket(d->path, part->bucket) : rc;
 }
 
 /* The sink of this very folder staged it. */

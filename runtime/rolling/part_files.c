@@ -196,10 +196,11 @@ static void put_saved(struct wr_parts *p)
 	for (struct wr_part *part = p->parts; part; part = part->next) {
 		if (!part->disk.length)
 			continue;
-		wr_value_put_list(out, 3);
+		wr_value_put_list(out, 4);
 		wr_value_put_str(out, part->disk.bucket);
 		wr_value_put_str(out, part->disk.name);
 		wr_value_put_i64(out, (int64_t)part->disk.length);
+		wr_value_put_bool(out, part->ended);
 	}
 	wr_value_put_name(out, "path");
 	wr_value_put_str(out, p->disk.path);

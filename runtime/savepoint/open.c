@@ -284,6 +284,34 @@ static int take_number(void *arg, const char *name)
 	return WR_OK;
 }
 
+static int check_blob(const uint8_t *data, size_t len, const char *id)
+{
+	struct wr_block_reader r;
+	int rc;
+
+	wr_block_reader_init(&r, data, len);
+	while ((rc = wr_block_check(&r)) == WR_OK)
+		;
+	wr_block_reader_deinit(&r);
+	return rc == WR_END ? WR_OK : wr_error_wrap(rc, "%s", id);
+}
+
+/* What lies beside the blobs of the checkpoint: logs of sources, files of sinks. */
+static int check_rest(const struct opened *o)
+{
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < o->index->count && rc == WR_OK; i++) {
+		const struct wr_value *item = &o->index->items[i];
+		const char *id = wr_value_str(item, "id", "");
+
+		if (!strncmp(id, "part/", 5) || !strncmp(id, "wal-", 4))
+			rc = check_blob(o->data + wr_value_get(item, "offset")->u64,
+					wr_value_get(item, "bytes")->u64, id);
+	}
+	return rc;
+}
+
 static struct wr_blobs *open_file(const char *path, struct wr_arena *arena, struct wr_manifest *manifest)
 {
 	struct opened *o = wr_zalloc(&mem, sizeof *o);
@@ -308,6 +336,8 @@ static struct wr_blobs *open_file(const char *path, struct wr_arena *arena, stru
 		rc = wr_history_open(&o->base, found.number, arena, manifest);
 	if (rc == WR_END)
 		rc = wr_error_set(WR_EUSER, "the savepoint has no manifest");
+	if (rc == WR_OK)
+		rc = check_rest(o);
 	if (rc == WR_OK)
 		return &o->base;
 	opened_free(&o->base);

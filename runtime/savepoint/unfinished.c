@@ -41,10 +41,11 @@ static bool is_part(const struct wr_value *v)
 {
 	const struct wr_value *items = v->items;
 
-	return v->tag == WR_V_LIST && v->count == 3 && is_text(&items[0], WR_BUCKET_MAX) &&
-	       is_text(&items[1], WR_PART_NAME - 1) && items[2].tag == WR_V_I64 && items[2].i64 >= 0 &&
-	       is_bucket(items[0].str.p) && !strncmp(items[1].str.p, "part-", 5) &&
-	       !memchr(items[1].str.p, '/', items[1].str.len);
+	return v->tag == WR_V_LIST && v->count == 4 &&
+	       (items[3].tag == WR_V_FALSE || items[3].tag == WR_V_TRUE) &&
+	       is_text(&items[0], WR_BUCKET_MAX) && is_text(&items[1], WR_PART_NAME - 1) &&
+	       items[2].tag == WR_V_I64 && items[2].i64 >= 0 && is_bucket(items[0].str.p) &&
+	       !strncmp(items[1].str.p, "part-", 5) && !memchr(items[1].str.p, '/', items[1].str.len);
 }
 
 int wr_unfinished_read(const struct wr_value *v, struct wr_unfinished *out)
@@ -72,7 +73,7 @@ struct wr_unfinished_part wr_unfinished_part(const struct wr_unfinished *u, uint
 {
 	const struct wr_value *v = u->parts[i].items;
 
-	return (struct wr_unfinished_part){v[0].str.p, v[1].str.p, v[2].u64};
+	return (struct wr_unfinished_part){v[0].str.p, v[1].str.p, v[2].u64, v[3].tag == WR_V_TRUE};
 }
 
 /* ---- where it is ---- */
@@ -88,7 +89,9 @@ static int look(const char *folder, const char *below, const char *name, char fi
 	if (n >= WR_UNFINISHED_PATH)
 		return wr_error_set(WR_EUSER, "the path %s/… is too long", folder);
 	*is = stat(file, &st) == 0;
-	return WR_OK;
+	return *is || errno == ENOENT || errno == ENOTDIR
+		   ? WR_OK
+		   : wr_error_set(WR_EUSER, "cannot look at %s: %s", file, strerror(errno));
 }
 
 int wr_unfinished_find(const struct wr_unfinished *u, const struct wr_unfinished_part *part,
@@ -111,7 +114,7 @@ int wr_unfinished_find(const struct wr_unfinished *u, const struct wr_unfinished
 	if (rc != WR_OK || is)
 		return rc;
 	rc = look(root, "", "", file, &is);
-	*place = is ? WR_UNFINISHED_GONE : WR_UNFINISHED_LOST;
+	*place = is && part->ended ? WR_UNFINISHED_GONE : WR_UNFINISHED_LOST;
 	return rc == WR_OK ? look(root, part->bucket, part->name, file, &is) : rc;
 }
 
@@ -193,11 +196,11 @@ static int put_beginning(struct copying *c, int fd, const char *file, uint64_t l
 
 static int lost(const char *file)
 {
-	return wr_error_set(
-	    WR_EUSER,
-	    "%s is out of reach, and the checkpoint has rows in it that were not finished: bring "
-	    "back the folder of weir.rolling_files, or make it empty to go without those rows",
-	    file);
+	return wr_error_set(WR_EUSER,
+			    "%s is out of reach, and the checkpoint has rows in it that were not finished: "
+			    "bring it back, or go on in the job's own folder with --allow-duplicates, which "
+			    "leaves them out",
+			    file);
 }
 
 /* It may be finished before it is opened: then it is looked for again. */

@@ -20,7 +20,7 @@ enum { WR_PART_NAME = 160, WR_STAGING_NAME = 24, WR_BUCKET_MAX = 1024, WR_UNFINI
 
 /* What a sink says of itself in a checkpoint; all borrowed. */
 struct wr_unfinished {
-	const struct wr_value *parts; /* [bucket, name, length] each */
+	const struct wr_value *parts; /* [bucket, name, length, ended] each */
 	uint32_t count;
 	const char *path;    /* as the sink was given it; NULL = not said, like the others */
 	const char *at;	     /* the same from the root of the machine that wrote it */
@@ -30,6 +30,7 @@ struct wr_unfinished_part {
 	const char *bucket; /* below the sink's folder, "" = itself */
 	const char *name;
 	uint64_t length; /* at the checkpoint */
+	bool ended;	 /* finished as soon as the checkpoint holds, for others to take it away */
 };
 /* WR_EUSER: it is malformed, or its names lead elsewhere. */
 int wr_unfinished_read(const struct wr_value *v, struct wr_unfinished *out);
@@ -38,9 +39,8 @@ struct wr_unfinished_part wr_unfinished_part(const struct wr_unfinished *u, uint
 enum wr_unfinished_place {
 	WR_UNFINISHED_STAGED,	/* *file is its path */
 	WR_UNFINISHED_FINISHED, /* likewise */
-	WR_UNFINISHED_GONE, /* finished, and taken away since: the sink's folder is there; *file is its path
-			     */
-	WR_UNFINISHED_LOST, /* the sink's folder is out of reach; *file is its path */
+	WR_UNFINISHED_GONE, /* it had ended, and somebody took it from the sink's folder, which is there */
+	WR_UNFINISHED_LOST, /* it is nowhere; *file is where it would be */
 };
 /* Where a part is. WR_OK, or WR_EUSER: a path is too long. */
 int wr_unfinished_find(const struct wr_unfinished *u, const struct wr_unfinished_part *part,
