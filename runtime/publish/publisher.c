@@ -170,9 +170,12 @@ static bool is_of(const struct wr_kafka_publisher *p, const struct wr_mark *mark
 /* ---- the marker ---- */
 
 /* Has any process ever had the id of this log? Whoever had it has claimed it; brokers may have forgotten that
- * while they still know the marker, which is written again and again. */
+ * while they still know the marker, which is written again and again. Yes, also where there is no answer at
+ * once: a process that died as it claimed the id leaves a transaction, which brokers end after a minute, and
+ * who opens the id, now. */
 static int was_used(struct wr_kafka_publisher *p, const struct wr_mark *mark, bool *used)
 {
+	const struct wait at_once = {0};
 	struct wr_kafka_found found;
 	char group[WR_KAFKA_GROUP];
 	int rc;
@@ -181,13 +184,13 @@ static int was_used(struct wr_kafka_publisher *p, const struct wr_mark *mark, bo
 	if (!p->is_open)
 		return WR_OK;
 	wr_kafka_id(prefix_of(p, mark), mark, group);
-	rc = read_group(p, group, &found);
+	rc = read_group_for(p, group, &found, at_once);
 	if (rc == WR_OK && found.offset < 0) {
 		wr_kafka_marker(prefix_of(p, mark), mark, group);
-		rc = read_group(p, group, &found);
+		rc = read_group_for(p, group, &found, at_once);
 	}
 	*used = rc != WR_OK || found.offset >= 0;
-	return rc;
+	return rc == WR_ETRANSIENT ? WR_OK : rc;
 }
 
 static int read_marker(struct wr_kafka_publisher *p, const struct wr_mark *mark, struct wait wait,

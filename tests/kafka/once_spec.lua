@@ -121,6 +121,18 @@ describe("an exactly-once sink of Kafka", function()
     all_once()
   end)
 
+  it("waits for no process that died as it claimed a log which another one's subtask has inherited since", function()
+    write()
+    killed("--dir state --checkpoint-every 30ms -p 2", "rate=400", "kafka.commit:5")
+    local id = topic .. "-out-1"
+    local dead = cluster:connect(nil, { ["transactional.id"] = id, ["transaction.timeout.ms"] = 600000 })
+    dead:begin()
+    dead:put(id, { [topic] = { [0] = 0 } })
+    place.ran("--dir state --checkpoint-every 200ms -p 1 --restart none", "")
+    dead:close()
+    all_once()
+  end)
+
   it("needs no transaction that stays open: its id may be taken from it, and it mends that", function()
     write()
     local steals = ("{ echo k:x | kcat -b %s -q -P -K: -t %s -X transactional.id=%s-out-0; grep -q 'tried again' err; }")

@@ -90,6 +90,9 @@ void *rd_kafka_init_transactions(void *rk, int timeout_ms);
 void *rd_kafka_begin_transaction(void *rk);
 void *rd_kafka_commit_transaction(void *rk, int timeout_ms);
 void *rd_kafka_abort_transaction(void *rk, int timeout_ms);
+void *rd_kafka_consumer_group_metadata_new(const char *group);
+void rd_kafka_consumer_group_metadata_destroy(void *group);
+void *rd_kafka_send_offsets_to_transaction(void *rk, const rd_test_places *offsets, void *group, int timeout_ms);
 ]]
 local rd = ffi.load "rdkafka"
 
@@ -351,6 +354,15 @@ function Client:transactional(failure)
   local why = ffi.string(rd.rd_kafka_error_string(failure))
   rd.rd_kafka_error_destroy(failure)
   error(why, 0)
+end
+
+--- Offsets of a group that are committed with the transaction.
+---@param group string
+---@param offsets table<string, table<integer, integer>> by topic and partition
+function Client:put(group, offsets)
+  local metadata = ffi.gc(rd.rd_kafka_consumer_group_metadata_new(group), rd.rd_kafka_consumer_group_metadata_destroy)
+  local failure = rd.rd_kafka_send_offsets_to_transaction(self.rk, places_of(offsets), metadata, PATIENCE_MS)
+  self:transactional(failure)
 end
 
 function Client:begin() self:transactional(rd.rd_kafka_begin_transaction(self.rk)) end

@@ -294,6 +294,27 @@ static void test_a_log_whose_claim_is_forgotten_is_asked_for_its_marker(void **s
 	assert_int_equal(epoch, 41);
 }
 
+/* A process died as it claimed the id, and brokers wait for a minute before they end its transaction. */
+static void test_a_log_that_a_transaction_is_open_for_is_opened_which_ends_that(void **state)
+{
+	const struct wr_mark other = {"out", 7, 4, NULL};
+	uint64_t epoch = 1;
+
+	(void)state;
+	assert_int_equal(wr_kafka_publisher_open(&p, &mark), WR_OK);
+	claim_found.offset = -1001;
+	refuse('r', WR_AGAIN, 1);
+	assert_int_equal(wr_kafka_publisher_last(&p, &other, &epoch), WR_OK);
+	assert_string_equal(asked,
+			    "read(claim) close open init read(claim) begin put(0) commit read(marker) ");
+	assert_int_equal(epoch, 0);
+	wr_kafka_publisher_close(&p);
+	assert_int_equal(wr_kafka_publisher_open(&p, &mark), WR_OK);
+	refuse('r', WR_EUSER, 1);
+	assert_int_equal(wr_kafka_publisher_last(&p, &other, &epoch), WR_EUSER);
+	assert_string_equal(asked, "read(claim) ");
+}
+
 static void test_under_another_prefix_it_is_looked_first_and_sent_as_who_has_that(void **state)
 {
 	const struct wr_mark old = {"out", 7, 3, "old"};
@@ -335,6 +356,7 @@ int main(void)
 	    CASE(test_an_epoch_that_another_wrote_meanwhile_is_not_written_by_a_new_client),
 	    CASE(test_inherited_epochs_that_an_older_process_wrote_meanwhile_end_nobody),
 	    CASE(test_for_a_log_that_nobody_ever_had_no_client_is_made),
+	    CASE(test_a_log_that_a_transaction_is_open_for_is_opened_which_ends_that),
 	    CASE(test_under_another_prefix_it_is_looked_first_and_sent_as_who_has_that),
 	    CASE(test_a_log_whose_claim_is_forgotten_is_asked_for_its_marker),
 	};
