@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 
-enum { IDS = 64, GROUPS = 256, OFFSETS = 4, LANDING = 64, STRAYS = 32, TRIES = 12 };
+enum { IDS = 256, GROUPS = 1024, OFFSETS = 4, LANDING = 64, STRAYS = 32, TRIES = 12 };
 enum { SETTLES_ONE_IN = 3, STRAY_COMES_ONE_IN = 6, STRAY_LOST_ONE_IN = 4 };
 #define MS (UINT64_C(1000000) / c.times_faster)
 #define S (UINT64_C(1000000000) / c.times_faster)
