@@ -154,6 +154,21 @@ int wr_block_finish(struct wr_block_writer *w)
 	return wr_block_put(w, &end);
 }
 
+int wr_block_commit(struct wr_block_writer *w, int rc, uint64_t *bytes)
+{
+	struct wr_blob *blob = w->blob;
+
+	if (rc == WR_OK)
+		rc = wr_block_finish(w);
+	wr_block_writer_deinit(w);
+	if (bytes)
+		*bytes = blob->bytes;
+	if (rc == WR_OK)
+		return blob->ops->commit(blob);
+	blob->ops->discard(blob);
+	return rc;
+}
+
 /* ---- reading ---- */
 
 void wr_block_reader_init(struct wr_block_reader *r, const void *data, size_t len)
@@ -245,6 +260,18 @@ int wr_block_check(struct wr_block_reader *r)
 	int rc = wr_block_peek(r, &block);
 
 	return rc == WR_OK ? check_sum(&block) : rc;
+}
+
+int wr_block_verify(const void *data, size_t len, const char *id)
+{
+	struct wr_block_reader r;
+	int rc;
+
+	wr_block_reader_init(&r, data, len);
+	while ((rc = wr_block_check(&r)) == WR_OK)
+		;
+	wr_block_reader_deinit(&r);
+	return rc == WR_END ? WR_OK : wr_error_wrap(rc, "%s", id);
 }
 
 int wr_block_load(struct wr_block_reader *r, struct wr_block *b)

@@ -51,6 +51,9 @@ void wr_block_writer_deinit(struct wr_block_writer *w);
 int wr_block_put(struct wr_block_writer *w, const struct wr_block *block);
 /* WR_BLOCK_END. */
 int wr_block_finish(struct wr_block_writer *w);
+/* The end of a writer and of its blob: where `rc` is WR_OK, WR_BLOCK_END, and the blob is committed; else, or
+ * when that fails, it is discarded. *bytes, unless NULL: of the blob. `rc`, or the error of these. */
+int wr_block_commit(struct wr_block_writer *w, int rc, uint64_t *bytes);
 
 /* Reads blocks in their order. */
 struct wr_block_reader {
@@ -69,6 +72,9 @@ int wr_block_peek(struct wr_block_reader *r, struct wr_block *out);
 int wr_block_check(struct wr_block_reader *r);
 /* The payload of the block just peeked at. */
 int wr_block_load(struct wr_block_reader *r, struct wr_block *block);
+
+/* Is each block as it was written, up to WR_BLOCK_END? WR_OK or WR_EUSER, whose text begins with `id`. */
+int wr_block_verify(const void *data, size_t len, const char *id);
 
 /* Calls `each` with the blocks of a blob, as wr_block_peek gives them, until it gives no WR_OK: WR_END is a
  * good end, too. WR_EUSER: there is no such blob, or its bytes were not written so. The text of an error

@@ -82,7 +82,6 @@ static int list_all(struct wr_blobs *blobs, struct list *l)
 
 static int check_blob(struct wr_blobs *blobs, const char *id)
 {
-	struct wr_block_reader r;
 	struct wr_blob_view view;
 	int rc = blobs->ops->open(blobs, id, &view);
 
@@ -90,12 +89,9 @@ static int check_blob(struct wr_blobs *blobs, const char *id)
 		return wr_error_set(WR_EUSER, "%s is missing", id);
 	if (rc != WR_OK)
 		return rc;
-	wr_block_reader_init(&r, view.data, view.len);
-	while (rc == WR_OK)
-		rc = wr_block_check(&r);
-	wr_block_reader_deinit(&r);
+	rc = wr_block_verify(view.data, view.len, id);
 	blobs->ops->close(blobs, &view);
-	return rc == WR_END ? WR_OK : wr_error_wrap(rc, "%s", id);
+	return rc;
 }
 
 int wr_history_names_of(const struct wr_block *block, int (*each)(void *arg, const char *name), void *arg)

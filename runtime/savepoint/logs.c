@@ -141,13 +141,7 @@ static int copy_segment(void *arg, const char *name)
 	rc = wr_block_put(&c->writer, &(struct wr_block){WR_BLOCK_BYTES, 0, 0, (const uint8_t *)"", 0});
 	if (rc == WR_OK)
 		rc = wr_savepoint_read_segment(c->from, c->uid, name, put_pieces, c);
-	if (rc == WR_OK)
-		rc = wr_block_finish(&c->writer);
-	wr_block_writer_deinit(&c->writer);
-	if (rc == WR_OK)
-		return c->to->ops->commit(blob);
-	c->to->ops->discard(blob);
-	return rc;
+	return wr_block_commit(&c->writer, rc, NULL);
 }
 
 int wr_savepoint_copy_log(struct wr_blobs *from, struct wr_blobs *to, const char *uid, const char *to_uid)

@@ -284,18 +284,6 @@ static int take_number(void *arg, const char *name)
 	return WR_OK;
 }
 
-static int check_blob(const uint8_t *data, size_t len, const char *id)
-{
-	struct wr_block_reader r;
-	int rc;
-
-	wr_block_reader_init(&r, data, len);
-	while ((rc = wr_block_check(&r)) == WR_OK)
-		;
-	wr_block_reader_deinit(&r);
-	return rc == WR_END ? WR_OK : wr_error_wrap(rc, "%s", id);
-}
-
 /* What lies beside the blobs of the checkpoint: logs of sources, files of sinks. */
 static int check_rest(const struct opened *o)
 {
@@ -306,8 +294,8 @@ static int check_rest(const struct opened *o)
 		const char *id = wr_value_str(item, "id", "");
 
 		if (!strncmp(id, "part/", 5) || !strncmp(id, "wal-", 4))
-			rc = check_blob(o->data + wr_value_get(item, "offset")->u64,
-					wr_value_get(item, "bytes")->u64, id);
+			rc = wr_block_verify(o->data + wr_value_get(item, "offset")->u64,
+					     wr_value_get(item, "bytes")->u64, id);
 	}
 	return rc;
 }

@@ -121,18 +121,9 @@ int wr_recast_under_way(struct wr_recast *r, struct wr_look *from, uint32_t vert
 
 int wr_recast_blob_end(struct wr_recast *r, uint64_t *bytes)
 {
-	struct wr_blob *blob = r->blob;
-	int rc;
-
-	WR_ASSERT(blob && !r->values);
-	rc = wr_block_finish(&r->writer);
-	wr_block_writer_deinit(&r->writer);
+	WR_ASSERT(r->blob && !r->values);
 	r->blob = NULL;
-	*bytes = blob->bytes;
-	if (rc == WR_OK)
-		return r->blobs->ops->commit(blob);
-	r->blobs->ops->discard(blob);
-	return rc;
+	return wr_block_commit(&r->writer, WR_OK, bytes);
 }
 
 /* ---- keyed state ---- */

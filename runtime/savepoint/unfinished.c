@@ -244,21 +244,13 @@ static int copy_one(struct copying *c, const struct wr_unfinished *u, uint32_t i
 	struct wr_unfinished_part part = wr_unfinished_part(u, i);
 	struct wr_blob *blob;
 	char id[ID];
-	int rc;
 
 	id_of(part.name, id);
 	blob = c->to->ops->begin(c->to, id);
 	if (!blob)
 		return wr_error_code();
 	wr_block_writer_init(&c->writer, blob);
-	rc = put_one(c, u, &part);
-	if (rc == WR_OK)
-		rc = wr_block_finish(&c->writer);
-	wr_block_writer_deinit(&c->writer);
-	if (rc == WR_OK)
-		return c->to->ops->commit(blob);
-	c->to->ops->discard(blob);
-	return rc;
+	return wr_block_commit(&c->writer, put_one(c, u, &part), NULL);
 }
 
 /* Of all that operators keep for themselves only a rolling sink's has these. */

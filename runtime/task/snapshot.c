@@ -273,7 +273,7 @@ static int put_all(const struct snapshot *s, const struct wr_since_plan *plan, s
 		rc = put_store(s, i, plan, w);
 	if (rc == WR_OK && s->in_flight)
 		rc = put_in_flight(s->in_flight, w);
-	return rc == WR_OK ? wr_block_finish(w) : rc;
+	return rc;
 }
 
 static int settle(struct snapshot *s)
@@ -291,18 +291,11 @@ static int write_blob(struct snapshot *s, const struct wr_since_plan *plan, cons
 {
 	struct wr_blob *blob = s->all->blobs->ops->begin(s->all->blobs, id);
 	struct wr_block_writer w;
-	int rc;
 
 	if (!blob)
 		return wr_error_code();
 	wr_block_writer_init(&w, blob);
-	rc = put_all(s, plan, &w);
-	wr_block_writer_deinit(&w);
-	s->bytes = blob->bytes;
-	if (rc == WR_OK)
-		return blob->ops->commit(blob);
-	blob->ops->discard(blob);
-	return rc;
+	return wr_block_commit(&w, put_all(s, plan, &w), &s->bytes);
 }
 
 static void write_snapshot(struct wr_iojob *io)
