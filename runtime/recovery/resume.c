@@ -45,7 +45,7 @@ static int strangers(const struct wr_resume *r)
 	return wr_error_set(
 	    WR_EUSER,
 	    "%s has checkpoints that do not come from %s, the last being %" PRIu64
-	    ": leave --from away to go on from there, add --resume=never to leave them behind, or "
+	    ": begin without --from to go on from there, add --resume=never to leave them behind, or "
 	    "give another --dir",
 	    r->o.dir, r->o.from, r->manifest.checkpoint);
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 #include "base/error.h"
+#include "base/log.h"
 #include "checkpoint/block.h"
 #include "checkpoint/history.h"
 #include "savepoint/file.h"
@@ -363,6 +364,11 @@ static struct wr_blobs *open_folder(const char *path, struct wr_arena *arena, st
 
 	if (rc == WR_END)
 		rc = wr_error_set(WR_EUSER, "there is no checkpoint");
+	if (rc == WR_OK && manifest->checkpoint < newest)
+		wr_warn("savepoint",
+			"checkpoint %" PRIu64 " is not the last of %s: what sinks were given behind it, they "
+			"are given again by a job that begins elsewhere with it",
+			manifest->checkpoint, path);
 	if (rc == WR_OK || !blobs)
 		return blobs;
 	blobs->ops->free(blobs);

@@ -174,4 +174,19 @@ describe("the last checkpoint of a job", function()
     assert.truthy(tried > 40, tried)
     assert.equal("", select(3, run(options .. "--dir state --checkpoint-every 1h --log-level warn")))
   end)
+
+  it("is passed over by a savepoint of the folder, which says what that means to who begins there", function()
+    write("job.lua", keys(3000))
+    place.killed("--dir state --checkpoint-every 20ms", "rate=1500", "checkpoint.complete", 4)
+    local last = (sh "ls -d state/chk-*/manifest | sort -t- -k2 -n | tail -1"):match "state/chk%-(%d+)/"
+    local state = sh("ls state/chk-" .. last .. "/*.state | head -1"):match "%S+"
+    write(state, flipped(shell.read(folder .. "/" .. state), 40))
+    local _, code, err = place.weir "savepoint --dir state -o sp.weir"
+    assert.equal(0, code, err)
+    assert.truthy(err:find(("checkpoint %d is not the last of state: what sinks were given behind it"):format(last - 1), 1, true), err)
+    sh("rm -r state/chk-" .. last)
+    _, code, err = place.weir "savepoint --dir state -o sp2.weir"
+    assert.equal(0, code, err)
+    assert.is_nil(err:find("sinks", 1, true), err)
+  end)
 end)
