@@ -15,7 +15,7 @@
 
 enum {
 	LOOK_NS = 500000, /* a busy worker looks at its deadlines this often */
-	LINGER_NS = 20000 /* an idle one looks for work this long before it sleeps: a sleep costs as much */
+	LINGER_NS = 20000 /* an idle one looks for work this long at most: a sleep costs as much */
 };
 
 static struct wr_mem mem = WR_MEM_INIT("task.sched");
@@ -30,10 +30,11 @@ struct wr_worker {
 	struct wr_runner *first, **last; /* run queue */
 	struct wr_runner **heap;	 /* by deadline, from 1; as many places as runners */
 	uint32_t heap_count, runners;
-	uint64_t look_ns;
+	uint64_t look_ns, linger_ns;
 	/* any thread */
 	_Alignas(64) _Atomic(struct wr_runner *) inbox;
 	_Atomic int sleeping;
+	_Atomic uint64_t woken_ns;	     /* from the last sleep, by others; UINT64_MAX: by nobody */
 	_Atomic(struct wr_runner *) stepped; /* its step is under way, or was the last one */
 	_Atomic bool runs;
 };
@@ -137,8 +138,10 @@ static void runner_wake(void *self)
 	do
 		r->next = head;
 	while (!atomic_compare_exchange_weak(&w->inbox, &head, r));
-	if (atomic_load(&w->sleeping) && atomic_exchange(&w->sleeping, 0))
+	if (atomic_load(&w->sleeping) && atomic_exchange(&w->sleeping, 0)) {
+		atomic_store_explicit(&w->woken_ns, wr_clock_ns(w->sched->o.clock), memory_order_relaxed);
 		wr_loop_wake(w->loop);
+	}
 }
 
 struct wr_notify wr_runner_notify(struct wr_runner *r)
@@ -232,16 +235,28 @@ static bool linger(struct wr_worker *w, uint64_t until_ns)
 	return false;
 }
 
+/* To linger pays where work comes soon, and takes a core from others for nothing where it does not. What woke
+ * the worker last says which it is. */
+static void learn_to_linger(struct wr_worker *w, uint64_t idle_ns)
+{
+	uint64_t woken = atomic_load_explicit(&w->woken_ns, memory_order_relaxed);
+
+	w->linger_ns = woken - idle_ns < LINGER_NS ? LINGER_NS : w->linger_ns / 2;
+}
+
 static void rest(struct wr_worker *w, uint64_t now_ns)
 {
 	uint64_t deadline = w->heap_count ? w->heap[1]->deadline_ns : UINT64_MAX;
-	uint64_t until = now_ns + LINGER_NS;
+	bool due_soon = deadline < now_ns + LINGER_NS;
 
-	if (linger(w, deadline < until ? deadline : until) || w->sched->o.spin || deadline < until)
+	if (linger(w, due_soon ? deadline : now_ns + w->linger_ns) || due_soon || w->sched->o.spin)
 		return;
+	atomic_store_explicit(&w->woken_ns, UINT64_MAX, memory_order_relaxed);
 	atomic_store(&w->sleeping, 1);
-	if (!atomic_load(&w->inbox) && !atomic_load(&w->sched->stop))
+	if (!atomic_load(&w->inbox) && !atomic_load(&w->sched->stop)) {
 		wr_loop_wait(w->loop, deadline);
+		learn_to_linger(w, now_ns);
+	}
 	atomic_store(&w->sleeping, 0);
 }
 
@@ -296,7 +311,7 @@ struct wr_sched *wr_sched_new(const struct wr_sched_options *o)
 		return NULL;
 	}
 	for (uint32_t i = 0; i < o->workers; i++) {
-		s->workers[i] = (struct wr_worker){.sched = s, .index = i};
+		s->workers[i] = (struct wr_worker){.sched = s, .index = i, .linger_ns = LINGER_NS};
 		s->workers[i].last = &s->workers[i].first;
 	}
 	return s;
