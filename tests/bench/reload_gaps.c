@@ -5,12 +5,12 @@
  * stand still, each starts or stops it.
  *
  * One thread reads and looks at the clock, before all others where the system lets it (SCHED_FIFO), since
- * what is told is how long the job was silent, not how long its reader was kept from a core; the other
- * checks. */
-#include <fcntl.h>
+ * what is told is how long the job was silent, not how long its reader was kept from a core. The other checks
+ * what is in the ring between them, a few times a second, since the cores are the job's. */
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,15 +18,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER = 1 << 20, HEARD = 1 << 16, VERSIONS = 4096 };
+enum { RING = 8 << 20, ENOUGH = RING / 16, HEARD = 1 << 16, ROW = 64, VERSIONS = 4096 };
 
 static uint32_t *counts;
 static int32_t *versions;
 static long keys, rows;
 static double longest[VERSIONS]; /* ms; the hearing thread's, as is the next, until it ends */
 static long current;
-static double slice; /* ms */
-static int heard[2]; /* a pipe: what was heard, to be checked */
+static double slice;	      /* ms */
+static char ring[RING + ROW]; /* what was heard, to be checked; a row over its end is made whole behind it */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the four below */
+static pthread_cond_t room = PTHREAD_COND_INITIALIZER, enough = PTHREAD_COND_INITIALIZER;
+static size_t heard, checked; /* bytes */
+static bool ended;
 static volatile sig_atomic_t stopped;
 
 static double now_ms(void)
@@ -50,12 +54,21 @@ static void die(const char *what, long k, long n, long v)
 	exit(1);
 }
 
+static long number(const char **p)
+{
+	long n = 0;
+
+	for (; **p >= '0' && **p <= '9'; ++*p)
+		n = n * 10 + **p - '0';
+	++*p;
+	return n;
+}
+
 static void row(const char *p)
 {
-	char *end;
-	long k = strtol(p, &end, 10), n = strtol(end + 1, &end, 10), v = strtol(end + 1, &end, 10);
+	long k = number(&p), n = number(&p), v = number(&p);
 
-	if (k < 0 || k >= keys || v < 0 || v >= VERSIONS)
+	if (k >= keys || v >= VERSIONS || p[-1] != '\n')
 		die("a row that cannot be", k, n, v);
 	if (n != (long)counts[k] + 1)
 		die("lost or doubled", k, n, v);
@@ -76,16 +89,67 @@ static void look_at_version(const char *p, size_t len)
 		current = version;
 }
 
+static void told(size_t all, bool end)
+{
+	pthread_mutex_lock(&lock);
+	heard = all;
+	ended = end;
+	if (end || heard - checked >= ENOUGH)
+		pthread_cond_signal(&enough);
+	pthread_mutex_unlock(&lock);
+}
+
 static void pass_on(const char *p, size_t len)
 {
-	while (len > 0) {
-		ssize_t n = write(heard[1], p, len);
+	size_t at = heard % RING, first = len < RING - at ? len : RING - at;
 
-		if (n < 0)
-			exit(1);
-		p += n;
-		len -= (size_t)n;
+	pthread_mutex_lock(&lock);
+	while (heard + len - checked > RING)
+		pthread_cond_wait(&room, &lock);
+	pthread_mutex_unlock(&lock);
+	memcpy(ring + at, p, first);
+	memcpy(ring, p + first, len - first);
+	told(heard + len, false);
+}
+
+/* The whole rows between; gives where the rest begins. */
+static size_t check(size_t from, size_t end)
+{
+	while (from < end) {
+		size_t at = from % RING, left = end - from < ROW ? end - from : ROW;
+		const char *line;
+
+		if (at + left > RING)
+			memcpy(ring + RING, ring, at + left - RING);
+		line = memchr(ring + at, '\n', left);
+		if (!line)
+			break;
+		row(ring + at);
+		from += (size_t)(line + 1 - ring) - at;
 	}
+	if (end - from >= ROW)
+		die("a row without an end", 0, 0, 0);
+	return from;
+}
+
+static void check_all(void)
+{
+	size_t from = 0, end;
+	bool last = false;
+
+	while (!last) {
+		pthread_mutex_lock(&lock);
+		checked = from;
+		pthread_cond_signal(&room);
+		while (!ended && heard - checked < ENOUGH)
+			pthread_cond_wait(&enough, &lock);
+		end = heard;
+		last = ended;
+		pthread_mutex_unlock(&lock);
+		from = check(from, end);
+	}
+	if (from != end)
+		die("a row without an end", 0, 0, 0);
 }
 
 static void *hear(void *arg)
@@ -110,7 +174,7 @@ static void *hear(void *arg)
 		last = stopped ? 0 : at;
 		pass_on(buffer, (size_t)got);
 	}
-	close(heard[1]);
+	told(heard, true);
 	return NULL;
 }
 
@@ -151,30 +215,18 @@ static void report(void)
 
 int main(int argc, char **argv)
 {
-	static char buffer[BUFFER];
 	pthread_t hearing;
-	size_t kept = 0;
-	ssize_t got;
 
 	keys = argc > 1 ? atol(argv[1]) : 1000000;
 	slice = argc > 2 ? atof(argv[2]) : 0;
 	counts = calloc((size_t)keys, sizeof *counts);
 	versions = calloc((size_t)keys, sizeof *versions);
-	if (!counts || !versions || pipe(heard) || fcntl(heard[1], F_SETPIPE_SZ, BUFFER) < 0)
+	if (!counts || !versions)
 		return 1;
 	sigaction(SIGUSR1, &(struct sigaction){.sa_handler = start_or_stop, .sa_flags = SA_RESTART}, NULL);
 	if (pthread_create(&hearing, NULL, hear, NULL))
 		return 1;
-	while ((got = read(heard[0], buffer + kept, BUFFER - kept)) > 0) {
-		char *p = buffer, *end = buffer + kept + got, *line;
-
-		while ((line = memchr(p, '\n', (size_t)(end - p)))) {
-			row(p);
-			p = line + 1;
-		}
-		kept = (size_t)(end - p);
-		memmove(buffer, p, kept);
-	}
+	check_all();
 	pthread_join(hearing, NULL);
 	report();
 	return 0;
