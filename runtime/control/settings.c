@@ -138,9 +138,30 @@ struct wr_job_options wr_settings_job(const struct wr_config *c, const struct wr
 	};
 }
 
+/* What was asked for and has no effect, since nothing is there that it is about. */
+static void warn_of_idle(const struct wr_config *c)
+{
+	static const char *const of_checkpoints[] = {
+	    "checkpoint-every",	 "checkpoint-min-pause",   "checkpoint-timeout", "checkpoint-failures",
+	    "checkpoint-retain", "checkpoint-incremental", "unaligned-after"};
+	bool wanted = !wr_config_is_set(c, "dir") && strcmp(wr_config_str(c, "checkpoint-mode"), "none") != 0;
+
+	for (size_t i = 0; wanted && i < sizeof of_checkpoints / sizeof *of_checkpoints; i++)
+		if (wr_config_is_set(c, of_checkpoints[i]))
+			wr_warn("checkpoint", "none are taken without --dir: --%s has no effect",
+				of_checkpoints[i]);
+	if (wr_config_is_set(c, "state-memory") && !wr_job_state_memory(c))
+		wr_warn("state", "all of it is in memory: --state-memory has no effect without "
+				 "--state-backend=rocksdb");
+}
+
 int wr_settings_settle(struct wr_config *c, const struct wr_plan *plan)
 {
 	int rc = take_options(c, plan);
 
-	return rc == WR_OK ? settle_mode(c) : rc;
+	if (rc == WR_OK)
+		rc = settle_mode(c);
+	if (rc == WR_OK)
+		warn_of_idle(c);
+	return rc;
 }

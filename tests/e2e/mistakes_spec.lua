@@ -4,10 +4,10 @@ local shell = require "support.shell"
 
 local folder
 
-local function run(script, options)
+local function run(script, options, job)
   local path = folder .. "/job.lua"
   local file = assert(io.open(path, "w"))
-  file:write('local weir = require "weir" local job = weir.job "test"\n', script)
+  file:write('local weir = require "weir" local job = weir.job ', job or '"test"', "\n", script)
   file:close()
   local out, code, err = shell.run(shell.weir .. " run " .. (options or "") .. " " .. path)
   return out, code, (err:gsub(folder:gsub("%p", "%%%0") .. "/", ""))
@@ -223,5 +223,26 @@ describe("an option that is wrong", function()
     out, code = run(script, "-q --seed=9007199254740992")
     assert.equal(0, code)
     assert.equal("1\n", out)
+  end)
+
+  it("is warned of where it has no effect, be it the script's", function()
+    local script = "job:source(weir.from { 1 }):sink(weir.print())"
+    local without = 'checkpoint: none are taken without --dir: --checkpoint-every has no effect'
+    local out, code, err = run(script, "-q --checkpoint-every=1s")
+    assert.equal(0, code)
+    assert.equal("1\n", out)
+    assert.is_truthy(err:find(without, 1, true), err)
+    code, err = select(2, run(script, "-q", '{ name = "test", checkpoint = weir.checkpoint { every = "1s" } }'))
+    assert.equal(0, code)
+    assert.is_truthy(err:find(without, 1, true), err)
+    for _, options in ipairs {
+      "--checkpoint-every=1s --dir=" .. folder .. "/checkpoints", "--checkpoint-every=1s --checkpoint-mode=none",
+      "--state-memory=1M --state-backend=rocksdb", "",
+    } do
+      code, err = select(2, run(script, "-q " .. options))
+      assert.same({ 0, "" }, { code, err })
+    end
+    err = select(3, run(script, "-q --state-memory=1M"))
+    assert.is_truthy(err:find("--state-memory has no effect without --state-backend=rocksdb", 1, true), err)
   end)
 end)
