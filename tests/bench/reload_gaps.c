@@ -1,29 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reload_gaps: reads the rows "key,count,version" of tests/bench/reload.lua as they come, checks each, and
  * says how long nothing came: for every version the longest time between two reads, or without versions for
- * every slice of time. usage: reload_gaps KEYS [SLICE_MS]. From the first SIGUSR1 on, which makes the clock
- * stand still, each starts or stops it.
+ * every slice of time; and how long of it the machine had its cores, where the system lets that be watched.
+ * usage: reload_gaps KEYS [SLICE_MS]. From the first SIGUSR1 on, which makes the clock stand still, each
+ * starts or stops it.
  *
  * One thread reads and looks at the clock, before all others where the system lets it (SCHED_FIFO), since
  * what is told is how long the job was silent, not how long its reader was kept from a core. The other checks
  * what is in the ring between them, a few times a second, since the cores are the job's. */
-#include <pthread.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
+#include "cores.h"
 
-enum { RING = 8 << 20, ENOUGH = RING / 16, HEARD = 1 << 16, ROW = 64, VERSIONS = 4096 };
+enum {
+	RING = 8 << 20,
+	ENOUGH = RING / 16,
+	HEARD = 1 << 16,
+	ROW = 64,
+	VERSIONS = 4096,
+	GAPS = 1 << 20,
+	GAP_NS = 500000
+};
+
+struct gap {
+	uint64_t from, to; /* ns */
+	long version;
+};
 
 static uint32_t *counts;
 static int32_t *versions;
 static long keys, rows;
-static double longest[VERSIONS]; /* ms; the hearing thread's, as is the next, until it ends */
+static struct gap
+    *gaps; /* those of GAP_NS and more; the hearing thread's, as are the next two, until it ends */
+static long gap_count;
 static long current;
 static double slice;	      /* ms */
 static char ring[RING + ROW]; /* what was heard, to be checked; a row over its end is made whole behind it */
@@ -32,14 +40,6 @@ static pthread_cond_t room = PTHREAD_COND_INITIALIZER, enough = PTHREAD_COND_INI
 static size_t heard, checked; /* bytes */
 static bool ended;
 static volatile sig_atomic_t stopped;
-
-static double now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
 
 static void start_or_stop(int number)
 {
@@ -155,22 +155,22 @@ static void check_all(void)
 static void *hear(void *arg)
 {
 	static char buffer[HEARD];
-	double last = 0, begin = 0;
+	uint64_t last = 0, begin = 0;
 	ssize_t got;
 
 	(void)arg;
-	pthread_setschedparam(pthread_self(), SCHED_FIFO, &(struct sched_param){.sched_priority = 1});
+	pthread_setschedparam(pthread_self(), SCHED_FIFO, &(struct sched_param){.sched_priority = 80});
 	while ((got = read(STDIN_FILENO, buffer, sizeof buffer)) > 0) {
-		double at = now_ms();
+		uint64_t at = now_ns();
 
 		if (begin == 0)
 			begin = at;
-		if (slice > 0 && (at - begin) / slice < VERSIONS)
-			current = (long)((at - begin) / slice);
+		if (slice > 0)
+			current = (long)((double)(at - begin) / 1e6 / slice);
 		else
 			look_at_version(buffer, (size_t)got);
-		if (last > 0 && at - last > longest[current])
-			longest[current] = at - last;
+		if (last > 0 && at - last >= GAP_NS && gap_count < GAPS)
+			gaps[gap_count++] = (struct gap){last, at, current};
 		last = stopped ? 0 : at;
 		pass_on(buffer, (size_t)got);
 	}
@@ -185,21 +185,47 @@ static int by_size(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The first version begins with the program itself, and does not count; nor do those that were not looked at.
- */
-static void report(void)
+/* The longest gap of each version, or of each slice, in ms, ascending; `own` is without what the cores were
+ * away. The first version begins with the program itself, and does not count; nor do those that were not
+ * looked at. */
+static long longest(double *list, bool own)
 {
-	long n = 0;
-	double *list = longest + 1;
+	long n = -1, version = -1;
 
-	for (long i = 0; i < current; i++)
-		if (list[i] > 0)
-			list[n++] = list[i];
-	qsort(list, (size_t)n, sizeof *list, by_size);
-	printf("{\"rows\":%ld,\"switches\":%ld", rows, n);
+	for (long i = 0; i < gap_count; i++) {
+		const struct gap *g = &gaps[i];
+		double ms = (double)(g->to - g->from - (own ? cores_away(g->from, g->to) : 0)) / 1e6;
+
+		if (g->version == 0)
+			continue;
+		if (g->version != version) {
+			list[++n] = 0;
+			version = g->version;
+		}
+		if (ms > list[n])
+			list[n] = ms;
+	}
+	qsort(list, (size_t)++n, sizeof *list, by_size);
+	return n;
+}
+
+static void tell(const char *name, const double *list, long n)
+{
 	if (n)
-		printf(",\"median_ms\":%.3f,\"p90_ms\":%.3f,\"max_ms\":%.3f", list[n / 2], list[n * 9 / 10],
-		       list[n - 1]);
+		printf(",\"median%s_ms\":%.3f,\"p90%s_ms\":%.3f,\"max%s_ms\":%.3f", name, list[n / 2], name,
+		       list[n * 9 / 10], name, list[n - 1]);
+}
+
+static void report(bool watched)
+{
+	double *list = need(sizeof *list * (size_t)(gap_count + 1));
+	long n = longest(list, true);
+
+	printf("{\"rows\":%ld,\"switches\":%ld", rows, n);
+	if (watched)
+		tell("_own", list, n);
+	n = longest(list, false);
+	tell("", list, n);
 	printf(",\"histogram\":{");
 	for (int bound = 1, from = 0, first = 1; bound <= 1024; from = bound, bound *= 2) {
 		long count = 0;
@@ -216,18 +242,21 @@ static void report(void)
 int main(int argc, char **argv)
 {
 	pthread_t hearing;
+	bool watched;
 
 	keys = argc > 1 ? atol(argv[1]) : 1000000;
 	slice = argc > 2 ? atof(argv[2]) : 0;
 	counts = calloc((size_t)keys, sizeof *counts);
 	versions = calloc((size_t)keys, sizeof *versions);
+	gaps = need(GAPS * sizeof *gaps);
 	if (!counts || !versions)
 		return 1;
+	watched = cores_watch();
 	sigaction(SIGUSR1, &(struct sigaction){.sa_handler = start_or_stop, .sa_flags = SA_RESTART}, NULL);
 	if (pthread_create(&hearing, NULL, hear, NULL))
 		return 1;
 	check_all();
 	pthread_join(hearing, NULL);
-	report();
+	report(watched);
 	return 0;
 }

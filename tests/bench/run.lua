@@ -384,9 +384,9 @@ figure("reload", function()
       f:close()
     end
   end
-  -- With `first` both processes have real-time priority for moments, in which the clock of the reader runs: the
-  -- system takes a core away from who has it for most of a second. Who asks for the reload has none:
-  -- its start would take a core from the job.
+  -- With `first` the job has real-time priority, as its reader always, for moments in which the reader's clock runs:
+  -- the system takes a core away from who has it for most of a second. Who asks for the reload has none: its start
+  -- would take a core from the job.
   local function gaps(parallelism, reloads, slice_ms, first)
     write(0)
     local weir = build .. "/weir"
@@ -398,8 +398,8 @@ figure("reload", function()
     local function moment(command)
       if not first then return capture(environment .. command) end
       capture(environment .. ("chrt -f 20 sh -c 'p=$(cat %s/job) r=$(cat %s/reader); chrt -a -f -p 10 $p; "
-        .. "chrt -a -f -p 10 $r; sleep 0.02; kill -USR1 $r; chrt -o 0 sh -c \"%s\"; kill -USR1 $r; chrt -a -o -p 0 $r; "
-        .. "chrt -a -o -p 0 $p'; sleep 0.2"):format(folder, folder, command))
+        .. "sleep 0.02; kill -USR1 $r; chrt -o 0 sh -c \"%s\"; kill -USR1 $r; chrt -a -o -p 0 $p'; sleep 0.2")
+        :format(folder, folder, command))
     end
     os.execute(environment .. ("until %s info reload_bench >/dev/null 2>&1; do sleep 0.05; done; sleep 2"):format(weir))
     if first then capture(("kill -USR1 $(cat %s/reader)"):format(folder)) end
@@ -412,20 +412,25 @@ figure("reload", function()
     local said = reader:read "*a"
     reader:close()
     assert(said:find '"rows"', "the rows were not as they should be: " .. said)
+    local function found(name) return tonumber(said:match(('"%s_ms":([%%d.]+)'):format(name))) end
     return {
-      median = tonumber(said:match '"median_ms":([%d.]+)'), max = tonumber(said:match '"max_ms":([%d.]+)'),
-      p90 = tonumber(said:match '"p90_ms":([%d.]+)'), histogram = said:match '"histogram":{(.-)}':gsub('"', ""),
+      median = found "median", p90 = found "p90", max = found "max", own = found "max_own",
+      histogram = said:match '"histogram":{(.-)}':gsub('"', ""),
     }
   end
   capture(("rm -rf %s && mkdir -p -m 700 %s/run"):format(folder, folder))
   local probe = ("%s/ref_gaps %d 3000"):format(out, rate)
   local function both(name, parallelism, first, why)
     local quiet, with = gaps(parallelism, 0, 100, first), gaps(parallelism, 100, 0, first)
+    local function told(g)
+      return ("90 %% %.1f, max %.1f%s"):format(g.p90, g.max,
+        g.own and (" (%.1f without what a core was gone)"):format(g.own) or "")
+    end
     report("reload, " .. name, {
       weir = ("%.1f ms"):format(with.median), median_ms = with.median, p90_ms = with.p90, max_ms = with.max,
-      without_median_ms = quiet.median, without_p90_ms = quiet.p90, without_max_ms = quiet.max,
-      note = ("90 %% %.1f, max %.1f ms: %s; without reloads %.1f, 90 %% %.1f, max %.1f%s"):format(with.p90, with.max,
-        with.histogram, quiet.median, quiet.p90, quiet.max, why),
+      max_own_ms = with.own, without_median_ms = quiet.median, without_p90_ms = quiet.p90, without_max_ms = quiet.max,
+      without_max_own_ms = quiet.own,
+      note = ("%s: %s; without reloads %.1f, %s%s"):format(told(with), with.histogram, quiet.median, told(quiet), why),
     })
   end
   local before = quantiles(capture(probe))
