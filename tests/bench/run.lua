@@ -442,7 +442,7 @@ figure("reload", function()
     note = ("two threads that only read the clock, before and behind: a core was gone for up to %.1f and %.1f ms")
       :format(before.longest / 1e3, behind.longest / 1e3),
   })
-  if may_be_first() then both("real time", 2, true, ", where no core is taken from it (SCHED_FIFO)") end
+  if may_be_first() then both("real time", 2, true, " (SCHED_FIFO)") end
 end)
 
 local of_checkpoints = require "checkpoint_figures"
