@@ -138,18 +138,22 @@ struct wr_job_options wr_settings_job(const struct wr_config *c, const struct wr
 	};
 }
 
+/* Whether the option is about how checkpoints are taken; the mode says if they are. */
+static bool of_checkpoints(const char *option)
+{
+	return strcmp(option, "checkpoint-mode") != 0 &&
+	       (!strncmp(option, "checkpoint-", strlen("checkpoint-")) || !strcmp(option, "unaligned-after"));
+}
+
 /* What was asked for and has no effect, since nothing is there that it is about. */
 static void warn_of_idle(const struct wr_config *c)
 {
-	static const char *const of_checkpoints[] = {
-	    "checkpoint-every",	 "checkpoint-min-pause",   "checkpoint-timeout", "checkpoint-failures",
-	    "checkpoint-retain", "checkpoint-incremental", "unaligned-after"};
 	bool wanted = !wr_config_is_set(c, "dir") && strcmp(wr_config_str(c, "checkpoint-mode"), "none") != 0;
 
-	for (size_t i = 0; wanted && i < sizeof of_checkpoints / sizeof *of_checkpoints; i++)
-		if (wr_config_is_set(c, of_checkpoints[i]))
+	for (int i = 0; wanted && i < wr_options_count; i++)
+		if (of_checkpoints(wr_options[i].name) && wr_config_is_set(c, wr_options[i].name))
 			wr_warn("checkpoint", "none are taken without --dir: --%s has no effect",
-				of_checkpoints[i]);
+				wr_options[i].name);
 	if (wr_config_is_set(c, "state-memory") && !wr_job_state_memory(c))
 		wr_warn("state", "all of it is in memory: --state-memory has no effect without "
 				 "--state-backend=rocksdb");

@@ -29,8 +29,7 @@ struct gap {
 static uint32_t *counts;
 static int32_t *versions;
 static long keys, rows;
-static struct gap
-    *gaps; /* those of GAP_NS and more; the hearing thread's, as are the next two, until it ends */
+static struct gap *gaps; /* of GAP_NS and more; the hearing thread's, as are the next two, until it ends */
 static long gap_count;
 static long current;
 static double slice;	      /* ms */

@@ -232,6 +232,10 @@ describe("an option that is wrong", function()
     assert.equal(0, code)
     assert.equal("1\n", out)
     assert.is_truthy(err:find(without, 1, true), err)
+    err = select(3, run(script, "-q --checkpoint-pack-logs --unaligned-after=1s"))
+    for _, option in ipairs { "checkpoint-pack-logs", "unaligned-after" } do
+      assert.is_truthy(err:find("--" .. option .. " has no effect", 1, true), err)
+    end
     code, err = select(2, run(script, "-q", '{ name = "test", checkpoint = weir.checkpoint { every = "1s" } }'))
     assert.equal(0, code)
     assert.is_truthy(err:find(without, 1, true), err)
