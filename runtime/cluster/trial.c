@@ -62,8 +62,7 @@ void wr_trial_letter(struct wr_trial *t, const struct wr_letter *l)
 
 	for (uint32_t v = 0; v < l->who.vertex; v++)
 		task += p->vertices[v].parallelism;
-	t->tried[task] =
-	    l->type == WR_LETTER_ENDED ? UINT64_MAX - 1 : wr_letter_checkpoint(l->payload, l->len) + 1;
+	t->tried[task] = l->type == WR_LETTER_ENDED ? UINT64_MAX - 1 : wr_letter_int(l->payload, l->len) + 1;
 	look(t);
 }
 

@@ -345,7 +345,7 @@ int wr_sink_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, ui
 		return on_done(s);
 	if (type != WR_LETTER_COMPLETE)
 		return WR_OK;
-	k->complete = wr_letter_checkpoint(payload, len);
+	k->complete = wr_letter_int(payload, len);
 	k->wanted = false;
 	k->keeps = true;
 	wr_commits_complete(k->commits, k->complete);

@@ -28,6 +28,7 @@
 #include "connect/kinds.h"
 #include "connect/split.h"
 #include "stream/pump.h"
+#include "task/letter.h"
 
 struct queued {
 	struct queued *next;
@@ -56,7 +57,7 @@ struct files {
 	uint32_t said;	     /* number of the split whose rows follow, 0 = none */
 	uint32_t numbers;    /* given so far */
 	struct queue fresh;  /* for whichever lane is free */
-	uint32_t asked;	     /* SPLIT_WANTED without an answer yet */
+	uint32_t asked;	     /* splits wanted and not given yet */
 	bool no_more;
 	bool unpack, modified;
 	const char *packing; /* that all files must have: "gzip", "zstd"; NULL: any or none */
@@ -135,20 +136,39 @@ static void queue_free(struct queue *queue)
 		queued_free(queue_take(queue));
 }
 
+static int take_split(struct files *f, const struct wr_value *v)
+{
+	struct queued *q = queue_add(&f->fresh);
+	int rc = q ? wr_split_of(v, &q->split) : WR_EFATAL;
+
+	if (rc != WR_OK)
+		return rc;
+	q->split.path = wr_arena_strndup(&q->arena, q->split.path, strlen(q->split.path));
+	return q->split.path ? WR_OK : WR_EFATAL;
+}
+
+static int take_splits(struct files *f, const uint8_t *payload, uint32_t len)
+{
+	struct wr_value list;
+	struct wr_arena arena;
+	int rc;
+
+	wr_arena_init(&arena, &files_mem);
+	rc = wr_hand_parse(payload, len, &arena, &list);
+	for (uint32_t i = 0; rc == WR_OK && i < list.count; i++)
+		rc = take_split(f, &list.items[i]);
+	if (rc == WR_OK)
+		f->asked -= list.count < f->asked ? list.count : f->asked;
+	wr_arena_deinit(&arena);
+	return rc;
+}
+
 static int files_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, uint32_t len)
 {
 	struct files *f = s->state;
-	struct queued *q;
 
-	if (type != WR_LETTER_SPLIT && type != WR_LETTER_NO_MORE)
-		return WR_OK;
-	f->asked -= f->asked > 0;
-	if (type == WR_LETTER_NO_MORE) {
-		f->no_more = true;
-		return WR_OK;
-	}
-	q = queue_add(&f->fresh);
-	return q ? wr_split_parse(payload, len, &q->arena, &q->split) : WR_EFATAL;
+	f->no_more |= type == WR_LETTER_NO_MORE;
+	return type == WR_LETTER_SPLITS ? take_splits(f, payload, len) : WR_OK;
 }
 
 /* ---- splits ---- */
@@ -341,21 +361,35 @@ static struct queued *next_split(struct files *f, struct lane *l)
 	return f->fresh.first && busy_lanes(f) < f->interleave ? queue_take(&f->fresh) : NULL;
 }
 
+static int ask(struct wr_stage *s, struct files *f)
+{
+	uint32_t busy = busy_lanes(f);
+	struct wr_bytes wanted = WR_BYTES_EMPTY;
+	int rc;
+
+	if (f->no_more || busy + f->asked >= f->interleave)
+		return WR_OK;
+	wr_value_put_i64(&wanted, f->interleave - busy - f->asked);
+	rc = wr_bytes_status(&wanted);
+	if (rc == WR_OK) {
+		post(s, WR_LETTER_SPLIT_WANTED, wanted.data, (uint32_t)wanted.len);
+		f->asked = f->interleave - busy;
+	}
+	wr_bytes_deinit(&wanted);
+	return rc;
+}
+
 /* Gives lanes that read nothing a split, or asks for some. */
 static int fill_lanes(struct wr_stage *s, struct files *f)
 {
 	int rc = announce_own(s, f);
 	struct queued *q;
-	uint32_t busy;
 
 	drop_lanes(f);
 	for (uint32_t i = 0; i < f->lane_count && rc == WR_OK; i++)
 		while (rc == WR_OK && !f->lanes[i].at && (q = next_split(f, &f->lanes[i])))
 			rc = begin(s, f, &f->lanes[i], q);
-	busy = busy_lanes(f);
-	for (; rc == WR_OK && busy + f->asked < f->interleave && !f->no_more; f->asked++)
-		post(s, WR_LETTER_SPLIT_WANTED, NULL, 0);
-	return rc;
+	return rc == WR_OK ? ask(s, f) : rc;
 }
 
 /* ---- rows ---- */

@@ -23,6 +23,11 @@
 
 enum { SPLIT_SIZE = 32 << 20, SPLITS_AT_ONCE = 64 };
 
+struct reader {
+	uint32_t wants; /* splits that it asked for and was not given */
+	struct wr_hand hand;
+};
+
 struct files_enumerator {
 	struct wr_enumerator base;
 	void (*post)(void *arg, uint32_t subtask, uint32_t type, const void *payload, uint32_t len);
@@ -40,7 +45,7 @@ struct files_enumerator {
 	struct wr_split *splits;
 	uint32_t first, count, size;
 	uint64_t next_id;
-	uint32_t *waits; /* by subtask: how often it asked and got nothing yet */
+	struct reader *readers; /* by subtask */
 };
 
 static struct wr_mem enumerator_mem = WR_MEM_INIT("connect.enumerator");
@@ -53,7 +58,9 @@ static void enumerator_free(struct wr_enumerator *base)
 		wr_free(&enumerator_mem, (char *)e->splits[(e->first + i) % e->size].path);
 	wr_discovery_free(e->discovery);
 	wr_free(&enumerator_mem, e->splits);
-	wr_free(&enumerator_mem, e->waits);
+	for (uint32_t i = 0; e->readers && i < e->parallelism; i++)
+		wr_hand_deinit(&e->readers[i].hand);
+	wr_free(&enumerator_mem, e->readers);
 	wr_free(&enumerator_mem, e);
 }
 
@@ -102,47 +109,67 @@ static int add_file(void *arg, const char *path, uint64_t size)
 
 /* ---- giving out ---- */
 
-static int give_split(struct files_enumerator *e, uint32_t subtask)
+/* Whole files are small (else they were cut, or cannot be): some more than it wants spare letters. Few are
+ * left: no more, so that the subtasks end together. */
+static uint32_t share(const struct files_enumerator *e, const struct reader *r)
+{
+	uint32_t fair = e->count / (4 * e->parallelism) + 1;
+
+	if (fair > SPLITS_AT_ONCE)
+		fair = SPLITS_AT_ONCE;
+	return e->splits[e->first].to == UINT64_MAX && fair > r->wants ? fair : r->wants;
+}
+
+static void take_in_hand(struct files_enumerator *e, struct reader *r)
 {
 	struct wr_split *split = &e->splits[e->first];
+
+	wr_split_put(&r->hand.splits, split);
+	r->hand.count++;
+	wr_free(&enumerator_mem, (char *)split->path);
+	e->first = (e->first + 1) % e->size;
+	e->count--;
+}
+
+static int send_hand(struct files_enumerator *e, uint32_t subtask)
+{
+	struct reader *r = &e->readers[subtask];
 	struct wr_bytes letter = WR_BYTES_EMPTY;
 	int rc;
 
-	wr_split_put(&letter, split);
+	r->wants -= r->hand.count < r->wants ? r->hand.count : r->wants;
+	wr_hand_put(&letter, &r->hand);
 	rc = wr_bytes_status(&letter);
-	if (rc == WR_OK) {
-		e->post(e->arg, subtask, WR_LETTER_SPLIT, letter.data, (uint32_t)letter.len);
-		wr_free(&enumerator_mem, (char *)split->path);
-		e->first = (e->first + 1) % e->size;
-		e->count--;
-	}
+	if (rc == WR_OK)
+		e->post(e->arg, subtask, WR_LETTER_SPLITS, letter.data, (uint32_t)letter.len);
 	wr_bytes_deinit(&letter);
 	return rc;
 }
 
-/* Whole files are small (else they were cut, or cannot be): several spare letters. Few are left: one at a
- * time, so that the subtasks end together. */
-static uint32_t batch(const struct files_enumerator *e)
-{
-	uint32_t fair = e->count / (4 * e->parallelism) + 1;
-
-	if (e->splits[e->first].to != UINT64_MAX)
-		return 1;
-	return fair < SPLITS_AT_ONCE ? fair : SPLITS_AT_ONCE;
-}
-
-static int serve(struct files_enumerator *e, uint32_t subtask)
+/* Deals what there is to those who want some, one each in turn, and gives each what it has got. */
+static int deal(struct files_enumerator *e)
 {
 	int rc = WR_OK;
 
-	if (e->count == 0 && e->complete)
-		e->post(e->arg, subtask, WR_LETTER_NO_MORE, NULL, 0);
-	else if (e->count == 0)
-		e->waits[subtask]++;
-	if (e->count == 0)
-		return WR_OK;
-	for (uint32_t n = batch(e); n > 0 && rc == WR_OK; n--)
-		rc = give_split(e, subtask);
+	for (bool dealt = true; dealt;) {
+		dealt = false;
+		for (uint32_t i = 0; i < e->parallelism && e->count; i++) {
+			struct reader *r = &e->readers[i];
+
+			if (!r->wants || r->hand.count >= share(e, r))
+				continue;
+			take_in_hand(e, r);
+			dealt = true;
+		}
+	}
+	for (uint32_t i = 0; i < e->parallelism && rc == WR_OK; i++)
+		if (e->readers[i].hand.count)
+			rc = send_hand(e, i);
+	for (uint32_t i = 0; i < e->parallelism && rc == WR_OK && !e->count && e->complete; i++) {
+		if (e->readers[i].wants)
+			e->post(e->arg, i, WR_LETTER_NO_MORE, NULL, 0);
+		e->readers[i].wants = 0;
+	}
 	return rc;
 }
 
@@ -151,10 +178,11 @@ static int enumerator_letter(struct wr_enumerator *base, uint32_t subtask, uint3
 {
 	struct files_enumerator *e = (struct files_enumerator *)base;
 
-	(void)payload;
-	(void)len;
 	WR_ASSERT(subtask < e->parallelism);
-	return type == WR_LETTER_SPLIT_WANTED ? serve(e, subtask) : WR_OK;
+	if (type != WR_LETTER_SPLIT_WANTED)
+		return WR_OK;
+	e->readers[subtask].wants += (uint32_t)wr_letter_int(payload, len);
+	return deal(e);
 }
 
 static int enumerator_discover(struct wr_enumerator *base, int64_t *next_ms)
@@ -166,17 +194,7 @@ static int enumerator_discover(struct wr_enumerator *base, int64_t *next_ms)
 	if (!e->known)
 		rc = wr_discovery_look(e->discovery, add_file, e, next_ms);
 	e->complete = *next_ms < 0;
-	for (bool served = true; served && rc == WR_OK;) {
-		served = false;
-		for (uint32_t i = 0; i < e->parallelism && rc == WR_OK; i++) {
-			if (!e->waits[i] || (e->count == 0 && !e->complete))
-				continue;
-			e->waits[i]--;
-			rc = serve(e, i);
-			served = true;
-		}
-	}
-	return rc;
+	return rc == WR_OK ? deal(e) : rc;
 }
 
 static struct wr_enumerator *enumerator_make(const struct wr_value *options, uint32_t parallelism,
@@ -199,9 +217,9 @@ static struct wr_enumerator *enumerator_make(const struct wr_value *options, uin
 	e->cuts = (strcmp(format, "lines") == 0 || strcmp(format, "json") == 0) &&
 		  (e->plain || strcmp(compression, "auto") == 0);
 	e->split_size = split_size > 0 ? (uint64_t)split_size : SPLIT_SIZE;
-	e->waits = wr_zalloc(&enumerator_mem, parallelism * sizeof *e->waits);
+	e->readers = wr_zalloc(&enumerator_mem, parallelism * sizeof *e->readers);
 	e->discovery = wr_discovery_new(options);
-	if (!e->waits || !e->discovery) {
+	if (!e->readers || !e->discovery) {
 		enumerator_free(&e->base);
 		return NULL;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* split: letters that carry a part of a file; see split.h. Pure. */
+/* split: see split.h. Pure. */
 #include "base/error.h"
 #include "connect/split.h"
 
@@ -36,13 +36,4 @@ int wr_split_of(const struct wr_value *v, struct wr_split *out)
 	*out = (struct wr_split){(uint64_t)id->i64, path->str.p, (uint64_t)from->i64,
 				 to ? (uint64_t)to->i64 : UINT64_MAX};
 	return WR_OK;
-}
-
-int wr_split_parse(const uint8_t *payload, uint32_t len, struct wr_arena *arena, struct wr_split *out)
-{
-	struct wr_reader r = wr_reader_of(payload, len);
-	struct wr_value v;
-	int rc = wr_value_parse(&r, arena, &v);
-
-	return rc == WR_OK ? wr_split_of(&v, out) : wr_error_wrap(rc, "split");
 }

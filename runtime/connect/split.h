@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* split: a file or a part of one, as it travels from enumerator to reader in WR_LETTER_SPLIT:
- * one tagged value { from=, id=, path=, to= }. */
+/* split: a file or a part of one, as it travels from enumerator to reader in WR_LETTER_SPLITS, and as it
+ * lies in checkpoints: one tagged value { from=, id=, path=, to= }. */
 #pragma once
 #include "record/value.h"
 
@@ -13,5 +13,3 @@ struct wr_split {
 void wr_split_put(struct wr_bytes *out, const struct wr_split *split);
 /* From a parsed value; `path` is borrowed from it. WR_EUSER for a malformed one. */
 int wr_split_of(const struct wr_value *v, struct wr_split *out);
-/* From a letter; `path` lies in the arena. WR_EUSER for a malformed one, WR_EFATAL. */
-int wr_split_parse(const uint8_t *payload, uint32_t len, struct wr_arena *arena, struct wr_split *out);

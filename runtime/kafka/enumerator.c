@@ -49,6 +49,7 @@ struct enumerator {
 	void *arg;
 	const struct wr_value *options;
 	uint32_t parallelism;
+	struct wr_hand *hands; /* by subtask: what it is given next */
 	int64_t every_ms, timeout_ms;
 	bool bounded, wait;
 	struct wr_kafka_names names;
@@ -262,15 +263,28 @@ static enum step take_step(struct enumerator *e)
 
 static int give(struct enumerator *e, const struct wr_kafka_part *part)
 {
-	struct wr_bytes letter = WR_BYTES_EMPTY;
-	int rc;
+	struct wr_hand *h = &e->hands[wr_kafka_part_owner(part, e->parallelism)];
 
-	wr_kafka_part_put(&letter, part);
-	rc = wr_bytes_status(&letter);
-	if (rc == WR_OK)
-		e->post(e->arg, wr_kafka_part_owner(part, e->parallelism), WR_LETTER_SPLIT, letter.data,
-			(uint32_t)letter.len);
-	wr_bytes_deinit(&letter);
+	wr_kafka_part_put(&h->splits, part);
+	h->count++;
+	return wr_bytes_status(&h->splits);
+}
+
+static int send_hands(struct enumerator *e)
+{
+	int rc = WR_OK;
+
+	for (uint32_t i = 0; i < e->parallelism && rc == WR_OK; i++) {
+		struct wr_bytes letter = WR_BYTES_EMPTY;
+
+		if (!e->hands[i].count)
+			continue;
+		wr_hand_put(&letter, &e->hands[i]);
+		rc = wr_bytes_status(&letter);
+		if (rc == WR_OK)
+			e->post(e->arg, i, WR_LETTER_SPLITS, letter.data, (uint32_t)letter.len);
+		wr_bytes_deinit(&letter);
+	}
 	return rc;
 }
 
@@ -328,7 +342,7 @@ static int give_found(struct enumerator *e)
 			rc = give_end(e, known, p->to);
 	}
 	wr_kafka_parts_sort(&e->known);
-	return rc;
+	return rc == WR_OK ? send_hands(e) : rc;
 }
 
 /* Tells what is not there any more, once, and what came back. */
@@ -373,7 +387,7 @@ static int take_sought(struct enumerator *e)
 		rc = give(e, p);
 	}
 	e->sought.count = 0;
-	return rc;
+	return rc == WR_OK ? send_hands(e) : rc;
 }
 
 static void tell_first(const struct enumerator *e)
@@ -498,6 +512,9 @@ static void enumerator_free(struct wr_enumerator *base)
 	pthread_mutex_unlock(&e->lock);
 	wr_thread_join(&e->thread);
 	wr_kafka_lookup_free(e->lookup);
+	for (uint32_t i = 0; e->hands && i < e->parallelism; i++)
+		wr_hand_deinit(&e->hands[i]);
+	wr_free(&mem, e->hands);
 	wr_kafka_parts_deinit(&e->known);
 	wr_kafka_parts_deinit(&e->gone);
 	wr_kafka_parts_deinit(&e->sought);
@@ -535,7 +552,8 @@ static struct wr_enumerator *enumerator_make(const struct wr_value *options, uin
 	wr_arena_init(&e->arena, &mem);
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_cond_init(&e->wake, NULL);
-	if (wr_kafka_names_open(&e->names, options) == WR_OK)
+	e->hands = wr_zalloc(&mem, parallelism * sizeof *e->hands);
+	if (e->hands && wr_kafka_names_open(&e->names, options) == WR_OK)
 		return &e->base;
 	enumerator_free(&e->base);
 	return NULL;

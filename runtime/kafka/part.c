@@ -47,16 +47,6 @@ int wr_kafka_part_of(const struct wr_value *v, struct wr_kafka_part *out)
 	return WR_OK;
 }
 
-int wr_kafka_part_parse(const uint8_t *payload, uint32_t len, struct wr_arena *arena,
-			struct wr_kafka_part *out)
-{
-	struct wr_reader r = wr_reader_of(payload, len);
-	struct wr_value v;
-	int rc = wr_value_parse(&r, arena, &v);
-
-	return rc == WR_OK ? wr_kafka_part_of(&v, out) : rc;
-}
-
 int wr_kafka_part_order(const struct wr_kafka_part *a, const struct wr_kafka_part *b)
 {
 	int order = strcmp(a->topic, b->topic);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* part: a partition as a split of a source: what is read of it, as it travels from enumerator to reader in
- * WR_LETTER_SPLIT, and as it lies in checkpoints: one tagged value { from=, partition=, to=, topic= }. Pure.
+ * WR_LETTER_SPLITS, and as it lies in checkpoints: one tagged value { from=, partition=, to=, topic= }. Pure.
  */
 #pragma once
 #include "record/value.h"
@@ -19,9 +19,6 @@ struct wr_kafka_part {
 void wr_kafka_part_put(struct wr_bytes *out, const struct wr_kafka_part *part);
 /* `topic` is borrowed from the value. WR_EUSER for a malformed one. */
 int wr_kafka_part_of(const struct wr_value *v, struct wr_kafka_part *out);
-/* From a letter; `topic` lies in the arena. WR_EUSER for a malformed one, WR_EFATAL. */
-int wr_kafka_part_parse(const uint8_t *payload, uint32_t len, struct wr_arena *arena,
-			struct wr_kafka_part *out);
 /* In the order of topics, then of partitions: < 0, 0, > 0. */
 int wr_kafka_part_order(const struct wr_kafka_part *a, const struct wr_kafka_part *b);
 int wr_kafka_part_compare(const void *a, const void *b); /* the same, for qsort and bsearch */

@@ -332,25 +332,36 @@ static void keep_start(struct wr_stage *s)
 		wr_stage_want_checkpoint(s);
 }
 
+static int add_parts(struct source *k, const uint8_t *payload, uint32_t len)
+{
+	struct wr_kafka_part split;
+	struct wr_value list;
+	struct wr_arena arena;
+	int rc;
+
+	wr_arena_init(&arena, &mem);
+	rc = wr_hand_parse(payload, len, &arena, &list);
+	for (uint32_t i = 0; rc == WR_OK && i < list.count; i++) {
+		rc = wr_kafka_part_of(&list.items[i], &split);
+		if (rc == WR_OK)
+			rc = add_part(k, &split);
+	}
+	wr_arena_deinit(&arena);
+	return rc;
+}
+
 static int source_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, uint32_t len)
 {
 	struct source *k = s->state;
-	struct wr_kafka_part split;
-	struct wr_arena arena;
-	int rc = WR_OK;
+	int rc;
 
 	if (type == WR_LETTER_NO_MORE)
 		k->no_more = true;
 	if (type == WR_LETTER_COMPLETE && k->commit)
-		wr_kafka_group_offsets_complete(&k->group_offsets, k->client.rk,
-						wr_letter_checkpoint(payload, len));
-	if (type != WR_LETTER_SPLIT)
+		wr_kafka_group_offsets_complete(&k->group_offsets, k->client.rk, wr_letter_int(payload, len));
+	if (type != WR_LETTER_SPLITS)
 		return WR_OK;
-	wr_arena_init(&arena, &mem);
-	rc = wr_kafka_part_parse(payload, len, &arena, &split);
-	if (rc == WR_OK)
-		rc = add_part(k, &split);
-	wr_arena_deinit(&arena);
+	rc = add_parts(k, payload, len);
 	keep_start(s);
 	return rc;
 }

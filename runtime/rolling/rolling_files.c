@@ -286,7 +286,7 @@ static int rolling_settle(struct wr_stage *s, uint64_t checkpoint, struct wr_byt
 static int rolling_letter(struct wr_stage *s, uint32_t type, const uint8_t *payload, uint32_t len)
 {
 	struct rolling *r = s->state;
-	uint64_t checkpoint = type == WR_LETTER_COMPLETE ? wr_letter_checkpoint(payload, len) : 0;
+	uint64_t checkpoint = type == WR_LETTER_COMPLETE ? wr_letter_int(payload, len) : 0;
 
 	return checkpoint ? wr_parts_complete(r->parts, checkpoint) : WR_OK;
 }

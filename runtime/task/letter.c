@@ -164,10 +164,34 @@ int wr_ack_parse(const void *payload, uint32_t len, struct wr_ack *out)
 	return WR_OK;
 }
 
-uint64_t wr_letter_checkpoint(const void *payload, uint32_t len)
+uint64_t wr_letter_int(const void *payload, uint32_t len)
 {
 	struct wr_reader r = wr_reader_of(payload, len);
-	int64_t id = read_int(&r, INT64_MAX);
+	int64_t v = read_int(&r, INT64_MAX);
 
-	return r.bad || r.p != r.end ? 0 : (uint64_t)id;
+	return r.bad || r.p != r.end ? 0 : (uint64_t)v;
+}
+
+void wr_hand_put(struct wr_bytes *out, struct wr_hand *h)
+{
+	wr_value_put_list(out, h->count);
+	wr_bytes_put(out, h->splits.data, h->splits.len);
+	out->failed |= h->splits.failed;
+	wr_hand_deinit(h);
+}
+
+void wr_hand_deinit(struct wr_hand *h)
+{
+	wr_bytes_deinit(&h->splits);
+	h->count = 0;
+}
+
+int wr_hand_parse(const void *payload, uint32_t len, struct wr_arena *arena, struct wr_value *list)
+{
+	struct wr_reader r = wr_reader_of(payload, len);
+	int rc = wr_value_parse(&r, arena, list);
+
+	if (rc != WR_OK)
+		return wr_error_wrap(rc, "splits");
+	return list->tag == WR_V_LIST ? WR_OK : wr_error_set(WR_EUSER, "splits are malformed");
 }

@@ -14,8 +14,9 @@
 #include <stdint.h>
 #include "base/bytes.h"
 #include "record/row.h"
+#include "record/value.h"
 
-enum { WR_LETTER_VERSION = 9 };
+enum { WR_LETTER_VERSION = 10 };
 
 /* Part of the wire form: never renumbered, and a new one raises the version. */
 enum wr_letter_type {
@@ -41,8 +42,8 @@ enum wr_letter_type {
 				  * this    checkpoint brought; 0: those that the task began with */
 	WR_LETTER_RETURNED = 12, /* struct wr_ack: new functions failed for this reason, those before go on */
 	/* to a stage: between the reader and the enumerator of a source */
-	WR_LETTER_SPLIT_WANTED = 64, /* reader → enumerator: give me one more */
-	WR_LETTER_SPLIT = 65,	     /* enumerator → reader: the split (connect/split.h) */
+	WR_LETTER_SPLIT_WANTED = 64, /* reader → enumerator: give me so many more: an integer */
+	WR_LETTER_SPLITS = 65,	     /* enumerator → reader: a list of them (connect/split.h) */
 	WR_LETTER_NO_MORE = 66,	     /* enumerator → reader: all splits are given out */
 	WR_LETTER_SPLIT_DONE = 67,   /* reader → enumerator: the split's id */
 	/* between what makes watermarks and the alignment of sources; payload: ms of event time */
@@ -110,7 +111,20 @@ struct wr_ack {
 void wr_ack_put(struct wr_bytes *out, const struct wr_ack *a);
 /* `text` is borrowed from the payload. WR_EUSER: malformed. */
 int wr_ack_parse(const void *payload, uint32_t len, struct wr_ack *out);
-/* Payload of WR_LETTER_COMPLETE and WR_LETTER_ABORT. 0 = malformed. */
-uint64_t wr_letter_checkpoint(const void *payload, uint32_t len);
+/* A payload that is an integer from 0 on, as those of WR_LETTER_COMPLETE and WR_LETTER_ABORT. 0 = malformed.
+ */
+uint64_t wr_letter_int(const void *payload, uint32_t len);
 void wr_trigger_put(struct wr_bytes *out, const struct wr_trigger *t);
 int wr_trigger_parse(const void *payload, uint32_t len, struct wr_trigger *out); /* WR_EUSER: malformed */
+
+/* Payload of WR_LETTER_SPLITS: a list. A reader begins all the splits of a letter before it reads one of
+ * them, so that event time knows of them all (K24): in letters of their own the records of the second are
+ * late where the first is read before the second has come. */
+struct wr_hand {		/* what a reader is about to be given */
+	struct wr_bytes splits; /* each appended as one tagged value */
+	uint32_t count;
+};
+void wr_hand_put(struct wr_bytes *out, struct wr_hand *h); /* empties it */
+void wr_hand_deinit(struct wr_hand *h);
+/* The list, in the arena. WR_EUSER: malformed, WR_EFATAL. */
+int wr_hand_parse(const void *payload, uint32_t len, struct wr_arena *arena, struct wr_value *list);

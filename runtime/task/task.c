@@ -295,7 +295,7 @@ static void wake_up(struct wr_task *t)
 
 static int abort_checkpoint(struct wr_task *t, const struct wr_letter *l)
 {
-	uint64_t id = wr_letter_checkpoint(l->payload, l->len);
+	uint64_t id = wr_letter_int(l->payload, l->len);
 
 	if (t->ask_ns == UINT64_MAX)
 		t->ask_ns = t->now_ns + ASK_AGAIN_NS;
@@ -322,14 +322,14 @@ static int read_letter(struct wr_task *t, const struct wr_letter *l)
 		return trigger(t, l);
 	case WR_LETTER_OVERTAKE:
 		if (t->may_overtake && t->snapshots)
-			t->overtaking = wr_letter_checkpoint(l->payload, l->len);
+			t->overtaking = wr_letter_int(l->payload, l->len);
 		return WR_OK;
 	case WR_LETTER_ABORT:
 		return abort_checkpoint(t, l);
 	case WR_LETTER_COMPLETE:
-		return wr_functions_complete(t, wr_letter_checkpoint(l->payload, l->len));
+		return wr_functions_complete(t, wr_letter_int(l->payload, l->len));
 	case WR_LETTER_TRIAL:
-		return wr_functions_trial(t, wr_letter_checkpoint(l->payload, l->len) > 0);
+		return wr_functions_trial(t, wr_letter_int(l->payload, l->len) > 0);
 	default:
 		break;
 	}

@@ -314,7 +314,7 @@ static int source_letter(struct wr_stage *s, uint32_t type, const uint8_t *paylo
 	struct source *t = s->state;
 
 	if (type == WR_LETTER_COMPLETE && t->wal)
-		forget_log(s, t, wr_letter_checkpoint(payload, len));
+		forget_log(s, t, wr_letter_int(payload, len));
 	return WR_OK;
 }
 

@@ -14,6 +14,7 @@ struct crew {
 	uint32_t count;
 	struct stand *stands[CREW_MAX];
 	bool ended[CREW_MAX];
+	bool eager; /* a reader is polled as soon as a letter has come */
 	struct wr_enumerator *enumerator;
 	int64_t next_ms;
 	struct wr_rand rand;
@@ -71,9 +72,12 @@ static inline void file_text(const char *name, const char *text)
 
 static inline void crew_post(void *arg, uint32_t subtask, uint32_t type, const void *payload, uint32_t len)
 {
-	struct stand *st = ((struct crew *)arg)->stands[subtask];
+	const struct crew *c = arg;
+	struct stand *st = c->stands[subtask];
 
 	assert_int_equal(st->stage.ops->letter(&st->stage, type, payload, len), WR_OK);
+	if (c->eager)
+		stand_poll(st);
 }
 
 /* The readers' options are those of `make`, which is given each stand. */

@@ -116,6 +116,45 @@ static void test_splits_are_told_where_their_rows_are(void **state)
 	crew_done(c);
 }
 
+static void k24_splits_that_are_wanted_together_are_begun_before_one_of_them_is_read(void **state)
+{
+	struct crew *c;
+
+	(void)state;
+	lanes = 3;
+	for (char name[] = "a.txt"; *name <= 'c'; ++*name)
+		file_text(name, "1\n");
+	c = lines_crew(1, WR_ON_ERROR_FAIL);
+	c->eager = true;
+	assert_int_equal(crew_look(c), WR_OK);
+	assert_int_equal(crew_run(c), WR_END);
+	assert_string_equal(splits_of(c->stands[0]),
+			    "begin 1 a.txt, begin 2 b.txt, begin 3 c.txt, at 1, end 1, "
+			    "at 2, end 2, at 3, end 3, ");
+	crew_done(c);
+}
+
+/* Those that are discovered go round, whoever asked first. */
+static void test_splits_are_dealt_to_all_that_want_some(void **state)
+{
+	struct crew *c;
+
+	(void)state;
+	lanes = 2;
+	file_text("a.txt", "1\n");
+	file_text("b.txt", "2\n");
+	c = lines_crew(2, WR_ON_ERROR_FAIL);
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(stand_poll(c->stands[i]), WR_AGAIN);
+		crew_deliver(c, c->stands[i]);
+	}
+	assert_int_equal(crew_look(c), WR_OK);
+	assert_int_equal(crew_run(c), WR_END);
+	assert_string_equal(splits_of(c->stands[0]), "begin 1 a.txt, end 1, ");
+	assert_string_equal(splits_of(c->stands[1]), "begin 1 b.txt, end 1, ");
+	crew_done(c);
+}
+
 static void test_splits_of_one_file_have_names_of_their_own(void **state)
 {
 	struct crew *c;
@@ -453,21 +492,29 @@ static void test_a_read_that_fails_is_told_and_the_other_files_are_read(void **s
 	crew_done(c);
 }
 
+static uint32_t payload_count(const uint8_t *payload, uint32_t len)
+{
+	struct wr_reader r = wr_reader_of(payload, len);
+
+	assert_int_equal(wr_read_u8(&r), WR_V_LIST);
+	return (uint32_t)wr_read_varint(&r);
+}
+
 /* The enumerator alone, with each of its allocations refused in turn. */
 static void drop_letter(void *arg, uint32_t subtask, uint32_t type, const void *payload, uint32_t len)
 {
 	(void)subtask;
-	(void)payload;
-	(void)len;
-	*(uint32_t *)arg += type == WR_LETTER_SPLIT;
+	*(uint32_t *)arg += type == WR_LETTER_SPLITS ? payload_count(payload, len) : 0;
 }
 
 static void test_an_enumerator_survives_refused_memory(void **state)
 {
 	struct stand *st = stand_new("files", 0, 1);
 	uint32_t splits = 0, complete = 0;
+	struct wr_bytes one = WR_BYTES_EMPTY;
 
 	(void)state;
+	wr_value_put_i64(&one, 1);
 	lines_options(st);
 	for (int i = 0; i < 100; i++) {
 		char name[16];
@@ -483,7 +530,8 @@ static void test_an_enumerator_survives_refused_memory(void **state)
 		wr_mem_fail_at(n);
 		e = wr_enumerators[0]->make(&st->options, 1, drop_letter, &splits);
 		if (e && e->ops->discover(e, &next_ms) == WR_OK)
-			while (splits < 100 && e->ops->letter(e, 0, WR_LETTER_SPLIT_WANTED, NULL, 0) == WR_OK)
+			while (splits < 100 && e->ops->letter(e, 0, WR_LETTER_SPLIT_WANTED, one.data,
+							      (uint32_t)one.len) == WR_OK)
 				;
 		wr_mem_fail_at(0);
 		complete = splits == 100;
@@ -491,6 +539,7 @@ static void test_an_enumerator_survives_refused_memory(void **state)
 			e->ops->free(e);
 	}
 	assert_true(complete);
+	wr_bytes_deinit(&one);
 	free((char *)st->items[0].str.p);
 	stand_free(st);
 }
@@ -503,6 +552,8 @@ int main(void)
 	    LINES_TEST(test_each_line_is_read_once_at_any_parallelism),
 	    LINES_TEST(test_a_line_longer_than_many_splits_is_read_once),
 	    LINES_TEST(test_splits_are_told_where_their_rows_are),
+	    LINES_TEST(k24_splits_that_are_wanted_together_are_begun_before_one_of_them_is_read),
+	    LINES_TEST(test_splits_are_dealt_to_all_that_want_some),
 	    LINES_TEST(test_splits_of_one_file_have_names_of_their_own),
 	    LINES_TEST(k24_splits_of_several_readers_are_gone_on_with_in_the_order_of_their_discovery),
 	    LINES_TEST(k24_splits_that_were_read_are_all_begun_before_one_of_them_is_read),

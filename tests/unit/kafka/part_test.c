@@ -11,6 +11,15 @@
 
 static struct wr_mem mem = WR_MEM_INIT("test.part");
 
+static int parse(const struct wr_bytes *bytes, struct wr_arena *arena, struct wr_kafka_part *out)
+{
+	struct wr_reader r = wr_reader_of(bytes->data, bytes->len);
+	struct wr_value v;
+
+	assert_int_equal(wr_value_parse(&r, arena, &v), WR_OK);
+	return wr_kafka_part_of(&v, out);
+}
+
 static int there_and_back(const struct wr_kafka_part *part, struct wr_arena *arena, struct wr_kafka_part *out)
 {
 	struct wr_bytes bytes = WR_BYTES_EMPTY;
@@ -18,7 +27,7 @@ static int there_and_back(const struct wr_kafka_part *part, struct wr_arena *are
 
 	wr_kafka_part_put(&bytes, part);
 	assert_int_equal(wr_bytes_status(&bytes), WR_OK);
-	rc = wr_kafka_part_parse(bytes.data, (uint32_t)bytes.len, arena, out);
+	rc = parse(&bytes, arena, out);
 	wr_bytes_deinit(&bytes);
 	return rc;
 }
@@ -61,7 +70,7 @@ static int edited(double from, int64_t *out)
 	wr_value_put_name(&bytes, "topic");
 	wr_value_put_str(&bytes, "t");
 	wr_arena_init(&arena, &mem);
-	rc = wr_kafka_part_parse(bytes.data, (uint32_t)bytes.len, &arena, &part);
+	rc = parse(&bytes, &arena, &part);
 	*out = part.from;
 	wr_arena_deinit(&arena);
 	wr_bytes_deinit(&bytes);

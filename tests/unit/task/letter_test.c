@@ -12,8 +12,8 @@
 #include "task/letter.h"
 
 static const enum wr_letter_type types[] = {
-    WR_LETTER_STOP,  WR_LETTER_CANCEL,	WR_LETTER_TRIGGER,    WR_LETTER_SPLIT_WANTED,
-    WR_LETTER_SPLIT, WR_LETTER_NO_MORE, WR_LETTER_SPLIT_DONE, WR_LETTER_LEAVE,
+    WR_LETTER_STOP,   WR_LETTER_CANCEL,	 WR_LETTER_TRIGGER,    WR_LETTER_SPLIT_WANTED,
+    WR_LETTER_SPLITS, WR_LETTER_NO_MORE, WR_LETTER_SPLIT_DONE, WR_LETTER_LEAVE,
 };
 static const struct wr_address somebody = {7, 300, 2};
 
@@ -103,7 +103,7 @@ static void what_this_version_does_not_know_is_refused(void **state)
 
 static void bytes_that_are_cut_or_changed_are_a_letter_or_an_error(void **state)
 {
-	struct wr_letter *l = wr_letter_new(WR_LETTER_SPLIT, somebody, "\7\3abc", 5), *back;
+	struct wr_letter *l = wr_letter_new(WR_LETTER_SPLITS, somebody, "\7\3abc", 5), *back;
 	struct wr_bytes b = WR_BYTES_EMPTY;
 	struct wr_reader r;
 	struct wr_rand rand = {1};
@@ -147,11 +147,38 @@ static void a_trigger_is_the_same_behind_the_wire(void **state)
 	wr_bytes_deinit(&b);
 }
 
+static void splits_that_are_given_together_are_one_list(void **state)
+{
+	static struct wr_mem mem = WR_MEM_INIT("test");
+	struct wr_hand hand = {.count = 2};
+	struct wr_bytes b = WR_BYTES_EMPTY;
+	struct wr_value list;
+	struct wr_arena arena;
+
+	(void)state;
+	wr_arena_init(&arena, &mem);
+	wr_value_put_i64(&hand.splits, 5);
+	wr_value_put_str(&hand.splits, "x");
+	wr_hand_put(&b, &hand);
+	assert_true(!hand.count && !hand.splits.len);
+	assert_int_equal(wr_hand_parse(b.data, (uint32_t)b.len, &arena, &list), WR_OK);
+	assert_int_equal(list.count, 2);
+	assert_int_equal(list.items[0].i64, 5);
+	assert_string_equal(list.items[1].str.p, "x");
+	for (uint32_t cut = 0; cut < b.len; cut++)
+		assert_int_equal(wr_hand_parse(b.data, cut, &arena, &list), WR_EUSER);
+	b.len = 0;
+	wr_value_put_nil(&b);
+	assert_int_equal(wr_hand_parse(b.data, (uint32_t)b.len, &arena, &list), WR_EUSER);
+	wr_bytes_deinit(&b);
+	wr_arena_deinit(&arena);
+}
+
 static void a_letter_without_memory_is_an_error(void **state)
 {
 	(void)state;
 	wr_mem_fail_at(1);
-	assert_null(wr_letter_new(WR_LETTER_SPLIT, somebody, "\0", 1));
+	assert_null(wr_letter_new(WR_LETTER_SPLITS, somebody, "\0", 1));
 	assert_int_equal(wr_error_code(), WR_EFATAL);
 }
 
@@ -162,6 +189,7 @@ int main(void)
 	    cmocka_unit_test(what_this_version_does_not_know_is_refused),
 	    cmocka_unit_test(bytes_that_are_cut_or_changed_are_a_letter_or_an_error),
 	    cmocka_unit_test(a_trigger_is_the_same_behind_the_wire),
+	    cmocka_unit_test(splits_that_are_given_together_are_one_list),
 	    cmocka_unit_test(a_letter_without_memory_is_an_error),
 	};
 

@@ -28,7 +28,7 @@ static void the_player_gives_what_the_recorder_saw(void **state)
 		wr_clock_advance(&real, 1000000 * (uint64_t)i);
 		if (i == 2) {
 			wr_mailbox_put(
-			    &m, wr_letter_new(WR_LETTER_SPLIT, (struct wr_address){1, 2, 3}, "\7\2ab", 4));
+			    &m, wr_letter_new(WR_LETTER_SPLITS, (struct wr_address){1, 2, 3}, "\7\2ab", 4));
 			wr_letter_free(rec.world.mail(&rec.world, &m));
 			wall = wr_clock_ms(rec.world.clock);
 		}
@@ -41,7 +41,7 @@ static void the_player_gives_what_the_recorder_saw(void **state)
 		assert_int_equal(wr_clock_ns(p.world.clock), mono[i]);
 		if (i == 2) {
 			l = p.world.mail(&p.world, &m);
-			assert_int_equal(l->type, WR_LETTER_SPLIT);
+			assert_int_equal(l->type, WR_LETTER_SPLITS);
 			assert_memory_equal(l->payload, "\7\2ab", 4);
 			wr_letter_free(l);
 			assert_null(p.world.mail(&p.world, &m));

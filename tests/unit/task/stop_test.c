@@ -98,7 +98,7 @@ static void a_stop_that_is_given_up_goes_on_with_all_that_came_meanwhile(void **
 	wr_clock_advance(&k->clock, 2000000000);
 	kit_send(k, 0, 3, 3);
 	post(k, WR_LETTER_ANSWER, 0, 0);
-	post(k, WR_LETTER_SPLIT, 1, 0);
+	post(k, WR_LETTER_SPLITS, 1, 0);
 	kit_run(k);
 	k->log.len = 0;
 	post(k, WR_LETTER_ABORT, 0, 1);

@@ -305,7 +305,7 @@ static int settle_number(struct wr_stage *s, uint64_t checkpoint, struct wr_byte
 static int hear(struct wr_stage *s, uint32_t type, const uint8_t *payload, uint32_t len)
 {
 	(void)s;
-	holds |= type == WR_LETTER_COMPLETE && wr_letter_checkpoint(payload, len) == 3;
+	holds |= type == WR_LETTER_COMPLETE && wr_letter_int(payload, len) == 3;
 	return WR_OK;
 }
 
