@@ -17,9 +17,11 @@ local function await(condition) return shell.await(condition, "$job") end
 local reachable = await "$W info job >/dev/null 2>&1"
 
 -- A pipe into the job: `steps` are shell commands, which reach it as "job" by $W; what they print on standard
--- output is its input. Gives what the job printed, its exit code, and what was said on both standard errors.
+-- output is its input, which ends behind the last of them. Gives what the job printed, its exit code, and what was
+-- said on both standard errors. (The shell becomes the last command of a list: one whose output goes elsewhere would
+-- close the pipe as it begins, so the last is `:`.)
 local function drive(steps, options)
-  return sh(("mkfifo pipe; $W run -q %s job.lua <pipe & job=$!; ( %s; %s ) >pipe; wait $job"):format(options or "",
+  return sh(("mkfifo pipe; $W run -q %s job.lua <pipe & job=$!; ( %s; %s; : ) >pipe; wait $job"):format(options or "",
     reachable, table.concat(steps, "; ")))
 end
 
@@ -158,12 +160,13 @@ describe("weir reload", function()
   it("is told of another one whose script does not come to an end, and the job can be cancelled", function()
     version(1)
     write("endless.lua", "while true do end")
-    local out, _, err = drive({ await("{ $W reload --yes job endless.lua >/dev/null 2>&1 & }; $W reload --yes job job.lua 2>&1 "
+    local out, code, err = drive({ await("{ $W reload --yes job endless.lua >/dev/null 2>&1 & }; $W reload --yes job job.lua 2>&1 "
       .. "| grep -q 'script is being drawn; one that draws longer than 30 s is given up'"),
       "$W cancel job >&2" })
     assert.equal("", out)
     assert.is_nil(err:find("waited in vain", 1, true), err)
     assert.truthy(err:find("job%-%d+: cancelled"), err)
+    assert.equal(130, code, err)
   end)
 
   it("of which no savepoint can be made refuses to be changed with one", function()
