@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* files: the reader of a files source, one a subtask, on the task's thread. Asks the
- * enumerator (files_enumerator.c) for splits, reads up to `interleave` of them side by side, a
- * batch of each in turn, and reports each that is done. What is behind it in its chain hears where
- * the rows of each split are (stage.h), and may have one held back that is ahead of the others.
+ * enumerator (files_enumerator.c) for splits, reads up to `interleave` of them side by side, a batch of each
+ * in turn. What is behind it in its chain hears where the rows of each split are (stage.h), and may have one
+ * held back that is ahead of the others.
  *
  * Options of the source: path = glob, folder or list of them; format and those of
  * format/intake.h; compression = "none" reads packed files as they are, "gzip" and "zstd" no others; watch,
@@ -199,7 +199,6 @@ static int split_done(struct wr_stage *s, struct lane *l)
 	struct files *f = s->state;
 	struct queued *at = l->at;
 	uint32_t number = l->number;
-	struct wr_bytes id = WR_BYTES_EMPTY;
 	int rc = WR_OK;
 
 	l->at = NULL;
@@ -210,9 +209,6 @@ static int split_done(struct wr_stage *s, struct lane *l)
 	if (rc == WR_OK)
 		rc = wr_stage_emit_split(s, WR_SPLIT_END, number, NULL);
 	f->said = 0;
-	wr_value_put_i64(&id, (int64_t)at->split.id);
-	post(s, WR_LETTER_SPLIT_DONE, id.data, (uint32_t)id.len);
-	wr_bytes_deinit(&id);
 	queued_free(at);
 	return rc;
 }

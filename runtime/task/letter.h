@@ -45,7 +45,6 @@ enum wr_letter_type {
 	WR_LETTER_SPLIT_WANTED = 64, /* reader → enumerator: give me so many more: an integer */
 	WR_LETTER_SPLITS = 65,	     /* enumerator → reader: a list of them (connect/split.h) */
 	WR_LETTER_NO_MORE = 66,	     /* enumerator → reader: all splits are given out */
-	WR_LETTER_SPLIT_DONE = 67,   /* reader → enumerator: the split's id */
 	/* between what makes watermarks and the alignment of sources; payload: ms of event time */
 	WR_LETTER_PROGRESS = 68, /* task → coordinator: its watermark; INT64_MAX: idle or ended */
 	WR_LETTER_ALLOWED = 69,	 /* coordinator → task: how far it may be */

@@ -12,8 +12,8 @@
 #include "task/letter.h"
 
 static const enum wr_letter_type types[] = {
-    WR_LETTER_STOP,   WR_LETTER_CANCEL,	 WR_LETTER_TRIGGER,    WR_LETTER_SPLIT_WANTED,
-    WR_LETTER_SPLITS, WR_LETTER_NO_MORE, WR_LETTER_SPLIT_DONE, WR_LETTER_LEAVE,
+    WR_LETTER_STOP,   WR_LETTER_CANCEL,	 WR_LETTER_TRIGGER, WR_LETTER_SPLIT_WANTED,
+    WR_LETTER_SPLITS, WR_LETTER_NO_MORE, WR_LETTER_LEAVE,
 };
 static const struct wr_address somebody = {7, 300, 2};
 
