@@ -156,7 +156,7 @@ describe("a write-ahead log", function()
       return job
     ]])
     local first = {}
-    for i = 1, 5000 do first[i] = ("%d,one"):format(i) end
+    for i = 1, 20000 do first[i] = ("%d,one"):format(i) end
     killed("--checkpoint-every 10ms", "a,b\n" .. table.concat(first, "\n") .. "\n", "wal.logged", 3)
     local had = logged():gsub("^a,b\n", ""):gsub(",", " ")
     ran("--checkpoint-every 10ms", "b,a\ntwo,7\n")
@@ -230,7 +230,7 @@ return job
   --- Leaves x.weir of a job that was killed with lines in its log; gives their number.
   local function save()
     write("job.lua", count)
-    killed("--checkpoint-every 10ms", lines(1, 20000), "wal.logged", 12)
+    killed("--checkpoint-every 10ms", lines(1, 20000), "wal.logged", 5)
     weir "savepoint --dir state -o x.weir"
     local had = count_of(logged())
     shell.run(("mv %s/state %s/former"):format(folder, folder))
