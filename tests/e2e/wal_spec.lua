@@ -137,12 +137,12 @@ describe("a write-ahead log", function()
       write("job.lua", job)
       local n = ({ ["wal.write"] = 4, ["wal.sync"] = 3 })[point] or 1
       local full = ("--checkpoint-every 10ms --log-level warn --fault %s:%d=28"):format(point, n)
-      refused(1, "No space left on device", full .. " --restart none", lines(1, 5000))
+      refused(1, "No space left on device", full .. " --restart none", lines(1, 20000))
       shell.run(("rm -rf %s/out %s/state"):format(folder, folder))
-      local _, code, err = run(full .. " --restart fixed --restart-delay 1ms", lines(1, 5000))
+      local _, code, err = run(full .. " --restart fixed --restart-delay 1ms", lines(1, 20000))
       assert.equal(0, code, err)
       assert.truthy(err:find("No space left on device", 1, true), err)
-      assert.equal(lines(1, 5000), finished.rows(folder, "out"))
+      assert.equal(lines(1, 20000), finished.rows(folder, "out"))
     end)
   end
 
